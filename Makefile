@@ -1,0 +1,44 @@
+# `make help` lists what there is. Everything runs from .venv, which `make setup` builds from uv.lock.
+PYTHON ?= python3
+UV_VERSION := 0.12.24
+UV := .uv/bin/uv
+RUN := .venv/bin
+
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup protos lint types
+
+help: ## What can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##################################################################################### set-up
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "celeriac needs Python 3.11 or later as $(PYTHON); name another by: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@echo "setup: a private uv $(UV_VERSION) in .uv"
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# Stamped so that a second `make up` does not even start uv.
+.venv/.synced: uv.lock pyproject.toml clients/python/pyproject.toml | $(UV)
+	@echo "setup: locked dependencies into .venv"
+	@$(UV) sync --locked --all-extras --python $(PYTHON)
+	@touch $@
+
+setup: .venv/.synced ## Build .venv from the lock file
+
+##################################################################################### contracts
+
+GENERATE := $(UV) run --quiet --no-project --isolated --python 3.11 --with-requirements protos/toolchain.txt python protos/generate.py
+
+protos: | $(UV) ## Generate clients/python from protos/ with the pinned toolchain
+	@$(GENERATE)
+
+##################################################################################### checks
+
+lint: setup ## Style of code
+	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
+
+types: setup ## mypy --strict
+	@$(RUN)/mypy

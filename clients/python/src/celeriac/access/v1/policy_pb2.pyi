@@ -1,0 +1,36 @@
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROLE_UNSPECIFIED: _ClassVar[Role]
+    ROLE_VIEWER: _ClassVar[Role]
+    ROLE_ADMIN: _ClassVar[Role]
+    ROLE_SUPER_ADMIN: _ClassVar[Role]
+    ROLE_SERVICE: _ClassVar[Role]
+ROLE_UNSPECIFIED: Role
+ROLE_VIEWER: Role
+ROLE_ADMIN: Role
+ROLE_SUPER_ADMIN: Role
+ROLE_SERVICE: Role
+POLICY_FIELD_NUMBER: _ClassVar[int]
+policy: _descriptor.FieldDescriptor
+SENSITIVE_FIELD_NUMBER: _ClassVar[int]
+sensitive: _descriptor.FieldDescriptor
+
+class Policy(_message.Message):
+    __slots__ = ("least_role", "audited", "public", "timeout_seconds")
+    LEAST_ROLE_FIELD_NUMBER: _ClassVar[int]
+    AUDITED_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    least_role: Role
+    audited: bool
+    public: bool
+    timeout_seconds: int
+    def __init__(self, least_role: _Optional[_Union[Role, str]] = ..., audited: bool = ..., public: bool = ..., timeout_seconds: _Optional[int] = ...) -> None: ...
