@@ -1,0 +1,120 @@
+"""PostgreSQL: one transaction a use case, opened where the call comes in, never committed in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import asyncpg
+import structlog
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+log = structlog.get_logger(__name__)
+
+RECONNECT_SECONDS = 1.0
+
+
+def asyncpg_url(url: str) -> str:
+    """The plain "postgresql://…" that people write, as SQLAlchemy's asyncpg dialect wants it."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+def driver_url(url: str) -> str:
+    """The same address for asyncpg itself."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+class Database:
+    """The way to the one database, as one service's role."""
+
+    def __init__(self, url: str, pool_size: int = 8, application_name: str = "celeriac") -> None:
+        self._driver_url = driver_url(url)
+        self.engine: AsyncEngine = create_async_engine(
+            asyncpg_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            # A connection that died with a restarted server is replaced before use, not found by a caller.
+            pool_pre_ping=True,
+            connect_args={
+                "server_settings": {
+                    "application_name": application_name,
+                    "timezone": "UTC",
+                    # A frozen process must not hold rows that others wait for.
+                    "idle_in_transaction_session_timeout": "10s",
+                }
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One read-write transaction: committed at the end, rolled back when anything is raised."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """One read-only transaction on one snapshot: pages and counts in it agree with each other."""
+        snapshot = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        async with AsyncSession(snapshot, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def driver_connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """A pooled connection as asyncpg's own, for COPY and prepared bulk statements.
+
+        Transactions on it are asyncpg's (`async with connection.transaction()`).
+        """
+        async with self.engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield await _driver_of(connection)
+
+    @asynccontextmanager
+    async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
+        """Payloads of NOTIFY on the channel, over a connection of its own that comes back by itself.
+
+        An empty payload is given after each (re)connection: notices may have been missed before it, so
+        whoever listens looks at the tables then. A notice only shortens sleep, it never carries state.
+        """
+        payloads: asyncio.Queue[str] = asyncio.Queue()
+        listener = asyncio.create_task(self._listen(channel, payloads), name=f"listen:{channel}")
+        try:
+            yield _forever(payloads)
+        finally:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+
+    async def _listen(self, channel: str, payloads: asyncio.Queue[str]) -> None:
+        while True:
+            try:
+                connection = await asyncpg.connect(self._driver_url, timeout=10)
+            except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+                log.warning("database.listen_failed", channel=channel, error=str(error))
+                await asyncio.sleep(RECONNECT_SECONDS)
+                continue
+            lost = asyncio.Event()
+            try:
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                await connection.add_listener(channel, lambda *notice: payloads.put_nowait(str(notice[3])))
+                payloads.put_nowait("")
+                await lost.wait()
+            finally:
+                connection.terminate()
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+async def _driver_of(connection: AsyncConnection) -> asyncpg.Connection[Any]:
+    raw = await connection.get_raw_connection()
+    return cast("asyncpg.Connection[Any]", raw.driver_connection)
+
+
+async def _forever(payloads: asyncio.Queue[str]) -> AsyncIterator[str]:
+    while True:
+        yield await payloads.get()

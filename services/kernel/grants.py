@@ -1,0 +1,37 @@
+"""Rights in the database: each service's role may write its own tables, and nothing else."""
+
+from __future__ import annotations
+
+from alembic.operations import Operations
+
+
+def role_of(service: str) -> str:
+    return f"celeriac_{service}"
+
+
+def ensure_role(op: Operations, service: str) -> None:
+    """Creates the service's role if the cluster lacks it, without a way to log in.
+
+    Whoever deploys gives it a password (`ALTER ROLE … LOGIN PASSWORD …`). Two services migrating at the
+    same moment may both try: the loser's error is the wanted state.
+    """
+    op.execute(
+        f"""
+        DO $$ BEGIN
+            CREATE ROLE {role_of(service)} NOLOGIN;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+        END $$
+        """
+    )
+
+
+def grant(op: Operations, service: str, tables: str, rights: str) -> None:
+    """Grants `rights` ("SELECT, INSERT") on `tables` ("celery_schedules, …") to the service's role."""
+    ensure_role(op, service)
+    op.execute(f"GRANT {rights} ON {tables} TO {role_of(service)}")
+
+
+def grant_sequence(op: Operations, service: str, sequences: str) -> None:
+    """Lets the service's role draw numbers from the sequences."""
+    ensure_role(op, service)
+    op.execute(f"GRANT USAGE, SELECT ON SEQUENCE {sequences} TO {role_of(service)}")

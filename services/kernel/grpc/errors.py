@@ -1,0 +1,135 @@
+"""Second step: the one table from our errors to google.rpc.Status.
+
+An exception that is not of the family is logged whole and told as INTERNAL with an incident id: its text
+may hold what the caller must not see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import asyncpg
+import grpc
+import redis.exceptions
+import sqlalchemy.exc
+import structlog
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from services.kernel import errors
+from services.kernel.grpc.call import Call
+
+log = structlog.get_logger(__name__)
+
+DOMAIN = "celeriac"
+STATUS_DETAILS = "grpc-status-details-bin"
+
+CODES: dict[type[errors.CeleriacError], grpc.StatusCode] = {
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
+    errors.FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Conflict: grpc.StatusCode.ABORTED,
+    errors.Invalid: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    errors.Unimplemented: grpc.StatusCode.UNIMPLEMENTED,
+}
+
+
+@asynccontextmanager
+async def tell_errors(call: Call) -> AsyncIterator[None]:
+    try:
+        yield
+    except errors.CeleriacError as error:
+        await _abort(call, CODES[type(error)], error.message, details_of(error, call.request_id))
+    except asyncio.CancelledError:
+        call.code = grpc.StatusCode.CANCELLED
+        raise
+    except grpc.aio.AbortError:
+        # Standard servicers (health, reflection) abort by themselves.
+        call.code = _code_of(call)
+        raise
+    except Exception as error:
+        outage = _outage(error)
+        if outage is not None:
+            log.warning("rpc.unavailable", what=outage.message, error=str(error))
+            await _abort(
+                call, grpc.StatusCode.UNAVAILABLE, outage.message, details_of(outage, call.request_id)
+            )
+        incident = uuid.uuid4().hex[:12]
+        log.exception("rpc.failed", incident=incident)
+        fault = errors.CeleriacError("INTERNAL", f"an error of ours, logged as incident {incident}")
+        await _abort(
+            call, grpc.StatusCode.INTERNAL, fault.message, details_of(fault, call.request_id)
+        )
+
+
+def _code_of(call: Call) -> grpc.StatusCode:
+    code = call.context.code()
+    return next((known for known in grpc.StatusCode if known.value[0] == code), grpc.StatusCode.UNKNOWN)
+
+
+def _outage(error: Exception) -> errors.Unavailable | None:
+    """What is away, when the exception says that something is; such a call may be sent again."""
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
+        return errors.Unavailable("the database")
+    if isinstance(error, sqlalchemy.exc.TimeoutError | asyncpg.PostgresConnectionError | OSError):
+        return errors.Unavailable("the database")
+    if isinstance(error, asyncpg.CannotConnectNowError | asyncpg.AdminShutdownError):
+        return errors.Unavailable("the database")
+    if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
+        return errors.Unavailable("the broker")
+    return None
+
+
+def details_of(error: errors.CeleriacError, request_id: str) -> list[Message]:
+    """The structured details that clients branch on (AIP-193)."""
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=_facts(error)),
+        error_details_pb2.RequestInfo(request_id=request_id),
+    ]
+    if isinstance(error, errors.Invalid):
+        details.append(
+            error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=fault.field, description=f"{fault.fault}; for example: {fault.example}"
+                    )
+                    for fault in error.faults
+                ]
+            )
+        )
+    if isinstance(error, errors.Exhausted):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(int(error.retry_after * 1e9))
+        details.append(retry)
+    return details
+
+
+def _facts(error: errors.CeleriacError) -> dict[str, str]:
+    if isinstance(error, errors.Conflict):
+        return {"etag": error.etag}
+    if isinstance(error, errors.NotFound | errors.AlreadyExists):
+        return {"resource": error.resource, "name": error.name}
+    return {}
+
+
+async def _abort(call: Call, code: grpc.StatusCode, message: str, details: list[Message]) -> NoReturn:
+    call.code = code
+    packed = []
+    for detail in details:
+        wrapped = any_pb2.Any()
+        wrapped.Pack(detail)
+        packed.append(wrapped)
+    # Messages travel in a header: a stray line break or an overlong text would break the connection.
+    message = " ".join(message.split())[:2000]
+    status = status_pb2.Status(code=code.value[0], message=message, details=packed)
+    await call.context.abort(code, message, ((STATUS_DETAILS, status.SerializeToString()),))
+    raise AssertionError("abort() returned")

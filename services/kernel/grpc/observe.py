@@ -1,0 +1,60 @@
+"""First step: gives the call its id, and sees that it is logged and measured whatever happens to it."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from urllib.parse import unquote
+
+import structlog
+
+from services.kernel.grpc.call import Call
+from services.kernel.identity import bind_request_id
+from services.kernel.metrics import CallMetrics
+
+log = structlog.get_logger(__name__)
+
+# The gateway alone is believed about whom it speaks for.
+GATEWAY_NAME = "gateway.celeriac.internal"
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
+
+def observe(metrics: CallMetrics) -> Callable[[Call], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def step(call: Call) -> AsyncIterator[None]:
+        stated = call.metadata("x-request-id")
+        call.request_id = stated if REQUEST_ID.fullmatch(stated) else str(uuid.uuid4())
+        call.address = _address(call)
+        call.user_agent = call.metadata("user-agent")[:300]
+        bind_request_id(call.request_id)
+        with structlog.contextvars.bound_contextvars(request_id=call.request_id, method=call.method):
+            try:
+                yield
+            finally:
+                _record(call, metrics)
+
+    return step
+
+
+def _record(call: Call, metrics: CallMetrics) -> None:
+    seconds = time.monotonic() - call.started
+    metrics.calls.labels(call.method, call.code.name).inc()
+    metrics.seconds.labels(call.method).observe(seconds)
+    # Probers ask every few seconds; nobody wants to read that.
+    say = log.debug if call.method.startswith("/grpc.health.") else log.info
+    actor = call.identity.subject if call.identity else None
+    say("rpc.answered", code=call.code.name, actor=actor, seconds=round(seconds, 4))
+
+
+def _address(call: Call) -> str:
+    """The caller's address: as the gateway saw it, or as we do when called directly."""
+    if GATEWAY_NAME in call.peer_names():
+        forwarded = call.metadata("x-forwarded-for").rpartition(",")[2].strip()
+        if forwarded:
+            return forwarded
+    # "ipv4:127.0.0.1:51234", "ipv6:%5B::1%5D:51234"
+    scheme, _, rest = unquote(call.context.peer()).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if scheme in {"ipv4", "ipv6"} else rest

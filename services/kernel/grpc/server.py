@@ -1,0 +1,215 @@
+"""The gRPC server of a service: every call goes through the same ordered steps.
+
+    observe   gives it a request id; in the end it is logged and measured
+    errors    turns what is raised further in into a google.rpc.Status
+    decode    parses the request: malformed bytes are the caller's error, not ours
+    identify  says who calls
+    audit     records a mutation's intent before its effect, and its outcome after
+    access    lets it through if the method's policy does
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from services.kernel.errors import FieldFault, Invalid, PermissionDenied, Unavailable
+from services.kernel.grpc.call import Call
+from services.kernel.policy import STANDARD_METHODS, MethodPolicy, policies_of
+from services.kernel.settings import KernelSettings
+
+log = structlog.get_logger(__name__)
+
+Step = Callable[[Call], AbstractAsyncContextManager[None]]
+# grpc gives handlers as untyped callables: what they take and give is in the contract.
+Behaviour = Callable[..., Any]
+
+OPTIONS = [
+    # A second server on the port would take half the calls in silence.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 8 * 1024 * 1024),
+    ("grpc.max_concurrent_streams", 1000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+]
+
+
+@dataclass(frozen=True)
+class Servicer:
+    """One gRPC service: its contract, the generated function that adds it, and who answers."""
+
+    contract: ServiceDescriptor
+    add: Callable[[Any, Any], None]
+    instance: object
+
+
+class Server:
+    """A gRPC server over mutual TLS, with health, reflection and the steps."""
+
+    def __init__(
+        self, settings: KernelSettings, servicers: Sequence[Servicer], steps: Sequence[Step]
+    ) -> None:
+        self._names = [servicer.contract.full_name for servicer in servicers]
+        self._steps = _Interceptor({**STANDARD_METHODS, **policies_of(self._names)}, steps)
+        self._server = grpc.aio.server(interceptors=[self._steps], options=OPTIONS)
+        for servicer in servicers:
+            servicer.add(servicer.instance, self._server)
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            [*self._names, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server
+        )
+        self.port = self._server.add_secure_port(settings.listen, _credentials(settings))
+        if self.port == 0:
+            raise SystemExit(f"can't listen on {settings.listen} (CELERIAC_LISTEN): is the port taken?")
+
+    async def start(self) -> None:
+        await self._server.start()
+        for name in ["", *self._names]:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        log.info("server.listening", port=self.port, services=self._names)
+
+    async def stop(self, grace: float) -> None:
+        """Takes no new calls, lets unary ones in flight finish within `grace` seconds, and ends streams."""
+        await self._health.enter_graceful_shutdown()
+        stopped = asyncio.ensure_future(self._server.stop(grace))
+        self._steps.end_streams()
+        await stopped
+        log.info("server.stopped")
+
+
+def _credentials(settings: KernelSettings) -> grpc.ServerCredentials:
+    pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
+    return grpc.ssl_server_credentials([pair], settings.tls_ca.read_bytes(), require_client_auth=True)
+
+
+class _Interceptor(grpc.aio.ServerInterceptor):
+    """Puts the steps around every handler, unary or streaming, in their order."""
+
+    def __init__(self, policies: dict[str, MethodPolicy], steps: Iterable[Step]) -> None:
+        self._policies = policies
+        self._steps = tuple(steps)
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    def end_streams(self) -> None:
+        """Streams have no end of their own: their readers are told to come back."""
+        self._stopping = True
+        for stream in self._streams:
+            stream.cancel()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        handler: Any = await continuation(details)
+        if handler is None:
+            return handler  # grpc answers UNIMPLEMENTED
+        method = details.method if isinstance(details.method, str) else details.method.decode()
+        behaviour = (
+            handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        )
+        kind = {
+            (False, False): (grpc.unary_unary_rpc_method_handler, self._unary),
+            (False, True): (grpc.unary_stream_rpc_method_handler, self._stream),
+            (True, False): (grpc.stream_unary_rpc_method_handler, self._unary),
+            (True, True): (grpc.stream_stream_rpc_method_handler, self._stream),
+        }
+        make, wrap = kind[handler.request_streaming, handler.response_streaming]
+        # Without a deserializer grpc hands over the bytes: parsing happens inside the steps.
+        return make(  # type: ignore[no-any-return]
+            wrap(method, behaviour, handler.request_deserializer),
+            request_deserializer=None,
+            response_serializer=handler.response_serializer,
+        )
+
+    @asynccontextmanager
+    async def _through(
+        self, method: str, context: Any, request: Any, parse: Behaviour
+    ) -> AsyncIterator[tuple[Call, Any]]:
+        policy = self._policies.get(method)
+        call = Call(method, policy or MethodPolicy(None), context, None)
+        async with AsyncExitStack() as passed:
+            for step in self._steps[:2]:
+                await passed.enter_async_context(step(call))
+            if policy is None:
+                raise PermissionDenied("POLICY_MISSING", f"{method} has no policy, so nobody may call it")
+            if isinstance(request, bytes):
+                call.request = request = _decoded(request, parse)
+            else:
+                request = _decoded_each(request, parse)
+            for step in self._steps[2:]:
+                await passed.enter_async_context(step(call))
+            yield call, request
+
+    def _unary(self, method: str, behaviour: Behaviour, parse: Behaviour) -> Behaviour:
+        async def answer(raw: Any, context: Any) -> Message:
+            async with self._through(method, context, raw, parse) as (call, request):
+                response: Message = await behaviour(request, context)
+                call.response = response
+                return response
+            raise AssertionError("a step swallowed an exception")
+
+        return answer
+
+    def _stream(self, method: str, behaviour: Behaviour, parse: Behaviour) -> Behaviour:
+        async def answer(raw: Any, context: Any) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._streams.add(task)
+            try:
+                async with self._through(method, context, raw, parse) as (_, request):
+                    await self._write_all(behaviour(request, context), context, task)
+            finally:
+                self._streams.discard(task)
+
+        return answer
+
+    async def _write_all(self, answers: Any, context: Any, task: asyncio.Task[Any]) -> None:
+        try:
+            if not inspect.isasyncgen(answers):
+                await answers  # a standard servicer, which writes by itself
+                return
+            async with aclosing(answers):
+                async for message in answers:
+                    await context.write(message)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            task.uncancel()
+            raise Unavailable("this server is being restarted and") from None
+
+
+def _decoded(raw: bytes, parse: Behaviour) -> Message:
+    try:
+        message: Message = parse(raw)
+    except (DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise Invalid(
+            [
+                FieldFault(
+                    "request",
+                    "is not a message of this method's request type (malformed protobuf or UTF-8)",
+                    "a message written by the stubs of this contract's version",
+                )
+            ]
+        ) from error
+    return message
+
+
+async def _decoded_each(requests: Any, parse: Behaviour) -> AsyncIterator[Message]:
+    async for raw in requests:
+        yield _decoded(raw, parse)

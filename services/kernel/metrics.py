@@ -1,0 +1,35 @@
+"""Prometheus metrics of a service, on a port of their own."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.process_collector import ProcessCollector
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry with this process's own figures (memory, CPU, descriptors) in it."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class CallMetrics:
+    """Calls by method and code, and how long they took."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.calls = Counter(
+            "celeriac_rpc_calls", "Calls answered", ["method", "code"], registry=registry
+        )
+        self.seconds = Histogram(
+            "celeriac_rpc_duration_seconds",
+            "From the first byte of a call to its answer",
+            ["method"],
+            registry=registry,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+        )
+
+
+def serve(registry: CollectorRegistry, host: str, port: int) -> None:
+    """Answers scrapes from a thread of its own; port 0 is off."""
+    if port:
+        start_http_server(port, addr=host, registry=registry)

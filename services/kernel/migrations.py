@@ -1,0 +1,49 @@
+"""Brings a service's own tables to the newest version, by its own Alembic history.
+
+All services share one database and its schema `public`; each keeps its history in a version table of its
+own, `alembic_version_<service>`, so that one can be upgraded without the others.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from services.kernel.database import asyncpg_url
+
+
+def _config(service: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files(f"services.{service}") / "migrations"))
+    return config
+
+
+async def migrate(database_url: str, service: str) -> None:
+    """Applies what is missing, in one transaction. Two that migrate at once wait for each other."""
+    config = _config(service)
+    script = ScriptDirectory.from_config(config)
+    engine = create_async_engine(asyncpg_url(database_url), poolclass=pool.NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(
+                f"SELECT pg_advisory_xact_lock(hashtext('celeriac-migrate-{service}'))"
+            )
+            await connection.run_sync(_upgrade, config, script, service)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, config: Config, script: ScriptDirectory, service: str) -> None:
+    def to_head(revision: object, _context: MigrationContext) -> object:
+        return script._upgrade_revs("head", revision)  # type: ignore[arg-type] # as alembic.command.upgrade does
+
+    with EnvironmentContext(config, script, fn=to_head) as environment:  # type: ignore[arg-type]
+        environment.configure(connection=connection, version_table=f"alembic_version_{service}")
+        environment.run_migrations()
+

@@ -1,0 +1,66 @@
+"""Reads each method's policy from the contracts; a method without one keeps its service from starting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from celeriac.access.v1 import policy_pb2
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
+
+from services.kernel.identity import Role
+
+
+@dataclass(frozen=True)
+class MethodPolicy:
+    """Who may call a method, and what is kept of the call. `least_role` is None for a public method."""
+
+    least_role: Role | None
+    audited: bool = False
+    timeout_seconds: int = 0
+
+    @property
+    def public(self) -> bool:
+        return self.least_role is None
+
+
+# Health and reflection carry no options of ours: health must answer a prober that has no token, and
+# reflection tells what the published contracts tell anyway.
+STANDARD_METHODS: Mapping[str, MethodPolicy] = {
+    "/grpc.health.v1.Health/Check": MethodPolicy(None),
+    "/grpc.health.v1.Health/List": MethodPolicy(None),
+    "/grpc.health.v1.Health/Watch": MethodPolicy(None),
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": MethodPolicy(None),
+}
+
+
+class PolicyMissing(Exception):
+    """A method has no policy, or one that contradicts itself."""
+
+
+def policies_of(services: Iterable[str]) -> dict[str, MethodPolicy]:
+    """The policy of every method of the named services, by full method path ("/package.Service/Method")."""
+    pool = descriptor_pool.Default()
+    return {
+        f"/{service}/{method.name}": policy_of(method)
+        for service in services
+        for method in pool.FindServiceByName(service).methods
+    }
+
+
+def policy_of(method: MethodDescriptor) -> MethodPolicy:
+    """The policy that a method states of itself."""
+    options = method.GetOptions()
+    if not options.HasExtension(policy_pb2.policy):
+        raise PolicyMissing(f"{method.full_name} states no celeriac.access.v1.policy")
+    stated = options.Extensions[policy_pb2.policy]
+    if stated.public and (stated.least_role or stated.audited):
+        raise PolicyMissing(f"{method.full_name} is public, and so can have no role and no audit")
+    if not stated.public and not stated.least_role:
+        raise PolicyMissing(f"{method.full_name} is not public, and names no least_role")
+    return MethodPolicy(
+        least_role=None if stated.public else Role(stated.least_role),
+        audited=stated.audited,
+        timeout_seconds=stated.timeout_seconds,
+    )

@@ -1,0 +1,117 @@
+"""A service as a process: its commands, and its life from the settings to a graceful end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from services.kernel import logging, metrics
+from services.kernel.channel import channel_to
+from services.kernel.database import Database
+from services.kernel.grpc.access import allow
+from services.kernel.grpc.audit import record
+from services.kernel.grpc.errors import tell_errors
+from services.kernel.grpc.identify import identify
+from services.kernel.grpc.observe import observe
+from services.kernel.grpc.server import Server, Servicer
+from services.kernel.migrations import migrate
+from services.kernel.outbox import Outbox
+from services.kernel.relay import Relay
+from services.kernel.settings import KernelSettings, SettingsType, load
+from services.kernel.tokens import TokenVerifier
+
+log = structlog.get_logger(__name__)
+
+Background = Callable[[], Awaitable[None]]
+
+
+def main(
+    service: str,
+    settings_type: type[SettingsType],
+    commands: Mapping[str, Callable[[SettingsType], Awaitable[None]]],
+) -> None:
+    """Reads the command line and the settings, and runs the command. `migrate` comes for free."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
+    parser.add_argument("command", choices=[*commands, "migrate"])
+    command = parser.parse_args().command
+    settings = load(settings_type)
+    logging.configure(service, settings.log_level)
+    log.info("process.starting", command=command, settings=settings.model_dump(mode="json"))
+    if command == "migrate":
+        uvloop.run(migrate(settings.database_url.get_secret_value(), service))
+    else:
+        uvloop.run(_to_coroutine(commands[command](settings)))
+
+
+async def _to_coroutine(work: Awaitable[None]) -> None:
+    await work
+
+
+@asynccontextmanager
+async def opened_database(settings: KernelSettings, service: str) -> AsyncIterator[Database]:
+    """The service's way to the database, closed at the end."""
+    database = Database(
+        settings.database_url.get_secret_value(), settings.database_pool_size, f"celeriac-{service}"
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def run(
+    service: str,
+    settings: KernelSettings,
+    database: Database,
+    registry: CollectorRegistry,
+    *,
+    servicers: Sequence[Servicer],
+    background: Sequence[Background] = (),
+) -> None:
+    """Serves until SIGTERM or SIGINT, then finishes the calls in flight before the background work ends.
+
+    A background loop that fails ends the process: whoever supervises it starts it anew, which is better
+    than a service that is alive and does nothing.
+    """
+    outbox = Outbox(database, service)
+    verifier = TokenVerifier(settings.token_keys, settings.token_issuer, settings.token_audience)
+    steps = [
+        observe(metrics.CallMetrics(registry)),
+        tell_errors,
+        identify(verifier),
+        record(outbox),
+        allow,
+    ]
+    server = Server(settings, servicers, steps)
+    stop = _stop_signal()
+    host = settings.listen.rpartition(":")[0]
+    metrics.serve(registry, host, settings.metrics_port)
+    async with channel_to(settings.audit_address, settings) as to_audit:
+        loops = [*background, Relay(outbox, to_audit).run]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_as_coroutine(loop)) for loop in loops]
+            await server.start()
+            await stop.wait()
+            log.info("process.stopping", grace_seconds=settings.shutdown_grace)
+            await server.stop(settings.shutdown_grace)
+            for task in tasks:
+                task.cancel()
+
+
+async def _as_coroutine(loop: Background) -> None:
+    await loop()
+    raise RuntimeError("a background loop ended by itself")
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,114 @@
+"""Settings that every service reads from the environment, once, in its `__main__`.
+
+Names known from Celery deployments are kept (`REDIS_HOST`, `DATABASE_URL`, …); the rest is `CELERIAC_…`.
+A service adds its own by a subclass.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is not a zone of the IANA database")
+    return name
+
+
+def _host_and_port(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{address!r} is not host:port")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_host_and_port)]
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class KernelSettings(BaseSettings):
+    """What the kernel needs to know; frozen, so that nothing changes behind anyone's back."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    database_url: SecretStr = Field(
+        validation_alias="DATABASE_URL", examples=["postgresql://celeriac:secret@db:5432/celeriac"]
+    )
+    database_pool_size: int = Field(8, ge=1, validation_alias="CELERIAC_DATABASE_POOL_SIZE", examples=["8"])
+
+    redis_host: str = Field("127.0.0.1", validation_alias="REDIS_HOST", examples=["redis"])
+    redis_port: Port = Field(6379, validation_alias="REDIS_PORT", examples=["6379"])
+    redis_db_broker: int = Field(0, ge=0, validation_alias="REDIS_DB_BROKER", examples=["0"])
+    redis_db_backend: int = Field(1, ge=0, validation_alias="REDIS_DB_BACKEND", examples=["1"])
+    redis_password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_PASSWORD", examples=["secret"])
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", validation_alias="CELERY_LOG_LEVEL", examples=["INFO"]
+    )
+
+    listen: Address = Field(
+        "127.0.0.1:50051", validation_alias="CELERIAC_LISTEN", examples=["127.0.0.1:50051"]
+    )
+    metrics_port: Port = Field(0, validation_alias="CELERIAC_METRICS_PORT", examples=["9100"])
+    shutdown_grace: float = Field(20.0, ge=0, validation_alias="CELERIAC_SHUTDOWN_GRACE", examples=["20"])
+
+    tls_ca: Path = Field(validation_alias="CELERIAC_TLS_CA", examples=["/etc/celeriac/ca.pem"])
+    tls_certificate: Path = Field(
+        validation_alias="CELERIAC_TLS_CERT", examples=["/etc/celeriac/scheduler.crt"]
+    )
+    tls_key: Path = Field(validation_alias="CELERIAC_TLS_KEY", examples=["/etc/celeriac/scheduler.key"])
+
+    token_keys: Path = Field(validation_alias="CELERIAC_JWKS", examples=["/etc/celeriac/jwks.json"])
+    token_issuer: str = Field(
+        "https://celeriac.local",
+        validation_alias="CELERIAC_TOKEN_ISSUER",
+        examples=["https://login.example.com"],
+    )
+    token_audience: str = Field(
+        "celeriac", validation_alias="CELERIAC_TOKEN_AUDIENCE", examples=["celeriac"]
+    )
+
+    scheduler_address: Address = Field(
+        "127.0.0.1:50051", validation_alias="CELERIAC_SCHEDULER_ADDRESS", examples=["scheduler:50051"]
+    )
+    embedder_address: Address = Field(
+        "127.0.0.1:50052", validation_alias="CELERIAC_EMBEDDER_ADDRESS", examples=["embedder:50052"]
+    )
+    monitor_address: Address = Field(
+        "127.0.0.1:50053", validation_alias="CELERIAC_MONITOR_ADDRESS", examples=["monitor:50053"]
+    )
+    audit_address: Address = Field(
+        "127.0.0.1:50054", validation_alias="CELERIAC_AUDIT_ADDRESS", examples=["audit:50054"]
+    )
+
+    time_zone: ZoneName = Field(
+        "Asia/Taipei", validation_alias="CELERIAC_TIME_ZONE", examples=["Asia/Taipei"]
+    )
+
+
+SettingsType = TypeVar("SettingsType", bound=KernelSettings)
+
+
+def load(settings_type: type[SettingsType]) -> SettingsType:
+    """Reads the settings, or stops the start: each wrong variable by name, with its fault and an example."""
+    try:
+        return settings_type()
+    except ValidationError as error:
+        _refuse(settings_type, error)
+
+
+def _refuse(settings_type: type[KernelSettings], error: ValidationError) -> NoReturn:
+    by_variable = {field.validation_alias: field for field in settings_type.model_fields.values()}
+    lines = ["the settings can't be used:"]
+    for fault in error.errors():
+        variable = str(fault["loc"][0]) if fault["loc"] else "settings"
+        field = by_variable.get(variable)
+        example = f"; for example: {field.examples[0]}" if field and field.examples else ""
+        lines.append(f"  {variable}: {fault['msg']}{example}")
+    raise SystemExit("\n".join(lines))

@@ -1,0 +1,81 @@
+"""Verifies the signed tokens (JWT, RFC 7519) that people and programs show.
+
+Algorithms are pinned to ES256 and EdDSA: never `none`, never a shared secret. Keys come only from the
+key set in the settings, never from the token. The gateway checks the same; it is not trusted alone.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jwt
+
+from services.kernel.errors import Unauthenticated
+from services.kernel.identity import TOKEN_ROLES, Identity, Role
+
+ALGORITHMS = ["ES256", "EdDSA"]
+REQUIRED_CLAIMS = ["exp", "aud", "iss", "sub", "jti"]
+LEEWAY_SECONDS = 30
+
+
+class TokenVerifier:
+    """Checks tokens of one issuer against its key set, a JWKS file (RFC 7517).
+
+    The file is read again when it changes, so that a key can be added or withdrawn while services run.
+    """
+
+    def __init__(self, key_set: Path, issuer: str, audience: str) -> None:
+        self._path = key_set
+        self._issuer = issuer
+        self._audience = audience
+        self._read_at = 0.0
+        self._keys: dict[str, jwt.PyJWK] = {}
+
+    def verify(self, token: str) -> Identity:
+        """The identity that the token proves; raises `Unauthenticated` with what is wrong with it."""
+        try:
+            key = self._key_of(jwt.get_unverified_header(token))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
+                options={"require": REQUIRED_CLAIMS},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthenticated("TOKEN_EXPIRED", "the token has expired; ask for a new one") from error
+        except jwt.PyJWTError as error:
+            # PyJWT's texts name the claim at fault and hold nothing secret.
+            raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
+        role = _greatest_role(claims.get("roles"))
+        return Identity(subject=claims["sub"], role=role, issuer=claims["iss"], token_id=claims["jti"])
+
+    def _key_of(self, header: dict[str, object]) -> jwt.PyJWK:
+        if header.get("alg") not in ALGORITHMS:
+            raise jwt.InvalidAlgorithmError(f"its algorithm is none of {', '.join(ALGORITHMS)}")
+        self._read_keys()
+        key = self._keys.get(str(header.get("kid")))
+        if key is None:
+            raise jwt.InvalidKeyError("its key id (kid) is not one of the issuer's")
+        return key
+
+    def _read_keys(self) -> None:
+        written_at = self._path.stat().st_mtime
+        if written_at != self._read_at:
+            key_set = jwt.PyJWKSet.from_dict(json.loads(self._path.read_text()))
+            self._keys = {key.key_id: key for key in key_set.keys if key.key_id}
+            self._read_at = written_at
+
+
+def _greatest_role(claimed: object) -> Role:
+    """The greatest of the roles that the `roles` claim lists."""
+    listed = claimed if isinstance(claimed, list) else []
+    roles = [TOKEN_ROLES[role] for role in listed if role in TOKEN_ROLES]
+    if not roles:
+        raise Unauthenticated(
+            "TOKEN_WITHOUT_ROLE", f"the token's `roles` claim lists none of {', '.join(TOKEN_ROLES)}"
+        )
+    return max(roles)

