@@ -58,9 +58,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """One read-only transaction on one snapshot: pages and counts in it agree with each other."""
-        snapshot = self.engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
+        snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with AsyncSession(snapshot, expire_on_commit=False) as session, session.begin():
             yield session
 

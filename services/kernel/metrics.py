@@ -17,9 +17,7 @@ class CallMetrics:
     """Calls by method and code, and how long they took."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.calls = Counter(
-            "celeriac_rpc_calls", "Calls answered", ["method", "code"], registry=registry
-        )
+        self.calls = Counter("celeriac_rpc_calls", "Calls answered", ["method", "code"], registry=registry)
         self.seconds = Histogram(
             "celeriac_rpc_duration_seconds",
             "From the first byte of a call to its answer",

@@ -7,6 +7,7 @@ own, `alembic_version_<service>`, so that one can be upgraded without the others
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -40,10 +41,9 @@ async def migrate(database_url: str, service: str) -> None:
 
 
 def _upgrade(connection: Connection, config: Config, script: ScriptDirectory, service: str) -> None:
-    def to_head(revision: object, _context: MigrationContext) -> object:
-        return script._upgrade_revs("head", revision)  # type: ignore[arg-type] # as alembic.command.upgrade does
+    def to_head(revision: Any, _context: MigrationContext) -> object:
+        return script._upgrade_revs("head", revision)  # as alembic.command.upgrade does
 
-    with EnvironmentContext(config, script, fn=to_head) as environment:  # type: ignore[arg-type]
+    with EnvironmentContext(config, script, fn=to_head) as environment:
         environment.configure(connection=connection, version_table=f"alembic_version_{service}")
         environment.run_migrations()
-

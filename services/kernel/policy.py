@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from celeriac.access.v1 import policy_pb2
 from google.protobuf import descriptor_pool
@@ -51,10 +52,12 @@ def policies_of(services: Iterable[str]) -> dict[str, MethodPolicy]:
 
 def policy_of(method: MethodDescriptor) -> MethodPolicy:
     """The policy that a method states of itself."""
+    # protoc's own stubs type an extension as a bare FieldDescriptor.
+    extension: Any = policy_pb2.policy
     options = method.GetOptions()
-    if not options.HasExtension(policy_pb2.policy):
+    if not options.HasExtension(extension):
         raise PolicyMissing(f"{method.full_name} states no celeriac.access.v1.policy")
-    stated = options.Extensions[policy_pb2.policy]
+    stated: policy_pb2.Policy = options.Extensions[extension]
     if stated.public and (stated.least_role or stated.audited):
         raise PolicyMissing(f"{method.full_name} is public, and so can have no role and no audit")
     if not stated.public and not stated.least_role:

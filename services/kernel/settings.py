@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -70,9 +70,7 @@ class KernelSettings(BaseSettings):
         validation_alias="CELERIAC_TOKEN_ISSUER",
         examples=["https://login.example.com"],
     )
-    token_audience: str = Field(
-        "celeriac", validation_alias="CELERIAC_TOKEN_AUDIENCE", examples=["celeriac"]
-    )
+    token_audience: str = Field("celeriac", validation_alias="CELERIAC_TOKEN_AUDIENCE", examples=["celeriac"])
 
     scheduler_address: Address = Field(
         "127.0.0.1:50051", validation_alias="CELERIAC_SCHEDULER_ADDRESS", examples=["scheduler:50051"]

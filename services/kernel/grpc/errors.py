@@ -66,14 +66,15 @@ async def tell_errors(call: Call) -> AsyncIterator[None]:
         incident = uuid.uuid4().hex[:12]
         log.exception("rpc.failed", incident=incident)
         fault = errors.CeleriacError("INTERNAL", f"an error of ours, logged as incident {incident}")
-        await _abort(
-            call, grpc.StatusCode.INTERNAL, fault.message, details_of(fault, call.request_id)
-        )
+        await _abort(call, grpc.StatusCode.INTERNAL, fault.message, details_of(fault, call.request_id))
 
 
 def _code_of(call: Call) -> grpc.StatusCode:
-    code = call.context.code()
-    return next((known for known in grpc.StatusCode if known.value[0] == code), grpc.StatusCode.UNKNOWN)
+    # Typed as StatusCode, but grpc.aio gives the bare number.
+    number: object = call.context.code()
+    return next(
+        (code for code in grpc.StatusCode if number in (code, code.value[0])), grpc.StatusCode.UNKNOWN
+    )
 
 
 def _outage(error: Exception) -> errors.Unavailable | None:

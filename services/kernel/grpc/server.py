@@ -1,11 +1,11 @@
 """The gRPC server of a service: every call goes through the same ordered steps.
 
-    observe   gives it a request id; in the end it is logged and measured
-    errors    turns what is raised further in into a google.rpc.Status
-    decode    parses the request: malformed bytes are the caller's error, not ours
-    identify  says who calls
-    audit     records a mutation's intent before its effect, and its outcome after
-    access    lets it through if the method's policy does
+observe   gives it a request id; in the end it is logged and measured
+errors    turns what is raised further in into a google.rpc.Status
+decode    parses the request: malformed bytes are the caller's error, not ours
+identify  says who calls
+audit     records a mutation's intent before its effect, and its outcome after
+access    lets it through if the method's policy does
 """
 
 from __future__ import annotations
@@ -113,13 +113,13 @@ class _Interceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Any:
         handler: Any = await continuation(details)
         if handler is None:
-            return handler  # grpc answers UNIMPLEMENTED
-        method = details.method if isinstance(details.method, str) else details.method.decode()
+            return None  # grpc answers UNIMPLEMENTED
+        method = details.method
         behaviour = (
             handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
@@ -131,7 +131,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         }
         make, wrap = kind[handler.request_streaming, handler.response_streaming]
         # Without a deserializer grpc hands over the bytes: parsing happens inside the steps.
-        return make(  # type: ignore[no-any-return]
+        return make(
             wrap(method, behaviour, handler.request_deserializer),
             request_deserializer=None,
             response_serializer=handler.response_serializer,

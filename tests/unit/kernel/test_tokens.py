@@ -1,0 +1,141 @@
+"""What a token must be, and every way in which it may not be one."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from deploy.standalone.tokens import LocalIssuer
+from services.kernel.errors import Unauthenticated
+from services.kernel.identity import Role
+from services.kernel.tokens import TokenVerifier
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> LocalIssuer:
+    issuer = LocalIssuer(tmp_path)
+    issuer.ensure_key()
+    return issuer
+
+
+@pytest.fixture
+def verifier(issuer: LocalIssuer) -> TokenVerifier:
+    return TokenVerifier(issuer.key_set, "https://celeriac.local", "celeriac")
+
+
+def refusal(verifier: TokenVerifier, token: str) -> Unauthenticated:
+    with pytest.raises(Unauthenticated) as refused:
+        verifier.verify(token)
+    return refused.value
+
+
+def unsigned(claims: dict[str, object], **header: object) -> str:
+    def part(content: dict[str, object]) -> str:
+        return encoded(json.dumps(content).encode())
+
+    return f"{part({'typ': 'JWT', **header})}.{part(claims)}"
+
+
+def encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def test_a_token_of_the_local_issuer_shows_its_subject_and_greatest_role(
+    issuer: LocalIssuer, verifier: TokenVerifier
+) -> None:
+    token = issuer.mint("admin", subject="mei", roles=["viewer", "admin", "unknown"])
+    identity = verifier.verify(token)
+    assert (identity.subject, identity.role) == ("mei", Role.ADMIN)
+    assert identity.issuer == "https://celeriac.local"
+    assert identity.token_id
+
+
+def test_an_expired_token_is_told_apart_from_a_forged_one(
+    issuer: LocalIssuer, verifier: TokenVerifier
+) -> None:
+    assert refusal(verifier, issuer.mint(exp=int(time.time()) - 60)).reason == "TOKEN_EXPIRED"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "someone-else"},
+        {"iss": "https://evil.example"},
+        {"nbf": int(time.time()) + 600},
+        {"sub": None},
+        {"exp": None},
+    ],
+)
+def test_a_token_for_others_or_not_yet_or_incomplete_is_invalid(
+    issuer: LocalIssuer, verifier: TokenVerifier, claims: dict[str, Any]
+) -> None:
+    assert refusal(verifier, issuer.mint(**claims)).reason == "TOKEN_INVALID"
+
+
+def test_a_token_without_a_known_role_is_refused(issuer: LocalIssuer, verifier: TokenVerifier) -> None:
+    assert refusal(verifier, issuer.mint(roles=[])).reason == "TOKEN_WITHOUT_ROLE"
+    assert refusal(verifier, issuer.mint(roles="admin")).reason == "TOKEN_WITHOUT_ROLE"
+
+
+def test_no_token_can_make_its_holder_a_service(issuer: LocalIssuer, verifier: TokenVerifier) -> None:
+    assert refusal(verifier, issuer.mint(roles=["service"])).reason == "TOKEN_WITHOUT_ROLE"
+
+
+def test_an_unsigned_token_is_refused_whatever_it_claims(
+    issuer: LocalIssuer, verifier: TokenVerifier
+) -> None:
+    claims = jwt.decode(issuer.mint("super_admin"), options={"verify_signature": False})
+    key_id = json.loads(issuer.key_set.read_text())["keys"][0]["kid"]
+    assert refusal(verifier, unsigned(claims, alg="none", kid=key_id) + ".").reason == "TOKEN_INVALID"
+
+
+def test_the_public_key_is_no_shared_secret(issuer: LocalIssuer, verifier: TokenVerifier) -> None:
+    claims = jwt.decode(issuer.mint("super_admin"), options={"verify_signature": False})
+    stored = json.loads(issuer.key_set.read_text())["keys"][0]
+    public = jwt.PyJWK(stored).key.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    # Signed by hand: PyJWT itself refuses to use a public key as a secret.
+    signed = unsigned(claims, alg="HS256", kid=stored["kid"])
+    signature = hmac.digest(public, signed.encode(), "sha256")
+    assert refusal(verifier, f"{signed}.{encoded(signature)}").reason == "TOKEN_INVALID"
+
+
+def test_a_token_signed_by_another_key_under_our_key_id_is_refused(
+    issuer: LocalIssuer, verifier: TokenVerifier
+) -> None:
+    claims = jwt.decode(issuer.mint("super_admin"), options={"verify_signature": False})
+    key_id = json.loads(issuer.key_set.read_text())["keys"][0]["kid"]
+    forged = jwt.encode(
+        claims, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256", headers={"kid": key_id}
+    )
+    assert refusal(verifier, forged).reason == "TOKEN_INVALID"
+    unknown_key = jwt.encode(
+        claims, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256", headers={"kid": "theirs"}
+    )
+    assert "kid" in refusal(verifier, unknown_key).message
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é", "." * 10_000])
+def test_nonsense_is_refused_as_such(verifier: TokenVerifier, token: str) -> None:
+    assert refusal(verifier, token).reason == "TOKEN_INVALID"
+
+
+def test_a_key_withdrawn_from_the_set_stops_counting_at_once(
+    issuer: LocalIssuer, verifier: TokenVerifier
+) -> None:
+    token = issuer.mint()
+    verifier.verify(token)
+    issuer.key_set.write_text('{"keys": []}')
+    os.utime(issuer.key_set, (time.time() + 5, time.time() + 5))
+    assert refusal(verifier, token).reason == "TOKEN_INVALID"
