@@ -7,7 +7,7 @@ RUN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos lint types
+.PHONY: help setup protos protos-check lint types imports check
 
 help: ## What can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ GENERATE := $(UV) run --quiet --no-project --isolated --python 3.11 --with-requi
 protos: | $(UV) ## Generate clients/python from protos/ with the pinned toolchain
 	@$(GENERATE)
 
+protos-check: | $(UV) ## Are the committed stubs what the contracts generate?
+	@$(GENERATE) --check
+
 ##################################################################################### checks
 
 lint: setup ## Style of code
@@ -42,3 +45,8 @@ lint: setup ## Style of code
 
 types: setup ## mypy --strict
 	@$(RUN)/mypy
+
+imports: setup ## Who may import whom
+	@$(RUN)/lint-imports --no-cache
+
+check: lint types imports protos-check ## All checks that run nothing

@@ -17,6 +17,7 @@ from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.grpc.access import allow
 from services.kernel.grpc.audit import record
+from services.kernel.grpc.decode import decode
 from services.kernel.grpc.errors import tell_errors
 from services.kernel.grpc.identify import identify
 from services.kernel.grpc.observe import observe
@@ -85,6 +86,7 @@ async def run(
     steps = [
         observe(metrics.CallMetrics(registry)),
         tell_errors,
+        decode,
         identify(verifier),
         record(outbox),
         allow,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import grpc
@@ -21,9 +22,11 @@ class Call:
     # "/celeriac.scheduler.v1.ScheduleService/GetSchedule"
     method: str
     policy: MethodPolicy
+    # From bytes to the method's request type.
+    parse: Callable[[bytes], Message]
     context: grpc.aio.ServicerContext[Message, Message]
-    # None where the request is a stream.
-    request: Message | None
+    # The request as it came: bytes, or a stream of them.
+    raw: bytes | AsyncIterator[bytes]
     # time.monotonic() at arrival.
     started: float = field(default_factory=time.monotonic)
 
@@ -31,6 +34,9 @@ class Call:
     request_id: str = ""
     address: str = ""
     user_agent: str = ""
+    # Set by `decode`: what the handler is given, and the request itself (None where it is a stream).
+    argument: Message | AsyncIterator[Message] | None = None
+    request: Message | None = None
     # Set by `identify`: who calls, or why that isn't known.
     identity: Identity | None = None
     refusal: Unauthenticated | None = None

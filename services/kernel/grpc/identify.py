@@ -1,4 +1,4 @@
-"""Third step: who calls. It only establishes that; whether they may is `access`'s question."""
+"""Fourth step: who calls. It only establishes that; whether they may is `access`'s question."""
 
 from __future__ import annotations
 

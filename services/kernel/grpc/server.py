@@ -11,6 +11,7 @@ access    lets it through if the method's policy does
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
@@ -21,12 +22,12 @@ import grpc
 import grpc.aio
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
-from services.kernel.errors import FieldFault, Invalid, PermissionDenied, Unavailable
+from services.kernel.errors import Unavailable
 from services.kernel.grpc.call import Call
 from services.kernel.policy import STANDARD_METHODS, MethodPolicy, policies_of
 from services.kernel.settings import KernelSettings
@@ -117,9 +118,9 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         details: grpc.HandlerCallDetails,
     ) -> Any:
         handler: Any = await continuation(details)
-        if handler is None:
+        policy = self._policies.get(details.method)
+        if handler is None or policy is None:
             return None  # grpc answers UNIMPLEMENTED
-        method = details.method
         behaviour = (
             handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
@@ -132,48 +133,36 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         make, wrap = kind[handler.request_streaming, handler.response_streaming]
         # Without a deserializer grpc hands over the bytes: parsing happens inside the steps.
         return make(
-            wrap(method, behaviour, handler.request_deserializer),
+            wrap(behaviour, functools.partial(Call, details.method, policy, handler.request_deserializer)),
             request_deserializer=None,
             response_serializer=handler.response_serializer,
         )
 
     @asynccontextmanager
-    async def _through(
-        self, method: str, context: Any, request: Any, parse: Behaviour
-    ) -> AsyncIterator[tuple[Call, Any]]:
-        policy = self._policies.get(method)
-        call = Call(method, policy or MethodPolicy(None), context, None)
+    async def _through_steps(self, call: Call) -> AsyncIterator[Call]:
         async with AsyncExitStack() as passed:
-            for step in self._steps[:2]:
+            for step in self._steps:
                 await passed.enter_async_context(step(call))
-            if policy is None:
-                raise PermissionDenied("POLICY_MISSING", f"{method} has no policy, so nobody may call it")
-            if isinstance(request, bytes):
-                call.request = request = _decoded(request, parse)
-            else:
-                request = _decoded_each(request, parse)
-            for step in self._steps[2:]:
-                await passed.enter_async_context(step(call))
-            yield call, request
+            yield call
 
-    def _unary(self, method: str, behaviour: Behaviour, parse: Behaviour) -> Behaviour:
+    def _unary(self, behaviour: Behaviour, arriving: Callable[..., Call]) -> Behaviour:
         async def answer(raw: Any, context: Any) -> Message:
-            async with self._through(method, context, raw, parse) as (call, request):
-                response: Message = await behaviour(request, context)
+            async with self._through_steps(arriving(context, raw)) as call:
+                response: Message = await behaviour(call.argument, context)
                 call.response = response
                 return response
             raise AssertionError("a step swallowed an exception")
 
         return answer
 
-    def _stream(self, method: str, behaviour: Behaviour, parse: Behaviour) -> Behaviour:
+    def _stream(self, behaviour: Behaviour, arriving: Callable[..., Call]) -> Behaviour:
         async def answer(raw: Any, context: Any) -> None:
             task = asyncio.current_task()
             assert task is not None
             self._streams.add(task)
             try:
-                async with self._through(method, context, raw, parse) as (_, request):
-                    await self._write_all(behaviour(request, context), context, task)
+                async with self._through_steps(arriving(context, raw)) as call:
+                    await self._write_all(behaviour(call.argument, context), context, task)
             finally:
                 self._streams.discard(task)
 
@@ -192,24 +181,3 @@ class _Interceptor(grpc.aio.ServerInterceptor):
                 raise
             task.uncancel()
             raise Unavailable("this server is being restarted and") from None
-
-
-def _decoded(raw: bytes, parse: Behaviour) -> Message:
-    try:
-        message: Message = parse(raw)
-    except (DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise Invalid(
-            [
-                FieldFault(
-                    "request",
-                    "is not a message of this method's request type (malformed protobuf or UTF-8)",
-                    "a message written by the stubs of this contract's version",
-                )
-            ]
-        ) from error
-    return message
-
-
-async def _decoded_each(requests: Any, parse: Behaviour) -> AsyncIterator[Message]:
-    async for raw in requests:
-        yield _decoded(raw, parse)

@@ -1,0 +1,5 @@
+"""Client of Celeriac: generated, typed stubs in `celeriac.<area>.v1`, and `connect()` to use them with."""
+
+from celeriac.channel import connect, connect_blocking
+
+__all__ = ["connect", "connect_blocking"]
