@@ -218,7 +218,8 @@ async def test_a_client_stream_is_read_to_its_end(running: Running, admin: str) 
     async with running.channel() as channel:
         invoke = channel.stream_unary(f"/{SERVICE}/Sum", Text.SerializeToString, Text.FromString)
         texts = (Text(text=str(number)) for number in range(3))
-        assert (await invoke(texts, metadata=(("authorization", admin),))).text == "3"
+        answer: Any = await invoke(texts, metadata=(("authorization", admin),))
+        assert answer.text == "3"
 
 
 async def test_health_answers_for_each_service(running: Running) -> None:
@@ -238,7 +239,8 @@ async def test_stopping_finishes_the_call_in_flight_and_sends_stream_readers_awa
         metadata = (("authorization", admin),)
         count = channel.unary_stream(f"/{SERVICE}/Count", Text.SerializeToString, Text.FromString)
         stream = count(Text(), metadata=metadata)
-        assert (await stream.read()).text == "0"
+        first: Any = await stream.read()
+        assert first.text == "0"
         say = channel.unary_unary(f"/{SERVICE}/Say", Text.SerializeToString, Text.FromString)
         waiting = asyncio.ensure_future(say(Text(text="wait"), metadata=metadata))
         await say(Text(text="here"), metadata=metadata)
