@@ -1,0 +1,113 @@
+"""A service that exists is wired everywhere: contract, stubs, tests, gateway, one-machine system, docs."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+import tomllib
+from pathlib import Path
+
+import celeriac
+import pytest
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
+
+from services.kernel.policy import policy_of
+
+ROOT = Path(__file__).parents[2]
+SERVICES = sorted(
+    folder.name
+    for folder in (ROOT / "services").iterdir()
+    if folder.is_dir() and folder.name not in {"kernel", "__pycache__"}
+)
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(celeriac.__path__, "celeriac.")
+    if module.name.endswith("_pb2")
+)
+
+
+def contract(module: str) -> FileDescriptor:
+    descriptor: FileDescriptor = importlib.import_module(module).DESCRIPTOR
+    return descriptor
+
+
+def methods() -> list[MethodDescriptor]:
+    return [
+        method
+        for module in MODULES
+        for service in contract(module).services_by_name.values()
+        for method in service.methods
+    ]
+
+
+def test_the_four_services_are_here() -> None:
+    assert SERVICES == ["audit", "embedder", "monitor", "scheduler"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_all_its_parts(service: str) -> None:
+    parts = [
+        f"protos/celeriac/{service}/v1",
+        f"clients/python/src/celeriac/{service}/v1",
+        f"services/{service}/__init__.py",
+        f"services/{service}/__main__.py",
+        f"services/{service}/settings.py",
+        f"services/{service}/migrations/versions",
+        f"tests/unit/{service}",
+        f"tests/services/{service}",
+        f"benchmarks/{service}/__main__.py",
+    ]
+    assert [part for part in parts if not (ROOT / part).exists()] == []
+    assert list((ROOT / "services" / service).glob("api*.py")), "no servicer"
+    assert list((ROOT / "services" / service).glob("**/store*.py")), "no store"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_named_wherever_services_are_listed(service: str) -> None:
+    assert service in PYPROJECT["project"]["optional-dependencies"]
+    for contract_of_imports in PYPROJECT["tool"]["importlinter"]["contracts"]:
+        listed = contract_of_imports.get("forbidden_modules", contract_of_imports.get("modules"))
+        assert f"services.{service}" in listed or "services" in listed
+    for page in ("README.md", "docs/architecture.md", "CHANGELOG.md"):
+        assert re.search(rf"\b{service}\b", (ROOT / page).read_text(), re.IGNORECASE), page
+    for folder in ("deploy/standalone", "deploy/envoy"):
+        sources = "".join(path.read_text() for path in (ROOT / folder).glob("*.py"))
+        assert f'"{service}"' in sources, folder
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
+def test_every_method_states_a_sound_policy_and_says_what_it_does(method: MethodDescriptor) -> None:
+    policy_of(method)
+    file = method.containing_service.file.name
+    source = (ROOT / "protos" / file).read_text()
+    found = re.search(rf"(?P<comment>(?:^ *//.*\n)+) *rpc {method.name}\(", source, re.MULTILINE)
+    assert found, f"{method.full_name} has no comment in {file}"
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
+def test_every_method_is_answered_by_a_servicer_of_its_service(method: MethodDescriptor) -> None:
+    answering = [
+        path
+        for service in SERVICES
+        for path in (ROOT / "services" / service).glob("**/api*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == method.name
+    ]
+    assert answering, f"{method.full_name} is in the contract, and nobody answers it"
+
+
+def test_contract_package_and_import_path_are_the_same() -> None:
+    for module in MODULES:
+        file = contract(module)
+        assert file.package.replace(".", "/") == str(Path(file.name).parent)
+        assert module == file.name.removesuffix(".proto").replace("/", ".") + "_pb2"
+
+
+def test_every_contract_file_is_loaded_into_one_pool_without_conflict() -> None:
+    pool = descriptor_pool.Default()
+    for module in MODULES:
+        assert pool.FindFileByName(contract(module).name).package.startswith("celeriac.")
