@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.standalone.certificates import ensure_certificates
+from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.servers import Valkey, create_database, temporary_postgres, temporary_valkey
 
@@ -47,3 +47,9 @@ def tokens(certificates: Path) -> LocalIssuer:
     issuer = LocalIssuer(certificates)
     issuer.ensure_key()
     return issuer
+
+
+@pytest.fixture(scope="session")
+def audit_key(certificates: Path) -> Path:
+    """The key that signs the audit log's checkpoints."""
+    return ensure_audit_key(certificates)

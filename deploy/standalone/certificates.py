@@ -1,4 +1,6 @@
-"""The local certificate authority: one certificate a component, so that each knows the others by name.
+"""Keys of the one-machine system.
+
+The local certificate authority: one certificate a component, so that each knows the others by name.
 
 A service's identity is its certificate's DNS name `<component>.celeriac.internal`. For one machine and
 for tests; elsewhere the platform's own authority issues certificates with the same names.
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 COMPONENTS = ("gateway", "scheduler", "embedder", "monitor", "audit", "worker")
@@ -45,6 +47,19 @@ def ensure_certificates(state: Path) -> None:
     # renewing makes a new authority.
     write_private(state / "ca.pem", _pem(authority))
     (state / "ca.pem").chmod(0o644)
+
+
+def ensure_audit_key(state: Path) -> Path:
+    """Makes the key that signs the audit log's checkpoints (Ed25519), and its public half beside it."""
+    path = state / "keys" / "audit-ed25519.pem"
+    if not path.exists():
+        key = ed25519.Ed25519PrivateKey.generate()
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        write_private(path.with_suffix(".pub.pem"), public)
+        write_private(path, _pem_key(key))
+    return path
 
 
 def _fresh(path: Path) -> bool:
@@ -120,7 +135,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _pem_key(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from alembic.operations import Operations
+from alembic import op
 
 
 def role_of(service: str) -> str:
     return f"celeriac_{service}"
 
 
-def ensure_role(op: Operations, service: str) -> None:
+def ensure_role(service: str) -> None:
     """Creates the service's role if the cluster lacks it, without a way to log in.
 
     Whoever deploys gives it a password (`ALTER ROLE … LOGIN PASSWORD …`). Two services migrating at the
@@ -25,13 +25,13 @@ def ensure_role(op: Operations, service: str) -> None:
     )
 
 
-def grant(op: Operations, service: str, tables: str, rights: str) -> None:
+def grant(service: str, tables: str, rights: str) -> None:
     """Grants `rights` ("SELECT, INSERT") on `tables` ("celery_schedules, …") to the service's role."""
-    ensure_role(op, service)
+    ensure_role(service)
     op.execute(f"GRANT {rights} ON {tables} TO {role_of(service)}")
 
 
-def grant_sequence(op: Operations, service: str, sequences: str) -> None:
+def grant_sequence(service: str, sequences: str) -> None:
     """Lets the service's role draw numbers from the sequences."""
-    ensure_role(op, service)
+    ensure_role(service)
     op.execute(f"GRANT USAGE, SELECT ON SEQUENCE {sequences} TO {role_of(service)}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
+from alembic import op
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
@@ -47,3 +48,12 @@ def _upgrade(connection: Connection, config: Config, script: ScriptDirectory, se
     with EnvironmentContext(config, script, fn=to_head) as environment:
         environment.configure(connection=connection, version_table=f"alembic_version_{service}")
         environment.run_migrations()
+
+
+def run_script(script: str) -> None:
+    """Runs several SQL statements, which asyncpg's prepared ones (and so `op.execute`) can't.
+
+    Within the migration's transaction.
+    """
+    pooled: Any = op.get_bind().connection
+    pooled.dbapi_connection.run_async(lambda driver: driver.execute(script))

@@ -1,0 +1,26 @@
+"""python -m services.audit serve | migrate"""
+
+from __future__ import annotations
+
+from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
+
+from services.audit.api import AuditApi
+from services.audit.checkpoint import NoteSigner
+from services.audit.log import AuditLog
+from services.audit.settings import AuditSettings
+from services.kernel import process
+from services.kernel.grpc.server import Servicer
+from services.kernel.metrics import new_registry
+
+
+async def serve(settings: AuditSettings) -> None:
+    signer = NoteSigner.load(settings.origin, settings.key)
+    async with process.opened_database(settings, "audit") as database:
+        api = AuditApi(database, AuditLog(database, signer))
+        contract = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
+        servicers = [Servicer(contract, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)]
+        await process.run("audit", settings, database, new_registry(), servicers=servicers)
+
+
+if __name__ == "__main__":
+    process.main("audit", AuditSettings, {"serve": serve})

@@ -1,0 +1,144 @@
+"""AuditService, as the contract has it."""
+
+from __future__ import annotations
+
+import uuid
+
+from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
+
+from services.audit.entries import parse_entry
+from services.audit.log import AuditLog
+from services.audit.merkle import EMPTY_ROOT
+from services.audit.records import Outcome, Record, RecordFilter
+from services.audit.store import LogStore
+from services.kernel.database import Database
+from services.kernel.errors import NotFound
+from services.kernel.grpc.wire import Context, duration, timestamp, window_in
+from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.validation import Faults
+
+MOST_ENTRIES = 1000
+OUTCOMES = {
+    Outcome.OK: audit_pb2.OUTCOME_OK,
+    Outcome.FAILED: audit_pb2.OUTCOME_FAILED,
+    Outcome.REFUSED: audit_pb2.OUTCOME_REFUSED,
+    Outcome.UNKNOWN: audit_pb2.OUTCOME_UNKNOWN,
+}
+FROM_WIRE = {number: outcome for outcome, number in OUTCOMES.items()}
+
+
+class AuditApi(audit_pb2_grpc.AuditServiceServicer):
+    def __init__(self, database: Database, log: AuditLog) -> None:
+        self._database = database
+        self._log = log
+
+    async def Append(self, request: audit_pb2.AppendRequest, context: Context) -> audit_pb2.AppendResponse:
+        faults = Faults()
+        count = len(request.entries)
+        faults.unless(count <= MOST_ENTRIES, "entries", f"has {count}, at most 1000 are taken", "500")
+        faults.raise_any()
+        entries = [parse_entry(body, f"entries[{at}]") for at, body in enumerate(request.entries)]
+        appended, size = await self._log.append(entries)
+        return audit_pb2.AppendResponse(appended=appended, size=size)
+
+    async def ListRecords(
+        self, request: audit_pb2.ListRecordsRequest, context: Context
+    ) -> audit_pb2.ListRecordsResponse:
+        wanted, size = _filter(request), page_size(request.page_size)
+        position = decode_page_token(request.page_token).get("before")
+        if request.page_token and not isinstance(position, int):
+            raise invalid_page_token()
+        async with self._database.reading() as session:
+            records = await LogStore(session).list_records(wanted, position, size + 1)
+        more = len(records) > size
+        token = encode_page_token({"before": records[size - 1].index}) if more else ""
+        return audit_pb2.ListRecordsResponse(
+            records=[_record(record) for record in records[:size]], next_page_token=token
+        )
+
+    async def GetRecord(
+        self, request: audit_pb2.GetRecordRequest, context: Context
+    ) -> audit_pb2.GetRecordResponse:
+        async with self._database.reading() as session:
+            record = await LogStore(session).get_record(_event_id(request.id))
+        if record is None:
+            raise NotFound("record", request.id)
+        return audit_pb2.GetRecordResponse(record=_record(record))
+
+    async def GetCheckpoint(
+        self, request: audit_pb2.GetCheckpointRequest, context: Context
+    ) -> audit_pb2.GetCheckpointResponse:
+        async with self._database.reading() as session:
+            checkpoint = await LogStore(session).newest_checkpoint()
+        if checkpoint is None:
+            return audit_pb2.GetCheckpointResponse(size=0, root=EMPTY_ROOT)
+        size, root, note, time = checkpoint
+        return audit_pb2.GetCheckpointResponse(size=size, root=root, note=note, time=timestamp(time))
+
+    async def Verify(self, request: audit_pb2.VerifyRequest, context: Context) -> audit_pb2.VerifyResponse:
+        found = await self._log.verify()
+        return audit_pb2.VerifyResponse(
+            intact=not found.discrepancies,
+            size=found.tree.size,
+            root=found.tree.root(),
+            discrepancies=[
+                audit_pb2.Discrepancy(index=index, fault=fault) for index, fault in found.discrepancies
+            ],
+        )
+
+
+def _event_id(stated: str) -> uuid.UUID:
+    faults, event_id = Faults(), None
+    try:
+        event_id = uuid.UUID(stated)
+    except ValueError:
+        faults.add("id", f"is {stated[:100]!r}, not a UUID", "7f9c24e8-3b12-4fef-91e0-56a2d5a5f4ab")
+    faults.raise_any()
+    assert event_id is not None
+    return event_id
+
+
+def _filter(request: audit_pb2.ListRecordsRequest) -> RecordFilter:
+    faults = Faults()
+    examples = {
+        "actor": "operator",
+        "method": "TriggerSchedule",
+        "resource": "schedules/cleanup-cache-daily",
+        "address": "127.0.0.1",
+    }
+    for name, example in examples.items():
+        faults.text(name, getattr(request, name), example, most=500, required=False)
+    known = request.outcome in {0, *FROM_WIRE}
+    faults.unless(known, "outcome", f"is {request.outcome}, not an Outcome", "OUTCOME_FAILED")
+    start, end = window_in(request, faults)
+    faults.raise_any()
+    return RecordFilter(
+        actor=request.actor,
+        method=request.method,
+        resource=request.resource,
+        address=request.address,
+        outcome=FROM_WIRE.get(request.outcome),
+        start=start,
+        end=end,
+    )
+
+
+def _record(record: Record) -> audit_pb2.Record:
+    return audit_pb2.Record(
+        id=str(record.id),
+        time=timestamp(record.time),
+        actor=record.actor,
+        role=record.role,
+        issuer=record.issuer,
+        method=record.method,
+        resource=record.resource,
+        request_json=record.request_json,
+        outcome=OUTCOMES[record.outcome],
+        code=record.code,
+        message=record.message,
+        address=record.address,
+        user_agent=record.user_agent,
+        request_id=record.request_id,
+        index=record.index,
+        duration=duration(None if record.duration_ms is None else record.duration_ms / 1000),
+    )

@@ -1,0 +1,148 @@
+"""Fifth step: keeps a record of every mutation and of every refused call.
+
+A mutation's intent is committed to the outbox before its effect, so that nothing happens unrecorded: if the
+outbox can't be written, the call is refused. Its outcome follows; where that is lost with the process, the
+log shows the intent as UNKNOWN, never as success.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import structlog
+from google.protobuf.message import Message
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.kernel.errors import CeleriacError, PermissionDenied, Unauthenticated, Unavailable
+from services.kernel.grpc.call import Call
+from services.kernel.grpc.errors import CODES
+from services.kernel.outbox import Outbox
+from services.kernel.redaction import redacted
+
+log = structlog.get_logger(__name__)
+
+# Refused calls are recorded at most at this rate: whoever knocks without an identity must not be able to
+# fill the disk. What goes over it is counted in the log lines.
+REFUSALS_A_SECOND = 20
+
+
+def record(outbox: Outbox) -> Callable[[Call], AbstractAsyncContextManager[None]]:
+    allowance = _Allowance(REFUSALS_A_SECOND)
+
+    @asynccontextmanager
+    async def step(call: Call) -> AsyncIterator[None]:
+        if call.policy.audited and call.identity is not None:
+            async with _recorded(outbox, call):
+                yield
+            return
+        try:
+            yield
+        except (Unauthenticated, PermissionDenied) as refusal:
+            if allowance.take():
+                await _put_quietly(outbox, _refusal(outbox.service, call, refusal))
+            raise
+
+    return step
+
+
+@asynccontextmanager
+async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
+    intent = _entry(outbox.service, call, "intent")
+    try:
+        await outbox.put(intent)
+    except (SQLAlchemyError, OSError) as error:
+        log.error("audit.intent_not_written", error=str(error)[:300])
+        raise Unavailable("the audit outbox, without which nothing is changed,") from error
+    try:
+        yield
+    except CeleriacError as error:
+        await _put_quietly(outbox, _outcome(intent, call, CODES[type(error)].name, error.message))
+        raise
+    except asyncio.CancelledError:
+        # The caller went away; whether the effect took place is for the log to say: it doesn't know.
+        raise
+    except Exception:
+        await _put_quietly(outbox, _outcome(intent, call, "INTERNAL", "an error of the service"))
+        raise
+    await _put_quietly(outbox, _outcome(intent, call, "OK", ""))
+
+
+async def _put_quietly(outbox: Outbox, entry: dict[str, Any]) -> None:
+    """The effect has happened, or won't: the caller is told of that, not of the missing entry."""
+    try:
+        await asyncio.shield(outbox.put(entry))
+    except (SQLAlchemyError, OSError) as error:
+        log.error("audit.entry_not_written", kind=entry["kind"], id=entry["id"], error=str(error)[:300])
+
+
+def _entry(service: str, call: Call, kind: str) -> dict[str, Any]:
+    who = call.identity
+    return {
+        "id": str(uuid.uuid4()),
+        "kind": kind,
+        "time": dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
+        "service": service,
+        "actor": who.subject if who else "",
+        "role": who.role.label if who else "",
+        "issuer": who.issuer if who else "",
+        "token_id": who.token_id if who else "",
+        "method": call.method,
+        "resource": _resource(call.request),
+        "request": redacted(call.request) if call.request is not None else {"stream": True},
+        "address": call.address,
+        "user_agent": call.user_agent,
+        "request_id": call.request_id,
+    }
+
+
+def _outcome(intent: dict[str, Any], call: Call, code: str, message: str) -> dict[str, Any]:
+    return {
+        "id": intent["id"],
+        "kind": "outcome",
+        "time": dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
+        "code": code,
+        "message": message[:2000],
+        "duration_ms": round((time.monotonic() - call.started) * 1000, 3),
+    }
+
+
+def _refusal(service: str, call: Call, refusal: CeleriacError) -> dict[str, Any]:
+    entry = _entry(service, call, "refusal")
+    return entry | _outcome(entry, call, CODES[type(refusal)].name, refusal.message) | {"kind": "refusal"}
+
+
+def _resource(request: Message | None) -> str:
+    """The resource that a request names (AIP-122): its own `name` or `parent`, or that of its resource."""
+    if request is None:
+        return ""
+    for field, value in request.ListFields():
+        if field.name in {"name", "parent"} and isinstance(value, str):
+            return value
+    for _, value in request.ListFields():
+        if isinstance(value, Message) and "name" in value.DESCRIPTOR.fields_by_name:
+            return str(getattr(value, "name"))  # noqa: B009 # the field of a message not known here
+    return ""
+
+
+class _Allowance:
+    """A bucket of tokens that fills at `rate` a second."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._left = rate
+        self._filled_at = time.monotonic()
+
+    def take(self) -> bool:
+        now = time.monotonic()
+        self._left = min(self._rate, self._left + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -1,0 +1,54 @@
+"""Between the contracts' well-known types and Python's."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, TypeAlias
+
+import grpc.aio
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.kernel.validation import Faults
+
+# What a servicer's method is handed beside the request.
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+def timestamp(moment: dt.datetime | None) -> Timestamp | None:
+    """None stays unset."""
+    if moment is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def duration(seconds: float | None) -> Duration | None:
+    """None stays unset. To the microsecond."""
+    if seconds is None:
+        return None
+    message = Duration()
+    message.FromMicroseconds(round(seconds * 1_000_000))
+    return message
+
+
+def moment_in(request: Message, field: str, faults: Faults) -> dt.datetime | None:
+    """The time in a request's Timestamp field; None when unset or at fault."""
+    if not request.HasField(field):
+        return None
+    try:
+        moment: dt.datetime = getattr(request, field).ToDatetime(dt.UTC)
+    except (ValueError, OverflowError):
+        faults.add(field, "is not a time between the years 1 and 9999", "2026-11-24T00:00:00Z")
+        return None
+    return moment
+
+
+def window_in(request: Message, faults: Faults) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """The half-open window from `start_time` to `end_time`."""
+    start, end = moment_in(request, "start_time", faults), moment_in(request, "end_time", faults)
+    in_order = start is None or end is None or start < end
+    faults.unless(in_order, "end_time", "is not after start_time", "2026-11-24T00:00:00Z")
+    return start, end

@@ -1,0 +1,71 @@
+"""The audit outbox: what a service did and was asked to do, until the audit service has it.
+
+Each service keeps its own table, `audit_outbox_<service>`, in the same database as its data: if an intent
+can't be written, its effect doesn't happen. `services.kernel.relay` delivers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from alembic import op
+from sqlalchemy import text
+
+from services.kernel.database import Database
+from services.kernel.grants import grant
+
+
+def create_outbox(service: str) -> None:
+    """For a service's first migration."""
+    op.execute(
+        f"""
+        CREATE TABLE audit_outbox_{service} (
+            seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            entry bytea NOT NULL
+        )
+        """
+    )
+    grant(service, f"audit_outbox_{service}", "SELECT, INSERT, DELETE")
+
+
+def canonical(entry: Mapping[str, Any]) -> bytes:
+    """The bytes that are stored, hashed and proven: JSON in UTF-8, keys sorted, no white space."""
+    return orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
+
+
+class Outbox:
+    """Entries of one service that wait to be delivered."""
+
+    def __init__(self, database: Database, service: str) -> None:
+        self._database = database
+        self._table = f"audit_outbox_{service}"
+        self.service = service
+        # Wakes the relay; other replicas' entries are found by its slow tick.
+        self.arrived = asyncio.Event()
+
+    async def put(self, entry: Mapping[str, Any]) -> None:
+        """Commits one entry."""
+        async with self._database.transaction() as session:
+            await session.execute(
+                text(f"INSERT INTO {self._table} (entry) VALUES (:entry)"), {"entry": canonical(entry)}
+            )
+        self.arrived.set()
+
+    async def oldest(self, most: int) -> Sequence[tuple[int, bytes]]:
+        """The entries that have waited longest, in order: (sequence, bytes)."""
+        async with self._database.reading() as session:
+            rows = await session.execute(
+                text(f"SELECT seq, entry FROM {self._table} ORDER BY seq LIMIT :most"), {"most": most}
+            )
+            return [(row.seq, bytes(row.entry)) for row in rows]
+
+    async def remove(self, sequences: Sequence[int]) -> None:
+        """Forgets entries that were delivered."""
+        async with self._database.transaction() as session:
+            await session.execute(
+                text(f"DELETE FROM {self._table} WHERE seq = ANY(:sequences)"),
+                {"sequences": list(sequences)},
+            )

@@ -1,0 +1,59 @@
+"""Delivers the outbox to the audit service: in order, and at least once (there, once).
+
+Replicas of a service may deliver the same entries at the same time; the audit service takes each once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import grpc.aio
+import structlog
+from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.kernel.outbox import Outbox
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+TICK_SECONDS = 5.0
+MOST_BACKOFF_SECONDS = 30.0
+
+
+class Relay:
+    """Takes entries from one service's outbox to the audit service, for as long as it runs."""
+
+    def __init__(self, outbox: Outbox, channel: grpc.aio.Channel) -> None:
+        self._outbox = outbox
+        # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
+        self._audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
+
+    async def run(self) -> None:
+        backoff = 0.2
+        while True:
+            self._outbox.arrived.clear()
+            try:
+                while await self.deliver_batch():
+                    pass
+                backoff = 0.2
+            except (grpc.aio.AioRpcError, SQLAlchemyError, OSError) as error:
+                # Entries stay where they are: delivery goes on when the other side is back.
+                log.warning("audit.delivery_failed", error=str(error)[:300], retry_seconds=backoff)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, MOST_BACKOFF_SECONDS)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._outbox.arrived.wait(), TICK_SECONDS)
+
+    async def deliver_batch(self) -> bool:
+        """Delivers the oldest entries; answers whether there may be more."""
+        waiting = await self._outbox.oldest(BATCH)
+        if waiting:
+            await self._audit.Append(
+                audit_pb2.AppendRequest(entries=[entry for _, entry in waiting]), timeout=30
+            )
+            await self._outbox.remove([sequence for sequence, _ in waiting])
+        return len(waiting) == BATCH

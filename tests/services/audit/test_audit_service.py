@@ -1,0 +1,284 @@
+"""The audit service as a process: what it takes, what it lists, what it proves."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import grpc
+import pytest
+from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
+
+from deploy.standalone.tokens import LocalIssuer
+from services.kernel.outbox import canonical
+from tests.support.processes import ServiceProcess, environment_of, running_service
+
+METHOD = "/celeriac.scheduler.v1.ScheduleService/TriggerSchedule"
+Outcome = audit_pb2
+
+
+@pytest.fixture(scope="module")
+def service(
+    certificates: Path, tokens: LocalIssuer, audit_key: Path, database_url: str
+) -> Iterator[ServiceProcess]:
+    environment = environment_of("audit", certificates, database_url, CELERIAC_AUDIT_KEY=str(audit_key))
+    with running_service("audit", certificates, environment) as process:
+        yield process
+
+
+@pytest.fixture
+def relay(service: ServiceProcess) -> Iterator[Any]:
+    """A stub with a service's certificate."""
+    with service.channel("scheduler") as channel:
+        yield audit_pb2_grpc.AuditServiceStub(channel)
+
+
+@pytest.fixture
+def admin(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
+    token = grpc.access_token_call_credentials(tokens.mint("admin", subject="mei"))
+    with service.channel() as channel:
+        stub = audit_pb2_grpc.AuditServiceStub(channel)
+
+        class Admin:
+            def __getattr__(self, method: str) -> Any:
+                return lambda request: getattr(stub, method)(request, credentials=token, timeout=30)
+
+        yield Admin()
+
+
+def intent(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid4()),
+        "kind": "intent",
+        "time": "2026-11-24T06:00:00.000000+00:00",
+        "actor": "mei",
+        "role": "admin",
+        "issuer": "https://celeriac.local",
+        "method": METHOD,
+        "resource": "schedules/a",
+        "request": {"name": "schedules/a"},
+        "address": "10.0.0.7",
+        "user_agent": "grpcurl",
+        "request_id": "r-1",
+        **changes,
+    }
+
+
+def outcome(of: dict[str, Any], code: str = "OK") -> dict[str, Any]:
+    time = "2026-11-24T06:00:01.000000+00:00"
+    return {"id": of["id"], "kind": "outcome", "time": time, "code": code, "message": "", "duration_ms": 12.5}
+
+
+def append(relay: Any, *entries: dict[str, Any]) -> audit_pb2.AppendResponse:
+    response: audit_pb2.AppendResponse = relay.Append(
+        audit_pb2.AppendRequest(entries=[canonical(entry) for entry in entries]), timeout=10
+    )
+    return response
+
+
+def test_an_event_is_listed_with_its_actor_address_and_outcome(relay: Any, admin: Any) -> None:
+    event = intent(resource="schedules/listed")
+    append(relay, event, outcome(event))
+    [record] = admin.ListRecords(audit_pb2.ListRecordsRequest(resource="schedules/listed")).records
+    assert (record.actor, record.role, record.address, record.method) == ("mei", "admin", "10.0.0.7", METHOD)
+    assert record.outcome == Outcome.OUTCOME_OK
+    assert record.duration.ToMilliseconds() == 12
+    whole = admin.GetRecord(audit_pb2.GetRecordRequest(id=record.id)).record
+    assert whole.request_json == '{"name": "schedules/a"}'
+
+
+def test_an_intent_without_an_outcome_is_unknown_never_success(relay: Any, admin: Any) -> None:
+    append(relay, intent(resource="schedules/lost"))
+    [record] = admin.ListRecords(audit_pb2.ListRecordsRequest(resource="schedules/lost")).records
+    assert record.outcome == Outcome.OUTCOME_UNKNOWN
+    assert record.code == ""
+
+
+def test_an_entry_delivered_twice_is_taken_once(relay: Any) -> None:
+    event = intent()
+    first = append(relay, event, event)
+    again = append(relay, event, outcome(event))
+    assert (first.appended, again.appended) == (1, 1)
+    assert again.size == first.size + 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"outcome": Outcome.OUTCOME_OK}, {"ok"}),
+        ({"outcome": Outcome.OUTCOME_FAILED}, {"failed"}),
+        ({"outcome": Outcome.OUTCOME_REFUSED}, {"refused"}),
+        ({"outcome": Outcome.OUTCOME_UNKNOWN}, {"unknown"}),
+        ({"method": "PauseSchedule"}, {"failed"}),
+        ({"method": METHOD, "resource": "schedules/ok"}, {"ok"}),
+        ({"address": "10.9.9.9"}, {"refused"}),
+        ({"start_time": {"seconds": 1}, "end_time": {"seconds": 2}}, set()),
+    ],
+)
+def test_filters_find_what_they_say(relay: Any, admin: Any, wanted: Any, found: set[str]) -> None:
+    actor = f"filter-{uuid.uuid4()}"
+    ok, failed, unknown = (
+        intent(actor=actor, resource="schedules/ok"),
+        intent(actor=actor, resource="schedules/failed", method=METHOD.replace("Trigger", "Pause")),
+        intent(actor=actor, resource="schedules/unknown"),
+    )
+    refusal = intent(actor=actor, resource="schedules/refused", address="10.9.9.9") | {
+        "kind": "refusal",
+        "code": "PERMISSION_DENIED",
+        "message": "needs the role admin",
+    }
+    append(relay, ok, outcome(ok), failed, outcome(failed, "ABORTED"), unknown, refusal)
+    records = admin.ListRecords(audit_pb2.ListRecordsRequest(actor=actor, **wanted)).records
+    assert {record.resource.removeprefix("schedules/") for record in records} == found
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(relay: Any, admin: Any) -> None:
+    actor = f"pages-{uuid.uuid4()}"
+    append(relay, *(intent(actor=actor, resource=f"schedules/{number}") for number in range(7)))
+    seen, token = [], ""
+    while True:
+        page = admin.ListRecords(audit_pb2.ListRecordsRequest(actor=actor, page_size=3, page_token=token))
+        seen += [record.resource for record in page.records]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == [f"schedules/{number}" for number in reversed(range(7))]
+
+
+def test_the_checkpoint_is_a_signed_note_of_size_and_root(relay: Any, admin: Any) -> None:
+    size = append(relay, intent()).size
+    checkpoint = admin.GetCheckpoint(audit_pb2.GetCheckpointRequest())
+    assert checkpoint.size == size
+    assert len(checkpoint.root) == 32
+    assert checkpoint.note.startswith(f"celeriac.local/audit\n{size}\n")
+    verified = admin.Verify(audit_pb2.VerifyRequest())
+    assert (verified.intact, verified.size, verified.root) == (True, size, checkpoint.root)
+
+
+def test_a_nul_in_a_request_is_kept_and_proven(relay: Any, admin: Any) -> None:
+    event = intent(resource="schedules/a\0b", request={"name": "a\0b"})
+    append(relay, event, outcome(event))
+    assert admin.Verify(audit_pb2.VerifyRequest()).intact
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [b"", b"{}", b'{"id": "spaces"}', canonical(intent(kind="wish")), canonical(intent(id="7"))],
+)
+def test_what_is_not_canonical_is_refused_by_its_position_and_nothing_is_kept(
+    relay: Any, admin: Any, entry: bytes
+) -> None:
+    before = admin.GetCheckpoint(audit_pb2.GetCheckpointRequest()).size
+    with pytest.raises(grpc.RpcError) as refused:
+        relay.Append(audit_pb2.AppendRequest(entries=[canonical(intent()), entry]))
+    failure: Any = refused.value
+    assert failure.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "entries[1]" in failure.details()
+    assert "for example" in failure.details()
+    assert admin.GetCheckpoint(audit_pb2.GetCheckpointRequest()).size == before
+
+
+@pytest.mark.parametrize(
+    ("method", "request_message", "field"),
+    [
+        ("GetRecord", audit_pb2.GetRecordRequest(id="seven"), "id"),
+        ("ListRecords", audit_pb2.ListRecordsRequest(page_token="@@"), "page_token"),
+        ("ListRecords", audit_pb2.ListRecordsRequest(page_size=-1), "page_size"),
+        ("ListRecords", audit_pb2.ListRecordsRequest(actor="a\0"), "actor"),
+        ("ListRecords", audit_pb2.ListRecordsRequest(outcome=99), "outcome"),  # type: ignore[arg-type]
+        (
+            "ListRecords",
+            audit_pb2.ListRecordsRequest(start_time={"seconds": 2}, end_time={"seconds": 1}),
+            "end_time",
+        ),
+        ("ListRecords", audit_pb2.ListRecordsRequest(start_time={"seconds": 10**15}), "start_time"),
+    ],
+)
+def test_nonsense_is_answered_with_the_field_and_an_example(
+    admin: Any, method: str, request_message: Any, field: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        getattr(admin, method)(request_message)
+    failure: Any = refused.value
+    assert failure.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert failure.details().startswith(field)
+    assert "for example" in failure.details()
+
+
+def test_only_a_service_may_append(service: ServiceProcess, tokens: LocalIssuer) -> None:
+    token = grpc.access_token_call_credentials(tokens.mint("super_admin"))
+    with service.channel() as channel, pytest.raises(grpc.RpcError) as refused:
+        audit_pb2_grpc.AuditServiceStub(channel).Append(audit_pb2.AppendRequest(), credentials=token)
+    failure: Any = refused.value
+    assert failure.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def run_sql(database_url: str, *statements: str, role: str = "") -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        if role:
+            await connection.execute(f"SET ROLE {role}")
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE celery_audit_logs SET actor = 'nobody'",
+        "DELETE FROM celery_audit_logs",
+        "TRUNCATE celery_audit_logs",
+        "UPDATE celery_audit_checkpoints SET size = 0",
+    ],
+)
+def test_neither_the_services_role_nor_the_owner_can_change_the_log(
+    relay: Any, database_url: str, statement: str
+) -> None:
+    append(relay, intent())
+    for role in ("celeriac_audit", ""):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            asyncio.run(run_sql(database_url, statement, role=role))
+
+
+TAMPERING = [
+    ("UPDATE celery_audit_logs SET actor = 'nobody' WHERE index = 3", 3, "column actor was changed"),
+    ("UPDATE celery_audit_logs SET body = body || ' ' WHERE index = 4", 4, "bytes were changed"),
+    ("DELETE FROM celery_audit_logs WHERE index = 2", 2, "entries 2 to 2 are missing"),
+]
+
+
+@pytest.mark.parametrize(("statement", "index", "fault"), TAMPERING)
+def test_tampering_by_a_database_administrator_is_named(
+    relay: Any, admin: Any, database_url: str, statement: str, index: int, fault: str
+) -> None:
+    append(relay, *(intent() for _ in range(6)))
+    asyncio.run(
+        run_sql(
+            database_url,
+            "CREATE TABLE kept AS SELECT * FROM celery_audit_logs",
+            "ALTER TABLE celery_audit_logs DISABLE TRIGGER append_only",
+            statement,
+        )
+    )
+    try:
+        found = admin.Verify(audit_pb2.VerifyRequest())
+    finally:
+        asyncio.run(
+            run_sql(
+                database_url,
+                "DELETE FROM celery_audit_logs",
+                "INSERT INTO celery_audit_logs SELECT * FROM kept",
+                "ALTER TABLE celery_audit_logs ENABLE TRIGGER append_only",
+                "DROP TABLE kept",
+            )
+        )
+    assert not found.intact
+    assert found.discrepancies[0].index == index
+    assert fault in found.discrepancies[0].fault
+    assert admin.Verify(audit_pb2.VerifyRequest()).intact

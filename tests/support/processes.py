@@ -1,0 +1,114 @@
+"""Services as real processes, on a test's own database and broker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.support.servers import Valkey, free_port
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 60.0
+
+
+def environment_of(
+    component: str, state: Path, database_url: str, valkey: Valkey | None = None, **more: str
+) -> dict[str, str]:
+    """The settings of one component, as its process reads them."""
+    settings = {
+        "DATABASE_URL": database_url,
+        "CELERIAC_TLS_CA": str(state / "ca.pem"),
+        "CELERIAC_TLS_CERT": str(state / f"certs/{component}.crt"),
+        "CELERIAC_TLS_KEY": str(state / f"certs/{component}.key"),
+        "CELERIAC_JWKS": str(state / "jwks.json"),
+    }
+    if valkey is not None:
+        settings |= {"REDIS_HOST": valkey.host, "REDIS_PORT": str(valkey.port)}
+    return {**os.environ, **settings, **more}
+
+
+def migrate(service: str, environment: Mapping[str, str]) -> None:
+    subprocess.run(
+        [sys.executable, "-m", f"services.{service}", "migrate"],
+        env=dict(environment),
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+
+
+class ServiceProcess:
+    """A service started by its command, with a channel to it."""
+
+    def __init__(self, service: str, state: Path, environment: Mapping[str, str]) -> None:
+        self.service = service
+        self.address = f"127.0.0.1:{free_port()}"
+        self._state = state
+        self._environment = {**environment, "CELERIAC_LISTEN": self.address}
+        self._log = state / f"{service}-{self.address.rpartition(':')[2]}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"services.{self.service}", "serve"],
+                env=self._environment,
+                cwd=ROOT,
+                stderr=log,
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        with self.channel() as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            while True:
+                try:
+                    health.Check(health_pb2.HealthCheckRequest(), timeout=2)
+                    return
+                except grpc.RpcError:
+                    if self.process.poll() is not None or time.monotonic() > deadline:
+                        raise AssertionError(f"{self.service} did not start:\n{self.log()}") from None
+                    time.sleep(0.05)
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def channel(self, component: str = "gateway") -> grpc.Channel:
+        """A channel with the component's certificate; a service's makes its holder that service."""
+        credentials = grpc.ssl_channel_credentials(
+            (self._state / "ca.pem").read_bytes(),
+            (self._state / f"certs/{component}.key").read_bytes(),
+            (self._state / f"certs/{component}.crt").read_bytes(),
+        )
+        return grpc.secure_channel(self.address, credentials)
+
+    def kill(self) -> None:
+        """As the kernel's out-of-memory killer does it."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self) -> int:
+        if self.process is None or self.process.poll() is not None:
+            return 0
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+@contextlib.contextmanager
+def running_service(service: str, state: Path, environment: Mapping[str, str]) -> Iterator[ServiceProcess]:
+    """Migrates and starts a service; stops it at the end."""
+    migrate(service, environment)
+    process = ServiceProcess(service, state, environment)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
