@@ -1,0 +1,193 @@
+"""ScheduleService, as the contract has it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+from celeriac.scheduler.v1 import schedules_pb2_grpc
+
+from services.kernel.database import Database
+from services.kernel.grpc.wire import Context, moment_in, timestamp
+from services.kernel.identity import current_identity
+from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.validation import Faults
+from services.scheduler import checks, convert
+from services.scheduler.catalogue import Catalogue
+from services.scheduler.schedules import Definition
+from services.scheduler.store import ScheduleFilter, ScheduleStore
+from services.scheduler.timing import Timing, next_due
+
+MOST_PREVIEWED = 1000
+EVERYTHING = ["task", "timing", "description", "labels"]
+
+
+class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
+    def __init__(self, database: Database, catalogue: Catalogue, zone: str) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._zone = zone
+
+    async def CreateSchedule(
+        self, request: pb.CreateScheduleRequest, context: Context
+    ) -> pb.CreateScheduleResponse:
+        faults, now = Faults(), await self._catalogue.now()
+        definition = convert.definition_from(request.schedule, self._zone, now, faults)
+        faults.raise_any()
+        assert definition is not None
+        schedule = await self._catalogue.create(definition)
+        return pb.CreateScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def GetSchedule(self, request: pb.GetScheduleRequest, context: Context) -> pb.GetScheduleResponse:
+        async with self._database.reading() as session:
+            schedule = await ScheduleStore(session).get(_id(request.name))
+        return pb.GetScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def ListSchedules(
+        self, request: pb.ListSchedulesRequest, context: Context
+    ) -> pb.ListSchedulesResponse:
+        wanted, size = _filter(request), page_size(request.page_size)
+        after = decode_page_token(request.page_token).get("after", "")
+        if not isinstance(after, str):
+            raise invalid_page_token()
+        async with self._database.reading() as session:
+            found = await ScheduleStore(session).list(wanted, after, size + 1)
+        more = len(found) > size
+        return pb.ListSchedulesResponse(
+            schedules=map(convert.schedule_to, found[:size]),
+            next_page_token=encode_page_token({"after": found[size - 1].definition.id}) if more else "",
+        )
+
+    async def UpdateSchedule(
+        self, request: pb.UpdateScheduleRequest, context: Context
+    ) -> pb.UpdateScheduleResponse:
+        paths = list(request.update_mask.paths) or EVERYTHING
+
+        def change(current: Definition, now: dt.datetime) -> Definition:
+            faults = Faults()
+            wanted = convert.changed(current, request.schedule, paths, self._zone, now, faults)
+            faults.raise_any()
+            return wanted
+
+        found = _id(request.schedule.name, "schedule.name")
+        schedule = await self._catalogue.change(found, request.schedule.etag, change)
+        return pb.UpdateScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def DeleteSchedule(
+        self, request: pb.DeleteScheduleRequest, context: Context
+    ) -> pb.DeleteScheduleResponse:
+        await self._catalogue.delete(_id(request.name), request.etag)
+        return pb.DeleteScheduleResponse()
+
+    async def PauseSchedule(
+        self, request: pb.PauseScheduleRequest, context: Context
+    ) -> pb.PauseScheduleResponse:
+        faults = Faults()
+        faults.text("note", request.note, "until the move is over", most=1000, required=False)
+        faults.raise_any()
+        schedule = await self._catalogue.pause(_id(request.name), request.note)
+        return pb.PauseScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def ResumeSchedule(
+        self, request: pb.ResumeScheduleRequest, context: Context
+    ) -> pb.ResumeScheduleResponse:
+        schedule = await self._catalogue.resume(_id(request.name))
+        return pb.ResumeScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def TriggerSchedule(
+        self, request: pb.TriggerScheduleRequest, context: Context
+    ) -> pb.TriggerScheduleResponse:
+        faults, identity = Faults(), current_identity()
+        faults.text("request_id", request.request_id, "retry-7f9c24e8", most=100, required=False)
+        faults.raise_any()
+        actor = identity.subject if identity else "nobody"
+        run = await self._catalogue.trigger(_id(request.name), actor, request.request_id)
+        return pb.TriggerScheduleResponse(run=convert.run_to(run))
+
+    async def PreviewTimes(
+        self, request: pb.PreviewTimesRequest, context: Context
+    ) -> pb.PreviewTimesResponse:
+        faults, now = Faults(), await self._catalogue.now()
+        start = moment_in(request, "start_time", faults) or now
+        in_range = 0 <= request.count <= MOST_PREVIEWED
+        faults.unless(in_range, "count", f"is {request.count}, it must be 1 to 1000", "10")
+        timing = await self._timing(request, now, faults)
+        faults.raise_any()
+        assert timing is not None
+        times = _next_times(timing, start, request.count or 10)
+        return pb.PreviewTimesResponse(times=[moment for due in times if (moment := timestamp(due))])
+
+    async def _timing(
+        self, request: pb.PreviewTimesRequest, now: dt.datetime, faults: Faults
+    ) -> Timing | None:
+        match request.WhichOneof("source"):
+            case "name":
+                async with self._database.reading() as session:
+                    return (await ScheduleStore(session).get(_id(request.name))).definition.timing
+            case "timing":
+                return convert.timing_from(request.timing, self._zone, now, faults, "timing")
+            case _:
+                faults.add(
+                    "source", "has neither name nor timing", '{"name": "schedules/cleanup-cache-daily"}'
+                )
+                return None
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
+        faults, size = Faults(), page_size(request.page_size)
+        known = request.state == 0 or request.state in convert.STATES_FROM_WIRE
+        faults.unless(known, "state", f"is {request.state}, not a RunState", "RUN_STATE_SKIPPED")
+        parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
+        faults.raise_any()
+        state, before = convert.STATES_FROM_WIRE.get(request.state), _run_position(request.page_token)
+        async with self._database.reading() as session:
+            runs = await ScheduleStore(session).list_runs(parent, state, before, size + 1)
+        token = ""
+        if len(runs) > size:
+            last = runs[size - 1]
+            token = encode_page_token({"due": last.due_at.isoformat(), "id": last.schedule_id})
+        return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
+
+
+def _id(name: str, field: str = "name") -> str:
+    faults = Faults()
+    found = checks.schedule_id(name, faults, field)
+    faults.raise_any()
+    return found
+
+
+def _filter(request: pb.ListSchedulesRequest) -> ScheduleFilter:
+    faults = Faults()
+    examples = {"text": "vectors", "task": "rebuild_chat_vectors", "queue": "ai_analysis"}
+    for name, example in examples.items():
+        faults.text(name, getattr(request, name), example, most=500, required=False)
+    label, equals, value = request.label.partition("=")
+    whole = not request.label or (bool(label) and bool(equals))
+    faults.unless(whole, "label", f"is {request.label[:100]!r}, not name=value", "team=growth")
+    faults.text("label", request.label, "team=growth", most=1100, required=False)
+    faults.raise_any()
+    return ScheduleFilter(
+        text=request.text,
+        task=request.task,
+        queue=request.queue,
+        paused=request.paused if request.HasField("paused") else None,
+        label=(label, value) if request.label else None,
+    )
+
+
+def _next_times(timing: Timing, start: dt.datetime, count: int) -> list[dt.datetime]:
+    times: list[dt.datetime] = []
+    due = next_due(timing, start)
+    while due is not None and len(times) < count:
+        times.append(due)
+        due = next_due(timing, due)
+    return times
+
+
+def _run_position(token: str) -> tuple[dt.datetime, str] | None:
+    position = decode_page_token(token)
+    if not position:
+        return None
+    try:
+        return dt.datetime.fromisoformat(position["due"]), str(position["id"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise invalid_page_token() from error

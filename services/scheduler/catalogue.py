@@ -1,0 +1,95 @@
+"""What people do with schedules: one transaction a use case."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+
+from services.kernel.database import Database
+from services.kernel.errors import Conflict
+from services.scheduler.dispatch import FAULTS, Dispatcher
+from services.scheduler.publisher import PermitEnded
+from services.scheduler.schedules import Definition, Run, RunState, Schedule
+from services.scheduler.store import ScheduleStore
+from services.scheduler.store_due import PendingRun
+from services.scheduler.timing import next_due
+
+
+class Catalogue:
+    """The schedules of a platform."""
+
+    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+
+    async def now(self) -> dt.datetime:
+        async with self._database.reading() as session:
+            return await ScheduleStore(session).now()
+
+    async def create(self, definition: Definition) -> Schedule:
+        async with self._database.transaction() as session:
+            store = ScheduleStore(session)
+            return await store.create(definition, _next(definition, await store.now()))
+
+    async def change(
+        self, schedule_id: str, etag: str, change: Callable[[Definition, dt.datetime], Definition]
+    ) -> Schedule:
+        """Applies a change to the current version, if it is the one that the caller read.
+
+        Due times count from now when the timing or the pause changes, so that nothing of the past fires;
+        any other change leaves them as they are, also one that is due this very moment.
+        """
+        async with self._database.transaction() as session:
+            store = ScheduleStore(session)
+            current = await self._current(store, schedule_id, etag)
+            now = await store.now()
+            wanted = change(current.definition, now)
+            if wanted == current.definition:
+                return current
+            before = current.definition
+            retimed = (wanted.timing, wanted.paused) != (before.timing, before.paused)
+            return await store.change(wanted, _next(wanted, now) if retimed else current.next_run_at)
+
+    async def pause(self, schedule_id: str, note: str) -> Schedule:
+        return await self.change(
+            schedule_id, "", lambda found, _: dataclasses.replace(found, paused=True, pause_note=note)
+        )
+
+    async def resume(self, schedule_id: str) -> Schedule:
+        return await self.change(
+            schedule_id, "", lambda found, _: dataclasses.replace(found, paused=False, pause_note="")
+        )
+
+    async def delete(self, schedule_id: str, etag: str) -> None:
+        async with self._database.transaction() as session:
+            store = ScheduleStore(session)
+            await self._current(store, schedule_id, etag)
+            await store.delete(schedule_id)
+
+    async def trigger(self, schedule_id: str, actor: str, request_id: str) -> Run:
+        """Records a run for now, then publishes it. With the broker away it stays pending, and is healed."""
+        async with self._database.transaction() as session:
+            store = ScheduleStore(session)
+            schedule = await store.get(schedule_id, for_change=True)
+            now = await store.now()
+            wanted = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
+            run = await store.add_run(wanted, request_id or None)
+        if run.state is not RunState.PENDING:
+            return run
+        pending = PendingRun(schedule_id, schedule.version, schedule.definition.task, run.due_at, now)
+        try:
+            await self._dispatcher.publish([pending])
+        except (*FAULTS, PermitEnded):
+            return run
+        return dataclasses.replace(run, state=RunState.PUBLISHED, published_at=now)
+
+    async def _current(self, store: ScheduleStore, schedule_id: str, etag: str) -> Schedule:
+        current = await store.get(schedule_id, for_change=True)
+        if etag and etag != current.etag:
+            raise Conflict(f"schedules/{schedule_id}", current.etag)
+        return current
+
+
+def _next(definition: Definition, now: dt.datetime) -> dt.datetime | None:
+    return None if definition.paused else next_due(definition.timing, now)

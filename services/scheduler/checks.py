@@ -1,0 +1,88 @@
+"""What a definition must be: every fault of a request is collected, with its field and an example."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from zoneinfo import available_timezones
+
+from services.kernel.validation import Faults
+from services.scheduler.crontab import Crontab, CrontabInvalid, parse_crontab
+from services.scheduler.schedules import Task
+
+ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+MOST_JSON = 256 * 1024
+LONGEST_SECONDS = 10 * 365 * 86400
+
+
+def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
+    """The id in "schedules/{id}"."""
+    collection, _, found = name.partition("/")
+    sound = collection == "schedules" and ID.fullmatch(found) is not None
+    shown = name if len(name) <= 100 else f"{name[:100]}…"
+    fault = f'is {shown!r}, not "schedules/" and 1 to 200 of a-z, 0-9, "-", "_", "."'
+    faults.unless(sound, field, fault, "schedules/cleanup-cache-daily")
+    return found
+
+
+def zone(name: str, default: str, faults: Faults, field: str) -> str:
+    known = not name or name in available_timezones()
+    faults.unless(known, field, f"is {name[:100]!r}, no zone of the IANA database", "Asia/Taipei")
+    return name or default
+
+
+def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
+    try:
+        return parse_crontab(expression[:1000])
+    except CrontabInvalid as error:
+        faults.add(field, f"{error}", "30 */6 * * *")
+        return None
+
+
+def task(found: Task, faults: Faults, field: str) -> None:
+    """Checks all of a task but the kinds of its values, which its message has seen to."""
+    faults.text(f"{field}.name", found.name, "rebuild_chat_vectors", most=255)
+    faults.text(f"{field}.queue", found.queue, "ai_analysis", most=200)
+    _json(found.args_json, list, "a JSON array", '["daily", 7]', faults, f"{field}.args_json")
+    example = '{"min_length": 5, "user_role": "user"}'
+    _json(found.kwargs_json, dict, "a JSON object", example, faults, f"{field}.kwargs_json")
+    in_range = 0 <= found.priority <= 9
+    faults.unless(in_range, f"{field}.priority", f"is {found.priority}, it must be 0 to 9", "3")
+    for name in ("expires", "soft_time_limit", "time_limit"):
+        seconds = getattr(found, name)
+        sound = seconds is None or 0 < seconds <= LONGEST_SECONDS
+        faults.unless(sound, f"{field}.{name}", "must be more than 0 and at most 10 years", "3600s")
+    limits_fit = not (
+        found.soft_time_limit and found.time_limit and found.soft_time_limit >= found.time_limit
+    )
+    faults.unless(limits_fit, f"{field}.soft_time_limit", "must be less than time_limit", "600s")
+    strings(found.headers, faults, f"{field}.headers", most=50, example="tenant=acme")
+
+
+def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, example: str) -> None:
+    """Checks a map of short strings: labels, headers."""
+    faults.unless(len(found) <= most, field, f"has {len(found)} entries, at most {most}", example)
+    for name, value in list(found.items())[:most]:
+        sound = faults.text(field, name, example, most=100)
+        if sound:
+            faults.text(f"{field}.{name}", value, example, most=1000, required=False)
+
+
+def _json(text: str, kind: type, what: str, example: str, faults: Faults, field: str) -> None:
+    if not faults.unless(len(text) <= MOST_JSON, field, "has more than 262144 characters", example):
+        return
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        # What PostgreSQL and the workers' JSON can hold; a lone surrogate can't be UTF-8.
+        json.dumps(value, ensure_ascii=False).encode()
+        text.encode()
+    except (ValueError, RecursionError) as error:
+        faults.add(field, f"is not JSON ({str(error)[:100]})", example)
+        return
+    holds_nul = "\0" in text
+    faults.unless(isinstance(value, kind) and not holds_nul, field, f"is not {what}", example)
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")

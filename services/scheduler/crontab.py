@@ -1,0 +1,168 @@
+"""Crontab expressions: five fields, each a set of numbers held as the bits of an integer.
+
+The syntax is that of crontab(5) and of Celery's `crontab`: `*`, numbers, lists, ranges, steps, and names of
+months and days. Day of month and day of week must both match, as in Celery.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
+DAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
+PART = re.compile(r"(?P<first>\*|[a-z]+|\d+)(?:-(?P<last>[a-z]+|\d+))?(?:/(?P<step>\d+))?", re.ASCII)
+ALL_HOURS = (1 << 24) - 1
+# 29 February falls on a given weekday again within 40 years, whatever century ends in between.
+SEARCHED_YEARS = 41
+
+
+class CrontabInvalid(Exception):
+    """What is wrong with an expression, in words."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One of the five: what it is called and which numbers it may hold."""
+
+    name: str
+    least: int
+    most: int
+    names: dict[str, int]
+
+
+FIELDS = (
+    Field("minute", 0, 59, {}),
+    Field("hour", 0, 23, {}),
+    Field("day of month", 1, 31, {}),
+    Field("month", 1, 12, MONTHS),
+    Field("day of week", 0, 7, DAYS),
+)
+
+
+@dataclass(frozen=True)
+class Crontab:
+    """A parsed expression. Bit n of a mask is set when the number n is in the field; Sunday is bit 0."""
+
+    expression: str
+    minutes: int
+    hours: int
+    days: int
+    months: int
+    weekdays: int
+
+    @property
+    def every_hour(self) -> bool:
+        return self.hours == ALL_HOURS
+
+    def first_from(self, start: dt.datetime) -> dt.datetime | None:
+        """The first matching minute at or after `start` (naive local time); None if there never is one."""
+        if start.second or start.microsecond:
+            start = start.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
+        time = self._time_from(start.hour, start.minute)
+        if time is not None and self._day_matches(start.date()):
+            return start.replace(hour=time[0], minute=time[1])
+        day = self._day_after(start.date())
+        if day is None:
+            return None
+        first = self._time_from(0, 0)
+        assert first is not None  # both masks have a bit set
+        return dt.datetime(day.year, day.month, day.day, *first)
+
+    def _time_from(self, hour: int, minute: int) -> tuple[int, int] | None:
+        """The first matching (hour, minute) of a day from the given one on."""
+        if self.hours >> hour & 1:
+            rest = self.minutes >> minute
+            if rest:
+                return hour, minute + _lowest_bit(rest)
+        later = self.hours >> (hour + 1)
+        if not later:
+            return None
+        return hour + 1 + _lowest_bit(later), _lowest_bit(self.minutes)
+
+    def _day_matches(self, day: dt.date) -> bool:
+        return bool(
+            self.months >> day.month & 1
+            and self.days >> day.day & 1
+            and self.weekdays >> (day.isoweekday() % 7) & 1
+        )
+
+    def _day_after(self, day: dt.date) -> dt.date | None:
+        """The first matching day after the given one."""
+        year, month, after = day.year, day.month, day.day
+        while year <= min(day.year + SEARCHED_YEARS, dt.MAXYEAR - 1):
+            if self.months >> month & 1:
+                first_weekday, length = calendar.monthrange(year, month)
+                rest = self.days >> (after + 1) << (after + 1) & ((1 << (length + 1)) - 1)
+                while rest:
+                    number = _lowest_bit(rest)
+                    # monthrange counts Monday as 0; our bit 0 is Sunday.
+                    if self.weekdays >> ((first_weekday + number) % 7) & 1:
+                        return dt.date(year, month, number)
+                    rest &= rest - 1
+            year, month, after = (year + 1, 1, 0) if month == 12 else (year, month + 1, 0)
+        return None
+
+
+def _lowest_bit(mask: int) -> int:
+    return (mask & -mask).bit_length() - 1
+
+
+@lru_cache(maxsize=10_000)
+def parse_crontab(expression: str) -> Crontab:
+    """Parses the five fields; raises `CrontabInvalid`, which names the one at fault."""
+    parts = expression.lower().split()
+    if len(parts) != len(FIELDS):
+        raise CrontabInvalid(f"has {len(parts)} fields, it needs 5")
+    minutes, hours, days, months, weekdays = map(_mask, parts, FIELDS)
+    weekdays = weekdays & 0b1111111 | weekdays >> 7  # Sunday is 0 and 7
+    crontab = Crontab(expression, minutes, hours, days, months, weekdays)
+    if crontab.first_from(dt.datetime(2000, 1, 1)) is None:
+        raise CrontabInvalid("never comes: no month in it has such a day")
+    return crontab
+
+
+def _mask(text: str, field: Field) -> int:
+    mask = 0
+    for part in text.split(","):
+        match = PART.fullmatch(part)
+        if match is None:
+            raise CrontabInvalid(f"has {part[:50]!r} as its {field.name}")
+        step = int(match["step"] or 1)
+        if step == 0:
+            raise CrontabInvalid(f"steps by 0 in its {field.name}")
+        first, last = _range(match, field)
+        for number in range(first, last + 1, step):
+            mask |= 1 << number
+    return mask
+
+
+def _range(match: re.Match[str], field: Field) -> tuple[int, int]:
+    if match["first"] == "*":
+        if match["last"]:
+            raise CrontabInvalid(f"has {match[0]!r} as its {field.name}")
+        # `*` in the day of week is Sunday to Saturday: 7 would be Sunday again, and disturb steps.
+        return field.least, min(field.most, 6) if field.names is DAYS else field.most
+    first = _number(match["first"], field)
+    # "5/10" is from 5 to the end by 10, as cron has it.
+    open_end = field.most if match["step"] else first
+    last = _number(match["last"], field) if match["last"] else open_end
+    if first > last and field.names is DAYS:
+        last += 7  # fri-mon
+        if last > 13:
+            raise CrontabInvalid(f"has {match[0]!r} as its {field.name}")
+    if first > last:
+        raise CrontabInvalid(f"has a {field.name} range that ends before it begins, {match[0]!r}")
+    return first, last
+
+
+def _number(text: str, field: Field) -> int:
+    number = field.names.get(text)
+    if number is None and text.isdecimal():
+        number = int(text)
+    if number is None or not field.least <= number <= field.most:
+        raise CrontabInvalid(f"has {text[:50]!r} as its {field.name}, not {field.least} to {field.most}")
+    return number

@@ -1,0 +1,145 @@
+"""The SQL of schedules and runs, as people see and change them. Dispatching has its own (store_due.py)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kernel.errors import AlreadyExists, NotFound
+from services.scheduler.rows import run_of, schedule_of, values_of
+from services.scheduler.schedules import Definition, Run, RunState, Schedule
+
+JSON_COLUMNS = {"headers", "labels"}
+
+
+@dataclass(frozen=True)
+class ScheduleFilter:
+    """Which schedules; empty and None match any. A label is (name, value)."""
+
+    text: str = ""
+    task: str = ""
+    queue: str = ""
+    paused: bool | None = None
+    label: tuple[str, str] | None = None
+
+
+class ScheduleStore:
+    """Schedules and their runs, in one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def now(self) -> dt.datetime:
+        """The database's clock: the one that counts."""
+        moment: dt.datetime = await self._session.scalar(text("SELECT clock_timestamp()"))
+        return moment
+
+    async def create(self, definition: Definition, next_run_at: dt.datetime | None) -> Schedule:
+        values = {**values_of(definition), "next_run_at": next_run_at}
+        columns, parameters = ", ".join(values), ", ".join(map(_parameter, values))
+        statement = text(f"INSERT INTO celery_schedules ({columns}) VALUES ({parameters}) RETURNING *")
+        try:
+            row = (await self._session.execute(statement, values)).mappings().one()
+        except IntegrityError as error:
+            raise AlreadyExists("schedule", f"schedules/{definition.id}") from error
+        return schedule_of(row)
+
+    async def get(self, schedule_id: str, *, for_change: bool = False) -> Schedule:
+        lock = " FOR UPDATE" if for_change else ""
+        result = await self._session.execute(
+            text(f"SELECT * FROM celery_schedules WHERE id = :id{lock}"), {"id": schedule_id}
+        )
+        row = result.mappings().one_or_none()
+        if row is None:
+            raise NotFound("schedule", f"schedules/{schedule_id}")
+        return schedule_of(row)
+
+    async def change(self, definition: Definition, next_run_at: dt.datetime | None) -> Schedule:
+        values = {**values_of(definition), "next_run_at": next_run_at}
+        changes = ", ".join(f"{name} = {_parameter(name)}" for name in values if name != "id")
+        statement = text(
+            f"UPDATE celery_schedules SET {changes}, version = version + 1, updated_at = now()"
+            " WHERE id = :id RETURNING *"
+        )
+        return schedule_of((await self._session.execute(statement, values)).mappings().one())
+
+    async def delete(self, schedule_id: str) -> None:
+        await self._session.execute(text("DELETE FROM celery_schedules WHERE id = :id"), {"id": schedule_id})
+
+    async def list(self, wanted: ScheduleFilter, after: str, most: int) -> Sequence[Schedule]:
+        """Schedules with an id beyond `after`, by id."""
+        conditions = ["id > :after"]
+        values: dict[str, Any] = {"after": after, "most": most}
+        if wanted.text:
+            values["text"] = wanted.text
+            conditions.append("position(lower(:text) IN lower(id || ' ' || task || ' ' || description)) > 0")
+        for name in ("task", "queue", "paused"):
+            value = getattr(wanted, name)
+            if value not in ("", None):
+                conditions.append(f"{name} = :{name}")
+                values[name] = value
+        if wanted.label is not None:
+            conditions.append("labels ->> :label = :label_value")
+            values["label"], values["label_value"] = wanted.label
+        query = f"SELECT * FROM celery_schedules WHERE {' AND '.join(conditions)} ORDER BY id LIMIT :most"
+        return [schedule_of(row) for row in (await self._session.execute(text(query), values)).mappings()]
+
+    async def add_run(self, run: Run, request_id: str | None) -> Run:
+        """Records a triggered run; with a request id that was seen before, gives that one's run."""
+        await self._session.execute(
+            text(
+                "INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id)"
+                " VALUES (:schedule_id, :due_at, :state, :reason, :request_id) ON CONFLICT DO NOTHING"
+            ),
+            {
+                "schedule_id": run.schedule_id,
+                "due_at": run.due_at,
+                "state": run.state.value,
+                "reason": run.reason,
+                "request_id": request_id,
+            },
+        )
+        return await self._run(run, request_id)
+
+    async def _run(self, run: Run, request_id: str | None) -> Run:
+        which = "due_at = :due_at" if request_id is None else "request_id = :request_id"
+        result = await self._session.execute(
+            text(f"SELECT * FROM celery_schedule_runs WHERE schedule_id = :schedule_id AND {which}"),
+            {"schedule_id": run.schedule_id, "due_at": run.due_at, "request_id": request_id},
+        )
+        return run_of(result.mappings().one())
+
+    async def list_runs(
+        self,
+        schedule_id: str,
+        state: RunState | None,
+        before: tuple[dt.datetime, str] | None,
+        most: int,
+    ) -> Sequence[Run]:
+        """Runs before (due time, schedule), newest first."""
+        conditions, values = ["true"], {"most": most, "id": schedule_id, "state": state and state.value}
+        if schedule_id:
+            conditions.append("schedule_id = :id")
+        if state is not None:
+            conditions.append("state = :state")
+        if before is not None:
+            conditions.append("(due_at, schedule_id) < (:before, :before_id)")
+            values |= {"before": before[0], "before_id": before[1]}
+        rows = await self._session.execute(
+            text(
+                f"SELECT * FROM celery_schedule_runs WHERE {' AND '.join(conditions)}"
+                " ORDER BY due_at DESC, schedule_id DESC LIMIT :most"
+            ),
+            values,
+        )
+        return [run_of(row) for row in rows.mappings()]
+
+
+def _parameter(column: str) -> str:
+    return f"CAST(:{column} AS jsonb)" if column in JSON_COLUMNS else f":{column}"

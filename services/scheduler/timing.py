@@ -1,0 +1,102 @@
+"""When a schedule is due: (timing, after) → the next due time. Pure; times are UTC at both ends.
+
+Daylight saving, for patterns of local time: a time that the clock skips is due at the first instant after
+the gap; one that comes twice is due the first time. A crontab whose hour is `*` follows elapsed time: it
+goes on through the repeated hour, and has nothing to make up for after a skipped one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from services.scheduler.crontab import Crontab
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class CrontabTiming:
+    """Due at the minutes whose local time matches."""
+
+    crontab: Crontab
+    zone: str
+
+
+@dataclass(frozen=True)
+class IntervalTiming:
+    """Due each `every` (whole seconds) from `anchor` on, which itself is not a due time."""
+
+    every: dt.timedelta
+    anchor: dt.datetime
+    zone: str
+
+
+Timing = CrontabTiming | IntervalTiming
+
+
+def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
+    """The first due time after `after`; None when there is none any more."""
+    if isinstance(timing, IntervalTiming):
+        periods = max(0, (after - timing.anchor) // timing.every)
+        return timing.anchor + (periods + 1) * timing.every
+    zone = zone_of(timing.zone)
+    if timing.crontab.every_hour:
+        return _by_elapsed_time(timing.crontab, zone, after)
+    return _by_wall_clock(timing.crontab, zone, after)
+
+
+@lru_cache(maxsize=1000)
+def zone_of(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _by_wall_clock(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt.datetime | None:
+    local = after.astimezone(zone).replace(tzinfo=None, fold=0)
+    candidate = crontab.first_from(local)
+    while candidate is not None:
+        instant = _instant(candidate, zone)
+        if instant > after:
+            return instant
+        candidate = crontab.first_from(candidate + MINUTE)
+    return None
+
+
+def _instant(local: dt.datetime, zone: ZoneInfo) -> dt.datetime:
+    """The local time's first instant, or the end of the gap that it falls into."""
+    instant = local.replace(tzinfo=zone).astimezone(dt.UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == local:
+        return instant
+    # In a gap, fold=0 reads the time by the offset before it, and so lands after it; fold=1 before it.
+    before = local.replace(tzinfo=zone, fold=1).astimezone(dt.UTC)
+    return _change_of_offset(zone, before, instant)
+
+
+def _by_elapsed_time(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt.datetime | None:
+    # The first instant that counts: strictly after, at a whole minute.
+    start = after.replace(second=0, microsecond=0) + MINUTE
+    while True:
+        local = start.astimezone(zone).replace(tzinfo=None, fold=0)
+        match = crontab.first_from(local)
+        if match is None:
+            return None
+        instant = start + (match - local)
+        if instant.astimezone(zone).replace(tzinfo=None) == match:
+            return instant
+        # The offset changes on the way there, and nothing matches before it does: go on from the change.
+        start = _change_of_offset(zone, start, instant)
+
+
+def _change_of_offset(zone: ZoneInfo, before: dt.datetime, after: dt.datetime) -> dt.datetime:
+    """The first instant, to the second, at which the zone has another offset than at `before`."""
+    offset = before.astimezone(zone).utcoffset()
+    low, high = 0, int((after - before).total_seconds())
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (before + dt.timedelta(seconds=middle)).astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return before + dt.timedelta(seconds=high)

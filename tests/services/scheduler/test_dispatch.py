@@ -1,0 +1,244 @@
+"""Exactly once: dispatchers beside each other, killed, frozen, cut off from their broker."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+from prometheus_client import CollectorRegistry
+from sqlalchemy import text
+
+from services.kernel.database import Database
+from services.kernel.migrations import migrate
+from services.scheduler.dispatch import Dispatcher
+from services.scheduler.messages import Letterhead
+from services.scheduler.publisher import PermitEnded, Publisher
+from services.scheduler.schedules import Definition, Task
+from services.scheduler.store import ScheduleStore
+from services.scheduler.timing import IntervalTiming
+from tests.support.calls import eventually
+from tests.support.servers import Valkey, temporary_valkey
+
+NOW = dt.timedelta(0)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    await migrate(database_url, "scheduler")
+    database = Database(database_url)
+    async with database.transaction() as session:
+        await session.execute(text("DELETE FROM celery_schedules"))
+    yield database
+    await database.close()
+
+
+@asynccontextmanager
+async def dispatcher(database: Database, valkey: Valkey) -> AsyncIterator[Dispatcher]:
+    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+        yield Dispatcher(database, Publisher(client, 0), CollectorRegistry())
+
+
+async def due_schedules(database: Database, count: int, ago: float = 0.5, queue: str = "due") -> None:
+    """Schedules of each hour, due a moment ago."""
+    due = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago)
+    timing = IntervalTiming(dt.timedelta(hours=1), due - dt.timedelta(hours=5), "UTC")
+    async with database.transaction() as session:
+        store = ScheduleStore(session)
+        for number in range(count):
+            definition = Definition(f"s-{number}", Task("count", queue=queue), timing)
+            await store.create(definition, due)
+
+
+async def states(database: Database) -> Counter[str]:
+    async with database.reading() as session:
+        rows = await session.execute(text("SELECT state FROM celery_schedule_runs"))
+        return Counter(row.state for row in rows)
+
+
+async def sent(valkey: Valkey, queue: str = "due") -> list[str]:
+    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+        messages: Any = await client.lrange(queue, 0, -1)
+    return [json.loads(message)["headers"]["id"] for message in messages]
+
+
+async def test_each_due_time_is_published_once_by_two_dispatchers_side_by_side(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    await due_schedules(database, 300)
+    async with dispatcher(database, valkey) as one, dispatcher(database, valkey) as two:
+
+        async def work(each: Dispatcher) -> None:
+            while await each.dispatch_batch():
+                pass
+            await each.drain()
+
+        await asyncio.gather(work(one), work(two), two.heal_batch(NOW))
+        await one.heal_batch(NOW)
+    identities = await sent(valkey)
+    assert len(identities) == len(set(identities)) == 300
+    assert await states(database) == {"published": 300}
+
+
+async def test_what_was_committed_and_not_published_is_published_by_another(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    await due_schedules(database, 5)
+    async with dispatcher(database, valkey) as one, dispatcher(database, valkey) as two:
+
+        async def dies(*_: Any) -> None:
+            raise asyncio.CancelledError
+
+        one.publish = dies  # type: ignore[method-assign, assignment] # the process ends between commit and publish
+        await one.dispatch_batch()
+        await one.drain()
+        assert await sent(valkey) == []
+        assert await states(database) == {"pending": 5}
+        assert await two.heal_batch(NOW) == 5
+    assert len(await sent(valkey)) == 5
+    assert await states(database) == {"published": 5}
+
+
+async def test_what_was_published_and_not_recorded_is_not_published_again(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    await due_schedules(database, 5)
+    async with dispatcher(database, valkey) as one:
+        await one.dispatch_batch()
+        await one.drain()
+        async with database.transaction() as session:
+            await session.execute(
+                text("UPDATE celery_schedule_runs SET state = 'pending', published_at = NULL")
+            )
+        assert await one.heal_batch(NOW) == 5
+    assert len(await sent(valkey)) == 5
+    assert await states(database) == {"published": 5}
+
+
+async def test_a_dispatcher_that_was_frozen_for_a_minute_cannot_publish(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+        read_at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=62)
+        message = Letterhead(Task("count", queue="due")).message("id-1", read_at, read_at)
+        with pytest.raises(PermitEnded):
+            await Publisher(client, 0).publish([message], read_at)
+    assert await sent(valkey) == []
+
+
+async def test_runs_wait_for_a_broker_that_is_away_and_none_is_lost_or_doubled(
+    database: Database,
+) -> None:
+    with temporary_valkey() as valkey:
+        await due_schedules(database, 10)
+        async with dispatcher(database, valkey) as one:
+            valkey.stop()
+            await one.dispatch_batch()
+            await one.drain()
+            assert await states(database) == {"pending": 10}
+            valkey.start()
+            assert await one.heal_batch(NOW) == 10
+        identities = await sent(valkey)
+        assert len(identities) == len(set(identities)) == 10
+        assert await states(database) == {"published": 10}
+
+
+async def test_what_was_missed_for_long_is_made_up_for_once_and_said_so(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    moment = dt.datetime.now(dt.UTC)
+    minute = IntervalTiming(dt.timedelta(minutes=1), moment - dt.timedelta(hours=9), "UTC")
+    day = IntervalTiming(dt.timedelta(days=1), moment - dt.timedelta(hours=27), "UTC")
+    async with database.transaction() as session:
+        store = ScheduleStore(session)
+        await store.create(
+            Definition("minute", Task("count", queue="due"), minute), moment - dt.timedelta(hours=3)
+        )
+        await store.create(Definition("day", Task("count", queue="due"), day), moment - dt.timedelta(hours=3))
+    async with dispatcher(database, valkey) as one:
+        await one.dispatch_batch()
+        await one.drain()
+        assert await one.dispatch_batch() == 0
+    async with database.reading() as session:
+        store = ScheduleStore(session)
+        by_minute = await store.list_runs("minute", None, None, 10)
+        by_day = await store.list_runs("day", None, None, 10)
+        following = [(await store.get(name)).next_run_at for name in ("minute", "day")]
+    assert [run.state.value for run in by_minute] == ["published", "skipped"]
+    assert "makes up for all that was missed" in by_minute[0].reason
+    assert [run.state.value for run in by_day] == ["skipped"]
+    assert "more than 1:00:00" in by_day[0].reason
+    assert all(moment < due for due in following if due)
+    assert len(await sent(valkey)) == 1
+
+
+async def test_a_change_by_plain_sql_wakes_the_dispatcher(database: Database, valkey: Valkey) -> None:
+    valkey.flush()
+    async with dispatcher(database, valkey) as one:
+        running = asyncio.create_task(one.run())
+        await due_schedules(database, 1, ago=-3600)
+        async with database.transaction() as session:
+            await session.execute(text("UPDATE celery_schedules SET next_run_at = now()"))
+        # Less than the safety tick.
+        async with asyncio.timeout(4):
+            while not await sent(valkey):  # noqa: ASYNC110 # the broker tells nobody
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+WORKER = """
+import sys
+from celery import Celery
+app = Celery("plain", broker=sys.argv[1], backend=sys.argv[1])
+app.conf.update(accept_content=["json"], worker_hijack_root_logger=False)
+
+@app.task(name="add")
+def add(x, y, scale=1):
+    return (x + y) * scale
+
+app.worker_main(["worker", "-Q", "sums", "-c", "1", "-P", "solo", "--loglevel=ERROR"])
+"""
+
+
+async def test_a_plain_celery_worker_runs_what_is_dispatched(
+    database: Database, valkey: Valkey, tmp_path: Path
+) -> None:
+    valkey.flush()
+    moment = dt.datetime.now(dt.UTC)
+    timing = IntervalTiming(dt.timedelta(hours=1), moment - dt.timedelta(hours=2), "UTC")
+    task = Task("add", "[2, 3]", '{"scale": 10}', "sums", priority=3, expires=600, time_limit=30)
+    async with database.transaction() as session:
+        await ScheduleStore(session).create(Definition("sum", task, timing), moment)
+    async with dispatcher(database, valkey) as one:
+        await one.dispatch_batch()
+        await one.drain()
+    async with database.reading() as session:
+        [run] = await ScheduleStore(session).list_runs("sum", None, None, 10)
+    script = tmp_path / "plain.py"
+    script.write_text(WORKER)
+    url = f"redis://{valkey.host}:{valkey.port}/0"
+    worker = subprocess.Popen([sys.executable, script, url], cwd=tmp_path)  # noqa: ASYNC220
+    try:
+        with redis.Redis(valkey.host, valkey.port) as client:
+            key = f"celery-task-meta-{run.task_id}"
+            stored: Any = await asyncio.to_thread(eventually, lambda: client.get(key), 60)
+    finally:
+        worker.terminate()
+        worker.wait()
+    result = json.loads(stored)
+    assert (result["status"], result["result"]) == ("SUCCESS", 50)

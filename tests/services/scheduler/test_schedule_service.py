@@ -1,0 +1,380 @@
+"""The scheduler as a process: schedules made, changed, run, refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import redis
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+from celeriac.scheduler.v1 import schedules_pb2_grpc
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from deploy.standalone.tokens import LocalIssuer
+from tests.support.calls import Caller, eventually, fields_at_fault, refused
+from tests.support.processes import ServiceProcess, environment_of, running_service
+from tests.support.servers import Valkey
+
+Code = grpc.StatusCode
+
+
+@pytest.fixture(scope="module")
+def service(
+    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
+) -> Iterator[ServiceProcess]:
+    valkey.flush()
+    environment = environment_of("scheduler", certificates, database_url, valkey)
+    with running_service("scheduler", certificates, environment) as process:
+        yield process
+
+
+@pytest.fixture
+def schedules(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
+    with service.channel() as channel:
+        stub = schedules_pb2_grpc.ScheduleServiceStub(channel)
+        yield Caller(stub, tokens.mint("admin", subject="mei"))
+
+
+def yearly(name: str = "", **task: Any) -> pb.Schedule:
+    """A schedule that does not come due while tests run."""
+    name = name or f"schedules/t-{uuid.uuid4().hex[:8]}"
+    return pb.Schedule(
+        name=name,
+        task=pb.Task(**{"name": "report", "queue": f"q-{uuid.uuid4().hex[:8]}", **task}),
+        timing=pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *")),
+    )
+
+
+def create(schedules: Any, schedule: pb.Schedule) -> pb.Schedule:
+    stored: pb.Schedule = schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=schedule)).schedule
+    return stored
+
+
+def sent(valkey: Valkey, queue: str) -> list[dict[str, Any]]:
+    with redis.Redis(valkey.host, valkey.port) as client:
+        return [json.loads(message) for message in client.lrange(queue, 0, -1)]
+
+
+def test_a_schedule_comes_back_as_it_was_created(schedules: Any) -> None:
+    wanted = pb.Schedule(
+        name=f"schedules/round-trip-{uuid.uuid4().hex[:6]}",
+        task=pb.Task(
+            name="報表.產生",
+            args_json='[1, "二", 2.5, null]',
+            kwargs_json='{"n": 9007199254740993}',
+            queue="reports",
+            priority=6,
+            expires={"seconds": 3600},
+            soft_time_limit={"seconds": 60},
+            time_limit={"seconds": 90},
+            headers={"tenant": "acme"},
+        ),
+        timing=pb.Timing(interval=pb.Interval(every={"seconds": 86400}), time_zone="Europe/London"),
+        description="每日報表",
+        labels={"team": "成長"},
+    )
+    stored = create(schedules, wanted)
+    assert stored.etag
+    assert stored.next_run_time.seconds > dt.datetime.now(dt.UTC).timestamp() + 86000
+    again = schedules.GetSchedule(pb.GetScheduleRequest(name=wanted.name)).schedule
+    assert again == stored
+    for field in ("name", "task", "timing", "description", "labels"):
+        assert getattr(again, field) == getattr(wanted, field)
+
+
+def test_the_default_zone_is_taipei(schedules: Any) -> None:
+    assert create(schedules, yearly()).timing.time_zone == "Asia/Taipei"
+
+
+def test_a_taken_name_is_told(schedules: Any) -> None:
+    stored = create(schedules, yearly())
+    code, message = refused(schedules.CreateSchedule, pb.CreateScheduleRequest(schedule=yearly(stored.name)))
+    assert code is Code.ALREADY_EXISTS
+    assert stored.name in message
+
+
+def test_a_change_follows_its_mask_and_moves_the_etag(schedules: Any) -> None:
+    stored = create(schedules, yearly())
+    change = pb.Schedule(
+        name=stored.name,
+        etag=stored.etag,
+        description="changed",
+        timing=pb.Timing(crontab=pb.Crontab(expression="0 3 * * *")),
+    )
+    updated = schedules.UpdateSchedule(
+        pb.UpdateScheduleRequest(schedule=change, update_mask=FieldMask(paths=["timing", "description"]))
+    ).schedule
+    assert updated.etag != stored.etag
+    assert (updated.description, updated.task) == ("changed", stored.task)
+    assert updated.timing.crontab.expression == "0 3 * * *"
+
+
+def test_the_later_of_two_editors_is_told_the_current_etag(schedules: Any) -> None:
+    stored = create(schedules, yearly())
+
+    def edit(words: str) -> Any:
+        change = pb.Schedule(name=stored.name, etag=stored.etag, description=words)
+        return pb.UpdateScheduleRequest(schedule=change, update_mask=FieldMask(paths=["description"]))
+
+    current = schedules.UpdateSchedule(edit("first")).schedule
+    code, message = refused(schedules.UpdateSchedule, edit("second"))
+    assert code is Code.ABORTED
+    assert current.etag in message
+    again = schedules.GetSchedule(pb.GetScheduleRequest(name=stored.name)).schedule
+    assert again.description == "first"
+
+
+def test_a_paused_schedule_has_no_due_time_until_it_is_resumed(schedules: Any) -> None:
+    stored = create(schedules, yearly())
+    paused = schedules.PauseSchedule(pb.PauseScheduleRequest(name=stored.name, note="until Monday")).schedule
+    assert (paused.paused, paused.pause_note) == (True, "until Monday")
+    assert not paused.HasField("next_run_time")
+    resumed = schedules.ResumeSchedule(pb.ResumeScheduleRequest(name=stored.name)).schedule
+    assert (resumed.paused, resumed.pause_note) == (False, "")
+    assert resumed.next_run_time == stored.next_run_time
+
+
+def test_a_deleted_schedule_is_gone(schedules: Any) -> None:
+    stored = create(schedules, yearly())
+    code, _ = refused(schedules.DeleteSchedule, pb.DeleteScheduleRequest(name=stored.name, etag="another"))
+    assert code is Code.ABORTED
+    schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=stored.name, etag=stored.etag))
+    for call, request in (
+        (schedules.GetSchedule, pb.GetScheduleRequest(name=stored.name)),
+        (schedules.DeleteSchedule, pb.DeleteScheduleRequest(name=stored.name)),
+        (schedules.TriggerSchedule, pb.TriggerScheduleRequest(name=stored.name)),
+    ):
+        code, message = refused(call, request)
+        assert code is Code.NOT_FOUND
+        assert stored.name in message
+
+
+def test_lists_are_filtered_and_paged(schedules: Any) -> None:
+    mark = uuid.uuid4().hex[:8]
+    for number in range(5):
+        schedule = yearly(f"schedules/{mark}-{number}", queue=f"{mark}-{number % 2}")
+        schedule.labels["team"] = f"{mark}{number}"
+        create(schedules, schedule)
+    schedules.PauseSchedule(pb.PauseScheduleRequest(name=f"schedules/{mark}-3"))
+
+    def names(**wanted: Any) -> list[str]:
+        found, token = [], ""
+        while True:
+            page = schedules.ListSchedules(
+                pb.ListSchedulesRequest(**{"text": mark, **wanted}, page_size=2, page_token=token)
+            )
+            found += [schedule.name.rpartition("-")[2] for schedule in page.schedules]
+            token = page.next_page_token
+            if not token:
+                return found
+
+    assert names() == list("01234")
+    assert names(queue=f"{mark}-1") == list("13")
+    assert names(paused=True) == ["3"]
+    assert names(paused=False) == list("0124")
+    assert names(label=f"team={mark}4") == ["4"]
+    assert names(text=mark.upper()) == list("01234")
+    assert names(task="other") == []
+
+
+def test_a_triggered_run_is_on_its_queue_as_celery_would_have_written_it(
+    schedules: Any, valkey: Valkey
+) -> None:
+    stored = create(schedules, yearly(kwargs_json='{"min_length": 5}', expires={"seconds": 60}))
+    run = schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name)).run
+    assert (run.schedule, run.state, run.reason) == (
+        stored.name,
+        pb.RUN_STATE_PUBLISHED,
+        "triggered by mei",
+    )
+    [message] = sent(valkey, stored.task.queue)
+    assert message["headers"]["id"] == message["properties"]["correlation_id"] == run.task_id
+    assert message["headers"]["task"] == "report"
+    assert message["headers"]["expires"] is not None
+    assert message["properties"]["delivery_info"]["routing_key"] == stored.task.queue
+
+
+def test_a_trigger_sent_twice_with_one_request_id_runs_once(schedules: Any, valkey: Valkey) -> None:
+    stored = create(schedules, yearly())
+    request = pb.TriggerScheduleRequest(name=stored.name, request_id="retry-1")
+    first, second = (schedules.TriggerSchedule(request).run for _ in range(2))
+    assert first.task_id == second.task_id
+    assert len(sent(valkey, stored.task.queue)) == 1
+    schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name, request_id="retry-2"))
+    assert len(sent(valkey, stored.task.queue)) == 2
+
+
+def test_a_paused_schedule_can_be_triggered(schedules: Any, valkey: Valkey) -> None:
+    stored = create(schedules, yearly())
+    schedules.PauseSchedule(pb.PauseScheduleRequest(name=stored.name))
+    schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name))
+    assert len(sent(valkey, stored.task.queue)) == 1
+
+
+def test_a_schedule_of_each_second_runs_by_itself(schedules: Any, valkey: Valkey) -> None:
+    schedule = yearly()
+    schedule.timing.CopyFrom(pb.Timing(interval=pb.Interval(every={"seconds": 1})))
+    stored = create(schedules, schedule)
+
+    def runs() -> list[pb.Run]:
+        listed = schedules.ListRuns(pb.ListRunsRequest(parent=stored.name)).runs
+        return [run for run in listed if run.state == pb.RUN_STATE_PUBLISHED]
+
+    eventually(lambda: len(runs()) >= 3)
+    schedules.PauseSchedule(pb.PauseScheduleRequest(name=stored.name))
+    found = eventually(lambda: len(runs()) == len(sent(valkey, stored.task.queue)) and runs())
+    due = [run.due_time.seconds for run in reversed(found)]
+    assert due == list(range(due[0], due[0] + len(due)))
+    assert {run.reason for run in found} == {"due"}
+    identities = [message["headers"]["id"] for message in sent(valkey, stored.task.queue)]
+    assert sorted(identities) == sorted(run.task_id for run in found)
+
+
+def test_runs_are_paged_newest_first(schedules: Any) -> None:
+    stored = create(schedules, yearly())
+    triggered = [
+        schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name)).run.task_id for _ in range(5)
+    ]
+    found, token = [], ""
+    while True:
+        page = schedules.ListRuns(pb.ListRunsRequest(parent=stored.name, page_size=2, page_token=token))
+        found += [run.task_id for run in page.runs]
+        token = page.next_page_token
+        if not token:
+            break
+    assert found == triggered[::-1]
+
+
+def test_a_preview_needs_no_stored_schedule(schedules: Any) -> None:
+    timing = pb.Timing(crontab=pb.Crontab(expression="30 3 * * *"), time_zone="Asia/Taipei")
+    request = pb.PreviewTimesRequest(timing=timing, start_time={"seconds": 1795500000}, count=3)
+    times = [moment.ToDatetime() for moment in schedules.PreviewTimes(request).times]
+    assert [moment.strftime("%H:%M") for moment in times] == ["19:30"] * 3
+    assert times[1] - times[0] == dt.timedelta(days=1)
+    stored = create(schedules, yearly())
+    by_name = schedules.PreviewTimes(pb.PreviewTimesRequest(name=stored.name, count=1)).times
+    assert by_name[0] == stored.next_run_time
+
+
+def broken(**changes: Any) -> pb.CreateScheduleRequest:
+    schedule = yearly()
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        target: Any = schedule
+        for parent in parents:
+            target = getattr(target, parent)
+        if isinstance(value, dict):
+            getattr(target, last).clear()
+            getattr(target, last).update(value)
+        elif hasattr(value, "DESCRIPTOR"):
+            getattr(target, last).CopyFrom(value)
+        else:
+            setattr(target, last, value)
+    return pb.CreateScheduleRequest(schedule=schedule)
+
+
+NEVER = pb.Timing(interval=pb.Interval(every={"seconds": 0}))
+HALF = pb.Timing(interval=pb.Interval(every={"nanos": 500_000_000}))
+
+
+@pytest.mark.parametrize(
+    ("request_message", "field"),
+    [
+        (broken(name="cleanup"), "schedule.name"),
+        (broken(name="schedules/UPPER"), "schedule.name"),
+        (broken(name="schedules/" + "x" * 1_000_000), "schedule.name"),
+        (broken(name="schedules/a'; DROP TABLE celery_schedules;--"), "schedule.name"),
+        (broken(task__name=""), "schedule.task.name"),
+        (broken(task__name="a\0b"), "schedule.task.name"),
+        (broken(task__queue="x" * 300), "schedule.task.queue"),
+        (broken(task__priority=42), "schedule.task.priority"),
+        (broken(task__priority=-1), "schedule.task.priority"),
+        (broken(task__args_json="{}"), "schedule.task.args_json"),
+        (broken(task__kwargs_json="{'a': 1}"), "schedule.task.kwargs_json"),
+        (broken(task__kwargs_json="[1]"), "schedule.task.kwargs_json"),
+        (broken(task__kwargs_json='{"a": NaN}'), "schedule.task.kwargs_json"),
+        (broken(task__kwargs_json='{"a": "\\ud800"}'), "schedule.task.kwargs_json"),
+        (broken(task__kwargs_json="[" * 100_000), "schedule.task.kwargs_json"),
+        (broken(task__expires=NEVER.interval.every), "schedule.task.expires"),
+        (broken(task__headers={"": "x"}), "schedule.task.headers"),
+        (broken(timing__crontab__expression="* * * *"), "schedule.timing.crontab.expression"),
+        (broken(timing__crontab__expression="99 * * * *"), "schedule.timing.crontab.expression"),
+        (broken(timing__crontab__expression="0 0 31 2 *"), "schedule.timing.crontab.expression"),
+        (broken(timing__time_zone="Asia/Taipai"), "schedule.timing.time_zone"),
+        (broken(timing__time_zone="../../etc/passwd"), "schedule.timing.time_zone"),
+        (broken(timing=NEVER), "schedule.timing.interval.every"),
+        (broken(timing=HALF), "schedule.timing.interval.every"),
+        (broken(timing=pb.Timing()), "schedule.timing"),
+        (broken(description="x" * 5000), "schedule.description"),
+        (broken(labels={"a\0": "b"}), "schedule.labels"),
+        (pb.CreateScheduleRequest(), "schedule.name"),
+    ],
+)
+def test_a_schedule_with_nonsense_in_it_is_refused_by_field(
+    schedules: Any, request_message: pb.CreateScheduleRequest, field: str
+) -> None:
+    assert field in fields_at_fault(schedules.CreateSchedule, request_message)
+
+
+def test_every_fault_of_a_request_is_told_at_once(schedules: Any) -> None:
+    request = broken(name="X", task__priority=10, timing__time_zone="Nowhere")
+    assert fields_at_fault(schedules.CreateSchedule, request) == [
+        "schedule.name",
+        "schedule.task.priority",
+        "schedule.timing.time_zone",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "request_message", "field"),
+    [
+        ("GetSchedule", pb.GetScheduleRequest(name="x"), "name"),
+        ("DeleteSchedule", pb.DeleteScheduleRequest(), "name"),
+        ("PauseSchedule", pb.PauseScheduleRequest(name="schedules/a", note="\0"), "note"),
+        ("ResumeSchedule", pb.ResumeScheduleRequest(name="schedules/"), "name"),
+        ("TriggerSchedule", pb.TriggerScheduleRequest(name="schedules/a/b"), "name"),
+        (
+            "TriggerSchedule",
+            pb.TriggerScheduleRequest(name="schedules/a", request_id="x" * 101),
+            "request_id",
+        ),
+        ("PreviewTimes", pb.PreviewTimesRequest(), "source"),
+        ("PreviewTimes", pb.PreviewTimesRequest(timing=NEVER), "timing.interval.every"),
+        ("PreviewTimes", pb.PreviewTimesRequest(timing=HALF, count=5000), "count"),
+        ("ListSchedules", pb.ListSchedulesRequest(page_token="x"), "page_token"),
+        ("ListSchedules", pb.ListSchedulesRequest(page_size=-5), "page_size"),
+        ("ListSchedules", pb.ListSchedulesRequest(label="team"), "label"),
+        ("ListSchedules", pb.ListSchedulesRequest(text="a\0"), "text"),
+        ("ListRuns", pb.ListRunsRequest(parent="x"), "parent"),
+        ("ListRuns", pb.ListRunsRequest(page_token="eyJkdWUiOjF9"), "page_token"),
+    ],
+)
+def test_other_nonsense_is_refused_by_field(
+    schedules: Any, method: str, request_message: Any, field: str
+) -> None:
+    assert field in fields_at_fault(getattr(schedules, method), request_message)
+
+
+def test_an_unknown_path_in_the_mask_is_refused_and_nothing_changes(schedules: Any) -> None:
+    stored = create(schedules, yearly())
+    change = pb.Schedule(name=stored.name, description="changed")
+    request = pb.UpdateScheduleRequest(
+        schedule=change, update_mask=FieldMask(paths=["description", "next_run_time"])
+    )
+    assert fields_at_fault(schedules.UpdateSchedule, request) == ["update_mask"]
+    assert schedules.GetSchedule(pb.GetScheduleRequest(name=stored.name)).schedule == stored
+
+
+def test_a_viewer_may_look_and_not_touch(service: ServiceProcess, tokens: LocalIssuer) -> None:
+    with service.channel() as channel:
+        viewer = Caller(schedules_pb2_grpc.ScheduleServiceStub(channel), tokens.mint("viewer"))
+        viewer.ListSchedules(pb.ListSchedulesRequest())
+        code, message = refused(viewer.CreateSchedule, pb.CreateScheduleRequest(schedule=yearly()))
+    assert code is Code.PERMISSION_DENIED
+    assert "admin" in message

@@ -1,0 +1,57 @@
+"""Calling a service, and reading its refusals."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+
+class Caller:
+    """A stub whose calls carry a token."""
+
+    def __init__(self, stub: Any, token: str) -> None:
+        self._stub = stub
+        self._credentials = grpc.access_token_call_credentials(token)
+
+    def __getattr__(self, method: str) -> Any:
+        call = getattr(self._stub, method)
+        return lambda request: call(request, credentials=self._credentials, timeout=30)
+
+
+def refused(call: Any, request: Any) -> tuple[grpc.StatusCode, str]:
+    """The code and message with which a call is refused."""
+    with pytest.raises(grpc.RpcError) as failed:
+        call(request)
+    error: Any = failed.value
+    return error.code(), error.details()
+
+
+def fields_at_fault(call: Any, request: Any) -> list[str]:
+    """The fields that an INVALID_ARGUMENT names; each must come with an example."""
+    with pytest.raises(grpc.RpcError) as failed:
+        call(request)
+    error: Any = failed.value
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT, error
+    assert "for example: " in error.details()
+    trailing = dict(error.trailing_metadata())
+    for detail in status_pb2.Status.FromString(trailing["grpc-status-details-bin"]).details:
+        if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            bad = error_details_pb2.BadRequest.FromString(detail.value)
+            return [violation.field for violation in bad.field_violations]
+    raise AssertionError("no BadRequest in the status")
+
+
+def eventually(holds: Any, seconds: float = 30.0) -> Any:
+    """Waits until the function gives something true, and gives that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = holds()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"did not come true within {seconds} s; last: {found!r}")
+        time.sleep(0.05)
