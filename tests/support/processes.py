@@ -49,8 +49,11 @@ def migrate(service: str, environment: Mapping[str, str]) -> None:
 class ServiceProcess:
     """A service started by its command, with a channel to it."""
 
-    def __init__(self, service: str, state: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, service: str, state: Path, environment: Mapping[str, str], module: str | None = None
+    ) -> None:
         self.service = service
+        self._module = module or f"services.{service}"
         self.address = f"127.0.0.1:{free_port()}"
         self._state = state
         self._environment = {**environment, "CELERIAC_LISTEN": self.address}
@@ -60,7 +63,7 @@ class ServiceProcess:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.service}", "serve"],
+                [sys.executable, "-m", self._module, "serve"],
                 env=self._environment,
                 cwd=ROOT,
                 stderr=log,

@@ -1,0 +1,88 @@
+"""OperationService, as the contract has it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+import uuid
+
+from celeriac.operations.v1 import operations_pb2 as pb
+from celeriac.operations.v1 import operations_pb2_grpc
+
+from services.embedder import convert
+from services.embedder.operations import Operation, OperationState
+from services.embedder.store_operations import OperationStore
+from services.kernel.database import Database
+from services.kernel.grpc.wire import Context
+from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.validation import Faults
+
+WAIT_SECONDS, MOST_WAIT_SECONDS = 30.0, 60.0
+LOOK_SECONDS = 0.25
+
+
+class OperationApi(operations_pb2_grpc.OperationServiceServicer):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def GetOperation(
+        self, request: pb.GetOperationRequest, context: Context
+    ) -> pb.GetOperationResponse:
+        operation = await self._get(convert.operation_id(request.name))
+        return pb.GetOperationResponse(operation=convert.operation_to(operation))
+
+    async def ListOperations(
+        self, request: pb.ListOperationsRequest, context: Context
+    ) -> pb.ListOperationsResponse:
+        size, before = page_size(request.page_size), _position(request.page_token)
+        async with self._database.reading() as session:
+            found = await OperationStore(session).list(before, size + 1)
+        token = ""
+        if len(found) > size:
+            last = found[size - 1]
+            token = encode_page_token({"created": last.created_at.isoformat(), "id": last.id})
+        return pb.ListOperationsResponse(
+            operations=map(convert.operation_to, found[:size]), next_page_token=token
+        )
+
+    async def CancelOperation(
+        self, request: pb.CancelOperationRequest, context: Context
+    ) -> pb.CancelOperationResponse:
+        async with self._database.transaction() as session:
+            operation = await OperationStore(session).cancel(convert.operation_id(request.name))
+        return pb.CancelOperationResponse(operation=convert.operation_to(operation))
+
+    async def WaitOperation(
+        self, request: pb.WaitOperationRequest, context: Context
+    ) -> pb.WaitOperationResponse:
+        operation_id, deadline = convert.operation_id(request.name), time.monotonic() + _timeout(request)
+        operation = await self._get(operation_id)
+        while operation.state is OperationState.RUNNING and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_SECONDS)
+            operation = await self._get(operation_id)
+        return pb.WaitOperationResponse(operation=convert.operation_to(operation))
+
+    async def _get(self, operation_id: str) -> Operation:
+        async with self._database.reading() as session:
+            return await OperationStore(session).get(operation_id)
+
+
+def _timeout(request: pb.WaitOperationRequest) -> float:
+    if not request.HasField("timeout"):
+        return WAIT_SECONDS
+    faults, seconds = Faults(), request.timeout.seconds + request.timeout.nanos / 1e9
+    in_range = 0 <= seconds <= MOST_WAIT_SECONDS
+    faults.unless(in_range, "timeout", f"is {seconds} s, it must be 0 to 60 s", "30s")
+    faults.raise_any()
+    return seconds
+
+
+def _position(token: str) -> tuple[dt.datetime, str] | None:
+    position = decode_page_token(token)
+    if not position:
+        return None
+    try:
+        return dt.datetime.fromisoformat(position["created"]), str(uuid.UUID(position["id"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise invalid_page_token() from error

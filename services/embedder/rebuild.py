@@ -1,0 +1,90 @@
+"""The bulk path: planned into chunks, sent, and sent again when a worker or the broker lost one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from services.embedder.bulk import Embed, embed_passages
+from services.embedder.operations import ChunkKey, Rebuild
+from services.embedder.store_operations import OperationStore
+from services.embedder.store_vectors import VectorStore
+from services.kernel.database import Database
+
+log = structlog.get_logger(__name__)
+
+# Puts the chunks' messages on the queue; blocking.
+Send = Callable[[Sequence[ChunkKey]], None]
+
+# Characters a chunk: some 500 chat questions, so that starting one costs little beside the inference, and
+# a lost one is a minute's work.
+CHUNK_BUDGET = 32_000
+HEAL_SECONDS = 5.0
+MOST_RESENT = 1000
+
+
+class Rebuilds:
+    """Begins rebuilds of one model's vectors, and keeps their chunks moving."""
+
+    def __init__(self, database: Database, model: str, send: Send) -> None:
+        self._database = database
+        self._model = model
+        self._send = send
+
+    async def begin(self, wanted: Rebuild) -> str:
+        """The operation's id. Committed before it is sent: what is not sent, healing sends."""
+        async with self._database.transaction() as session:
+            operation = await OperationStore(session).begin_rebuild(wanted, self._model, CHUNK_BUDGET)
+        async with self._database.reading() as session:
+            waiting = await OperationStore(session).waiting(operation)
+        await self._publish(waiting)
+        log.info("rebuild.begun", operation=operation, chunks=len(waiting))
+        return operation
+
+    async def heal_forever(self) -> None:
+        """A background loop of the service; several replicas may run it."""
+        while True:
+            try:
+                await self.heal()
+            except Exception as error:
+                # The database or the broker is away: the next round finds what this one left.
+                log.warning("rebuild.heal_failed", error=str(error)[:300])
+            await asyncio.sleep(HEAL_SECONDS)
+
+    async def heal(self) -> int:
+        """Sends chunks whose worker died, whose publisher died, or which the broker lost: how many."""
+        async with self._database.transaction() as session:
+            store = OperationStore(session)
+            chunks = [*await store.orphaned(), *await store.unsent(MOST_RESENT)]
+            for operation in await store.complete():
+                await store.end_if_done(operation)
+        chunks = list(dict.fromkeys(chunks))
+        await self._publish(chunks)
+        if chunks:
+            log.warning("rebuild.chunks_sent_again", count=len(chunks))
+        return len(chunks)
+
+    async def _publish(self, chunks: Sequence[ChunkKey]) -> None:
+        if not chunks:
+            return
+        await asyncio.to_thread(self._send, chunks)
+        async with self._database.transaction() as session:
+            await OperationStore(session).mark_sent(chunks)
+
+
+async def embed_chunk(database: Database, model: str, embed: Embed, chunk: ChunkKey) -> None:
+    """One chunk, whole or not at all. Doubled, it changes nothing."""
+    async with database.driver_connection() as connection:
+        store = VectorStore(connection, model)
+        async with store.taken(chunk) as ids:
+            if ids is None:
+                log.info("chunk.skipped", operation=chunk.operation_id, number=chunk.number)
+                return
+            passages = await store.passages(ids)
+            embedded = await asyncio.to_thread(embed_passages, embed, passages)
+            await store.finish(chunk, embedded)
+    async with database.transaction() as session:
+        await OperationStore(session).end_if_done(chunk.operation_id)
+    log.info("chunk.done", operation=chunk.operation_id, number=chunk.number, failed=len(embedded.failed))

@@ -1,0 +1,50 @@
+"""The gRPC process of the embedder, around a loaded model."""
+
+from __future__ import annotations
+
+from celeriac.embedder.v1 import messages_pb2, messages_pb2_grpc, search_pb2, search_pb2_grpc
+from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
+
+from services.embedder.api_messages import MessageApi
+from services.embedder.api_operations import OperationApi
+from services.embedder.api_search import SearchApi
+from services.embedder.encoder import Encoder
+from services.embedder.rebuild import Rebuilds
+from services.embedder.search import Search
+from services.embedder.worker import celery_app, chunk_sender
+from services.kernel import process
+from services.kernel.grpc.server import Servicer
+from services.kernel.metrics import new_registry
+from services.kernel.settings import KernelSettings
+
+
+async def serve(settings: KernelSettings, encoder: Encoder) -> None:
+    async with process.opened_database(settings, "embedder") as database:
+        search = Search(database, encoder)
+        rebuilds = Rebuilds(database, encoder.model, chunk_sender(celery_app(settings)))
+        # Whoever is told that the service is ready finds what was embedded before.
+        await search.follow()
+        await process.run(
+            "embedder",
+            settings,
+            database,
+            new_registry(),
+            servicers=[
+                Servicer(
+                    messages_pb2.DESCRIPTOR.services_by_name["MessageService"],
+                    messages_pb2_grpc.add_MessageServiceServicer_to_server,
+                    MessageApi(database, rebuilds),
+                ),
+                Servicer(
+                    search_pb2.DESCRIPTOR.services_by_name["SearchService"],
+                    search_pb2_grpc.add_SearchServiceServicer_to_server,
+                    SearchApi(search),
+                ),
+                Servicer(
+                    operations_pb2.DESCRIPTOR.services_by_name["OperationService"],
+                    operations_pb2_grpc.add_OperationServiceServicer_to_server,
+                    OperationApi(database),
+                ),
+            ],
+            background=[search.follow_forever, rebuilds.heal_forever],
+        )

@@ -1,0 +1,69 @@
+"""The tasks that schedules and other services know by name. They work on whichever queue they come."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from typing import Any
+
+from celery import Celery
+
+from services.embedder.messages import Role
+from services.embedder.operations import REBUILD, ChunkKey, Rebuild
+from services.embedder.rebuild import embed_chunk
+from services.embedder.store_operations import OperationStore
+from services.embedder.worker import EMBED_CHUNK, RETRIES, PoolProcess
+from services.kernel.errors import FieldFault
+
+KEPT_OPERATIONS = dt.timedelta(days=30)
+
+
+def register(app: Celery, process: PoolProcess) -> None:
+    """Gives the application its tasks, bound to what their process has."""
+
+    @app.task(name=EMBED_CHUNK, **RETRIES)
+    def embed_message_chunk(operation_id: str, number: int) -> None:
+        encoder = process.encoder
+        chunk = ChunkKey(operation_id, number)
+        process.run(embed_chunk(process.database, encoder.model, encoder.embed, chunk))
+
+    @app.task(name=REBUILD, **RETRIES)
+    def rebuild_chat_vectors(
+        force_rebuild: bool = False, user_role: str = "user", min_length: int = 5
+    ) -> dict[str, str]:
+        wanted = checked(force_rebuild, user_role, min_length)
+        return {"operation": f"operations/{process.run(process.rebuilds.begin(wanted))}"}
+
+    @app.task(name="cleanup_cache", **RETRIES)
+    def cleanup_cache() -> dict[str, int]:
+        return {"operations_removed": process.run(_forget_operations(process))}
+
+    @app.task(name="report_worker_health", **RETRIES)
+    def report_worker_health() -> dict[str, Any]:
+        process.run(_reach_database(process))
+        return {"pid": os.getpid(), "model": process.encoder.model, "database": "reached"}
+
+
+def checked(force_rebuild: object, user_role: object, min_length: object) -> Rebuild:
+    """The task's arguments come from schedules that people write: wrong ones are told, not guessed."""
+    faults = []
+    if not isinstance(force_rebuild, bool):
+        faults.append(FieldFault("force_rebuild", f"is {force_rebuild!r}, not true or false", "false"))
+    if user_role not in {role.value for role in Role}:
+        faults.append(FieldFault("user_role", f"is {user_role!r}, not user or assistant", "user"))
+    whole = isinstance(min_length, int) and not isinstance(min_length, bool)
+    if not whole or not 0 <= int(str(min_length)) <= 1000:
+        faults.append(FieldFault("min_length", f"is {min_length!r}, it must be 0 to 1000", "5"))
+    if faults:
+        raise ValueError("; ".join(map(str, faults)))
+    return Rebuild(bool(force_rebuild), str(user_role), int(str(min_length)))
+
+
+async def _forget_operations(process: PoolProcess) -> int:
+    async with process.database.transaction() as session:
+        return await OperationStore(session).forget_ended(KEPT_OPERATIONS)
+
+
+async def _reach_database(process: PoolProcess) -> None:
+    async with process.database.reading() as session:
+        await OperationStore(session).now()

@@ -1,0 +1,346 @@
+"""The embedder as processes: messages in, embedded by workers that die, found, deleted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import grpc
+import numpy as np
+import psutil
+import pytest
+from celeriac.embedder.v1 import messages_pb2 as pb
+from celeriac.embedder.v1 import messages_pb2_grpc, search_pb2, search_pb2_grpc
+from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from deploy.standalone.tokens import LocalIssuer
+from services.embedder.worker import EMBED_CHUNK, celery_app
+from services.kernel.settings import KernelSettings
+from tests.support.bigram_embedder import embed
+from tests.support.calls import Caller, eventually, fields_at_fault, refused
+from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate
+from tests.support.servers import Valkey
+
+MODULE = "tests.support.bigram_embedder"
+# A number that the contract does not have: proto3 enums are open.
+UNKNOWN: Any = 9
+USER, ASSISTANT = pb.MESSAGE_ROLE_USER, pb.MESSAGE_ROLE_ASSISTANT
+DONE = operations_pb2.OPERATION_STATE_DONE
+CANCELLED = operations_pb2.OPERATION_STATE_CANCELLED
+Code = grpc.StatusCode
+
+
+class Worker:
+    """A Celery worker and its pool, as a process tree of their own."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._environment, self._log = environment, log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", MODULE, "work"]
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+        eventually(lambda: len(self.children()) >= 2)
+
+    def children(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children()
+
+    def kill(self) -> None:
+        """The worker with its whole pool, at once."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def environment(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> dict[str, str]:
+    valkey.flush()
+    found = environment_of("embedder", certificates, database_url, valkey)
+    migrate("embedder", found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def service(certificates: Path, environment: dict[str, str]) -> Iterator[ServiceProcess]:
+    process = ServiceProcess("embedder", certificates, environment, MODULE)
+    process.start()
+    yield process
+    assert process.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    worker = Worker(environment, tmp_path_factory.mktemp("worker") / "log")
+    worker.start()
+    yield worker
+    worker.kill()
+
+
+class Stubs:
+    """The embedder's services with an admin's token."""
+
+    def __init__(self, channel: grpc.Channel, token: str) -> None:
+        self.messages: Any = Caller(messages_pb2_grpc.MessageServiceStub(channel), token)
+        self.operations: Any = Caller(operations_pb2_grpc.OperationServiceStub(channel), token)
+        self.search: Any = Caller(search_pb2_grpc.SearchServiceStub(channel), token)
+
+    def ingest(self, *messages: pb.Message) -> pb.IngestMessagesResponse:
+        answer: pb.IngestMessagesResponse = self.messages.IngestMessages(
+            iter([pb.IngestMessagesRequest(messages=messages)])
+        )
+        return answer
+
+    def embed(self, **wanted: Any) -> Any:
+        return self.messages.EmbedMessages(pb.EmbedMessagesRequest(**wanted)).operation
+
+    def wait(self, operation: Any) -> Any:
+        request = operations_pb2.WaitOperationRequest(name=operation.name, timeout={"seconds": 25})
+        return self.operations.WaitOperation(request).operation
+
+    def embed_all(self, **wanted: Any) -> Any:
+        ended = self.wait(self.embed(**wanted))
+        assert ended.state == DONE, ended
+        return ended
+
+    def found(self, text: str, **more: Any) -> list[str]:
+        request = search_pb2.SearchMessagesRequest(text=text, **more)
+        return [result.message.name for result in self.search.SearchMessages(request).results]
+
+
+@pytest.fixture
+def stubs(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Stubs]:
+    with service.channel() as channel:
+        yield Stubs(channel, tokens.mint("admin", subject="mei"))
+
+
+def message(text: str, **more: Any) -> pb.Message:
+    values = {"name": f"messages/{uuid.uuid4().hex}", "conversation": "c", "role": USER, "text": text}
+    return pb.Message(**{**values, **more})
+
+
+async def stored(database_url: str, name: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(database_url)
+    try:
+        query = "SELECT * FROM chat_message_embeddings_1024 WHERE message_id = $1"
+        rows: list[asyncpg.Record] = await connection.fetch(query, name.removeprefix("messages/"))
+        return rows
+    finally:
+        await connection.close()
+
+
+def test_what_is_ingested_twice_is_stored_once(stubs: Stubs) -> None:
+    first, second = message("帳單要在哪裡看？"), message("怎麼退貨？")
+    assert stubs.ingest(first, second) == pb.IngestMessagesResponse(created=2)
+    assert stubs.ingest(first, second) == pb.IngestMessagesResponse(unchanged=2)
+    second.text = "怎麼換貨？"
+    assert stubs.ingest(first, second) == pb.IngestMessagesResponse(changed=1, unchanged=1)
+    kept = stubs.messages.GetMessage(pb.GetMessageRequest(name=second.name)).message
+    assert kept.text == "怎麼換貨？"
+
+
+def test_a_request_at_fault_is_named_and_those_before_it_are_kept(stubs: Stubs) -> None:
+    good = message("stays in the store")
+    bad = pb.Message(name="messages/with space", role=UNKNOWN, text="nul\0")
+    requests = [pb.IngestMessagesRequest(messages=[good]), pb.IngestMessagesRequest(messages=[good, bad])]
+    at_fault = fields_at_fault(stubs.messages.IngestMessages, iter(requests))
+    prefix = "requests[1].messages[1]"
+    assert at_fault == [f"{prefix}.name", f"{prefix}.conversation", f"{prefix}.role", f"{prefix}.text"]
+    assert stubs.messages.GetMessage(pb.GetMessageRequest(name=good.name)).message.text == good.text
+
+
+def test_messages_are_listed_in_pages(stubs: Stubs) -> None:
+    conversation = uuid.uuid4().hex
+    sent = [message(f"number {n}", conversation=conversation) for n in range(5)]
+    stubs.ingest(*sent)
+    names, token = [], ""
+    while True:
+        request = pb.ListMessagesRequest(page_size=2, page_token=token, conversation=conversation)
+        page = stubs.messages.ListMessages(request)
+        names += [found.name for found in page.messages]
+        token = page.next_page_token
+        if not token:
+            break
+    assert names == sorted(one.name for one in sent)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_each_message_is_embedded_once(stubs: Stubs, database_url: str) -> None:
+    one = message("where can I see my bill?")
+    stubs.ingest(one)
+    stubs.embed_all()
+    [row] = await stored(database_url, one.name)
+    assert row["model"] == "bigrams@1"
+    expected = embed([one.text], "user")[0]
+    assert np.array_equal(np.frombuffer(row["vector"], dtype="<f4"), expected)
+    again = stubs.embed_all()
+    assert again.total == 0
+    stubs.embed_all(force_rebuild=True)
+    assert await stored(database_url, one.name) == [row]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_doubled_chunk_changes_nothing(
+    stubs: Stubs, database_url: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = message("a chunk that comes twice")
+    stubs.ingest(one)
+    ended = stubs.embed_all()
+    before = await stored(database_url, one.name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    app = celery_app(KernelSettings())
+    result = app.send_task(EMBED_CHUNK, args=[ended.name.removeprefix("operations/"), 0])
+    result.get(timeout=20)
+    app.close()
+    assert await stored(database_url, one.name) == before
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_poison_text_is_set_aside_and_the_rest_goes_on(stubs: Stubs, database_url: str) -> None:
+    good, bad = message("a sound text"), message("a poison text")
+    stubs.ingest(good, bad)
+    ended = stubs.embed_all()
+    assert (ended.total, ended.done, ended.failed) == (2, 2, 1)
+    assert len(await stored(database_url, good.name)) == 1
+    assert await stored(database_url, bad.name) == []
+    assert stubs.embed_all().total == 0, "it is not tried again by itself"
+    stubs.messages.DeleteMessage(pb.DeleteMessageRequest(name=bad.name))
+
+
+async def test_no_chunk_is_lost_when_a_pool_process_is_killed(
+    stubs: Stubs, worker: Worker, database_url: str
+) -> None:
+    one = message(f"slow {uuid.uuid4().hex}")
+    stubs.ingest(one)
+    operation = stubs.embed()
+    await _taken(database_url, operation.name)
+    for child in worker.children():
+        child.kill()
+    assert stubs.wait(operation).state == DONE
+    assert len(await stored(database_url, one.name)) == 1
+
+
+async def test_no_chunk_is_lost_when_the_whole_worker_is_killed(
+    stubs: Stubs, worker: Worker, database_url: str
+) -> None:
+    one = message(f"slow {uuid.uuid4().hex}")
+    stubs.ingest(one)
+    operation = stubs.embed()
+    await _taken(database_url, operation.name)
+    worker.kill()
+    worker.start()
+    assert stubs.wait(operation).state == DONE
+    assert len(await stored(database_url, one.name)) == 1
+
+
+async def _taken(database_url: str, operation: str) -> None:
+    """Waits until a worker is in the middle of the operation."""
+    query = "SELECT 1 FROM embedder_operation_chunks WHERE operation_id = $1::uuid AND state = 'taken'"
+    connection = await asyncpg.connect(database_url)
+    try:
+        for _ in range(2000):
+            if await connection.fetchval(query, operation.removeprefix("operations/")):
+                return
+            await connection.execute("SELECT pg_sleep(0.01)")
+        raise AssertionError("no worker took the chunk")
+    finally:
+        await connection.close()
+
+
+@pytest.mark.usefixtures("worker")
+def test_search_finds_by_meaning_within_its_filters(stubs: Stubs) -> None:
+    asked = message("退貨的流程是什麼？", conversation="a", create_time=Timestamp(seconds=1_000))
+    same = message("退貨的流程是什麼呢？", conversation="b", create_time=Timestamp(seconds=2_000))
+    other = message("明天會下雨嗎，要帶傘嗎？", conversation="a")
+    stubs.ingest(asked, same, other)
+    stubs.embed_all()
+    query = "退貨流程是什麼？"
+    eventually(lambda: stubs.found(query, k=2) == [asked.name, same.name])
+    assert stubs.found(query, k=1, conversation="b") == [same.name]
+    assert stubs.found(query, k=5, start_time=Timestamp(seconds=1_500), conversation="b") == [same.name]
+    assert stubs.found(query, k=5, end_time=Timestamp(seconds=1_500)) == [asked.name]
+    assert stubs.found(query, role=ASSISTANT) == []
+    assert stubs.found(query, k=5, min_score=0.99) == []
+    request = search_pb2.SearchMessagesRequest(vector=embed([same.text], "user")[0].tobytes(), k=1)
+    [best] = stubs.search.SearchMessages(request).results
+    assert best.message.name == same.name
+    assert best.score == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_deleted_message_is_gone_with_its_vector(stubs: Stubs, database_url: str) -> None:
+    one = message("please forget that I asked this")
+    stubs.ingest(one)
+    stubs.embed_all()
+    eventually(lambda: stubs.found(one.text, k=1) == [one.name])
+    stubs.messages.DeleteMessage(pb.DeleteMessageRequest(name=one.name))
+    assert one.name not in stubs.found(one.text, k=1)
+    assert await stored(database_url, one.name) == []
+    assert refused(stubs.messages.GetMessage, pb.GetMessageRequest(name=one.name))[0] is Code.NOT_FOUND
+
+
+def test_a_cancelled_operation_does_not_go_on(stubs: Stubs, worker: Worker) -> None:
+    worker.kill()
+    one = message("assistant text nobody needs", role=ASSISTANT)
+    stubs.ingest(one)
+    operation = stubs.embed(role=ASSISTANT)
+    assert stubs.embed(role=ASSISTANT).name == operation.name, "the running one is the answer"
+    request = operations_pb2.CancelOperationRequest(name=operation.name)
+    assert stubs.operations.CancelOperation(request).operation.state == CANCELLED
+    worker.start()
+    assert stubs.embed_all(role=ASSISTANT).done == 1
+    request_get = operations_pb2.GetOperationRequest(name=operation.name)
+    assert stubs.operations.GetOperation(request_get).operation.done == 0
+    listed = stubs.operations.ListOperations(operations_pb2.ListOperationsRequest(page_size=2))
+    assert listed.operations[1].name == operation.name
+    assert listed.next_page_token
+
+
+def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
+    operations, search = stubs.operations, search_pb2.SearchMessagesRequest
+    for name in ("", "messages/", "messages/a/b"):
+        assert fields_at_fault(stubs.messages.GetMessage, pb.GetMessageRequest(name=name)) == ["name"]
+        assert fields_at_fault(stubs.messages.DeleteMessage, pb.DeleteMessageRequest(name=name)) == ["name"]
+    wrong_list = pb.ListMessagesRequest(role=UNKNOWN, conversation="x" * 201)
+    assert fields_at_fault(stubs.messages.ListMessages, wrong_list) == ["conversation", "role"]
+    wrong_embed = pb.EmbedMessagesRequest(role=UNKNOWN, min_length=-1)
+    assert fields_at_fault(stubs.messages.EmbedMessages, wrong_embed) == ["role", "min_length"]
+    get = operations_pb2.GetOperationRequest(name="operations/1; DROP TABLE")
+    assert fields_at_fault(operations.GetOperation, get) == ["name"]
+    name = f"operations/{uuid.uuid4()}"
+    wait = operations_pb2.WaitOperationRequest(name=name, timeout={"seconds": 61})
+    assert fields_at_fault(operations.WaitOperation, wait) == ["timeout"]
+    listed = operations_pb2.ListOperationsRequest(page_token="nonsense")
+    assert fields_at_fault(operations.ListOperations, listed) == ["page_token"]
+    nan = np.full(1024, np.nan, dtype="<f4").tobytes()
+    for request, fields in [
+        (search(), ["query"]),
+        (search(text=""), ["text"]),
+        (search(vector=b"123"), ["vector"]),
+        (search(vector=nan), ["vector"]),
+        (search(text="x", k=-1, min_score=2), ["k", "min_score"]),
+    ]:
+        assert fields_at_fault(stubs.search.SearchMessages, request) == fields
+
+
+def test_a_worker_ends_by_itself_when_told_to(stubs: Stubs, worker: Worker) -> None:
+    assert worker.stop() == 0
+    worker.start()

@@ -1,0 +1,54 @@
+"""The embedder around a tiny model, to be started as a process: python -m tests.support.bigram_embedder
+
+Texts become the hashed bigrams of their characters: near where they share words, the same everywhere, and
+loaded in no time. Two words stand for what real texts do to a real engine: "poison" makes it raise, "slow"
+keeps it busy.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import uvloop
+from numpy.typing import NDArray
+
+from services.embedder.encoder import Encoder
+from services.embedder.serving import serve
+from services.embedder.tasks import register
+from services.embedder.worker import PoolProcess, celery_app, work
+from services.kernel import logging
+from services.kernel.settings import KernelSettings, load
+
+MODEL = "bigrams@1"
+
+
+def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
+    if any("poison" in text for text in texts):
+        raise ValueError("this text can't be tokenised")
+    if any("slow" in text for text in texts):
+        time.sleep(3)
+    vectors = np.zeros((len(texts), 1024), dtype=np.float32)
+    for row, text in zip(vectors, texts, strict=True):
+        for first, second in zip(f" {text}", f"{text} ", strict=True):
+            row[zlib.crc32(f"{first}{second}".encode()) % 1024] += 1
+    lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / lengths
+
+
+def main(command: str) -> None:
+    settings, encoder = load(KernelSettings), Encoder(MODEL, embed)
+    logging.configure("embedder", settings.log_level)
+    if command == "serve":
+        uvloop.run(serve(settings, encoder))
+        return
+    app = celery_app(settings)
+    register(app, PoolProcess(settings, app, lambda: encoder))
+    work(app, "ai_analysis,maintenance,health", 2, "bigrams@test")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
