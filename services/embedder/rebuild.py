@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from services.embedder.bulk import Embed, embed_passages
+from services.embedder.bulk import Embed, Embedded, embed_passages
 from services.embedder.operations import ChunkKey, Rebuild
 from services.embedder.store_operations import OperationStore
 from services.embedder.store_vectors import VectorStore
@@ -23,6 +23,8 @@ Send = Callable[[Sequence[ChunkKey]], None]
 CHUNK_BUDGET = 32_000
 HEAL_SECONDS = 5.0
 MOST_RESENT = 1000
+# A text that kills its process must not go round for ever.
+MOST_DEATHS = 5
 
 
 class Rebuilds:
@@ -78,12 +80,16 @@ async def embed_chunk(database: Database, model: str, embed: Embed, chunk: Chunk
     """One chunk, whole or not at all. Doubled, it changes nothing."""
     async with database.driver_connection() as connection:
         store = VectorStore(connection, model)
-        async with store.taken(chunk) as ids:
-            if ids is None:
+        async with store.taken(chunk) as taken:
+            if taken is None:
                 log.info("chunk.skipped", operation=chunk.operation_id, number=chunk.number)
                 return
-            passages = await store.passages(ids)
-            embedded = await asyncio.to_thread(embed_passages, embed, passages)
+            passages = await store.passages(taken.ids)
+            if taken.deaths < MOST_DEATHS:
+                embedded = await asyncio.to_thread(embed_passages, embed, passages)
+            else:
+                error = f"{taken.deaths} workers died while they embedded the chunk with this text"
+                embedded = Embedded(failed=[(passage, error) for passage in passages])
             await store.finish(chunk, embedded)
     async with database.transaction() as session:
         await OperationStore(session).end_if_done(chunk.operation_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import numpy as np
@@ -17,11 +17,12 @@ DIMENSIONS = 1024
 LOCK = "hashtextextended($1::text, $2::bigint)"
 
 TAKE = """
-    UPDATE embedder_operation_chunks AS chunk SET state = 'taken' FROM embedder_operations AS operation
+    UPDATE embedder_operation_chunks AS chunk SET state = 'taken', deaths = deaths + 1
+    FROM embedder_operations AS operation
     WHERE chunk.operation_id = $1::uuid AND chunk.number = $2 AND chunk.state <> 'done'
         AND operation.id = chunk.operation_id AND operation.state = 'running'
         AND operation.model = $3
-    RETURNING chunk.message_ids
+    RETURNING chunk.message_ids AS ids, chunk.deaths - 1 AS deaths
 """
 
 # Only for texts that are still the ones that were embedded: a message may change or go in the meantime.
@@ -55,6 +56,13 @@ SET_ASIDE = """
 """
 
 
+class Taken(NamedTuple):
+    """A chunk in hand: its message ids, and how many workers died of it or by chance."""
+
+    ids: Sequence[str]
+    deaths: int
+
+
 class VectorStore:
     """Vectors of one model, over a connection of the driver's own, since they come and go by COPY."""
 
@@ -63,8 +71,8 @@ class VectorStore:
         self._model = model
 
     @asynccontextmanager
-    async def taken(self, chunk: ChunkKey) -> AsyncIterator[Sequence[str] | None]:
-        """The chunk's message ids, while nobody else works on it.
+    async def taken(self, chunk: ChunkKey) -> AsyncIterator[Taken | None]:
+        """The chunk, while nobody else works on it.
 
         None if it is done, cancelled, or in other hands: a message of the broker may come twice. The lock
         lives as long as the connection, so that a killed worker's chunks are free at once.
@@ -73,8 +81,8 @@ class VectorStore:
             yield None
             return
         try:
-            ids: Sequence[str] | None = await self._connection.fetchval(TAKE, *chunk, self._model)
-            yield ids
+            row = await self._connection.fetchrow(TAKE, *chunk, self._model)
+            yield Taken(row["ids"], row["deaths"]) if row else None
         except Exception:
             # Not an orphan: the task's own retry comes first.
             await self._give_back(chunk)
@@ -86,7 +94,7 @@ class VectorStore:
     async def _give_back(self, chunk: ChunkKey) -> None:
         if not self._connection.is_closed():
             await self._connection.execute(
-                "UPDATE embedder_operation_chunks SET state = 'waiting'"
+                "UPDATE embedder_operation_chunks SET state = 'waiting', deaths = deaths - 1"
                 " WHERE operation_id = $1::uuid AND number = $2 AND state = 'taken'",
                 *chunk,
             )

@@ -1,12 +1,14 @@
 """The embedder around a tiny model, to be started as a process: python -m tests.support.bigram_embedder
 
 Texts become the hashed bigrams of their characters: near where they share words, the same everywhere, and
-loaded in no time. Two words stand for what real texts do to a real engine: "poison" makes it raise, "slow"
-keeps it busy.
+loaded in no time. Three words stand for what real texts do to a real engine: "poison" makes it raise,
+"slow" keeps it busy, "deadly" kills its process.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 import zlib
@@ -29,6 +31,8 @@ MODEL = "bigrams@1"
 def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
     if any("poison" in text for text in texts):
         raise ValueError("this text can't be tokenised")
+    if any("deadly" in text for text in texts):
+        os.kill(os.getpid(), signal.SIGKILL)
     if any("slow" in text for text in texts):
         time.sleep(3)
     vectors = np.zeros((len(texts), 1024), dtype=np.float32)

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import grpc
+import kombu
 import numpy as np
 import psutil
 import pytest
@@ -249,6 +250,27 @@ async def test_no_chunk_is_lost_when_the_whole_worker_is_killed(
     worker.start()
     assert stubs.wait(operation).state == DONE
     assert len(await stored(database_url, one.name)) == 1
+
+
+async def test_a_text_that_kills_its_process_is_set_aside_in_the_end(
+    stubs: Stubs, worker: Worker, database_url: str
+) -> None:
+    one = message(f"deadly {uuid.uuid4().hex}")
+    stubs.ingest(one)
+    ended = stubs.embed_all()
+    assert ended.failed == 1
+    assert await stored(database_url, one.name) == []
+    eventually(lambda: len(worker.children()) >= 2)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_pickled_message_is_refused_and_the_worker_goes_on(stubs: Stubs, valkey: Valkey) -> None:
+    with kombu.Connection(f"redis://{valkey.host}:{valkey.port}/0") as connection:
+        producer = connection.Producer(serializer="pickle")
+        headers = {"task": "report_worker_health", "id": str(uuid.uuid4()), "lang": "py"}
+        producer.publish(((), {}, {}), routing_key="ai_analysis", headers=headers)
+    stubs.ingest(message("after the pickle"))
+    stubs.embed_all()
 
 
 async def _taken(database_url: str, operation: str) -> None:

@@ -64,6 +64,8 @@ def upgrade() -> None:
             message_ids text[] NOT NULL,
             state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'taken', 'done')),
             failed integer NOT NULL DEFAULT 0,
+            -- How often it was taken and neither finished nor given back: its worker died.
+            deaths integer NOT NULL DEFAULT 0,
             -- When its message was last put on the queue; null: not yet.
             sent_at timestamptz,
             PRIMARY KEY (operation_id, number)
