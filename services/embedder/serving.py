@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from celeriac.embedder.v1 import messages_pb2, messages_pb2_grpc, search_pb2, search_pb2_grpc
+from celeriac.embedder.v1 import (
+    insights_pb2,
+    insights_pb2_grpc,
+    messages_pb2,
+    messages_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
+)
 from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
 
+from services.embedder.api_insights import InsightApi
 from services.embedder.api_messages import MessageApi
 from services.embedder.api_operations import OperationApi
 from services.embedder.api_search import SearchApi
@@ -39,6 +47,11 @@ async def serve(settings: KernelSettings, encoder: Encoder) -> None:
                     search_pb2.DESCRIPTOR.services_by_name["SearchService"],
                     search_pb2_grpc.add_SearchServiceServicer_to_server,
                     SearchApi(search),
+                ),
+                Servicer(
+                    insights_pb2.DESCRIPTOR.services_by_name["InsightService"],
+                    insights_pb2_grpc.add_InsightServiceServicer_to_server,
+                    InsightApi(database, settings.time_zone),
                 ),
                 Servicer(
                     operations_pb2.DESCRIPTOR.services_by_name["OperationService"],

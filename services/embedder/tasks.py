@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 from typing import Any
 
 from celery import Celery
 
+from services.embedder.analysis import cluster_questions
 from services.embedder.messages import Role
 from services.embedder.operations import REBUILD, ChunkKey, Rebuild
 from services.embedder.rebuild import embed_chunk
 from services.embedder.store_operations import OperationStore
+from services.embedder.store_questions import QuestionStore
 from services.embedder.worker import EMBED_CHUNK, RETRIES, PoolProcess
 from services.kernel.errors import FieldFault
 
@@ -33,6 +36,10 @@ def register(app: Celery, process: PoolProcess) -> None:
     ) -> dict[str, str]:
         wanted = checked(force_rebuild, user_role, min_length)
         return {"operation": f"operations/{process.run(process.rebuilds.begin(wanted))}"}
+
+    @app.task(name="precompute_question_classifications", **RETRIES)
+    def precompute_question_classifications(clusters: int = 0) -> dict[str, int]:
+        return {"clusters": process.run(_classify(process, clusters))}
 
     @app.task(name="cleanup_cache", **RETRIES)
     def cleanup_cache() -> dict[str, int]:
@@ -57,6 +64,17 @@ def checked(force_rebuild: object, user_role: object, min_length: object) -> Reb
     if faults:
         raise ValueError("; ".join(map(str, faults)))
     return Rebuild(bool(force_rebuild), str(user_role), int(str(min_length)))
+
+
+async def _classify(process: PoolProcess, clusters: int) -> int:
+    """The number of clusters found."""
+    model = process.encoder.model
+    async with process.database.reading() as session:
+        ids, texts, vectors = await QuestionStore(session).questions(model)
+    found = await asyncio.to_thread(cluster_questions, texts, vectors, clusters)
+    async with process.database.transaction() as session:
+        await QuestionStore(session).replace(model, ids, found, process.time_zone)
+    return len(found)
 
 
 async def _forget_operations(process: PoolProcess) -> int:

@@ -84,6 +84,7 @@ class PoolProcess:
 
     def __init__(self, settings: KernelSettings, app: Celery, load: Callable[[], Encoder]) -> None:
         self._settings = settings
+        self.time_zone = settings.time_zone
         self._app = app
         self._load = load
         self._runner: asyncio.Runner | None = None

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,14 @@ import kombu
 import numpy as np
 import psutil
 import pytest
+from celeriac.embedder.v1 import (
+    insights_pb2,
+    insights_pb2_grpc,
+    messages_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
+)
 from celeriac.embedder.v1 import messages_pb2 as pb
-from celeriac.embedder.v1 import messages_pb2_grpc, search_pb2, search_pb2_grpc
 from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -101,6 +108,7 @@ class Stubs:
     def __init__(self, channel: grpc.Channel, token: str) -> None:
         self.messages: Any = Caller(messages_pb2_grpc.MessageServiceStub(channel), token)
         self.operations: Any = Caller(operations_pb2_grpc.OperationServiceStub(channel), token)
+        self.insights: Any = Caller(insights_pb2_grpc.InsightServiceStub(channel), token)
         self.search: Any = Caller(search_pb2_grpc.SearchServiceStub(channel), token)
 
     def ingest(self, *messages: pb.Message) -> pb.IngestMessagesResponse:
@@ -336,6 +344,30 @@ def test_a_cancelled_operation_does_not_go_on(stubs: Stubs, worker: Worker) -> N
     assert listed.next_page_token
 
 
+@pytest.mark.usefixtures("worker")
+def test_what_is_asked_most_comes_first_with_its_trend(
+    stubs: Stubs, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = int(time.time())
+    today = [message("退貨運費誰負擔？", create_time=Timestamp(seconds=now)) for _ in range(4)]
+    earlier = message("退貨運費誰負擔？", create_time=Timestamp(seconds=now - 2 * 86400))
+    stubs.ingest(*today, earlier)
+    stubs.embed_all()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    app = celery_app(KernelSettings())
+    assert app.send_task("precompute_question_classifications").get(timeout=30)["clusters"] >= 2
+    app.close()
+    answer = stubs.insights.ListHotQuestions(insights_pb2.ListHotQuestionsRequest(days=1))
+    assert answer.analysis_time.seconds >= now
+    [hot] = [question for question in answer.questions if question.title.startswith("退貨運費")]
+    assert (hot.count, hot.previous_count, hot.size) == (4, 0, 5)
+    assert "運費" in hot.keywords
+    wider = stubs.insights.ListHotQuestions(insights_pb2.ListHotQuestionsRequest(days=2))
+    [hot] = [question for question in wider.questions if question.title.startswith("退貨運費")]
+    assert (hot.count, hot.previous_count) == (4, 1)
+
+
 def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
     operations, search = stubs.operations, search_pb2.SearchMessagesRequest
     for name in ("", "messages/", "messages/a/b"):
@@ -352,6 +384,8 @@ def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
     assert fields_at_fault(operations.WaitOperation, wait) == ["timeout"]
     listed = operations_pb2.ListOperationsRequest(page_token="nonsense")
     assert fields_at_fault(operations.ListOperations, listed) == ["page_token"]
+    hot = insights_pb2.ListHotQuestionsRequest(days=367)
+    assert fields_at_fault(stubs.insights.ListHotQuestions, hot) == ["days"]
     nan = np.full(1024, np.nan, dtype="<f4").tobytes()
     for request, fields in [
         (search(), ["query"]),
