@@ -42,7 +42,7 @@ def cluster_questions(texts: Sequence[str], vectors: Vectors, clusters: int = 0)
     groups = [np.flatnonzero(labels == number) for number in range(wanted)]
     centres = [centroids[number] for number, group in enumerate(groups) if len(group)]
     groups = [group for group in groups if len(group)]
-    keywords = _keywords([[texts[row] for row in group] for group in groups])
+    keywords = _keywords([[texts[int(row)] for row in group] for group in groups])
     found = [
         Cluster(group.tolist(), texts[int(group[int(np.argmax(vectors[group] @ centre))])], words)
         for group, centre, words in zip(groups, centres, keywords, strict=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Celery
 
-from services.embedder.analysis import cluster_questions
+from services.embedder.analysis import MOST_CLUSTERS, cluster_questions
 from services.embedder.messages import Role
 from services.embedder.operations import REBUILD, ChunkKey, Rebuild
 from services.embedder.rebuild import embed_chunk
@@ -18,6 +18,7 @@ from services.embedder.store_questions import QuestionStore
 from services.embedder.worker import EMBED_CHUNK, RETRIES, PoolProcess
 from services.kernel.errors import FieldFault
 
+PRELOADED_DAYS, PRELOADED_QUESTIONS = 7, 20
 KEPT_OPERATIONS = dt.timedelta(days=30)
 
 
@@ -39,7 +40,11 @@ def register(app: Celery, process: PoolProcess) -> None:
 
     @app.task(name="precompute_question_classifications", **RETRIES)
     def precompute_question_classifications(clusters: int = 0) -> dict[str, int]:
-        return {"clusters": process.run(_classify(process, clusters))}
+        return {"clusters": process.run(_classify(process, checked_clusters(clusters)))}
+
+    @app.task(name="preload_vector_services", **RETRIES)
+    def preload_vector_services() -> dict[str, int]:
+        return process.run(_preload(process))
 
     @app.task(name="cleanup_cache", **RETRIES)
     def cleanup_cache() -> dict[str, int]:
@@ -66,6 +71,14 @@ def checked(force_rebuild: object, user_role: object, min_length: object) -> Reb
     return Rebuild(bool(force_rebuild), str(user_role), int(str(min_length)))
 
 
+def checked_clusters(clusters: object) -> int:
+    whole = isinstance(clusters, int) and not isinstance(clusters, bool)
+    if not whole or not 0 <= int(str(clusters)) <= MOST_CLUSTERS:
+        fault = f"is {clusters!r}, it must be 0 (found by itself) to {MOST_CLUSTERS}"
+        raise ValueError(str(FieldFault("clusters", fault, "0")))
+    return int(str(clusters))
+
+
 async def _classify(process: PoolProcess, clusters: int) -> int:
     """The number of clusters found."""
     model = process.encoder.model
@@ -75,6 +88,17 @@ async def _classify(process: PoolProcess, clusters: int) -> int:
     async with process.database.transaction() as session:
         await QuestionStore(session).replace(model, ids, found, process.time_zone)
     return len(found)
+
+
+async def _preload(process: PoolProcess) -> dict[str, int]:
+    """Takes the model through a first text, and what is read most through the database's memory."""
+    encoder = process.encoder
+    await asyncio.to_thread(encoder.embed, ["warm"], Role.USER.value)
+    async with process.database.reading() as session:
+        store = QuestionStore(session)
+        _, _, vectors = await store.questions(encoder.model)
+        hot, _ = await store.hot(PRELOADED_DAYS, PRELOADED_QUESTIONS, process.time_zone)
+    return {"vectors": len(vectors), "hot_questions": len(hot)}
 
 
 async def _forget_operations(process: PoolProcess) -> int:

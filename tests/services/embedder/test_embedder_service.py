@@ -345,7 +345,7 @@ def test_a_cancelled_operation_does_not_go_on(stubs: Stubs, worker: Worker) -> N
 
 
 @pytest.mark.usefixtures("worker")
-def test_what_is_asked_most_comes_first_with_its_trend(
+def test_the_scheduled_tasks_tell_what_is_asked_most_with_its_trend(
     stubs: Stubs, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = int(time.time())
@@ -357,6 +357,16 @@ def test_what_is_asked_most_comes_first_with_its_trend(
         monkeypatch.setenv(name, value)
     app = celery_app(KernelSettings())
     assert app.send_task("precompute_question_classifications").get(timeout=30)["clusters"] >= 2
+    with pytest.raises(Exception, match="clusters is -1"):
+        app.send_task("precompute_question_classifications", args=[-1]).get(timeout=30)
+    with pytest.raises(Exception, match=r"user_role is 'bot'.*min_length is -1"):
+        app.send_task("rebuild_chat_vectors", kwargs={"user_role": "bot", "min_length": -1}).get(timeout=30)
+    warmed = app.send_task("preload_vector_services", queue="maintenance").get(timeout=30)
+    assert warmed["vectors"] >= 5
+    assert warmed["hot_questions"] >= 1
+    assert app.send_task("cleanup_cache", queue="maintenance").get(timeout=30) == {"operations_removed": 0}
+    health = app.send_task("report_worker_health", queue="health").get(timeout=30)
+    assert health["model"] == "bigrams@1"
     app.close()
     answer = stubs.insights.ListHotQuestions(insights_pb2.ListHotQuestionsRequest(days=1))
     assert answer.analysis_time.seconds >= now
