@@ -67,8 +67,6 @@ class _Bearer(grpc.AuthMetadataPlugin):
     def __init__(self, token: Token) -> None:
         self._token = token
 
-    def __call__(
-        self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback
-    ) -> None:
+    def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
         token = self._token if isinstance(self._token, str) else self._token()
         callback((("authorization", f"Bearer {token}"),), None)
