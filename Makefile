@@ -7,7 +7,7 @@ RUN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos protos-check lint types imports check
+.PHONY: help setup protos protos-check lint types imports check test bench
 
 help: ## What can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,3 +50,16 @@ imports: setup ## Who may import whom
 	@$(RUN)/lint-imports --no-cache
 
 check: lint types imports protos-check ## All checks that run nothing
+
+##################################################################################### tests and benchmarks
+
+test: setup ## Every test, on real servers started from the wheels
+	@$(RUN)/pytest
+
+# The peers are installed only where they are measured.
+.venv/.bench: .venv/.synced
+	@$(UV) sync --locked --all-extras --group bench --python $(PYTHON)
+	@touch $@
+
+bench: .venv/.bench ## Measure beside the peers: AREA=scheduler|embedder|monitor|audit|gateway, QUICK=1
+	@$(RUN)/python -m benchmarks.$(or $(AREA),$(error name an area: make bench AREA=scheduler))
