@@ -1,0 +1,91 @@
+from celeriac.access.v1 import policy_pb2 as _policy_pb2
+from celeriac.monitor.v1 import queues_pb2 as _queues_pb2
+from celeriac.monitor.v1 import tasks_pb2 as _tasks_pb2
+from celeriac.monitor.v1 import workers_pb2 as _workers_pb2
+from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Metrics(_message.Message):
+    __slots__ = ("time", "events_per_second", "succeeded_per_second", "failed_per_second", "active_tasks", "online_workers", "events_total", "events_lost", "event_lag", "queues", "tasks")
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    SUCCEEDED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    FAILED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_TASKS_FIELD_NUMBER: _ClassVar[int]
+    ONLINE_WORKERS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_LOST_FIELD_NUMBER: _ClassVar[int]
+    EVENT_LAG_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    time: _timestamp_pb2.Timestamp
+    events_per_second: float
+    succeeded_per_second: float
+    failed_per_second: float
+    active_tasks: int
+    online_workers: int
+    events_total: int
+    events_lost: int
+    event_lag: _duration_pb2.Duration
+    queues: _containers.RepeatedCompositeFieldContainer[_queues_pb2.Queue]
+    tasks: _containers.RepeatedCompositeFieldContainer[TaskMetrics]
+    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., events_per_second: _Optional[float] = ..., succeeded_per_second: _Optional[float] = ..., failed_per_second: _Optional[float] = ..., active_tasks: _Optional[int] = ..., online_workers: _Optional[int] = ..., events_total: _Optional[int] = ..., events_lost: _Optional[int] = ..., event_lag: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., queues: _Optional[_Iterable[_Union[_queues_pb2.Queue, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskMetrics, _Mapping]]] = ...) -> None: ...
+
+class TaskMetrics(_message.Message):
+    __slots__ = ("task", "succeeded", "failed", "retried", "p50_runtime", "p99_runtime")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    RETRIED_FIELD_NUMBER: _ClassVar[int]
+    P50_RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    P99_RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    succeeded: int
+    failed: int
+    retried: int
+    p50_runtime: _duration_pb2.Duration
+    p99_runtime: _duration_pb2.Duration
+    def __init__(self, task: _Optional[str] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., retried: _Optional[int] = ..., p50_runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., p99_runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class GetRealtimeMetricsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetRealtimeMetricsResponse(_message.Message):
+    __slots__ = ("metrics",)
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    metrics: Metrics
+    def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("metrics_interval", "without_tasks", "task", "queue", "state")
+    METRICS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_TASKS_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    metrics_interval: _duration_pb2.Duration
+    without_tasks: bool
+    task: str
+    queue: str
+    state: _tasks_pb2.TaskState
+    def __init__(self, metrics_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., without_tasks: bool = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., state: _Optional[_Union[_tasks_pb2.TaskState, str]] = ...) -> None: ...
+
+class WatchResponse(_message.Message):
+    __slots__ = ("metrics", "task", "worker", "skipped_tasks")
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    metrics: Metrics
+    task: _tasks_pb2.Task
+    worker: _workers_pb2.Worker
+    skipped_tasks: int
+    def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ..., task: _Optional[_Union[_tasks_pb2.Task, _Mapping]] = ..., worker: _Optional[_Union[_workers_pb2.Worker, _Mapping]] = ..., skipped_tasks: _Optional[int] = ...) -> None: ...
