@@ -7,10 +7,10 @@ RUN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos protos-check lint types imports check test bench
+.PHONY: help setup protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
 
 help: ## What can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##################################################################################### set-up
 
@@ -38,6 +38,15 @@ protos: | $(UV) ## Generate clients/python from protos/ with the pinned toolchai
 protos-check: | $(UV) ## Are the committed stubs what the contracts generate?
 	@$(GENERATE) --check
 
+protos-lint: setup ## Do the contracts keep the rules of protos/buf.yaml?
+	@$(RUN)/python -m protos.checks lint
+
+protos-breaking: setup ## Does everything released still hold (protos/released.binpb)?
+	@$(RUN)/python -m protos.checks breaking
+
+protos-release: setup ## At a release: today's contracts become the promise
+	@$(RUN)/python -m protos.checks release
+
 ##################################################################################### checks
 
 lint: setup ## Style of code
@@ -49,7 +58,7 @@ types: setup ## mypy --strict
 imports: setup ## Who may import whom
 	@$(RUN)/lint-imports --no-cache
 
-check: lint types imports protos-check ## All checks that run nothing
+check: lint types imports protos-check protos-lint protos-breaking ## All checks that run nothing
 
 ##################################################################################### tests and benchmarks
 

@@ -21,25 +21,32 @@ PROTOS = Path(__file__).parent
 STUBS = PROTOS.parent / "clients/python/src"
 
 
-def generate(into: Path) -> None:
-    """Writes messages (.py, .pyi) and services (.py, .pyi) of every contract below `into`."""
-    sources = sorted(str(p.relative_to(PROTOS)) for p in (PROTOS / "celeriac").rglob("*.proto"))
+def compiled(contracts: Path, *outputs: str) -> None:
+    """Has protoc write these outputs of every contract below a folder."""
     failed = protoc.main(
         [
             "protoc",
-            f"-I{PROTOS}",
+            f"-I{contracts}",
             f"-I{files('grpc_tools') / '_proto'}",
             # google/api and google/rpc, as googleapis-common-protos ships them.
             f"-I{Path(annotations_pb2.__file__).parents[2]}",
-            f"--python_out={into}",
-            f"--pyi_out={into}",
-            f"--grpc_python_out={into}",
-            f"--mypy_grpc_out=quiet:{into}",
-            *sources,
+            *outputs,
+            *sorted(str(path.relative_to(contracts)) for path in (contracts / "celeriac").rglob("*.proto")),
         ]
     )
     if failed:
-        raise SystemExit("protos/generate.py: protoc refused the contracts, see above")
+        raise SystemExit("protoc refused the contracts, see above")
+
+
+def generate(into: Path) -> None:
+    """Writes messages (.py, .pyi) and services (.py, .pyi) of every contract below `into`."""
+    compiled(
+        PROTOS,
+        f"--python_out={into}",
+        f"--pyi_out={into}",
+        f"--grpc_python_out={into}",
+        f"--mypy_grpc_out=quiet:{into}",
+    )
     for folder in {path.parent for path in into.rglob("*_pb2.py")}:
         while folder != into / "celeriac":
             (folder / "__init__.py").touch()
