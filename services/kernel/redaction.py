@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from celeriac.access.v1 import policy_pb2
 from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 REDACTED = "[redacted]"
@@ -22,34 +21,52 @@ _sensitive: Any = policy_pb2.sensitive
 def redacted(request: Message) -> dict[str, Any]:
     """The request as JSON values, without what `celeriac.access.v1.sensitive` marks.
 
-    A request of more than 64 KiB is replaced by its size and SHA-256.
+    What is marked is replaced by "[redacted]", whatever its type; of a list or a map, each element is, so
+    that their number and the map's keys still tell. A request of more than 64 KiB is replaced by its size
+    and SHA-256.
     """
-    copy = type(request)()
-    copy.CopyFrom(request)
-    _redact(copy)
-    kept: dict[str, Any] = json_format.MessageToDict(copy, preserving_proto_field_name=True)
+    kept: dict[str, Any] = json_format.MessageToDict(request, preserving_proto_field_name=True)
+    _redact(request, kept)
     encoded = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
     if len(encoded) > MOST_BYTES:
         return {"cut": True, "bytes": len(encoded), "sha256": hashlib.sha256(encoded).hexdigest()}
     return kept
 
 
-def _redact(message: Message) -> None:
+def _redact(message: Message, kept: dict[str, Any]) -> None:
+    """Walks a message and its JSON side by side."""
     for field, value in message.ListFields():
         if field.GetOptions().Extensions[_sensitive]:
-            _replace(message, field)
-        elif field.type == FieldDescriptor.TYPE_MESSAGE:
-            if isinstance(value, Mapping):
-                continue  # maps of ours hold labels and headers: plain strings
-            for inner in value if field.is_repeated else [value]:
-                _redact(inner)
+            kept[field.name] = _replaced(kept[field.name], field)
+        elif not _may_hold_sensitive(field):
+            continue
+        elif _is_map(field):
+            for key, inner in value.items():
+                _redact(inner, kept[field.name][_json_key(key)])
+        elif field.is_repeated:
+            for inner, inner_kept in zip(value, kept[field.name], strict=True):
+                _redact(inner, inner_kept)
+        else:
+            _redact(value, kept[field.name])
 
 
-def _replace(message: Message, field: FieldDescriptor) -> None:
-    repeated, text = field.is_repeated, field.type == FieldDescriptor.TYPE_STRING
-    count = len(getattr(message, field.name)) if repeated else 1
-    message.ClearField(field.name)
-    if text and repeated:
-        getattr(message, field.name).extend([REDACTED] * count)
-    elif text:
-        setattr(message, field.name, REDACTED)
+def _replaced(kept: Any, field: FieldDescriptor) -> Any:
+    if _is_map(field):
+        return dict.fromkeys(kept, REDACTED)
+    return [REDACTED] * len(kept) if field.is_repeated else REDACTED
+
+
+def _may_hold_sensitive(field: FieldDescriptor) -> bool:
+    kind: Descriptor | None = field.message_type
+    if kind is not None and _is_map(field):
+        kind = kind.fields_by_name["value"].message_type
+    # Google's own types carry no mark of ours, and their JSON is often no object: a Timestamp is a text.
+    return kind is not None and not kind.full_name.startswith("google.")
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+def _json_key(key: object) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
