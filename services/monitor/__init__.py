@@ -1,0 +1,1 @@
+"""The monitor: what runs, what waits, who works, and whether all is well."""

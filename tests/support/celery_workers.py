@@ -1,0 +1,146 @@
+"""A plain Celery application, and workers of it as real processes: python -m tests.support.celery_workers
+
+The worker reads where its broker is (REDIS_HOST, REDIS_PORT), which queues it consumes (WORKER_QUEUES) and
+its name (WORKER_NAME) from the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from celery import Celery, Task
+
+from tests.support.servers import Valkey
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+
+def celery_app(host: str, port: int) -> Celery:
+    """The application: JSON only, with all events, also task-sent."""
+    app = Celery("plain", broker=f"redis://{host}:{port}/0", backend=f"redis://{host}:{port}/1")
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        task_track_started=True,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        worker_prefetch_multiplier=1,
+    )
+
+    @app.task(name="add")
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    @app.task(name="fail")
+    def fail(message: str) -> None:
+        raise ValueError(message)
+
+    @app.task(name="retry_then_succeed", bind=True, max_retries=5)
+    def retry_then_succeed(self: Task[..., str], times: int) -> str:
+        if self.request.retries < times:
+            raise self.retry(countdown=0, exc=ValueError(f"try {self.request.retries}"))
+        return "at last"
+
+    @app.task(name="sleep")
+    def sleep(seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+    return app
+
+
+@dataclass
+class Worker:
+    """A running worker. `name` is its Celery node name, "plain@host"."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def stop(self) -> None:
+        """Warm: running tasks finish, and it says farewell; cold if that takes too long."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """With its pool, and without a word."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def running_worker(
+    valkey: Valkey,
+    folder: Path,
+    *,
+    queues: str = "celery",
+    name: str = "plain@test",
+    concurrency: int = 1,
+) -> Iterator[Worker]:
+    """Starts a prefork worker with -E, waits until it answers, and stops it at the end."""
+    log_file = folder / f"worker-{name}.log"
+    environment = {
+        **os.environ,
+        "REDIS_HOST": valkey.host,
+        "REDIS_PORT": str(valkey.port),
+        "WORKER_QUEUES": queues,
+        "WORKER_NAME": name,
+        "WORKER_CONCURRENCY": str(concurrency),
+    }
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.celery_workers"],
+            env=environment,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    worker = Worker(name, process, log_file)
+    try:
+        _await_answer(celery_app(valkey.host, valkey.port), worker)
+        yield worker
+    finally:
+        worker.stop()
+
+
+def _await_answer(app: Celery, worker: Worker) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    try:
+        while not app.control.ping(destination=[worker.name], timeout=1, limit=1):
+            if worker.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{worker.name} did not start:\n{worker.log()}")
+    finally:
+        app.close()
+
+
+def main() -> None:
+    app = celery_app(os.environ["REDIS_HOST"], int(os.environ["REDIS_PORT"]))
+    arguments = ["worker", "--pool=prefork", f"--concurrency={os.environ['WORKER_CONCURRENCY']}"]
+    arguments += [f"--queues={os.environ['WORKER_QUEUES']}", f"--hostname={os.environ['WORKER_NAME']}"]
+    app.worker_main([*arguments, "--events", "--loglevel=INFO", "--without-mingle"])
+
+
+if __name__ == "__main__":
+    main()
