@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import grpc.aio
@@ -19,6 +20,8 @@ from services.kernel.outbox import Outbox
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+# Below what the audit service takes in one message (8 MiB).
+BATCH_BYTES = 4 * 1024 * 1024
 TICK_SECONDS = 5.0
 MOST_BACKOFF_SECONDS = 30.0
 
@@ -51,9 +54,20 @@ class Relay:
     async def deliver_batch(self) -> bool:
         """Delivers the oldest entries; answers whether there may be more."""
         waiting = await self._outbox.oldest(BATCH)
-        if waiting:
+        batch = _in_one_message(waiting)
+        if batch:
             await self._audit.Append(
-                audit_pb2.AppendRequest(entries=[entry for _, entry in waiting]), timeout=30
+                audit_pb2.AppendRequest(entries=[entry for _, entry in batch]), timeout=30
             )
-            await self._outbox.remove([sequence for sequence, _ in waiting])
-        return len(waiting) == BATCH
+            await self._outbox.remove([sequence for sequence, _ in batch])
+        return len(batch) < len(waiting) or len(waiting) == BATCH
+
+
+def _in_one_message(waiting: Sequence[tuple[int, bytes]]) -> Sequence[tuple[int, bytes]]:
+    """The first of them, up to BATCH_BYTES together, and at least one."""
+    size = 0
+    for position, (_, entry) in enumerate(waiting):
+        size += len(entry)
+        if size > BATCH_BYTES and position > 0:
+            return waiting[:position]
+    return waiting

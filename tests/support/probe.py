@@ -5,6 +5,7 @@ ProbeService/Change  admin, audited
 ProbeService/Hello   public
 ProbeService/Count   viewer: a stream that counts up, for ever
 ProbeService/Sum     viewer: a client stream; answers with the number of texts
+ProbeService/Load    admin, audited: a client stream; does as `Say` with each text, answers with their number
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ POLICIES = {
     "Hello": policy_pb2.Policy(public=True),
     "Count": policy_pb2.Policy(least_role=policy_pb2.ROLE_VIEWER),
     "Sum": policy_pb2.Policy(least_role=policy_pb2.ROLE_VIEWER),
+    "Load": policy_pb2.Policy(least_role=policy_pb2.ROLE_ADMIN, audited=True),
 }
 
 
@@ -49,7 +51,7 @@ def _contract() -> Any:
             input_type=".celeriac.probe.v1.Text",
             output_type=".celeriac.probe.v1.Text",
             server_streaming=name == "Count",
-            client_streaming=name == "Sum",
+            client_streaming=name in {"Sum", "Load"},
         )
         method.options.Extensions[policy].CopyFrom(stated)
     pool = descriptor_pool.Default()
@@ -80,6 +82,9 @@ class Probe:
     async def sum(self, requests: AsyncIterator[Any], context: Any) -> Any:
         return Text(text=str(len([request async for request in requests])))
 
+    async def load(self, requests: AsyncIterator[Any], context: Any) -> Any:
+        return Text(text=str(len([await self.on_text(request.text) async for request in requests])))
+
 
 def add_probe(probe: Probe, server: Any) -> None:
     """As the generated `add_…Servicer_to_server` do."""
@@ -93,5 +98,6 @@ def add_probe(probe: Probe, server: Any) -> None:
         "Hello": grpc.unary_unary_rpc_method_handler(probe.say, **shape),
         "Count": grpc.unary_stream_rpc_method_handler(probe.count, **shape),
         "Sum": grpc.stream_unary_rpc_method_handler(probe.sum, **shape),
+        "Load": grpc.stream_unary_rpc_method_handler(probe.load, **shape),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))

@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.kernel.errors import PermissionDenied, Unauthenticated
+from services.kernel.errors import CeleriacError, PermissionDenied, Unauthenticated
 from services.kernel.grpc.call import Call
 
 
 @asynccontextmanager
 async def allow(call: Call) -> AsyncIterator[None]:
-    least = call.policy.least_role
-    if least is not None:
-        if call.identity is None:
-            raise call.refusal or Unauthenticated(
-                "TOKEN_MISSING", "this method needs a token: send the header authorization: Bearer <token>"
-            )
-        if call.identity.role < least:
-            raise PermissionDenied(
-                "ROLE_TOO_LOW",
-                f"this method needs the role {least.label}; {call.identity.subject} "
-                f"has {call.identity.role.label}",
-            )
+    refusal = refusal_of(call)
+    if refusal is not None:
+        raise refusal
     yield
+
+
+def refusal_of(call: Call) -> CeleriacError | None:
+    """Why the method's policy does not let the call through; None when it does."""
+    least = call.policy.least_role
+    if least is None:
+        return None
+    if call.identity is None:
+        return call.refusal or Unauthenticated(
+            "TOKEN_MISSING", "this method needs a token: send the header authorization: Bearer <token>"
+        )
+    if call.identity.role < least:
+        return PermissionDenied(
+            "ROLE_TOO_LOW",
+            f"this method needs the role {least.label}; {call.identity.subject} "
+            f"has {call.identity.role.label}",
+        )
+    return None

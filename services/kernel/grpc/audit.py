@@ -1,8 +1,11 @@
 """Fifth step: keeps a record of every mutation and of every refused call.
 
 A mutation's intent is committed to the outbox before its effect, so that nothing happens unrecorded: if the
-outbox can't be written, the call is refused. Its outcome follows; where that is lost with the process, the
-log shows the intent as UNKNOWN, never as success.
+outbox can't be written, the call is refused. Its outcome follows; where that is lost with the process, or
+the caller goes away in the middle, the log shows the intent as UNKNOWN, never as success.
+
+A stream that changes something is one mutation: its intent is written before its first request is read, and
+its outcome when all of it has been answered.
 """
 
 from __future__ import annotations
@@ -15,21 +18,27 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import asyncpg
 import structlog
 from google.protobuf.message import Message
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.kernel.errors import CeleriacError, PermissionDenied, Unauthenticated, Unavailable
+from services.kernel.grpc.access import refusal_of
 from services.kernel.grpc.call import Call
-from services.kernel.grpc.errors import CODES
+from services.kernel.grpc.errors import CODES, outage_of
 from services.kernel.outbox import Outbox
 from services.kernel.redaction import redacted
 
 log = structlog.get_logger(__name__)
 
 # Refused calls are recorded at most at this rate: whoever knocks without an identity must not be able to
-# fill the disk. What goes over it is counted in the log lines.
+# fill the disk. What goes over it is seen in the log lines of the calls.
 REFUSALS_A_SECOND = 20
+
+# Characters of a text by which entries are found: the audit service has an index on it, whose rows are
+# limited. The whole of it is in the request.
+MOST_FOUND_BY = 500
 
 
 def record(outbox: Outbox) -> Callable[[Call], AbstractAsyncContextManager[None]]:
@@ -37,7 +46,7 @@ def record(outbox: Outbox) -> Callable[[Call], AbstractAsyncContextManager[None]
 
     @asynccontextmanager
     async def step(call: Call) -> AsyncIterator[None]:
-        if call.policy.audited and call.identity is not None:
+        if call.policy.audited and refusal_of(call) is None:
             async with _recorded(outbox, call):
                 yield
             return
@@ -56,7 +65,7 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
     intent = _entry(outbox.service, call, "intent")
     try:
         await outbox.put(intent)
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
         log.error("audit.intent_not_written", error=str(error)[:300])
         raise Unavailable("the audit outbox, without which nothing is changed,") from error
     try:
@@ -67,8 +76,10 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
     except asyncio.CancelledError:
         # The caller went away; whether the effect took place is for the log to say: it doesn't know.
         raise
-    except Exception:
-        await _put_quietly(outbox, _outcome(intent, call, "INTERNAL", "an error of the service"))
+    except Exception as error:
+        outage = outage_of(error)
+        code, message = ("UNAVAILABLE", outage.message) if outage else ("INTERNAL", "an error of the service")
+        await _put_quietly(outbox, _outcome(intent, call, code, message))
         raise
     await _put_quietly(outbox, _outcome(intent, call, "OK", ""))
 
@@ -77,7 +88,7 @@ async def _put_quietly(outbox: Outbox, entry: dict[str, Any]) -> None:
     """The effect has happened, or won't: the caller is told of that, not of the missing entry."""
     try:
         await asyncio.shield(outbox.put(entry))
-    except (SQLAlchemyError, OSError) as error:
+    except Exception as error:
         log.error("audit.entry_not_written", kind=entry["kind"], id=entry["id"], error=str(error)[:300])
 
 
@@ -88,12 +99,12 @@ def _entry(service: str, call: Call, kind: str) -> dict[str, Any]:
         "kind": kind,
         "time": dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
         "service": service,
-        "actor": who.subject if who else "",
+        "actor": who.subject[:MOST_FOUND_BY] if who else "",
         "role": who.role.label if who else "",
         "issuer": who.issuer if who else "",
         "token_id": who.token_id if who else "",
         "method": call.method,
-        "resource": _resource(call.request),
+        "resource": _resource(call.request)[:MOST_FOUND_BY],
         "request": redacted(call.request) if call.request is not None else {"stream": True},
         "address": call.address,
         "user_agent": call.user_agent,

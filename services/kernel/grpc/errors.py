@@ -57,7 +57,7 @@ async def tell_errors(call: Call) -> AsyncIterator[None]:
         call.code = _code_of(call)
         raise
     except Exception as error:
-        outage = _outage(error)
+        outage = outage_of(error)
         if outage is not None:
             log.warning("rpc.unavailable", what=outage.message, error=str(error))
             await _abort(
@@ -77,7 +77,7 @@ def _code_of(call: Call) -> grpc.StatusCode:
     )
 
 
-def _outage(error: Exception) -> errors.Unavailable | None:
+def outage_of(error: Exception) -> errors.Unavailable | None:
     """What is away, when the exception says that something is; such a call may be sent again."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
         return errors.Unavailable("the database")
