@@ -1,0 +1,13 @@
+"""The gateway: Envoy's configuration, from one template (gateway.yaml) and the contracts' own options.
+
+    config = write_gateway_config(folder, state, 8443, 8453, {"scheduler": 8445, …}, load_settings())
+    subprocess.Popen(envoy_command(config))
+
+or, for those who deploy elsewhere, `python -m deploy.envoy --help`. What it does for whom: docs/gateway.md.
+"""
+
+from deploy.envoy.command import envoy_command
+from deploy.envoy.generate import write_gateway_config
+from deploy.envoy.settings import GatewaySettings, load_settings
+
+__all__ = ["GatewaySettings", "envoy_command", "load_settings", "write_gateway_config"]

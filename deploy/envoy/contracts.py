@@ -1,0 +1,111 @@
+"""What the contracts say that the gateway must know: read from the installed stubs' descriptors."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import celeriac
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
+from google.rpc import error_details_pb2, status_pb2
+
+from services.kernel.identity import Role
+from services.kernel.policy import policy_of
+
+# Who answers what: each service its own package, and these.
+SERVICES = ("scheduler", "embedder", "monitor", "audit")
+ANSWERED_BY = {f"celeriac.{service}.v1": service for service in SERVICES} | {
+    "celeriac.operations.v1": "embedder"
+}
+UNARY_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method as the gateway sees it."""
+
+    # "/celeriac.scheduler.v1.ScheduleService/GetSchedule"
+    path: str
+    # Who answers it: one of SERVICES.
+    service: str
+    # None: public.
+    least_role: Role | None
+    # The longest that a call may last; 0: no limit.
+    limit_seconds: int
+    client_streaming: bool = False
+    # REST verbs and path patterns: ("GET", "/v1/{name=schedules/*}")
+    rest: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def grpc_service(self) -> str:
+        return self.path.split("/")[1]
+
+
+def installed_contracts() -> list[FileDescriptor]:
+    """The contract files of the installed `celeriac` package that define services, by name."""
+    modules = pkgutil.walk_packages(celeriac.__path__, "celeriac.")
+    files = [
+        importlib.import_module(module.name).DESCRIPTOR for module in modules if module.name.endswith("_pb2")
+    ]
+    return sorted((file for file in files if file.services_by_name), key=lambda file: str(file.name))
+
+
+def methods_of(files: Iterable[FileDescriptor]) -> list[Method]:
+    """The methods of the contracts; raises LookupError for a package that no service answers."""
+    return [
+        _method(method)
+        for file in files
+        for service in file.services_by_name.values()
+        for method in service.methods
+    ]
+
+
+def descriptor_set(files: Iterable[FileDescriptor]) -> bytes:
+    """The files with all that they import, and the types that error details are made of."""
+    found: dict[str, bytes] = {}
+
+    def add(file: FileDescriptor) -> None:
+        if file.name not in found:
+            for imported in file.dependencies:
+                add(imported)
+            found[file.name] = file.serialized_pb
+
+    for file in [*files, status_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR]:
+        add(file)
+    protos = [descriptor_pb2.FileDescriptorProto.FromString(content) for content in found.values()]
+    return descriptor_pb2.FileDescriptorSet(file=protos).SerializeToString(deterministic=True)
+
+
+def _method(method: MethodDescriptor) -> Method:
+    file = method.containing_service.file
+    if file.package not in ANSWERED_BY:
+        raise LookupError(f"{file.name}: no service answers the package {file.package}; see ANSWERED_BY")
+    policy = policy_of(method)
+    streaming = method.client_streaming or method.server_streaming
+    return Method(
+        path=f"/{method.containing_service.full_name}/{method.name}",
+        service=ANSWERED_BY[file.package],
+        least_role=policy.least_role,
+        limit_seconds=policy.timeout_seconds or (0 if streaming else UNARY_SECONDS),
+        client_streaming=method.client_streaming,
+        rest=tuple(_rest_of(method)),
+    )
+
+
+def _rest_of(method: MethodDescriptor) -> Iterator[tuple[str, str]]:
+    # protoc's own stubs type an extension as a bare FieldDescriptor.
+    http: Any = annotations_pb2.http
+    options = method.GetOptions()
+    if options.HasExtension(http):
+        rule = options.Extensions[http]
+        for binding in (rule, *rule.additional_bindings):
+            verb = binding.WhichOneof("pattern")
+            if verb == "custom":
+                yield binding.custom.kind, binding.custom.path
+            else:
+                yield verb.upper(), getattr(binding, verb)

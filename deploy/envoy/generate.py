@@ -1,0 +1,171 @@
+"""Writes the gateway's configuration into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.envoy.contracts import Method, descriptor_set, installed_contracts, methods_of
+from deploy.envoy.replies import mappers
+from deploy.envoy.routes import TYPE, rest_prefixes, routes_of
+from deploy.envoy.settings import GatewaySettings
+from deploy.envoy.template import Template
+
+CONFIG = "envoy.yaml"
+DESCRIPTORS = "celeriac.binpb"
+# Answers may be longer than requests; transcoding holds no more of one than this.
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+
+
+def write_gateway_config(
+    folder: Path,
+    state: Path,
+    listen_port: int,
+    admin_port: int,
+    upstreams: Mapping[str, int | str],
+    settings: GatewaySettings | None = None,
+    health_from: str = "monitor",
+) -> Path:
+    """Writes `envoy.yaml` and the contracts' descriptors into `folder`; gives the path for `envoy -c`.
+
+    `state` holds `ca.pem`, `certs/gateway.crt|key` and `jwks.json`. `upstreams` has the port (on 127.0.0.1)
+    or "host:port" of each service that the installed contracts need; ValueError when one is missing.
+    `health_from` is the service that answers health and reflection for the whole system.
+    """
+    settings = settings or GatewaySettings()
+    contracts = installed_contracts()
+    methods = methods_of(contracts)
+    needed = {method.service for method in methods} | {health_from}
+    missing = sorted(needed - upstreams.keys())
+    if missing:
+        raise ValueError(f"upstreams lacks {', '.join(missing)}; for example: {missing[0]!r}: 8445")
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptors = folder.resolve() / DESCRIPTORS
+    descriptors.write_bytes(descriptor_set(contracts))
+    template = Template()
+    bootstrap = template.fill(
+        "bootstrap",
+        state=str(state.resolve()),
+        listen_host=settings.listen_host,
+        listen_port=listen_port,
+        admin_port=admin_port,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        max_request_bytes=settings.max_request_bytes,
+        allowed_sources=_sources(settings),
+        cors_policy=_cors_policy(settings),
+        mappers=mappers(),
+        grpc_log=template.fill("access_log", rest=False, grpc_status="%GRPC_STATUS(SNAKE_STRING)%"),
+        rest_log=template.fill("access_log", rest=True, grpc_status=None),
+        transcoder=_transcoder(template, settings, methods, descriptors, events=False),
+        rate_limit_by_subject=_rate_limit_by_subject(template, settings),
+        routes=[
+            *_rest_routes(template, settings, methods, descriptors),
+            *routes_of(methods, template, health_from, _rate_limit_by_address(template, settings)),
+        ],
+        clusters=[
+            _cluster(template, service, upstreams[service], state, _probed(service, methods))
+            for service in sorted(needed)
+        ],
+    )
+    config = folder.resolve() / CONFIG
+    config.write_text(yaml.dump(bootstrap, Dumper=_Dumper, sort_keys=False, width=1000))
+    return config
+
+
+class _Dumper(yaml.SafeDumper):
+    """Without anchors: what is written is read by people at three in the morning."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _rate_limit_by_subject(template: Template, settings: GatewaySettings) -> dict[str, Any]:
+    claim = {"key": "envoy.filters.http.jwt_authn", "path": [{"key": "claims"}, {"key": "sub"}]}
+    caller = {"metadata": {"descriptor_key": "subject", "metadata_key": claim}}
+    return template.fill("rate_limit", caller=caller, key="subject", rate=settings.rate, burst=settings.burst)
+
+
+def _rate_limit_by_address(template: Template, settings: GatewaySettings) -> dict[str, Any]:
+    """Where no token is asked for, and so nobody has a name."""
+    caller: dict[str, Any] = {"remote_address": {}}
+    key = "remote_address"
+    return template.fill("rate_limit", caller=caller, key=key, rate=settings.rate, burst=settings.burst)
+
+
+def _rest_routes(
+    template: Template, settings: GatewaySettings, methods: list[Method], descriptors: Path
+) -> list[dict[str, Any]]:
+    events = _transcoder(template, settings, methods, descriptors, events=True)
+    service = methods[0].service
+    prefixes = rest_prefixes(methods)
+    return [
+        *(
+            template.fill("rest_events", prefix=prefix, service=service, transcoder=events)
+            for prefix in prefixes
+        ),
+        *(template.fill("rest", prefix=prefix, service=service) for prefix in prefixes),
+    ]
+
+
+def _transcoder(
+    template: Template, settings: GatewaySettings, methods: list[Method], descriptors: Path, events: bool
+) -> dict[str, Any]:
+    return template.fill(
+        "transcoder",
+        descriptors=str(descriptors),
+        services=sorted({method.grpc_service for method in methods}),
+        max_request_bytes=settings.max_request_bytes,
+        max_response_bytes=MAX_RESPONSE_BYTES,
+        lines=not events,
+        events=events,
+    )
+
+
+def _probed(service: str, methods: list[Method]) -> str:
+    """A gRPC service of that service's own package: its health is the service's."""
+    own = f"celeriac.{service}.v1."
+    return next(method.grpc_service for method in methods if method.grpc_service.startswith(own))
+
+
+def _cluster(
+    template: Template, service: str, upstream: int | str, state: Path, probed: str
+) -> dict[str, Any]:
+    host, _, port = str(upstream).rpartition(":")
+    return template.fill(
+        "cluster",
+        service=service,
+        host=host.strip("[]") or "127.0.0.1",
+        port=int(port),
+        state=str(state.resolve()),
+        probed=probed,
+    )
+
+
+def _sources(settings: GatewaySettings) -> dict[str, Any] | None:
+    """Connections from elsewhere are closed before TLS."""
+    if not settings.allowed_sources:
+        return None
+    ranges = [
+        {"address_prefix": str(network.network_address), "prefix_len": network.prefixlen}
+        for network in settings.allowed_sources
+    ]
+    return {"source_prefix_ranges": ranges}
+
+
+def _cors_policy(settings: GatewaySettings) -> dict[str, Any] | None:
+    """What pages of other origins may send and read; None: no origin is let in."""
+    if not settings.cors_origins:
+        return None
+    policy = {
+        "@type": f"{TYPE}envoy.extensions.filters.http.cors.v3.CorsPolicy",
+        "allow_origin_string_match": [{"exact": origin} for origin in settings.cors_origins],
+        "allow_methods": "GET, POST, PATCH, PUT, DELETE, OPTIONS",
+        "allow_headers": "authorization, content-type, grpc-timeout, x-grpc-web, x-user-agent, x-request-id",
+        "expose_headers": "grpc-status, grpc-message, grpc-status-details-bin, x-request-id, retry-after",
+        "max_age": "600",
+    }
+    return {"envoy.filters.http.cors": policy}

@@ -1,0 +1,271 @@
+"""The gateway's own refusals, told as the services tell theirs, to each caller in its protocol.
+
+    gRPC      grpc-status, grpc-message, and a google.rpc.Status with its ErrorInfo
+    gRPC-Web  the same in the trailer frame of a body
+    REST      the HTTP status, and {"code": …, "message": …, "details": […]}
+
+Envoy by itself answers a gRPC-Web call without its message, a REST call in plain text, and some refusals by
+the wrong code: a token for another audience by 403, a body too large by UNKNOWN.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+DOMAIN = "celeriac"
+TYPE = "type.googleapis.com/"
+CONTENT_TYPE = "x-gateway-content-type"
+Code = grpc.StatusCode
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One way to be refused, and how it is told."""
+
+    # Envoy's status, and part of its response code details (any when empty): what to recognise it by.
+    status: int
+    details: str
+    # What the caller is told. `reason` is stable; those that a service has too are the same.
+    http: int
+    code: Code
+    reason: str
+    message: str
+    # REST callers are told of a path where gRPC callers are told of a method.
+    rest_code: Code | None = None
+
+
+# The first that fits counts.
+REFUSALS = (
+    Refusal(
+        400,
+        "path_normalization",
+        400,
+        Code.INVALID_ARGUMENT,
+        "MALFORMED_REQUEST",
+        "the path is not one of a method: it has an escaped slash",
+    ),
+    Refusal(
+        401,
+        "Jwt_is_missing",
+        401,
+        Code.UNAUTHENTICATED,
+        "TOKEN_MISSING",
+        "this method needs a token: send the header authorization: Bearer <token>",
+    ),
+    Refusal(
+        401,
+        "Jwt_is_expired",
+        401,
+        Code.UNAUTHENTICATED,
+        "TOKEN_EXPIRED",
+        "the token has expired; ask for a new one",
+    ),
+    Refusal(
+        401,
+        "",
+        401,
+        Code.UNAUTHENTICATED,
+        "TOKEN_INVALID",
+        "the token is not valid: it must be signed (ES256 or EdDSA) with a key of this system's issuer",
+    ),
+    Refusal(
+        403,
+        "jwt_authn",
+        401,
+        Code.UNAUTHENTICATED,
+        "TOKEN_INVALID",
+        "the token is not valid: its audience is not this system",
+    ),
+    Refusal(
+        403,
+        "rbac",
+        403,
+        Code.PERMISSION_DENIED,
+        "ROLE_TOO_LOW",
+        "this method needs a greater role than the token has",
+    ),
+    Refusal(
+        403,
+        "",
+        403,
+        Code.PERMISSION_DENIED,
+        "SERVICES_ONLY",
+        "this method is for Celeriac's own services, which call each other directly",
+    ),
+    Refusal(
+        404,
+        "",
+        404,
+        Code.UNIMPLEMENTED,
+        "UNIMPLEMENTED",
+        "there is no such method or path",
+        rest_code=Code.NOT_FOUND,
+    ),
+    Refusal(
+        408,
+        "",
+        504,
+        Code.DEADLINE_EXCEEDED,
+        "DEADLINE_EXCEEDED",
+        "the call took longer than its method may",
+    ),
+    Refusal(
+        413,
+        "",
+        413,
+        Code.RESOURCE_EXHAUSTED,
+        "REQUEST_TOO_LARGE",
+        "the request is larger than the gateway takes; send it in parts",
+    ),
+    Refusal(
+        429,
+        "",
+        429,
+        Code.RESOURCE_EXHAUSTED,
+        "RATE_LIMITED",
+        "too many calls in a short time; wait for the seconds that the header retry-after says",
+    ),
+    Refusal(
+        502,
+        "",
+        503,
+        Code.UNAVAILABLE,
+        "UNAVAILABLE",
+        "the service behind this method did not answer properly; try again",
+    ),
+    Refusal(
+        503,
+        "",
+        503,
+        Code.UNAVAILABLE,
+        "UNAVAILABLE",
+        "the service behind this method can't be reached now; try again",
+    ),
+    Refusal(
+        504,
+        "",
+        504,
+        Code.DEADLINE_EXCEEDED,
+        "DEADLINE_EXCEEDED",
+        "the service behind this method did not answer in time",
+    ),
+)
+
+
+def mappers() -> list[dict[str, Any]]:
+    """Envoy's local_reply_config mappers, first match first."""
+    told = [tell(refusal) for refusal in REFUSALS for tell in (_to_grpc, _to_grpc_web, _to_rest)]
+    return [*told, _bad_request()]
+
+
+def _to_grpc(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "filter": _all(
+            _fits(refusal), _asked_as("application/grpc-web", False), _asked_as("application/grpc")
+        ),
+        "headers_to_add": [
+            _header("grpc-status", str(refusal.code.value[0])),
+            _header("grpc-status-details-bin", _status(refusal)),
+        ],
+        # Envoy makes the grpc-message of it.
+        "body_format_override": {"text_format_source": {"inline_string": refusal.message}},
+    }
+
+
+def _to_grpc_web(refusal: Refusal) -> dict[str, Any]:
+    # A frame of trailers (0x80, its length, the trailers): gRPC-Web callers read their status there.
+    trailers = (
+        f"grpc-status: {refusal.code.value[0]}\r\n"
+        f"grpc-message: {refusal.message}\r\n"
+        f"grpc-status-details-bin: {_status(refusal)}\r\n"
+    ).encode()
+    frame = b"\x80" + len(trailers).to_bytes(4, "big") + trailers
+    return {
+        "filter": _all(_fits(refusal), _asked_as("application/grpc-web")),
+        "status_code": 200,
+        # For the access log; callers that look at headers first find the same.
+        "headers_to_add": [_header("grpc-status", str(refusal.code.value[0]))],
+        "body": {"inline_bytes": base64.b64encode(frame).decode()},
+        "body_format_override": {
+            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
+            "content_type": "application/grpc-web+proto",
+        },
+    }
+
+
+def _to_rest(refusal: Refusal) -> dict[str, Any]:
+    code = refusal.rest_code or refusal.code
+    return {
+        "filter": _all(_fits(refusal), _asked_as("application/grpc", False)),
+        "status_code": refusal.http,
+        "body_format_override": _rest_body(code, refusal.reason, refusal.message),
+    }
+
+
+def _bad_request() -> dict[str, Any]:
+    """What the transcoder could not make a message of; its own words say where."""
+    return {
+        "filter": _all(_status_is(400), _asked_as("application/grpc", False)),
+        "body_format_override": _rest_body(Code.INVALID_ARGUMENT, "MALFORMED_REQUEST", "%LOCAL_REPLY_BODY%"),
+    }
+
+
+def _rest_body(code: Code, reason: str, message: str) -> dict[str, Any]:
+    info = {"@type": f"{TYPE}google.rpc.ErrorInfo", "reason": reason, "domain": DOMAIN, "metadata": {}}
+    request = {"@type": f"{TYPE}google.rpc.RequestInfo", "request_id": "%REQ(X-REQUEST-ID)%"}
+    return {"json_format": {"code": code.value[0], "message": message, "details": [info, request]}}
+
+
+def _status(refusal: Refusal) -> str:
+    info = any_pb2.Any()
+    info.Pack(error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN))
+    status = status_pb2.Status(code=refusal.code.value[0], message=refusal.message, details=[info])
+    return base64.b64encode(status.SerializeToString(deterministic=True)).decode().rstrip("=")
+
+
+def _header(name: str, value: str) -> dict[str, Any]:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def _all(*filters: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
+    flat = [one for part in filters for one in (part if isinstance(part, list) else [part])]
+    return {"and_filter": {"filters": flat}}
+
+
+def _fits(refusal: Refusal) -> list[dict[str, Any]]:
+    return [_status_is(refusal.status)] + ([_details_have(refusal.details)] if refusal.details else [])
+
+
+def _status_is(status: int) -> dict[str, Any]:
+    value = {"default_value": status, "runtime_key": "gateway.refusal_status"}
+    return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
+
+
+def _details_have(text: str) -> dict[str, Any]:
+    expression = f'response.code_details.contains("{text}")'
+    return {
+        "extension_filter": {
+            "name": "envoy.access_loggers.extension_filters.cel",
+            "typed_config": {
+                "@type": f"{TYPE}envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                "expression": expression,
+            },
+        }
+    }
+
+
+def _asked_as(content_type: str, wanted: bool = True) -> dict[str, Any]:
+    """The request's content type, as it came, begins so; or, not `wanted`, doesn't."""
+    header = {
+        "name": CONTENT_TYPE,
+        "string_match": {"prefix": content_type},
+        "invert_match": not wanted,
+        "treat_missing_header_as_empty": True,
+    }
+    return {"header_filter": {"header": header}}

@@ -1,0 +1,114 @@
+"""The route of each method: where it goes, who may, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from deploy.envoy.contracts import Method
+from deploy.envoy.template import Template
+from services.kernel.identity import Role
+
+TYPE = "type.googleapis.com/"
+# The monitor answers these for the whole system: it reflects every contract, and its health service knows
+# every service by name. Reflection needs a token here. Of `v1` there is none: a client that is told so
+# (UNIMPLEMENTED) goes on to v1alpha, which is what grpcio has.
+HEALTH = "/grpc.health.v1.Health/"
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+STREAM_IDLE = "3600s"
+# A client that sends nothing for so long has gone.
+CLIENT_STREAM_IDLE = "60s"
+# A filter that a route does without.
+OFF = {"@type": f"{TYPE}envoy.config.route.v3.FilterConfig", "disabled": True}
+
+
+def routes_of(
+    methods: Sequence[Method], template: Template, health_from: str, by_address: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Envoy's routes, first match first. `by_address` limits the calls of those who show no token."""
+    standard = [
+        Method(f"{HEALTH}Check", health_from, None, 15),
+        Method(f"{HEALTH}List", health_from, None, 15),
+        Method(f"{HEALTH}Watch", health_from, None, 0),
+        Method(REFLECTION, health_from, Role.VIEWER, 0),
+    ]
+    return [
+        *(_route(method, template, by_address) for method in [*methods, *standard]),
+        _unknown(by_address),
+    ]
+
+
+def rest_prefixes(methods: Iterable[Method]) -> list[str]:
+    """The first segment of each REST path: ["/celery-admin/", "/v1/"]."""
+    return sorted({f"/{path.split('/')[1]}/" for method in methods for _, path in method.rest})
+
+
+def _route(method: Method, template: Template, by_address: dict[str, Any]) -> dict[str, Any]:
+    if method.least_role is Role.SERVICE:
+        return _closed(method, by_address)
+    idle = CLIENT_STREAM_IDLE if method.client_streaming else STREAM_IDLE
+    gates = {
+        "envoy.filters.http.jwt_authn": _token(method.least_role),
+        "envoy.filters.http.rbac": _role_gate(method.least_role),
+    }
+    if method.least_role is None:
+        gates["envoy.filters.http.local_ratelimit"] = by_address
+    if method.client_streaming:
+        # Each message has the service's limit; all of them together may be as long as they like.
+        gates["envoy.filters.http.body_size_limit"] = OFF
+    return template.fill(
+        "rpc",
+        method=method.path,
+        service=method.service,
+        least_role=method.least_role.label if method.least_role else "",
+        limit=f"{method.limit_seconds}s",
+        idle_limit=idle if method.limit_seconds == 0 else f"{method.limit_seconds}s",
+        gates=gates,
+    )
+
+
+def _token(least_role: Role | None) -> dict[str, Any]:
+    need = {"requirement_name": "token"} if least_role else {"disabled": True}
+    return {"@type": f"{TYPE}envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", **need}
+
+
+def _role_gate(least_role: Role | None) -> dict[str, Any]:
+    """Lets through whoever's token lists the role, or a greater one, in its `roles` claim."""
+    if least_role is None:
+        principals: list[dict[str, Any]] = [{"any": True}]
+    else:
+        principals = [_has(role) for role in Role if least_role <= role < Role.SERVICE]
+    policy = {"permissions": [{"any": True}], "principals": principals}
+    return {
+        "@type": f"{TYPE}envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
+        "rbac": {"rules": {"action": "ALLOW", "policies": {"role": policy}}},
+    }
+
+
+def _has(role: Role) -> dict[str, Any]:
+    matcher = {
+        "filter": "envoy.filters.http.jwt_authn",
+        "path": [{"key": "claims"}, {"key": "roles"}],
+        "value": {"list_match": {"one_of": {"string_match": {"exact": role.label}}}},
+    }
+    return {"sourced_metadata": {"metadata_matcher": matcher}}
+
+
+def _closed(method: Method, by_address: dict[str, Any]) -> dict[str, Any]:
+    """For services among themselves, by their certificates: from outside there is no way in."""
+    return _refused(method.path, {"path": method.path}, 403, by_address)
+
+
+def _unknown(by_address: dict[str, Any]) -> dict[str, Any]:
+    return _refused("none", {"prefix": "/"}, 404, by_address)
+
+
+def _refused(name: str, match: dict[str, Any], status: int, by_address: dict[str, Any]) -> dict[str, Any]:
+    """Answered here; replies.py has the words."""
+    gates = {"envoy.filters.http.rbac": _role_gate(None), "envoy.filters.http.local_ratelimit": by_address}
+    return {
+        "name": name,
+        "match": match,
+        "direct_response": {"status": status},
+        "typed_per_filter_config": gates,
+    }

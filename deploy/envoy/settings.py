@@ -1,0 +1,76 @@
+"""The gateway's settings, from the environment; each has a default that a small team can live with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, IPvAnyNetwork, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _origin(origin: str) -> str:
+    scheme, _, rest = origin.partition("://")
+    if scheme not in {"http", "https"} or not rest or "/" in rest or "*" in rest:
+        raise ValueError(f"{origin!r} is not an origin (scheme://host:port, without a path)")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
+class GatewaySettings(BaseSettings):
+    """What may be set of the gateway. Lists are separated by commas."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    listen_host: str = Field("127.0.0.1", validation_alias="CELERIAC_GATEWAY_HOST", examples=["0.0.0.0"])
+    issuer: str = Field(
+        "https://celeriac.local",
+        validation_alias="CELERIAC_TOKEN_ISSUER",
+        examples=["https://login.example.com"],
+    )
+    audience: str = Field("celeriac", validation_alias="CELERIAC_TOKEN_AUDIENCE", examples=["celeriac"])
+    # Calls a second, steadily, of one subject (or of one address where there is no token) …
+    rate: int = Field(200, ge=1, validation_alias="CELERIAC_GATEWAY_RATE", examples=["200"])
+    # … and at once.
+    burst: int = Field(1000, ge=1, validation_alias="CELERIAC_GATEWAY_BURST", examples=["1000"])
+    # A backstop: services take messages up to 8 MiB, and JSON is longer than protobuf.
+    max_request_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1024,
+        le=1024**3,
+        validation_alias="CELERIAC_GATEWAY_MAX_REQUEST_BYTES",
+        examples=["16777216"],
+    )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (), validation_alias="CELERIAC_GATEWAY_CORS_ORIGINS", examples=["https://ops.example.com"]
+    )
+    # Networks whose connections are taken; all when empty.
+    allowed_sources: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        (), validation_alias="CELERIAC_GATEWAY_ALLOW", examples=["10.0.0.0/8,127.0.0.1/32"]
+    )
+
+    @field_validator("cors_origins", "allowed_sources", mode="before")
+    @classmethod
+    def _split(cls, listed: object) -> object:
+        return (
+            [part.strip() for part in listed.split(",") if part.strip()]
+            if isinstance(listed, str)
+            else listed
+        )
+
+
+def load_settings() -> GatewaySettings:
+    """Reads the settings, or stops the start: each wrong variable by name, with its fault and an example."""
+    try:
+        return GatewaySettings()
+    except ValidationError as error:
+        examples = {
+            str(field.validation_alias): (field.examples or [""])[0]
+            for field in GatewaySettings.model_fields.values()
+        }
+        lines = ["the gateway's settings can't be used:"]
+        for fault in error.errors():
+            variable = str(fault["loc"][0])
+            lines.append(f"  {variable}: {fault['msg']}; for example: {examples.get(variable, '')}")
+        raise SystemExit("\n".join(lines)) from None

@@ -1,0 +1,152 @@
+"""A real Envoy before real services, and the ways in."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from celeriac import connect_blocking
+
+from deploy.envoy import GatewaySettings, envoy_command, write_gateway_config
+from deploy.envoy.contracts import SERVICES
+from tests.support.servers import free_port
+
+READY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Gateway:
+    """An Envoy process with the configuration that deploy/envoy writes."""
+
+    state: Path
+    port: int
+    admin_port: int
+    log: Path
+    upstreams: Mapping[str, int]
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.address}"
+
+    @property
+    def ca(self) -> Path:
+        return self.state / "ca.pem"
+
+    def channel(self, token: str = "") -> grpc.Channel:
+        """A channel as other teams have it."""
+        return connect_blocking(self.address, token=token, ca=self.ca)
+
+    def request(
+        self, verb: str, path: str, body: bytes | None = None, token: str = "", **headers: str
+    ) -> Answer:
+        """One HTTP/1.1 request; in the names of headers "_" stands for "-"."""
+        context = ssl.create_default_context(cafile=self.ca)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            sent["authorization"] = f"Bearer {token}"
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(verb, path, body, sent)
+            response = connection.getresponse()
+            names = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, names, response.read())
+
+    def rest(self, verb: str, path: str, message: Any = None, token: str = "", **headers: str) -> Answer:
+        """A REST call with a JSON body."""
+        body = None if message is None else json.dumps(message).encode()
+        return self.request(verb, path, body, token, content_type="application/json", **headers)
+
+    def access_log(self) -> list[dict[str, Any]]:
+        """The lines written so far, oldest first. Envoy writes one within 0.2 s of the call's end."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def cluster_is_healthy(self, service: str) -> bool:
+        """Whether the gateway sends calls to the service."""
+        hosts = [
+            host.get("health_status", {})
+            for cluster in json.loads(self._admin("/clusters?format=json"))["cluster_statuses"]
+            if cluster["name"] == service
+            for host in cluster.get("host_statuses", [])
+        ]
+        faults = ("failed_active_health_check", "pending_active_hc", "failed_active_degraded_check")
+        return bool(hosts) and not any(host.get(fault) for host in hosts for fault in faults)
+
+    def start(self, config: Path, expected: list[str]) -> None:
+        """Starts Envoy, and waits until the expected services are healthy in its eyes."""
+        with self.log.open("ab") as log, self.log.with_suffix(".err").open("ab") as errors:
+            command = envoy_command(config, concurrency=1)
+            self.process = subprocess.Popen(command, stdout=log, stderr=errors)
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._ready(expected):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise AssertionError(f"the gateway is not ready:\n{self.log.with_suffix('.err').read_text()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def _ready(self, expected: list[str]) -> bool:
+        try:
+            return self._admin("/ready").startswith(b"LIVE") and all(map(self.cluster_is_healthy, expected))
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _admin(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=5) as response:
+            content: bytes = response.read()
+            return content
+
+
+@contextlib.contextmanager
+def running_gateway(
+    state: Path,
+    upstreams: Mapping[str, int],
+    settings: GatewaySettings | None = None,
+    health_from: str = "monitor",
+) -> Iterator[Gateway]:
+    """Envoy before the services at `upstreams` (their ports); waits until those are healthy.
+
+    A service that is not named is one that is down. `health_from` answers health and reflection.
+    """
+    ports = {service: free_port() for service in SERVICES} | dict(upstreams)
+    port, admin_port = free_port(), free_port()
+    folder = state / f"envoy-{port}"
+    config = write_gateway_config(folder, state, port, admin_port, ports, settings, health_from)
+    gateway = Gateway(state, port, admin_port, folder / "access.log", ports)
+    gateway.start(config, sorted(upstreams))
+    try:
+        yield gateway
+    finally:
+        gateway.stop()
