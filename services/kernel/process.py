@@ -21,7 +21,7 @@ from services.kernel.grpc.decode import decode
 from services.kernel.grpc.errors import tell_errors
 from services.kernel.grpc.identify import identify
 from services.kernel.grpc.observe import observe
-from services.kernel.grpc.server import Server, Servicer
+from services.kernel.grpc.server import Elsewhere, Server, Servicer
 from services.kernel.migrations import migrate
 from services.kernel.outbox import Outbox
 from services.kernel.relay import Relay
@@ -75,6 +75,7 @@ async def run(
     *,
     servicers: Sequence[Servicer],
     background: Sequence[Background] = (),
+    elsewhere: Elsewhere | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the calls in flight before the background work ends.
 
@@ -91,7 +92,7 @@ async def run(
         record(outbox),
         allow,
     ]
-    server = Server(settings, servicers, steps)
+    server = Server(settings, servicers, steps, elsewhere)
     stop = _stop_signal()
     host = settings.listen.rpartition(":")[0]
     metrics.serve(registry, host, settings.metrics_port)
@@ -100,6 +101,8 @@ async def run(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_as_coroutine(loop)) for loop in loops]
             await server.start()
+            if elsewhere is not None:
+                tasks.append(group.create_task(_as_coroutine(server.follow_elsewhere)))
             await stop.wait()
             log.info("process.stopping", grace_seconds=settings.shutdown_grace)
             await server.stop(settings.shutdown_grace)

@@ -57,21 +57,38 @@ class Servicer:
     instance: object
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """gRPC services that other servers answer, of which this one tells: in reflection and by its health.
+
+    `health` gives (full name, whether it serves) as that becomes known and changes, and never ends.
+    """
+
+    names: Sequence[str]
+    health: Callable[[], AsyncIterator[tuple[str, bool]]]
+
+
 class Server:
     """A gRPC server over mutual TLS, with health, reflection and the steps."""
 
     def __init__(
-        self, settings: KernelSettings, servicers: Sequence[Servicer], steps: Sequence[Step]
+        self,
+        settings: KernelSettings,
+        servicers: Sequence[Servicer],
+        steps: Sequence[Step],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._names = [servicer.contract.full_name for servicer in servicers]
+        self._elsewhere = elsewhere
         self._steps = _Interceptor({**STANDARD_METHODS, **policies_of(self._names)}, steps)
         self._server = grpc.aio.server(interceptors=[self._steps], options=OPTIONS)
         for servicer in servicers:
             servicer.add(servicer.instance, self._server)
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        others = elsewhere.names if elsewhere else []
         reflection.enable_server_reflection(
-            [*self._names, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server
+            [*self._names, *others, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server
         )
         self.port = self._server.add_secure_port(settings.listen, _credentials(settings))
         if self.port == 0:
@@ -80,8 +97,20 @@ class Server:
     async def start(self) -> None:
         await self._server.start()
         for name in ["", *self._names]:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self._tell_health(name, True)
+        for name in self._elsewhere.names if self._elsewhere else []:
+            await self._tell_health(name, False)
         log.info("server.listening", port=self.port, services=self._names)
+
+    async def follow_elsewhere(self) -> None:
+        """Tells of the services elsewhere what is known of them, for as long as it runs."""
+        assert self._elsewhere is not None
+        async for name, serving in self._elsewhere.health():
+            await self._tell_health(name, serving)
+
+    async def _tell_health(self, name: str, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse
+        await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     async def stop(self, grace: float) -> None:
         """Takes no new calls, lets unary ones in flight finish within `grace` seconds, and ends streams."""

@@ -1,0 +1,201 @@
+"""Queues of the broker, as kombu's Redis transport keeps them.
+
+A queue is one list for each priority step: `q`, `q␆␖3`, `q␆␖6`, `q␆␖9`. Which queues there are is told by
+the sets `_kombu.binding.<exchange>`, whose members are routing key, pattern and queue. What workers hold
+unacknowledged is one hash for all queues, `unacked`, of JSON arrays [envelope, exchange, routing key].
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import redis.asyncio
+import structlog
+
+log = structlog.get_logger(__name__)
+
+BINDING = "_kombu.binding."
+BINDING_SEPARATOR = "\x06\x16"
+UNACKED = "unacked"
+# More are not looked at; who makes a queue for each customer needs another tool.
+MOST_QUEUES = 10_000
+# Looking for bindings walks over all keys of the broker: it may take this part of the time at most.
+SCAN_SHARE = 0.02
+# Entries and bytes of `unacked` that one look may touch on the broker; beyond, counts are projected.
+MOST_UNACKED = 5_000
+MOST_UNACKED_BYTES = 4 * 1024 * 1024
+
+# Counts the entries by what follows the envelope, where they are: the envelopes themselves stay there.
+COUNT_UNACKED = """
+local counts, seen, bytes, cursor = {}, 0, 0, '0'
+repeat
+    local page = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', 50)
+    cursor = page[1]
+    for i = 2, #page[2], 2 do
+        local route = string.match(string.sub(page[2][i], -1000), '^.*}, ?(.*)%]$') or ''
+        counts[route] = (counts[route] or 0) + 1
+        seen = seen + 1
+        bytes = bytes + #page[2][i]
+    end
+until cursor == '0' or seen >= tonumber(ARGV[1]) or bytes >= tonumber(ARGV[2])
+local answer = {redis.call('HLEN', KEYS[1]), seen}
+for route, count in pairs(counts) do
+    answer[#answer + 1] = route
+    answer[#answer + 1] = count
+end
+return answer
+"""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue at one moment. `by_priority` has only steps with messages, the first served first."""
+
+    name: str
+    by_priority: tuple[tuple[int, int], ...] = ()
+    unacknowledged: int = 0
+    # True when `unacknowledged` was projected from a part of the messages.
+    unacknowledged_estimated: bool = False
+
+    @property
+    def length(self) -> int:
+        return sum(length for _, length in self.by_priority)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the application's transport options make keys: `global_keyprefix`, `priority_steps`, `sep`."""
+
+    prefix: str = ""
+    steps: tuple[int, ...] = (0, 3, 6, 9)
+    separator: str = "\x06\x16"
+
+    def keys_of(self, queue: str) -> list[str]:
+        """The queue's lists, by step."""
+        return [self.prefix + (f"{queue}{self.separator}{step}" if step else queue) for step in self.steps]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What an exchange hands to a queue: messages of a routing key, or that match a regular expression."""
+
+    exchange: str
+    routing_key: str
+    pattern: str
+    queue: str
+
+    def takes(self, routing_key: str) -> bool:
+        return routing_key == self.routing_key or (
+            bool(self.pattern) and re.match(self.pattern, routing_key) is not None
+        )
+
+
+class BrokerQueues:
+    """Reads the queues. `heard` gives queues known from elsewhere (events), bound or not."""
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        layout: Layout,
+        heard: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        self._client = client
+        self._layout = layout
+        self._heard = heard
+        self._bindings: tuple[Binding, ...] = ()
+        self._rescan_at = 0.0
+        self._count_unacked = client.register_script(COUNT_UNACKED)
+
+    async def read(self) -> tuple[Queue, ...]:
+        """All queues by name, now. Raises redis' errors while the broker is away."""
+        if time.monotonic() >= self._rescan_at:
+            await self._find_bindings()
+        names = sorted({binding.queue for binding in self._bindings} | set(self._heard()))[:MOST_QUEUES]
+        lengths = await self._lengths(names)
+        held, estimated = await self._unacknowledged()
+        return tuple(
+            Queue(name, by_priority, held.get(name, 0), estimated)
+            for name, by_priority in zip(names, lengths, strict=True)
+        )
+
+    async def _find_bindings(self) -> None:
+        started = time.monotonic()
+        prefix = self._layout.prefix + BINDING
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
+        keys = [key async for key in self._client.scan_iter(pattern, count=1000, _type="set")]
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.smembers(key)
+            members = await pipeline.execute()
+        found: list[Binding] = []
+        for key, routes in zip(keys, members, strict=True):
+            found += _bindings_of(key.decode(errors="replace").removeprefix(prefix), routes)
+        if len({binding.queue for binding in found}) > MOST_QUEUES:
+            log.warning("queues.too_many", found=len(found), shown=MOST_QUEUES)
+        self._bindings = tuple(found)
+        now = time.monotonic()
+        self._rescan_at = now + (now - started) / SCAN_SHARE
+
+    async def _lengths(self, names: Sequence[str]) -> list[tuple[tuple[int, int], ...]]:
+        steps = self._layout.steps
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for name in names:
+                for key in self._layout.keys_of(name):
+                    pipeline.llen(key)
+            # A key that is no list is no queue's; its error must not hide the others.
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        lengths = [answer if isinstance(answer, int) else 0 for answer in answers]
+        return [
+            tuple((step, length) for step, length in zip(steps, lengths[at:], strict=False) if length)
+            for at in range(0, len(lengths), len(steps))
+        ]
+
+    async def _unacknowledged(self) -> tuple[Mapping[str, int], bool]:
+        """By queue, and whether that is projected from a part."""
+        answer = await self._count_unacked(
+            [self._layout.prefix + UNACKED], [MOST_UNACKED, MOST_UNACKED_BYTES]
+        )
+        total, seen, *routes = answer
+        counts: Counter[str] = Counter()
+        for route, count in zip(routes[::2], routes[1::2], strict=True):
+            queue = self._queue_of(route)
+            if queue:
+                counts[queue] += count
+        # HSCAN may show an entry twice while the hash grows; it never misses one.
+        if seen < total:
+            return {queue: round(count * total / seen) for queue, count in counts.items()}, True
+        return counts, False
+
+    def _queue_of(self, route: bytes) -> str:
+        """From the JSON text `"exchange", "routing key"`; empty if it is something else."""
+        try:
+            exchange, routing_key = orjson.loads(b"[" + route + b"]")
+        except ValueError:
+            return ""
+        if not isinstance(exchange, str) or not isinstance(routing_key, str):
+            return ""
+        for binding in self._bindings:
+            if binding.exchange == exchange and binding.takes(routing_key):
+                return binding.queue
+        # The default exchange takes the routing key for the queue's name.
+        return routing_key
+
+
+def _bindings_of(exchange: str, members: Iterable[bytes]) -> list[Binding]:
+    if exchange == "celeryev" or exchange.endswith(".pidbox"):
+        return []
+    found = []
+    for member in members:
+        try:
+            routing_key, pattern, queue = member.decode().split(BINDING_SEPARATOR)
+        except ValueError:
+            continue
+        if queue:
+            found.append(Binding(exchange, routing_key, pattern, queue))
+    return found
