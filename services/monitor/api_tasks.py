@@ -1,0 +1,89 @@
+"""TaskService, as the contract has it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from celeriac.monitor.v1 import tasks_pb2 as pb
+from celeriac.monitor.v1 import tasks_pb2_grpc
+
+from services.kernel.database import Database
+from services.kernel.grpc.wire import Context, window_in
+from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.validation import Faults
+from services.monitor import convert
+from services.monitor.control import Control
+from services.monitor.store_tasks import Position, TaskFilter, TaskStore
+from services.monitor.tasks import MOST_NAME, Task
+
+EXAMPLES = {"task": "rebuild_chat_vectors", "queue": "ai_analysis", "worker": "celery@host"}
+
+
+class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
+    def __init__(self, database: Database, control: Control) -> None:
+        self._database = database
+        self._control = control
+
+    async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
+        task_id = task_id_in(request.name)
+        async with self._database.reading() as session:
+            task = await TaskStore(session).get(task_id)
+        return pb.GetTaskResponse(task=convert.task_to(task))
+
+    async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
+        wanted, size = _filter(request), page_size(request.page_size)
+        after = _position(request.page_token)
+        async with self._database.reading() as session:
+            found = await TaskStore(session).list(wanted, after, size + 1)
+        return pb.ListTasksResponse(
+            tasks=map(convert.task_to, found[:size]),
+            next_page_token=_token(found[size - 1]) if len(found) > size else "",
+        )
+
+
+def task_id_in(name: str, field: str = "name") -> str:
+    """The id in "tasks/{id}"; raises `Invalid` when it is none."""
+    faults, example = Faults(), "tasks/6f0e6fcd-0a5e-4d2f-8d0b-7f9c24e8b1aa"
+    collection, _, task_id = name.partition("/")
+    sound = collection == "tasks" and bool(task_id) and "/" not in task_id
+    if faults.text(field, name, example, most=len("tasks/") + MOST_NAME):
+        faults.unless(sound, field, f"is {name[:100]!r}, not tasks/{{id}}", example)
+    faults.raise_any()
+    return task_id
+
+
+def _filter(request: pb.ListTasksRequest) -> TaskFilter:
+    faults = Faults()
+    known = request.state == 0 or request.state in convert.STATES_FROM_WIRE
+    faults.unless(known, "state", f"is {request.state}, not a TaskState", "TASK_STATE_FAILURE")
+    for field, example in EXAMPLES.items():
+        faults.text(field, getattr(request, field), example, most=MOST_NAME, required=False)
+    faults.text("text", request.text, "TimeoutError", most=200, required=False)
+    start, end = window_in(request, faults)
+    faults.raise_any()
+    return TaskFilter(
+        state=convert.STATES_FROM_WIRE.get(request.state),
+        task=request.task,
+        queue=request.queue,
+        worker=request.worker,
+        text=request.text,
+        start=start,
+        end=end,
+    )
+
+
+def _token(task: Task) -> str:
+    return encode_page_token({"heard": task.heard_at.isoformat(), "id": task.id})
+
+
+def _position(token: str) -> Position | None:
+    position = decode_page_token(token)
+    if not position:
+        return None
+    try:
+        heard, task_id = dt.datetime.fromisoformat(position["heard"]), position["id"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise invalid_page_token() from error
+    if heard.tzinfo is None or not isinstance(task_id, str) or "\0" in task_id:
+        raise invalid_page_token()
+    return heard, task_id

@@ -1,0 +1,190 @@
+"""Figures of what happens: counters, rates and runtimes, in bounded memory."""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ddsketch.ddsketch import LogCollapsingLowestDenseDDSketch
+
+from services.monitor.tasks import TaskState
+
+RATE_SECONDS = 10
+# Names beyond these many share the name "other": what people name must not fill the memory.
+MOST_NAMES = 1_000
+MOST_QUEUES = 200
+OTHER = "other"
+# DDSketch (Masson, Rim, Lee, VLDB 2019): quantiles within 1 % of the value, in at most so many bins.
+ACCURACY, BINS = 0.01, 1024
+DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 1800)
+
+
+@dataclass(slots=True)
+class TaskFigures:
+    """How the tasks of one registered name fare. Runtimes in seconds, of those that ended well."""
+
+    succeeded: int = 0
+    failed: int = 0
+    retried: int = 0
+    runtimes: LogCollapsingLowestDenseDDSketch = field(
+        default_factory=lambda: LogCollapsingLowestDenseDDSketch(ACCURACY, BINS)
+    )
+
+    def runtime(self, quantile: float) -> float | None:
+        found: float | None = self.runtimes.get_quantile_value(quantile)
+        return found
+
+
+@dataclass(slots=True)
+class Durations:
+    """A histogram of seconds: `counts[i]` were at most `DURATION_BOUNDS[i]`, the last one more than all."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BOUNDS) + 1))
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect.bisect_left(DURATION_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+
+class Rate:
+    """Things per second, over the last ten whole seconds."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._counts = [0] * (RATE_SECONDS + 1)
+
+    def add(self, count: int, now: float) -> None:
+        self._turn(int(now))
+        self._counts[self._second % len(self._counts)] += count
+
+    def per_second(self, now: float) -> float:
+        self._turn(int(now))
+        return (sum(self._counts) - self._counts[self._second % len(self._counts)]) / RATE_SECONDS
+
+    def _turn(self, second: int) -> None:
+        for passed in range(max(self._second + 1, second - RATE_SECONDS), second + 1):
+            self._counts[passed % len(self._counts)] = 0
+        self._second = max(self._second, second)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFigures:
+    """Figures of one registered name at one moment; runtimes in seconds, None before the first."""
+
+    task: str
+    succeeded: int
+    failed: int
+    retried: int
+    p50_runtime: float | None
+    p99_runtime: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Figures of one moment. Rates per second over the last 10 s, lag in seconds, None before the first."""
+
+    events_per_second: float
+    succeeded_per_second: float
+    failed_per_second: float
+    events_total: int
+    events_lost: int
+    event_lag: float | None
+    tasks: Sequence[NamedFigures]
+
+
+class Figures:
+    """Counted by the intake, read by whoever shows them, all on one event loop.
+
+    `by_queue` counts tasks by (queue, state they came into); `durations` holds how long tries ran, by
+    queue, those that failed too.
+    """
+
+    def __init__(self) -> None:
+        self.events_total = 0
+        # Known to be lost, by the workers' own counts.
+        self.events_lost = 0
+        # Messages or events that could not be read.
+        self.events_refused = 0
+        # How often the broker's stream of events was cut, each a gap in what was heard.
+        self.stream_cuts = 0
+        # Whether events are being heard now.
+        self.listening = False
+        # Tasks whose news could not be written: too many waited while the database was away.
+        self.tasks_dropped = 0
+        self.tasks_waiting = 0
+        self.rows_written = 0
+        # Seconds between the newest event's making and its being taken in.
+        self.event_lag: float | None = None
+        self.by_queue: dict[tuple[str, TaskState], int] = {}
+        self.durations: dict[str, Durations] = {}
+        self.by_task: dict[str, TaskFigures] = {}
+        self._queues: set[str] = set()
+        self._events, self._succeeded, self._failed = Rate(), Rate(), Rate()
+
+    def events(self, count: int, now: float) -> None:
+        """So many events were taken in. `now`: seconds of a clock that never jumps back."""
+        self.events_total += count
+        self._events.add(count, now)
+
+    def task(self, task: str, queue: str, state: TaskState, seconds: float | None, now: float) -> None:
+        """A task came into a state; `seconds` that its try ran, when it ended."""
+        queue = self._queue(queue)
+        key = (queue, state)
+        self.by_queue[key] = self.by_queue.get(key, 0) + 1
+        if state is TaskState.SUCCESS:
+            self._succeeded.add(1, now)
+            figures = self._figures_of(task)
+            figures.succeeded += 1
+            if seconds is not None:
+                figures.runtimes.add(seconds)
+        elif state is TaskState.FAILURE:
+            self._failed.add(1, now)
+            self._figures_of(task).failed += 1
+        elif state is TaskState.RETRY:
+            self._figures_of(task).retried += 1
+        if seconds is not None:
+            self.durations[queue].add(seconds)
+
+    def snapshot(self, now: float, most_tasks: int = 100) -> Snapshot:
+        """The figures of this moment, with the most frequent tasks first."""
+        return Snapshot(
+            self._events.per_second(now),
+            self._succeeded.per_second(now),
+            self._failed.per_second(now),
+            self.events_total,
+            self.events_lost,
+            self.event_lag,
+            self._most_frequent(most_tasks),
+        )
+
+    def _most_frequent(self, most: int) -> Sequence[NamedFigures]:
+        def ended(entry: tuple[str, TaskFigures]) -> int:
+            return entry[1].succeeded + entry[1].failed + entry[1].retried
+
+        chosen = heapq.nlargest(most, self.by_task.items(), key=ended)
+        return [
+            NamedFigures(
+                name, each.succeeded, each.failed, each.retried, each.runtime(0.5), each.runtime(0.99)
+            )
+            for name, each in chosen
+        ]
+
+    def _queue(self, queue: str) -> str:
+        if queue in self._queues:
+            return queue
+        if len(self._queues) >= MOST_QUEUES:
+            queue = OTHER
+        self._queues.add(queue)
+        self.durations.setdefault(queue, Durations())
+        return queue
+
+    def _figures_of(self, task: str) -> TaskFigures:
+        found = self.by_task.get(task)
+        if found is None:
+            if len(self.by_task) >= MOST_NAMES:
+                task = OTHER
+            found = self.by_task.setdefault(task, TaskFigures())
+        return found

@@ -1,0 +1,209 @@
+"""The broker's stream of Celery events: Redis pub/sub, on a connection of its own.
+
+The broker keeps what a subscriber has not read yet, up to a limit (`client-output-buffer-limit pubsub`, 32 MB
+or 8 MB for a minute as it comes), and then cuts the subscriber off with all of it. So the socket is emptied
+as soon as anything arrives, into a buffer of ours that is much larger; only when that is full does the
+broker's fill up too. A cut is told: what was published meanwhile was not heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import hiredis
+import structlog
+
+from services.kernel.settings import KernelSettings
+
+log = structlog.get_logger(__name__)
+
+# What may wait here to be taken in.
+MOST_BUFFERED = 64 * 1024 * 1024
+# Messages taken at a time: a few milliseconds of work, between which the event loop reads on.
+BATCH = 256
+CONNECT_SECONDS = 5.0
+PING_SECONDS = 10.0
+LONGEST_BACKOFF = 2.0
+
+
+@dataclass(frozen=True)
+class BrokerAddress:
+    """Where Celery's broker is, and how kombu names its channels there."""
+
+    host: str
+    port: int
+    database: int = 0
+    password: str = ""
+    # kombu's `global_keyprefix`.
+    key_prefix: str = ""
+
+    @classmethod
+    def of(cls, settings: KernelSettings, key_prefix: str = "") -> BrokerAddress:
+        password = settings.redis_password.get_secret_value()
+        return cls(settings.redis_host, settings.redis_port, settings.redis_db_broker, password, key_prefix)
+
+    @property
+    def event_patterns(self) -> tuple[str, str]:
+        """kombu publishes to `…/{routing key}`, or to `…` itself with `fanout_patterns` off."""
+        exchange = f"{_escaped(self.key_prefix)}/{self.database}.celeryev"
+        return f"{exchange}/*", exchange
+
+
+class Refused(Exception):
+    """The broker answered a command with an error."""
+
+
+class Subscription:
+    """Reads the event channels for as long as `batches` is iterated; reconnects by itself."""
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        on_listening: Callable[[], None] = lambda: None,
+        on_cut: Callable[[], None] = lambda: None,
+        most_buffered: int = MOST_BUFFERED,
+    ) -> None:
+        self._address = address
+        self._on_listening = on_listening
+        self._on_cut = on_cut
+        self._most_buffered = most_buffered
+        self._stream: _Stream | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of messages that wait to be taken in."""
+        return self._stream.buffered if self._stream else 0
+
+    async def batches(self) -> AsyncIterator[Sequence[bytes]]:
+        """Messages as they come, in order, some at a time. Never ends."""
+        backoff = 0.05
+        while True:
+            try:
+                stream = await self._connect()
+            except (OSError, TimeoutError, Refused) as error:
+                log.warning("events.connect_failed", error=str(error), retry_seconds=backoff)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, LONGEST_BACKOFF)
+                continue
+            backoff, self._stream = 0.05, stream
+            self._on_listening()
+            pings = asyncio.create_task(stream.keep_alive())
+            try:
+                while batch := await stream.take():
+                    yield batch
+            finally:
+                pings.cancel()
+                stream.close()
+            log.warning("events.cut", error=str(stream.fault or "closed by the broker"))
+            self._on_cut()
+
+    async def _connect(self) -> _Stream:
+        address = self._address
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, stream = await loop.create_connection(
+                lambda: _Stream(self._most_buffered), address.host, address.port
+            )
+            try:
+                if address.password:
+                    await stream.ask("AUTH", address.password)
+                await stream.ask("CLIENT", "SETNAME", "celeriac-monitor")
+                await stream.ask("PSUBSCRIBE", *address.event_patterns, answers=2)
+            except BaseException:
+                stream.close()
+                raise
+            return stream
+
+
+class _Stream(asyncio.Protocol):
+    """One connection: parses what arrives at once, keeps messages until they are taken."""
+
+    def __init__(self, most_buffered: int) -> None:
+        self._reader = hiredis.Reader()
+        self._messages: deque[bytes] = deque()
+        self._answers: asyncio.Queue[object] = asyncio.Queue()
+        self._arrived = asyncio.Event()
+        self._most_buffered = most_buffered
+        self._paused = self._lost = self._silent = False
+        self.buffered = 0
+        self.fault: Exception | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._silent = False
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not False:
+                self._take_reply(reply)
+        except hiredis.ProtocolError as error:
+            self.fault = error
+            self._transport.abort()
+        if self.buffered > self._most_buffered and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._arrived.set()
+
+    def _take_reply(self, reply: Any) -> None:
+        if type(reply) is list and reply and reply[0] == b"pmessage":
+            message = reply[3]
+            self._messages.append(message)
+            self.buffered += len(message)
+        elif type(reply) is not list or reply[0] != b"pong":
+            self._answers.put_nowait(reply)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.fault = self.fault or error
+        self._lost = True
+        self._answers.put_nowait(ConnectionError(str(error or "closed by the broker")))
+        self._arrived.set()
+
+    async def ask(self, *command: str, answers: int = 1) -> None:
+        self._write(*command)
+        for _ in range(answers):
+            answer = await self._answers.get()
+            if isinstance(answer, ConnectionError):
+                raise answer
+            if isinstance(answer, Exception):
+                raise Refused(f"{command[0]}: {answer}")
+
+    def _write(self, *command: str) -> None:
+        packed: bytes = hiredis.pack_command(cast("Any", command))
+        self._transport.write(packed)
+
+    async def take(self) -> Sequence[bytes]:
+        """The oldest messages that wait; none only when the connection is lost and all are taken."""
+        while not self._messages and not self._lost:
+            self._arrived.clear()
+            await self._arrived.wait()
+        batch = [self._messages.popleft() for _ in range(min(BATCH, len(self._messages)))]
+        self.buffered -= sum(map(len, batch))
+        if self._paused and self.buffered < self._most_buffered // 2 and not self._lost:
+            self._paused = False
+            self._transport.resume_reading()
+        return batch
+
+    async def keep_alive(self) -> None:
+        """A connection on which not even a pong comes is given up."""
+        while True:
+            self._silent = True
+            self._write("PING")
+            await asyncio.sleep(PING_SECONDS)
+            if self._silent and not self._paused:
+                self.fault = TimeoutError(f"silent for {PING_SECONDS:g} s")
+                self._transport.abort()
+                return
+
+    def close(self) -> None:
+        self._transport.abort()
+
+
+def _escaped(text: str) -> str:
+    """Literally, within a glob pattern."""
+    return "".join(f"\\{character}" if character in "*?[]^\\" else character for character in text)

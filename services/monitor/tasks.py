@@ -1,0 +1,303 @@
+"""Tasks, as their events tell of them.
+
+Events come late, doubled and out of order, from several machines; yet what is known of a task must not
+depend on their order. So a task is a set of times, the newest heard of each kind of event, and its state is
+a function of those times. Taking an event in can only raise a time: it commutes, and doing it twice changes
+nothing. The table in the database merges rows by the same rule (`store_tasks.py`, and the generated column
+`state` of the migration), so replicas may write the same tasks.
+
+All times within are whole microseconds since 1970, UTC: exact in Python and in PostgreSQL. 0: not heard.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Celery cuts what it shows of arguments and results at about 1,000 characters, and tracebacks never.
+MOST_ARGUMENTS = 2_000
+MOST_EXCEPTION = 4_000
+MOST_TRACEBACK = 20_000
+MOST_NAME = 255
+
+
+class TaskState(enum.StrEnum):
+    """Celery's states."""
+
+    PENDING = "PENDING"
+    RECEIVED = "RECEIVED"
+    STARTED = "STARTED"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    RETRY = "RETRY"
+    REVOKED = "REVOKED"
+    REJECTED = "REJECTED"
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+
+ENDED = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED, TaskState.REJECTED})
+
+# The time that an event of each type raises.
+TIME_OF_TYPE = {
+    "task-sent": "sent",
+    "task-received": "received",
+    "task-started": "started",
+    "task-succeeded": "succeeded",
+    "task-failed": "failed",
+    "task-retried": "retried",
+    "task-revoked": "revoked",
+    "task-rejected": "rejected",
+}
+
+# The state that an event of each type announces.
+STATE_OF_TYPE = {
+    "task-sent": TaskState.PENDING,
+    "task-received": TaskState.RECEIVED,
+    "task-started": TaskState.STARTED,
+    "task-succeeded": TaskState.SUCCESS,
+    "task-failed": TaskState.FAILURE,
+    "task-retried": TaskState.RETRY,
+    "task-revoked": TaskState.REVOKED,
+    "task-rejected": TaskState.REJECTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task at one moment. Empty texts and None: not told by any event. `runtime` is in seconds."""
+
+    id: str
+    task: str
+    state: TaskState
+    queue: str
+    worker: str
+    args: str
+    kwargs: str
+    retries: int
+    result: str
+    exception: str
+    traceback: str
+    runtime: float | None
+    eta: dt.datetime | None
+    expires: dt.datetime | None
+    parent_id: str
+    root_id: str
+    sent_at: dt.datetime | None
+    received_at: dt.datetime | None
+    started_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    heard_at: dt.datetime
+    updated_at: dt.datetime
+
+
+def state_of(
+    received: int, started: int, retried: int, succeeded: int, failed: int, revoked: int, rejected: int
+) -> TaskState:
+    """The state that the newest times of each kind tell.
+
+    An end holds until the task is received or started again after it (redelivered, or sent again under its
+    id). A retry announced after the end is one of an earlier try, whose worker was slow to tell: it counts
+    only with a start since. When it was sent never matters: that is another machine's clock.
+    """
+    ended = max(succeeded, failed, revoked, rejected)
+    if ended and received <= ended and started <= ended:
+        if ended == succeeded:
+            return TaskState.SUCCESS
+        if ended == failed:
+            return TaskState.FAILURE
+        return TaskState.REVOKED if ended == revoked else TaskState.REJECTED
+    if retried and retried >= received and retried >= started and (not ended or started > ended):
+        return TaskState.RETRY
+    if started and started >= received:
+        return TaskState.STARTED
+    return TaskState.RECEIVED if received else TaskState.PENDING
+
+
+class TaskRecord:
+    """What is known of one task; grows with each event. Texts are None until an event tells them."""
+
+    __slots__ = (
+        "args",
+        "eta",
+        "exception",
+        "expires",
+        "failed",
+        "heard",
+        "id",
+        "kwargs",
+        "parent_id",
+        "queue",
+        "received",
+        "rejected",
+        "result",
+        "retried",
+        "retries",
+        "revoked",
+        "root_id",
+        "runtime",
+        "sent",
+        "started",
+        "state",
+        "succeeded",
+        "task",
+        "traceback",
+        "updated",
+        "waiting_since",
+        "waiting_text",
+        "worker",
+        "worker_at",
+    )
+
+    def __init__(self, task_id: str) -> None:
+        self.id = task_id
+        self.task: str | None = None
+        self.state = TaskState.PENDING
+        self.queue: str | None = None
+        self.worker: str | None = None
+        self.args: str | None = None
+        self.kwargs: str | None = None
+        self.retries: int | None = None
+        self.result: str | None = None
+        self.exception: str | None = None
+        self.traceback: str | None = None
+        self.runtime: float | None = None
+        self.eta: str | None = None
+        self.expires: str | None = None
+        self.parent_id: str | None = None
+        self.root_id: str | None = None
+        self.sent = self.received = self.started = self.retried = 0
+        self.succeeded = self.failed = self.revoked = self.rejected = 0
+        # Oldest and newest of all times, and the newest of a worker's.
+        self.heard = self.updated = self.worker_at = 0
+        # The writer's: since when news waits to be written (0: there is none), and characters of it.
+        self.waiting_since = 0.0
+        self.waiting_text = 0
+
+    def hear(self, event_type: str, at: int, event: Mapping[str, Any]) -> bool:
+        """Takes in an event of `TIME_OF_TYPE`, made at `at`; whether it told anything new."""
+        if at < self.heard or not self.heard:
+            self.heard = at
+        kind = TIME_OF_TYPE[event_type]
+        if at <= getattr(self, kind):
+            return False
+        setattr(self, kind, at)
+        if at > self.updated:
+            self.updated = at
+        if kind == "sent":
+            self.queue = _text(event, "queue", MOST_NAME) or self.queue
+            if not self.received:
+                self._hear_details(event)
+            return True
+        if at >= self.worker_at:
+            self.worker_at = at
+            self.worker = _text(event, "hostname", MOST_NAME) or self.worker
+        if kind == "received":
+            self._hear_details(event)
+        elif kind == "succeeded":
+            self.result = _text(event, "result", MOST_ARGUMENTS)
+            self.runtime = _seconds(event.get("runtime"))
+        elif kind in ("failed", "retried") and at >= self.failed and at >= self.retried:
+            self.exception = _text(event, "exception", MOST_EXCEPTION)
+            self.traceback = _text(event, "traceback", MOST_TRACEBACK)
+        self.state = state_of(
+            self.received,
+            self.started,
+            self.retried,
+            self.succeeded,
+            self.failed,
+            self.revoked,
+            self.rejected,
+        )
+        return True
+
+    def _hear_details(self, event: Mapping[str, Any]) -> None:
+        self.task = _text(event, "name", MOST_NAME) or self.task
+        self.args = _text(event, "args", MOST_ARGUMENTS) or self.args
+        self.kwargs = _text(event, "kwargs", MOST_ARGUMENTS) or self.kwargs
+        self.eta = _text(event, "eta", 64)
+        self.expires = _text(event, "expires", 64)
+        self.parent_id = _text(event, "parent_id", MOST_NAME) or self.parent_id
+        self.root_id = _text(event, "root_id", MOST_NAME) or self.root_id
+        retries = event.get("retries")
+        if type(retries) is int and 0 <= retries < 2**31:
+            self.retries = retries
+
+    @property
+    def text_size(self) -> int:
+        """Characters of the texts that only people read."""
+        texts = (self.args, self.kwargs, self.result, self.exception, self.traceback)
+        return sum(len(text) for text in texts if text)
+
+    def forget_texts(self) -> None:
+        """Once they are written elsewhere."""
+        self.args = self.kwargs = self.result = self.exception = self.traceback = None
+
+    def seconds_run(self) -> float | None:
+        """How long the last try ran, where an end was heard; by its own count if it told one."""
+        if self.runtime is not None and self.succeeded >= self.failed:
+            return self.runtime
+        ended = max(self.succeeded, self.failed)
+        return (ended - self.started) / 1e6 if ended > self.started > 0 else None
+
+    def task_now(self) -> Task:
+        """What is known at this moment."""
+        ended = max(self.succeeded, self.failed, self.revoked, self.rejected)
+        return Task(
+            self.id,
+            self.task or "",
+            self.state,
+            self.queue or "",
+            self.worker or "",
+            self.args or "",
+            self.kwargs or "",
+            self.retries or 0,
+            self.result or "",
+            self.exception or "",
+            self.traceback or "",
+            self.runtime,
+            time_in(self.eta),
+            time_in(self.expires),
+            self.parent_id or "",
+            self.root_id or "",
+            moment(self.sent),
+            moment(self.received),
+            moment(self.started),
+            moment(ended) if self.state.ended else None,
+            EPOCH + dt.timedelta(microseconds=self.heard),
+            EPOCH + dt.timedelta(microseconds=self.updated),
+        )
+
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def moment(microseconds: int) -> dt.datetime | None:
+    return EPOCH + dt.timedelta(microseconds=microseconds) if microseconds else None
+
+
+def time_in(text: str | None) -> dt.datetime | None:
+    """The time that Celery wrote into `eta` or `expires` (ISO 8601; UTC where it names no zone)."""
+    if not text:
+        return None
+    try:
+        found = dt.datetime.fromisoformat(text)
+        return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _text(event: Mapping[str, Any], field: str, most: int) -> str | None:
+    value = event.get(field)
+    if type(value) is not str:
+        return None
+    return value if len(value) <= most else value[: most - 1] + "…"
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value < 1e9 else None
