@@ -7,7 +7,7 @@ RUN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
+.PHONY: help setup up down status logs token protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
 
 help: ## What can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,16 +17,37 @@ help: ## What can be made
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "celeriac needs Python 3.11 or later as $(PYTHON); name another by: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
-	@echo "setup: a private uv $(UV_VERSION) in .uv"
+	@echo "setup: a private uv $(UV_VERSION) in .uv" >&2
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 # Stamped so that a second `make up` does not even start uv.
 .venv/.synced: uv.lock pyproject.toml clients/python/pyproject.toml | $(UV)
-	@echo "setup: locked dependencies into .venv"
+	@echo "setup: locked dependencies into .venv; the first time takes a minute or two" >&2
 	@$(UV) sync --locked --all-extras --python $(PYTHON)
 	@touch $@
 
 setup: .venv/.synced ## Build .venv from the lock file
+
+##################################################################################### one machine
+
+# The recipes are plain commands, so that make passes a signal straight on. Settings (docs/standalone.md) come
+# from the environment or the command line: make up CELERIAC_GATEWAY_PORT=9443 CELERIAC_STATE_DIR=.celeriac-2
+STANDALONE := $(RUN)/python -m deploy.standalone
+
+up: setup ## Run the whole system on this machine until Ctrl-C
+	@$(STANDALONE) up
+
+down: setup ## Stop the running system; the data stay
+	@$(STANDALONE) down
+
+status: setup ## How each component is; succeeds only when all are healthy
+	@$(STANDALONE) status
+
+logs: setup ## What the processes say, as it comes: NAME=scheduler for one of them, FOLLOW=0 to end
+	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow)
+
+token: setup ## Print a token for an hour: ROLE=viewer|admin|super_admin
+	@$(STANDALONE) token "$(or $(ROLE),admin)"
 
 ##################################################################################### contracts
 

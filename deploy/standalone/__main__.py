@@ -1,0 +1,118 @@
+"""python -m deploy.standalone up | down | status | logs | token: the whole system on one machine."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import signal
+import sys
+import time
+
+from deploy.standalone.settings import StandaloneSettings, load_settings
+
+# Workers may finish their tasks for a minute, services their calls for 20 s.
+DOWN_SECONDS = 150.0
+
+
+def main() -> int:
+    arguments = _arguments()
+    settings = load_settings()
+    try:
+        if arguments.command == "up":
+            from deploy.standalone.up import up
+
+            return up(settings)
+        if arguments.command == "down":
+            return _down(settings)
+        if arguments.command == "status":
+            from deploy.standalone.status import status
+
+            return status(settings)
+        if arguments.command == "logs":
+            return _logs(settings, arguments.name, arguments.follow)
+        return _token(settings, arguments.role)
+    except OSError as error:
+        raise SystemExit(_explained(error, settings)) from error
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deploy.standalone", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="start everything, and run until Ctrl-C")
+    commands.add_parser("down", help="stop what runs")
+    commands.add_parser("status", help="one line a component; exit code 0 when all are healthy")
+    logs = commands.add_parser("logs", help="what the processes say")
+    logs.add_argument("--name", default="", help="of this one only")
+    logs.add_argument("--no-follow", dest="follow", action="store_false", help="end after the last lines")
+    token = commands.add_parser("token", help="print a token that is good for an hour")
+    token.add_argument("role", nargs="?", default="admin")
+    return parser.parse_args()
+
+
+def _down(settings: StandaloneSettings) -> int:
+    from deploy.standalone.lock import holder
+
+    supervisor = holder(settings.run)
+    if supervisor is None:
+        print(f"nothing runs in {settings.state}")
+        return 0
+    os.kill(supervisor, signal.SIGTERM)
+    print(f"stopping what runs in {settings.state}", flush=True)
+    deadline = time.monotonic() + DOWN_SECONDS
+    while holder(settings.run) is not None:
+        if time.monotonic() > deadline:
+            print(f"process {supervisor} still stops after {DOWN_SECONDS:.0f} s; `make logs` tells what at")
+            return 1
+        time.sleep(0.1)
+    print(f"stopped; the data stay in {settings.state}")
+    return 0
+
+
+def _logs(settings: StandaloneSettings, name: str, follow: bool) -> int:
+    from deploy.standalone.follow import names, show
+    from deploy.standalone.lock import holder
+    from deploy.standalone.logs import Console
+
+    known = names(settings.logs)
+    if name and name not in known:
+        raise SystemExit(
+            f"NAME={name} has no log in {settings.logs}; there are: {', '.join(known) or 'none'}"
+        )
+    try:
+        show(
+            settings.logs,
+            [name] if name else known,
+            Console(),
+            lambda: follow and holder(settings.run) is not None,
+        )
+    except KeyboardInterrupt:
+        return 0
+    if follow:
+        print(f"nothing runs in {settings.state}: these were the last lines", file=sys.stderr)
+    return 0
+
+
+def _token(settings: StandaloneSettings, role: str) -> int:
+    from deploy.standalone.tokens import ROLES, LocalIssuer
+
+    if role not in ROLES:
+        raise SystemExit(f"ROLE={role} is none of {', '.join(ROLES)}; for example: make token ROLE=admin")
+    issuer = LocalIssuer(settings.state)
+    issuer.ensure_key()
+    print(issuer.mint(role))
+    return 0
+
+
+def _explained(error: OSError, settings: StandaloneSettings) -> str:
+    where = error.filename or settings.state
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full: {where} can't be written. Make room, or choose another CELERIAC_STATE_DIR"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = "Choose a folder of your own: make up CELERIAC_STATE_DIR=$HOME/celeriac"
+        return f"no permission to write {where}. {advice}"
+    return f"{where}: {error.strerror or error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

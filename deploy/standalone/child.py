@@ -1,0 +1,108 @@
+"""A child process: its lines as they come, its end as it happens, and a way to end it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LAUNCH = Path(__file__).with_name("launch.py")
+LONGEST_LINE = 1_000_000
+
+
+class Child:
+    """Started by `start`; in a session of its own, so that a Ctrl-C at the terminal is not also its own."""
+
+    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self.pid = transport.get_pid()
+
+    @staticmethod
+    async def start(
+        command: tuple[str, ...],
+        environment: Mapping[str, str],
+        on_line: Callable[[str], None],
+        *,
+        user: str | None = None,
+        death_signal: signal.Signals = signal.SIGTERM,
+    ) -> Child:
+        """`death_signal` is what the child gets from the kernel when this process dies (on Linux)."""
+        launcher = [sys.executable, "-E", "-S", str(LAUNCH)]
+        arguments = [str(os.getpid()), str(int(death_signal)), user or "-", *command]
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Protocol(on_line),
+            *launcher,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=dict(environment),
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        return Child(transport, protocol)
+
+    async def ended(self) -> int:
+        """Waits for the end; gives the exit code, or minus the number of the signal that ended it."""
+        await asyncio.shield(self._protocol.exited)
+        # What it started dies with it: a pool process without its parent would hold ports and rows.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        # Its last words are still in the pipe.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._protocol.closed), 2)
+        self._transport.close()
+        code = self._transport.get_returncode()
+        assert code is not None
+        return code
+
+    def send(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._transport.send_signal(number)
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+class _Protocol(asyncio.SubprocessProtocol):
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[None] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self._on_line = on_line
+        self._rest = b""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            lines, self._rest = [*lines, self._rest], b""
+        for line in lines:
+            self._on_line(line.decode("utf-8", "replace").rstrip("\r"))
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if self._rest:
+            self._on_line(self._rest.decode("utf-8", "replace"))
+            self._rest = b""
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def process_exited(self) -> None:
+        if not self.exited.done():
+            self.exited.set_result(None)
+
+
+def told(code: int) -> str:
+    """An exit code in words: "ended with code 1", "was killed by SIGKILL"."""
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

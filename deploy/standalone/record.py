@@ -1,0 +1,96 @@
+"""`run/system.json`: what the supervisor knows of its processes, for `make status` and the next start."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+END_SECONDS = 15.0
+
+
+@dataclass
+class ProcessRecord:
+    """One component's process. Times are seconds since 1970."""
+
+    state: str = "waiting"  # starting, running, restarting, stopping, stopped
+    pid: int | None = None
+    # The kernel's time of the process's start: with it, a pid that was given to another is told apart.
+    created_at: float | None = None
+    restarts: int = 0
+    last_exit: int | None = None
+    detail: str = ""
+
+
+@dataclass
+class SystemRecord:
+    """The whole system, as of the last change."""
+
+    supervisor_pid: int
+    gateway_port: int
+    phase: str = "starting"  # ready, stopping
+    processes: dict[str, ProcessRecord] = field(default_factory=dict)
+
+    def write(self, run: Path) -> None:
+        scratch = run / "system.json.new"
+        scratch.write_text(json.dumps(asdict(self), indent=1))
+        scratch.replace(run / "system.json")
+
+    @staticmethod
+    def read(run: Path) -> SystemRecord | None:
+        """None when there is none, or none that can be read."""
+        try:
+            found = json.loads((run / "system.json").read_text())
+            processes = {name: ProcessRecord(**one) for name, one in found.pop("processes").items()}
+            return SystemRecord(**found, processes=processes)
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+
+def created_at(pid: int) -> float | None:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
+
+
+def process_of(record: ProcessRecord) -> psutil.Process | None:
+    """The recorded process, if it is that one that still runs."""
+    if record.pid is None:
+        return None
+    try:
+        process = psutil.Process(record.pid)
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return process if alive and process.create_time() == record.created_at else None
+    except psutil.Error:
+        return None
+
+
+def end_leftovers(run: Path) -> list[str]:
+    """Ends what a supervisor that was killed left running; gives the names. Under the lock only."""
+    record = SystemRecord.read(run)
+    left = (
+        {name: found for name, one in record.processes.items() if (found := process_of(one))}
+        if record
+        else {}
+    )
+    family = [child for process in left.values() for child in _children(process)]
+    for process in left.values():
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, stubborn = psutil.wait_procs([*left.values(), *family], END_SECONDS)
+    for process in stubborn:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(stubborn, END_SECONDS)
+    return sorted(left)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []

@@ -1,0 +1,94 @@
+"""Settings of the one-machine system, and where its files are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deploy.standalone.ports import BLOCK
+from services.kernel.settings import ZoneName
+
+# sun_path has 108 bytes, with the final NUL (unix(7)).
+LONGEST_SOCKET_PATH = 107
+POSTGRES_SOCKET = ".s.PGSQL.5432"
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links
+
+
+class StandaloneSettings(BaseSettings):
+    """What an operator may choose; the rest follows from it."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    state: Annotated[Path, AfterValidator(_absolute)] = Field(
+        Path(".celeriac"), validation_alias="CELERIAC_STATE_DIR", examples=["/var/lib/celeriac"]
+    )
+    gateway_port: int = Field(
+        8443, ge=1, le=65536 - BLOCK, validation_alias="CELERIAC_GATEWAY_PORT", examples=["9443"]
+    )
+    # A folder with an ONNX graph and tokenizer.json; the embedded model when unset.
+    model: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        None, validation_alias="CELERIAC_MODEL", examples=["/srv/models/multilingual-e5-large"]
+    )
+    time_zone: ZoneName = Field(
+        "Asia/Taipei", validation_alias="CELERIAC_TIME_ZONE", examples=["Asia/Taipei"]
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", validation_alias="CELERY_LOG_LEVEL", examples=["INFO"]
+    )
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def run(self) -> Path:
+        """What is true of the running system only: lock, record of its processes, sockets."""
+        return self.state / "run"
+
+    @property
+    def socket_folder(self) -> Path:
+        """Where PostgreSQL's socket is: in the state folder, unless that path is too long for a socket."""
+        wanted = self.run / "postgres"
+        if len(os.fsencode(wanted / POSTGRES_SOCKET)) <= LONGEST_SOCKET_PATH:
+            return wanted
+        digest = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:12]
+        return Path("/tmp") / f"celeriac-{os.getuid()}-{digest}"
+
+
+def load_settings() -> StandaloneSettings:
+    """Reads the environment, or stops: each wrong variable by name, with its fault and an example."""
+    try:
+        return StandaloneSettings()
+    except ValidationError as error:
+        fields = {field.validation_alias: field for field in StandaloneSettings.model_fields.values()}
+        lines = ["the settings can't be used:"]
+        for fault in error.errors():
+            variable = str(fault["loc"][0])
+            examples = fields[variable].examples or [""]
+            lines.append(f"  {variable}: {fault['msg']}; for example: {variable}={examples[0]}")
+        raise SystemExit("\n".join(lines)) from None
+
+
+def make_private_folder(path: Path, owner: int) -> None:
+    """Makes a folder that only `owner` (a user id) may enter, or takes one that is just that.
+
+    Raises SystemExit if somebody else was there first, as could be in /tmp.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner, os.getuid()):
+        raise SystemExit(
+            f"{path} belongs to somebody else; remove it, or choose a shorter CELERIAC_STATE_DIR"
+        )
+    path.chmod(0o700)
+    if found.st_uid != owner:
+        os.chown(path, owner, -1)

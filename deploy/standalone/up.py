@@ -1,0 +1,170 @@
+"""`make up`: from a state folder, empty or not, to a system that is ready; and back down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import shutil
+import signal
+import ssl
+import sys
+import time
+from typing import Any
+
+import grpc
+import grpc.aio
+from celeriac import connect
+from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
+
+from deploy.envoy.settings import load_settings as load_gateway_settings
+from deploy.standalone import first_start, guide, postgres, system
+from deploy.standalone.lock import running_alone
+from deploy.standalone.logs import Console
+from deploy.standalone.ports import HOST, Ports, refuse_taken
+from deploy.standalone.record import SystemRecord, end_leftovers
+from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.supervised import StartFailed
+from deploy.standalone.supervisor import Supervisor
+from deploy.standalone.tokens import LocalIssuer
+
+FIRST_START_MB, LATER_START_MB = 500, 100
+DOOR_SECONDS = 60.0
+INFO = "/celery-admin/system/info"
+
+
+def up(settings: StandaloneSettings) -> int:
+    """Runs the system until Ctrl-C or SIGTERM; gives the exit code."""
+    if sys.platform not in ("linux", "darwin"):
+        raise SystemExit("the one-machine system needs Linux or macOS; on Windows use WSL")
+    load_gateway_settings()  # A wrong value is told now, not after a minute.
+    console = Console()
+    _make_folders(settings)
+    with running_alone(settings.run):
+        for name in end_leftovers(settings.run):
+            console.say(f"setup: {name} was left running by a copy that was killed; ended")
+        refuse_taken(Ports(settings.gateway_port))
+        _refuse_small_disk(settings)
+        return asyncio.run(_Run(settings, console).until_stopped())
+
+
+def _make_folders(settings: StandaloneSettings) -> None:
+    for folder in (settings.state, settings.logs, settings.run, settings.state / "valkey"):
+        folder.mkdir(parents=True, exist_ok=True)
+    # Root's PostgreSQL is another user, who must pass through here; what is secret is closed by itself.
+    settings.state.chmod(0o711 if os.getuid() == 0 else 0o700)
+
+
+def _refuse_small_disk(settings: StandaloneSettings) -> None:
+    first = not postgres.data_folder(settings).exists()
+    needed = FIRST_START_MB if first else LATER_START_MB
+    free = shutil.disk_usage(settings.state).free // 1_000_000
+    if free < needed:
+        raise SystemExit(
+            f"the disk of {settings.state} has {free} MB free, and a start needs {needed} MB: make room, "
+            "or put the state on another disk: make up CELERIAC_STATE_DIR=/other/disk/celeriac"
+        )
+
+
+class _Run:
+    """One life of the system."""
+
+    def __init__(self, settings: StandaloneSettings, console: Console) -> None:
+        self._settings = settings
+        self._console = console
+        self._issuer = LocalIssuer(settings.state)
+        self._supervisor = Supervisor(
+            settings,
+            system.steps(settings),
+            system.components(settings),
+            SystemRecord(os.getpid(), settings.gateway_port),
+            console,
+        )
+        self._stop, self._hurry = asyncio.Event(), asyncio.Event()
+
+    async def until_stopped(self) -> int:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        starting = asyncio.create_task(self._become_ready())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await stopping
+        except StartFailed as failure:
+            self._supervisor.tell(f"the start failed: {failure}")
+            self._supervisor.tell(f"what was said before is above, and whole in {self._settings.logs}")
+            return 1
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await self._supervisor.stop(self._hurry)
+            self._console.say(f"stopped; the data stay in {self._settings.state}")
+        return 0
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set():
+            self._hurry.set()
+        else:
+            self._console.say("stopping; once more hurries")
+            self._stop.set()
+
+    async def _become_ready(self) -> None:
+        began = time.monotonic()
+        if not postgres.data_folder(self._settings).exists():
+            self._supervisor.tell(f"first start: making {self._settings.state}")
+        await self._supervisor.start()
+        await self._door_opens()
+        schedules = await self._first_start()
+        now = dt.datetime.now(dt.UTC)
+        lines = [
+            f"ready: https://{HOST}:{self._settings.gateway_port} after {time.monotonic() - began:.1f} s",
+            *guide.how_to_look(self._settings),
+            *guide.what_runs_next(schedules, self._settings.time_zone, now),
+            "Ctrl-C stops everything and keeps the data; `make status` and `make logs` look at it.",
+        ]
+        for line in lines:
+            self._console.say(line)
+
+    async def _door_opens(self) -> None:
+        """Waits until the whole way from the gateway to a service and back is open."""
+        deadline = time.monotonic() + DOOR_SECONDS
+        while (answer := await _get(self._settings, INFO)) != 200:
+            if time.monotonic() > deadline:
+                raise StartFailed(
+                    "gateway", f"GET {INFO} through the gateway gives {answer} after {DOOR_SECONDS:.0f} s"
+                )
+            await asyncio.sleep(0.1)
+
+    async def _first_start(self) -> list[schedules_pb2.Schedule]:
+        target = f"{HOST}:{self._settings.gateway_port}"
+        token = self._issuer.mint("admin", subject="first-start")
+        async with connect(target, token=token, ca=self._settings.state / "ca.pem") as gateway:
+            try:
+                database = postgres.url(self._settings, postgres.SUPERUSER)
+                await first_start.give(database, gateway, self._settings.time_zone, self._supervisor.tell)
+                stub: Any = schedules_pb2_grpc.ScheduleServiceStub(gateway)
+                listed = await stub.ListSchedules(
+                    schedules_pb2.ListSchedulesRequest(page_size=20), timeout=30
+                )
+            except grpc.aio.AioRpcError as error:
+                raise StartFailed(
+                    "gateway", f"the first calls through the gateway: {error.details()}"
+                ) from error
+        return list(listed.schedules)
+
+
+async def _get(settings: StandaloneSettings, path: str) -> int | str:
+    """The HTTP status of a GET through the gateway, or what went wrong."""
+    try:
+        context = ssl.create_default_context(cafile=settings.state / "ca.pem")
+        reader, writer = await asyncio.open_connection(HOST, settings.gateway_port, ssl=context)
+        try:
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n".encode())
+            status = await asyncio.wait_for(reader.readline(), 10)
+            return int(status.split()[1])
+        finally:
+            writer.close()
+    except (OSError, TimeoutError, IndexError, ValueError) as error:
+        return f"an error ({error})"
