@@ -1,5 +1,15 @@
-"""The servers that benchmarks run on: the same real ones as the tests'."""
+"""What benchmarks run on: the same real servers and service processes as the tests'."""
 
-from tests.support.servers import Servers, temporary_servers
+from tests.support.processes import ServiceProcess, environment_of, migrate, running_service
+from tests.support.servers import Servers, Valkey, temporary_servers, temporary_valkey
 
-__all__ = ["Servers", "temporary_servers"]
+__all__ = [
+    "ServiceProcess",
+    "Servers",
+    "Valkey",
+    "environment_of",
+    "migrate",
+    "running_service",
+    "temporary_servers",
+    "temporary_valkey",
+]

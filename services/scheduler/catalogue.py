@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from services.kernel.database import Database
 from services.kernel.errors import Conflict
-from services.scheduler.dispatch import FAULTS, Dispatcher
+from services.scheduler.dispatch import FAULTS, Dispatcher, PendingRun
+from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import PermitEnded
 from services.scheduler.schedules import Definition, Run, RunState, Schedule
 from services.scheduler.store import ScheduleStore
-from services.scheduler.store_due import PendingRun
 from services.scheduler.timing import next_due
 
 
@@ -77,12 +77,12 @@ class Catalogue:
             run = await store.add_run(wanted, request_id or None)
         if run.state is not RunState.PENDING:
             return run
-        pending = PendingRun(schedule_id, schedule.version, schedule.definition.task, run.due_at, now)
+        pending = PendingRun(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)
         try:
             await self._dispatcher.publish([pending])
         except (*FAULTS, PermitEnded):
             return run
-        return dataclasses.replace(run, state=RunState.PUBLISHED, published_at=now)
+        return run._replace(state=RunState.PUBLISHED, published_at=now)
 
     async def _current(self, store: ScheduleStore, schedule_id: str, etag: str) -> Schedule:
         current = await store.get(schedule_id, for_change=True)

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 import asyncpg
 import redis.exceptions
@@ -22,12 +23,22 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from services.kernel.database import Database
 from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import PermitEnded, Publisher
-from services.scheduler.schedules import RunState, decide, task_id
-from services.scheduler.store_due import Due, DueStore, PendingRun
+from services.scheduler.schedules import (
+    Decision,
+    RunState,
+    Task,
+    decide,
+    decide_unreadable,
+    task_id,
+    unreadable,
+)
+from services.scheduler.store_due import UNREADABLE, Due, DueStore
 
 log = structlog.get_logger(__name__)
 
-BATCH = 2000
+BATCH = 1000
+# Batches that are claimed and decided side by side while there is a backlog.
+LANES = 2
 # Batches that may be on their way to the broker while the next is being claimed.
 IN_FLIGHT = 2
 # Several due times of one moment are one batch: waiting this long costs less than as many transactions.
@@ -56,6 +67,15 @@ class DispatchMetrics:
         )
 
 
+class PendingRun(NamedTuple):
+    """A run that is committed, and not known to be published. `read_at`: the database's clock."""
+
+    schedule_id: str
+    letterhead: Letterhead
+    due: dt.datetime
+    read_at: dt.datetime
+
+
 class Dispatcher:
     """Dispatches for as long as it runs."""
 
@@ -63,7 +83,6 @@ class Dispatcher:
         self._database = database
         self._publisher = publisher
         self._metrics = DispatchMetrics(registry)
-        self._letterheads: dict[str, tuple[int, Letterhead]] = {}
         self._on_the_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -78,6 +97,8 @@ class Dispatcher:
             while True:
                 try:
                     claimed = await self.dispatch_batch()
+                    if claimed == BATCH:
+                        await self._dispatch_backlog()
                     wait = 0.0 if claimed else await self._seconds_to_sleep()
                     backoff = 0.1
                 except FAULTS as error:
@@ -91,6 +112,17 @@ class Dispatcher:
             notice.cancel()
             await self.drain()
 
+    async def _dispatch_backlog(self) -> None:
+        """Several lanes, so that the database works on one batch while this process decides on another."""
+
+        async def lane() -> None:
+            while await self.dispatch_batch() == BATCH:
+                pass
+
+        ended = await asyncio.gather(*(lane() for _ in range(LANES)), return_exceptions=True)
+        for error in filter(None, ended):
+            raise error
+
     async def dispatch_batch(self) -> int:
         """Claims and records one batch, and starts publishing it; how many schedules were due."""
         async with self._database.driver_connection() as connection:
@@ -99,19 +131,21 @@ class Dispatcher:
                 claimed = await store.claim(BATCH)
                 if not claimed:
                     return 0
-                decisions = [decide(due.id, due.timing, due.due, due.now) for due in claimed]
+                now = await store.now()
+                decisions, letterheads = [], {}
+                for due in claimed:
+                    decision, letterheads[due.id] = _decide(due, now)
+                    decisions.append(decision)
                 recorded = await store.record(claimed, decisions)
-        runs = []
-        for due, decision in zip(claimed, decisions, strict=True):
-            for run in decision.runs:
-                if (run.schedule_id, run.due_at) not in recorded:
-                    continue
-                if run.state is RunState.PENDING:
-                    runs.append(_pending(due, run.due_at))
-                else:
-                    log.warning("schedule.missed", schedule=due.id, due=run.due_at, reason=run.reason)
-                    self._metrics.runs.labels(run.state.value).inc()
-        await self._send_on_its_way(runs)
+        pending = []
+        for run in recorded:
+            letterhead = letterheads[run.schedule_id]
+            if letterhead is not None and run.state is RunState.PENDING:
+                pending.append(PendingRun(run.schedule_id, letterhead, run.due_at, now))
+            else:
+                log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
+                self._metrics.runs.labels(run.state.value).inc()
+        await self._send_on_its_way(pending)
         return len(claimed)
 
     async def _send_on_its_way(self, runs: Sequence[PendingRun]) -> None:
@@ -132,27 +166,20 @@ class Dispatcher:
         """Publishes runs that are committed, and records that they are; each at most once, ever."""
         if not runs:
             return
-        now = runs[0].read_at
+        read_at = runs[0].read_at
         messages = [
-            self._letterhead(run).message(task_id(run.schedule_id, run.due), run.due, now) for run in runs
+            run.letterhead.message(task_id(run.schedule_id, run.due), run.due, read_at) for run in runs
         ]
-        pushed = await self._publisher.publish(messages, now)
+        pushed = await self._publisher.publish(messages, read_at)
         async with self._database.driver_connection() as connection:
-            await DueStore(connection).mark_published(runs)
+            store = DueStore(connection)
+            await store.mark_published([run.schedule_id for run in runs], [run.due for run in runs])
         await self._publisher.shorten_markers([message.task_id for message in messages])
         done = dt.datetime.now(dt.UTC)
         self._metrics.runs.labels("published").inc(pushed)
         for run in runs:
             self._metrics.lateness.observe(max(0.0, (done - run.due).total_seconds()))
         log.info("schedule.dispatched", runs=len(runs), pushed=pushed, first=runs[0].schedule_id)
-
-    def _letterhead(self, run: PendingRun) -> Letterhead:
-        known = self._letterheads.get(run.schedule_id)
-        if known is None or known[0] != run.version:
-            if len(self._letterheads) >= 20_000:
-                self._letterheads.clear()
-            known = self._letterheads[run.schedule_id] = (run.version, Letterhead(run.task))
-        return known[1]
 
     async def _seconds_to_sleep(self) -> float:
         async with self._database.driver_connection() as connection:
@@ -173,11 +200,22 @@ class Dispatcher:
     async def heal_batch(self, older_than: dt.timedelta = HEAL_AFTER) -> int:
         """Publishes what was committed and is still pending: its process died, or the broker was away."""
         async with self._database.driver_connection() as connection:
-            pending = await DueStore(connection).pending(older_than, BATCH)
+            store = DueStore(connection)
+            # Before the runs are read: the permit to publish them counts from here.
+            now = await store.now()
+            unpublished = await store.unpublished(older_than, BATCH)
+            pending = []
+            for run in unpublished:
+                letterhead, fault = _letterhead(run.task, run.fault)
+                if letterhead is None:
+                    log.warning("schedule.unreadable", schedule=run.schedule_id, due=run.due, fault=fault)
+                    await store.give_up(run.schedule_id, run.due, unreadable(fault))
+                else:
+                    pending.append(PendingRun(run.schedule_id, letterhead, run.due, now))
         if pending:
             log.info("dispatch.healing", runs=len(pending))
             await self.publish(pending)
-        return len(pending)
+        return len(unpublished)
 
     async def drain(self) -> None:
         """Waits for what is on its way to the broker."""
@@ -185,5 +223,22 @@ class Dispatcher:
             await asyncio.gather(*self._on_the_way, return_exceptions=True)
 
 
-def _pending(due: Due, due_at: dt.datetime) -> PendingRun:
-    return PendingRun(due.id, due.version, due.task, due_at, due.now)
+def _decide(due: Due, now: dt.datetime) -> tuple[Decision, Letterhead | None]:
+    task, timing = due.what or (None, None)
+    letterhead, fault = _letterhead(task, due.fault)
+    if letterhead is None or timing is None:
+        return decide_unreadable(due.id, due.due, now, fault), None
+    try:
+        return decide(due.id, timing, due.due, now), letterhead
+    except UNREADABLE as error:
+        return decide_unreadable(due.id, due.due, now, repr(error)), None
+
+
+def _letterhead(task: Task | None, fault: str) -> tuple[Letterhead | None, str]:
+    """The letterhead, or None with what is wrong with the stored task."""
+    if task is None:
+        return None, fault
+    try:
+        return Letterhead(task), ""
+    except UNREADABLE as error:
+        return None, repr(error)

@@ -6,11 +6,11 @@ transport (kombu/transport/virtual/base.py, redis.py).
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import json
 import uuid
-from dataclasses import dataclass
+from base64 import b64encode
+from functools import lru_cache
+from typing import NamedTuple
 
 import orjson
 
@@ -20,20 +20,21 @@ ORIGIN = "celeriac@scheduler"
 # kombu's defaults: priorities share four lists, and a list's name is the queue's, then the separator.
 PRIORITY_STEPS = (0, 3, 6, 9)
 SEPARATOR = "\x06\x16"
+EMBED = b'{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A message ready for the broker: the list that it goes to, and its bytes."""
 
     task_id: str
     queue: str
     key: bytes
     envelope: bytes
-    # The task-sent event that tells monitors of it.
-    event: dict[str, object]
+    # The task-sent event that tells monitors of it, as JSON.
+    event: bytes
 
 
+@lru_cache(maxsize=1000)
 def queue_key(queue: str, priority: int) -> bytes:
     """The Redis list of a queue for a priority."""
     step = max(step for step in PRIORITY_STEPS if step <= priority)
@@ -41,14 +42,21 @@ def queue_key(queue: str, priority: int) -> bytes:
 
 
 class Letterhead:
-    """What all messages of one schedule's version have in common, made once."""
+    """What all messages of one schedule have in common.
+
+    Raises `ValueError` when the arguments are not a JSON list and a JSON object.
+    """
+
+    __slots__ = ("_argsrepr", "_body", "_key", "_kwargsrepr", "_task")
 
     def __init__(self, task: Task) -> None:
+        args, kwargs = orjson.loads(task.args_json), orjson.loads(task.kwargs_json)
+        if not isinstance(args, list) or not isinstance(kwargs, dict):
+            raise ValueError("its arguments are not a JSON list and a JSON object")
         self._task = task
         self._key = queue_key(task.queue, task.priority)
-        args, kwargs = orjson.loads(task.args_json), orjson.loads(task.kwargs_json)
-        embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-        self._body = base64.b64encode(json.dumps([args, kwargs, embed]).encode()).decode()
+        content = b"[%b,%b,%b]" % (task.args_json.encode(), task.kwargs_json.encode(), EMBED)
+        self._body = b64encode(content).decode()
         self._argsrepr = repr(tuple(args))[:1024]
         self._kwargsrepr = repr(kwargs)[:1024]
 
@@ -58,11 +66,12 @@ class Letterhead:
         expires = None
         if task.expires is not None:
             expires = (due + dt.timedelta(seconds=task.expires)).isoformat()
+        headers = self._headers(task_id, expires)
         envelope = {
             "body": self._body,
             "content-encoding": "utf-8",
             "content-type": "application/json",
-            "headers": {**task.headers, **self._headers(task_id, expires)},
+            "headers": {**task.headers, **headers} if task.headers else headers,
             "properties": {
                 "correlation_id": task_id,
                 "reply_to": "",
@@ -70,12 +79,12 @@ class Letterhead:
                 "delivery_info": {"exchange": "", "routing_key": task.queue},
                 "priority": task.priority,
                 "body_encoding": "base64",
-                "delivery_tag": str(uuid.uuid4()),
+                # Names this one message, as the task id does: there is one message a run.
+                "delivery_tag": task_id,
             },
         }
-        return Message(
-            task_id, task.queue, self._key, orjson.dumps(envelope), self._event(task_id, expires, now)
-        )
+        event = orjson.dumps(self._event(task_id, expires, now))
+        return Message(task_id, task.queue, self._key, orjson.dumps(envelope), event)
 
     def _headers(self, task_id: str, expires: str | None) -> dict[str, object]:
         task = self._task
@@ -124,9 +133,9 @@ class Letterhead:
         }
 
 
-def event_envelope(events: list[dict[str, object]]) -> bytes:
+def event_envelope(events: list[bytes]) -> bytes:
     """Several events as one message of Celery's event exchange ("task-multi")."""
-    body = base64.b64encode(orjson.dumps(events)).decode()
+    body = b64encode(b"[%b]" % b",".join(events)).decode()
     return orjson.dumps(
         {
             "body": body,

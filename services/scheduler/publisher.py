@@ -20,19 +20,21 @@ MARKER = "celeriac:run:"
 MARKER_SECONDS = 7 * 24 * 3600
 RECORDED_MARKER_SECONDS = 600
 PERMIT = dt.timedelta(seconds=60)
-BATCH = 100
+BATCH = 200
 
 # KEYS: marker, list, marker, list, …  ARGV: end of the permit (Unix seconds), life of a marker, message, …
+# Answers the positions (from 1) of the messages that were there already; -1 when the permit has ended.
 PUBLISH = """
-if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return -1 end
-local pushed = 0
-for i = 1, #KEYS, 2 do
-    if redis.call('SET', KEYS[i], '1', 'NX', 'EX', ARGV[2]) then
-        redis.call('LPUSH', KEYS[i + 1], ARGV[2 + (i + 1) / 2])
-        pushed = pushed + 1
+if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return {-1} end
+local known = {}
+for i = 1, #ARGV - 2 do
+    if redis.call('SET', KEYS[2 * i - 1], '1', 'NX', 'EX', ARGV[2]) then
+        redis.call('LPUSH', KEYS[2 * i], ARGV[i + 2])
+    else
+        known[#known + 1] = i
     end
 end
-return pushed
+return known
 """
 SHORTEN = "for i = 1, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[1]) end"
 
@@ -50,7 +52,6 @@ class Publisher:
         self._shorten = client.register_script(SHORTEN)
         # As kombu names the channel of its event exchange.
         self._events_channel = f"/{database}.celeryev/task.multi"
-        self._bound: set[str] = set()
 
     async def publish(self, messages: Sequence[Message], read_at: dt.datetime) -> int:
         """Pushes the messages whose markers are not there yet; how many that were."""
@@ -58,19 +59,25 @@ class Publisher:
         permit_ends = int((read_at + PERMIT).timestamp())
         pushed = 0
         for start in range(0, len(messages), BATCH):
-            batch = messages[start : start + BATCH]
-            keys: list[str | bytes] = []
-            for message in batch:
-                keys += (MARKER + message.task_id, message.key)
-            envelopes = [message.envelope for message in batch]
-            count = int(await self._publish(keys, [permit_ends, MARKER_SECONDS, *envelopes]))
-            if count < 0:
-                raise PermitEnded
-            pushed += count
-            if count:
-                events = [message.event for message in batch]
-                await self._client.publish(self._events_channel, event_envelope(events))
+            batch = await self._push(messages[start : start + BATCH], permit_ends)
+            if batch:
+                events = event_envelope([message.event for message in batch])
+                await self._client.publish(self._events_channel, events)
+            pushed += len(batch)
         return pushed
+
+    async def _push(self, messages: Sequence[Message], permit_ends: int) -> Sequence[Message]:
+        """One atomic step; gives the messages that were not there yet."""
+        keys: list[str | bytes] = []
+        for message in messages:
+            keys += (MARKER + message.task_id, message.key)
+        envelopes = [message.envelope for message in messages]
+        known = set(await self._publish(keys, [permit_ends, MARKER_SECONDS, *envelopes]))
+        if -1 in known:
+            raise PermitEnded
+        if not known:
+            return messages
+        return [message for position, message in enumerate(messages, 1) if position not in known]
 
     async def shorten_markers(self, task_ids: Sequence[str]) -> None:
         """The database has recorded that these runs were published."""
@@ -79,7 +86,11 @@ class Publisher:
             await self._shorten(keys, [RECORDED_MARKER_SECONDS])
 
     async def _bind(self, queues: set[str]) -> None:
-        """Tells kombu's tables of a queue, as a Celery client does when it first sends to it."""
-        for queue in queues - self._bound:
-            await self._client.sadd(f"_kombu.binding.{queue}", SEPARATOR.join((queue, "", queue)))
-            self._bound.add(queue)
+        """Tells kombu's tables of the queues, as a Celery client does that sends to them.
+
+        Each time: a broker that came back without its data has forgotten them.
+        """
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for queue in queues:
+                pipeline.sadd(f"_kombu.binding.{queue}", SEPARATOR.join((queue, "", queue)))
+            await pipeline.execute()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from services.scheduler.crontab import parse_crontab
@@ -19,6 +20,8 @@ TIMING_COLUMNS = "crontab, interval_seconds, anchor, time_zone"
 
 def task_of(row: Row) -> Task:
     headers = row["headers"]
+    if isinstance(headers, str):
+        headers = {} if headers == "{}" else json.loads(headers)
     return Task(
         name=row["task"],
         args_json=row["args_json"],
@@ -28,15 +31,19 @@ def task_of(row: Row) -> Task:
         expires=row["expires"],
         soft_time_limit=row["soft_time_limit"],
         time_limit=row["time_limit"],
-        # asyncpg itself gives jsonb as text, SQLAlchemy as objects.
-        headers=json.loads(headers) if isinstance(headers, str) else headers,
+        headers=headers,
     )
 
 
 def timing_of(row: Row) -> Timing:
     if row["crontab"] is not None:
-        return CrontabTiming(parse_crontab(row["crontab"]), row["time_zone"])
+        return crontab_timing(row["crontab"], row["time_zone"])
     return IntervalTiming(dt.timedelta(seconds=row["interval_seconds"]), row["anchor"], row["time_zone"])
+
+
+@lru_cache(maxsize=10_000)
+def crontab_timing(expression: str, zone: str) -> CrontabTiming:
+    return CrontabTiming(parse_crontab(expression), zone)
 
 
 def schedule_of(row: Row) -> Schedule:

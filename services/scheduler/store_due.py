@@ -8,18 +8,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
+from services.scheduler.crontab import CrontabInvalid
 from services.scheduler.rows import TASK_COLUMNS, TIMING_COLUMNS, task_of, timing_of
 from services.scheduler.schedules import Decision, Run, RunState, Task
 from services.scheduler.timing import Timing
 
+# What a row raises that no API of ours has written.
+UNREADABLE = (CrontabInvalid, ValueError, TypeError, KeyError, OverflowError)
+# As text: the pool's connections would parse jsonb by Python's own json.
+COLUMNS = TASK_COLUMNS.replace("headers", "headers::text AS headers")
+NOW = "SELECT clock_timestamp()"
 CLAIM = f"""
-    SELECT id, version, next_run_at, clock_timestamp() AS now, {TASK_COLUMNS}, {TIMING_COLUMNS}
-    FROM celery_schedules WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
+    SELECT id, next_run_at, {COLUMNS}, {TIMING_COLUMNS} FROM celery_schedules
+    WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
     FOR UPDATE SKIP LOCKED
 """
 MOVE_ON = """
@@ -32,10 +37,14 @@ RECORD = """
     INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason)
     SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
     ON CONFLICT DO NOTHING
-    RETURNING schedule_id, due_at
+"""
+RECORDED = """
+    SELECT schedule_id, due_at FROM celery_schedule_runs
+    JOIN unnest($1::text[], $2::timestamptz[]) AS wanted (schedule_id, due_at) USING (schedule_id, due_at)
+    WHERE celery_schedule_runs.xmin = pg_current_xact_id()::xid
 """
 PENDING = f"""
-    SELECT r.schedule_id AS id, r.due_at, s.version, clock_timestamp() AS now, {TASK_COLUMNS}
+    SELECT r.schedule_id AS id, r.due_at, {COLUMNS}
     FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
     WHERE r.state = 'pending' AND r.recorded_at <= now() - $1::interval
     ORDER BY r.recorded_at LIMIT $2
@@ -45,29 +54,29 @@ PUBLISHED = """
     FROM unnest($1::text[], $2::timestamptz[]) AS done (schedule_id, due_at)
     WHERE r.schedule_id = done.schedule_id AND r.due_at = done.due_at AND r.state = 'pending'
 """
+GIVEN_UP = """
+    UPDATE celery_schedule_runs SET state = 'skipped', reason = $3
+    WHERE schedule_id = $1 AND due_at = $2 AND state = 'pending'
+"""
 
 
-@dataclass(frozen=True)
-class Due:
+class Due(NamedTuple):
     """A schedule whose due time has come, locked until the transaction ends."""
 
     id: str
-    version: int
-    task: Task
-    timing: Timing
     due: dt.datetime
-    now: dt.datetime
+    # None when the row can't be read: someone wrote it by SQL. Then `fault` says why.
+    what: tuple[Task, Timing] | None
+    fault: str = ""
 
 
-@dataclass(frozen=True)
-class PendingRun:
-    """A run that is committed, and not known to be published. `read_at`: the database's clock."""
+class Unpublished(NamedTuple):
+    """A run that is committed, and not known to be published."""
 
     schedule_id: str
-    version: int
-    task: Task
     due: dt.datetime
-    read_at: dt.datetime
+    task: Task | None
+    fault: str = ""
 
 
 class DueStore:
@@ -86,44 +95,45 @@ class DueStore:
             )
             yield
 
+    async def now(self) -> dt.datetime:
+        """The database's clock: the one that counts."""
+        moment: dt.datetime = await self._connection.fetchval(NOW)
+        return moment
+
     async def claim(self, most: int) -> list[Due]:
         """The schedules that have waited longest, among those that no other replica has locked."""
-        return [
-            Due(row["id"], row["version"], task_of(row), timing_of(row), row["next_run_at"], row["now"])
-            for row in await self._connection.fetch(CLAIM, most)
-        ]
+        return [_due(row) for row in await self._connection.fetch(CLAIM, most)]
 
-    async def record(
-        self, claimed: Sequence[Due], decisions: Sequence[Decision]
-    ) -> set[tuple[str, dt.datetime]]:
-        """Moves the schedules on and records their runs; gives (schedule, due time) of what is new."""
-        runs = [run for decision in decisions for run in decision.runs]
+    async def record(self, claimed: Sequence[Due], decisions: Sequence[Decision]) -> list[Run]:
+        """Moves the schedules on and records their runs; gives the runs that are new."""
         await self._connection.execute(
             MOVE_ON,
             [due.id for due in claimed],
             [decision.next_run_at for decision in decisions],
             [_last_run(due, decision) for due, decision in zip(claimed, decisions, strict=True)],
         )
-        rows = await self._connection.fetch(
-            RECORD,
-            [run.schedule_id for run in runs],
-            [run.due_at for run in runs],
-            [run.state.value for run in runs],
-            [run.reason for run in runs],
+        runs = [run for decision in decisions for run in decision.runs]
+        identities = [run.schedule_id for run in runs], [run.due_at for run in runs]
+        done = await self._connection.execute(
+            RECORD, *identities, [run.state.value for run in runs], [run.reason for run in runs]
         )
-        return {(row["schedule_id"], row["due_at"]) for row in rows}
+        if done == f"INSERT 0 {len(runs)}":
+            return runs
+        # Rare: the clock was set back, or a person set `next_run_at` to a time that has been.
+        rows = await self._connection.fetch(RECORDED, *identities)
+        new = {(row["schedule_id"], row["due_at"]) for row in rows}
+        return [run for run in runs if (run.schedule_id, run.due_at) in new]
 
-    async def pending(self, older_than: dt.timedelta, most: int) -> list[PendingRun]:
+    async def unpublished(self, older_than: dt.timedelta, most: int) -> list[Unpublished]:
         """Committed runs that nobody has recorded as published for a while."""
-        return [
-            PendingRun(row["id"], row["version"], task_of(row), row["due_at"], row["now"])
-            for row in await self._connection.fetch(PENDING, older_than, most)
-        ]
+        return [_unpublished(row) for row in await self._connection.fetch(PENDING, older_than, most)]
 
-    async def mark_published(self, runs: Sequence[PendingRun]) -> None:
-        await self._connection.execute(
-            PUBLISHED, [run.schedule_id for run in runs], [run.due for run in runs]
-        )
+    async def mark_published(self, schedule_ids: Sequence[str], due: Sequence[dt.datetime]) -> None:
+        await self._connection.execute(PUBLISHED, schedule_ids, due)
+
+    async def give_up(self, schedule_id: str, due: dt.datetime, reason: str) -> None:
+        """A pending run that can't ever be published."""
+        await self._connection.execute(GIVEN_UP, schedule_id, due, reason)
 
     async def seconds_to_next(self) -> float | None:
         """From now to the earliest due time; None when nothing is scheduled."""
@@ -133,6 +143,22 @@ class DueStore:
         return seconds
 
 
+def _due(row: asyncpg.Record) -> Due:
+    try:
+        return Due(row["id"], row["next_run_at"], (task_of(row), timing_of(row)))
+    except UNREADABLE as error:
+        return Due(row["id"], row["next_run_at"], None, repr(error))
+
+
+def _unpublished(row: asyncpg.Record) -> Unpublished:
+    try:
+        return Unpublished(row["id"], row["due_at"], task_of(row))
+    except UNREADABLE as error:
+        return Unpublished(row["id"], row["due_at"], None, repr(error))
+
+
 def _last_run(due: Due, decision: Decision) -> dt.datetime:
-    ran: list[Run] = [run for run in decision.runs if run.state is RunState.PENDING]
-    return ran[-1].due_at if ran else due.due
+    for run in reversed(decision.runs):
+        if run.state is RunState.PENDING:
+            return run.due_at
+    return due.due
