@@ -97,7 +97,9 @@ class Binding:
 
 
 class BrokerQueues:
-    """Reads the queues. `heard` gives queues known from elsewhere (events), bound or not."""
+    """Reads the queues: those that are bound, and of those that `heard` gives (events told of them) the ones
+    that have messages: a broker that lost its keys has lost its bindings, and workers go on regardless.
+    """
 
     def __init__(
         self,
@@ -116,12 +118,14 @@ class BrokerQueues:
         """All queues by name, now. Raises redis' errors while the broker is away."""
         if time.monotonic() >= self._rescan_at:
             await self._find_bindings()
-        names = sorted({binding.queue for binding in self._bindings} | set(self._heard()))[:MOST_QUEUES]
+        bound = {binding.queue for binding in self._bindings}
+        names = sorted(bound.union(self._heard()))[:MOST_QUEUES]
         lengths = await self._lengths(names)
         held, estimated = await self._unacknowledged()
         return tuple(
             Queue(name, by_priority, held.get(name, 0), estimated)
             for name, by_priority in zip(names, lengths, strict=True)
+            if name in bound or by_priority or name in held
         )
 
     async def _find_bindings(self) -> None:
