@@ -52,6 +52,7 @@ def write_gateway_config(
         listen_host=settings.listen_host,
         listen_port=listen_port,
         admin_port=admin_port,
+        trusted_proxies=settings.trusted_proxies,
         issuer=settings.issuer,
         audience=settings.audience,
         max_request_bytes=settings.max_request_bytes,
