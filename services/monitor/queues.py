@@ -21,7 +21,6 @@ import structlog
 log = structlog.get_logger(__name__)
 
 BINDING = "_kombu.binding."
-BINDING_SEPARATOR = "\x06\x16"
 UNACKED = "unacked"
 # More are not looked at; who makes a queue for each customer needs another tool.
 MOST_QUEUES = 10_000
@@ -139,7 +138,9 @@ class BrokerQueues:
             members = await pipeline.execute()
         found: list[Binding] = []
         for key, routes in zip(keys, members, strict=True):
-            found += _bindings_of(key.decode(errors="replace").removeprefix(prefix), routes)
+            found += _bindings_of(
+                key.decode(errors="replace").removeprefix(prefix), routes, self._layout.separator
+            )
         if len({binding.queue for binding in found}) > MOST_QUEUES:
             log.warning("queues.too_many", found=len(found), shown=MOST_QUEUES)
         self._bindings = tuple(found)
@@ -191,13 +192,13 @@ class BrokerQueues:
         return routing_key
 
 
-def _bindings_of(exchange: str, members: Iterable[bytes]) -> list[Binding]:
+def _bindings_of(exchange: str, members: Iterable[bytes], separator: str) -> list[Binding]:
     if exchange == "celeryev" or exchange.endswith(".pidbox"):
         return []
     found = []
     for member in members:
         try:
-            routing_key, pattern, queue = member.decode().split(BINDING_SEPARATOR)
+            routing_key, pattern, queue = member.decode().split(separator)
         except ValueError:
             continue
         if queue:
