@@ -91,11 +91,11 @@ class System:
                 raise AssertionError(f"the system did not become ready:\n{self.output}")
             time.sleep(0.1)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """One of the other commands: "status", "down", "logs", "token"."""
         return subprocess.run(
             [sys.executable, "-m", "deploy.standalone", *arguments],
-            env=self.environment,
+            env={**self.environment, **settings},
             cwd=ROOT,
             capture_output=True,
             text=True,
