@@ -10,13 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import onnx
 import orjson
 import structlog
-
-from services.embedder.default_model.graph import sentence_encoder
-from services.embedder.default_model.tokenizer import write_tokenizer
-from services.embedder.default_model.weights import Weights, packaged
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +50,13 @@ def prepare(folder: Path) -> bool:
 
 
 def _write(folder: Path) -> None:
+    # Here, so that it takes no time when there is nothing to do.
+    import onnx
+
+    from services.embedder.default_model.graph import sentence_encoder
+    from services.embedder.default_model.tokenizer import write_tokenizer
+    from services.embedder.default_model.weights import Weights, packaged
+
     source = packaged()
     log.info("model.reading", step="1 of 4", source=source.name, megabytes=source.stat().st_size >> 20)
     content = source.read_bytes()
