@@ -68,8 +68,11 @@ def write_gateway_config(
             *routes_of(methods, template, health_from, _rate_limit_by_address(template, settings)),
         ],
         clusters=[
-            _cluster(template, service, upstreams[service], state, _probed(service, methods))
-            for service in sorted(needed)
+            template.fill("keys_cluster"),
+            *(
+                _cluster(template, service, upstreams[service], state, _probed(service, methods))
+                for service in sorted(needed)
+            ),
         ],
     )
     config = folder.resolve() / CONFIG

@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import jwt
 import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from deploy.envoy import GatewaySettings
+from deploy.standalone.certificates import write_private
 from deploy.standalone.tokens import LocalIssuer
 from tests.e2e.gateway.conftest import Services
+from tests.support.calls import eventually
 from tests.support.gateway import Gateway, running_gateway
 
 SERVICE = "/celeriac.scheduler.v1.ScheduleService"
@@ -155,6 +159,31 @@ def test_headers_that_would_steer_the_gateway_are_dropped(gateway: Gateway, admi
     [line] = gateway.logged(request_id)
     assert (line["http_method"], line["path"]) == ("GET", "/v1/schedules/none")
     assert line["address"] == "127.0.0.1"
+
+
+def test_keys_are_added_and_withdrawn_while_the_gateway_runs(
+    gateway: Gateway, tokens: LocalIssuer, admin: str
+) -> None:
+    first = tokens.key_set.read_bytes()
+    key = ed25519.Ed25519PrivateKey.generate()
+    public = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    added = {**public, "kid": "next", "use": "sig", "alg": "EdDSA"}
+    claims = jwt.decode(admin, options={"verify_signature": False})
+
+    def status() -> int:
+        fresh = {**claims, "jti": uuid.uuid4().hex}
+        token = jwt.encode(fresh, key, algorithm="EdDSA", headers={"kid": "next"})
+        return gateway.rest("GET", "/v1/schedules", token=token).status
+
+    assert status() == 401
+    try:
+        both = {"keys": [*json.loads(first)["keys"], added]}
+        write_private(tokens.key_set, json.dumps(both).encode())
+        assert eventually(lambda: status() == 200)
+        assert gateway.rest("GET", "/v1/schedules", token=admin).status == 200
+    finally:
+        write_private(tokens.key_set, first)
+    assert eventually(lambda: status() == 401)
 
 
 @contextlib.contextmanager
