@@ -99,8 +99,6 @@ class OnnxModel:
             )
         if not np.isfinite(vectors).all():
             raise WrongModel("expected finite vectors, found some that are not")
-        if np.allclose(vectors[0], vectors[1], atol=1e-5):
-            raise WrongModel("expected two different texts to have two vectors, found the same one twice")
 
 
 def pool(pooling: Pooling, states: Floats, mask: NDArray[np.int64]) -> Floats:
