@@ -121,7 +121,7 @@ MERGE = f"""
 INSERT INTO celery_task_results_ext AS known ({", ".join(_COLUMNS)})
 SELECT {", ".join(_VALUES)} FROM staged_tasks ORDER BY id
 ON CONFLICT (id) DO UPDATE SET {", ".join(_CHANGES)}
-WHERE {_NEWER}
+WHERE {_NEWER} OR excluded.heard_at < known.heard_at
 """
 
 
