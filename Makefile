@@ -23,7 +23,7 @@ $(UV):
 # Stamped so that a second `make up` does not even start uv.
 .venv/.synced: uv.lock pyproject.toml clients/python/pyproject.toml | $(UV)
 	@echo "setup: locked dependencies into .venv; the first time takes a minute or two" >&2
-	@$(UV) sync --locked --all-extras --python $(PYTHON)
+	@$(UV) sync --locked --all-extras $(if $(wildcard .venv/.bench),--group bench) --python $(PYTHON)
 	@touch $@
 
 setup: .venv/.synced ## Build .venv from the lock file
@@ -51,7 +51,7 @@ token: setup ## Print a token for an hour: ROLE=viewer|admin|super_admin
 
 ##################################################################################### contracts
 
-GENERATE := $(UV) run --quiet --no-project --isolated --python 3.11 --with-requirements protos/toolchain.txt python protos/generate.py
+GENERATE := $(UV) run --quiet --no-project --isolated --python $(PYTHON) --with-requirements protos/toolchain.txt python protos/generate.py
 
 protos: | $(UV) ## Generate clients/python from protos/ with the pinned toolchain
 	@$(GENERATE)
