@@ -44,7 +44,7 @@ class Round:
     @property
     def microseconds(self) -> float:
         """CPU of the process that takes in, an event taken in."""
-        return float(self.counted["cpu"]) / self.counted["events"] * 1e6
+        return float(self.counted["cpu"] / self.counted["events"] * 1e6)
 
 
 def play(module: str, host: str, port: int, seconds: int, *arguments: str) -> Round:
@@ -82,7 +82,8 @@ async def rows_that_ended(database_url: str) -> int:
 
 
 def main() -> None:
-    mine, others = [], []
+    mine: list[Round] = []
+    others: list[Round] = []
     for seconds in ROUNDS:
         for rounds, run in ((mine, ours), (others, peer)):
             found = run(seconds)

@@ -354,7 +354,8 @@ async def test_tasks_are_found_by_each_filter_page_by_page(database: Database) -
     ]:
         assert len(await stored(database, wanted)) == count, wanted
     async with database.reading() as session:
-        store, after, seen = TaskStore(session), None, []
+        store, after = TaskStore(session), None
+        seen: list[Task] = []
         while page := await store.list(TaskFilter(), after, 7):
             seen += page
             after = (page[-1].heard_at, page[-1].id)

@@ -58,7 +58,7 @@ def ended(monitor: Monitor, task_id: str) -> pb.Task:
         try:
             found: pb.Task = monitor.tasks.GetTask(pb.GetTaskRequest(name=f"tasks/{task_id}")).task
         except grpc.RpcError as error:
-            assert error.code() is grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]
+            assert error.code() is grpc.StatusCode.NOT_FOUND
             return None
         return found if found.state in ENDED else None
 
@@ -134,7 +134,7 @@ def test_every_started_event_of_the_worker_is_heard(monitor: Monitor, app: Celer
     def all_heard() -> bool:
         answer = monitor.workers.ListWorkers(workers_pb2.ListWorkersRequest())
         (worker,) = answer.workers
-        return worker.processed == worker.started_heard > 200 and worker.active == 0
+        return bool(worker.processed == worker.started_heard > 200 and worker.active == 0)
 
     eventually(all_heard)
 
