@@ -183,6 +183,16 @@ class TaskStore:
         row = (await self._session.execute(text(query), {"id": task_id})).mappings().one_or_none()
         return None if row is None else _task_of(row)
 
+    async def delete_before(self, moment: dt.datetime, most: int) -> int:
+        """Deletes at most so many of the tasks whose events are all older; how many that were."""
+        query = (
+            "DELETE FROM celery_task_results_ext WHERE id IN ("
+            " SELECT id FROM celery_task_results_ext WHERE heard_at < :moment AND updated_at < :moment"
+            " ORDER BY heard_at LIMIT :most FOR UPDATE SKIP LOCKED) RETURNING id"
+        )
+        deleted = await self._session.execute(text(query), {"moment": moment, "most": most})
+        return len(deleted.all())
+
     async def list(self, wanted: TaskFilter, after: Position | None, most: int) -> Sequence[Task]:
         """Tasks beyond the position, those first heard of most recently first; without tracebacks."""
         conditions = ["true"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -79,7 +79,7 @@ class Subscription:
         """Bytes of messages that wait to be taken in."""
         return self._stream.buffered if self._stream else 0
 
-    async def batches(self) -> AsyncIterator[Sequence[bytes]]:
+    async def batches(self) -> AsyncGenerator[Sequence[bytes], None]:
         """Messages as they come, in order, some at a time. Never ends."""
         backoff = 0.05
         while True:
