@@ -92,6 +92,7 @@ async def test_an_exchange_of_the_applications_own_leads_to_its_queues(app: Cele
         assert (await read(valkey)) == [Queue("thumbnails", ((0, 1),))]
         message = bound.get()  # held, until it is acknowledged
         assert (await read(valkey)) == [Queue("thumbnails", (), 1)]
+        assert message is not None
         message.ack()
         assert (await read(valkey)) == [Queue("thumbnails")]
 
