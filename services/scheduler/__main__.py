@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 
 from services.kernel import broker, process
@@ -15,6 +17,10 @@ from services.scheduler.settings import SchedulerSettings
 
 
 async def serve(settings: SchedulerSettings) -> None:
+    # A batch is some ten thousand small objects that live for milliseconds and hold no cycles: collecting
+    # after each 700, through all that was imported, takes a quarter of the time of dispatching.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     registry = new_registry()
     async with (
         process.opened_database(settings, "scheduler") as database,

@@ -11,6 +11,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
 DAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
@@ -43,8 +44,7 @@ FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class Crontab:
+class Crontab(NamedTuple):
     """A parsed expression. Bit n of a mask is set when the number n is in the field; Sunday is bit 0."""
 
     expression: str

@@ -100,12 +100,14 @@ class Decision(NamedTuple):
 
     runs: tuple[Run, ...]
     next_run_at: dt.datetime | None
+    # The usual case: one run, of the due time itself.
+    in_time: bool = False
 
 
 def decide(schedule_id: str, timing: Timing, due: dt.datetime, now: dt.datetime) -> Decision:
     """In time: run it. Missed, because nothing could run: make up for it once, if it is not too long ago."""
     if now - due <= IN_TIME:
-        return Decision((Run(schedule_id, due, RunState.PENDING, "due"),), next_due(timing, due))
+        return Decision((Run(schedule_id, due, RunState.PENDING, "due"),), next_due(timing, due), True)
     # The first due time within the window stands for all that were missed.
     just_before = dt.timedelta(microseconds=1)
     made_up = next_due(timing, max(due, now - MISFIRE_WINDOW) - just_before)

@@ -21,11 +21,31 @@ from services.scheduler.timing import Timing
 UNREADABLE = (CrontabInvalid, ValueError, TypeError, KeyError, OverflowError)
 # As text: the pool's connections would parse jsonb by Python's own json.
 COLUMNS = TASK_COLUMNS.replace("headers", "headers::text AS headers")
+# A dispatcher that is frozen must not keep others from what it has locked. And a batch is found row by row
+# in the indexes, whatever the planner thinks of reading a whole table: its statistics are of another moment.
+SETTINGS = """
+    SELECT set_config('celeriac.dispatching', 'on', true),
+           set_config('idle_in_transaction_session_timeout', '2s', true),
+           set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+           set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+           set_config('enable_material', 'off', true)
+"""
 NOW = "SELECT clock_timestamp()"
 CLAIM = f"""
     SELECT id, next_run_at, {COLUMNS}, {TIMING_COLUMNS} FROM celery_schedules
     WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
     FOR UPDATE SKIP LOCKED
+"""
+# In time: due times are recorded as they stand in the rows, and the schedules move on, in one statement.
+IN_TIME = """
+    WITH moved AS (
+        UPDATE celery_schedules s SET last_run_at = s.next_run_at, next_run_at = wanted.next_run_at
+        FROM unnest($1::text[], $2::timestamptz[]) AS wanted (id, next_run_at)
+        WHERE s.id = wanted.id RETURNING s.id, s.last_run_at
+    )
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason)
+    SELECT id, last_run_at, 'pending', 'due' FROM moved
+    ON CONFLICT DO NOTHING
 """
 MOVE_ON = """
     UPDATE celery_schedules s SET next_run_at = moved.next_run_at, last_run_at = moved.last_run_at
@@ -49,10 +69,11 @@ PENDING = f"""
     WHERE r.state = 'pending' AND r.recorded_at <= now() - $1::interval
     ORDER BY r.recorded_at LIMIT $2
 """
+# Without a condition on the state, which the planner would take to be rare, and start from.
 PUBLISHED = """
-    UPDATE celery_schedule_runs r SET state = 'published', published_at = now()
+    UPDATE celery_schedule_runs r SET state = 'published', published_at = coalesce(r.published_at, now())
     FROM unnest($1::text[], $2::timestamptz[]) AS done (schedule_id, due_at)
-    WHERE r.schedule_id = done.schedule_id AND r.due_at = done.due_at AND r.state = 'pending'
+    WHERE r.schedule_id = done.schedule_id AND r.due_at = done.due_at
 """
 GIVEN_UP = """
     UPDATE celery_schedule_runs SET state = 'skipped', reason = $3
@@ -88,11 +109,7 @@ class DueStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         async with self._connection.transaction():
-            # A dispatcher that is frozen must not keep others from what it has locked.
-            await self._connection.execute(
-                "SELECT set_config('celeriac.dispatching', 'on', true),"
-                " set_config('idle_in_transaction_session_timeout', '2s', true)"
-            )
+            await self._connection.execute(SETTINGS)
             yield
 
     async def now(self) -> dt.datetime:
@@ -106,21 +123,43 @@ class DueStore:
 
     async def record(self, claimed: Sequence[Due], decisions: Sequence[Decision]) -> list[Run]:
         """Moves the schedules on and records their runs; gives the runs that are new."""
+        each = list(zip(claimed, decisions, strict=True))
+        usual = [(due, decision) for due, decision in each if decision.in_time]
+        others = [(due, decision) for due, decision in each if not decision.in_time]
+        new = await self._record_in_time(usual) if usual else []
+        return new + (await self._record_others(others) if others else [])
+
+    async def _record_in_time(self, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
+        done = await self._connection.execute(
+            IN_TIME, [due.id for due, _ in each], [decision.next_run_at for _, decision in each]
+        )
+        return await self._new([decision.runs[0] for _, decision in each], done)
+
+    async def _record_others(self, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
         await self._connection.execute(
             MOVE_ON,
-            [due.id for due in claimed],
-            [decision.next_run_at for decision in decisions],
-            [_last_run(due, decision) for due, decision in zip(claimed, decisions, strict=True)],
+            [due.id for due, _ in each],
+            [decision.next_run_at for _, decision in each],
+            [_last_run(due, decision) for due, decision in each],
         )
-        runs = [run for decision in decisions for run in decision.runs]
-        identities = [run.schedule_id for run in runs], [run.due_at for run in runs]
+        runs = [run for _, decision in each for run in decision.runs]
         done = await self._connection.execute(
-            RECORD, *identities, [run.state.value for run in runs], [run.reason for run in runs]
+            RECORD,
+            [run.schedule_id for run in runs],
+            [run.due_at for run in runs],
+            [run.state.value for run in runs],
+            [run.reason for run in runs],
         )
+        return await self._new(runs, done)
+
+    async def _new(self, runs: list[Run], done: str) -> list[Run]:
+        """The runs that this transaction has inserted, which PostgreSQL counts in what it answered."""
         if done == f"INSERT 0 {len(runs)}":
             return runs
         # Rare: the clock was set back, or a person set `next_run_at` to a time that has been.
-        rows = await self._connection.fetch(RECORDED, *identities)
+        rows = await self._connection.fetch(
+            RECORDED, [run.schedule_id for run in runs], [run.due_at for run in runs]
+        )
         new = {(row["schedule_id"], row["due_at"]) for row in rows}
         return [run for run in runs if (run.schedule_id, run.due_at) in new]
 
@@ -129,7 +168,8 @@ class DueStore:
         return [_unpublished(row) for row in await self._connection.fetch(PENDING, older_than, most)]
 
     async def mark_published(self, schedule_ids: Sequence[str], due: Sequence[dt.datetime]) -> None:
-        await self._connection.execute(PUBLISHED, schedule_ids, due)
+        async with self.transaction():
+            await self._connection.execute(PUBLISHED, schedule_ids, due)
 
     async def give_up(self, schedule_id: str, due: dt.datetime, reason: str) -> None:
         """A pending run that can't ever be published."""

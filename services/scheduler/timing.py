@@ -8,8 +8,8 @@ goes on through the repeated hour, and has nothing to make up for after a skippe
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.scheduler.crontab import Crontab
@@ -17,16 +17,14 @@ from services.scheduler.crontab import Crontab
 MINUTE = dt.timedelta(minutes=1)
 
 
-@dataclass(frozen=True)
-class CrontabTiming:
+class CrontabTiming(NamedTuple):
     """Due at the minutes whose local time matches."""
 
     crontab: Crontab
     zone: str
 
 
-@dataclass(frozen=True)
-class IntervalTiming:
+class IntervalTiming(NamedTuple):
     """Due each `every` (whole seconds) from `anchor` on, which itself is not a due time."""
 
     every: dt.timedelta
@@ -42,6 +40,12 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
     if isinstance(timing, IntervalTiming):
         periods = max(0, (after - timing.anchor) // timing.every)
         return timing.anchor + (periods + 1) * timing.every
+    return _next_of_crontab(timing, after)
+
+
+# Many schedules have one crontab, and all of them are due at one moment.
+@lru_cache(maxsize=10_000)
+def _next_of_crontab(timing: CrontabTiming, after: dt.datetime) -> dt.datetime | None:
     zone = zone_of(timing.zone)
     if timing.crontab.every_hour:
         return _by_elapsed_time(timing.crontab, zone, after)
