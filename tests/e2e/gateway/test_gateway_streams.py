@@ -24,6 +24,8 @@ from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import ServiceProcess, environment_of, migrate, running_service
 from tests.support.servers import Valkey, create_database
 
+# All four services start within the first test's time.
+pytestmark = pytest.mark.timeout(420)
 # Figures five times a second, so that the second line is soon there.
 WATCH = "/v1/monitoring:watch?metrics_interval=0.2s"
 SERVING = health_pb2.HealthCheckResponse.SERVING
