@@ -5,6 +5,8 @@ UV := .uv/bin/uv
 RUN := .venv/bin
 
 export UV_PROJECT_ENVIRONMENT := .venv
+# Without compiled modules each process would compile all that it imports, at each start: twice the time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status logs token protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
