@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class Scheduler:
             share = (_cpu_seconds(running.process.pid) - before) / seconds * 100
             return share, _resident_mebibytes(running.process.pid)
 
-    async def messages(self) -> list[dict[str, object]]:
+    async def messages(self) -> list[Mapping[str, Any]]:
         async with self._broker() as broker:
             return [json.loads(message) for message in await broker.lrange(QUEUE, 0, -1)]
 
