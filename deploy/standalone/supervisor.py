@@ -55,6 +55,7 @@ class Supervisor:
     async def start(self) -> None:
         """Starts everything, each as soon as what it needs is there; raises `StartFailed`."""
         self._save()
+        failure: StartFailed | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for step in self._steps:
@@ -62,9 +63,11 @@ class Supervisor:
                 for component in self._components:
                     group.create_task(self._start(component))
         except* StartFailed as failures:
+            # What is raised in here would be wrapped into a group again.
             failure = _first(failures)
+        if failure is not None:
             said = self._last_lines.get(failure.name)
-            raise StartFailed(failure.name, f"{failure}: {said}" if said else str(failure)) from None
+            raise StartFailed(failure.name, f"{failure}: {said}" if said else str(failure))
         self.enter("ready")
 
     def enter(self, phase: str) -> None:
@@ -95,7 +98,10 @@ class Supervisor:
 
     async def _carry_out(self, step: Step) -> None:
         if step.work is not None:
-            await asyncio.to_thread(step.work)
+            try:
+                await asyncio.to_thread(step.work)
+            except (SystemExit, OSError, ValueError) as fault:
+                raise StartFailed(step.name, f"{step.name}: {fault}") from fault
         if step.command:
             await self._run(step)
 

