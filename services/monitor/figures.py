@@ -123,25 +123,30 @@ class Figures:
         self.by_task: dict[str, TaskFigures] = {}
         self._queues: set[str] = set()
         self._events, self._succeeded, self._failed = Rate(), Rate(), Rate()
+        self._succeeded_just_now = self._failed_just_now = 0
 
     def events(self, count: int, now: float) -> None:
         """So many events were taken in. `now`: seconds of a clock that never jumps back."""
         self.events_total += count
         self._events.add(count, now)
+        self._succeeded.add(self._succeeded_just_now, now)
+        self._failed.add(self._failed_just_now, now)
+        self._succeeded_just_now = self._failed_just_now = 0
 
-    def task(self, task: str, queue: str, state: TaskState, seconds: float | None, now: float) -> None:
-        """A task came into a state; `seconds` that its try ran, when it ended."""
-        queue = self._queue(queue)
+    def task(self, task: str, queue: str, state: TaskState, seconds: float | None) -> None:
+        """A task came into a state; `seconds` that its try ran, when it ended. Before `events`."""
+        if queue not in self._queues:
+            queue = self._queue(queue)
         key = (queue, state)
         self.by_queue[key] = self.by_queue.get(key, 0) + 1
         if state is TaskState.SUCCESS:
-            self._succeeded.add(1, now)
+            self._succeeded_just_now += 1
             figures = self._figures_of(task)
             figures.succeeded += 1
             if seconds is not None:
                 figures.runtimes.add(seconds)
         elif state is TaskState.FAILURE:
-            self._failed.add(1, now)
+            self._failed_just_now += 1
             self._figures_of(task).failed += 1
         elif state is TaskState.RETRY:
             self._figures_of(task).retried += 1

@@ -30,6 +30,7 @@ from services.monitor.workers import Worker, WorkerTable
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 0.5
+TRIED = frozenset({TaskState.SUCCESS, TaskState.FAILURE})
 WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"})
 
 
@@ -137,8 +138,8 @@ class Intake:
             self._workers.started(event, at)
         self._writer.put(record, now)
         state = STATE_OF_TYPE[kind]
-        seconds = record.seconds_run() if state in (TaskState.SUCCESS, TaskState.FAILURE) else None
-        self._figures.task(record.task or "", record.queue or "", state, seconds, now)
+        seconds = record.seconds_run() if state in TRIED else None
+        self._figures.task(record.task or "", record.queue or "", state, seconds)
         if changed is not None and (new or record.state is not before):
             changed.append(record.task_now())
 

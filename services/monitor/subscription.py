@@ -22,7 +22,7 @@ from services.kernel.settings import KernelSettings
 log = structlog.get_logger(__name__)
 
 # What may wait here to be taken in.
-MOST_BUFFERED = 64 * 1024 * 1024
+MOST_BUFFERED = 128 * 1024 * 1024
 # Messages taken at a time: a few milliseconds of work, between which the event loop reads on.
 BATCH = 256
 CONNECT_SECONDS = 5.0
