@@ -17,6 +17,8 @@ import orjson
 import redis.asyncio
 import structlog
 
+from services.monitor.tasks import MOST_NAME
+
 log = structlog.get_logger(__name__)
 
 BINDING = "_kombu.binding."
@@ -97,12 +99,12 @@ class Binding:
 
     exchange: str
     routing_key: str
-    pattern: str
+    pattern: re.Pattern[str] | None
     queue: str
 
     def takes(self, routing_key: str) -> bool:
         return routing_key == self.routing_key or (
-            bool(self.pattern) and re.match(self.pattern, routing_key) is not None
+            self.pattern is not None and self.pattern.match(routing_key) is not None
         )
 
 
@@ -212,8 +214,9 @@ def _bindings_of(exchange: str, members: Iterable[bytes], separator: str) -> lis
     for member in members:
         try:
             routing_key, pattern, queue = member.decode().split(separator)
-        except ValueError:
+            expression = re.compile(pattern) if pattern else None
+        except (ValueError, re.error):
             continue
-        if queue:
-            found.append(Binding(exchange, routing_key, pattern, queue))
+        if 0 < len(queue) <= MOST_NAME:
+            found.append(Binding(exchange, routing_key, expression, queue))
     return found
