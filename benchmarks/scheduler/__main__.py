@@ -36,7 +36,7 @@ class Sizes:
     idle_seconds: float
 
 
-WHOLE = Sizes(100_000, 5, 1000, 100, 500, 20.0, 10.0)
+WHOLE = Sizes(100_000, 3, 1000, 100, 500, 20.0, 10.0)
 QUICK = Sizes(10_000, 1, 300, 100, 500, 5.0, 3.0)
 
 
