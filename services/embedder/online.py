@@ -28,8 +28,6 @@ log = structlog.get_logger(__name__)
 MOST_TEXTS = 512
 # How long the first text waits for company; then the texts that arrive while a batch runs make the next.
 GATHER_SECONDS = 0.003
-# Beside what one full request may have, this much may wait.
-LEAST_WAITING = 65_536
 FIRST_GUESS_PER_SECOND = 1000.0
 
 # Raises what is wrong with a call's texts, as the model reads them.
@@ -66,7 +64,8 @@ class OnlineEncoder:
     def __init__(self, model: Model, batch_tokens: int, most_waiting: int = 0) -> None:
         self._model = model
         self._batch_tokens = batch_tokens
-        self._most_waiting = most_waiting or max(LEAST_WAITING, MOST_TEXTS * model.facts.max_tokens)
+        # Room for one full request, and as much again that only small calls may take.
+        self._most_waiting = most_waiting or 2 * MOST_TEXTS * model.facts.max_tokens
         self._heap: list[tuple[int, int, _Call, int]] = []
         self._numbers = itertools.count()
         self._virtual_time = 0
@@ -104,6 +103,11 @@ class OnlineEncoder:
             self._leave(call)
         return Embedding(call.vectors, tokens)
 
+    @property
+    def waiting(self) -> int:
+        """Tokens that wait for their batch, or are being read."""
+        return self._waiting
+
     async def question(self, text: str) -> NDArray[np.float32]:
         """The vector of a question: float32 [1024]."""
         vector: NDArray[np.float32] = (await self.embed([text], InputType.QUERY)).vectors[0]
@@ -122,7 +126,9 @@ class OnlineEncoder:
                 self._arrived.clear()
 
     def _admit(self, arriving: int) -> None:
-        if self._waiting and self._waiting + arriving > self._most_waiting:
+        small = arriving <= self._batch_tokens
+        room = self._most_waiting if small else self._most_waiting // 2
+        if self._waiting and self._waiting + arriving > room:
             seconds = max(0.1, self._waiting / self._per_second / 2)
             raise Exhausted(f"{self._waiting} tokens wait to be embedded already", round(seconds, 1))
 
