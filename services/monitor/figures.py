@@ -16,6 +16,8 @@ RATE_SECONDS = 10
 MOST_NAMES = 1_000
 MOST_QUEUES = 200
 OTHER = "other"
+# The states that are counted by name too.
+NAMED = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.RETRY})
 # DDSketch (Masson, Rim, Lee, VLDB 2019): quantiles within 1 % of the value, in at most so many bins.
 ACCURACY, BINS = 0.01, 1024
 DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 1800)
@@ -139,19 +141,23 @@ class Figures:
             queue = self._queue(queue)
         key = (queue, state)
         self.by_queue[key] = self.by_queue.get(key, 0) + 1
+        if state in NAMED:
+            self._named(task, state, seconds)
+        if seconds is not None:
+            self.durations[queue].add(seconds)
+
+    def _named(self, task: str, state: TaskState, seconds: float | None) -> None:
+        figures = self.by_task.get(task) or self._figures_of(task)
         if state is TaskState.SUCCESS:
             self._succeeded_just_now += 1
-            figures = self._figures_of(task)
             figures.succeeded += 1
             if seconds is not None:
                 figures.runtimes.add(seconds)
         elif state is TaskState.FAILURE:
             self._failed_just_now += 1
-            self._figures_of(task).failed += 1
-        elif state is TaskState.RETRY:
-            self._figures_of(task).retried += 1
-        if seconds is not None:
-            self.durations[queue].add(seconds)
+            figures.failed += 1
+        else:
+            figures.retried += 1
 
     def snapshot(self, now: float, most_tasks: int = 100) -> Snapshot:
         """The figures of this moment, with the most frequent tasks first."""
@@ -192,9 +198,6 @@ class Figures:
         return queue
 
     def _figures_of(self, task: str) -> TaskFigures:
-        found = self.by_task.get(task)
-        if found is None:
-            if len(self.by_task) >= MOST_NAMES:
-                task = OTHER
-            found = self.by_task.setdefault(task, TaskFigures())
-        return found
+        if len(self.by_task) >= MOST_NAMES:
+            task = OTHER
+        return self.by_task.setdefault(task, TaskFigures())

@@ -36,12 +36,16 @@ class TaskState(enum.StrEnum):
     REVOKED = "REVOKED"
     REJECTED = "REJECTED"
 
+    # Enum's own is a function in Python; each event looks several things up by its state.
+    __hash__ = str.__hash__
+
     @property
     def ended(self) -> bool:
         return self in ENDED
 
 
 ENDED = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED, TaskState.REJECTED})
+PENDING = TaskState.PENDING
 
 # The time that an event of each type raises.
 TIME_OF_TYPE = {
@@ -158,7 +162,7 @@ class TaskRecord:
     def __init__(self, task_id: str) -> None:
         self.id = task_id
         self.task: str | None = None
-        self.state = TaskState.PENDING
+        self.state = PENDING
         self.queue: str | None = None
         self.worker: str | None = None
         self.args: str | None = None
