@@ -18,7 +18,7 @@ from services.scheduler.schedules import Decision, Run, RunState, Task
 from services.scheduler.timing import Timing
 
 # What a row raises that no API of ours has written.
-UNREADABLE = (CrontabInvalid, ValueError, TypeError, KeyError, OverflowError)
+UNREADABLE = (CrontabInvalid, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 # As text: the pool's connections would parse jsonb by Python's own json.
 COLUMNS = TASK_COLUMNS.replace("headers", "headers::text AS headers")
 # A dispatcher that is frozen must not keep others from what it has locked. And a batch is found row by row
