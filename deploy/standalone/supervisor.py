@@ -21,6 +21,7 @@ from deploy.standalone.supervised import StartFailed, Supervised
 
 OWN_NAME = "celeriac"
 DISK_FULL = "No space left on device"
+DISK_TOLD_SECONDS = 60.0
 # What takes longer than this is worth a line when it is done.
 WORTH_TELLING_SECONDS = 1.0
 
@@ -46,7 +47,7 @@ class Supervisor:
         names = [step.name for step in steps] + [component.name for component in components]
         self._done = {name: asyncio.Event() for name in names}
         self._last_lines: dict[str, str] = {}
-        self._disk_told = False
+        self._disk_told_at = -DISK_TOLD_SECONDS
 
     def tell(self, line: str) -> None:
         """Something that people should know, in the system's own name."""
@@ -152,9 +153,9 @@ class Supervisor:
             self._console.pass_on(OWN_NAME, f"a file of the state folder can't be written: {fault}")
 
     def _tell_disk(self) -> None:
-        if self._disk_told:
+        if time.monotonic() - self._disk_told_at < DISK_TOLD_SECONDS:
             return
-        self._disk_told = True
+        self._disk_told_at = time.monotonic()
         free = shutil.disk_usage(self._settings.state).free // 1_000_000
         self._console.pass_on(
             OWN_NAME,
