@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 # Puts the chunks' messages on the queue; blocking.
 Send = Callable[[Sequence[ChunkKey]], None]
 
-# Characters a chunk: some 500 chat questions, so that starting one costs little beside the inference, and
-# a lost one is a minute's work.
-CHUNK_BUDGET = 32_000
+# Characters a chunk: some 150 chat questions, about a second of one core with a small model. Starting one
+# costs hundredths of that; and at the end no process works long while the others have nothing left to do.
+CHUNK_BUDGET = 6_000
 HEAL_SECONDS = 5.0
 MOST_RESENT = 1000
 # A text that kills its process must not go round for ever.
