@@ -35,7 +35,7 @@ def as_a_script(commands: list[str], system: System) -> str:
     """One script that ends at the first command that fails, for this system's port and state folder."""
     script = "\n".join(map(_strict, commands))
     moved = re.sub(r"127\.0\.0\.1:(84\d\d)", lambda port: _moved(int(port[1]), system), script)
-    return moved.replace(".celeriac/", f"{system.state}/")
+    return re.sub(r"\.celeriac(?=[/\s])", str(system.state), moved)
 
 
 def _moved(port: int, system: System) -> str:
