@@ -60,7 +60,9 @@ def test_every_command_of_a_page_does_what_it_says(system: System, page: Path) -
         text=True,
         timeout=150,
     )
-    assert ran.returncode == 0, f"{script}\n\nsaid:\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
+    assert ran.returncode == 0, (
+        f"{script}\n\nsaid:\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}\n{system.output[-6000:]}"
+    )
 
 
 def test_the_readme_is_among_them() -> None:
