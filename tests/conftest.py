@@ -14,7 +14,6 @@ from deploy.standalone.tokens import LocalIssuer
 from tests.support.models import embedded_model as make_embedded_model
 from tests.support.servers import Valkey, create_database, temporary_postgres, temporary_valkey
 
-
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile(
     "noisy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
