@@ -5,6 +5,8 @@ UV := .uv/bin/uv
 RUN := .venv/bin
 
 export UV_PROJECT_ENVIRONMENT := .venv
+# `make token` prints a token and nothing else, also where make runs make.
+MAKEFLAGS += --no-print-directory
 # Without compiled modules each process would compile all that it imports, at each start: twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 

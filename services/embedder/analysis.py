@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 SAMPLE = 2000
 MOST_CLUSTERS = 256
-# The silhouette likes pairs of near doubles best. More groups than this times the square root of the number
-# of questions leave two or three in each: nobody could say what is asked often.
-MOST_BY_ROOT = 2.5
+# Times the square root of the number of questions. The silhouette likes pairs of near doubles best, and next
+# to them the two halves of a chat in two languages: neither tells what is asked often.
+LEAST_BY_ROOT, MOST_BY_ROOT = 0.3, 2.5
 KEYWORDS = 5
 HAN = re.compile(r"[\u4e00-\u9fff]")
 WORD = re.compile(r"\w\w+")
@@ -70,9 +70,10 @@ def _best_count(vectors: Vectors) -> int:
     The simplified silhouette (Hruschka et al. 2004): distances to centroids, not to all others.
     """
     rows = np.random.default_rng(SEED).permutation(len(vectors))[:SAMPLE]
-    sample, most = vectors[rows], min(MOST_CLUSTERS, len(rows) // 2, round(MOST_BY_ROOT * len(rows) ** 0.5))
-    counts = sorted({round(2 ** (step / 2)) for step in range(2, 17)} - {0, 1})
-    candidates = [count for count in counts if count <= most]
+    sample, root = vectors[rows], len(rows) ** 0.5
+    most = min(MOST_CLUSTERS, len(rows) // 2, round(MOST_BY_ROOT * root))
+    counts = sorted({round(2 ** (step / 2)) for step in range(2, 17)})
+    candidates = [count for count in counts if LEAST_BY_ROOT * root <= count <= most]
     return max(candidates, key=lambda count: _silhouette(sample, count), default=1)
 
 
