@@ -10,6 +10,7 @@ import pytest
 
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
+from tests.support.models import embedded_model as make_embedded_model
 from tests.support.servers import Valkey, create_database, temporary_postgres, temporary_valkey
 
 
@@ -53,3 +54,9 @@ def tokens(certificates: Path) -> LocalIssuer:
 def audit_key(certificates: Path) -> Path:
     """The key that signs the audit log's checkpoints."""
     return ensure_audit_key(certificates)
+
+
+@pytest.fixture(scope="session")
+def embedded_model() -> Path:
+    """The embedded model's folder; made the first time, kept between sessions."""
+    return make_embedded_model()

@@ -52,6 +52,7 @@ def write_gateway_config(
         listen_host=settings.listen_host,
         listen_port=listen_port,
         admin_port=admin_port,
+        trusted_proxies=settings.trusted_proxies,
         issuer=settings.issuer,
         audience=settings.audience,
         max_request_bytes=settings.max_request_bytes,
@@ -67,8 +68,11 @@ def write_gateway_config(
             *routes_of(methods, template, health_from, _rate_limit_by_address(template, settings)),
         ],
         clusters=[
-            _cluster(template, service, upstreams[service], state, _probed(service, methods))
-            for service in sorted(needed)
+            template.fill("keys_cluster"),
+            *(
+                _cluster(template, service, upstreams[service], state, _probed(service, methods))
+                for service in sorted(needed)
+            ),
         ],
     )
     config = folder.resolve() / CONFIG

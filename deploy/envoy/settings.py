@@ -34,6 +34,10 @@ class GatewaySettings(BaseSettings):
     rate: int = Field(200, ge=1, validation_alias="CELERIAC_GATEWAY_RATE", examples=["200"])
     # … and at once.
     burst: int = Field(1000, ge=1, validation_alias="CELERIAC_GATEWAY_BURST", examples=["1000"])
+    # How many proxies of yours stand before the gateway: their x-forwarded-for is believed.
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, validation_alias="CELERIAC_GATEWAY_TRUSTED_PROXIES", examples=["1"]
+    )
     # A backstop: services take messages up to 8 MiB, and JSON is longer than protobuf.
     max_request_bytes: int = Field(
         16 * 1024 * 1024,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 from deploy.standalone.logs import Console
 
@@ -23,17 +25,16 @@ def names(folder: Path) -> list[str]:
 
 def show(folder: Path, wanted: list[str], console: Console, goes_on: Callable[[], bool]) -> None:
     """Prints the last lines of the wanted logs, then new ones for as long as `goes_on()`."""
-    tails = [Tail(folder / f"{name}.log") for name in wanted]
-    last = [
-        line for name, tail in zip(wanted, tails, strict=True) for line in _timed(name, tail.last_lines())
-    ]
-    for _, name, line in sorted(last, key=lambda timed: timed[0]):
-        console.pass_on(name, line)
-    while goes_on():
-        for name, tail in zip(wanted, tails, strict=True):
-            for line in tail.new_lines():
-                console.pass_on(name, line)
-        time.sleep(POLL_SECONDS)
+    with contextlib.ExitStack() as opened:
+        tails = [(name, opened.enter_context(Tail(folder / f"{name}.log"))) for name in wanted]
+        last = [line for name, tail in tails for line in _timed(name, tail.last_lines())]
+        for _, name, line in sorted(last, key=lambda timed: timed[0]):
+            console.pass_on(name, line)
+        while goes_on():
+            for name, tail in tails:
+                for line in tail.new_lines():
+                    console.pass_on(name, line)
+            time.sleep(POLL_SECONDS)
 
 
 def _timed(name: str, lines: list[str]) -> Iterator[tuple[str, str, str]]:
@@ -52,6 +53,12 @@ class Tail:
         self._path = path
         self._file = path.open("rb")
         self._rest = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def last_lines(self) -> list[str]:
         size = self._path.stat().st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from deploy.standalone.ports import HOST
 Probe = Callable[[], Awaitable[None]]
 
 ANSWER_SECONDS = 5.0
+IMPORTING = threading.Lock()
 
 
 class Unwell(Exception):
@@ -34,6 +36,9 @@ async def ask(probe: Probe) -> str | None:
         return f"no answer in {ANSWER_SECONDS:.0f} s"
     except OSError as error:
         return error.strerror or str(error)
+    except Exception as error:
+        # A probe that fails is a fault like any other: whoever watches goes on watching.
+        return f"{type(error).__name__}: {error}"
     return None
 
 
@@ -98,9 +103,11 @@ async def worker(broker_url: str, node: str) -> None:
 
 
 def _ping(broker_url: str, node: str) -> bool:
-    # Imported here: it takes half a second that only these probes need.
-    import kombu.exceptions
-    from celery import Celery
+    with IMPORTING:
+        # Imported here: it takes half a second that only these probes need. One thread at a time: the
+        # package replaces itself on import.
+        import kombu.exceptions
+        from celery import Celery
 
     with Celery("celeriac-ping", broker=broker_url, set_as_current=False) as app:
         app.conf.broker_connection_retry = False

@@ -23,6 +23,12 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow links
 
 
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError(f"{str(path)!r} is not a folder")
+    return path
+
+
 class StandaloneSettings(BaseSettings):
     """What an operator may choose; the rest follows from it."""
 
@@ -35,7 +41,7 @@ class StandaloneSettings(BaseSettings):
         8443, ge=1, le=65536 - BLOCK, validation_alias="CELERIAC_GATEWAY_PORT", examples=["9443"]
     )
     # A folder with an ONNX graph and tokenizer.json; the embedded model when unset.
-    model: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+    model: Annotated[Path, AfterValidator(_absolute), AfterValidator(_folder)] | None = Field(
         None, validation_alias="CELERIAC_MODEL", examples=["/srv/models/multilingual-e5-large"]
     )
     time_zone: ZoneName = Field(

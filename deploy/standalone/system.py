@@ -25,6 +25,7 @@ from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
 # Queues and concurrency of the workers.
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
+PREPARE_MODEL = (sys.executable, "-m", "services.embedder", "prepare")
 # A warm shutdown lets running tasks finish; a chunk of the bulk path takes seconds.
 WARM_SHUTDOWN_SECONDS = 60.0
 
@@ -41,9 +42,10 @@ def steps(settings: StandaloneSettings) -> list[Step]:
             command=(sys.executable, "-m", "deploy.standalone.database"),
             environment=dict(os.environ),
         ),
+        # One of the operator's own is there already; the embedder says what is wrong with it.
         Step(
             "model",
-            command=(sys.executable, "-m", "services.embedder", "prepare"),
+            command=() if settings.model else PREPARE_MODEL,
             environment=_environment(settings, "embedder"),
         ),
         Step("gateway configuration", after=("keys",), work=partial(_write_gateway_config, state, ports)),
@@ -126,6 +128,8 @@ def _worker(settings: StandaloneSettings, ports: Ports, name: str) -> Component:
     more = {
         # Its figures come through its events.
         "CELERIAC_METRICS_PORT": "0",
+        # The tasks are JSON and of this project alone: root or not is the operator's choice.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         "CELERIAC_WORKER_QUEUES": queues,
         "CELERIAC_WORKER_CONCURRENCY": str(concurrency),
         "CELERIAC_WORKER_NAME": node,
@@ -178,10 +182,9 @@ def _environment(
         "CELERIAC_TOKEN_AUDIENCE": AUDIENCE,
         "CELERIAC_TIME_ZONE": settings.time_zone,
         "CELERIAC_STATE_DIR": str(state),
+        "CELERIAC_MODEL": str(settings.model or state / "models" / "multilingual-e5-small"),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
         "PYTHONUNBUFFERED": "1",
     }
     told |= {f"CELERIAC_{other.upper()}_ADDRESS": ports.address_of(other) for other in SERVICES}
-    if settings.model is not None:
-        told["CELERIAC_MODEL"] = str(settings.model)
     return {**os.environ, **told}

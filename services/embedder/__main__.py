@@ -1,9 +1,32 @@
-"""python -m services.embedder migrate"""
+"""python -m services.embedder serve | work | prepare | migrate"""
 
 from __future__ import annotations
 
-from services.embedder.settings import EmbedderSettings
+from collections.abc import Awaitable
+
+from services.embedder.settings import EmbedderSettings, ModelSettings
 from services.kernel import process
 
+# What a command needs is imported by it: each of them has seconds of libraries that the others don't need.
+
+
+def serve(settings: EmbedderSettings) -> Awaitable[None]:
+    from services.embedder.commands import serve_model
+
+    return serve_model(settings)
+
+
+def work(settings: EmbedderSettings) -> None:
+    from services.embedder.commands import work_with_model
+
+    work_with_model(settings)
+
+
+def prepare() -> None:
+    from services.embedder.default_model.prepare import prepare
+
+    prepare(ModelSettings().model)
+
+
 if __name__ == "__main__":
-    process.main("embedder", EmbedderSettings, {})
+    process.main("embedder", EmbedderSettings, {"serve": serve, "work": work}, {"prepare": prepare})

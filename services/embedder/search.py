@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from services.embedder.encoder import Encoder
 from services.embedder.index import Entry, VectorIndex
-from services.embedder.messages import Message, MessageFilter, Role
+from services.embedder.messages import Message, MessageFilter
 from services.embedder.store_messages import MessageStore
 from services.embedder.store_vectors import VectorStore
 from services.kernel.database import Database
@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 FOLLOW_SECONDS = 2.0
 # Vectors fetched at a time: 8 MB.
 FETCHED = 2000
+
+# The unit vector of a question: float32 [1024].
+Question = Callable[[str], Awaitable[NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,10 @@ class Query:
 class Search:
     """Messages by meaning, of one model only."""
 
-    def __init__(self, database: Database, encoder: Encoder) -> None:
+    def __init__(self, database: Database, model: str, question: Question) -> None:
         self._database = database
-        self._encoder = encoder
+        self._model = model
+        self._question = question
         self._index = VectorIndex()
         self._following = asyncio.Lock()
 
@@ -59,7 +63,7 @@ class Search:
         commit in another order than they draw their numbers.
         """
         async with self._following, self._database.driver_connection() as connection:
-            store = VectorStore(connection, self._encoder.model)
+            store = VectorStore(connection, self._model)
             stored, held = set(await store.writes()), self._index.writes()
             await asyncio.to_thread(self._index.remove, list(held - stored))
             missing = sorted(stored - held)
@@ -76,9 +80,7 @@ class Search:
 
     async def vector_of(self, text: str) -> NDArray[np.float32]:
         """The vector of a question. Questions of users are embedded in the same way, so they meet evenly."""
-        vectors = await asyncio.to_thread(self._encoder.embed, [text], Role.USER.value)
-        vector: NDArray[np.float32] = vectors[0]
-        return vector
+        return await self._question(text)
 
     async def find(self, query: Query) -> list[tuple[Message, float]]:
         """Best first. What was deleted or changed since the index saw it is left out, and made up for."""

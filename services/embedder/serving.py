@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from celeriac.embedder.v1 import (
+    embedding_pb2,
+    embedding_pb2_grpc,
     insights_pb2,
     insights_pb2_grpc,
     messages_pb2,
@@ -12,11 +14,13 @@ from celeriac.embedder.v1 import (
 )
 from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
 
+from services.embedder.api_embedding import EmbeddingApi
 from services.embedder.api_insights import InsightApi
 from services.embedder.api_messages import MessageApi
 from services.embedder.api_operations import OperationApi
 from services.embedder.api_search import SearchApi
-from services.embedder.encoder import Encoder
+from services.embedder.encoder import Model
+from services.embedder.online import OnlineEncoder
 from services.embedder.rebuild import Rebuilds
 from services.embedder.search import Search
 from services.embedder.worker import celery_app, chunk_sender
@@ -26,10 +30,12 @@ from services.kernel.metrics import new_registry
 from services.kernel.settings import KernelSettings
 
 
-async def serve(settings: KernelSettings, encoder: Encoder) -> None:
+async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> None:
+    facts = model.facts
+    online = OnlineEncoder(model, batch_tokens)
     async with process.opened_database(settings, "embedder") as database:
-        search = Search(database, encoder)
-        rebuilds = Rebuilds(database, encoder.model, chunk_sender(celery_app(settings)))
+        search = Search(database, facts.identity, online.question)
+        rebuilds = Rebuilds(database, facts.identity, chunk_sender(celery_app(settings)))
         # Whoever is told that the service is ready finds what was embedded before.
         await search.follow()
         await process.run(
@@ -38,6 +44,11 @@ async def serve(settings: KernelSettings, encoder: Encoder) -> None:
             database,
             new_registry(),
             servicers=[
+                Servicer(
+                    embedding_pb2.DESCRIPTOR.services_by_name["EmbeddingService"],
+                    embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server,
+                    EmbeddingApi(online, facts),
+                ),
                 Servicer(
                     messages_pb2.DESCRIPTOR.services_by_name["MessageService"],
                     messages_pb2_grpc.add_MessageServiceServicer_to_server,
@@ -59,5 +70,5 @@ async def serve(settings: KernelSettings, encoder: Encoder) -> None:
                     OperationApi(database),
                 ),
             ],
-            background=[search.follow_forever, rebuilds.heal_forever],
+            background=[online.run_forever, search.follow_forever, rebuilds.heal_forever],
         )

@@ -7,6 +7,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 import structlog
 import uvloop
@@ -36,19 +37,29 @@ Background = Callable[[], Awaitable[None]]
 def main(
     service: str,
     settings_type: type[SettingsType],
-    commands: Mapping[str, Callable[[SettingsType], Awaitable[None]]],
+    commands: Mapping[str, Callable[[SettingsType], Awaitable[None] | None]],
+    bare_commands: Mapping[str, Callable[[], None]] = MappingProxyType({}),
 ) -> None:
-    """Reads the command line and the settings, and runs the command. `migrate` comes for free."""
+    """Reads the command line and the settings, and runs the command. `migrate` comes for free.
+
+    A command that gives no awaitable had the process to itself. Bare commands need none of the settings.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
-    parser.add_argument("command", choices=[*commands, "migrate"])
+    parser.add_argument("command", choices=[*commands, *bare_commands, "migrate"])
     command = parser.parse_args().command
+    if command in bare_commands:
+        logging.configure(service, "INFO")
+        bare_commands[command]()
+        return
     settings = load(settings_type)
     logging.configure(service, settings.log_level)
     log.info("process.starting", command=command, settings=settings.model_dump(mode="json"))
     if command == "migrate":
         uvloop.run(migrate(settings.database_url.get_secret_value(), service))
-    else:
-        uvloop.run(_to_coroutine(commands[command](settings)))
+        return
+    work = commands[command](settings)
+    if work is not None:
+        uvloop.run(_to_coroutine(work))
 
 
 async def _to_coroutine(work: Awaitable[None]) -> None:

@@ -12,7 +12,7 @@ from services.kernel.grpc.wire import Context, window_in
 from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
 from services.kernel.validation import Faults
 from services.monitor import convert
-from services.monitor.control import Control
+from services.monitor.control import SIGNALS, Control, refuse_ended
 from services.monitor.store_tasks import Position, TaskFilter, TaskStore
 from services.monitor.tasks import MOST_NAME, Task
 
@@ -40,6 +40,15 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
             next_page_token=_token(found[size - 1]) if len(found) > size else "",
         )
 
+    async def RevokeTask(self, request: pb.RevokeTaskRequest, context: Context) -> pb.RevokeTaskResponse:
+        task_id, signal = task_id_in(request.name), _signal_in(request)
+        async with self._database.reading() as session:
+            refuse_ended(await TaskStore(session).find(task_id))
+        replies = await self._control.revoke(task_id, terminate=request.terminate, signal=signal)
+        return pb.RevokeTaskResponse(
+            replies=[pb.WorkerReply(worker=each.worker, ok=each.ok, message=each.message) for each in replies]
+        )
+
 
 def task_id_in(name: str, field: str = "name") -> str:
     """The id in "tasks/{id}"; raises `Invalid` when it is none."""
@@ -50,6 +59,17 @@ def task_id_in(name: str, field: str = "name") -> str:
         faults.unless(sound, field, f"is {name[:100]!r}, not tasks/{{id}}", example)
     faults.raise_any()
     return task_id
+
+
+def _signal_in(request: pb.RevokeTaskRequest) -> str:
+    """The signal to terminate with; raises `Invalid` when it is none that a task may be ended with."""
+    faults, known = Faults(), ", ".join(SIGNALS)
+    if request.signal:
+        fault = f"is {request.signal[:100]!r}, not one of {known}"
+        faults.unless(request.signal in SIGNALS, "signal", fault, "SIGTERM")
+        faults.unless(request.terminate, "signal", "is set, and terminate is not", "terminate: true")
+    faults.raise_any()
+    return request.signal or SIGNALS[0]
 
 
 def _filter(request: pb.ListTasksRequest) -> TaskFilter:

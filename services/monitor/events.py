@@ -64,7 +64,7 @@ def _is_sound(event: Any) -> bool:
     if type(event) is not dict:
         return False
     kind, made = event.get("type"), event.get("timestamp")
-    if type(kind) is not str or not isinstance(made, float | int) or not 0 < made < LATEST:
+    if type(kind) is not str or not isinstance(made, (float, int)) or not 0 < made < LATEST:
         return False
     if kind in TIME_OF_TYPE:
         task_id = event.get("uuid")

@@ -172,6 +172,11 @@ class Figures:
             for name, each in chosen
         ]
 
+    @property
+    def queues(self) -> set[str]:
+        """The queues that events told of, at most `MOST_QUEUES`."""
+        return self._queues - {"", OTHER}
+
     def _queue(self, queue: str) -> str:
         if queue in self._queues:
             return queue

@@ -74,6 +74,11 @@ class Intake:
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text)
         self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut)
 
+    @property
+    def waiting_tasks(self) -> Sequence[TaskRecord]:
+        """Those whose news is not in the database yet."""
+        return self._writer.waiting_tasks
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._writer.run())

@@ -21,7 +21,6 @@ import structlog
 log = structlog.get_logger(__name__)
 
 BINDING = "_kombu.binding."
-BINDING_SEPARATOR = "\x06\x16"
 UNACKED = "unacked"
 # More are not looked at; who makes a queue for each customer needs another tool.
 MOST_QUEUES = 10_000
@@ -97,7 +96,9 @@ class Binding:
 
 
 class BrokerQueues:
-    """Reads the queues. `heard` gives queues known from elsewhere (events), bound or not."""
+    """Reads the queues: those that are bound, and of those that `heard` gives (events told of them) the ones
+    that have messages: a broker that lost its keys has lost its bindings, and workers go on regardless.
+    """
 
     def __init__(
         self,
@@ -116,12 +117,14 @@ class BrokerQueues:
         """All queues by name, now. Raises redis' errors while the broker is away."""
         if time.monotonic() >= self._rescan_at:
             await self._find_bindings()
-        names = sorted({binding.queue for binding in self._bindings} | set(self._heard()))[:MOST_QUEUES]
+        bound = {binding.queue for binding in self._bindings}
+        names = sorted(bound.union(self._heard()))[:MOST_QUEUES]
         lengths = await self._lengths(names)
         held, estimated = await self._unacknowledged()
         return tuple(
             Queue(name, by_priority, held.get(name, 0), estimated)
             for name, by_priority in zip(names, lengths, strict=True)
+            if name in bound or by_priority or name in held
         )
 
     async def _find_bindings(self) -> None:
@@ -135,7 +138,9 @@ class BrokerQueues:
             members = await pipeline.execute()
         found: list[Binding] = []
         for key, routes in zip(keys, members, strict=True):
-            found += _bindings_of(key.decode(errors="replace").removeprefix(prefix), routes)
+            found += _bindings_of(
+                key.decode(errors="replace").removeprefix(prefix), routes, self._layout.separator
+            )
         if len({binding.queue for binding in found}) > MOST_QUEUES:
             log.warning("queues.too_many", found=len(found), shown=MOST_QUEUES)
         self._bindings = tuple(found)
@@ -187,13 +192,13 @@ class BrokerQueues:
         return routing_key
 
 
-def _bindings_of(exchange: str, members: Iterable[bytes]) -> list[Binding]:
+def _bindings_of(exchange: str, members: Iterable[bytes], separator: str) -> list[Binding]:
     if exchange == "celeryev" or exchange.endswith(".pidbox"):
         return []
     found = []
     for member in members:
         try:
-            routing_key, pattern, queue = member.decode().split(BINDING_SEPARATOR)
+            routing_key, pattern, queue = member.decode().split(separator)
         except ValueError:
             continue
         if queue:

@@ -121,7 +121,7 @@ MERGE = f"""
 INSERT INTO celery_task_results_ext AS known ({", ".join(_COLUMNS)})
 SELECT {", ".join(_VALUES)} FROM staged_tasks ORDER BY id
 ON CONFLICT (id) DO UPDATE SET {", ".join(_CHANGES)}
-WHERE {_NEWER}
+WHERE {_NEWER} OR excluded.heard_at < known.heard_at
 """
 
 
@@ -172,11 +172,16 @@ class TaskStore:
         self._session = session
 
     async def get(self, task_id: str) -> Task:
+        task = await self.find(task_id)
+        if task is None:
+            raise NotFound("task", f"tasks/{task_id}")
+        return task
+
+    async def find(self, task_id: str) -> Task | None:
+        """None if nothing was ever heard of it."""
         query = f"SELECT {SHOWN.format(traceback='traceback')} FROM celery_task_results_ext WHERE id = :id"
         row = (await self._session.execute(text(query), {"id": task_id})).mappings().one_or_none()
-        if row is None:
-            raise NotFound("task", f"tasks/{task_id}")
-        return _task_of(row)
+        return None if row is None else _task_of(row)
 
     async def list(self, wanted: TaskFilter, after: Position | None, most: int) -> Sequence[Task]:
         """Tasks beyond the position, those first heard of most recently first; without tracebacks."""

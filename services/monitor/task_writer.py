@@ -43,6 +43,10 @@ class TaskWriter:
         self._waiting: OrderedDict[str, TaskRecord] = OrderedDict()
         self._text = 0
 
+    @property
+    def waiting_tasks(self) -> Sequence[TaskRecord]:
+        return list(self._waiting.values())
+
     def waiting(self, task_id: str) -> TaskRecord | None:
         """A task that waits to be written, which the table may have forgotten."""
         return self._waiting.get(task_id)

@@ -14,7 +14,10 @@ import pytest
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 
+from deploy.standalone.certificates import COMPONENTS
+from services.kernel.grpc.identify import SERVICE_NAMES
 from services.kernel.policy import policy_of
+from services.kernel.settings import KernelSettings
 
 ROOT = Path(__file__).parents[2]
 SERVICES = sorted(
@@ -77,6 +80,32 @@ def test_a_service_is_named_wherever_services_are_listed(service: str) -> None:
     for folder in ("deploy/standalone", "deploy/envoy"):
         sources = "".join(path.read_text() for path in (ROOT / folder).glob("*.py"))
         assert f'"{service}"' in sources, folder
+    assert f"{service}.celeriac.internal" in SERVICE_NAMES
+    assert service in COMPONENTS
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_starts_with_settings_of_its_own(service: str) -> None:
+    module = importlib.import_module(f"services.{service}.settings")
+    own = [
+        name
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, KernelSettings) and kind.__module__ == module.__name__
+    ]
+    main = (ROOT / "services" / service / "__main__.py").read_text()
+    assert [name for name in own if re.search(rf"process\.main\(\s*\"{service}\", {name}\b", main)]
+    importlib.import_module(f"services.{service}.__main__")
+
+
+def test_ci_runs_every_check_and_every_test() -> None:
+    ran = re.findall(r"^make (.+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert {"check", "test"} <= set(" ".join(ran).split())
+    makefile = (ROOT / "Makefile").read_text()
+    checks = re.search(r"^check: (.*?) ##", makefile, re.MULTILINE)
+    assert checks
+    wanted = {"lint", "types", "imports", "protos-check", "protos-lint", "protos-breaking"}
+    assert wanted <= set(checks[1].split())
+    assert all(re.search(rf"^{check}:", makefile, re.MULTILINE) for check in wanted)
 
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
@@ -90,14 +119,24 @@ def test_every_method_states_a_sound_policy_and_says_what_it_does(method: Method
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
 def test_every_method_is_answered_by_a_servicer_of_its_service(method: MethodDescriptor) -> None:
+    """By the class that the contract generates a base for; a method of that name elsewhere is no answer."""
+    base = f"{method.containing_service.name}Servicer"
     answering = [
         path
         for service in SERVICES
         for path in (ROOT / "services" / service).glob("**/api*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for servicer in ast.walk(ast.parse(path.read_text()))
+        if isinstance(servicer, ast.ClassDef) and any(ast.unparse(of).endswith(base) for of in servicer.bases)
+        for node in servicer.body
         if isinstance(node, ast.AsyncFunctionDef) and node.name == method.name
     ]
     assert answering, f"{method.full_name} is in the contract, and nobody answers it"
+
+
+@pytest.mark.parametrize("service", sorted({method.containing_service.name for method in methods()}))
+def test_every_contract_is_added_to_a_server(service: str) -> None:
+    adding = f"add_{service}Servicer_to_server"
+    assert any(adding in path.read_text() for path in (ROOT / "services").glob("*/*.py")), adding
 
 
 def test_contract_package_and_import_path_are_the_same() -> None:

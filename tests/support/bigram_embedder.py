@@ -18,39 +18,64 @@ import numpy as np
 import uvloop
 from numpy.typing import NDArray
 
-from services.embedder.encoder import Encoder
+from services.embedder.encoder import Encoder, InputType, ModelFacts, Pooling
+from services.embedder.packing import Tokens
 from services.embedder.serving import serve
 from services.embedder.tasks import register
 from services.embedder.worker import PoolProcess, celery_app, work
 from services.kernel import logging
 from services.kernel.settings import KernelSettings, load
 
-MODEL = "bigrams@1"
+BATCH_TOKENS = 512
+
+
+class Bigrams:
+    """A model (services.embedder.encoder.Model) whose tokens are characters."""
+
+    facts = ModelFacts(
+        name="bigrams",
+        digest="1",
+        pooling=Pooling.UNKNOWN,
+        max_tokens=512,
+        prefixes=dict.fromkeys(InputType, ""),
+        providers=("none",),
+    )
+
+    def tokens(self, texts: Sequence[str], input_type: InputType) -> list[Tokens]:
+        limit = self.facts.max_tokens
+        return [
+            Tokens(np.array([ord(character) for character in text[:limit]], np.int64), len(text) > limit)
+            for text in texts
+        ]
+
+    def run(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
+        texts = ["".join(map(chr, text.ids)) for text in batch]
+        if any("poison" in text for text in texts):
+            raise ValueError("this text can't be embedded")
+        if any("deadly" in text for text in texts):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if any("slow" in text for text in texts):
+            time.sleep(3)
+        vectors = np.zeros((len(texts), 1024), dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            for first, second in zip(f" {text}", f"{text} ", strict=True):
+                row[zlib.crc32(f"{first}{second}".encode()) % 1024] += 1
+        lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / lengths
 
 
 def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
-    if any("poison" in text for text in texts):
-        raise ValueError("this text can't be tokenised")
-    if any("deadly" in text for text in texts):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if any("slow" in text for text in texts):
-        time.sleep(3)
-    vectors = np.zeros((len(texts), 1024), dtype=np.float32)
-    for row, text in zip(vectors, texts, strict=True):
-        for first, second in zip(f" {text}", f"{text} ", strict=True):
-            row[zlib.crc32(f"{first}{second}".encode()) % 1024] += 1
-    lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / lengths
+    return Encoder(Bigrams(), BATCH_TOKENS).embed(texts, role)
 
 
 def main(command: str) -> None:
-    settings, encoder = load(KernelSettings), Encoder(MODEL, embed)
+    settings = load(KernelSettings)
     logging.configure("embedder", settings.log_level)
     if command == "serve":
-        uvloop.run(serve(settings, encoder))
+        uvloop.run(serve(settings, Bigrams(), BATCH_TOKENS))
         return
     app = celery_app(settings)
-    register(app, PoolProcess(settings, app, lambda: encoder))
+    register(app, PoolProcess(settings, app, lambda: Encoder(Bigrams(), BATCH_TOKENS)))
     work(app, "ai_analysis,maintenance,health", 2, "bigrams@test")
 
 

@@ -7,6 +7,7 @@ import http.client
 import json
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,8 +21,11 @@ from celeriac import connect_blocking
 
 from deploy.envoy import GatewaySettings, envoy_command, write_gateway_config
 from deploy.envoy.contracts import SERVICES
+from deploy.envoy.generate import DESCRIPTORS
+from tests.support.calls import eventually
 from tests.support.servers import free_port
 
+BUF = Path(sys.executable).with_name("buf")
 READY_SECONDS = 30.0
 
 
@@ -85,15 +89,38 @@ class Gateway:
         body = None if message is None else json.dumps(message).encode()
         return self.request(verb, path, body, token, content_type="application/json", **headers)
 
+    def buf(self, protocol: str, method: str, message: Any, token: str = "", *more: str) -> Any:
+        """A call by `buf curl`: its JSON answer, or the JSON of the error that it was told."""
+        command = [str(BUF), "curl", "--protocol", protocol, "--cacert", str(self.ca), "--data", "@-"]
+        command += more or ["--schema", str(self.log.parent / DESCRIPTORS)]
+        if token:
+            command += ["--header", f"Authorization: Bearer {token}"]
+        sent = json.dumps(message)
+        done = subprocess.run(
+            [*command, f"{self.url}{method}"], input=sent, capture_output=True, text=True, timeout=60
+        )
+        said = done.stdout if done.returncode == 0 else done.stderr
+        return json.loads(said)
+
     def access_log(self) -> list[dict[str, Any]]:
         """The lines written so far, oldest first. Envoy writes one within 0.2 s of the call's end."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def logged(self, request_id: str, count: int = 1) -> list[dict[str, Any]]:
+        """Waits for the lines of the request id."""
+
+        def lines() -> list[dict[str, Any]]:
+            found = [line for line in self.access_log() if line["request_id"] == request_id]
+            return found if len(found) >= count else []
+
+        found: list[dict[str, Any]] = eventually(lines)
+        return found
 
     def cluster_is_healthy(self, service: str) -> bool:
         """Whether the gateway sends calls to the service."""
         hosts = [
             host.get("health_status", {})
-            for cluster in json.loads(self._admin("/clusters?format=json"))["cluster_statuses"]
+            for cluster in json.loads(self.admin("/clusters?format=json"))["cluster_statuses"]
             if cluster["name"] == service
             for host in cluster.get("host_statuses", [])
         ]
@@ -119,11 +146,12 @@ class Gateway:
 
     def _ready(self, expected: list[str]) -> bool:
         try:
-            return self._admin("/ready").startswith(b"LIVE") and all(map(self.cluster_is_healthy, expected))
+            return self.admin("/ready").startswith(b"LIVE") and all(map(self.cluster_is_healthy, expected))
         except (urllib.error.URLError, OSError):
             return False
 
-    def _admin(self, path: str) -> bytes:
+    def admin(self, path: str) -> bytes:
+        """What Envoy's admin interface answers."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=5) as response:
             content: bytes = response.read()
             return content

@@ -26,7 +26,7 @@ from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_poli
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/queues.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\"w\n\x05Queue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06length\x18\x02 \x01(\x03\x12\x38\n\x0b\x62y_priority\x18\x03 \x03(\x0b\x32#.celeriac.monitor.v1.PriorityLength\x12\x16\n\x0eunacknowledged\x18\x04 \x01(\x03\"2\n\x0ePriorityLength\x12\x10\n\x08priority\x18\x01 \x01(\x05\x12\x0e\n\x06length\x18\x02 \x01(\x03\"\x13\n\x11ListQueuesRequest\"@\n\x12ListQueuesResponse\x12*\n\x06queues\x18\x01 \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue2\x87\x01\n\x0cQueueService\x12w\n\nListQueues\x12&.celeriac.monitor.v1.ListQueuesRequest\x1a\'.celeriac.monitor.v1.ListQueuesResponse\"\x18\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/queuesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/queues.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\"\x99\x01\n\x05Queue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06length\x18\x02 \x01(\x03\x12\x38\n\x0b\x62y_priority\x18\x03 \x03(\x0b\x32#.celeriac.monitor.v1.PriorityLength\x12\x16\n\x0eunacknowledged\x18\x04 \x01(\x03\x12 \n\x18unacknowledged_estimated\x18\x05 \x01(\x08\"2\n\x0ePriorityLength\x12\x10\n\x08priority\x18\x01 \x01(\x05\x12\x0e\n\x06length\x18\x02 \x01(\x03\"\x13\n\x11ListQueuesRequest\"@\n\x12ListQueuesResponse\x12*\n\x06queues\x18\x01 \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue2\x87\x01\n\x0cQueueService\x12w\n\nListQueues\x12&.celeriac.monitor.v1.ListQueuesRequest\x1a\'.celeriac.monitor.v1.ListQueuesResponse\"\x18\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/queuesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +35,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\014\022\n/v1/queues'
-  _globals['_QUEUE']._serialized_start=120
-  _globals['_QUEUE']._serialized_end=239
-  _globals['_PRIORITYLENGTH']._serialized_start=241
-  _globals['_PRIORITYLENGTH']._serialized_end=291
-  _globals['_LISTQUEUESREQUEST']._serialized_start=293
-  _globals['_LISTQUEUESREQUEST']._serialized_end=312
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=314
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=378
-  _globals['_QUEUESERVICE']._serialized_start=381
-  _globals['_QUEUESERVICE']._serialized_end=516
+  _globals['_QUEUE']._serialized_start=121
+  _globals['_QUEUE']._serialized_end=274
+  _globals['_PRIORITYLENGTH']._serialized_start=276
+  _globals['_PRIORITYLENGTH']._serialized_end=326
+  _globals['_LISTQUEUESREQUEST']._serialized_start=328
+  _globals['_LISTQUEUESREQUEST']._serialized_end=347
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=349
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=413
+  _globals['_QUEUESERVICE']._serialized_start=416
+  _globals['_QUEUESERVICE']._serialized_end=551
 # @@protoc_insertion_point(module_scope)

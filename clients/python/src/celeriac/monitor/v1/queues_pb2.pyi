@@ -8,16 +8,18 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Queue(_message.Message):
-    __slots__ = ("name", "length", "by_priority", "unacknowledged")
+    __slots__ = ("name", "length", "by_priority", "unacknowledged", "unacknowledged_estimated")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LENGTH_FIELD_NUMBER: _ClassVar[int]
     BY_PRIORITY_FIELD_NUMBER: _ClassVar[int]
     UNACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    UNACKNOWLEDGED_ESTIMATED_FIELD_NUMBER: _ClassVar[int]
     name: str
     length: int
     by_priority: _containers.RepeatedCompositeFieldContainer[PriorityLength]
     unacknowledged: int
-    def __init__(self, name: _Optional[str] = ..., length: _Optional[int] = ..., by_priority: _Optional[_Iterable[_Union[PriorityLength, _Mapping]]] = ..., unacknowledged: _Optional[int] = ...) -> None: ...
+    unacknowledged_estimated: bool
+    def __init__(self, name: _Optional[str] = ..., length: _Optional[int] = ..., by_priority: _Optional[_Iterable[_Union[PriorityLength, _Mapping]]] = ..., unacknowledged: _Optional[int] = ..., unacknowledged_estimated: bool = ...) -> None: ...
 
 class PriorityLength(_message.Message):
     __slots__ = ("priority", "length")

@@ -1,0 +1,58 @@
+"""The commands that run a model: the service around it, and the worker."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+from services.embedder.encoder import Encoder
+from services.embedder.model_folder import WrongModel
+from services.embedder.onnx_model import Engine, OnnxModel
+from services.embedder.serving import serve
+from services.embedder.settings import PROVIDERS, EmbedderSettings
+from services.embedder.tasks import register
+from services.embedder.worker import PoolProcess, celery_app, work
+
+
+def load(settings: EmbedderSettings, threads: int) -> OnnxModel:
+    """The model, or the end of the process with what is wrong with it."""
+    try:
+        return OnnxModel(settings.model, Engine(PROVIDERS[settings.provider], threads))
+    except WrongModel as error:
+        raise SystemExit(
+            f"the model can't be used:\n  CELERIAC_MODEL={settings.model}: {error};"
+            " the embedded one is made by: python -m services.embedder prepare"
+        ) from None
+
+
+async def serve_model(settings: EmbedderSettings) -> None:
+    await serve(settings, load(settings, settings.service_threads), settings.batch_tokens)
+
+
+def work_with_model(settings: EmbedderSettings) -> None:
+    """The worker's processes load the model after the fork, each for itself; what is mapped they share."""
+    refuse_wrong_model(settings)
+    app = celery_app(settings)
+
+    def encoder() -> Encoder:
+        return Encoder(load(settings, settings.worker_threads), settings.batch_tokens)
+
+    register(app, PoolProcess(settings, app, encoder))
+    work(app, settings.worker_queues, settings.processes, settings.worker_name)
+
+
+def refuse_wrong_model(settings: EmbedderSettings) -> None:
+    """Tried in a process of its own: a pool would start those that fail anew, for ever, and the threads of
+    a model that was loaded here would not survive the fork."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as apart:
+        fault = apart.submit(fault_of_model, settings).result()
+    if fault:
+        raise SystemExit(fault)
+
+
+def fault_of_model(settings: EmbedderSettings) -> str:
+    try:
+        load(settings, 1)
+    except SystemExit as refused:
+        return str(refused)
+    return ""

@@ -1,0 +1,195 @@
+"""Online calls: texts of many callers in shared batches, in fair turns, and never more than fit.
+
+Texts wait in the order of start-time fair queueing (Goyal, Vin and Cheng, 1996): a caller's tokens count
+against that caller, so that one question does not wait behind another caller's five hundred pages, and those
+are not put off for ever by a stream of questions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from services.embedder.encoder import InputType, Model
+from services.embedder.packing import Tokens, embed_tokens
+from services.kernel.errors import Exhausted
+
+log = structlog.get_logger(__name__)
+
+MOST_TEXTS = 512
+# How long the first text waits for company; then the texts that arrive while a batch runs make the next.
+GATHER_SECONDS = 0.003
+# Beside what one full request may have, this much may wait.
+LEAST_WAITING = 65_536
+FIRST_GUESS_PER_SECOND = 1000.0
+
+# Raises what is wrong with a call's texts, as the model reads them.
+Check = Callable[[Sequence[Tokens]], None]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Unit vectors float32 [n, 1024], and each text as the model read it."""
+
+    vectors: NDArray[np.float32]
+    tokens: Sequence[Tokens]
+
+
+@dataclass(eq=False)
+class _Call:
+    """One caller's texts: how many tokens of theirs wait, and how many rows are still missing."""
+
+    tokens: Sequence[Tokens]
+    done: asyncio.Future[None]
+    vectors: NDArray[np.float32] = field(init=False)
+    missing: int = field(init=False)
+    waiting: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.vectors = np.empty((len(self.tokens), 1024), dtype=np.float32)
+        self.missing = len(self.tokens)
+        self.waiting = sum(map(len, self.tokens))
+
+
+class OnlineEncoder:
+    """The model behind a bounded queue. `run_forever` must run, or nothing is answered."""
+
+    def __init__(self, model: Model, batch_tokens: int, most_waiting: int = 0) -> None:
+        self._model = model
+        self._batch_tokens = batch_tokens
+        self._most_waiting = most_waiting or max(LEAST_WAITING, MOST_TEXTS * model.facts.max_tokens)
+        self._heap: list[tuple[int, int, _Call, int]] = []
+        self._numbers = itertools.count()
+        self._virtual_time = 0
+        self._waiting = 0
+        self._arrived = asyncio.Event()
+        self._per_second = FIRST_GUESS_PER_SECOND
+        # One reads while the other runs.
+        self._reader = ThreadPoolExecutor(1, "tokenizer")
+        self._runner = ThreadPoolExecutor(1, "model")
+
+    async def embed(
+        self, texts: Sequence[str], input_type: InputType, check: Check | None = None
+    ) -> Embedding:
+        """Raises Exhausted when too much waits already. A caller that is cancelled leaves the queue.
+
+        `check` sees the tokens before they wait, and may refuse them.
+        """
+        limit = self._model.facts.max_tokens
+        # Before it is read, a text may have a token for each of its characters.
+        reserved = sum(min(limit, len(text) + 16) for text in texts)
+        self._admit(reserved)
+        self._waiting += reserved
+        try:
+            loop = asyncio.get_running_loop()
+            tokens = await loop.run_in_executor(self._reader, self._model.tokens, texts, input_type)
+        finally:
+            self._waiting -= reserved
+        if check is not None:
+            check(tokens)
+        call = _Call(tokens, asyncio.get_running_loop().create_future())
+        self._enqueue(call)
+        try:
+            await call.done
+        finally:
+            self._leave(call)
+        return Embedding(call.vectors, tokens)
+
+    async def question(self, text: str) -> NDArray[np.float32]:
+        """The vector of a question: float32 [1024]."""
+        vector: NDArray[np.float32] = (await self.embed([text], InputType.QUERY)).vectors[0]
+        return vector
+
+    async def run_forever(self) -> None:
+        """A background loop of the service."""
+        while True:
+            await self._arrived.wait()
+            if self._waiting < self._batch_tokens:
+                await asyncio.sleep(GATHER_SECONDS)
+            taken = self._take()
+            if taken:
+                await self._embed(taken)
+            if not self._heap:
+                self._arrived.clear()
+
+    def _admit(self, arriving: int) -> None:
+        if self._waiting and self._waiting + arriving > self._most_waiting:
+            seconds = max(0.1, self._waiting / self._per_second / 2)
+            raise Exhausted(f"{self._waiting} tokens wait to be embedded already", round(seconds, 1))
+
+    def _enqueue(self, call: _Call) -> None:
+        self._waiting += call.waiting
+        tag = self._virtual_time
+        # A call's texts in the order of their length, so that those which run together are alike.
+        for row in sorted(range(len(call.tokens)), key=lambda row: len(call.tokens[row])):
+            heapq.heappush(self._heap, (tag, next(self._numbers), call, row))
+            tag += len(call.tokens[row])
+        self._arrived.set()
+
+    def _leave(self, call: _Call) -> None:
+        """What still waits of a caller that gave up must not keep others out, nor stay in memory."""
+        if call.waiting:
+            self._waiting -= call.waiting
+            call.waiting = 0
+            self._heap = [item for item in self._heap if item[2] is not call]
+            heapq.heapify(self._heap)
+
+    def _take(self) -> list[tuple[_Call, int]]:
+        """The next texts, about a batch's tokens of them; those of callers that left are dropped."""
+        taken: list[tuple[_Call, int]] = []
+        total = 0
+        while self._heap:
+            tag, _, call, row = self._heap[0]
+            size = len(call.tokens[row])
+            if taken and not call.done.done() and total + size > self._batch_tokens:
+                break
+            heapq.heappop(self._heap)
+            if call.done.done():
+                continue
+            self._virtual_time = max(self._virtual_time, tag)
+            call.waiting -= size
+            self._waiting -= size
+            total += size
+            taken.append((call, row))
+        return taken
+
+    async def _embed(self, taken: Sequence[tuple[_Call, int]]) -> None:
+        tokens = [call.tokens[row] for call, row in taken]
+        began, loop = time.monotonic(), asyncio.get_running_loop()
+        try:
+            vectors = await loop.run_in_executor(
+                self._runner, embed_tokens, self._model.run, tokens, self._batch_tokens
+            )
+            if not np.isfinite(vectors).all():
+                raise ArithmeticError("the model gave a vector that is not finite")
+        except Exception as error:
+            await self._embed_apart(taken, error)
+            return
+        speed = sum(map(len, tokens)) / max(time.monotonic() - began, 1e-6)
+        self._per_second = 0.9 * self._per_second + 0.1 * speed
+        for (call, row), vector in zip(taken, vectors, strict=True):
+            call.vectors[row] = vector
+            call.missing -= 1
+            if not call.missing and not call.done.done():
+                call.done.set_result(None)
+
+    async def _embed_apart(self, taken: Sequence[tuple[_Call, int]], error: Exception) -> None:
+        """Only the caller whose text the model can't take hears of it."""
+        if len(taken) == 1:
+            [(call, row)] = taken
+            log.error("online.text_failed", row=row, error=str(error)[:300])
+            if not call.done.done():
+                call.done.set_exception(error)
+            return
+        for one in taken:
+            if not one[0].done.done():
+                await self._embed([one])

@@ -1,0 +1,166 @@
+"""python -m services.monitor serve | migrate"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+import redis.asyncio
+from celeriac.monitor.v1 import (
+    monitoring_pb2,
+    monitoring_pb2_grpc,
+    queues_pb2,
+    queues_pb2_grpc,
+    system_pb2,
+    system_pb2_grpc,
+    tasks_pb2,
+    tasks_pb2_grpc,
+    workers_pb2,
+    workers_pb2_grpc,
+)
+from celeriac.monitor.v1.monitoring_pb2 import WatchResponse
+
+from services.kernel import broker, process
+from services.kernel.channel import channel_to
+from services.kernel.database import Database
+from services.kernel.grpc.server import Elsewhere, Servicer
+from services.kernel.metrics import new_registry
+from services.monitor import checks
+from services.monitor.api_monitoring import MonitoringApi, task_message, worker_message
+from services.monitor.api_queues import QueueApi
+from services.monitor.api_system import SystemApi
+from services.monitor.api_tasks import TaskApi
+from services.monitor.api_workers import WorkerApi
+from services.monitor.components import Components
+from services.monitor.control import Control, control_app
+from services.monitor.figures import Figures
+from services.monitor.hub import Hub
+from services.monitor.intake import Bounds, Intake
+from services.monitor.metrics import MonitorCollector
+from services.monitor.peers import health_elsewhere, peer_look, services_elsewhere
+from services.monitor.pulse import Pulse
+from services.monitor.queues import BrokerQueues, Layout
+from services.monitor.settings import MonitorSettings
+from services.monitor.subscription import BrokerAddress
+from services.monitor.workers import WorkerTable
+
+
+async def serve(settings: MonitorSettings) -> None:
+    async with AsyncExitStack() as opened:
+        database = await opened.enter_async_context(process.opened_database(settings, "monitor"))
+        client = await opened.enter_async_context(broker.connect(settings))
+        figures, workers = Figures(), WorkerTable()
+        hub = Hub(task_message, worker_message, settings.watch_buffer)
+        intake = _intake(settings, database, figures, workers, hub)
+        layout = Layout(settings.key_prefix, settings.priority_steps, settings.priority_separator)
+        queues = BrokerQueues(client, layout, heard=lambda: figures.queues)
+        pulse = Pulse(figures, workers, queues)
+        components = await _components(settings, opened, database, client, figures, workers)
+        registry = new_registry()
+        registry.register(MonitorCollector(figures, workers, pulse, components, hub))
+        app = control_app(settings, settings.key_prefix)
+        control = Control(app, lambda: _online(workers), settings.control_timeout)
+        elsewhere = services_elsewhere()
+        await process.run(
+            "monitor",
+            settings,
+            database,
+            registry,
+            servicers=_servicers(
+                MonitoringApi(pulse, hub),
+                QueueApi(queues),
+                SystemApi(components, settings.time_zone),
+                TaskApi(database, control),
+                WorkerApi(workers),
+            ),
+            background=[intake.run, pulse.run, components.run],
+            elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
+        )
+
+
+def _online(workers: WorkerTable) -> list[str]:
+    return [worker.hostname for worker in workers.all() if worker.online]
+
+
+def _intake(
+    settings: MonitorSettings,
+    database: Database,
+    figures: Figures,
+    workers: WorkerTable,
+    hub: Hub[WatchResponse],
+) -> Intake:
+    return Intake(
+        BrokerAddress.of(settings, settings.key_prefix),
+        database,
+        figures,
+        workers,
+        on_tasks=hub.tasks_changed,
+        on_worker=hub.worker_changed,
+        watched=lambda: hub.watched,
+        bounds=Bounds(tasks=settings.tasks_in_memory),
+    )
+
+
+async def _components(
+    settings: MonitorSettings,
+    opened: AsyncExitStack,
+    database: Database,
+    client: redis.asyncio.Redis,
+    figures: Figures,
+    workers: WorkerTable,
+) -> Components:
+    """In the order in which they are shown."""
+    addresses = {
+        "scheduler": settings.scheduler_address,
+        "embedder": settings.embedder_address,
+        "audit": settings.audit_address,
+    }
+    peers = {
+        name: peer_look(await opened.enter_async_context(channel_to(address, settings)))
+        for name, address in addresses.items()
+    }
+    return Components(
+        {
+            **peers,
+            "monitor": checks.monitor_look(figures),
+            "database": checks.database_look(database),
+            "broker": checks.broker_look(client),
+            "workers": checks.workers_look(workers),
+            "events": checks.EventsLook(figures),
+        }
+    )
+
+
+def _servicers(
+    monitoring: MonitoringApi, queues: QueueApi, system: SystemApi, tasks: TaskApi, workers: WorkerApi
+) -> list[Servicer]:
+    return [
+        Servicer(
+            monitoring_pb2.DESCRIPTOR.services_by_name["MonitoringService"],
+            monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server,
+            monitoring,
+        ),
+        Servicer(
+            queues_pb2.DESCRIPTOR.services_by_name["QueueService"],
+            queues_pb2_grpc.add_QueueServiceServicer_to_server,
+            queues,
+        ),
+        Servicer(
+            system_pb2.DESCRIPTOR.services_by_name["SystemService"],
+            system_pb2_grpc.add_SystemServiceServicer_to_server,
+            system,
+        ),
+        Servicer(
+            tasks_pb2.DESCRIPTOR.services_by_name["TaskService"],
+            tasks_pb2_grpc.add_TaskServiceServicer_to_server,
+            tasks,
+        ),
+        Servicer(
+            workers_pb2.DESCRIPTOR.services_by_name["WorkerService"],
+            workers_pb2_grpc.add_WorkerServiceServicer_to_server,
+            workers,
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    process.main("monitor", MonitorSettings, {"serve": serve})

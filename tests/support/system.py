@@ -1,0 +1,123 @@
+"""The whole system as `make up` runs it, in a state folder and on ports of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from celeriac import connect_blocking
+
+from deploy.standalone.ports import BLOCK, Ports
+from tests.support.processes import ROOT
+
+READY_SECONDS = 170.0
+STOPPED_SECONDS = 100.0
+
+
+def free_block() -> int:
+    """The first of a block of free ports, below those that outgoing connections get."""
+    while True:
+        first = random.randrange(20_000, 32_000 - BLOCK)
+        if all(_free(port) for port in Ports(first).all()):
+            return first
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+@dataclass
+class System:
+    """One copy of the system. `state` is short: a Unix socket is below it."""
+
+    state: Path
+    port: int = field(default_factory=free_block)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ports(self) -> Ports:
+        return Ports(self.port)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"CELERIAC_STATE_DIR": str(self.state), "CELERIAC_GATEWAY_PORT": str(self.port)}
+        return {**os.environ, **own}
+
+    @property
+    def database_url(self) -> str:
+        """As PostgreSQL's superuser."""
+        return self.database_url_of("postgres")
+
+    def database_url_of(self, role: str) -> str:
+        return f"postgresql://{role}@/celeriac?host={self.state}/run/postgres"
+
+    @property
+    def output(self) -> str:
+        """What the last `up` printed so far."""
+        return self._output.read_text(errors="replace")
+
+    @property
+    def _output(self) -> Path:
+        return self.state.with_name(self.state.name + ".out")
+
+    def up(self) -> None:
+        """Starts it, and waits for the line that begins with "ready"."""
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "deploy.standalone", "up"],
+                env=self.environment,
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while not re.search("^ready", self.output, re.MULTILINE):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the system did not become ready:\n{self.output}")
+            time.sleep(0.1)
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """One of the other commands: "status", "down", "logs", "token"."""
+        return subprocess.run(
+            [sys.executable, "-m", "deploy.standalone", *arguments],
+            env={**self.environment, **settings},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def interrupt(self) -> int:
+        """As Ctrl-C does; gives the exit code when all has ended."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(STOPPED_SECONDS)
+
+    def token(self, role: str = "admin") -> str:
+        return self.run("token", role).stdout.strip()
+
+    def channel(self, role: str = "admin") -> grpc.Channel:
+        """A channel through the gateway, with a token of the role ("" for none)."""
+        token = self.token(role) if role else ""
+        return connect_blocking(f"127.0.0.1:{self.port}", token=token, ca=self.state / "ca.pem")
+
+    def pid_of(self, component: str) -> int | None:
+        record = json.loads((self.state / "run/system.json").read_text())
+        pid: int | None = record["processes"][component]["pid"]
+        return pid

@@ -1,0 +1,98 @@
+"""Event messages: as kombu writes them, and as anyone may."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.monitor.events import decode
+from tests.support.events import Life, event_message
+
+
+def test_a_list_of_events_and_a_single_one_are_read() -> None:
+    events = Life(1_790_000_000.0).whole()
+    assert decode(event_message(events)) == (events, 0)
+    assert decode(event_message(events[0])) == ([events[0]], 0)
+
+
+def test_the_envelope_may_be_written_otherwise() -> None:
+    events = Life(1_790_000_000.0).whole()
+    envelope = json.loads(event_message(events))
+    assert decode(orjson.dumps(envelope)) == (events, 0)
+    turned = json.dumps(dict(reversed(envelope.items())), indent=2).encode()
+    assert decode(turned) == (events, 0)
+    plain: dict[str, Any] = {**envelope, "body": json.dumps(events), "properties": {}}
+    assert decode(json.dumps(plain).encode()) == (events, 0)
+
+
+def _in_envelope(body: bytes, content_type: str = "application/json") -> bytes:
+    text = base64.b64encode(body).decode()
+    properties = {"body_encoding": "base64"}
+    return json.dumps({"body": text, "content-type": content_type, "properties": properties}).encode()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"body": "',
+        b'{"body": "!!!", "content-type": "application/json", "properties": {"body_encoding": "base64"}}',
+        b'{"body": 5, "content-type": "application/json", "properties": {}}',
+        b'{"body": "e30=", "content-type": "application/json", "properties": null}',
+        b"\xff\xfe",
+        _in_envelope(b"not json"),
+        _in_envelope(b'{"type": "task-sent"}', "application/x-python-serialize"),
+        _in_envelope(b'{"type": "task-sent", "timestamp": 1790000000}'),
+        _in_envelope(b'{"type": "task-sent", "timestamp": NaN, "uuid": "x"}'),
+        _in_envelope(b'{"type": "task-sent", "timestamp": 1e300, "uuid": "x"}'),
+        _in_envelope(b'{"type": "task-sent", "timestamp": -5, "uuid": "x"}'),
+        _in_envelope(b'{"type": ["task-sent"], "timestamp": 1790000000, "uuid": "x"}'),
+        _in_envelope(b'{"type": "task-sent", "timestamp": 1790000000, "uuid": ""}'),
+        _in_envelope(b'{"type": "task-sent", "timestamp": 1790000000, "uuid": "\\ud800"}'),
+        _in_envelope(b"[" * 5000),
+        _in_envelope(b"17"),
+    ],
+)
+def test_what_can_not_be_read_is_counted_and_dropped(message: bytes) -> None:
+    assert decode(message) == ([], 1)
+
+
+def test_one_bad_event_does_not_spoil_its_neighbours() -> None:
+    event = Life(1_790_000_000.0).sent()
+    assert decode(event_message([event, {}, event])) == ([event, event], 1)
+
+
+def test_nul_characters_do_not_reach_the_database() -> None:
+    event = {**Life(1_790_000_000.0).sent(), "args": "a\0b"}
+    events, refused = decode(event_message(event))
+    assert (events[0]["args"], refused) == ("a\ufffdb", 0)
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_make_it_raise(message: bytes) -> None:
+    events, refused = decode(message)
+    assert events == [] and refused == 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=12,
+)
+fields = st.sampled_from(["type", "timestamp", "uuid", "hostname", "body", "properties", "content-type"])
+
+
+@given(st.dictionaries(fields, json_values | st.sampled_from(["task-sent", "worker-heartbeat"])))
+def test_no_body_and_no_envelope_make_it_raise(value: dict[str, Any]) -> None:
+    decode(json.dumps(value).encode())
+    decode(event_message(value))
+    decode(event_message([value, value]))

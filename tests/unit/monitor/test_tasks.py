@@ -1,0 +1,131 @@
+"""What is known of a task does not depend on the order in which its events came."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.monitor.tasks import Task, TaskRecord, TaskState, state_of, time_in
+from tests.support.events import Life
+
+Events = Sequence[dict[str, Any]]
+
+
+def heard(events: Events) -> Task:
+    record = TaskRecord("t")
+    for event in events:
+        record.hear(event["type"], int(event["timestamp"] * 1e6 + 0.5), event)
+    return record.task_now()
+
+
+def life() -> Life:
+    return Life(1_790_000_000.0, "t")
+
+
+def retried_twice() -> Events:
+    one = life()
+    events = [one.sent(), one.received(), one.started(), one.retried("ValueError('first')")]
+    events += [one.received(1), one.started(), one.retried("ValueError('second')")]
+    return [*events, one.received(2), one.started(), one.succeeded("'at last'")]
+
+
+@pytest.mark.parametrize(
+    "last, state",
+    [
+        ("sent", TaskState.PENDING),
+        ("received", TaskState.RECEIVED),
+        ("started", TaskState.STARTED),
+        ("succeeded", TaskState.SUCCESS),
+        ("failed", TaskState.FAILURE),
+        ("retried", TaskState.RETRY),
+        ("revoked", TaskState.REVOKED),
+        ("rejected", TaskState.REJECTED),
+    ],
+)
+def test_the_newest_event_tells_the_state_in_any_order_and_heard_twice(last: str, state: TaskState) -> None:
+    one = life()
+    before = {"sent": 0, "received": 1, "started": 2}.get(last, 3)
+    events = [*[one.sent(), one.received(), one.started()][:before], getattr(one, last)()]
+    expected = heard(events)
+    assert expected.state is state
+    for order in itertools.permutations([*events, events[0]]):
+        assert heard(order) == expected
+
+
+def test_a_retry_begins_the_cycle_again() -> None:
+    states = [heard(retried_twice()[:count]).state.name for count in range(1, 11)]
+    again = ["RECEIVED", "STARTED", "RETRY"]
+    assert states == ["PENDING", *again, *again, "RECEIVED", "STARTED", "SUCCESS"]
+
+
+def test_ten_events_of_three_tries_in_any_order_give_one_end() -> None:
+    events = list(retried_twice())
+    expected = heard(events)
+    assert (expected.state, expected.retries, expected.args) == (TaskState.SUCCESS, 2, "(2,)")
+    assert expected.exception == "ValueError('second')"
+    chance = random.Random(1)
+    for _ in range(2000):
+        chance.shuffle(events)
+        assert heard(events) == expected
+
+
+def test_an_end_holds_against_a_slow_workers_word_of_an_earlier_try() -> None:
+    one = life()
+    first = [one.received(), one.started()]
+    second = [one.received(1), one.started(), one.succeeded()]
+    assert heard([*first, *second, one.retried()]).state is TaskState.SUCCESS
+
+
+def test_a_task_that_is_delivered_again_after_its_end_runs_again() -> None:
+    one = life()
+    events = one.whole()
+    assert heard([*events, one.received()]).state is TaskState.RECEIVED
+    assert heard([*events, one.received(), one.started()]).state is TaskState.STARTED
+    failed = heard([*events, one.received(), one.started(), one.failed()])
+    assert (failed.state, failed.exception) == (TaskState.FAILURE, "ValueError('no')")
+
+
+def test_the_senders_clock_may_be_ahead() -> None:
+    one = life()
+    events = [one.received(), one.started(), one.succeeded()]
+    task = heard([*events, one.sent()])
+    assert (task.state, task.queue) == (TaskState.SUCCESS, "celery")
+
+
+times = st.integers(0, 4)
+
+
+@given(st.lists(times, min_size=7, max_size=7), st.integers(0, 6))
+def test_a_newer_start_or_end_never_yields_to_what_is_older(found: list[int], which: int) -> None:
+    newest = [*found]
+    newest[which] = 5
+    state = state_of(*newest)
+    names = ["RECEIVED", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED", "REJECTED"]
+    if names[which] != "RETRY":
+        assert state.name == names[which]
+
+
+def test_what_is_not_as_celery_writes_it_is_left_out() -> None:
+    one = life()
+    event = {**one.received(), "args": ["x"], "retries": "many", "eta": 5, "root_id": None, "name": 1}
+    task = heard([event, {**one.succeeded(), "result": 3, "runtime": "long", "hostname": None}])
+    assert (task.args, task.retries, task.eta, task.root_id, task.task) == ("", 0, None, "", "")
+    assert (task.state, task.result, task.runtime) == (TaskState.SUCCESS, "", None)
+
+
+def test_long_texts_are_cut() -> None:
+    one = life()
+    task = heard([{**one.received(), "args": "x" * 5000}, {**one.failed(), "traceback": "y" * 99_999}])
+    assert (len(task.args), len(task.traceback)) == (2000, 20_000)
+
+
+@given(st.text(max_size=40))
+def test_a_time_that_is_none_is_left_out(text: str) -> None:
+    found = time_in(text)
+    assert found is None or found.tzinfo is not None

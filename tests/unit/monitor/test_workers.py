@@ -1,0 +1,155 @@
+"""Workers: online by their beats, and what they say they did against what was heard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.monitor.workers import MOST_WORKERS, Worker, WorkerTable
+from tests.support.events import heartbeat
+
+T = 1_790_000_000.0
+
+
+class Heard:
+    """A table whose clock is the events' own."""
+
+    def __init__(self) -> None:
+        self.table = WorkerTable()
+
+    def beat(self, second: float, processed: int, **more: Any) -> Worker | None:
+        event = heartbeat(T + second, processed, **more)
+        return self.table.hear(event["type"], int(event["timestamp"] * 1e6), event, second)
+
+    def start(self, second: float, pid: int = 7) -> None:
+        self.table.started({"hostname": "celery@host", "pid": pid}, int((T + second) * 1e6))
+
+    @property
+    def only(self) -> Worker:
+        (worker,) = self.table.all()
+        return worker
+
+
+def test_a_worker_is_what_its_beat_tells() -> None:
+    heard = Heard()
+    arrived = heard.beat(0, 0, kind="worker-online")
+    assert arrived is not None and arrived.online
+    assert heard.beat(2, 5, active=3) is None
+    worker = heard.only
+    assert (worker.hostname, worker.pid, worker.software_version) == ("celery@host", 7, "5.7.0")
+    assert (worker.active, worker.processed, worker.load_average) == (3, 5, (0.1, 0.2, 0.3))
+    assert (heard.table.online(), heard.table.active()) == (1, 3)
+
+
+def test_three_missed_beats_make_it_offline_once() -> None:
+    heard = Heard()
+    heard.beat(0, 0)
+    assert heard.table.sweep(6.0) == []
+    (gone,) = heard.table.sweep(6.1)
+    assert not gone.online and gone.active == 0
+    assert heard.table.sweep(7.0) == []
+    back = heard.beat(8, 0)
+    assert back is not None and back.online
+
+
+def test_a_farewell_makes_it_offline_at_once_unless_a_newer_beat_was_heard() -> None:
+    heard = Heard()
+    heard.beat(2, 0)
+    assert heard.beat(1, 0, kind="worker-offline") is None
+    assert heard.only.online
+    gone = heard.beat(3, 0, kind="worker-offline")
+    assert gone is not None and not gone.online
+    assert heard.table.online() == 0
+
+
+def test_one_that_is_away_is_shown_for_a_day() -> None:
+    heard = Heard()
+    heard.beat(0, 0)
+    heard.table.sweep(10.0)
+    heard.table.sweep(86_400.0)
+    assert len(heard.table.all()) == 1
+    heard.table.sweep(86_401.0)
+    assert heard.table.all() == []
+
+
+def test_started_events_that_never_came_are_counted() -> None:
+    heard = Heard()
+    heard.beat(0, 0)
+    for second in (1.0, 1.1, 1.2):
+        heard.start(second)
+    heard.beat(2, 5)
+    assert heard.table.lost() == 0, "they may still be on their way"
+    heard.start(1.9)
+    heard.start(3)
+    heard.beat(4, 6)
+    assert heard.table.lost() == 1
+    assert (heard.only.started_heard, heard.only.events_lost) == (5, 1)
+
+
+def test_events_made_before_the_first_beat_are_not_owed() -> None:
+    heard = Heard()
+    heard.beat(10, 1000)
+    heard.start(9.9)
+    heard.start(11)
+    heard.beat(12, 1001)
+    heard.beat(14, 1001)
+    assert heard.table.lost() == 0
+
+
+def test_a_worker_that_sends_no_task_events_has_lost_none() -> None:
+    heard = Heard()
+    for beat in range(10):
+        heard.beat(beat * 2, beat * 100)
+    assert heard.table.lost() == 0
+
+
+def test_a_new_process_under_the_same_name_begins_anew_and_what_was_lost_stays_counted() -> None:
+    heard = Heard()
+    heard.beat(0, 0)
+    heard.start(1)
+    heard.beat(2, 3)
+    heard.beat(4, 3)
+    assert heard.table.lost() == 2
+    heard.beat(6, 0, pid=8, kind="worker-online")
+    heard.beat(5, 3, pid=7)
+    worker = heard.only
+    assert (worker.pid, worker.started_heard, worker.events_lost) == (8, 0, 0)
+    assert heard.table.lost() == 2
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 9))
+def test_the_loss_is_exact(arrives: list[bool], tasks_a_beat: int) -> None:
+    arrives = [True, *arrives]
+    heard = Heard()
+    heard.beat(0, 50)
+    second = 0.0
+    for number, comes in enumerate(arrives):
+        second += 0.1
+        if comes:
+            heard.start(second)
+        if number % tasks_a_beat == 0:
+            second += 0.1
+            heard.beat(second, 50 + number + 1)
+    heard.beat(second + 1, 50 + len(arrives))
+    heard.beat(second + 2, 50 + len(arrives))
+    assert heard.table.lost() == arrives.count(False)
+
+
+def test_the_table_is_bounded() -> None:
+    heard = Heard()
+    for number in range(MOST_WORKERS + 50):
+        heard.beat(number / 1e6, 0, hostname=f"w{number}@host")
+    assert len(heard.table.all()) == MOST_WORKERS
+
+
+def test_nonsense_in_a_beat_is_left_out() -> None:
+    heard = Heard()
+    heard.beat(0, 2**70, freq="often", active=-3, loadavg=["high", 1], sw_ver=5)
+    worker = heard.only
+    assert (worker.heartbeat_interval, worker.active, worker.load_average) == (2.0, 0, (0.0, 1))
+    assert (worker.software_version, worker.processed) == ("", 0)
+    heard.beat(1, 0, pid="seven")
+    heard.beat(1, 0, hostname=None)
+    assert len(heard.table.all()) == 1

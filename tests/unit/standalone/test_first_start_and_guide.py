@@ -1,0 +1,96 @@
+"""What an empty system is given, and what a person is told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+from celeriac.embedder.v1 import messages_pb2
+from celeriac.scheduler.v1 import schedules_pb2
+
+from deploy.standalone.first_start import SAMPLE_CHAT, sample_messages, standard_schedules
+from deploy.standalone.guide import how_to_look, what_runs_next
+from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.status import table
+
+NOW = dt.datetime(2026, 11, 24, 14, 5, tzinfo=dt.UTC)
+
+
+def test_the_five_standard_schedules() -> None:
+    found = {
+        schedule.name.removeprefix("schedules/"): (
+            schedule.timing.crontab.expression,
+            schedule.task.name,
+            schedule.task.queue,
+            json.loads(schedule.task.kwargs_json),
+            schedule.task.expires.seconds,
+        )
+        for schedule in standard_schedules("Asia/Taipei")
+    }
+    rebuild = {"force_rebuild": False, "min_length": 5}
+    assert found == {
+        "process-new-chat-vectors-hourly": (
+            "0 * * * *",
+            "rebuild_chat_vectors",
+            "ai_analysis",
+            {**rebuild, "user_role": "user"},
+            0,
+        ),
+        "process-assistant-vectors-periodic": (
+            "30 */6 * * *",
+            "rebuild_chat_vectors",
+            "ai_analysis",
+            {**rebuild, "user_role": "assistant"},
+            0,
+        ),
+        "update-question-analytics-daily": (
+            "30 3 * * *",
+            "precompute_question_classifications",
+            "ai_analysis",
+            {},
+            3600,
+        ),
+        "preload-vector-services-daily": ("0 3 * * *", "preload_vector_services", "maintenance", {}, 0),
+        "cleanup-cache-daily": ("0 2 * * *", "cleanup_cache", "maintenance", {}, 0),
+    }
+
+
+def test_the_sample_chat_can_be_ingested() -> None:
+    messages = list(sample_messages(SAMPLE_CHAT, NOW))
+    assert len(messages) >= 300
+    assert len({message.name for message in messages}) == len(messages)
+    assert all(0 < len(message.text) <= 100_000 for message in messages)
+    assert all(message.create_time.ToDatetime(dt.UTC) <= NOW for message in messages)
+    roles = {message.role for message in messages}
+    assert roles == {
+        messages_pb2.MessageRole.MESSAGE_ROLE_USER,
+        messages_pb2.MessageRole.MESSAGE_ROLE_ASSISTANT,
+    }
+
+
+def test_what_runs_next_is_told_in_the_zone_the_soonest_first() -> None:
+    later, sooner, paused = (
+        schedules_pb2.Schedule(name=f"schedules/{name}") for name in ("l", "sooner", "p")
+    )
+    later.next_run_time.FromDatetime(NOW + dt.timedelta(hours=5, minutes=25))
+    sooner.next_run_time.FromDatetime(NOW + dt.timedelta(minutes=55))
+    assert what_runs_next([later, paused, sooner], "Asia/Taipei", NOW) == [
+        "What runs next (Asia/Taipei, now 2026-11-24 22:05):",
+        "  sooner  2026-11-24 23:00  in 55 min",
+        "  l       2026-11-25 03:30  in 5 h 25 min",
+        "  p       paused",
+    ]
+
+
+def test_the_lines_to_copy_name_this_copy() -> None:
+    lines = how_to_look(StandaloneSettings(gateway_port=9443, state=Path("/srv/celeriac")))
+    assert "  TOKEN=$(make -s token ROLE=admin CELERIAC_STATE_DIR=/srv/celeriac)" in lines
+    for tool in ("grpcurl", "buf curl", "curl"):
+        [line] = [line for line in lines if line.strip().removeprefix(".venv/bin/").startswith(tool + " ")]
+        assert "/srv/celeriac/ca.pem" in line
+        assert "127.0.0.1:9443" in line
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    assert table([("a", "state"), ("longer", "x")]) == ["a       state", "longer  x"]
