@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import Any
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
@@ -12,8 +13,16 @@ from google.protobuf.message import Message
 from services.kernel.grpc.wire import duration, timestamp
 from services.kernel.validation import Faults
 from services.scheduler import checks
+from services.scheduler.convert_timing import (
+    bounds_from,
+    changed_timing,
+    jitter_from,
+    misfire_from,
+    misfire_to,
+    timing_from,
+    timing_to,
+)
 from services.scheduler.schedules import Definition, Run, RunState, Schedule, Task
-from services.scheduler.timing import CrontabTiming, IntervalTiming, Timing
 
 STATES = {
     RunState.PENDING: pb.RUN_STATE_PENDING,
@@ -21,30 +30,73 @@ STATES = {
     RunState.SKIPPED: pb.RUN_STATE_SKIPPED,
 }
 STATES_FROM_WIRE = {number: state for state, number in STATES.items()}
-LONGEST_INTERVAL = 366 * 86400
+PREVIEWED = Task("previewed")
+# What a change may name, in the order in which it is made: an interval's anchor looks at the bounds.
+CHANGEABLE = (
+    "task",
+    "description",
+    "labels",
+    "start_time",
+    "end_time",
+    "max_runs",
+    "jitter",
+    "misfire_policy",
+    "timing",
+)
 
 
 def definition_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
     """The definition in a message; None, with the faults collected, when it is not sound."""
     found = checks.schedule_id(message.name, faults, "schedule.name")
     task = task_from(message.task, faults)
-    timing = timing_from(message.timing, zone, now, faults, "schedule.timing")
-    faults.text("schedule.description", message.description, "why it is here", most=4000, required=False)
+    proposed = _planned(message, found, task, zone, now, faults)
+    _description(message, faults)
     faults.text(
         "schedule.pause_note", message.pause_note, "until the move is over", most=1000, required=False
     )
     checks.strings(message.labels, faults, "schedule.labels", most=64, example="team=growth")
-    if faults or timing is None:
+    if faults or proposed is None:
         return None
-    return Definition(
-        id=found,
-        task=task,
-        timing=timing,
+    return dataclasses.replace(
+        proposed,
         description=message.description,
         labels=dict(message.labels),
         paused=message.paused,
         pause_note=message.pause_note if message.paused else "",
     )
+
+
+def proposed_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
+    """A definition that is only previewed: it needs a timing, and may have what else decides on times."""
+    found = checks.schedule_id(message.name, faults, "schedule.name") if message.name else ""
+    return _planned(message, found, PREVIEWED, zone, now, faults)
+
+
+def proposed_timing(message: pb.Timing, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
+    timing = timing_from(message, zone, None, now, faults, "timing")
+    return Definition("", PREVIEWED, timing) if timing else None
+
+
+def _planned(
+    message: pb.Schedule, schedule_id: str, task: Task, zone: str, now: dt.datetime, faults: Faults
+) -> Definition | None:
+    bounds = bounds_from(message, faults, "schedule")
+    timing = timing_from(message.timing, zone, bounds.start, now, faults, "schedule.timing")
+    jitter = jitter_from(message, faults, "schedule")
+    misfire = misfire_from(message.misfire_policy, faults, "schedule.misfire_policy")
+    checks.bounds(bounds, faults, "schedule")
+    checks.jitter(jitter, task.expires, faults, "schedule")
+    if timing is None:
+        return None
+    return Definition(schedule_id, task, timing, bounds=bounds, jitter=jitter, misfire=misfire)
+
+
+def new_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
+    """The definition of a schedule that is to be created: it must come due some day."""
+    definition = definition_from(message, zone, now, faults)
+    if definition is not None:
+        checks.comes_due(definition, now, faults, "schedule")
+    return definition
 
 
 def task_from(message: pb.Task, faults: Faults) -> Task:
@@ -63,26 +115,6 @@ def task_from(message: pb.Task, faults: Faults) -> Task:
     return task
 
 
-def timing_from(
-    message: pb.Timing, default_zone: str, now: dt.datetime, faults: Faults, field: str
-) -> Timing | None:
-    zone = checks.zone(message.time_zone, default_zone, faults, f"{field}.time_zone")
-    match message.WhichOneof("kind"):
-        case "crontab":
-            crontab = checks.crontab(message.crontab.expression, faults, f"{field}.crontab.expression")
-            return CrontabTiming(crontab, zone) if crontab else None
-        case "interval":
-            every = message.interval.every
-            whole = 1 <= every.seconds <= LONGEST_INTERVAL and every.nanos == 0
-            fault = "must be whole seconds, from 1 to 366 days"
-            if not faults.unless(whole, f"{field}.interval.every", fault, "30s"):
-                return None
-            return IntervalTiming(dt.timedelta(seconds=every.seconds), now, zone)
-        case _:
-            faults.add(field, "has neither crontab nor interval", '{"crontab": {"expression": "0 3 * * *"}}')
-            return None
-
-
 def _seconds(message: Message, field: str) -> float | None:
     if not message.HasField(field):
         return None
@@ -94,24 +126,46 @@ def changed(
     current: Definition, wanted: pb.Schedule, paths: list[str], zone: str, now: dt.datetime, faults: Faults
 ) -> Definition:
     """The definition with the fields of the mask taken from the message."""
-    result = current
     for path in paths:
-        match path:
-            case "task":
-                result = dataclasses.replace(result, task=task_from(wanted.task, faults))
-            case "timing":
-                timing = timing_from(wanted.timing, zone, now, faults, "schedule.timing")
-                result = dataclasses.replace(result, timing=timing or current.timing)
-            case "description":
-                _description(wanted, faults)
-                result = dataclasses.replace(result, description=wanted.description)
-            case "labels":
-                checks.strings(wanted.labels, faults, "schedule.labels", most=64, example="team=growth")
-                result = dataclasses.replace(result, labels=dict(wanted.labels))
-            case _:
-                known = "task, timing, description, labels"
-                faults.add("update_mask", f"names {path[:100]!r}, not one of {known}", "task,timing")
+        known = ", ".join(CHANGEABLE)
+        faults.unless(
+            path in CHANGEABLE, "update_mask", f"names {path[:100]!r}, not one of {known}", "task,timing"
+        )
+    result = current
+    for path in CHANGEABLE:
+        if path in paths:
+            result = _with(result, path, wanted, zone, now, faults)
+    checks.bounds(result.bounds, faults, "schedule")
+    checks.jitter(result.jitter, result.task.expires, faults, "schedule")
     return result
+
+
+def _with(
+    current: Definition, path: str, wanted: pb.Schedule, zone: str, now: dt.datetime, faults: Faults
+) -> Definition:
+    changes: dict[str, Any] = {}
+    match path:
+        case "task":
+            changes["task"] = task_from(wanted.task, faults)
+        case "timing":
+            start = current.bounds.start
+            timing = changed_timing(current.timing, wanted.timing, zone, start, now, faults)
+            changes["timing"] = timing
+        case "description":
+            _description(wanted, faults)
+            changes["description"] = wanted.description
+        case "labels":
+            checks.strings(wanted.labels, faults, "schedule.labels", most=64, example="team=growth")
+            changes["labels"] = dict(wanted.labels)
+        case "start_time" | "end_time" | "max_runs":
+            bound = {"start_time": "start", "end_time": "end", "max_runs": "max_runs"}[path]
+            found = bounds_from(wanted, faults, "schedule", only=path)
+            changes["bounds"] = current.bounds._replace(**{bound: getattr(found, bound)})
+        case "jitter":
+            changes["jitter"] = jitter_from(wanted, faults, "schedule")
+        case "misfire_policy":
+            changes["misfire"] = misfire_from(wanted.misfire_policy, faults, "schedule.misfire_policy")
+    return dataclasses.replace(current, **changes)
 
 
 def _description(message: pb.Schedule, faults: Faults) -> None:
@@ -124,16 +178,22 @@ def schedule_to(schedule: Schedule) -> pb.Schedule:
     return pb.Schedule(
         name=f"schedules/{definition.id}",
         task=_task_to(definition.task),
-        timing=_timing_to(definition.timing),
+        timing=timing_to(definition.timing),
         paused=definition.paused,
         pause_note=definition.pause_note,
         description=definition.description,
         labels=definition.labels,
-        next_run_time=timestamp(schedule.next_run_at),
+        next_run_time=timestamp(schedule.next_due_at),
         last_run_time=timestamp(schedule.last_run_at),
         create_time=timestamp(schedule.created_at),
         update_time=timestamp(schedule.updated_at),
         etag=schedule.etag,
+        start_time=timestamp(definition.bounds.start),
+        end_time=timestamp(definition.bounds.end),
+        max_runs=definition.bounds.max_runs or 0,
+        jitter=duration(definition.jitter.total_seconds() or None),
+        misfire_policy=misfire_to(definition.misfire),
+        run_count=schedule.run_count,
     )
 
 
@@ -149,13 +209,6 @@ def _task_to(task: Task) -> pb.Task:
         time_limit=duration(task.time_limit),
         headers=task.headers,
     )
-
-
-def _timing_to(timing: Timing) -> pb.Timing:
-    if isinstance(timing, CrontabTiming):
-        return pb.Timing(crontab=pb.Crontab(expression=timing.crontab.expression), time_zone=timing.zone)
-    every = duration(timing.every.total_seconds())
-    return pb.Timing(interval=pb.Interval(every=every), time_zone=timing.zone)
 
 
 def run_to(run: Run) -> pb.Run:

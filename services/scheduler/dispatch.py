@@ -21,17 +21,11 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.kernel.database import Database
+from services.scheduler.decide import Decision, decide, decide_unreadable, unreadable
 from services.scheduler.messages import Letterhead
+from services.scheduler.plan import NO_TIME
 from services.scheduler.publisher import PermitEnded, Publisher
-from services.scheduler.schedules import (
-    Decision,
-    RunState,
-    Task,
-    decide,
-    decide_unreadable,
-    task_id,
-    unreadable,
-)
+from services.scheduler.schedules import RunState, Task, task_id
 from services.scheduler.store_due import UNREADABLE, Due, DueStore
 
 log = structlog.get_logger(__name__)
@@ -74,6 +68,8 @@ class PendingRun(NamedTuple):
     letterhead: Letterhead
     due: dt.datetime
     read_at: dt.datetime
+    # What jitter added to the due time; no lateness.
+    jitter: dt.timedelta = NO_TIME
 
 
 class Dispatcher:
@@ -132,16 +128,19 @@ class Dispatcher:
                 if not claimed:
                     return 0
                 now = await store.now()
-                decisions, letterheads = [], {}
+                decisions, letterheads, jitters = [], {}, {}
                 for due in claimed:
                     decision, letterheads[due.id] = _decide(due, now)
                     decisions.append(decision)
+                    if due.sent != due.due:
+                        jitters[due.id] = due.sent - due.due
                 recorded = await store.record(claimed, decisions)
         pending = []
         for run in recorded:
             letterhead = letterheads[run.schedule_id]
             if letterhead is not None and run.state is RunState.PENDING:
-                pending.append(PendingRun(run.schedule_id, letterhead, run.due_at, now))
+                jitter = jitters.get(run.schedule_id, NO_TIME)
+                pending.append(PendingRun(run.schedule_id, letterhead, run.due_at, now, jitter))
             else:
                 log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
                 self._metrics.runs.labels(run.state.value).inc()
@@ -178,7 +177,7 @@ class Dispatcher:
         done = dt.datetime.now(dt.UTC)
         self._metrics.runs.labels("published").inc(pushed)
         for run in runs:
-            self._metrics.lateness.observe(max(0.0, (done - run.due).total_seconds()))
+            self._metrics.lateness.observe(max(0.0, (done - run.due - run.jitter).total_seconds()))
         log.info("schedule.dispatched", runs=len(runs), pushed=pushed, first=runs[0].schedule_id)
 
     async def _seconds_to_sleep(self) -> float:
@@ -224,12 +223,12 @@ class Dispatcher:
 
 
 def _decide(due: Due, now: dt.datetime) -> tuple[Decision, Letterhead | None]:
-    task, timing = due.what or (None, None)
+    task, plan = due.what or (None, None)
     letterhead, fault = _letterhead(task, due.fault)
-    if letterhead is None or timing is None:
+    if letterhead is None or plan is None:
         return decide_unreadable(due.id, due.due, now, fault), None
     try:
-        return decide(due.id, timing, due.due, now), letterhead
+        return decide(due.id, plan, due.due, now, due.left), letterhead
     except UNREADABLE as error:
         return decide_unreadable(due.id, due.due, now, repr(error)), None
 

@@ -40,8 +40,8 @@ class ScheduleStore:
         moment: dt.datetime = await self._session.scalar(text("SELECT clock_timestamp()"))
         return moment
 
-    async def create(self, definition: Definition, next_run_at: dt.datetime | None) -> Schedule:
-        values = {**values_of(definition), "next_run_at": next_run_at}
+    async def create(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
+        values = values_of(definition, next_due_at)
         columns, parameters = ", ".join(values), ", ".join(map(_parameter, values))
         statement = text(f"INSERT INTO celery_schedules ({columns}) VALUES ({parameters}) RETURNING *")
         try:
@@ -60,8 +60,8 @@ class ScheduleStore:
             raise NotFound("schedule", f"schedules/{schedule_id}")
         return schedule_of(row)
 
-    async def change(self, definition: Definition, next_run_at: dt.datetime | None) -> Schedule:
-        values = {**values_of(definition), "next_run_at": next_run_at}
+    async def change(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
+        values = values_of(definition, next_due_at)
         changes = ", ".join(f"{name} = {_parameter(name)}" for name in values if name != "id")
         statement = text(
             f"UPDATE celery_schedules SET {changes}, version = version + 1, updated_at = now()"

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from services.scheduler.crontab import CrontabInvalid
-from services.scheduler.rows import TASK_COLUMNS, TIMING_COLUMNS, task_of, timing_of
-from services.scheduler.schedules import Decision, Run, RunState, Task
-from services.scheduler.timing import Timing
+from services.scheduler.decide import Decision
+from services.scheduler.plan import Plan
+from services.scheduler.rows import PLAN_COLUMNS, TASK_COLUMNS, plan_of, task_of
+from services.scheduler.schedules import Run, RunState, Task
 
 # What a row raises that no API of ours has written.
 UNREADABLE = (CrontabInvalid, ValueError, TypeError, KeyError, OverflowError)
@@ -23,13 +24,16 @@ UNREADABLE = (CrontabInvalid, ValueError, TypeError, KeyError, OverflowError)
 COLUMNS = TASK_COLUMNS.replace("headers", "headers::text AS headers")
 NOW = "SELECT clock_timestamp()"
 CLAIM = f"""
-    SELECT id, next_run_at, {COLUMNS}, {TIMING_COLUMNS} FROM celery_schedules
+    SELECT id, next_run_at, next_due_at, run_count, {COLUMNS}, {PLAN_COLUMNS} FROM celery_schedules
     WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
     FOR UPDATE SKIP LOCKED
 """
 MOVE_ON = """
-    UPDATE celery_schedules s SET next_run_at = moved.next_run_at, last_run_at = moved.last_run_at
-    FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS moved (id, next_run_at, last_run_at)
+    UPDATE celery_schedules s
+    SET next_run_at = moved.next_run_at, next_due_at = moved.next_due_at,
+        last_run_at = coalesce(moved.last_run_at, s.last_run_at), run_count = s.run_count + moved.runs
+    FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::bigint[])
+        AS moved (id, next_run_at, next_due_at, last_run_at, runs)
     WHERE s.id = moved.id
 """
 # A due time that is recorded already is not run again, whatever the clock did.
@@ -65,8 +69,12 @@ class Due(NamedTuple):
 
     id: str
     due: dt.datetime
+    # Its due time and what jitter adds to it.
+    sent: dt.datetime
     # None when the row can't be read: someone wrote it by SQL. Then `fault` says why.
-    what: tuple[Task, Timing] | None
+    what: tuple[Task, Plan] | None
+    # So many runs, until it is done; None: no end.
+    left: int | None = None
     fault: str = ""
 
 
@@ -105,24 +113,21 @@ class DueStore:
         return [_due(row) for row in await self._connection.fetch(CLAIM, most)]
 
     async def record(self, claimed: Sequence[Due], decisions: Sequence[Decision]) -> list[Run]:
-        """Moves the schedules on and records their runs; gives the runs that are new."""
-        await self._connection.execute(
-            MOVE_ON,
-            [due.id for due in claimed],
-            [decision.next_run_at for decision in decisions],
-            [_last_run(due, decision) for due, decision in zip(claimed, decisions, strict=True)],
-        )
+        """Records the runs and moves their schedules on; gives the runs that are new."""
         runs = [run for decision in decisions for run in decision.runs]
         identities = [run.schedule_id for run in runs], [run.due_at for run in runs]
         done = await self._connection.execute(
             RECORD, *identities, [run.state.value for run in runs], [run.reason for run in runs]
         )
-        if done == f"INSERT 0 {len(runs)}":
-            return runs
-        # Rare: the clock was set back, or a person set `next_run_at` to a time that has been.
-        rows = await self._connection.fetch(RECORDED, *identities)
-        new = {(row["schedule_id"], row["due_at"]) for row in rows}
-        return [run for run in runs if (run.schedule_id, run.due_at) in new]
+        if done != f"INSERT 0 {len(runs)}":
+            # Rare: the clock was set back, or a person set `next_run_at` to a time that has been.
+            rows = await self._connection.fetch(RECORDED, *identities)
+            new = {(row["schedule_id"], row["due_at"]) for row in rows}
+            runs = [run for run in runs if (run.schedule_id, run.due_at) in new]
+            decisions = [_with_runs(decision, new) for decision in decisions]
+        moved = list(map(_moved, claimed, decisions))
+        await self._connection.execute(MOVE_ON, *map(list, zip(*moved, strict=True)))
+        return runs
 
     async def unpublished(self, older_than: dt.timedelta, most: int) -> list[Unpublished]:
         """Committed runs that nobody has recorded as published for a while."""
@@ -144,10 +149,15 @@ class DueStore:
 
 
 def _due(row: asyncpg.Record) -> Due:
+    sent = row["next_run_at"]
+    due = row["next_due_at"] or sent
     try:
-        return Due(row["id"], row["next_run_at"], (task_of(row), timing_of(row)))
+        plan = plan_of(row)
+        most = plan.bounds.max_runs
+        left = None if most is None else most - row["run_count"]
+        return Due(row["id"], due, sent, (task_of(row), plan), left)
     except UNREADABLE as error:
-        return Due(row["id"], row["next_run_at"], None, repr(error))
+        return Due(row["id"], due, sent, None, fault=repr(error))
 
 
 def _unpublished(row: asyncpg.Record) -> Unpublished:
@@ -157,8 +167,16 @@ def _unpublished(row: asyncpg.Record) -> Unpublished:
         return Unpublished(row["id"], row["due_at"], None, repr(error))
 
 
-def _last_run(due: Due, decision: Decision) -> dt.datetime:
-    for run in reversed(decision.runs):
-        if run.state is RunState.PENDING:
-            return run.due_at
-    return due.due
+def _with_runs(decision: Decision, new: set[tuple[str, dt.datetime]]) -> Decision:
+    """Only with the runs that are new: no other counts."""
+    return decision._replace(runs=tuple(run for run in decision.runs if (run.schedule_id, run.due_at) in new))
+
+
+def _moved(due: Due, decision: Decision) -> tuple[Any, ...]:
+    """The columns of MOVE_ON."""
+    ran = [run.due_at for run in decision.runs if run.state is RunState.PENDING]
+    last = ran[-1] if ran else None
+    if due.left is not None and len(ran) >= due.left:
+        return due.id, None, None, last, len(ran)
+    next_due_at = None if decision.next_due_at == decision.next_run_at else decision.next_due_at
+    return due.id, decision.next_run_at, next_due_at, last, len(ran)

@@ -177,7 +177,7 @@ async def test_what_was_missed_for_long_is_made_up_for_once_and_said_so(
         store = ScheduleStore(session)
         by_minute = await store.list_runs("minute", None, None, 10)
         by_day = await store.list_runs("day", None, None, 10)
-        following = [(await store.get(name)).next_run_at for name in ("minute", "day")]
+        following = [(await store.get(name)).next_due_at for name in ("minute", "day")]
     assert [run.state.value for run in by_minute] == ["published", "skipped"]
     assert "makes up for all that was missed" in by_minute[0].reason
     assert [run.state.value for run in by_day] == ["skipped"]
