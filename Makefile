@@ -7,7 +7,7 @@ RUN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs token protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
+.PHONY: help setup up down status logs token enrol protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
 
 help: ## What can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +46,11 @@ status: setup ## How each component is; succeeds only when all are healthy
 logs: setup ## What the processes say, as it comes: NAME=scheduler for one of them, FOLLOW=0 to end
 	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow)
 
-token: setup ## Print a token for an hour: ROLE=viewer|admin|super_admin
-	@$(STANDALONE) token "$(or $(ROLE),admin)"
+token: setup ## Print a token for an hour: ROLE=viewer|admin|super_admin, OTP=<code> for a second factor
+	@$(STANDALONE) token "$(or $(ROLE),admin)" $(if $(OTP),--otp "$(OTP)")
+
+enrol: setup ## Make a new second factor, and print what an authenticator needs of it, once
+	@$(STANDALONE) enrol
 
 ##################################################################################### contracts
 

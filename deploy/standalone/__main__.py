@@ -1,4 +1,4 @@
-"""python -m deploy.standalone up | down | status | logs | token: the whole system on one machine."""
+"""python -m deploy.standalone up | down | status | logs | token | enrol: the whole system on one machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def main() -> int:
             return status(settings)
         if arguments.command == "logs":
             return _logs(settings, arguments.name, arguments.follow)
-        return _token(settings, arguments.role)
+        if arguments.command == "enrol":
+            return _enrol(settings)
+        return _token(settings, arguments.role, arguments.otp)
     except OSError as error:
         raise SystemExit(_explained(error, settings)) from error
 
@@ -47,6 +49,8 @@ def _arguments() -> argparse.Namespace:
     logs.add_argument("--no-follow", dest="follow", action="store_false", help="end after the last lines")
     token = commands.add_parser("token", help="print a token that is good for an hour")
     token.add_argument("role", nargs="?", default="admin")
+    token.add_argument("--otp", default="", help="the authenticator's code, for a second factor")
+    commands.add_parser("enrol", help="a new second factor: prints what an authenticator needs, once")
     return parser.parse_args()
 
 
@@ -93,14 +97,34 @@ def _logs(settings: StandaloneSettings, name: str, follow: bool) -> int:
     return 0
 
 
-def _token(settings: StandaloneSettings, role: str) -> int:
+def _token(settings: StandaloneSettings, role: str, code: str) -> int:
+    from deploy.standalone.second_factor import SecondFactor, WrongCode
     from deploy.standalone.tokens import ROLES, LocalIssuer
 
     if role not in ROLES:
         raise SystemExit(f"ROLE={role} is none of {', '.join(ROLES)}; for example: make token ROLE=admin")
     issuer = LocalIssuer(settings.state)
     issuer.ensure_key()
-    print(issuer.mint(role))
+    if not code:
+        print(issuer.mint(role))
+        return 0
+    try:
+        given_at = SecondFactor(settings.state).verify(code)
+    except WrongCode as error:
+        raise SystemExit(f"OTP={code[:20]}: {error}") from None
+    print(issuer.mint(role, amr=["otp"], auth_time=given_at))
+    return 0
+
+
+def _enrol(settings: StandaloneSettings) -> int:
+    from deploy.standalone.second_factor import SecondFactor
+
+    print(SecondFactor(settings.state).enrol())
+    print(
+        "Give this to an authenticator (as a QR code, or its secret by hand): it is not shown again.\n"
+        "Then: make token ROLE=super_admin OTP=<its code>",
+        file=sys.stderr,
+    )
     return 0
 
 

@@ -15,7 +15,7 @@ from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings as load_gateway_settings
 from deploy.standalone import postgres, probes
-from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
+from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Step
 from deploy.standalone.ports import HOST, SERVICES, Ports
 from deploy.standalone.settings import StandaloneSettings
@@ -67,6 +67,7 @@ def components(settings: StandaloneSettings) -> list[Component]:
 def _make_keys(state: Path) -> None:
     ensure_certificates(state)
     ensure_audit_key(state)
+    ensure_config_keys(state)
     LocalIssuer(state).ensure_key()
 
 
@@ -184,6 +185,7 @@ def _environment(
         "CELERIAC_STATE_DIR": str(state),
         "CELERIAC_MODEL": str(settings.model or state / "models" / "multilingual-e5-small"),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
+        "CELERIAC_CONFIG_KEYS": str(state / "keys/config-keys.json"),
         "PYTHONUNBUFFERED": "1",
     }
     told |= {f"CELERIAC_{other.upper()}_ADDRESS": ports.address_of(other) for other in SERVICES}

@@ -28,8 +28,6 @@ log = structlog.get_logger(__name__)
 MOST_TEXTS = 512
 # How long the first text waits for company; then the texts that arrive while a batch runs make the next.
 GATHER_SECONDS = 0.003
-# Beside what one full request may have, this much may wait.
-LEAST_WAITING = 65_536
 FIRST_GUESS_PER_SECOND = 1000.0
 
 # Raises what is wrong with a call's texts, as the model reads them.
@@ -61,12 +59,15 @@ class _Call:
 
 
 class OnlineEncoder:
-    """The model behind a bounded queue. `run_forever` must run, or nothing is answered."""
+    """The model behind a bounded queue. `run_forever` must run, or nothing is answered.
 
-    def __init__(self, model: Model, batch_tokens: int, most_waiting: int = 0) -> None:
+    `most_waiting` gives how many tokens may wait now; whatever it is, one call may on an empty queue.
+    """
+
+    def __init__(self, model: Model, batch_tokens: int, most_waiting: Callable[[], int]) -> None:
         self._model = model
         self._batch_tokens = batch_tokens
-        self._most_waiting = most_waiting or max(LEAST_WAITING, MOST_TEXTS * model.facts.max_tokens)
+        self._most_waiting = most_waiting
         self._heap: list[tuple[int, int, _Call, int]] = []
         self._numbers = itertools.count()
         self._virtual_time = 0
@@ -122,7 +123,7 @@ class OnlineEncoder:
                 self._arrived.clear()
 
     def _admit(self, arriving: int) -> None:
-        if self._waiting and self._waiting + arriving > self._most_waiting:
+        if self._waiting and self._waiting + arriving > self._most_waiting():
             seconds = max(0.1, self._waiting / self._per_second / 2)
             raise Exhausted(f"{self._waiting} tokens wait to be embedded already", round(seconds, 1))
 

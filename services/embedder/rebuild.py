@@ -18,9 +18,6 @@ log = structlog.get_logger(__name__)
 # Puts the chunks' messages on the queue; blocking.
 Send = Callable[[Sequence[ChunkKey]], None]
 
-# Characters a chunk: some 500 chat questions, so that starting one costs little beside the inference, and
-# a lost one is a minute's work.
-CHUNK_BUDGET = 32_000
 HEAL_SECONDS = 5.0
 MOST_RESENT = 1000
 # A text that kills its process must not go round for ever.
@@ -28,17 +25,25 @@ MOST_DEATHS = 5
 
 
 class Rebuilds:
-    """Begins rebuilds of one model's vectors, and keeps their chunks moving."""
+    """Begins rebuilds of one model's vectors, and keeps their chunks moving.
 
-    def __init__(self, database: Database, model: str, send: Send) -> None:
+    `chunk_characters` gives how much text a chunk may have now. Some 500 chat questions are usual: starting
+    one costs little beside the inference, and a lost one is a minute's work.
+    """
+
+    def __init__(
+        self, database: Database, model: str, send: Send, chunk_characters: Callable[[], int]
+    ) -> None:
         self._database = database
         self._model = model
         self._send = send
+        self._chunk_characters = chunk_characters
 
     async def begin(self, wanted: Rebuild) -> str:
         """The operation's id. Committed before it is sent: what is not sent, healing sends."""
         async with self._database.transaction() as session:
-            operation = await OperationStore(session).begin_rebuild(wanted, self._model, CHUNK_BUDGET)
+            budget = self._chunk_characters()
+            operation = await OperationStore(session).begin_rebuild(wanted, self._model, budget)
         async with self._database.reading() as session:
             waiting = await OperationStore(session).waiting(operation)
         await self._publish(waiting)

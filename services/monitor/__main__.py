@@ -21,9 +21,12 @@ from celeriac.monitor.v1.monitoring_pb2 import WatchResponse
 
 from services.kernel import broker, process
 from services.kernel.channel import channel_to
+from services.kernel.config_keys import TASKS_RETENTION
 from services.kernel.database import Database
 from services.kernel.grpc.server import Elsewhere, Servicer
+from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
+from services.kernel.retention import Retention
 from services.monitor import checks
 from services.monitor.api_monitoring import MonitoringApi, task_message, worker_message
 from services.monitor.api_queues import QueueApi
@@ -40,6 +43,7 @@ from services.monitor.peers import health_elsewhere, peer_look, services_elsewhe
 from services.monitor.pulse import Pulse
 from services.monitor.queues import BrokerQueues, Layout
 from services.monitor.settings import MonitorSettings
+from services.monitor.store_retention import delete_old_tasks
 from services.monitor.subscription import BrokerAddress
 from services.monitor.workers import WorkerTable
 
@@ -59,7 +63,8 @@ async def serve(settings: MonitorSettings) -> None:
         registry.register(MonitorCollector(figures, workers, pulse, components, hub))
         app = control_app(settings, settings.key_prefix)
         control = Control(app, lambda: _online(workers), settings.control_timeout)
-        elsewhere = services_elsewhere()
+        elsewhere, live = services_elsewhere(), LiveSettings("monitor")
+        retention = Retention(database, live, TASKS_RETENTION, delete_old_tasks)
         await process.run(
             "monitor",
             settings,
@@ -72,8 +77,9 @@ async def serve(settings: MonitorSettings) -> None:
                 TaskApi(database, control),
                 WorkerApi(workers),
             ),
-            background=[intake.run, pulse.run, components.run],
+            background=[intake.run, pulse.run, components.run, retention.run],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
+            live=live,
         )
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pydantic import Field
+
 from services.kernel.settings import KernelSettings
 
 
 class SchedulerSettings(KernelSettings):
-    """The kernel's are all that it needs."""
+    # What sensitive values of the live configuration are encrypted with; without it none can be set.
+    config_keys: Path | None = Field(
+        None, validation_alias="CELERIAC_CONFIG_KEYS", examples=["/etc/celeriac/config-keys.json"]
+    )
