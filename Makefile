@@ -5,6 +5,8 @@ UV := .uv/bin/uv
 RUN := .venv/bin
 
 export UV_PROJECT_ENVIRONMENT := .venv
+# Without compiled modules each process would compile all that it imports, at each start: twice the time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status logs token enrol protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
@@ -23,7 +25,7 @@ $(UV):
 # Stamped so that a second `make up` does not even start uv.
 .venv/.synced: uv.lock pyproject.toml clients/python/pyproject.toml | $(UV)
 	@echo "setup: locked dependencies into .venv; the first time takes a minute or two" >&2
-	@$(UV) sync --locked --all-extras --python $(PYTHON)
+	@$(UV) sync --locked --all-extras $(if $(wildcard .venv/.bench),--group bench) --python $(PYTHON)
 	@touch $@
 
 setup: .venv/.synced ## Build .venv from the lock file
@@ -54,7 +56,7 @@ enrol: setup ## Make a new second factor, and print what an authenticator needs 
 
 ##################################################################################### contracts
 
-GENERATE := $(UV) run --quiet --no-project --isolated --python 3.11 --with-requirements protos/toolchain.txt python protos/generate.py
+GENERATE := $(UV) run --quiet --no-project --isolated --python $(PYTHON) --with-requirements protos/toolchain.txt python protos/generate.py
 
 protos: | $(UV) ## Generate clients/python from protos/ with the pinned toolchain
 	@$(GENERATE)

@@ -9,9 +9,10 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import redis.asyncio
@@ -20,6 +21,7 @@ from benchmarks.servers import Servers, ServiceProcess, Valkey, environment_of, 
 from deploy.standalone.certificates import ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 
+ZONE = ZoneInfo("Asia/Taipei")
 QUEUE, TASK = "bench", "bench.count"
 # fmt: off
 COLUMNS = (
@@ -91,7 +93,7 @@ class Scheduler:
             share = (_cpu_seconds(running.process.pid) - before) / seconds * 100
             return share, _resident_mebibytes(running.process.pid)
 
-    async def messages(self) -> list[dict[str, object]]:
+    async def messages(self) -> list[Mapping[str, Any]]:
         async with self._broker() as broker:
             return [json.loads(message) for message in await broker.lrange(QUEUE, 0, -1)]
 
@@ -139,9 +141,11 @@ def prepared(servers: Servers) -> Iterator[Scheduler]:
 
 def _row(number: int, due: dt.datetime) -> tuple[object, ...]:
     """All differ in their arguments; each second one is a crontab, the others are intervals."""
-    crontab = f"{number % 60} {number // 60 % 24} * * *" if number % 2 else None
+    # None comes again while the benchmark lasts.
+    hour = (due.astimezone(ZONE).hour + 2 + number // 60 % 20) % 24
+    crontab = f"{number % 60} {hour} * * *" if number % 2 else None
     interval, anchor = (None, None) if crontab else (3600, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
-    timing = (crontab, interval, anchor, "Asia/Taipei")
+    timing = (crontab, interval, anchor, ZONE.key)
     arguments = ("[]", f'{{"number": {number}}}')
     return (f"s-{number}", TASK, *arguments, QUEUE, 0, "{}", *timing, "", "{}", False, "", due)
 

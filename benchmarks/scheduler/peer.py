@@ -9,9 +9,9 @@ import time
 
 import redis
 
-from benchmarks.scheduler.peer_app import QUEUE
 from benchmarks.servers import Servers
 
+QUEUE = "peer"
 START_SECONDS = 60.0
 
 
@@ -23,6 +23,7 @@ def rate(servers: Servers, entries: int) -> float:
     environment = {
         **os.environ,
         "BENCH_DATABASE_URL": servers.database_url,
+        "BENCH_QUEUE": QUEUE,
         "BENCH_BROKER_URL": f"redis://{servers.redis_host}:{servers.redis_port}/0",
     }
     module = "benchmarks.scheduler.peer_app"

@@ -1,6 +1,7 @@
 """The peer as its users have it: a Celery application with django-celery-beat on Django.
 
-Configured by the environment: BENCH_DATABASE_URL, BENCH_BROKER_URL. `celery -A benchmarks.scheduler.peer_app
+Configured by the environment: BENCH_DATABASE_URL, BENCH_BROKER_URL, BENCH_QUEUE.
+`celery -A benchmarks.scheduler.peer_app
 beat` runs it; `python -m benchmarks.scheduler.peer_app N` makes its tables, with N entries that are all due.
 Set up for its best rate: database connections are kept, nothing is logged, no events are sent.
 """
@@ -15,8 +16,6 @@ from typing import Any
 
 from celery import Celery
 from sqlalchemy.engine import make_url
-
-QUEUE = "peer"
 
 
 def configure_django() -> None:
@@ -55,7 +54,7 @@ def make_entries(count: int) -> None:
             name=f"entry-{number}",
             task="bench.count",
             interval=interval,
-            queue=QUEUE,
+            queue=os.environ["BENCH_QUEUE"],
             kwargs=f'{{"number": {number}}}',
             last_run_at=before,
         )

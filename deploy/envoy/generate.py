@@ -111,7 +111,11 @@ def _rest_routes(
             template.fill("rest_events", prefix=prefix, service=service, transcoder=events)
             for prefix in prefixes
         ),
-        *(template.fill("rest", prefix=prefix, service=service) for prefix in prefixes),
+        *(
+            template.fill(kind, prefix=prefix, service=service)
+            for kind in ("rest_small", "rest")
+            for prefix in prefixes
+        ),
     ]
 
 

@@ -15,6 +15,14 @@ LAUNCH = Path(__file__).with_name("launch.py")
 LONGEST_LINE = 1_000_000
 
 
+def launched(
+    command: tuple[str, ...], user: str | None, death_signal: signal.Signals = signal.SIGTERM
+) -> list[str]:
+    """The command as `launch.py` becomes it: as that user (None: ours), and not longer alive than we are."""
+    launcher = [sys.executable, "-E", "-S", str(LAUNCH)]
+    return [*launcher, str(os.getpid()), str(int(death_signal)), user or "-", *command]
+
+
 class Child:
     """Started by `start`; in a session of its own, so that a Ctrl-C at the terminal is not also its own."""
 
@@ -33,12 +41,9 @@ class Child:
         death_signal: signal.Signals = signal.SIGTERM,
     ) -> Child:
         """`death_signal` is what the child gets from the kernel when this process dies (on Linux)."""
-        launcher = [sys.executable, "-E", "-S", str(LAUNCH)]
-        arguments = [str(os.getpid()), str(int(death_signal)), user or "-", *command]
         transport, protocol = await asyncio.get_running_loop().subprocess_exec(
             lambda: _Protocol(on_line),
-            *launcher,
-            *arguments,
+            *launched(command, user, death_signal),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

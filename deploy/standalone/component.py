@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from deploy.standalone.probes import Probe
@@ -12,13 +12,17 @@ from deploy.standalone.probes import Probe
 
 @dataclass(frozen=True)
 class Step:
-    """Something to be done before others may start: in a thread (`work`), or by a command that ends."""
+    """Something to be done before others may start: in a thread (`work`), or by a command that ends.
+
+    It is passed over when `needed` says that it was done before.
+    """
 
     name: str
     after: tuple[str, ...] = ()
     work: Callable[[], None] | None = None
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    needed: Callable[[], Awaitable[bool]] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,64 @@
 """python -m deploy.standalone.database: the database, its tables, and a role for each service.
 
-A process of its own, run to its end at each start: what it imports is then not kept in the supervisor.
+A process of its own, run to its end when the migrations are not those of the last start: what it imports is
+then not kept in the supervisor, and takes no time when there is nothing to do.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 import asyncpg
 
+from deploy.standalone.child import ROOT
+from deploy.standalone.given import Given
 from deploy.standalone.ports import SERVICES
 from deploy.standalone.postgres import DATABASE, SUPERUSER, url
 from deploy.standalone.settings import StandaloneSettings, load_settings
-from services.kernel.grants import role_of
-from services.kernel.migrations import migrate
+
+
+async def is_prepared(settings: StandaloneSettings) -> bool:
+    """Whether the database has been through exactly these migrations."""
+    try:
+        async with Given.opened(url(settings, SUPERUSER)) as given:
+            return _tables() in await given.all()
+    except (asyncpg.InvalidCatalogNameError, asyncpg.UndefinedTableError):
+        return False
 
 
 async def prepare(settings: StandaloneSettings) -> None:
     """Makes what is missing; each service's tables are brought to their newest version."""
-    await _create_database(url(settings, SUPERUSER, "postgres"))
+    from services.kernel.grants import role_of
+    from services.kernel.migrations import migrate
+
+    await _execute(url(settings, SUPERUSER, "postgres"), f"CREATE DATABASE {DATABASE}")
     database = url(settings, SUPERUSER)
     for service in SERVICES:
         await migrate(database, service)
+        await _execute(database, f"ALTER ROLE {role_of(service)} LOGIN")
+    async with Given.opened(database) as given:
+        await given.ensure_table()
+        await given.remember(_tables())
+
+
+def _tables() -> str:
+    """The migrations, and what they are written with, by their content."""
+    sources = [ROOT / "services/kernel" / name for name in ("grants.py", "migrations.py", "outbox.py")]
+    for service in SERVICES:
+        sources += sorted((ROOT / "services" / service / "migrations/versions").glob("*.py"))
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(f"{source.relative_to(ROOT)}\n".encode() + source.read_bytes())
+    return f"tables {digest.hexdigest()[:16]}"
+
+
+async def _execute(database: str, statement: str) -> None:
     connection = await asyncpg.connect(database)
     try:
-        for service in SERVICES:
-            await connection.execute(f"ALTER ROLE {role_of(service)} LOGIN")
-    finally:
-        await connection.close()
-
-
-async def _create_database(server: str) -> None:
-    connection = await asyncpg.connect(server)
-    try:
-        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
-            await connection.execute(f"CREATE DATABASE {DATABASE}")
+        await connection.execute(statement)
+    except asyncpg.DuplicateDatabaseError:
+        pass
     finally:
         await connection.close()
 

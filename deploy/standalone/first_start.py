@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import grpc
 import grpc.aio
 from celeriac.embedder.v1 import messages_pb2, messages_pb2_grpc
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 from google.protobuf import duration_pb2
+
+from deploy.standalone.given import Given
 
 SAMPLE_CHAT = Path(__file__).with_name("sample_chat.jsonl")
 BATCH = 500
@@ -91,47 +92,21 @@ def standard_schedules(time_zone: str) -> list[schedules_pb2.Schedule]:
     ]
 
 
-class GivenOnce:
-    """What this database was given already: the table `standalone.given`."""
-
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
-        self._connection = connection
-
-    async def given(self) -> set[str]:
-        await self._connection.execute(
-            """
-            CREATE SCHEMA IF NOT EXISTS standalone;
-            CREATE TABLE IF NOT EXISTS standalone.given (
-                item text PRIMARY KEY,
-                given_at timestamptz NOT NULL DEFAULT now()
-            )
-            """
-        )
-        return {row["item"] for row in await self._connection.fetch("SELECT item FROM standalone.given")}
-
-    async def remember(self, item: str) -> None:
-        await self._connection.execute("INSERT INTO standalone.given (item) VALUES ($1)", item)
-
-
 async def give(
     superuser_url: str, gateway: grpc.aio.Channel, time_zone: str, tell: Callable[[str], None]
 ) -> None:
     """Gives through the gateway, as any client would, what was not given yet."""
-    connection = await asyncpg.connect(superuser_url)
-    try:
-        once = GivenOnce(connection)
-        given = await once.given()
-        await _give_schedules(once, given, gateway, time_zone, tell)
-        if "sample chat" not in given:
+    async with Given.opened(superuser_url) as given:
+        before = await given.all()
+        await _give_schedules(given, before, gateway, time_zone, tell)
+        if "sample chat" not in before:
             await _give_sample_chat(gateway, tell)
-            await once.remember("sample chat")
-    finally:
-        await connection.close()
+            await given.remember("sample chat")
 
 
 async def _give_schedules(
-    once: GivenOnce,
-    given: set[str],
+    given: Given,
+    before: set[str],
     gateway: grpc.aio.Channel,
     time_zone: str,
     tell: Callable[[str], None],
@@ -139,7 +114,7 @@ async def _give_schedules(
     # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
     stub: Any = schedules_pb2_grpc.ScheduleServiceStub(gateway)
     for schedule in standard_schedules(time_zone):
-        if schedule.name in given:
+        if schedule.name in before:
             continue
         try:
             await stub.CreateSchedule(schedules_pb2.CreateScheduleRequest(schedule=schedule), timeout=30)
@@ -147,7 +122,7 @@ async def _give_schedules(
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise
-        await once.remember(schedule.name)
+        await given.remember(schedule.name)
 
 
 async def _give_sample_chat(gateway: grpc.aio.Channel, tell: Callable[[str], None]) -> None:

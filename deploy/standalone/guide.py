@@ -27,7 +27,7 @@ def how_to_look(settings: StandaloneSettings, make: str = "make") -> list[str]:
         "How to look, in another terminal:",
         f"  TOKEN=$({token})",
         f'  grpcurl -cacert {ca} -H "authorization: Bearer $TOKEN" {gateway} {list_schedules}',
-        f'  .venv/bin/buf curl --cacert {ca} --reflect-header "authorization: Bearer $TOKEN" '
+        f'  .venv/bin/buf curl --protocol grpc --cacert {ca} --reflect-header "authorization: Bearer $TOKEN" '
         f'-H "authorization: Bearer $TOKEN" https://{gateway}/{list_schedules}',
         f'  curl --cacert {ca} -H "authorization: Bearer $TOKEN" https://{gateway}/v1/schedules',
     ]

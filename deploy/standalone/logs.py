@@ -13,7 +13,7 @@ from typing import TextIO
 
 FILE_BYTES = 10_000_000
 OLD_FILES = 2
-PREFIX_WIDTH = 18
+PREFIX_WIDTH = 19
 LONGEST_VALUE = 100
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 # Keys of a JSON line that the prefix or the line's beginning shows already.

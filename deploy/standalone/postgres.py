@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import psutil
 
+from deploy.standalone.child import launched
 from deploy.standalone.settings import StandaloneSettings, make_private_folder
 
 VERSION = 18
@@ -66,15 +67,14 @@ def command(settings: StandaloneSettings) -> tuple[str, ...]:
 def prepare(settings: StandaloneSettings) -> None:
     """Makes data folder and socket folder ready to be started on; takes about 2 s the first time."""
     user = system_user()
-    owner = os.getuid()
     if user is not None:
         _ensure_user(user)
-        owner = pwd.getpwnam(user).pw_uid
         for folder in (BINARIES, data_folder(settings), settings.socket_folder):
             _let_pass(folder)
+    owner = pwd.getpwnam(user).pw_uid if user else os.getuid()
     make_private_folder(settings.socket_folder, owner)
     if not data_folder(settings).exists():
-        _initialise(data_folder(settings), user, owner)
+        _initialise(data_folder(settings), owner)
     _refuse_other_version(data_folder(settings))
     _forget_dead_postmaster(data_folder(settings))
 
@@ -91,16 +91,15 @@ def _ensure_user(name: str) -> None:
             ) from None
 
 
-def _initialise(data: Path, user: str | None, owner: int) -> None:
+def _initialise(data: Path, owner: int) -> None:
     # Under another name until it is whole: an interrupted first start leaves nothing that looks finished.
     scratch = data.with_name("postgres.new")
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch, owner)
     arguments = [f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--locale=C"]
     arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-D", str(scratch)]
-    initdb = subprocess.run(
-        [str(BINARIES / "initdb"), *arguments], user=user, cwd="/", capture_output=True, text=True
-    )
+    command = (str(BINARIES / "initdb"), *arguments)
+    initdb = subprocess.run(launched(command, system_user()), cwd="/", capture_output=True, text=True)
     if initdb.returncode:
         shutil.rmtree(scratch, ignore_errors=True)
         raise SystemExit(f"PostgreSQL's data folder {data} could not be made:\n{initdb.stderr.strip()}")

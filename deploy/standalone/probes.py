@@ -68,6 +68,7 @@ async def valkey(port: int) -> None:
 
 async def service(state: Path, address: str) -> None:
     """The standard health check over mutual TLS, as the gateway does it."""
+    await _listens(address)
     credentials = grpc.ssl_channel_credentials(
         (state / "ca.pem").read_bytes(),
         (state / "certs/gateway.key").read_bytes(),
@@ -82,6 +83,13 @@ async def service(state: Path, address: str) -> None:
             raise Unwell(error.details() or error.code().name) from error
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         raise Unwell(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+async def _listens(address: str) -> None:
+    # Asked first: while a service starts, a refused connection is cheap, and a channel's attempts are not.
+    host, _, port = address.rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.close()
 
 
 async def envoy(admin_port: int) -> None:
@@ -110,7 +118,8 @@ def _ping(broker_url: str, node: str) -> bool:
         from celery import Celery
 
     with Celery("celeriac-ping", broker=broker_url, set_as_current=False) as app:
-        app.conf.broker_connection_retry = False
+        # Without a limit kombu would try for ever, and the thread would outlive who asked.
+        app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0, "interval_max": 0.1}
         try:
             # With a limit it returns at the first answer, not at the end of the time.
             return bool(app.control.ping(destination=[node], timeout=ANSWER_SECONDS / 2, limit=1))

@@ -15,7 +15,7 @@ from deploy.standalone.record import ProcessRecord, created_at
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 # After so long a life a death is a new story, not the next of a series.
 STEADY_SECONDS = 60.0
-PROBE_SECONDS = 0.1
+PROBE_SECONDS = 0.2
 READY_SECONDS = 120.0
 # A component that dies so often before it was ever ready will not get better by itself.
 TRIES = 3

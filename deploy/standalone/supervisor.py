@@ -21,6 +21,7 @@ from deploy.standalone.supervised import StartFailed, Supervised
 
 OWN_NAME = "celeriac"
 DISK_FULL = "No space left on device"
+DISK_TOLD_SECONDS = 60.0
 # What takes longer than this is worth a line when it is done.
 WORTH_TELLING_SECONDS = 1.0
 
@@ -46,7 +47,7 @@ class Supervisor:
         names = [step.name for step in steps] + [component.name for component in components]
         self._done = {name: asyncio.Event() for name in names}
         self._last_lines: dict[str, str] = {}
-        self._disk_told = False
+        self._disk_told_at = -DISK_TOLD_SECONDS
 
     def tell(self, line: str) -> None:
         """Something that people should know, in the system's own name."""
@@ -55,6 +56,7 @@ class Supervisor:
     async def start(self) -> None:
         """Starts everything, each as soon as what it needs is there; raises `StartFailed`."""
         self._save()
+        failure: StartFailed | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for step in self._steps:
@@ -62,9 +64,11 @@ class Supervisor:
                 for component in self._components:
                     group.create_task(self._start(component))
         except* StartFailed as failures:
+            # What is raised in here would be wrapped into a group again.
             failure = _first(failures)
+        if failure is not None:
             said = self._last_lines.get(failure.name)
-            raise StartFailed(failure.name, f"{failure}: {said}" if said else str(failure)) from None
+            raise StartFailed(failure.name, f"{failure}: {said}" if said else str(failure))
         self.enter("ready")
 
     def enter(self, phase: str) -> None:
@@ -86,14 +90,21 @@ class Supervisor:
     async def _do(self, step: Step) -> None:
         await self._wait_for(step.after)
         began = time.monotonic()
-        if step.work is not None:
-            await asyncio.to_thread(step.work)
-        if step.command:
-            await self._run(step)
+        if step.needed is None or await step.needed():
+            await self._carry_out(step)
         took = time.monotonic() - began
         if took > WORTH_TELLING_SECONDS:
             self.tell(f"{step.name}: done in {took:.1f} s")
         self._done[step.name].set()
+
+    async def _carry_out(self, step: Step) -> None:
+        if step.work is not None:
+            try:
+                await asyncio.to_thread(step.work)
+            except (SystemExit, OSError, ValueError) as fault:
+                raise StartFailed(step.name, f"{step.name}: {fault}") from fault
+        if step.command:
+            await self._run(step)
 
     async def _run(self, step: Step) -> None:
         child = await Child.start(step.command, step.environment, partial(self._write, step.name))
@@ -142,9 +153,9 @@ class Supervisor:
             self._console.pass_on(OWN_NAME, f"a file of the state folder can't be written: {fault}")
 
     def _tell_disk(self) -> None:
-        if self._disk_told:
+        if time.monotonic() - self._disk_told_at < DISK_TOLD_SECONDS:
             return
-        self._disk_told = True
+        self._disk_told_at = time.monotonic()
         free = shutil.disk_usage(self._settings.state).free // 1_000_000
         self._console.pass_on(
             OWN_NAME,

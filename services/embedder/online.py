@@ -105,6 +105,11 @@ class OnlineEncoder:
             self._leave(call)
         return Embedding(call.vectors, tokens)
 
+    @property
+    def waiting(self) -> int:
+        """Tokens that wait for their batch, or are being read."""
+        return self._waiting
+
     async def question(self, text: str) -> NDArray[np.float32]:
         """The vector of a question: float32 [1024]."""
         vector: NDArray[np.float32] = (await self.embed([text], InputType.QUERY)).vectors[0]
@@ -123,7 +128,10 @@ class OnlineEncoder:
                 self._arrived.clear()
 
     def _admit(self, arriving: int) -> None:
-        if self._waiting and self._waiting + arriving > self._most_waiting():
+        most, small = self._most_waiting(), arriving <= self._batch_tokens
+        # Room for as much again that only small calls may take.
+        room = most if small else most // 2
+        if self._waiting and self._waiting + arriving > room:
             seconds = max(0.1, self._waiting / self._per_second / 2)
             raise Exhausted(f"{self._waiting} tokens wait to be embedded already", round(seconds, 1))
 

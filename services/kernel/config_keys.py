@@ -128,9 +128,11 @@ TASKS_RETENTION = Key(
 MOST_WAITING_TOKENS = Key(
     "embedder.online.most_waiting_tokens",
     ConfigType.INT,
-    262_144,
-    "How much may wait for the model in one embedder. What would be more is refused at once"
-    " (RESOURCE_EXHAUSTED, with the time after which to try again); a call on an empty queue never is.",
+    # Two requests of the greatest size: calls of more than a batch may take half of the room.
+    524_288,
+    "How much may wait for the model in one embedder, half of it by calls of more than a batch. What would be"
+    " more is refused at once (RESOURCE_EXHAUSTED, with the time after which to try again); a call on an"
+    " empty queue never is.",
     used_by=("embedder",),
     unit="tokens",
     minimum=1024,

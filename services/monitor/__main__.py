@@ -102,7 +102,7 @@ def _intake(
         on_tasks=hub.tasks_changed,
         on_worker=hub.worker_changed,
         watched=lambda: hub.watched,
-        bounds=Bounds(tasks=settings.tasks_in_memory),
+        bounds=Bounds(tasks=settings.tasks_in_memory, kept_days=settings.task_days),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from services.kernel import broker
 from services.kernel.errors import FailedPrecondition, Unavailable
@@ -88,7 +89,7 @@ class Control:
                 answers = await loop.run_in_executor(
                     self._threads, self._broadcast, command, arguments, workers
                 )
-        except (OperationalError, TimeoutError, OSError) as error:
+        except (OperationalError, RedisError, TimeoutError, OSError) as error:
             raise Unavailable("the broker") from error
         if not answers:
             asked = ", ".join(workers[:10])

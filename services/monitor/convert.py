@@ -64,4 +64,5 @@ def worker_to(worker: Worker) -> workers_pb2.Worker:
         started_heard=worker.started_heard,
         first_seen_time=timestamp(worker.first_seen_at),
         last_seen_time=timestamp(worker.last_seen_at),
+        events_lost=worker.events_lost,
     )

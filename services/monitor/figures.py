@@ -16,6 +16,8 @@ RATE_SECONDS = 10
 MOST_NAMES = 1_000
 MOST_QUEUES = 200
 OTHER = "other"
+# The states that are counted by name too.
+NAMED = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.RETRY})
 # DDSketch (Masson, Rim, Lee, VLDB 2019): quantiles within 1 % of the value, in at most so many bins.
 ACCURACY, BINS = 0.01, 1024
 DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 1800)
@@ -123,30 +125,39 @@ class Figures:
         self.by_task: dict[str, TaskFigures] = {}
         self._queues: set[str] = set()
         self._events, self._succeeded, self._failed = Rate(), Rate(), Rate()
+        self._succeeded_just_now = self._failed_just_now = 0
 
     def events(self, count: int, now: float) -> None:
         """So many events were taken in. `now`: seconds of a clock that never jumps back."""
         self.events_total += count
         self._events.add(count, now)
+        self._succeeded.add(self._succeeded_just_now, now)
+        self._failed.add(self._failed_just_now, now)
+        self._succeeded_just_now = self._failed_just_now = 0
 
-    def task(self, task: str, queue: str, state: TaskState, seconds: float | None, now: float) -> None:
-        """A task came into a state; `seconds` that its try ran, when it ended."""
-        queue = self._queue(queue)
+    def task(self, task: str, queue: str, state: TaskState, seconds: float | None) -> None:
+        """A task came into a state; `seconds` that its try ran, when it ended. Before `events`."""
+        if queue not in self._queues:
+            queue = self._queue(queue)
         key = (queue, state)
         self.by_queue[key] = self.by_queue.get(key, 0) + 1
+        if state in NAMED:
+            self._named(task, state, seconds)
+        if seconds is not None:
+            self.durations[queue].add(seconds)
+
+    def _named(self, task: str, state: TaskState, seconds: float | None) -> None:
+        figures = self.by_task.get(task) or self._figures_of(task)
         if state is TaskState.SUCCESS:
-            self._succeeded.add(1, now)
-            figures = self._figures_of(task)
+            self._succeeded_just_now += 1
             figures.succeeded += 1
             if seconds is not None:
                 figures.runtimes.add(seconds)
         elif state is TaskState.FAILURE:
-            self._failed.add(1, now)
-            self._figures_of(task).failed += 1
-        elif state is TaskState.RETRY:
-            self._figures_of(task).retried += 1
-        if seconds is not None:
-            self.durations[queue].add(seconds)
+            self._failed_just_now += 1
+            figures.failed += 1
+        else:
+            figures.retried += 1
 
     def snapshot(self, now: float, most_tasks: int = 100) -> Snapshot:
         """The figures of this moment, with the most frequent tasks first."""
@@ -187,9 +198,6 @@ class Figures:
         return queue
 
     def _figures_of(self, task: str) -> TaskFigures:
-        found = self.by_task.get(task)
-        if found is None:
-            if len(self.by_task) >= MOST_NAMES:
-                task = OTHER
-            found = self.by_task.setdefault(task, TaskFigures())
-        return found
+        if len(self.by_task) >= MOST_NAMES:
+            task = OTHER
+        return self.by_task.setdefault(task, TaskFigures())

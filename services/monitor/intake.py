@@ -20,6 +20,7 @@ import structlog
 from services.kernel.database import Database
 from services.monitor.events import Event, decode
 from services.monitor.figures import Figures
+from services.monitor.retention import Retention
 from services.monitor.subscription import BrokerAddress, Subscription
 from services.monitor.task_table import TaskTable
 from services.monitor.task_writer import TaskWriter
@@ -29,6 +30,7 @@ from services.monitor.workers import Worker, WorkerTable
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 0.5
+TRIED = frozenset({TaskState.SUCCESS, TaskState.FAILURE})
 WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"})
 
 
@@ -43,6 +45,8 @@ class Bounds:
     # Tasks whose news waits to be written, and characters of their texts.
     waiting_tasks: int = 100_000
     waiting_text: int = 64 * 1024 * 1024
+    # Days that the database keeps a task after its last event.
+    kept_days: float = 30.0
 
 
 class Intake:
@@ -72,6 +76,7 @@ class Intake:
         self._on_worker = on_worker
         self._watched = watched
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text)
+        self._retention = Retention(database, bounds.kept_days)
         self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut)
 
     @property
@@ -83,6 +88,7 @@ class Intake:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._writer.run())
             group.create_task(self._sweep_for_ever())
+            group.create_task(self._retention.run())
             async for batch in self._subscription.batches():
                 self.take_in(batch)
                 # The socket, calls and the writer have their turn before the next slice.
@@ -132,8 +138,8 @@ class Intake:
             self._workers.started(event, at)
         self._writer.put(record, now)
         state = STATE_OF_TYPE[kind]
-        seconds = record.seconds_run() if state in (TaskState.SUCCESS, TaskState.FAILURE) else None
-        self._figures.task(record.task or "", record.queue or "", state, seconds, now)
+        seconds = record.seconds_run() if state in TRIED else None
+        self._figures.task(record.task or "", record.queue or "", state, seconds)
         if changed is not None and (new or record.state is not before):
             changed.append(record.task_now())
 

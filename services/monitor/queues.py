@@ -12,11 +12,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 import redis.asyncio
 import structlog
+
+from services.monitor.tasks import MOST_NAME
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +28,20 @@ MOST_QUEUES = 10_000
 # Looking for bindings walks over all keys of the broker: it may take this part of the time at most.
 SCAN_SHARE = 0.02
 # Entries and bytes of `unacked` that one look may touch on the broker; beyond, counts are projected.
-MOST_UNACKED = 5_000
-MOST_UNACKED_BYTES = 4 * 1024 * 1024
+MOST_UNACKED = 2_000
+MOST_UNACKED_BYTES = 1024 * 1024
+
+# All lengths in one answer; a key that is no list is no queue's, and must not hide the others.
+LENGTHS = """
+local lengths = {}
+for i = 1, #KEYS do
+    local length = redis.pcall('LLEN', KEYS[i])
+    lengths[i] = type(length) == 'number' and length or 0
+end
+return lengths
+"""
+# Keys that one call of it looks at: the broker serves others in between.
+LENGTHS_AT_ONCE = 2_000
 
 # Counts the entries by what follows the envelope, where they are: the envelopes themselves stay there.
 COUNT_UNACKED = """
@@ -37,7 +50,7 @@ repeat
     local page = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', 50)
     cursor = page[1]
     for i = 2, #page[2], 2 do
-        local route = string.match(string.sub(page[2][i], -1000), '^.*}, ?(.*)%]$') or ''
+        local route = string.match(string.sub(page[2][i], -300), '^.*}, ?(.*)%]$') or ''
         counts[route] = (counts[route] or 0) + 1
         seen = seen + 1
         bytes = bytes + #page[2][i]
@@ -86,12 +99,12 @@ class Binding:
 
     exchange: str
     routing_key: str
-    pattern: str
+    pattern: re.Pattern[str] | None
     queue: str
 
     def takes(self, routing_key: str) -> bool:
         return routing_key == self.routing_key or (
-            bool(self.pattern) and re.match(self.pattern, routing_key) is not None
+            self.pattern is not None and self.pattern.match(routing_key) is not None
         )
 
 
@@ -111,6 +124,7 @@ class BrokerQueues:
         self._heard = heard
         self._bindings: tuple[Binding, ...] = ()
         self._rescan_at = 0.0
+        self._look_at_lengths = client.register_script(LENGTHS)
         self._count_unacked = client.register_script(COUNT_UNACKED)
 
     async def read(self) -> tuple[Queue, ...]:
@@ -149,15 +163,16 @@ class BrokerQueues:
 
     async def _lengths(self, names: Sequence[str]) -> list[tuple[tuple[int, int], ...]]:
         steps = self._layout.steps
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for name in names:
-                for key in self._layout.keys_of(name):
-                    pipeline.llen(key)
-            # A key that is no list is no queue's; its error must not hide the others.
-            answers: list[Any] = await pipeline.execute(raise_on_error=False)
-        lengths = [answer if isinstance(answer, int) else 0 for answer in answers]
+        keys = [key for name in names for key in self._layout.keys_of(name)]
+        lengths: list[int] = []
+        for at in range(0, len(keys), LENGTHS_AT_ONCE):
+            lengths += await self._look_at_lengths(keys[at : at + LENGTHS_AT_ONCE])
         return [
-            tuple((step, length) for step, length in zip(steps, lengths[at:], strict=False) if length)
+            tuple(
+                (step, length)
+                for step, length in zip(steps, lengths[at : at + len(steps)], strict=True)
+                if length
+            )
             for at in range(0, len(lengths), len(steps))
         ]
 
@@ -199,8 +214,9 @@ def _bindings_of(exchange: str, members: Iterable[bytes], separator: str) -> lis
     for member in members:
         try:
             routing_key, pattern, queue = member.decode().split(separator)
-        except ValueError:
+            expression = re.compile(pattern) if pattern else None
+        except (ValueError, re.error):
             continue
-        if queue:
-            found.append(Binding(exchange, routing_key, pattern, queue))
+        if 0 < len(queue) <= MOST_NAME:
+            found.append(Binding(exchange, routing_key, expression, queue))
     return found

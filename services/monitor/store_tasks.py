@@ -73,10 +73,12 @@ def _moment(name: str) -> str:
     return f"to_timestamp({name} / 1000000.0::float8)"
 
 
-def _newest(column: str, *times: str) -> str:
+def _newest(column: str, *times: str, keep: bool = True) -> str:
     """The column of whichever row has the newer of the times; what only one of them knows is kept."""
     ours = ", ".join(f"coalesce(excluded.{time}, '-infinity')" for time in times)
     theirs = ", ".join(f"coalesce(known.{time}, '-infinity')" for time in times)
+    if not keep:
+        return f"{column} = CASE WHEN ({ours}) >= ({theirs}) THEN excluded.{column} ELSE known.{column} END"
     return (
         f"{column} = CASE WHEN ({ours}) >= ({theirs}) THEN coalesce(excluded.{column}, known.{column})"
         f" ELSE coalesce(known.{column}, excluded.{column}) END"
@@ -84,9 +86,11 @@ def _newest(column: str, *times: str) -> str:
 
 
 _TIME_COLUMNS = [f"{name}_at" for name in TIMES]
-_DETAILS = ("task", "args", "kwargs", "parent_id", "root_id", "retries", "eta", "expires")
+_DETAILS = ("task", "args", "kwargs", "parent_id", "root_id", "retries")
 _CHANGES = [
     *(_newest(column, "received_at", "sent_at") for column in _DETAILS),
+    # A later try may have none, where an earlier one had.
+    *(_newest(column, "received_at", "sent_at", keep=False) for column in ("eta", "expires")),
     _newest("queue", "sent_at"),
     _newest("worker", "worker_at"),
     *(_newest(column, "succeeded_at") for column in ("result", "runtime")),
@@ -182,6 +186,16 @@ class TaskStore:
         query = f"SELECT {SHOWN.format(traceback='traceback')} FROM celery_task_results_ext WHERE id = :id"
         row = (await self._session.execute(text(query), {"id": task_id})).mappings().one_or_none()
         return None if row is None else _task_of(row)
+
+    async def delete_before(self, moment: dt.datetime, most: int) -> int:
+        """Deletes at most so many of the tasks whose events are all older; how many that were."""
+        query = (
+            "DELETE FROM celery_task_results_ext WHERE id IN ("
+            " SELECT id FROM celery_task_results_ext WHERE heard_at < :moment AND updated_at < :moment"
+            " ORDER BY heard_at LIMIT :most FOR UPDATE SKIP LOCKED) RETURNING id"
+        )
+        deleted = await self._session.execute(text(query), {"moment": moment, "most": most})
+        return len(deleted.all())
 
     async def list(self, wanted: TaskFilter, after: Position | None, most: int) -> Sequence[Task]:
         """Tasks beyond the position, those first heard of most recently first; without tracebacks."""

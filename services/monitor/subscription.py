@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from services.kernel.settings import KernelSettings
 log = structlog.get_logger(__name__)
 
 # What may wait here to be taken in.
-MOST_BUFFERED = 64 * 1024 * 1024
+MOST_BUFFERED = 128 * 1024 * 1024
 # Messages taken at a time: a few milliseconds of work, between which the event loop reads on.
 BATCH = 256
 CONNECT_SECONDS = 5.0
@@ -79,7 +79,7 @@ class Subscription:
         """Bytes of messages that wait to be taken in."""
         return self._stream.buffered if self._stream else 0
 
-    async def batches(self) -> AsyncIterator[Sequence[bytes]]:
+    async def batches(self) -> AsyncGenerator[Sequence[bytes], None]:
         """Messages as they come, in order, some at a time. Never ends."""
         backoff = 0.05
         while True:

@@ -21,6 +21,7 @@ class TaskTable:
     def __init__(self, most: int, most_sent: int) -> None:
         self._most = most
         self._records: dict[str, TaskRecord] = {}
+        self.get = self._records.get
         # Beside the dict: taking a dict's first key again and again searches its deleted ones each time.
         self._oldest: deque[TaskRecord] = deque()
         self._passed_over: set[str] = set()
@@ -33,9 +34,6 @@ class TaskTable:
     def sent(self) -> int:
         """Tasks of which only the queue is kept."""
         return len(self._sent)
-
-    def get(self, task_id: str) -> TaskRecord | None:
-        return self._records.get(task_id)
 
     def add(self, record: TaskRecord) -> None:
         """Takes in a task that `get` did not find."""

@@ -22,9 +22,9 @@ WRITE_SECONDS = 0.2
 # A task that has not ended soon has more news: under load it waits a little, to be written once.
 UNFINISHED_SECONDS = 0.6
 UNFINISHED_AT_ONCE = 500
-BATCH = 4_000
+BATCH = 2_000
 LONGEST_BACKOFF = 2.0
-LAST_WORDS_SECONDS = 5.0
+LAST_SECONDS = 5.0
 # What is written and longer than this is not kept in memory as well.
 SHORT_TEXT = 512
 FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlalchemy.exc.SQLAlchemyError, OSError)
@@ -64,6 +64,13 @@ class TaskWriter:
             self._figures.tasks_dropped += 1
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        except asyncio.CancelledError:
+            await self._write_last()
+            raise
+
+    async def _run(self) -> None:
         backoff = WRITE_SECONDS
         while True:
             try:
@@ -78,18 +85,22 @@ class TaskWriter:
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
 
     async def _write_for_ever(self, batches: TaskBatches) -> None:
+        while True:
+            full = await self.write_batch(batches)
+            self._figures.tasks_waiting = len(self._waiting)
+            if not full:
+                await asyncio.sleep(WRITE_SECONDS)
+
+    async def _write_last(self) -> None:
+        """The process stops: what waits is written first, over a connection that nothing was cut short on."""
         try:
-            while True:
-                full = await self.write_batch(batches)
-                self._figures.tasks_waiting = len(self._waiting)
-                if not full:
-                    await asyncio.sleep(WRITE_SECONDS)
-        except asyncio.CancelledError:
-            # The process stops: what waits is written first.
-            async with asyncio.timeout(LAST_WORDS_SECONDS):
+            async with asyncio.timeout(LAST_SECONDS), self._database.driver_connection() as connection:
+                batches = TaskBatches(connection)
+                await batches.prepare()
                 while self._waiting:
                     await self.write_batch(batches, everything=True)
-            raise
+        except FAULTS as error:
+            log.warning("tasks.left_unwritten", tasks=len(self._waiting), error=str(error)[:300])
 
     async def write_batch(self, batches: TaskBatches, *, everything: bool = False) -> bool:
         """Writes what is ready; whether more than a batch was."""

@@ -36,12 +36,16 @@ class TaskState(enum.StrEnum):
     REVOKED = "REVOKED"
     REJECTED = "REJECTED"
 
+    # Enum's own is a function in Python; each event looks several things up by its state.
+    __hash__ = str.__hash__
+
     @property
     def ended(self) -> bool:
         return self in ENDED
 
 
 ENDED = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED, TaskState.REJECTED})
+PENDING = TaskState.PENDING
 
 # The time that an event of each type raises.
 TIME_OF_TYPE = {
@@ -158,7 +162,7 @@ class TaskRecord:
     def __init__(self, task_id: str) -> None:
         self.id = task_id
         self.task: str | None = None
-        self.state = TaskState.PENDING
+        self.state = PENDING
         self.queue: str | None = None
         self.worker: str | None = None
         self.args: str | None = None
@@ -197,6 +201,7 @@ class TaskRecord:
             if not self.received:
                 self._hear_details(event)
             return True
+        newest = at > self.worker_at
         if at >= self.worker_at:
             self.worker_at = at
             self.worker = _text(event, "hostname", MOST_NAME) or self.worker
@@ -210,15 +215,18 @@ class TaskRecord:
             self.exception = _text(event, "exception", MOST_EXCEPTION)
             self.traceback = _text(event, "traceback", MOST_TRACEBACK)
             self._measure()
-        self.state = state_of(
-            self.received,
-            self.started,
-            self.retried,
-            self.succeeded,
-            self.failed,
-            self.revoked,
-            self.rejected,
-        )
+        if newest and kind != "retried":
+            self.state = STATE_OF_TYPE[event_type]  # what `state_of` gives then, sooner
+        else:
+            self.state = state_of(
+                self.received,
+                self.started,
+                self.retried,
+                self.succeeded,
+                self.failed,
+                self.revoked,
+                self.rejected,
+            )
         return True
 
     def _hear_details(self, event: Mapping[str, Any]) -> None:
@@ -299,7 +307,7 @@ def time_in(text: str | None) -> dt.datetime | None:
 
 def _text(event: Mapping[str, Any], field: str, most: int) -> str | None:
     value = event.get(field)
-    if type(value) is not str:
+    if value is None or type(value) is not str:
         return None
     return value if len(value) <= most else value[: most - 1] + "…"
 

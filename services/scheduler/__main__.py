@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import structlog
 from celeriac.scheduler.v1 import config_pb2, config_pb2_grpc, schedules_pb2, schedules_pb2_grpc
 
@@ -27,6 +29,10 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(settings: SchedulerSettings) -> None:
+    # A batch is some ten thousand small objects that live for milliseconds and hold no cycles: collecting
+    # after each 700, through all that was imported, takes a quarter of the time of dispatching.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     registry, key_ring, live = new_registry(), opened_keys(settings), LiveSettings("scheduler")
     async with (
         process.opened_database(settings, "scheduler") as database,

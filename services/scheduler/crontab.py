@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 # Not the calendar module's, which follow the locale.
 MONTH_NAMES = (
@@ -61,8 +62,7 @@ FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class Crontab:
+class Crontab(NamedTuple):
     """A parsed expression. Bit n of a mask is set when the number n is in the field; Sunday is bit 0."""
 
     expression: str

@@ -23,6 +23,8 @@ class Decision(NamedTuple):
     runs: tuple[Run, ...]
     next_due_at: dt.datetime | None
     next_run_at: dt.datetime | None
+    # The usual case: one run, of the due time itself.
+    in_time: bool = False
 
 
 def decide(
@@ -34,14 +36,15 @@ def decide(
     if not plan.bounds.allow(due):
         return _going_on(schedule_id, plan, (), plan.next_due(due))
     if now - plan.sent_at(schedule_id, due) <= IN_TIME:
-        return _going_on(schedule_id, plan, (_run(schedule_id, due, "due"),), plan.next_due(due))
+        runs = (_run(schedule_id, due, "due"),)
+        return _going_on(schedule_id, plan, runs, plan.next_due(due))._replace(in_time=True)
     missed = {
         MisfireAction.SKIP: _skip,
         MisfireAction.RUN_ONCE: _run_once,
         MisfireAction.RUN_EACH: _run_each,
     }
-    runs, following = missed[plan.misfire.action](schedule_id, plan, due, now, left)
-    return _going_on(schedule_id, plan, tuple(runs), following)
+    made_up, following = missed[plan.misfire.action](schedule_id, plan, due, now, left)
+    return _going_on(schedule_id, plan, tuple(made_up), following)
 
 
 def decide_unreadable(schedule_id: str, due: dt.datetime, now: dt.datetime, fault: str) -> Decision:

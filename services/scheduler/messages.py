@@ -7,8 +7,10 @@ transport (kombu/transport/virtual/base.py, redis.py).
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from base64 import b64encode
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,7 +22,8 @@ ORIGIN = "celeriac@scheduler"
 # kombu's defaults: priorities share four lists, and a list's name is the queue's, then the separator.
 PRIORITY_STEPS = (0, 3, 6, 9)
 SEPARATOR = "\x06\x16"
-EMBED = b'{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
+EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
+PLACE = re.compile(rb'"\\u0000(\w+)"')
 
 
 class Message(NamedTuple):
@@ -42,95 +45,134 @@ def queue_key(queue: str, priority: int) -> bytes:
 
 
 class Letterhead:
-    """What all messages of one schedule have in common.
+    """What all messages of one schedule have in common, made once.
 
     Raises `ValueError` when the arguments are not a JSON list and a JSON object.
     """
 
-    __slots__ = ("_argsrepr", "_body", "_key", "_kwargsrepr", "_task")
+    __slots__ = ("_argsrepr", "_body", "_frame", "_kwargsrepr", "_task")
 
     def __init__(self, task: Task) -> None:
         args, kwargs = orjson.loads(task.args_json), orjson.loads(task.kwargs_json)
         if not isinstance(args, list) or not isinstance(kwargs, dict):
             raise ValueError("its arguments are not a JSON list and a JSON object")
         self._task = task
-        self._key = queue_key(task.queue, task.priority)
-        content = b"[%b,%b,%b]" % (task.args_json.encode(), task.kwargs_json.encode(), EMBED)
-        self._body = b64encode(content).decode()
-        self._argsrepr = repr(tuple(args))[:1024]
-        self._kwargsrepr = repr(kwargs)[:1024]
+        headers = tuple(task.headers.items()) if task.headers else ()
+        self._frame = _frame(
+            task.name, task.queue, task.priority, task.time_limit, task.soft_time_limit, headers
+        )
+        content = f"[{task.args_json},{task.kwargs_json},{EMBED}]"
+        self._body = b'"%b"' % b64encode(content.encode())
+        self._argsrepr = orjson.dumps(repr(tuple(args))[:1024])
+        self._kwargsrepr = orjson.dumps(repr(kwargs)[:1024])
 
     def message(self, task_id: str, due: dt.datetime, now: dt.datetime) -> Message:
         """The message of one run."""
-        task = self._task
-        expires = None
+        task, frame = self._task, self._frame
+        expires = b"null"
         if task.expires is not None:
-            expires = (due + dt.timedelta(seconds=task.expires)).isoformat()
-        headers = self._headers(task_id, expires)
-        envelope = {
-            "body": self._body,
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": {**task.headers, **headers} if task.headers else headers,
-            "properties": {
-                "correlation_id": task_id,
-                "reply_to": "",
-                "delivery_mode": 2,
-                "delivery_info": {"exchange": "", "routing_key": task.queue},
-                "priority": task.priority,
-                "body_encoding": "base64",
-                # Names this one message, as the task id does: there is one message a run.
-                "delivery_tag": task_id,
-            },
+            expires = b'"%b"' % (due + dt.timedelta(seconds=task.expires)).isoformat().encode()
+        run = {
+            b"id": b'"%b"' % task_id.encode(),
+            b"body": self._body,
+            b"argsrepr": self._argsrepr,
+            b"kwargsrepr": self._kwargsrepr,
+            b"expires": expires,
+            b"timestamp": b"%.6f" % now.timestamp(),
         }
-        event = orjson.dumps(self._event(task_id, expires, now))
-        return Message(task_id, task.queue, self._key, orjson.dumps(envelope), event)
+        return Message(task_id, task.queue, frame.key, frame.envelope % run, frame.event % run)
 
-    def _headers(self, task_id: str, expires: str | None) -> dict[str, object]:
-        task = self._task
-        return {
-            "lang": "py",
-            "task": task.name,
-            "id": task_id,
-            "shadow": None,
-            "eta": None,
-            "expires": expires,
-            "group": None,
-            "group_index": None,
-            "retries": 0,
-            "timelimit": [task.time_limit, task.soft_time_limit],
-            "root_id": task_id,
-            "parent_id": None,
-            "argsrepr": self._argsrepr,
-            "kwargsrepr": self._kwargsrepr,
-            "origin": ORIGIN,
-            "ignore_result": False,
-            "replaced_task_nesting": 0,
-            "stamped_headers": None,
-            "stamps": {},
-        }
 
-    def _event(self, task_id: str, expires: str | None, now: dt.datetime) -> dict[str, object]:
-        return {
-            "type": "task-sent",
-            "uuid": task_id,
-            "root_id": task_id,
-            "parent_id": None,
-            "name": self._task.name,
-            "args": self._argsrepr,
-            "kwargs": self._kwargsrepr,
-            "retries": 0,
-            "eta": None,
-            "expires": expires,
-            "queue": self._task.queue,
-            "exchange": "",
-            "routing_key": self._task.queue,
-            "hostname": ORIGIN,
-            "pid": 0,
-            "clock": 0,
-            "utcoffset": 0,
-            "timestamp": now.timestamp(),
-        }
+class Frame(NamedTuple):
+    """A task's list on the broker, and its messages as JSON, with %(places)b for what a run fills in."""
+
+    key: bytes
+    envelope: bytes
+    event: bytes
+
+
+@lru_cache(maxsize=1000)
+def _frame(
+    name: str,
+    queue: str,
+    priority: int,
+    time_limit: float | None,
+    soft_time_limit: float | None,
+    headers: tuple[tuple[str, str], ...],
+) -> Frame:
+    envelope = {
+        "body": _place("body"),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {**dict(headers), **_headers(name, [time_limit, soft_time_limit])},
+        "properties": {
+            "correlation_id": _place("id"),
+            "reply_to": "",
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": priority,
+            "body_encoding": "base64",
+            # Names this one message, as the task id does: there is one message a run.
+            "delivery_tag": _place("id"),
+        },
+    }
+    return Frame(queue_key(queue, priority), _template(envelope), _template(_event(name, queue)))
+
+
+def _headers(name: str, time_limits: list[float | None]) -> dict[str, object]:
+    return {
+        "lang": "py",
+        "task": name,
+        "id": _place("id"),
+        "shadow": None,
+        "eta": None,
+        "expires": _place("expires"),
+        "group": None,
+        "group_index": None,
+        "retries": 0,
+        "timelimit": time_limits,
+        "root_id": _place("id"),
+        "parent_id": None,
+        "argsrepr": _place("argsrepr"),
+        "kwargsrepr": _place("kwargsrepr"),
+        "origin": ORIGIN,
+        "ignore_result": False,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+    }
+
+
+def _event(name: str, queue: str) -> dict[str, object]:
+    return {
+        "type": "task-sent",
+        "uuid": _place("id"),
+        "root_id": _place("id"),
+        "parent_id": None,
+        "name": name,
+        "args": _place("argsrepr"),
+        "kwargs": _place("kwargsrepr"),
+        "retries": 0,
+        "eta": None,
+        "expires": _place("expires"),
+        "queue": queue,
+        "exchange": "",
+        "routing_key": queue,
+        "hostname": ORIGIN,
+        "pid": 0,
+        "clock": 0,
+        "utcoffset": 0,
+        "timestamp": _place("timestamp"),
+    }
+
+
+def _place(name: str) -> str:
+    """Stands for JSON that each run has of its own. No stored text has a NUL: PostgreSQL's can't."""
+    return f"\0{name}"
+
+
+def _template(message: Mapping[str, object]) -> bytes:
+    return PLACE.sub(rb"%(\1)b", orjson.dumps(message).replace(b"%", b"%%"))
 
 
 def event_envelope(events: list[bytes]) -> bytes:

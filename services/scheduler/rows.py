@@ -36,15 +36,15 @@ def task_of(row: Row) -> Task:
     if isinstance(headers, str):
         headers = {} if headers == "{}" else json.loads(headers)
     return Task(
-        name=row["task"],
-        args_json=row["args_json"],
-        kwargs_json=row["kwargs_json"],
-        queue=row["queue"],
-        priority=row["priority"],
-        expires=row["expires"],
-        soft_time_limit=row["soft_time_limit"],
-        time_limit=row["time_limit"],
-        headers=headers,
+        row["task"],
+        row["args_json"],
+        row["kwargs_json"],
+        row["queue"],
+        row["priority"],
+        row["expires"],
+        row["soft_time_limit"],
+        row["time_limit"],
+        headers,
     )
 
 

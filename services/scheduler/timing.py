@@ -9,8 +9,8 @@ no local time.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.scheduler.crontab import Crontab
@@ -19,16 +19,14 @@ from services.scheduler.solar import next_event
 MINUTE = dt.timedelta(minutes=1)
 
 
-@dataclass(frozen=True)
-class CrontabTiming:
+class CrontabTiming(NamedTuple):
     """Due at the minutes whose local time matches."""
 
     crontab: Crontab
     zone: str
 
 
-@dataclass(frozen=True)
-class IntervalTiming:
+class IntervalTiming(NamedTuple):
     """Due at `anchor`, and each `every` after it."""
 
     every: dt.timedelta
@@ -36,16 +34,14 @@ class IntervalTiming:
     zone: str
 
 
-@dataclass(frozen=True)
-class OnceTiming:
+class OnceTiming(NamedTuple):
     """Due at one moment."""
 
     at: dt.datetime
     zone: str
 
 
-@dataclass(frozen=True)
-class SolarTiming:
+class SolarTiming(NamedTuple):
     """Due with the sun: `event` is one of solar.EVENTS; degrees, north and east positive."""
 
     event: str
@@ -61,9 +57,7 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
     """The first due time after `after`; None when there is none any more (or none before the year 9999)."""
     try:
         if isinstance(timing, CrontabTiming):
-            zone = zone_of(timing.zone)
-            by = _by_elapsed_time if timing.crontab.every_hour else _by_wall_clock
-            return by(timing.crontab, zone, after)
+            return _next_of_crontab(timing, after)
         if isinstance(timing, IntervalTiming):
             if after < timing.anchor:
                 return timing.anchor
@@ -73,6 +67,15 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
     except OverflowError:
         return None
     return timing.at if timing.at > after else None
+
+
+# Many schedules have one crontab, and all of them are due at one moment.
+@lru_cache(maxsize=10_000)
+def _next_of_crontab(timing: CrontabTiming, after: dt.datetime) -> dt.datetime | None:
+    zone = zone_of(timing.zone)
+    if timing.crontab.every_hour:
+        return _by_elapsed_time(timing.crontab, zone, after)
+    return _by_wall_clock(timing.crontab, zone, after)
 
 
 @lru_cache(maxsize=1000)

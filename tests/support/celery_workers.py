@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from celery import Celery, Task
+from celery.exceptions import Reject
 
 from tests.support.servers import Valkey
 
@@ -53,6 +54,14 @@ def celery_app(host: str, port: int) -> Celery:
         if self.request.retries < times:
             raise self.retry(countdown=0, exc=ValueError(f"try {self.request.retries}"))
         return "at last"
+
+    @app.task(name="refuse", acks_late=True)
+    def refuse() -> None:
+        raise Reject("not mine", requeue=False)
+
+    @app.task(name="spawn")
+    def spawn() -> str:
+        return str(add.delay(1, 2).id)
 
     @app.task(name="sleep")
     def sleep(seconds: float) -> float:

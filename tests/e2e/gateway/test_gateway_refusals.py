@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import subprocess
 import time
 import uuid
 from collections.abc import Callable
@@ -314,6 +315,16 @@ def test_a_service_that_is_down_is_unavailable(gateway: Gateway, admin: str) -> 
     assert told_by_rest(gateway.rest("GET", "/v1/messages", token=admin)) == (503, 14, message, reason)
     by_buf = gateway.buf("grpcweb", "/celeriac.embedder.v1.MessageService/ListMessages", {}, admin)
     assert (by_buf["code"], by_buf["message"]) == ("unavailable", message)
+
+
+def test_a_refused_post_is_told_over_http_2_too(gateway: Gateway) -> None:
+    """By the curl that people have: an answer in mid-request is lost on curl 7.88."""
+    command = ["curl", "--silent", "--http2", "--cacert", str(gateway.ca), "--data", "{}"]
+    done = subprocess.run(
+        [*command, f"{gateway.url}/v1/schedules/none:trigger"], capture_output=True, timeout=30
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["details"][0]["reason"] == "TOKEN_MISSING"
 
 
 def test_a_client_that_does_not_know_the_authority_sends_nothing(gateway: Gateway) -> None:

@@ -6,7 +6,9 @@ import asyncio
 import datetime as dt
 import os
 import re
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from google.protobuf import field_mask_pb2
 
 from deploy.standalone.ports import SERVICES
 from tests.support.calls import eventually
+from tests.support.processes import ROOT
 from tests.support.system import System, free_block
 
 # A start from nothing, on a machine with other work.
@@ -60,13 +63,27 @@ def test_the_ready_line_comes_with_how_to_look_and_what_runs_next(system: System
     for command in (
         "TOKEN=$(make -s token ROLE=admin",
         "grpcurl -cacert",
-        "buf curl --cacert",
+        "buf curl --protocol grpc --cacert",
         "curl --cacert",
     ):
         assert command in shown
     assert "What runs next (Asia/Taipei" in shown
     for name in schedules_of(system):
         assert re.search(rf"{name.removeprefix('schedules/')} +20\d\d-\d\d-\d\d \d\d:\d\d", shown), shown
+
+
+def test_the_lines_to_copy_work_as_they_are_printed(system: System) -> None:
+    lines = [line.strip() for line in system.output.splitlines()]
+    [token] = [line for line in lines if line.startswith("TOKEN=")]
+    wanted = [line for line in lines if line.startswith((".venv/bin/buf curl ", "curl "))]
+    assert len(wanted) == 2
+    for line in wanted:
+        if shutil.which(line.split()[0], path=f"{ROOT}:{os.environ['PATH']}") is None:
+            assert line.startswith("curl "), "buf comes with the lock file; curl may not be there"
+            continue
+        told = subprocess.run(["bash", "-c", f"{token}\n{line}"], cwd=ROOT, capture_output=True, text=True)
+        assert told.returncode == 0, told.stderr
+        assert HOURLY in told.stdout
 
 
 def test_status_tells_of_every_component_and_that_all_are_healthy(system: System) -> None:

@@ -92,6 +92,7 @@ async def test_an_exchange_of_the_applications_own_leads_to_its_queues(app: Cele
         assert (await read(valkey)) == [Queue("thumbnails", ((0, 1),))]
         message = bound.get()  # held, until it is acknowledged
         assert (await read(valkey)) == [Queue("thumbnails", (), 1)]
+        assert message is not None
         message.ack()
         assert (await read(valkey)) == [Queue("thumbnails")]
 
@@ -140,6 +141,7 @@ async def test_keys_that_are_not_kombus_do_no_harm(valkey: Valkey) -> None:
     valkey.flush()
     with redis.Redis(valkey.host, valkey.port) as client:
         client.sadd("_kombu.binding.strange", "no separators", b"\xff\xfe\x06\x16\x06\x16\xff")
+        client.sadd("_kombu.binding.strange", "a\x06\x16[(\x06\x16b", "a\x06\x16\x06\x16" + "long" * 100)
         client.sadd("_kombu.binding.text", "text\x06\x16\x06\x16text")
         client.set("text", "not a list")
         client.set("_kombu.binding.no-set", "x")

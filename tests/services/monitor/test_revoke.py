@@ -49,7 +49,7 @@ def revoke(monitor: Monitor, task_id: str, **how: object) -> list[pb.WorkerReply
     return list(monitor.tasks.RevokeTask(request).replies)
 
 
-def await_state(monitor: Monitor, task_id: str, state: pb.TaskState) -> pb.Task:
+def await_state(monitor: Monitor, task_id: str, state: pb.TaskState | int) -> pb.Task:
     def reached() -> pb.Task | None:
         try:
             task: pb.Task = monitor.tasks.GetTask(pb.GetTaskRequest(name=f"tasks/{task_id}")).task

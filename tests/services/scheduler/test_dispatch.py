@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import datetime as dt
 import json
 import subprocess
@@ -199,6 +200,106 @@ async def test_a_change_by_plain_sql_wakes_the_dispatcher(database: Database, va
                 await asyncio.sleep(0.01)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+BROKEN = {
+    "crontab": "crontab = 'each morning', interval_seconds = NULL, anchor = NULL",
+    "zone": "crontab = '* * * * *', interval_seconds = NULL, anchor = NULL, time_zone = 'Asia/Atlantis'",
+    "interval": "interval_seconds = 0",
+    "arguments": "args_json = '[1, '",
+    "arguments' kind": "kwargs_json = '[]'",
+    "headers": "headers = '[1]'",
+}
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN.keys())
+async def test_a_row_that_someone_broke_by_sql_is_passed_over_and_the_others_run(
+    database: Database, valkey: Valkey, change: str
+) -> None:
+    valkey.flush()
+    await due_schedules(database, 3)
+    async with database.transaction() as session:
+        await session.execute(text(f"UPDATE celery_schedules SET {change} WHERE id = 's-1'"))
+    async with dispatcher(database, valkey) as one:
+        assert await one.dispatch_batch() == 3
+        await one.drain()
+        assert await one.dispatch_batch() == 0
+    assert len(await sent(valkey)) == 2
+    async with database.reading() as session:
+        [run] = await ScheduleStore(session).list_runs("s-1", None, None, 10)
+    assert run.state.value == "skipped"
+    assert "can't be read" in run.reason
+
+
+async def test_a_pending_run_whose_row_was_broken_since_does_not_hold_up_healing(
+    database: Database, valkey: Valkey
+) -> None:
+    await due_schedules(database, 3)
+    with temporary_valkey() as away:
+        away.stop()
+        async with dispatcher(database, away) as one:
+            await one.dispatch_batch()
+            await one.drain()
+    valkey.flush()
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE celery_schedules SET args_json = '[1, ' WHERE id = 's-1'"))
+    async with dispatcher(database, valkey) as two:
+        assert await two.heal_batch(NOW) == 3
+        assert await two.heal_batch(NOW) == 0
+    assert len(await sent(valkey)) == 2
+    assert await states(database) == {"published": 2, "skipped": 1}
+
+
+async def test_monitors_are_told_of_what_was_sent_and_of_nothing_else(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    now = dt.datetime.now(dt.UTC)
+    letterhead = Letterhead(Task("count", '["%", "字"]', queue="due", expires=60))
+    messages = [letterhead.message(f"id-{number}", now, now) for number in range(3)]
+    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+        publisher = Publisher(client, 0)
+        assert await publisher.publish(messages[:1], now) == 1
+        async with client.pubsub() as events:
+            await events.subscribe("/0.celeryev/task.multi")
+            await events.get_message(timeout=5)
+            assert await publisher.publish(messages, now) == 2
+            told: Any = await events.get_message(ignore_subscribe_messages=True, timeout=5)
+        bound = await client.smembers("_kombu.binding.due")
+    body = json.loads(base64.b64decode(json.loads(told["data"])["body"]))
+    assert [event["uuid"] for event in body] == ["id-1", "id-2"]
+    assert body[0]["args"] == "('%', '字')"
+    assert bound == {b"due\x06\x16\x06\x16due"}
+
+
+async def test_runs_go_with_their_schedule(database: Database, valkey: Valkey) -> None:
+    valkey.flush()
+    await due_schedules(database, 3)
+    async with dispatcher(database, valkey) as one:
+        await one.dispatch_batch()
+        await one.drain()
+    async with database.transaction() as session:
+        await session.execute(text("DELETE FROM celery_schedules WHERE id <> 's-2'"))
+    assert await states(database) == {"published": 1}
+
+
+async def test_a_due_time_that_was_run_is_not_run_again_when_it_is_set_back(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    await due_schedules(database, 3)
+    async with dispatcher(database, valkey) as one:
+        await one.dispatch_batch()
+        await one.drain()
+        valkey.flush()  # without the markers, the database alone must know
+        async with database.transaction() as session:
+            await session.execute(
+                text("UPDATE celery_schedules SET next_run_at = last_run_at WHERE id <> 's-0'")
+            )
+        assert await one.dispatch_batch() == 2
+        await one.drain()
+    assert await sent(valkey) == []
+    assert await states(database) == {"published": 3}
 
 
 WORKER = """

@@ -127,7 +127,10 @@ def graph(**kind: Any) -> Callable[[Path], None]:
 
 
 def spoil(name: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(b"neither one nor the other") and None
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes(b"neither one nor the other")
+
+    return change
 
 
 @pytest.mark.parametrize(

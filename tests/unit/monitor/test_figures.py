@@ -20,10 +20,11 @@ def test_a_rate_is_of_the_last_ten_whole_seconds() -> None:
 def test_tasks_are_counted_by_queue_and_state_and_by_name() -> None:
     figures = Figures()
     for seconds in range(1, 101):
-        figures.task("add", "q", TaskState.STARTED, None, 5.0)
-        figures.task("add", "q", TaskState.SUCCESS, float(seconds), 5.0)
-    figures.task("add", "q", TaskState.FAILURE, 7.0, 5.0)
-    figures.task("rare", "", TaskState.RETRY, None, 5.0)
+        figures.task("add", "q", TaskState.STARTED, None)
+        figures.task("add", "q", TaskState.SUCCESS, float(seconds))
+    figures.task("add", "q", TaskState.FAILURE, 7.0)
+    figures.task("rare", "", TaskState.RETRY, None)
+    figures.events(203, 5.0)
     snapshot = figures.snapshot(6.0)
     add, rare = snapshot.tasks
     assert (add.task, add.succeeded, add.failed, add.retried) == ("add", 100, 1, 0)
@@ -42,7 +43,7 @@ def test_tasks_are_counted_by_queue_and_state_and_by_name() -> None:
 def test_names_beyond_the_bound_share_one() -> None:
     figures = Figures()
     for number in range(2 * MOST_NAMES):
-        figures.task(f"task-{number}", f"queue-{number}", TaskState.SUCCESS, 1.0, 5.0)
+        figures.task(f"task-{number}", f"queue-{number}", TaskState.SUCCESS, 1.0)
     assert len(figures.by_task) == MOST_NAMES + 1
     assert figures.by_task["other"].succeeded == MOST_NAMES
     assert len(figures.durations) == MOST_QUEUES + 1

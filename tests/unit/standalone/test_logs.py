@@ -19,7 +19,7 @@ def test_each_line_is_under_the_name_of_who_says_it() -> None:
     console.pass_on("scheduler", "one")
     console.pass_on("worker-analysis", "two")
     console.say("ready: now")
-    assert out.getvalue() == "scheduler         | one\nworker-analysis   | two\nready: now\n"
+    assert out.getvalue() == "scheduler          | one\nworker-analysis    | two\nready: now\n"
 
 
 def test_on_a_terminal_each_name_has_its_colour() -> None:

@@ -4,7 +4,7 @@ from services.kernel.grants import grant, grant_sequence
 from services.kernel.migrations import run_script
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:

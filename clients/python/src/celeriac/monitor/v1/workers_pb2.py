@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!celeriac/monitor/v1/workers.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x02\n\x06Worker\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06online\x18\x02 \x01(\x08\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x10\n\x08software\x18\x04 \x01(\t\x12\x18\n\x10software_version\x18\x05 \x01(\t\x12\x0e\n\x06system\x18\x06 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x07 \x01(\x05\x12\x11\n\tprocessed\x18\x08 \x01(\x03\x12\x14\n\x0cload_average\x18\t \x03(\x01\x12\x1a\n\x12heartbeat_interval\x18\n \x01(\x01\x12\x15\n\rstarted_heard\x18\x0b \x01(\x03\x12\x33\n\x0f\x66irst_seen_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_seen_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\")\n\x12ListWorkersRequest\x12\x13\n\x0bonline_only\x18\x01 \x01(\x08\"C\n\x13ListWorkersResponse\x12,\n\x07workers\x18\x01 \x03(\x0b\x32\x1b.celeriac.monitor.v1.Worker2\x8c\x01\n\rWorkerService\x12{\n\x0bListWorkers\x12\'.celeriac.monitor.v1.ListWorkersRequest\x1a(.celeriac.monitor.v1.ListWorkersResponse\"\x19\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/workersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!celeriac/monitor/v1/workers.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x02\n\x06Worker\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06online\x18\x02 \x01(\x08\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x10\n\x08software\x18\x04 \x01(\t\x12\x18\n\x10software_version\x18\x05 \x01(\t\x12\x0e\n\x06system\x18\x06 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x07 \x01(\x05\x12\x11\n\tprocessed\x18\x08 \x01(\x03\x12\x14\n\x0cload_average\x18\t \x03(\x01\x12\x1a\n\x12heartbeat_interval\x18\n \x01(\x01\x12\x15\n\rstarted_heard\x18\x0b \x01(\x03\x12\x33\n\x0f\x66irst_seen_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_seen_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65vents_lost\x18\x0e \x01(\x03\")\n\x12ListWorkersRequest\x12\x13\n\x0bonline_only\x18\x01 \x01(\x08\"C\n\x13ListWorkersResponse\x12,\n\x07workers\x18\x01 \x03(\x0b\x32\x1b.celeriac.monitor.v1.Worker2\x8c\x01\n\rWorkerService\x12{\n\x0bListWorkers\x12\'.celeriac.monitor.v1.ListWorkersRequest\x1a(.celeriac.monitor.v1.ListWorkersResponse\"\x19\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/workersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,11 +37,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKERSERVICE'].methods_by_name['ListWorkers']._loaded_options = None
   _globals['_WORKERSERVICE'].methods_by_name['ListWorkers']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\r\022\013/v1/workers'
   _globals['_WORKER']._serialized_start=155
-  _globals['_WORKER']._serialized_end=479
-  _globals['_LISTWORKERSREQUEST']._serialized_start=481
-  _globals['_LISTWORKERSREQUEST']._serialized_end=522
-  _globals['_LISTWORKERSRESPONSE']._serialized_start=524
-  _globals['_LISTWORKERSRESPONSE']._serialized_end=591
-  _globals['_WORKERSERVICE']._serialized_start=594
-  _globals['_WORKERSERVICE']._serialized_end=734
+  _globals['_WORKER']._serialized_end=500
+  _globals['_LISTWORKERSREQUEST']._serialized_start=502
+  _globals['_LISTWORKERSREQUEST']._serialized_end=543
+  _globals['_LISTWORKERSRESPONSE']._serialized_start=545
+  _globals['_LISTWORKERSRESPONSE']._serialized_end=612
+  _globals['_WORKERSERVICE']._serialized_start=615
+  _globals['_WORKERSERVICE']._serialized_end=755
 # @@protoc_insertion_point(module_scope)

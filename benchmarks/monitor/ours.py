@@ -1,0 +1,85 @@
+"""The monitor's intake, writing to PostgreSQL, in a process of its own: python -m benchmarks.monitor.ours
+
+    host port database-url
+
+Prints "ready", takes events in until a line comes on its standard input and no more event comes, and prints
+what it counted as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+import time
+
+import uvloop
+
+from services.kernel import logging
+from services.kernel.database import Database
+from services.monitor.figures import Figures
+from services.monitor.intake import Intake
+from services.monitor.subscription import BrokerAddress
+from services.monitor.workers import WorkerTable
+
+QUIET_SECONDS = 1.5
+
+
+class Watch:
+    """Looks at the figures each 50 ms."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self.listening = asyncio.Event()
+        self.worst_lag = 0.0
+
+    async def run(self) -> None:
+        while True:
+            if self._figures.listening:
+                self.listening.set()
+            self.worst_lag = max(self.worst_lag, self._figures.event_lag or 0.0)
+            await asyncio.sleep(0.05)
+
+
+async def main(host: str, port: int, database_url: str) -> None:
+    logging.configure("monitor", "WARNING")
+    database, figures, workers = Database(database_url), Figures(), WorkerTable()
+    intake = Intake(
+        BrokerAddress(host, port),
+        database,
+        figures,
+        workers,
+        on_tasks=lambda _: None,
+        on_worker=lambda _: None,
+        watched=lambda: False,
+    )
+    watch = Watch(figures)
+    running = [asyncio.create_task(intake.run()), asyncio.create_task(watch.run())]
+    await watch.listening.wait()
+    before = time.process_time()
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    heard = -1
+    while figures.events_total != heard or intake.waiting_tasks:
+        heard = figures.events_total
+        await asyncio.sleep(QUIET_SECONDS)
+    counted = {
+        "events": sum(figures.by_queue.values()),
+        "lost_known": figures.events_lost,
+        "cuts": figures.stream_cuts,
+        "dropped": figures.tasks_dropped,
+        "rows_written": figures.rows_written,
+        "cpu": time.process_time() - before,
+        "worst_lag": watch.worst_lag,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    for each in running:
+        each.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await database.close()
+    print(json.dumps(counted), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

@@ -1,0 +1,47 @@
+"""What a database was given already, kept in it: the table `standalone.given`.
+
+In the database, not beside it, so that it lives as long as what it tells of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+
+class Given:
+    """Names of what was given, each once; only PostgreSQL's superuser sees them."""
+
+    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+        self._connection = connection
+
+    @staticmethod
+    @asynccontextmanager
+    async def opened(superuser_url: str) -> AsyncIterator[Given]:
+        connection = await asyncpg.connect(superuser_url)
+        try:
+            yield Given(connection)
+        finally:
+            await connection.close()
+
+    async def ensure_table(self) -> None:
+        await self._connection.execute(
+            """
+            CREATE SCHEMA IF NOT EXISTS standalone;
+            CREATE TABLE IF NOT EXISTS standalone.given (
+                item text PRIMARY KEY,
+                given_at timestamptz NOT NULL DEFAULT now()
+            )
+            """
+        )
+
+    async def all(self) -> set[str]:
+        return {row["item"] for row in await self._connection.fetch("SELECT item FROM standalone.given")}
+
+    async def remember(self, item: str) -> None:
+        await self._connection.execute(
+            "INSERT INTO standalone.given (item) VALUES ($1) ON CONFLICT DO NOTHING", item
+        )

@@ -1,0 +1,177 @@
+"""What a stock Celery worker does, as the monitor tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from celeriac.monitor.v1 import tasks_pb2 as pb
+from celeriac.monitor.v1 import workers_pb2
+from celery import Celery
+
+from deploy.standalone.tokens import LocalIssuer
+from tests.support.calls import eventually, fields_at_fault, refused
+from tests.support.celery_workers import Worker, celery_app, running_worker
+from tests.support.monitors import Monitor, running_monitor
+from tests.support.servers import Valkey, temporary_valkey
+
+WORKER = "plain@intake"
+ENDED = {pb.TASK_STATE_SUCCESS, pb.TASK_STATE_FAILURE, pb.TASK_STATE_REVOKED, pb.TASK_STATE_REJECTED}
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Valkey]:
+    with temporary_valkey() as valkey:
+        yield valkey
+
+
+@pytest.fixture(scope="module")
+def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, broker: Valkey) -> Iterator[Monitor]:
+    with running_monitor(certificates, tokens, database_url, broker) as monitor:
+        yield monitor
+
+
+@pytest.fixture(scope="module")
+def worker(broker: Valkey, monitor: Monitor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    folder = tmp_path_factory.mktemp("worker")
+    with running_worker(broker, folder, queues="alpha,beta", name=WORKER, concurrency=2) as worker:
+        monitor.await_worker(WORKER)
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def app(broker: Valkey, worker: Worker) -> Iterator[Celery]:
+    app = celery_app(broker.host, broker.port)
+    yield app
+    app.close()
+
+
+def send(app: Celery, task: str, *args: Any, queue: str = "alpha", **options: Any) -> str:
+    return str(app.send_task(task, args=args, queue=queue, **options).id)
+
+
+def ended(monitor: Monitor, task_id: str) -> pb.Task:
+    def task() -> pb.Task | None:
+        try:
+            found: pb.Task = monitor.tasks.GetTask(pb.GetTaskRequest(name=f"tasks/{task_id}")).task
+        except grpc.RpcError as error:
+            assert error.code() is grpc.StatusCode.NOT_FOUND
+            return None
+        return found if found.state in ENDED else None
+
+    found: pb.Task = eventually(task)
+    return found
+
+
+def test_a_task_that_succeeds(monitor: Monitor, app: Celery) -> None:
+    task = ended(monitor, send(app, "add", 2, 3, queue="beta"))
+    assert (task.state, task.task, task.queue) == (pb.TASK_STATE_SUCCESS, "add", "beta")
+    assert (task.args, task.kwargs, task.result, task.retries) == ("(2, 3)", "{}", "5", 0)
+    assert (task.worker, task.parent, task.root) == (WORKER, "", task.name)
+    assert task.HasField("runtime") and task.runtime.seconds < 10
+    times = [task.sent_time, task.received_time, task.started_time, task.end_time]
+    assert times == sorted(times, key=lambda time: time.ToNanoseconds())
+    assert times[0].seconds > 0 and task.update_time == task.end_time
+    assert not task.HasField("eta") and not task.exception
+
+
+def test_a_task_that_fails(monitor: Monitor, app: Celery) -> None:
+    task = ended(monitor, send(app, "fail", "no luck"))
+    assert (task.state, task.exception) == (pb.TASK_STATE_FAILURE, "ValueError('no luck')")
+    assert task.traceback.startswith("Traceback (most recent call last)") and "no luck" in task.traceback
+    assert not task.result and not task.HasField("runtime")
+
+
+def test_a_task_that_is_tried_again(monitor: Monitor, app: Celery) -> None:
+    task = ended(monitor, send(app, "retry_then_succeed", 2))
+    assert (task.state, task.retries, task.result) == (pb.TASK_STATE_SUCCESS, 2, "'at last'")
+    assert not task.exception
+
+
+def test_a_task_that_expired_is_revoked(monitor: Monitor, app: Celery) -> None:
+    task = ended(monitor, send(app, "add", 1, 1, expires=-5))
+    assert task.state == pb.TASK_STATE_REVOKED
+    assert task.HasField("expires") and not task.HasField("started_time")
+
+
+def test_a_task_that_is_killed_is_revoked(monitor: Monitor, app: Celery) -> None:
+    task_id = send(app, "sleep", 60)
+    eventually(lambda: _state(monitor, task_id) == pb.TASK_STATE_STARTED)
+    app.control.revoke(task_id, terminate=True, destination=[WORKER])
+    assert ended(monitor, task_id).state == pb.TASK_STATE_REVOKED
+
+
+def _state(monitor: Monitor, task_id: str) -> int:
+    tasks = monitor.tasks.ListTasks(pb.ListTasksRequest()).tasks
+    return next((int(task.state) for task in tasks if task.name == f"tasks/{task_id}"), 0)
+
+
+def test_a_task_that_the_worker_refuses(monitor: Monitor, app: Celery) -> None:
+    assert ended(monitor, send(app, "refuse")).state == pb.TASK_STATE_REJECTED
+
+
+def test_a_task_that_no_worker_knows_fails(monitor: Monitor, app: Celery) -> None:
+    task = ended(monitor, send(app, "unheard_of"))
+    assert task.state == pb.TASK_STATE_FAILURE and "NotRegistered" in task.exception
+
+
+def test_a_task_knows_its_parent_and_root(monitor: Monitor, app: Celery, worker: Worker) -> None:
+    parent = ended(monitor, send(app, "spawn"))
+    child_id = parent.result.strip("'")
+    eventually(lambda: _state(monitor, child_id))
+    child = monitor.tasks.GetTask(pb.GetTaskRequest(name=f"tasks/{child_id}")).task
+    assert (child.parent, child.root, child.queue) == (parent.name, parent.name, "celery")
+    assert child.state == pb.TASK_STATE_PENDING, "no worker consumes its queue"
+
+
+def test_every_started_event_of_the_worker_is_heard(monitor: Monitor, app: Celery) -> None:
+    for number in range(200):
+        send(app, "add", number, number)
+
+    def all_heard() -> bool:
+        answer = monitor.workers.ListWorkers(workers_pb2.ListWorkersRequest())
+        (worker,) = answer.workers
+        return bool(worker.processed == worker.started_heard > 200 and worker.active == 0)
+
+    eventually(all_heard)
+
+
+def test_lists_are_filtered_and_paged(monitor: Monitor, app: Celery) -> None:
+    wanted = pb.ListTasksRequest(state=pb.TASK_STATE_FAILURE, task="fail", worker=WORKER, text="NO LUCK")
+    (task,) = monitor.tasks.ListTasks(wanted).tasks
+    assert task.exception and not task.traceback
+    names, token = [], ""
+    while True:
+        page = monitor.tasks.ListTasks(pb.ListTasksRequest(task="add", page_size=50, page_token=token))
+        names += [task.name for task in page.tasks]
+        if not (token := page.next_page_token):
+            break
+    assert len(names) == len(set(names)) > 200
+
+
+def test_what_is_asked_wrongly_is_told_by_field(monitor: Monitor) -> None:
+    get, tasks = monitor.tasks.GetTask, monitor.tasks.ListTasks
+    for name in ("", "task/1", "tasks/", "tasks/a/b", "tasks/\0", f"tasks/{'x' * 300}"):
+        assert fields_at_fault(get, pb.GetTaskRequest(name=name)) == ["name"]
+    code, _ = refused(get, pb.GetTaskRequest(name="tasks/unknown"))
+    assert code is grpc.StatusCode.NOT_FOUND
+    request = pb.ListTasksRequest(text="x" * 201, task="y" * 300)
+    request.start_time.FromSeconds(20)
+    request.end_time.FromSeconds(10)
+    assert fields_at_fault(tasks, request) == ["task", "text", "end_time"]
+    assert fields_at_fault(tasks, pb.ListTasksRequest(page_token="e30x")) == ["page_token"]
+    assert fields_at_fault(tasks, pb.ListTasksRequest(page_size=-1)) == ["page_size"]
+
+
+def test_a_worker_that_is_killed_is_offline_after_three_beats(monitor: Monitor, worker: Worker) -> None:
+    worker.kill()
+
+    def offline() -> bool:
+        (found,) = monitor.workers.ListWorkers(workers_pb2.ListWorkersRequest()).workers
+        return not found.online
+
+    eventually(offline)
+    assert not monitor.workers.ListWorkers(workers_pb2.ListWorkersRequest(online_only=True)).workers

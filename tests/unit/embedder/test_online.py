@@ -1,0 +1,156 @@
+"""Online calls: in shared batches, in fair turns, never more than fit."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.embedder.encoder import InputType
+from services.embedder.online import OnlineEncoder
+from services.embedder.packing import Tokens
+from services.kernel.errors import Exhausted
+from tests.support.bigram_embedder import Bigrams, embed
+
+QUERY = InputType.QUERY
+
+
+class Gated(Bigrams):
+    """Runs a batch when it is let, and remembers which texts shared one."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.started = threading.Event()
+        self.batches: list[list[str]] = []
+
+    def run(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
+        self.batches.append(["".join(map(chr, text.ids)) for text in batch])
+        self.started.set()
+        assert self.open.wait(20)
+        return super().run(batch)
+
+
+@asynccontextmanager
+async def running(
+    model: Bigrams, batch_tokens: int = 64, most_waiting: int = 1_000_000
+) -> AsyncIterator[OnlineEncoder]:
+    online = OnlineEncoder(model, batch_tokens, lambda: most_waiting)
+    loop = asyncio.create_task(online.run_forever())
+    try:
+        yield online
+    finally:
+        loop.cancel()
+
+
+async def waits(online: OnlineEncoder, tokens: int) -> None:
+    """Until so many tokens stand in the queue."""
+    async with asyncio.timeout(20):
+        while online.waiting != tokens:  # noqa: ASYNC110  what is tested has no event for tests
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def gated() -> AsyncIterator[Gated]:
+    model = Gated()
+    yield model
+    model.open.set()
+
+
+async def test_texts_of_several_callers_run_together_and_each_gets_its_own(gated: Gated) -> None:
+    gated.open.set()
+    async with running(gated) as online:
+        texts = [[f"question {n}"] for n in range(4)]
+        found = await asyncio.gather(*(online.embed(text, QUERY) for text in texts))
+    assert len(gated.batches) < len(texts)
+    for text, embedding in zip(texts, found, strict=True):
+        assert np.allclose(embedding.vectors, embed(text, "user"))
+
+
+async def test_a_question_does_not_wait_behind_another_callers_many_texts(gated: Gated) -> None:
+    async with running(gated) as online:
+        many = asyncio.create_task(online.embed([f"{n:060d}" for n in range(50)], QUERY))
+        await asyncio.to_thread(gated.started.wait, 20)
+        one = asyncio.create_task(online.embed(["why?"], QUERY))
+        await waits(online, 49 * 60 + 4)
+        gated.open.set()
+        await one
+        assert not many.done()
+        assert (await many).vectors.shape == (50, 1024)
+
+
+async def test_many_texts_are_not_put_off_for_ever_by_a_stream_of_questions(gated: Gated) -> None:
+    gated.open.set()
+    async with running(gated) as online:
+        many = asyncio.create_task(online.embed([f"{n:060d}" for n in range(20)], QUERY))
+
+        async def asks_for_ever(name: int) -> None:
+            for number in range(1000):
+                if many.done():
+                    return
+                await online.embed([f"{name} {number:050d}"], QUERY)
+            raise AssertionError("a thousand questions came first")
+
+        await asyncio.gather(*map(asks_for_ever, range(3)))
+
+
+async def test_more_than_fits_is_told_to_come_back_while_small_calls_have_room_left(gated: Gated) -> None:
+    async with running(gated, most_waiting=600) as online:
+        first = asyncio.create_task(online.embed(["x" * 60], QUERY))
+        await asyncio.to_thread(gated.started.wait, 20)
+        waiting = asyncio.create_task(online.embed([f"{n}" * 50 for n in range(4)], QUERY))
+        await waits(online, 200)
+        with pytest.raises(Exhausted) as refused:
+            await online.embed(["y" * 200], QUERY)
+        assert refused.value.retry_after > 0
+        small = asyncio.create_task(online.embed(["why?"], QUERY))
+        await waits(online, 204)
+        gated.open.set()
+        await asyncio.gather(first, waiting, small)
+        assert (await online.embed(["y" * 200], QUERY)).vectors.shape == (1, 1024)
+
+
+async def test_a_caller_that_gives_up_leaves_the_queue(gated: Gated) -> None:
+    async with running(gated, most_waiting=600) as online:
+        first = asyncio.create_task(online.embed(["x" * 60], QUERY))
+        await asyncio.to_thread(gated.started.wait, 20)
+        gone = asyncio.create_task(online.embed([f"gone {n:050d}" for n in range(4)], QUERY))
+        await waits(online, 4 * 55)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        second = asyncio.create_task(online.embed(["y" * 200], QUERY))
+        await waits(online, 200)
+        gated.open.set()
+        await asyncio.gather(first, second)
+    assert not [text for batch in gated.batches for text in batch if text.startswith("gone")]
+
+
+async def test_only_the_caller_of_a_text_that_fails_hears_of_it(gated: Gated) -> None:
+    async with running(gated) as online:
+        first = asyncio.create_task(online.embed(["x"], QUERY))
+        await asyncio.to_thread(gated.started.wait, 20)
+        bad = asyncio.create_task(online.embed(["poison", "beside it"], QUERY))
+        good = asyncio.create_task(online.embed(["good"], QUERY))
+        await waits(online, 6 + 9 + 4)
+        gated.open.set()
+        with pytest.raises(ValueError, match="can't be embedded"):
+            await bad
+        assert np.allclose((await good).vectors, embed(["good"], "user"))
+        await first
+
+
+async def test_what_is_refused_by_its_tokens_takes_no_room(gated: Gated) -> None:
+    def refuse(tokens: Sequence[Tokens]) -> None:
+        if any(text.truncated for text in tokens):
+            raise ValueError("too long")
+
+    gated.open.set()
+    async with running(gated, most_waiting=1200) as online:
+        for _ in range(3):
+            with pytest.raises(ValueError, match="too long"):
+                await online.embed(["z" * 600], QUERY, refuse)
+        assert (await online.embed(["fits"], QUERY, refuse)).vectors.shape == (1, 1024)

@@ -1,0 +1,142 @@
+"""The configuration that is written, without an Envoy to read it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf import descriptor_pb2, descriptor_pool
+from pydantic import ValidationError
+
+from deploy.envoy import GatewaySettings, envoy_command, load_settings, write_gateway_config
+from deploy.envoy.contracts import ANSWERED_BY, SERVICES, installed_contracts, methods_of
+from deploy.envoy.replies import REFUSALS
+from deploy.envoy.template import Template
+from services.kernel.identity import Role
+
+UPSTREAMS = {service: 50000 + number for number, service in enumerate(SERVICES)}
+METHODS = methods_of(installed_contracts())
+
+
+@pytest.fixture(scope="module")
+def written(certificates: Path, tokens: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gateway")
+    return write_gateway_config(folder, certificates, 50010, 50011, UPSTREAMS, GatewaySettings())
+
+
+def virtual_host(config: Path) -> dict[str, Any]:
+    listeners = yaml.safe_load(config.read_text())["static_resources"]["listeners"]
+    [gateway] = [listener for listener in listeners if listener["name"] == "gateway"]
+    manager = gateway["filter_chains"][0]["filters"][0]["typed_config"]
+    host: dict[str, Any] = manager["route_config"]["virtual_hosts"][0]
+    return host
+
+
+def test_envoy_takes_it(written: Path) -> None:
+    command = [*envoy_command(written), "--mode", "validate"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_method_has_its_route_with_the_limit_of_its_policy(written: Path) -> None:
+    routes = {route["name"]: route for route in virtual_host(written)["routes"]}
+    for method in METHODS:
+        route = routes[method.path]
+        assert route["match"] == {"path": method.path}
+        if method.least_role is Role.SERVICE:
+            assert route["direct_response"] == {"status": 403}
+            continue
+        assert route["route"]["cluster"] == method.service
+        limit = route["route"]["max_stream_duration"]["max_stream_duration"]
+        assert limit == f"{method.limit_seconds}s"
+
+
+def test_every_route_to_a_method_says_who_may(written: Path) -> None:
+    for route in virtual_host(written)["routes"]:
+        if route["name"] != "rest":
+            assert "envoy.filters.http.rbac" in route["typed_per_filter_config"]
+
+
+def test_the_last_route_takes_what_is_unknown_and_refuses_it(written: Path) -> None:
+    last = virtual_host(written)["routes"][-1]
+    assert (last["match"], last["direct_response"]) == ({"prefix": "/"}, {"status": 404})
+
+
+def test_the_descriptors_are_whole(written: Path) -> None:
+    content = (written.parent / "celeriac.binpb").read_bytes()
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(content).file:
+        # Each after what it imports, or this raises.
+        pool.Add(file)
+    for method in METHODS:
+        assert method.path.rpartition("/")[2] in pool.FindServiceByName(method.grpc_service).methods_by_name
+    # Without it a service's details could not be told by REST.
+    assert "field_violations" in pool.FindMessageTypeByName("google.rpc.BadRequest").fields_by_name
+
+
+def test_every_package_of_the_contracts_has_a_service_that_answers() -> None:
+    assert set(ANSWERED_BY.values()) == set(SERVICES)
+    assert {method.service for method in METHODS} <= set(SERVICES)
+
+
+def test_a_missing_upstream_is_named(certificates: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="upstreams lacks audit, monitor; for example: 'audit': 8445"):
+        write_gateway_config(tmp_path, certificates, 1, 2, {"scheduler": 3, "embedder": "host:4"})
+
+
+def test_an_upstream_may_be_elsewhere(certificates: Path, tmp_path: Path) -> None:
+    upstreams = UPSTREAMS | {"audit": "audit.example.com:443"}
+    config = yaml.safe_load(write_gateway_config(tmp_path, certificates, 1, 2, upstreams).read_text())
+    [audit] = [each for each in config["static_resources"]["clusters"] if each["name"] == "audit"]
+    endpoint = audit["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+    assert endpoint["address"]["socket_address"] == {"address": "audit.example.com", "port_value": 443}
+
+
+def test_a_place_of_the_template_without_a_value_is_an_error() -> None:
+    with pytest.raises(KeyError, match="service"):
+        Template().fill("rest", prefix="/v1/")
+
+
+def test_a_refusal_tells_one_thing_by_one_reason() -> None:
+    for refusal in REFUSALS:
+        # In gRPC the message is a header: ASCII, without "%", as it would be escaped.
+        assert refusal.message.isascii()
+        assert "%" not in refusal.message
+        same = [other for other in REFUSALS if other.reason == refusal.reason]
+        assert len({other.code for other in same}) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "example"),
+    [
+        ("CELERIAC_GATEWAY_RATE", "0", "200"),
+        ("CELERIAC_GATEWAY_BURST", "many", "1000"),
+        ("CELERIAC_GATEWAY_CORS_ORIGINS", "https://a.example,*", "https://ops.example.com"),
+        ("CELERIAC_GATEWAY_ALLOW", "10.0.0.0/99", "10.0.0.0/8"),
+        ("CELERIAC_GATEWAY_MAX_REQUEST_BYTES", "1", "16777216"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_an_example(
+    variable: str, value: str, example: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit) as stopped:
+        load_settings()
+    assert f"{variable}: " in str(stopped.value)
+    assert f"for example: {example}" in str(stopped.value)
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERIAC_GATEWAY_CORS_ORIGINS", "https://a.example, http://localhost:5173")
+    monkeypatch.setenv("CELERIAC_GATEWAY_ALLOW", "10.0.0.0/8,::1")
+    settings = load_settings()
+    assert settings.cors_origins == ("https://a.example", "http://localhost:5173")
+    assert [str(network) for network in settings.allowed_sources] == ["10.0.0.0/8", "::1/128"]
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        GatewaySettings().rate = 3  # type: ignore[misc]

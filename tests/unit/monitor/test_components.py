@@ -1,0 +1,82 @@
+"""Looking at components: each in its own time, and nothing that fails is passed over."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from services.monitor import components as subject
+from services.monitor.checks import EventsLook
+from services.monitor.components import Component, Components, Finding, Health, look_once
+from services.monitor.figures import Figures
+from services.monitor.peers import health_elsewhere
+
+
+async def well() -> Finding:
+    return Finding(Health.HEALTHY, "well")
+
+
+async def test_what_a_look_raises_is_the_components_detail() -> None:
+    async def broken() -> Finding:
+        raise ConnectionRefusedError("nobody listens\non that port")
+
+    component = await look_once("database", broken)
+    assert (component.health, component.detail) == (Health.UNHEALTHY, "nobody listens on that port")
+    assert component.latency is None
+
+
+async def test_a_look_that_hangs_is_given_up_and_delays_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subject, "TIMEOUT_SECONDS", 0.05)
+
+    async def hanging() -> Finding:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    watched = Components({"hanging": hanging, "well": well})
+    running = asyncio.create_task(watched.run())
+    async with asyncio.timeout(10):
+        told = {}
+        async for component in watched.changes():
+            told[component.name] = component
+            if told["hanging"].detail != "not looked at yet" or component.health is Health.HEALTHY:
+                break
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert watched.health is Health.UNHEALTHY
+    assert {each.name: each.health for each in watched.all()}["well"] is Health.HEALTHY
+
+
+async def test_before_the_first_look_nothing_is_well() -> None:
+    watched = Components({"one": well})
+    assert watched.all() == [Component("one", Health.UNHEALTHY, "not looked at yet")]
+
+
+async def test_services_are_as_well_as_the_component_that_answers_them() -> None:
+    watched = Components({"embedder": well, "audit": well})
+    names = {"a.Search": "embedder", "a.Operation": "embedder", "b.Audit": "audit"}
+    running = asyncio.create_task(watched.run())
+    serving: dict[str, bool] = {}
+    async with asyncio.timeout(10):
+        async for name, serves in health_elsewhere(watched, names)():
+            serving[name] = serves
+            if len(serving) == 3 and all(serving.values()):
+                break
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_events_are_degraded_when_cut_off_behind_or_lost() -> None:
+    figures = Figures()
+    look = EventsLook(figures)
+    assert "cut off" in (await look()).detail
+    figures.listening = True
+    assert (await look()).health is Health.HEALTHY
+    figures.event_lag = 7.0
+    assert (await look()).detail == "7.0 s behind"
+    figures.event_lag = 0.1
+    figures.events_lost = 3
+    found = await look()
+    assert (found.health, found.detail) == (Health.DEGRADED, "3 lost within the last minute")
