@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import NamedTuple
 
-from services.scheduler.plan import JUST_BEFORE, MisfireAction, Plan
+from services.scheduler.plan import JUST_BEFORE, UNBOUNDED, MisfireAction, Plan
 from services.scheduler.schedules import Run, RunState
 
 # Late by no more than this, a due time is run as if in time; every one that passed in between, too.
@@ -33,11 +33,13 @@ def decide(
     """Decides on a due time whose moment to be sent has come. `left`: so many runs, until it is done."""
     if left is not None and left <= 0:
         return Decision((), None, None)
-    if not plan.bounds.allow(due):
+    if plan.bounds is not UNBOUNDED and not plan.bounds.allow(due):
         return _going_on(schedule_id, plan, (), plan.next_due(due))
-    if now - plan.sent_at(schedule_id, due) <= IN_TIME:
-        runs = (_run(schedule_id, due, "due"),)
-        return _going_on(schedule_id, plan, runs, plan.next_due(due))._replace(in_time=True)
+    jittered = bool(plan.jitter)
+    if now - (plan.sent_at(schedule_id, due) if jittered else due) <= IN_TIME:
+        runs, following = (_run(schedule_id, due, "due"),), plan.next_due(due)
+        sent = plan.sent_at(schedule_id, following) if jittered and following else following
+        return Decision(runs, following, sent, True)
     missed = {
         MisfireAction.SKIP: _skip,
         MisfireAction.RUN_ONCE: _run_once,

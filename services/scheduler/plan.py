@@ -51,6 +51,8 @@ class Plan(NamedTuple):
 
     def next_due(self, after: dt.datetime) -> dt.datetime | None:
         """The first due time after `after` within the bounds; None when there is none any more."""
+        if self.bounds is UNBOUNDED:
+            return next_due(self.timing, after)
         start, end, _ = self.bounds
         if start is not None and after < start:
             after = start - JUST_BEFORE

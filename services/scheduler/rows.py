@@ -9,9 +9,6 @@ from typing import Any, TypeAlias
 
 from services.scheduler.crontab import parse_crontab
 from services.scheduler.plan import (
-    NO_TIME,
-    ONCE_WITHIN_AN_HOUR,
-    UNBOUNDED,
     Bounds,
     Misfire,
     MisfireAction,
@@ -49,21 +46,25 @@ def task_of(row: Row) -> Task:
 
 
 def plan_of(row: Row) -> Plan:
-    bounds: tuple[Any, ...] = row["start_at"], row["end_at"], row["max_runs"]
     misfire, window, jitter = row["misfire"], row["misfire_window_seconds"], row["jitter_seconds"]
-    usual = misfire == "run_once" and window == 3600
+    start, end, most = row["start_at"], row["end_at"], row["max_runs"]
+    usual = misfire == "run_once" and window == 3600 and not jitter
+    if usual and start is None and end is None and most is None:
+        # Nearly every row, and thousands at a time: what many have in common is made once.
+        crontab = row["crontab"]
+        return Plan(_timing_of(row)) if crontab is None else _crontab_plan(crontab, row["time_zone"])
     return Plan(
         _timing_of(row),
-        UNBOUNDED if bounds == UNBOUNDED else Bounds(*bounds),
-        dt.timedelta(seconds=jitter) if jitter else NO_TIME,
-        ONCE_WITHIN_AN_HOUR if usual else Misfire(MisfireAction(misfire), dt.timedelta(seconds=window)),
+        Bounds(start, end, most),
+        dt.timedelta(seconds=jitter),
+        Misfire(MisfireAction(misfire), dt.timedelta(seconds=window)),
     )
 
 
 def _timing_of(row: Row) -> Timing:
     zone = row["time_zone"]
     if row["crontab"] is not None:
-        return crontab_timing(row["crontab"], zone)
+        return _crontab_plan(row["crontab"], zone).timing
     if row["interval_seconds"] is not None:
         return IntervalTiming(dt.timedelta(seconds=row["interval_seconds"]), row["anchor"], zone)
     if row["once_at"] is not None:
@@ -74,8 +75,8 @@ def _timing_of(row: Row) -> Timing:
 
 
 @lru_cache(maxsize=10_000)
-def crontab_timing(expression: str, zone: str) -> CrontabTiming:
-    return CrontabTiming(parse_crontab(expression), zone)
+def _crontab_plan(expression: str, zone: str) -> Plan:
+    return Plan(CrontabTiming(parse_crontab(expression), zone))
 
 
 def schedule_of(row: Row) -> Schedule:
@@ -103,7 +104,17 @@ def schedule_of(row: Row) -> Schedule:
 
 
 def run_of(row: Row) -> Run:
-    return Run(row["schedule_id"], row["due_at"], RunState(row["state"]), row["reason"], row["published_at"])
+    return Run(
+        row["schedule_id"],
+        row["due_at"],
+        RunState(row["state"]),
+        row["reason"],
+        row["published_at"],
+        row["outcome"],
+        row["runtime"],
+        row["error"],
+        row["ended_at"],
+    )
 
 
 def values_of(definition: Definition, next_due_at: dt.datetime | None) -> dict[str, Any]:
