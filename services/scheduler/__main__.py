@@ -5,9 +5,17 @@ from __future__ import annotations
 import gc
 
 import structlog
-from celeriac.scheduler.v1 import config_pb2, config_pb2_grpc, schedules_pb2, schedules_pb2_grpc
+from celeriac.scheduler.v1 import (
+    config_pb2,
+    config_pb2_grpc,
+    manifests_pb2,
+    manifests_pb2_grpc,
+    schedules_pb2,
+    schedules_pb2_grpc,
+)
 
 from services.kernel import broker, process
+from services.kernel.channel import channel_to
 from services.kernel.config_keys import RUNS_RETENTION
 from services.kernel.errors import FailedPrecondition
 from services.kernel.grpc.server import Servicer
@@ -16,11 +24,15 @@ from services.kernel.metrics import new_registry
 from services.kernel.retention import Retention
 from services.scheduler.api import ScheduleApi
 from services.scheduler.api_config import ConfigApi
+from services.scheduler.api_manifest import ManifestApi
+from services.scheduler.apply import Sets
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.config_feed import ConfigFeed
 from services.scheduler.configuration import Configuration
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
+from services.scheduler.monitor import Monitor
+from services.scheduler.outcomes import Outcomes
 from services.scheduler.publisher import Publisher
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store_retention import delete_old_runs
@@ -37,10 +49,13 @@ async def serve(settings: SchedulerSettings) -> None:
     async with (
         process.opened_database(settings, "scheduler") as database,
         broker.connect(settings) as client,
+        channel_to(settings.monitor_address, settings) as to_monitor,
     ):
         publisher = Publisher(client, settings.redis_db_broker)
         dispatcher = Dispatcher(database, publisher, registry)
         api = ScheduleApi(database, Catalogue(database, dispatcher), settings.time_zone)
+        outcomes = Outcomes(database, Monitor(to_monitor), registry)
+        manifest_api = ManifestApi(Sets(database, settings.time_zone))
         feed = ConfigFeed(database)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
         retention = Retention(database, live, RUNS_RETENTION, delete_old_runs)
@@ -49,19 +64,24 @@ async def serve(settings: SchedulerSettings) -> None:
             settings,
             database,
             registry,
-            servicers=_servicers(api, config_api),
-            background=[dispatcher.run, feed.run, retention.run],
+            servicers=_servicers(api, manifest_api, config_api),
+            background=[dispatcher.run, outcomes.run, feed.run, retention.run],
             live=live,
             source=lambda: feed.keep(live),
         )
 
 
-def _servicers(schedules: ScheduleApi, config: ConfigApi) -> list[Servicer]:
+def _servicers(schedules: ScheduleApi, manifests: ManifestApi, config: ConfigApi) -> list[Servicer]:
     return [
         Servicer(
             schedules_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
             schedules_pb2_grpc.add_ScheduleServiceServicer_to_server,
             schedules,
+        ),
+        Servicer(
+            manifests_pb2.DESCRIPTOR.services_by_name["ManifestService"],
+            manifests_pb2_grpc.add_ManifestServiceServicer_to_server,
+            manifests,
         ),
         Servicer(
             config_pb2.DESCRIPTOR.services_by_name["ConfigService"],

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 from typing import Any
 
+from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -30,6 +31,12 @@ STATES = {
     RunState.SKIPPED: pb.RUN_STATE_SKIPPED,
 }
 STATES_FROM_WIRE = {number: state for state, number in STATES.items()}
+OUTCOMES: dict[str | None, tasks_pb2.TaskState] = {
+    "SUCCESS": tasks_pb2.TASK_STATE_SUCCESS,
+    "FAILURE": tasks_pb2.TASK_STATE_FAILURE,
+    "REVOKED": tasks_pb2.TASK_STATE_REVOKED,
+    "REJECTED": tasks_pb2.TASK_STATE_REJECTED,
+}
 PREVIEWED = Task("previewed")
 # What a change may name, in the order in which it is made: an interval's anchor looks at the bounds.
 CHANGEABLE = (
@@ -219,4 +226,8 @@ def run_to(run: Run) -> pb.Run:
         reason=run.reason,
         task_id="" if run.state is RunState.SKIPPED else run.task_id,
         publish_time=timestamp(run.published_at),
+        outcome=OUTCOMES.get(run.outcome),
+        runtime=duration(run.runtime),
+        error=run.error or "",
+        end_time=timestamp(run.ended_at),
     )

@@ -98,6 +98,12 @@ class Run(NamedTuple):
     state: RunState
     reason: str
     published_at: dt.datetime | None = None
+    # How its task ended (one of Celery's states), by the monitor's word; None as long as none was heard.
+    outcome: str | None = None
+    # Seconds.
+    runtime: float | None = None
+    error: str | None = None
+    ended_at: dt.datetime | None = None
 
     @property
     def task_id(self) -> str:
