@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
 
@@ -16,8 +17,10 @@ from services.kernel.live_settings import LiveSettings
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 600.0
+SWEEP_SECONDS = 60.0
 BATCH = 2000
+# Others want the database too.
+PAUSE_SECONDS = 0.2
 
 # Deletes at most so many that are older than the age; gives how many.
 Delete = Callable[[AsyncSession, dt.timedelta, int], Awaitable[int]]
@@ -57,6 +60,7 @@ class Retention:
             deleted += batch
             if batch < BATCH:
                 break
+            await asyncio.sleep(PAUSE_SECONDS)
         if deleted:
             log.info("retention.deleted", setting=self._key.name, age=str(age), count=deleted)
         return deleted
