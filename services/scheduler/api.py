@@ -161,17 +161,14 @@ def _filter(request: pb.ListSchedulesRequest) -> ScheduleFilter:
     examples = {"text": "vectors", "task": "rebuild_chat_vectors", "queue": "ai_analysis"}
     for name, example in examples.items():
         faults.text(name, getattr(request, name), example, most=500, required=False)
-    label, equals, value = request.label.partition("=")
-    whole = not request.label or (bool(label) and bool(equals))
-    faults.unless(whole, "label", f"is {request.label[:100]!r}, not name=value", "team=growth")
-    faults.text("label", request.label, "team=growth", most=1100, required=False)
+    label = checks.label(request.label, faults, "label")
     faults.raise_any()
     return ScheduleFilter(
         text=request.text,
         task=request.task,
         queue=request.queue,
         paused=request.paused if request.HasField("paused") else None,
-        label=(label, value) if request.label else None,
+        label=label,
     )
 
 

@@ -48,7 +48,7 @@ class Catalogue:
             wanted = change(current.definition, now)
             if wanted == current.definition:
                 return current
-            return await store.change(wanted, _next_due(current, wanted, now))
+            return await store.change(wanted, due_after_change(current, wanted, now))
 
     async def pause(self, schedule_id: str, note: str) -> Schedule:
         return await self.change(
@@ -90,7 +90,7 @@ class Catalogue:
         return current
 
 
-def _next_due(current: Schedule, wanted: Definition, now: dt.datetime) -> dt.datetime | None:
+def due_after_change(current: Schedule, wanted: Definition, now: dt.datetime) -> dt.datetime | None:
     before, due = current.definition, current.next_due_at
     if wanted.rests(current.run_count):
         return None

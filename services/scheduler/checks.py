@@ -99,6 +99,15 @@ def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, 
             faults.text(f"{field}.{name}", value, example, most=1000, required=False)
 
 
+def label(text: str, faults: Faults, field: str) -> tuple[str, str] | None:
+    """Name and value of a label in a filter, "team=growth"; None when empty or at fault."""
+    name, equals, value = text.partition("=")
+    whole = not text or (bool(name) and bool(equals))
+    faults.unless(whole, field, f"is {text[:100]!r}, not name=value", "team=growth")
+    faults.text(field, text, "team=growth", most=1100, required=False)
+    return (name, value) if text and whole else None
+
+
 def _json(text: str, kind: type, what: str, example: str, faults: Faults, field: str) -> None:
     if not faults.unless(len(text) <= MOST_JSON, field, "has more than 262144 characters", example):
         return

@@ -42,7 +42,7 @@ class ScheduleStore:
 
     async def create(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
         values = values_of(definition, next_due_at)
-        columns, parameters = ", ".join(values), ", ".join(map(_parameter, values))
+        columns, parameters = ", ".join(values), ", ".join(map(parameter, values))
         statement = text(f"INSERT INTO celery_schedules ({columns}) VALUES ({parameters}) RETURNING *")
         try:
             row = (await self._session.execute(statement, values)).mappings().one()
@@ -62,7 +62,7 @@ class ScheduleStore:
 
     async def change(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
         values = values_of(definition, next_due_at)
-        changes = ", ".join(f"{name} = {_parameter(name)}" for name in values if name != "id")
+        changes = ", ".join(f"{name} = {parameter(name)}" for name in values if name != "id")
         statement = text(
             f"UPDATE celery_schedules SET {changes}, version = version + 1, updated_at = now()"
             " WHERE id = :id RETURNING *"
@@ -141,5 +141,5 @@ class ScheduleStore:
         return [run_of(row) for row in rows.mappings()]
 
 
-def _parameter(column: str) -> str:
+def parameter(column: str) -> str:
     return f"CAST(:{column} AS jsonb)" if column in JSON_COLUMNS else f":{column}"
