@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs token enrol protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
+.PHONY: help setup up down status logs token enrol rotate-keys protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
 
 help: ## What can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ token: setup ## Print a token for an hour: ROLE=viewer|admin|super_admin, OTP=<c
 
 enrol: setup ## Make a new second factor, and print what an authenticator needs of it, once
 	@$(STANDALONE) enrol
+
+rotate-keys: setup ## Have a new key protect the secrets of the live configuration
+	@$(STANDALONE) rotate-keys
 
 ##################################################################################### contracts
 

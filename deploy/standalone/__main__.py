@@ -1,4 +1,4 @@
-"""python -m deploy.standalone up | down | status | logs | token | enrol: the whole system on one machine."""
+"""python -m deploy.standalone up | down | status | logs | token | enrol | rotate-keys: the whole system."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def main() -> int:
             return _logs(settings, arguments.name, arguments.follow)
         if arguments.command == "enrol":
             return _enrol(settings)
+        if arguments.command == "rotate-keys":
+            return _rotate_keys(settings)
         return _token(settings, arguments.role, arguments.otp)
     except OSError as error:
         raise SystemExit(_explained(error, settings)) from error
@@ -51,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     token.add_argument("role", nargs="?", default="admin")
     token.add_argument("--otp", default="", help="the authenticator's code, for a second factor")
     commands.add_parser("enrol", help="a new second factor: prints what an authenticator needs, once")
+    commands.add_parser("rotate-keys", help="a new key protects the secrets of the live configuration")
     return parser.parse_args()
 
 
@@ -126,6 +129,15 @@ def _enrol(settings: StandaloneSettings) -> int:
         file=sys.stderr,
     )
     return 0
+
+
+def _rotate_keys(settings: StandaloneSettings) -> int:
+    from deploy.standalone.lock import holder
+    from deploy.standalone.system import run_command
+
+    if holder(settings.run) is None:
+        raise SystemExit(f"nothing runs in {settings.state}, and the keys protect what is in its database")
+    return run_command(settings, "scheduler", "new-key") or run_command(settings, "scheduler", "rotate-keys")
 
 
 def _explained(error: OSError, settings: StandaloneSettings) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -61,6 +62,16 @@ def components(settings: StandaloneSettings) -> list[Component]:
         *(_worker(settings, ports, name) for name in WORKER_QUEUES),
         _gateway(settings, ports),
     ]
+
+
+def run_command(settings: StandaloneSettings, service: str, command: str) -> int:
+    """Runs one of a service's commands as that service, to its end; gives its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"services.{service}", command],
+        env=_environment(settings, service),
+        check=False,
+    )
+    return done.returncode
 
 
 def _make_keys(state: Path) -> None:
