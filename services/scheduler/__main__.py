@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
 import structlog
@@ -36,6 +37,7 @@ from services.scheduler.outcomes import Outcomes
 from services.scheduler.publisher import Publisher
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store_retention import delete_old_runs
+from services.scheduler.waiting import Waiting
 
 log = structlog.get_logger(__name__)
 
@@ -51,10 +53,12 @@ async def serve(settings: SchedulerSettings) -> None:
         broker.connect(settings) as client,
         channel_to(settings.monitor_address, settings) as to_monitor,
     ):
+        monitor, woken = Monitor(to_monitor), asyncio.Event()
         publisher = Publisher(client, settings.redis_db_broker)
-        dispatcher = Dispatcher(database, publisher, registry)
+        dispatcher = Dispatcher(database, publisher, registry, on_waiting=woken.set)
         api = ScheduleApi(database, Catalogue(database, dispatcher), settings.time_zone)
-        outcomes = Outcomes(database, Monitor(to_monitor), registry)
+        outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
+        waiting = Waiting(database, monitor, dispatcher, woken)
         manifest_api = ManifestApi(Sets(database, settings.time_zone))
         feed = ConfigFeed(database)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
@@ -65,7 +69,7 @@ async def serve(settings: SchedulerSettings) -> None:
             database,
             registry,
             servicers=_servicers(api, manifest_api, config_api),
-            background=[dispatcher.run, outcomes.run, feed.run, retention.run],
+            background=[dispatcher.run, outcomes.run, waiting.run, feed.run, retention.run],
             live=live,
             source=lambda: feed.keep(live),
         )

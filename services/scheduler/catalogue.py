@@ -12,7 +12,7 @@ from services.scheduler.decide import IN_TIME
 from services.scheduler.dispatch import FAULTS, Dispatcher, PendingRun
 from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import PermitEnded
-from services.scheduler.schedules import Definition, Run, RunState, Schedule
+from services.scheduler.schedules import Definition, Overlap, Run, RunState, Schedule
 from services.scheduler.store import ScheduleStore
 
 
@@ -73,7 +73,8 @@ class Catalogue:
             schedule = await store.get(schedule_id, for_change=True)
             now = await store.now()
             wanted = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
-            run = await store.add_run(wanted, request_id or None)
+            exclusive = schedule.definition.overlap is not Overlap.ALLOW
+            run = await store.add_run(wanted, request_id or None, exclusive=exclusive)
         if run.state is not RunState.PENDING:
             return run
         pending = PendingRun(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)

@@ -23,14 +23,21 @@ from services.scheduler.convert_timing import (
     timing_from,
     timing_to,
 )
-from services.scheduler.schedules import Definition, Run, RunState, Schedule, Task
+from services.scheduler.schedules import Definition, Overlap, Run, RunState, Schedule, Task
 
 STATES = {
     RunState.PENDING: pb.RUN_STATE_PENDING,
     RunState.PUBLISHED: pb.RUN_STATE_PUBLISHED,
     RunState.SKIPPED: pb.RUN_STATE_SKIPPED,
+    RunState.WAITING: pb.RUN_STATE_WAITING,
 }
 STATES_FROM_WIRE = {number: state for state, number in STATES.items()}
+OVERLAPS = {
+    Overlap.ALLOW: pb.OVERLAP_POLICY_ALLOW,
+    Overlap.SKIP: pb.OVERLAP_POLICY_SKIP,
+    Overlap.QUEUE: pb.OVERLAP_POLICY_QUEUE,
+    Overlap.CANCEL: pb.OVERLAP_POLICY_CANCEL,
+}
 OUTCOMES: dict[str | None, tasks_pb2.TaskState] = {
     "SUCCESS": tasks_pb2.TASK_STATE_SUCCESS,
     "FAILURE": tasks_pb2.TASK_STATE_FAILURE,
@@ -48,6 +55,7 @@ CHANGEABLE = (
     "max_runs",
     "jitter",
     "misfire_policy",
+    "overlap_policy",
     "timing",
 )
 
@@ -57,6 +65,7 @@ def definition_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: F
     found = checks.schedule_id(message.name, faults, "schedule.name")
     task = task_from(message.task, faults)
     proposed = _planned(message, found, task, zone, now, faults)
+    overlap = _overlap_from(message, faults)
     _description(message, faults)
     faults.text(
         "schedule.pause_note", message.pause_note, "until the move is over", most=1000, required=False
@@ -70,6 +79,7 @@ def definition_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: F
         labels=dict(message.labels),
         paused=message.paused,
         pause_note=message.pause_note if message.paused else "",
+        overlap=overlap,
     )
 
 
@@ -172,7 +182,18 @@ def _with(
             changes["jitter"] = jitter_from(wanted, faults, "schedule")
         case "misfire_policy":
             changes["misfire"] = misfire_from(wanted.misfire_policy, faults, "schedule.misfire_policy")
+        case "overlap_policy":
+            changes["overlap"] = _overlap_from(wanted, faults)
     return dataclasses.replace(current, **changes)
+
+
+def _overlap_from(message: pb.Schedule, faults: Faults) -> Overlap:
+    if not message.overlap_policy:
+        return Overlap.ALLOW
+    found = next((each for each, number in OVERLAPS.items() if number == message.overlap_policy), None)
+    fault = f"is {message.overlap_policy}, not an OverlapPolicy"
+    faults.unless(found is not None, "schedule.overlap_policy", fault, "OVERLAP_POLICY_SKIP")
+    return found or Overlap.ALLOW
 
 
 def _description(message: pb.Schedule, faults: Faults) -> None:
@@ -201,6 +222,7 @@ def schedule_to(schedule: Schedule) -> pb.Schedule:
         jitter=duration(definition.jitter.total_seconds() or None),
         misfire_policy=misfire_to(definition.misfire),
         run_count=schedule.run_count,
+        overlap_policy=OVERLAPS[definition.overlap],
     )
 
 

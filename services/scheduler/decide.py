@@ -55,6 +55,15 @@ def decide_unreadable(schedule_id: str, due: dt.datetime, now: dt.datetime, faul
     return Decision((_skipped(schedule_id, due, unreadable(fault)),), again, again)
 
 
+def held_back(decision: Decision) -> Decision:
+    """The decision on a schedule whose runs may not overlap: each waits until it is clear that it may run."""
+    runs = tuple(
+        run._replace(state=RunState.WAITING) if run.state is RunState.PENDING else run
+        for run in decision.runs
+    )
+    return decision._replace(runs=runs, in_time=False)
+
+
 def unreadable(fault: str) -> str:
     return f"the stored schedule can't be read: {fault}"[:500]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -21,7 +21,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.kernel.database import Database
-from services.scheduler.decide import Decision, decide, decide_unreadable, unreadable
+from services.scheduler.decide import Decision, decide, decide_unreadable, held_back, unreadable
 from services.scheduler.messages import Letterhead
 from services.scheduler.plan import NO_TIME
 from services.scheduler.publisher import PermitEnded, Publisher
@@ -75,9 +75,17 @@ class PendingRun(NamedTuple):
 class Dispatcher:
     """Dispatches for as long as it runs."""
 
-    def __init__(self, database: Database, publisher: Publisher, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        registry: CollectorRegistry,
+        on_waiting: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_waiting` is called when a run was recorded that waits until no other is going."""
         self._database = database
         self._publisher = publisher
+        self._on_waiting = on_waiting
         self._metrics = DispatchMetrics(registry)
         self._on_the_way: set[asyncio.Task[None]] = set()
 
@@ -141,6 +149,8 @@ class Dispatcher:
             if letterhead is not None and run.state is RunState.PENDING:
                 jitter = jitters.get(run.schedule_id, NO_TIME)
                 pending.append(PendingRun(run.schedule_id, letterhead, run.due_at, now, jitter))
+            elif run.state is RunState.WAITING:
+                self._on_waiting()
             else:
                 log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
                 self._metrics.runs.labels(run.state.value).inc()
@@ -228,7 +238,8 @@ def _decide(due: Due, now: dt.datetime) -> tuple[Decision, Letterhead | None]:
     if letterhead is None or plan is None:
         return decide_unreadable(due.id, due.due, now, fault), None
     try:
-        return decide(due.id, plan, due.due, now, due.left), letterhead
+        decision = decide(due.id, plan, due.due, now, due.left)
+        return decision if due.overlaps else held_back(decision), letterhead
     except UNREADABLE as error:
         return decide_unreadable(due.id, due.due, now, repr(error)), None
 

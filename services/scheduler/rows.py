@@ -14,7 +14,7 @@ from services.scheduler.plan import (
     MisfireAction,
     Plan,
 )
-from services.scheduler.schedules import Definition, Run, RunState, Schedule, Task
+from services.scheduler.schedules import Definition, Overlap, Run, RunState, Schedule, Task
 from services.scheduler.solar import EVENTS
 from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 
@@ -93,6 +93,7 @@ def schedule_of(row: Row) -> Schedule:
             bounds=plan.bounds,
             jitter=plan.jitter,
             misfire=plan.misfire,
+            overlap=Overlap(row["overlap"]),
         ),
         version=row["version"],
         next_due_at=row["next_due_at"] or row["next_run_at"],
@@ -139,6 +140,7 @@ def values_of(definition: Definition, next_due_at: dt.datetime | None) -> dict[s
         "jitter_seconds": definition.jitter.total_seconds(),
         "misfire": misfire.action.value,
         "misfire_window_seconds": misfire.window.total_seconds(),
+        "overlap": definition.overlap.value,
         "description": definition.description,
         "labels": json.dumps(dict(definition.labels)),
         "paused": definition.paused,

@@ -31,6 +31,15 @@ class Task(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
 
 
+class Overlap(Enum):
+    """What is done about a due time that comes while an earlier run is still going."""
+
+    ALLOW = "allow"
+    SKIP = "skip"
+    QUEUE = "queue"
+    CANCEL = "cancel"
+
+
 @dataclass(frozen=True)
 class Definition:
     """What a person decides about a schedule."""
@@ -45,6 +54,7 @@ class Definition:
     bounds: Bounds = UNBOUNDED
     jitter: dt.timedelta = NO_TIME
     misfire: Misfire = ONCE_WITHIN_AN_HOUR
+    overlap: Overlap = Overlap.ALLOW
 
     @property
     def plan(self) -> Plan:
@@ -88,6 +98,8 @@ class RunState(Enum):
     PENDING = "pending"
     PUBLISHED = "published"
     SKIPPED = "skipped"
+    # Held back until an earlier run has ended.
+    WAITING = "waiting"
 
 
 class Run(NamedTuple):

@@ -90,12 +90,13 @@ class ScheduleStore:
         query = f"SELECT * FROM celery_schedules WHERE {' AND '.join(conditions)} ORDER BY id LIMIT :most"
         return [schedule_of(row) for row in (await self._session.execute(text(query), values)).mappings()]
 
-    async def add_run(self, run: Run, request_id: str | None) -> Run:
+    async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> Run:
         """Records a triggered run; with a request id that was seen before, gives that one's run."""
         await self._session.execute(
             text(
-                "INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id)"
-                " VALUES (:schedule_id, :due_at, :state, :reason, :request_id) ON CONFLICT DO NOTHING"
+                "INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id, exclusive)"
+                " VALUES (:schedule_id, :due_at, :state, :reason, :request_id, :exclusive)"
+                " ON CONFLICT DO NOTHING"
             ),
             {
                 "schedule_id": run.schedule_id,
@@ -103,6 +104,7 @@ class ScheduleStore:
                 "state": run.state.value,
                 "reason": run.reason,
                 "request_id": request_id,
+                "exclusive": exclusive,
             },
         )
         return await self._run(run, request_id)

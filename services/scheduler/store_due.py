@@ -33,7 +33,7 @@ SETTINGS = """
 """
 NOW = "SELECT clock_timestamp()"
 CLAIM = f"""
-    SELECT id, next_run_at, next_due_at, run_count, {COLUMNS}, {PLAN_COLUMNS} FROM celery_schedules
+    SELECT id, next_run_at, next_due_at, run_count, overlap, {COLUMNS}, {PLAN_COLUMNS} FROM celery_schedules
     WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
     FOR UPDATE SKIP LOCKED
 """
@@ -61,8 +61,10 @@ MOVE_ON = """
 """
 # A due time that is recorded already is not run again, whatever the clock did.
 RECORD = """
-    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason)
-    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, exclusive)
+    SELECT *, state = 'waiting'
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+        AS run (schedule_id, due_at, state, reason)
     ON CONFLICT DO NOTHING
 """
 RECORDED = """
@@ -100,6 +102,8 @@ class Due(NamedTuple):
     # So many runs, until it is done; None: no end.
     left: int | None = None
     fault: str = ""
+    # It may run beside an earlier run of the schedule.
+    overlaps: bool = True
 
 
 class Unpublished(NamedTuple):
@@ -206,7 +210,7 @@ def _due(row: asyncpg.Record) -> Due:
         plan = plan_of(row)
         most = plan.bounds.max_runs
         left = None if most is None else most - row["run_count"]
-        return Due(row["id"], due, sent, (task_of(row), plan), left)
+        return Due(row["id"], due, sent, (task_of(row), plan), left, overlaps=row["overlap"] == "allow")
     except UNREADABLE as error:
         return Due(row["id"], due, sent, None, fault=repr(error))
 
@@ -231,7 +235,7 @@ def _with_runs(decision: Decision, new: set[tuple[str, dt.datetime]]) -> Decisio
 
 def _moved(due: Due, decision: Decision) -> tuple[Any, ...]:
     """The columns of MOVE_ON."""
-    ran = [run.due_at for run in decision.runs if run.state is RunState.PENDING]
+    ran = [run.due_at for run in decision.runs if run.state is not RunState.SKIPPED]
     last = ran[-1] if ran else None
     if due.left is not None and len(ran) >= due.left:
         return due.id, None, None, last, len(ran)
