@@ -128,8 +128,8 @@ TASKS_RETENTION = Key(
 MOST_WAITING_TOKENS = Key(
     "embedder.online.most_waiting_tokens",
     ConfigType.INT,
-    # Two requests of the greatest size: calls of more than a batch may take half of the room.
-    524_288,
+    # Calls of more than a batch may take half of it: one of the greatest size (262,144), beside others.
+    600_000,
     "How much may wait for the model in one embedder, half of it by calls of more than a batch. What would be"
     " more is refused at once (RESOURCE_EXHAUSTED, with the time after which to try again); a call on an"
     " empty queue never is.",
