@@ -68,6 +68,7 @@ class Catalogue:
 
     async def trigger(self, schedule_id: str, actor: str, request_id: str) -> Run:
         """Records a run for now, then publishes it. With the broker away it stays pending, and is healed."""
+        permit = await self._dispatcher.permit()
         async with self._database.transaction() as session:
             store = ScheduleStore(session)
             schedule = await store.get(schedule_id, for_change=True)
@@ -79,8 +80,10 @@ class Catalogue:
             return run
         pending = PendingRun(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)
         try:
-            await self._dispatcher.publish([pending])
+            await self._dispatcher.publish([pending], permit)
         except (*FAULTS, PermitEnded):
+            return run
+        if permit is None:
             return run
         return run._replace(state=RunState.PUBLISHED, published_at=now)
 

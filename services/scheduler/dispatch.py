@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ IN_FLIGHT = 2
 COALESCE_SECONDS = 0.005
 # Sleep ends at the next due time or with a notice; this only guards against what nobody thought of.
 SAFETY_SECONDS = 5.0
+# A broker that is away is asked again after this; meanwhile due times are only recorded.
+AWAY_SECONDS = 1.0
 HEAL_AFTER = dt.timedelta(seconds=3)
 HEAL_SECONDS = 3.0
 FAULTS = (
@@ -87,6 +90,7 @@ class Dispatcher:
         self._publisher = publisher
         self._on_waiting = on_waiting
         self._metrics = DispatchMetrics(registry)
+        self._away_since = float("-inf")
         self._on_the_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -129,6 +133,7 @@ class Dispatcher:
 
     async def dispatch_batch(self) -> int:
         """Claims and records one batch, and starts publishing it; how many schedules were due."""
+        permit = await self.permit()
         async with self._database.driver_connection() as connection:
             store = DueStore(connection)
             async with store.transaction():
@@ -154,32 +159,46 @@ class Dispatcher:
             else:
                 log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
                 self._metrics.runs.labels(run.state.value).inc()
-        await self._send_on_its_way(pending)
+        await self._send_on_its_way(pending, permit)
         return len(claimed)
 
-    async def _send_on_its_way(self, runs: Sequence[PendingRun]) -> None:
+    async def permit(self) -> int | None:
+        """The broker's permit to publish what is read from now on; None while it is away."""
+        if time.monotonic() - self._away_since < AWAY_SECONDS:
+            return None
+        try:
+            return await self._publisher.permit()
+        except (redis.exceptions.RedisError, OSError) as error:
+            self._away_since = time.monotonic()
+            log.warning("dispatch.broker_away", error=repr(error)[:300])
+            return None
+
+    async def _send_on_its_way(self, runs: Sequence[PendingRun], permit: int | None) -> None:
         while len(self._on_the_way) >= IN_FLIGHT:
             await asyncio.wait(self._on_the_way, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.create_task(self._publish_or_leave(runs))
+        task = asyncio.create_task(self._publish_or_leave(runs, permit))
         self._on_the_way.add(task)
         task.add_done_callback(self._on_the_way.discard)
 
-    async def _publish_or_leave(self, runs: Sequence[PendingRun]) -> None:
+    async def _publish_or_leave(self, runs: Sequence[PendingRun], permit: int | None) -> None:
         try:
-            await self.publish(runs)
+            await self.publish(runs, permit)
         except (*FAULTS, PermitEnded) as error:
             # The runs stay committed and pending: healing publishes them when the broker is back.
             log.warning("dispatch.publish_failed", runs=len(runs), error=repr(error)[:300])
 
-    async def publish(self, runs: Sequence[PendingRun]) -> None:
-        """Publishes runs that are committed, and records that they are; each at most once, ever."""
-        if not runs:
+    async def publish(self, runs: Sequence[PendingRun], permit: int | None) -> None:
+        """Publishes runs that are committed, and records that they are; each at most once, ever.
+
+        With a permit that was taken before they were read; without one they stay pending, and are healed.
+        """
+        if not runs or permit is None:
             return
         read_at = runs[0].read_at
         messages = [
             run.letterhead.message(task_id(run.schedule_id, run.due), run.due, read_at) for run in runs
         ]
-        pushed = await self._publisher.publish(messages, read_at)
+        pushed = await self._publisher.publish(messages, permit)
         async with self._database.driver_connection() as connection:
             store = DueStore(connection)
             await store.mark_published([run.schedule_id for run in runs], [run.due for run in runs])
@@ -208,9 +227,9 @@ class Dispatcher:
 
     async def heal_batch(self, older_than: dt.timedelta = HEAL_AFTER) -> int:
         """Publishes what was committed and is still pending: its process died, or the broker was away."""
+        permit = await self._publisher.permit()
         async with self._database.driver_connection() as connection:
             store = DueStore(connection)
-            # Before the runs are read: the permit to publish them counts from here.
             now = await store.now()
             unpublished = await store.unpublished(older_than, BATCH)
             pending = []
@@ -223,7 +242,7 @@ class Dispatcher:
                     pending.append(PendingRun(run.schedule_id, letterhead, run.due, now))
         if pending:
             log.info("dispatch.healing", runs=len(pending))
-            await self.publish(pending)
+            await self.publish(pending, permit)
         return len(unpublished)
 
     async def drain(self) -> None:

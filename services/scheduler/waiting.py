@@ -70,9 +70,10 @@ class Waiting:
             live = await store.live(schedule_ids) if schedule_ids else {}
         if not live:
             return 0
+        permit = await self._dispatcher.permit()
         answer = await self._answer([run for runs in live.values() for run in runs])
         verdicts, pending = await self._apply(schedule_ids, answer)
-        await self._dispatcher.publish(pending)
+        await self._dispatcher.publish(pending, permit)
         for verdict in verdicts:
             await self._cancel(verdict.cancel)
         return len(live)
