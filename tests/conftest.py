@@ -6,12 +6,19 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.models import embedded_model as make_embedded_model
 from tests.support.servers import Valkey, create_database, temporary_postgres, temporary_valkey
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile(
+    "noisy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("noisy")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ GOAL = 0.90
 
 
 def main() -> None:
-    count, repetitions = (600, 2) if quick() else (4000, 5)
+    count, repetitions = (1200, 1) if quick() else (4000, 5)
     # PROCESSES=1 THREADS=2 compares another way to use two cores.
     processes, threads = int(os.environ.get("PROCESSES", "2")), int(os.environ.get("THREADS", "1"))
     folder, messages = embedded_model(), texts.messages(count)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from services.embedder.encoder import InputType
 from services.embedder.onnx_model import Engine, OnnxModel
 
-BUDGETS = (256, 512, 1024, 2048)
-SAMPLE = 80
+BUDGETS = (256, 512, 1024)
+SAMPLE = 40
 
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 

@@ -34,7 +34,7 @@ from tests.support.processes import ServiceProcess, environment_of, running_serv
 
 NAME = "schedules/measured"
 PROCESSES = 2
-IN_FLIGHT = 16
+IN_FLIGHT = 8
 ROUNDS = 3 if quick() else 9
 SECONDS = 1.0 if quick() else 4.0
 

@@ -92,12 +92,14 @@ def main() -> None:
             print(run.__name__, found, flush=True)
     lost = sum(each.lost for each in mine)
     missing = sum(each.published["tasks"] - each.rows for each in mine)
-    kept = statistics.median(each.counted["events"] / each.published["events"] for each in others)
+    taken, kept = (
+        sum(each.counted["events"] for each in rounds) / sum(each.published["events"] for each in rounds)
+        for rounds in (mine, others)
+    )
     cost, peers_cost = (statistics.median(each.microseconds for each in rounds) for rounds in (mine, others))
     rate = statistics.median(each.published["events"] / each.published["seconds"] for each in mine)
     peers_rate = statistics.median(each.counted["events"] / each.counted["seconds"] for each in others)
     peak = max(each.counted["peak_mb"] for each in mine)
-    taken = statistics.median(each.counted["events"] / each.published["events"] for each in mine)
     lag = max(each.counted["worst_lag"] for each in mine)
     others_lost, others_peak = (
         sum(each.lost for each in others),

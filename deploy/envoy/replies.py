@@ -160,7 +160,8 @@ REFUSALS = (
 
 def mappers() -> list[dict[str, Any]]:
     """Envoy's local_reply_config mappers, first match first."""
-    told = [tell(refusal) for refusal in REFUSALS for tell in (_to_grpc, _to_grpc_web, _to_rest)]
+    ways = (_to_grpc, _to_grpc_web_text, _to_grpc_web, _to_rest)
+    told = [tell(refusal) for refusal in REFUSALS for tell in ways]
     return [*told, _bad_request()]
 
 
@@ -196,6 +197,21 @@ def _to_grpc_web(refusal: Refusal) -> dict[str, Any]:
             "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
             "content_type": "application/grpc-web+proto",
         },
+    }
+
+
+def _to_grpc_web_text(refusal: Refusal) -> dict[str, Any]:
+    """Without a body: Envoy's filter never ends a body of its own that it must turn into base64."""
+    return {
+        "filter": _all(_fits(refusal), _asked_as("application/grpc-web-text")),
+        "status_code": 200,
+        "headers_to_add": [
+            _header("grpc-status", str(refusal.code.value[0])),
+            _header("grpc-message", refusal.message),
+            _header("grpc-status-details-bin", _status(refusal)),
+        ],
+        "body": {"inline_string": ""},
+        "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
     }
 
 

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 SAMPLE = 2000
 MOST_CLUSTERS = 256
+# The silhouette likes pairs of near doubles best. More groups than this times the square root of the number
+# of questions leave two or three in each: nobody could say what is asked often.
+MOST_BY_ROOT = 2.5
 KEYWORDS = 5
 HAN = re.compile(r"[\u4e00-\u9fff]")
 WORD = re.compile(r"\w\w+")
@@ -67,7 +70,7 @@ def _best_count(vectors: Vectors) -> int:
     The simplified silhouette (Hruschka et al. 2004): distances to centroids, not to all others.
     """
     rows = np.random.default_rng(SEED).permutation(len(vectors))[:SAMPLE]
-    sample, most = vectors[rows], min(MOST_CLUSTERS, len(rows) // 2)
+    sample, most = vectors[rows], min(MOST_CLUSTERS, len(rows) // 2, round(MOST_BY_ROOT * len(rows) ** 0.5))
     counts = sorted({round(2 ** (step / 2)) for step in range(2, 17)} - {0, 1})
     candidates = [count for count in counts if count <= most]
     return max(candidates, key=lambda count: _silhouette(sample, count), default=1)

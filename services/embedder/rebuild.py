@@ -27,8 +27,7 @@ MOST_DEATHS = 5
 class Rebuilds:
     """Begins rebuilds of one model's vectors, and keeps their chunks moving.
 
-    `chunk_characters` gives how much text a chunk may have now. Some 500 chat questions are usual: starting
-    one costs little beside the inference, and a lost one is a minute's work.
+    `chunk_characters` gives how much text a chunk may have now.
     """
 
     def __init__(

@@ -75,6 +75,11 @@ class EmbedderSettings(KernelSettings, ModelSettings):
     )
 
     @property
+    def worker_hostname(self) -> str:
+        """The worker's name as Celery has it; without a host it would take the name for one."""
+        return self.worker_name if "@" in self.worker_name else f"{self.worker_name}@%h"
+
+    @property
     def processes(self) -> int:
         """How many processes a worker has."""
         return self.worker_concurrency or cores()

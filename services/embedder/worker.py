@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import DBAPIError
 
@@ -129,8 +130,15 @@ class PoolProcess:
         return self._runner.run(work)
 
 
+def _keep_logging(**_: Any) -> None:
+    """That somebody listens to the signal keeps Celery from setting up logging anew, in every process."""
+    for noisy in ("celery", "kombu", "amqp"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
 def work(app: Celery, queues: str, concurrency: int, hostname: str) -> None:
     """Runs a stock worker until SIGTERM (running tasks finish) or SIGQUIT."""
+    setup_logging.connect(_keep_logging, weak=False)
     arguments = ["worker", "--pool=prefork", f"--queues={queues}", f"--concurrency={concurrency}"]
     arguments += [f"--hostname={hostname}", "--events", "--loglevel=WARNING", "--without-mingle"]
     app.worker_main(arguments)

@@ -141,7 +141,9 @@ MOST_WAITING_TOKENS = Key(
 CHUNK_CHARACTERS = Key(
     "embedder.rebuild.chunk_characters",
     ConfigType.INT,
-    32_000,
+    # Some 150 chat questions, about a second of one core with a small model: starting one costs hundredths of
+    # that, and at the end no process works long while the others have nothing left to do.
+    6_000,
     "How much text a rebuild puts into one task. Less: a worker that dies loses less. More: less is spent on"
     " starting tasks.",
     used_by=("embedder",),

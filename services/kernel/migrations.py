@@ -18,6 +18,7 @@ from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.kernel.database import asyncpg_url
+from services.kernel.grants import grant
 
 
 def _config(service: str) -> Config:
@@ -48,6 +49,19 @@ def _upgrade(connection: Connection, config: Config, script: ScriptDirectory, se
     with EnvironmentContext(config, script, fn=to_head) as environment:
         environment.configure(connection=connection, version_table=f"alembic_version_{service}")
         environment.run_migrations()
+
+
+def create_outbox(service: str) -> None:
+    """The table of the service's audit outbox (services.kernel.outbox): for its first migration."""
+    op.execute(
+        f"""
+        CREATE TABLE audit_outbox_{service} (
+            seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            entry bytea NOT NULL
+        )
+        """
+    )
+    grant(service, f"audit_outbox_{service}", "SELECT, INSERT, DELETE")
 
 
 def run_script(script: str) -> None:

@@ -11,24 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from alembic import op
 from sqlalchemy import text
 
 from services.kernel.database import Database
-from services.kernel.grants import grant
-
-
-def create_outbox(service: str) -> None:
-    """For a service's first migration."""
-    op.execute(
-        f"""
-        CREATE TABLE audit_outbox_{service} (
-            seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            entry bytea NOT NULL
-        )
-        """
-    )
-    grant(service, f"audit_outbox_{service}", "SELECT, INSERT, DELETE")
 
 
 def canonical(entry: Mapping[str, Any]) -> bytes:

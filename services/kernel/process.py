@@ -26,7 +26,6 @@ from services.kernel.grpc.identify import identify
 from services.kernel.grpc.observe import observe
 from services.kernel.grpc.server import Elsewhere, Server, Servicer
 from services.kernel.live_settings import LiveSettings, follow
-from services.kernel.migrations import migrate
 from services.kernel.outbox import Outbox
 from services.kernel.relay import Relay
 from services.kernel.settings import KernelSettings, SettingsType, load
@@ -58,6 +57,9 @@ def main(
     logging.configure(service, settings.log_level)
     log.info("process.starting", command=command, settings=settings.model_dump(mode="json"))
     if command == "migrate":
+        # Alembic takes a third of a second to load, at which no other command should have to wait.
+        from services.kernel.migrations import migrate
+
         uvloop.run(migrate(settings.database_url.get_secret_value(), service))
         return
     work = commands[command](settings)

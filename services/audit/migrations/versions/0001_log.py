@@ -1,8 +1,7 @@
 """The log and its checkpoints: rows are added, never changed, never removed."""
 
 from services.kernel.grants import grant
-from services.kernel.migrations import run_script
-from services.kernel.outbox import create_outbox
+from services.kernel.migrations import create_outbox, run_script
 
 revision = "0001"
 down_revision = None

@@ -1,8 +1,7 @@
 """Messages, their vectors, and the long work on them."""
 
 from services.kernel.grants import grant, grant_sequence
-from services.kernel.migrations import run_script
-from services.kernel.outbox import create_outbox
+from services.kernel.migrations import create_outbox, run_script
 
 revision = "0001"
 down_revision = None

@@ -1,8 +1,7 @@
 """Schedules, their runs, and the notice that wakes dispatchers."""
 
 from services.kernel.grants import grant
-from services.kernel.migrations import run_script
-from services.kernel.outbox import create_outbox
+from services.kernel.migrations import create_outbox, run_script
 
 revision = "0001"
 down_revision = None
