@@ -10,7 +10,7 @@ from services.kernel.validation import Faults
 from services.scheduler import checks
 from services.scheduler.apply import Application, Sets
 from services.scheduler.difference import Change, Difference, Kind, cut
-from services.scheduler.manifest_written import manifest_text
+from services.scheduler.manifest_written import entries_text, said_by
 from services.scheduler.store import ScheduleFilter
 
 KINDS = {
@@ -50,7 +50,7 @@ class ManifestApi(manifests_pb2_grpc.ManifestServiceServicer):
         how = Application(request.validate_only, etag=request.etag)
         imported, made = await self._sets.take_over(request.dump, dict(request.labels), how)
         return pb.ImportSchedulesResponse(
-            manifest=manifest_text(each.definition for each in imported.wanted),
+            manifest=entries_text([said_by(each) for each in imported.wanted]),
             difference=_difference_to(made),
             not_carried=[pb.NotCarried(**note._asdict()) for note in imported.not_carried],
         )

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from zoneinfo import available_timezones
 
 from services.kernel.validation import Faults
@@ -30,8 +31,14 @@ def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
     return found
 
 
+@lru_cache
+def known_zones() -> frozenset[str]:
+    """The names of the IANA database. Walks through its files, some thousand, the first time."""
+    return frozenset(available_timezones())
+
+
 def zone(name: str, default: str, faults: Faults, field: str) -> str:
-    known = not name or name in available_timezones()
+    known = not name or name in known_zones()
     faults.unless(known, field, f"is {name[:100]!r}, no zone of the IANA database", "Asia/Taipei")
     return name or default
 

@@ -106,6 +106,9 @@ def _change(wanted: Wanted, current: Schedule | None, now: dt.datetime) -> Chang
     kind = Kind.CREATE if current is None else Kind.CHANGE
     before = _shown(entry_of(current.definition)) if current else {}
     after = _shown(entry_of(settled))
+    if not wanted.says_anchor and before.get("anchor") != after.get("anchor"):
+        # It counts from the moment at which it is applied.
+        after.pop("anchor", None)
     fields = [
         FieldChange(field, before.get(field, ""), after.get(field, ""))
         for field in _ordered(before, after)

@@ -6,8 +6,8 @@ import datetime as dt
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-from zoneinfo import available_timezones
 
+from services.scheduler import checks
 from services.scheduler.spans import format_span
 from services.scheduler.timing import zone_of
 
@@ -113,7 +113,7 @@ def _history(entry: dict[str, Any], notes: Notes) -> None:
 def _timing(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
     schedule = _mapping(entry, "schedule")
     zone = str(schedule.get("zone"))
-    known = zone in available_timezones()
+    known = zone in checks.known_zones()
     values: dict[str, Any] = {"zone": zone} if known else {}
     match schedule.get("kind"):
         case "crontab":

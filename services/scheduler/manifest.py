@@ -21,7 +21,7 @@ from services.scheduler import checks
 from services.scheduler.manifest_entry import Entry, kind_of
 from services.scheduler.manifest_text import TextInvalid, parse_text
 from services.scheduler.plan import NO_TIME, Bounds, Misfire, MisfireAction
-from services.scheduler.schedules import Definition, Task
+from services.scheduler.schedules import Definition, Overlap, Task
 from services.scheduler.solar import EVENTS
 from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 
@@ -30,7 +30,18 @@ TIMINGS = ("crontab", "every", "once", "solar")
 FIELDS = (
     *("id", "description", "task", "args", "kwargs", "queue", "priority"),
     *("expires", "soft_time_limit", "time_limit", "headers"),
-    *(*TIMINGS, "anchor", "zone", "start", "end", "max_runs", "jitter", "misfire", "misfire_window"),
+    *(
+        *TIMINGS,
+        "anchor",
+        "zone",
+        "start",
+        "end",
+        "max_runs",
+        "jitter",
+        "misfire",
+        "misfire_window",
+        "overlap",
+    ),
     *("labels", "paused", "pause_note"),
 )
 # What the checks of a task and of a schedule call by another name than a manifest.
@@ -136,6 +147,7 @@ def read_entry(
     jitter = entry.span("jitter", NO_TIME, DAY, "30s") or NO_TIME
     checks.jitter(jitter, task.expires, own, place)
     misfire = _misfire(entry, own)
+    overlap = _overlap(entry, own)
     paused, note = _pause(entry, own)
     description, labels = _described(entry, own)
     for found in own:
@@ -155,6 +167,7 @@ def read_entry(
         bounds=bounds,
         jitter=jitter,
         misfire=misfire,
+        overlap=overlap,
     )
     return Wanted(definition, says_paused=paused is not None, says_anchor="anchor" in entry)
 
@@ -235,6 +248,14 @@ def _misfire(entry: Entry, faults: Faults) -> Misfire:
     sound = action is not MisfireAction.SKIP or window is None
     faults.unless(sound, entry.at("misfire_window"), "must be unset: skip makes up for nothing", "unset")
     return Misfire(action, window or usual.window)
+
+
+def _overlap(entry: Entry, faults: Faults) -> Overlap:
+    known = [overlap.value for overlap in Overlap]
+    named = entry.text("overlap", "skip", Overlap.ALLOW.value)
+    fault = f"is {named[:50]!r}, not one of {', '.join(known)}"
+    sound = faults.unless(named in known, entry.at("overlap"), fault, "skip")
+    return Overlap(named) if sound else Overlap.ALLOW
 
 
 def _pause(entry: Entry, faults: Faults) -> tuple[bool | None, str]:

@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from services.scheduler.manifest import FIELDS
+from services.scheduler.manifest import FIELDS, Wanted
 from services.scheduler.manifest_text import json_text, yaml_text
 from services.scheduler.plan import Misfire, MisfireAction
-from services.scheduler.schedules import Definition, Task
+from services.scheduler.schedules import Definition, Overlap, Task
 from services.scheduler.spans import format_span
 from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 
@@ -27,6 +27,14 @@ def entries_text(entries: Sequence[dict[str, Any]], *, as_json: bool = False) ->
     return (json_text if as_json else yaml_text)({"schedules": entries})
 
 
+def said_by(wanted: Wanted) -> dict[str, Any]:
+    """The entry of what a manifest says: without the anchor that it leaves open."""
+    entry = entry_of(wanted.definition)
+    if not wanted.says_anchor:
+        entry.pop("anchor", None)
+    return entry
+
+
 def entry_of(definition: Definition) -> dict[str, Any]:
     """The entry that says just this, by the order of FIELDS; what is as usual is left out."""
     values = {
@@ -39,6 +47,7 @@ def entry_of(definition: Definition) -> dict[str, Any]:
         "max_runs": definition.bounds.max_runs,
         "jitter": format_span(definition.jitter) if definition.jitter else None,
         **_misfire_values(definition.misfire),
+        "overlap": None if definition.overlap is Overlap.ALLOW else definition.overlap.value,
         "labels": dict(sorted(definition.labels.items())),
         "paused": definition.paused or None,
         "pause_note": definition.pause_note,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.scheduler.crontab import parse_crontab
 from services.scheduler.plan import Bounds, Misfire, MisfireAction
-from services.scheduler.schedules import Definition, Task
+from services.scheduler.schedules import Definition, Overlap, Task
 from services.scheduler.solar import EVENTS
 from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
 
@@ -83,5 +83,6 @@ FIELDS = {
     "bounds": BOUNDS,
     "jitter": st.just(dt.timedelta(0)) | MILLISECONDS.map(lambda span: span % dt.timedelta(days=1)),
     "misfire": MISFIRES,
+    "overlap": st.sampled_from(Overlap),
 }
 DEFINITIONS = st.builds(Definition, **FIELDS).filter(_sound)

@@ -16,7 +16,7 @@ from services.scheduler.manifest import Wanted, read_manifest
 from services.scheduler.manifest_text import TextInvalid, parse_text, yaml_text
 from services.scheduler.manifest_written import manifest_text
 from services.scheduler.plan import Bounds, Misfire, MisfireAction
-from services.scheduler.schedules import Definition, Schedule, Task
+from services.scheduler.schedules import Definition, Overlap, Schedule, Task
 from services.scheduler.spans import format_span, parse_span
 from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
 from tests.unit.scheduler.definitions import DEFINITIONS, FIELDS
@@ -113,6 +113,7 @@ max_runs: 12
 jitter: 500ms
 misfire: run_each
 misfire_window: 2h
+overlap: skip
 labels: {team: growth}
 paused: true
 pause_note: until the move is over
@@ -131,6 +132,7 @@ description:"""
     start, end = dt.datetime(2026, 12, 1, tzinfo=dt.UTC), dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
     assert found.bounds == Bounds(start, end, 12)
     assert found.jitter == dt.timedelta(milliseconds=500)
+    assert found.overlap is Overlap.SKIP
     assert found.misfire == Misfire(MisfireAction.RUN_EACH, dt.timedelta(hours=2))
     assert (found.paused, found.pause_note, found.description) == (True, "until the move is over", "")
 
@@ -183,7 +185,7 @@ def test_every_fault_is_told_at_once_by_its_place() -> None:
 - {id: three, task: count, crontab: 0 2 * * *, every: 30s, queu: x}
 - {id: four, task: 4, every: 30 minutes, paused: "yes", priority: 10, expires: -1}
 - {id: five, task: count, once: 2026-12-24 09:00, zone: Taipei, args: {}, kwargs: "[]"}
-- {id: six, task: count, solar: {event: moonrise, latitude: 91}, misfire: maybe, anchor: 2026-01-01T00:00:00Z}
+- {id: six, task: count, solar: {event: moonrise, latitude: 91}, misfire: maybe, overlap: never, anchor: 2026-01-01T00:00:00Z}
 - {id: two, task: count, every: 10ms, labels: {team: 5}, misfire: skip, misfire_window: 1h}
 - {task: count, every: 1s, pause_note: x, jitter: 2d, start: 2027-01-01T00:00:00Z, end: 2026-01-01T00:00:00Z}
 - nine
@@ -194,7 +196,7 @@ def test_every_fault_is_told_at_once_by_its_place() -> None:
         "schedules[2]": ("queu",),
         "schedules[3]": ("task", "expires", "priority", "every", "paused"),
         "schedules[4]": ("args", "kwargs", "zone", "once"),
-        "schedules[5]": ("anchor", "misfire", "solar.event", "solar.latitude", "solar.longitude"),
+        "schedules[5]": ("anchor", "misfire", "overlap", "solar.event", "solar.latitude", "solar.longitude"),
         "schedules[6]": ("every", "misfire_window", "labels.team", "id"),
         "schedules[7]": ("id", "end", "jitter", "pause_note"),
     }

@@ -93,17 +93,21 @@ def _of_row(app: Any, row: Any, in_zone: bool) -> dict[str, Any]:
     args, kwargs = _loaded("args", row.args, "[]", not_json), _loaded("kwargs", row.kwargs, "{}", not_json)
     headers = _loaded("headers", row.headers, "{}", not_json)
     options = {name: getattr(row, name) for name in ("queue", "exchange", "routing_key", "priority")}
-    options["expires"] = row.expire_seconds
+    options["expires"] = row.expires_
     if isinstance(headers, dict):
         # What its scheduler sends with each task, and django-celery-results shows.
         options["headers"] = {**headers, "periodic_task_name": row.name}
+    options = _routed(app, row.task, args, kwargs, options)
+    if row.expires:
+        # A moment, after which it disables the entry: its end.
+        del options["expires"]
     return {
         "name": row.name,
         "task": row.task,
         "args": args,
         "kwargs": kwargs,
         "schedule": _schedule_of_row(app, row, in_zone),
-        "options": _plain(_routed(app, row.task, args, kwargs, options)),
+        "options": _plain(options),
         "enabled": row.enabled,
         "one_off": row.one_off,
         "start": _moment(row.start_time),
@@ -194,17 +198,18 @@ def _routed(app: Any, task: str, args: Any, kwargs: Any, options: dict[str, Any]
     """The options with which beat would send the task: its decorator's, and the queue of the app's routes."""
     known = app.tasks.get(task)
     own = {name: getattr(known, name, None) for name in TASK_OPTIONS} if known is not None else {}
-    merged = {name: value for name, value in (own | options).items() if value is not None}
-    given = {name: merged.pop(name) for name in ("queue", "exchange", "routing_key") if name in merged}
-    if not given.get("queue") and ("exchange" in given or "routing_key" in given):
+    given = {name: value for name, value in options.items() if value is not None}
+    merged = {name: value for name, value in own.items() if value is not None} | given
+    place = {name: merged.pop(name) for name in ("queue", "exchange", "routing_key") if name in merged}
+    if not place.get("queue") and ("exchange" in place or "routing_key" in place):
         # Where that leads is the broker's to know.
-        return merged | given
+        return merged | place
     try:
-        route = app.amqp.router.route(dict(given), task, args or (), kwargs or {})
+        route = app.amqp.router.route(dict(place), task, args or (), kwargs or {})
         queue = route["queue"]
     except Exception as error:  # a router is the app's own code
         _warn(f"the queue of {task} can't be told: {error}")
-        return merged | given
+        return merged | place
     # A route may say more than the queue: {"queue": "video", "priority": 3}.
     more = {name: value for name, value in route.items() if name != "queue" and value is not None}
     return more | merged | {"queue": str(getattr(queue, "name", queue))}
