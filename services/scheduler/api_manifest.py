@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from celeriac.scheduler.v1 import manifests_pb2 as pb
 from celeriac.scheduler.v1 import manifests_pb2_grpc
 
@@ -9,7 +11,7 @@ from services.kernel.grpc.wire import Context
 from services.kernel.validation import Faults
 from services.scheduler import checks
 from services.scheduler.apply import Application, Sets
-from services.scheduler.difference import Change, Difference, Kind, cut
+from services.scheduler.difference import MOST_TOLD, Change, Difference, Kind, cut
 from services.scheduler.manifest_written import entries_text, said_by
 from services.scheduler.store import ScheduleFilter
 
@@ -69,7 +71,7 @@ def _filter(request: pb.ExportSchedulesRequest) -> ScheduleFilter:
 
 def _difference_to(found: Difference) -> pb.Difference:
     return pb.Difference(
-        changes=map(_change_to, found.changes),
+        changes=_changes_to(found.changes),
         create_count=len(found.of(Kind.CREATE)),
         change_count=len(found.of(Kind.CHANGE)),
         remove_count=len(found.of(Kind.REMOVE)),
@@ -77,6 +79,16 @@ def _difference_to(found: Difference) -> pb.Difference:
         text=found.text,
         etag=found.etag,
     )
+
+
+def _changes_to(changes: Sequence[Change]) -> Iterator[pb.ScheduleChange]:
+    left = MOST_TOLD
+    for change in changes:
+        message = _change_to(change)
+        left -= message.ByteSize()
+        if left < 0:
+            message.ClearField("fields")
+        yield message
 
 
 def _change_to(change: Change) -> pb.ScheduleChange:

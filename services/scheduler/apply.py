@@ -16,7 +16,7 @@ from services.scheduler.catalogue import due_after_change
 from services.scheduler.difference import Change, Difference, Kind, difference
 from services.scheduler.importing import Imported, read_dump
 from services.scheduler.manifest import MOST_SCHEDULES, Wanted, read_manifest
-from services.scheduler.manifest_text import MOST_CHARACTERS
+from services.scheduler.manifest_text import MOST_BYTES, size_of
 from services.scheduler.manifest_written import manifest_text
 from services.scheduler.schedules import Definition, Schedule
 from services.scheduler.store import ScheduleFilter, ScheduleStore
@@ -69,8 +69,8 @@ class Sets:
             raise _too_many(f"there are more than {MOST_SCHEDULES} schedules")
         definitions = [schedule.definition for schedule in found]
         text = await asyncio.to_thread(manifest_text, definitions, as_json=as_json)
-        if len(text) > MOST_CHARACTERS:
-            raise _too_many(f"the manifest would have {len(text)} characters, more than {MOST_CHARACTERS}")
+        if size_of(text) > MOST_BYTES:
+            raise _too_many(f"the manifest would have more than {MOST_BYTES} bytes")
         return text, len(found)
 
     async def _now(self) -> dt.datetime:

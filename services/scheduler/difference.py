@@ -15,6 +15,8 @@ from services.scheduler.manifest_written import entry_of
 from services.scheduler.schedules import Definition, Schedule
 
 MOST_SHOWN = 500
+# Characters of all fields together, and of the text: a set made anew can be longer than an answer may be.
+MOST_TOLD = 256 * 1024
 # Shown by their keys.
 MAPPINGS = ("kwargs", "headers", "labels", "solar")
 
@@ -65,7 +67,7 @@ class Difference:
     @property
     def text(self) -> str:
         """One line a schedule and field; the last one counts."""
-        lines = [line for change in self.changes for line in _lines(change)]
+        lines = _bounded([line for change in self.changes for line in _lines(change)])
         counts = [len(self.of(kind)) for kind in Kind]
         created, changed, removed = counts
         lines.append(f"{created} created, {changed} changed, {removed} removed, {self.unchanged} unchanged")
@@ -148,6 +150,15 @@ def _ordered(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 def cut(text: str) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
+
+
+def _bounded(lines: list[str]) -> list[str]:
+    left = MOST_TOLD
+    for number, line in enumerate(lines):
+        left -= len(line)
+        if left < 0:
+            return [*lines[:number], f"… and {len(lines) - number} lines more"]
+    return lines
 
 
 def _lines(change: Change) -> Iterable[str]:

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import yaml
 
-# What people read as this many characters may be four times as many bytes; a request has at most 8 MiB.
-MOST_CHARACTERS = 4 * 1024 * 1024
+# As UTF-8. A request has at most 8 MiB.
+MOST_BYTES = 4 * 1024 * 1024
 DEEPEST = 100
 INTEGER = re.compile(r"[-+]?[0-9]+")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -27,10 +27,15 @@ class TextInvalid(Exception):
     """What is wrong with the text, in words, with the line where that is known."""
 
 
+def size_of(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
+
+
 def parse_text(text: str) -> Any:
     """The data in a text: JSON if it begins with a brace or bracket, else YAML. Raises `TextInvalid`."""
-    if len(text) > MOST_CHARACTERS:
-        raise TextInvalid(f"has {len(text)} characters, at most {MOST_CHARACTERS} are allowed")
+    size = size_of(text)
+    if size > MOST_BYTES:
+        raise TextInvalid(f"has {size} bytes, at most {MOST_BYTES} are allowed")
     return _json(text) if text.lstrip()[:1] in {"{", "["} else _yaml(text)
 
 

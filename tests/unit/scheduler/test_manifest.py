@@ -185,7 +185,8 @@ def test_every_fault_is_told_at_once_by_its_place() -> None:
 - {id: three, task: count, crontab: 0 2 * * *, every: 30s, queu: x}
 - {id: four, task: 4, every: 30 minutes, paused: "yes", priority: 10, expires: -1}
 - {id: five, task: count, once: 2026-12-24 09:00, zone: Taipei, args: {}, kwargs: "[]"}
-- {id: six, task: count, solar: {event: moonrise, latitude: 91}, misfire: maybe, overlap: never, anchor: 2026-01-01T00:00:00Z}
+- {id: six, task: count, solar: {event: moonrise, latitude: 91}, misfire: maybe, overlap: never,
+   anchor: 2026-01-01T00:00:00Z}
 - {id: two, task: count, every: 10ms, labels: {team: 5}, misfire: skip, misfire_window: 1h}
 - {task: count, every: 1s, pause_note: x, jitter: 2d, start: 2027-01-01T00:00:00Z, end: 2026-01-01T00:00:00Z}
 - nine
@@ -227,7 +228,7 @@ def test_every_fault_is_told_at_once_by_its_place() -> None:
         ("schedules: " + "[" * 101 + "]" * 101, "is nested deeper than 100"),
         ("- " * 100_000 + "x", "is nested deeper than 100"),
         ("[" * 1_000_000, "begins as JSON, and is none"),
-        ("#" * (4 * 1024 * 1024 + 1), "has 4194305 characters"),
+        ("#" * (4 * 1024 * 1024 + 1), "has 4194305 bytes"),
     ],
 )
 def test_a_text_that_is_no_manifest_is_refused(text: str, fault: str) -> None:
