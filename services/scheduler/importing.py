@@ -22,6 +22,7 @@ SOURCES = ("beat_schedule", "django_celery_beat", "redbeat")
 EXAMPLE = "what `python -m celeriac.beat_dump beat-schedule proj` writes"
 KNOWN = ("celeriac_dump", "source", "entries")
 LONGEST_ID = 200
+MOST_DESCRIPTION = 4000
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class _Ids:
 
 
 def _id_of(name: str) -> str:
-    words = re.sub(r"[^a-z0-9._]+", "-", name.lower()) if checks.ID.fullmatch(name) is None else name
+    if checks.ID.fullmatch(name):
+        return name
+    words = re.sub(r"[^a-z0-9._]+", "-", name.lower())
     return words.strip("-._")[:LONGEST_ID] or "schedule"
 
 
@@ -81,11 +84,14 @@ def _labelled(labels: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _named(values: dict[str, Any], name: str, found: str, notes: Notes) -> dict[str, Any]:
-    if found == name:
-        return {"id": found, **values}
-    notes.add("name", f"is no id of a schedule: it is called {found!r}, and its name is in the description")
     described = values.get("description", "")
-    return {"id": found, **values, "description": f"{name}: {described}" if described else name}
+    if found != name:
+        notes.add("name", f"is no id of a schedule: it is called {found!r}, its name is in the description")
+        described = f"{name}: {described}" if described else name
+    if isinstance(described, str) and len(described) > MOST_DESCRIPTION:
+        notes.add("description", f"has {len(described)} characters: the first {MOST_DESCRIPTION} are kept")
+        described = described[:MOST_DESCRIPTION]
+    return {"id": found, **values, "description": described}
 
 
 def _checked(values: dict[str, Any], zone: str, now: dt.datetime, notes: Notes) -> Wanted | None:
