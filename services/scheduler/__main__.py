@@ -27,11 +27,13 @@ from services.scheduler.api import ScheduleApi
 from services.scheduler.api_config import ConfigApi
 from services.scheduler.api_manifest import ManifestApi
 from services.scheduler.apply import Sets
+from services.scheduler.broker_data import BrokerData
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.config_feed import ConfigFeed
 from services.scheduler.configuration import Configuration
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
+from services.scheduler.losses import Losses
 from services.scheduler.monitor import Monitor
 from services.scheduler.outcomes import Outcomes
 from services.scheduler.publisher import Publisher
@@ -58,6 +60,7 @@ async def serve(settings: SchedulerSettings) -> None:
         dispatcher = Dispatcher(database, publisher, registry, on_waiting=woken.set)
         api = ScheduleApi(database, Catalogue(database, dispatcher), settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
+        losses = Losses(database, BrokerData(client), monitor)
         waiting = Waiting(database, monitor, dispatcher, woken)
         manifest_api = ManifestApi(Sets(database, settings.time_zone))
         feed = ConfigFeed(database)
@@ -69,7 +72,7 @@ async def serve(settings: SchedulerSettings) -> None:
             database,
             registry,
             servicers=_servicers(api, manifest_api, config_api),
-            background=[dispatcher.run, outcomes.run, waiting.run, feed.run, retention.run],
+            background=[dispatcher.run, outcomes.run, waiting.run, losses.run, feed.run, retention.run],
             live=live,
             source=lambda: feed.keep(live),
         )

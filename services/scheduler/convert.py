@@ -30,6 +30,7 @@ STATES = {
     RunState.PUBLISHED: pb.RUN_STATE_PUBLISHED,
     RunState.SKIPPED: pb.RUN_STATE_SKIPPED,
     RunState.WAITING: pb.RUN_STATE_WAITING,
+    RunState.LOST: pb.RUN_STATE_LOST,
 }
 STATES_FROM_WIRE = {number: state for state, number in STATES.items()}
 OVERLAPS = {
@@ -56,6 +57,7 @@ CHANGEABLE = (
     "jitter",
     "misfire_policy",
     "overlap_policy",
+    "resend_lost",
     "timing",
 )
 
@@ -80,6 +82,7 @@ def definition_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: F
         paused=message.paused,
         pause_note=message.pause_note if message.paused else "",
         overlap=overlap,
+        resend_lost=message.resend_lost,
     )
 
 
@@ -184,6 +187,8 @@ def _with(
             changes["misfire"] = misfire_from(wanted.misfire_policy, faults, "schedule.misfire_policy")
         case "overlap_policy":
             changes["overlap"] = _overlap_from(wanted, faults)
+        case "resend_lost":
+            changes["resend_lost"] = wanted.resend_lost
     return dataclasses.replace(current, **changes)
 
 
@@ -223,6 +228,7 @@ def schedule_to(schedule: Schedule) -> pb.Schedule:
         misfire_policy=misfire_to(definition.misfire),
         run_count=schedule.run_count,
         overlap_policy=OVERLAPS[definition.overlap],
+        resend_lost=definition.resend_lost,
     )
 
 

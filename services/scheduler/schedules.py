@@ -55,6 +55,8 @@ class Definition:
     jitter: dt.timedelta = NO_TIME
     misfire: Misfire = ONCE_WITHIN_AN_HOUR
     overlap: Overlap = Overlap.ALLOW
+    # A run is sent again when the broker lost its message with its data.
+    resend_lost: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -100,6 +102,8 @@ class RunState(Enum):
     SKIPPED = "skipped"
     # Held back until an earlier run has ended.
     WAITING = "waiting"
+    # Published, and lost with the broker's data.
+    LOST = "lost"
 
 
 class Run(NamedTuple):

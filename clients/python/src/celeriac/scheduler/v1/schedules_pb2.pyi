@@ -47,6 +47,7 @@ class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STATE_PUBLISHED: _ClassVar[RunState]
     RUN_STATE_SKIPPED: _ClassVar[RunState]
     RUN_STATE_WAITING: _ClassVar[RunState]
+    RUN_STATE_LOST: _ClassVar[RunState]
 SOLAR_EVENT_UNSPECIFIED: SolarEvent
 SOLAR_EVENT_DAWN_ASTRONOMICAL: SolarEvent
 SOLAR_EVENT_DAWN_NAUTICAL: SolarEvent
@@ -71,6 +72,7 @@ RUN_STATE_PENDING: RunState
 RUN_STATE_PUBLISHED: RunState
 RUN_STATE_SKIPPED: RunState
 RUN_STATE_WAITING: RunState
+RUN_STATE_LOST: RunState
 
 class Crontab(_message.Message):
     __slots__ = ("expression",)
@@ -154,7 +156,7 @@ class MisfirePolicy(_message.Message):
     def __init__(self, action: _Optional[_Union[MisfireAction, str]] = ..., window: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Schedule(_message.Message):
-    __slots__ = ("name", "task", "timing", "paused", "pause_note", "description", "labels", "next_run_time", "last_run_time", "create_time", "update_time", "etag", "start_time", "end_time", "max_runs", "jitter", "misfire_policy", "run_count", "overlap_policy")
+    __slots__ = ("name", "task", "timing", "paused", "pause_note", "description", "labels", "next_run_time", "last_run_time", "create_time", "update_time", "etag", "start_time", "end_time", "max_runs", "jitter", "misfire_policy", "run_count", "overlap_policy", "resend_lost")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -181,6 +183,7 @@ class Schedule(_message.Message):
     MISFIRE_POLICY_FIELD_NUMBER: _ClassVar[int]
     RUN_COUNT_FIELD_NUMBER: _ClassVar[int]
     OVERLAP_POLICY_FIELD_NUMBER: _ClassVar[int]
+    RESEND_LOST_FIELD_NUMBER: _ClassVar[int]
     name: str
     task: Task
     timing: Timing
@@ -200,7 +203,8 @@ class Schedule(_message.Message):
     misfire_policy: MisfirePolicy
     run_count: int
     overlap_policy: OverlapPolicy
-    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., paused: bool = ..., pause_note: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., max_runs: _Optional[int] = ..., jitter: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., misfire_policy: _Optional[_Union[MisfirePolicy, _Mapping]] = ..., run_count: _Optional[int] = ..., overlap_policy: _Optional[_Union[OverlapPolicy, str]] = ...) -> None: ...
+    resend_lost: bool
+    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., paused: bool = ..., pause_note: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., max_runs: _Optional[int] = ..., jitter: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., misfire_policy: _Optional[_Union[MisfirePolicy, _Mapping]] = ..., run_count: _Optional[int] = ..., overlap_policy: _Optional[_Union[OverlapPolicy, str]] = ..., resend_lost: bool = ...) -> None: ...
 
 class Run(_message.Message):
     __slots__ = ("schedule", "due_time", "state", "reason", "task_id", "publish_time", "outcome", "runtime", "error", "end_time")
