@@ -30,18 +30,8 @@ TIMINGS = ("crontab", "every", "once", "solar")
 FIELDS = (
     *("id", "description", "task", "args", "kwargs", "queue", "priority"),
     *("expires", "soft_time_limit", "time_limit", "headers"),
-    *(
-        *TIMINGS,
-        "anchor",
-        "zone",
-        "start",
-        "end",
-        "max_runs",
-        "jitter",
-        "misfire",
-        "misfire_window",
-        "overlap",
-    ),
+    *(*TIMINGS, "anchor", "zone", "start", "end", "max_runs", "jitter"),
+    *("misfire", "misfire_window", "overlap", "resend_lost"),
     *("labels", "paused", "pause_note"),
 )
 # What the checks of a task and of a schedule call by another name than a manifest.
@@ -147,7 +137,7 @@ def read_entry(
     jitter = entry.span("jitter", NO_TIME, DAY, "30s") or NO_TIME
     checks.jitter(jitter, task.expires, own, place)
     misfire = _misfire(entry, own)
-    overlap = _overlap(entry, own)
+    overlap, resend_lost = _overlap(entry, own), bool(entry.flag("resend_lost"))
     paused, note = _pause(entry, own)
     description, labels = _described(entry, own)
     for found in own:
@@ -168,6 +158,7 @@ def read_entry(
         jitter=jitter,
         misfire=misfire,
         overlap=overlap,
+        resend_lost=resend_lost,
     )
     return Wanted(definition, says_paused=paused is not None, says_anchor="anchor" in entry)
 

@@ -48,6 +48,7 @@ def entry_of(definition: Definition) -> dict[str, Any]:
         "jitter": format_span(definition.jitter) if definition.jitter else None,
         **_misfire_values(definition.misfire),
         "overlap": None if definition.overlap is Overlap.ALLOW else definition.overlap.value,
+        "resend_lost": definition.resend_lost or None,
         "labels": dict(sorted(definition.labels.items())),
         "paused": definition.paused or None,
         "pause_note": definition.pause_note,

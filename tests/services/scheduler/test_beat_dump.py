@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
+from celeriac import beat_dump
 from celeriac.scheduler.v1 import manifests_pb2 as pb
 from celeriac.scheduler.v1 import manifests_pb2_grpc
 from sqlalchemy.engine import make_url
@@ -357,6 +360,28 @@ def test_redbeats_keys_are_taken_over(manifests: Any, folder: Path, environment:
     }
     assert "rrule" in notes["rule", ""]
     is_imported_once(manifests, text, "redbeat")
+
+
+def test_the_tool_can_be_copied_and_needs_no_more_than_celery(
+    folder: Path, environment: dict[str, str]
+) -> None:
+    copied = folder / "copied" / "beat_dump.py"
+    copied.parent.mkdir()
+    copied.write_bytes(Path(beat_dump.__file__).read_bytes())
+    assert run(folder, environment, str(copied), "beat-schedule", "shop") == dump(
+        folder, environment, "beat-schedule"
+    )
+    lines = re.findall(r"^ *(?:import|from) (\w+)", copied.read_text(), re.MULTILINE)
+    # tzlocal comes with Celery.
+    assert set(lines) - sys.stdlib_module_names == {"celery", "tzlocal"}
+
+
+def test_the_old_beats_keys_are_only_read(folder: Path, environment: dict[str, str], valkey: Valkey) -> None:
+    with redis.Redis(valkey.host, valkey.port, db=5) as client:
+        client.hset("[shop]:kept", "definition", "{}")
+        before = {key: client.dump(key) for key in client.scan_iter()}
+        dump(folder, environment, "redbeat")
+        assert {key: client.dump(key) for key in client.scan_iter()} == before
 
 
 def test_what_is_no_dump_is_refused(manifests: Any) -> None:

@@ -84,5 +84,6 @@ FIELDS = {
     "jitter": st.just(dt.timedelta(0)) | MILLISECONDS.map(lambda span: span % dt.timedelta(days=1)),
     "misfire": MISFIRES,
     "overlap": st.sampled_from(Overlap),
+    "resend_lost": st.booleans(),
 }
 DEFINITIONS = st.builds(Definition, **FIELDS).filter(_sound)

@@ -114,6 +114,7 @@ jitter: 500ms
 misfire: run_each
 misfire_window: 2h
 overlap: skip
+resend_lost: true
 labels: {team: growth}
 paused: true
 pause_note: until the move is over
@@ -132,7 +133,7 @@ description:"""
     start, end = dt.datetime(2026, 12, 1, tzinfo=dt.UTC), dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
     assert found.bounds == Bounds(start, end, 12)
     assert found.jitter == dt.timedelta(milliseconds=500)
-    assert found.overlap is Overlap.SKIP
+    assert (found.overlap, found.resend_lost) == (Overlap.SKIP, True)
     assert found.misfire == Misfire(MisfireAction.RUN_EACH, dt.timedelta(hours=2))
     assert (found.paused, found.pause_note, found.description) == (True, "until the move is over", "")
 
@@ -186,7 +187,7 @@ def test_every_fault_is_told_at_once_by_its_place() -> None:
 - {id: four, task: 4, every: 30 minutes, paused: "yes", priority: 10, expires: -1}
 - {id: five, task: count, once: 2026-12-24 09:00, zone: Taipei, args: {}, kwargs: "[]"}
 - {id: six, task: count, solar: {event: moonrise, latitude: 91}, misfire: maybe, overlap: never,
-   anchor: 2026-01-01T00:00:00Z}
+   resend_lost: 1, anchor: 2026-01-01T00:00:00Z}
 - {id: two, task: count, every: 10ms, labels: {team: 5}, misfire: skip, misfire_window: 1h}
 - {task: count, every: 1s, pause_note: x, jitter: 2d, start: 2027-01-01T00:00:00Z, end: 2026-01-01T00:00:00Z}
 - nine
@@ -197,7 +198,15 @@ def test_every_fault_is_told_at_once_by_its_place() -> None:
         "schedules[2]": ("queu",),
         "schedules[3]": ("task", "expires", "priority", "every", "paused"),
         "schedules[4]": ("args", "kwargs", "zone", "once"),
-        "schedules[5]": ("anchor", "misfire", "overlap", "solar.event", "solar.latitude", "solar.longitude"),
+        "schedules[5]": (
+            "anchor",
+            "misfire",
+            "overlap",
+            "resend_lost",
+            "solar.event",
+            "solar.latitude",
+            "solar.longitude",
+        ),
         "schedules[6]": ("every", "misfire_window", "labels.team", "id"),
         "schedules[7]": ("id", "end", "jitter", "pause_note"),
     }
