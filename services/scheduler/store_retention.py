@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 OLD_RUNS = """
     WITH deleted AS (
         DELETE FROM celery_schedule_runs
-        WHERE (schedule_id, due_at) IN (
-            SELECT schedule_id, due_at FROM celery_schedule_runs
-            WHERE due_at < now() - CAST(:age AS interval) AND state <> 'pending'
+        WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM celery_schedule_runs
+            WHERE due_at < now() - CAST(:age AS interval) AND state NOT IN ('pending', 'waiting')
             ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
-        )
+        ))
         RETURNING 1
     )
     SELECT count(*) FROM deleted
@@ -22,6 +22,6 @@ OLD_RUNS = """
 
 
 async def delete_old_runs(session: AsyncSession, age: dt.timedelta, most: int) -> int:
-    """Runs that were due longer ago than `age` and do not wait to be published, the oldest first."""
+    """Runs that were due longer ago than `age` and do not wait, the oldest first."""
     deleted: int = await session.scalar(text(OLD_RUNS), {"age": age, "most": most})
     return deleted
