@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs token enrol rotate-keys protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
+.PHONY: help setup up down status logs token enrol rotate-keys protos protos-check protos-lint protos-breaking protos-release lint types imports check test chaos bench
 
 help: ## What can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ check: lint types imports protos-check protos-lint protos-breaking ## All checks
 
 test: setup ## Every test, on real servers started from the wheels
 	@$(RUN)/pytest
+
+chaos: setup ## Replicas under fire for SECONDS (300): killed, frozen, cut off; SEED=… repeats a fire
+	@CELERIAC_CHAOS_SECONDS="$(or $(SECONDS),300)" $(if $(SEED),CELERIAC_CHAOS_SEED="$(SEED)") $(RUN)/pytest tests/chaos
 
 # The peers are installed only where they are measured.
 .venv/.bench: .venv/.synced
