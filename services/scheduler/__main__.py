@@ -56,11 +56,11 @@ async def serve(settings: SchedulerSettings) -> None:
         channel_to(settings.monitor_address, settings) as to_monitor,
     ):
         monitor, woken = Monitor(to_monitor), asyncio.Event()
-        publisher = Publisher(client, settings.redis_db_broker)
+        publisher = Publisher(client, settings.redis_db_broker, settings.key_prefix)
         dispatcher = Dispatcher(database, publisher, registry, on_waiting=woken.set)
         api = ScheduleApi(database, Catalogue(database, dispatcher), settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
-        losses = Losses(database, BrokerData(client), monitor)
+        losses = Losses(database, BrokerData(client, settings.key_prefix), monitor)
         waiting = Waiting(database, monitor, dispatcher, woken)
         manifest_api = ManifestApi(Sets(database, settings.time_zone))
         feed = ConfigFeed(database)

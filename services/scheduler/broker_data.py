@@ -20,20 +20,22 @@ CHUNK = 1000
 class BrokerData:
     """Reads one Redis or Valkey."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, key_prefix: str = "") -> None:
+        """`key_prefix` as the publisher has it."""
         self._client = client
+        self._prefix = key_prefix
 
     async def identity(self) -> str:
         """The same as long as the broker keeps its data. One that has none is given one."""
-        await self._client.set(IDENTITY, str(uuid.uuid4()), nx=True)
-        found = await self._client.get(IDENTITY)
+        await self._client.set(self._prefix + IDENTITY, str(uuid.uuid4()), nx=True)
+        found = await self._client.get(self._prefix + IDENTITY)
         return found.decode() if isinstance(found, bytes) else str(found)
 
     async def marked(self, task_ids: Sequence[str]) -> set[str]:
         """Those that were published to it lately, or were not recorded as published since."""
         found: set[str] = set()
         for chunk in _chunks(task_ids):
-            marks = await self._client.mget([MARKER + task_id for task_id in chunk])
+            marks = await self._client.mget([self._prefix + MARKER + task_id for task_id in chunk])
             found |= {task_id for task_id, mark in zip(chunk, marks, strict=True) if mark is not None}
         return found
 
@@ -43,10 +45,12 @@ class BrokerData:
         for key in keys:
             start = 0
             # Messages come in at the head: what was not read yet can only move on.
-            while messages := await self._client.lrange(key.decode(), start, start + CHUNK - 1):
+            while messages := await self._client.lrange(
+                self._prefix + key.decode(), start, start + CHUNK - 1
+            ):
                 found |= _task_ids(messages)
                 start += CHUNK
-        async for _, message in self._client.hscan_iter("unacked", count=CHUNK):
+        async for _, message in self._client.hscan_iter(f"{self._prefix}unacked", count=CHUNK):
             found |= _task_ids([message])
         return found
 

@@ -51,12 +51,15 @@ class PermitEnded(Exception):
 class Publisher:
     """Publishes to one Redis or Valkey."""
 
-    def __init__(self, client: redis.asyncio.Redis, database: int) -> None:
+    def __init__(self, client: redis.asyncio.Redis, database: int, key_prefix: str = "") -> None:
+        """`key_prefix` is what the application's `global_keyprefix` puts before every key and channel."""
         self._client = client
+        self._prefix = key_prefix
+        self._list_prefix = key_prefix.encode()
         self._publish = client.register_script(PUBLISH)
         self._shorten = client.register_script(SHORTEN)
         # As kombu names the channel of its event exchange.
-        self._events_channel = f"/{database}.celeryev/task.multi"
+        self._events_channel = f"{key_prefix}/{database}.celeryev/task.multi"
         self._permit_ends = 0
         self._permit_from = float("-inf")
 
@@ -89,7 +92,7 @@ class Publisher:
         """One atomic step; gives the messages that were not there yet."""
         keys: list[str | bytes] = []
         for message in messages:
-            keys += (MARKER + message.task_id, message.key)
+            keys += (self._prefix + MARKER + message.task_id, self._list_prefix + message.key)
         envelopes = [message.envelope for message in messages]
         known = set(await self._publish(keys, [permit_ends, MARKER_SECONDS, *envelopes]))
         if -1 in known:
@@ -103,7 +106,7 @@ class Publisher:
     async def shorten_markers(self, task_ids: Sequence[str]) -> None:
         """The database has recorded that these runs were published."""
         for start in range(0, len(task_ids), 1000):
-            keys = [MARKER + task_id for task_id in task_ids[start : start + 1000]]
+            keys = [self._prefix + MARKER + task_id for task_id in task_ids[start : start + 1000]]
             await self._shorten(keys, [RECORDED_MARKER_SECONDS])
 
     async def _bind(self, queues: set[str]) -> None:
@@ -113,5 +116,5 @@ class Publisher:
         """
         async with self._client.pipeline(transaction=False) as pipeline:
             for queue in queues:
-                pipeline.sadd(f"_kombu.binding.{queue}", SEPARATOR.join((queue, "", queue)))
+                pipeline.sadd(f"{self._prefix}_kombu.binding.{queue}", SEPARATOR.join((queue, "", queue)))
             await pipeline.execute()

@@ -14,3 +14,5 @@ class SchedulerSettings(KernelSettings):
     config_keys: Path | None = Field(
         None, validation_alias="CELERIAC_CONFIG_KEYS", examples=["/etc/celeriac/config-keys.json"]
     )
+    # As the application's `broker_transport_options` have it: global_keyprefix.
+    key_prefix: str = Field("", validation_alias="CELERIAC_BROKER_KEY_PREFIX", examples=["myapp:"])
