@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs token protos protos-check protos-lint protos-breaking protos-release lint types imports check test bench
+.PHONY: help setup up down status logs token enrol rotate-keys protos protos-check protos-lint protos-breaking protos-release lint types imports check test chaos bench
 
 help: ## What can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,14 @@ status: setup ## How each component is; succeeds only when all are healthy
 logs: setup ## What the processes say, as it comes: NAME=scheduler for one of them, FOLLOW=0 to end
 	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow)
 
-token: setup ## Print a token for an hour: ROLE=viewer|admin|super_admin
-	@$(STANDALONE) token "$(or $(ROLE),admin)"
+token: setup ## Print a token for an hour: ROLE=viewer|admin|super_admin, OTP=<code> for a second factor
+	@$(STANDALONE) token "$(or $(ROLE),admin)" $(if $(OTP),--otp "$(OTP)")
+
+enrol: setup ## Make a new second factor, and print what an authenticator needs of it, once
+	@$(STANDALONE) enrol
+
+rotate-keys: setup ## Have a new key protect the secrets of the live configuration
+	@$(STANDALONE) rotate-keys
 
 ##################################################################################### contracts
 
@@ -89,6 +95,9 @@ check: lint types imports protos-check protos-lint protos-breaking ## All checks
 
 test: setup ## Every test, on real servers started from the wheels
 	@$(RUN)/pytest
+
+chaos: setup ## Replicas under fire for SECONDS (300): killed, frozen, cut off; SEED=… repeats a fire
+	@CELERIAC_CHAOS_SECONDS="$(or $(SECONDS),300)" $(if $(SEED),CELERIAC_CHAOS_SEED="$(SEED)") $(RUN)/pytest tests/chaos
 
 # The peers are installed only where they are measured.
 .venv/.bench: .venv/.synced

@@ -1,4 +1,4 @@
-"""python -m deploy.standalone up | down | status | logs | token: the whole system on one machine."""
+"""python -m deploy.standalone up | down | status | logs | token | enrol | rotate-keys: the whole system."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ def main() -> int:
             return status(settings)
         if arguments.command == "logs":
             return _logs(settings, arguments.name, arguments.follow)
-        return _token(settings, arguments.role)
+        if arguments.command == "enrol":
+            return _enrol(settings)
+        if arguments.command == "rotate-keys":
+            return _rotate_keys(settings)
+        return _token(settings, arguments.role, arguments.otp)
     except OSError as error:
         raise SystemExit(_explained(error, settings)) from error
 
@@ -47,6 +51,9 @@ def _arguments() -> argparse.Namespace:
     logs.add_argument("--no-follow", dest="follow", action="store_false", help="end after the last lines")
     token = commands.add_parser("token", help="print a token that is good for an hour")
     token.add_argument("role", nargs="?", default="admin")
+    token.add_argument("--otp", default="", help="the authenticator's code, for a second factor")
+    commands.add_parser("enrol", help="a new second factor: prints what an authenticator needs, once")
+    commands.add_parser("rotate-keys", help="a new key protects the secrets of the live configuration")
     return parser.parse_args()
 
 
@@ -93,15 +100,44 @@ def _logs(settings: StandaloneSettings, name: str, follow: bool) -> int:
     return 0
 
 
-def _token(settings: StandaloneSettings, role: str) -> int:
+def _token(settings: StandaloneSettings, role: str, code: str) -> int:
+    from deploy.standalone.second_factor import SecondFactor, WrongCode
     from deploy.standalone.tokens import ROLES, LocalIssuer
 
     if role not in ROLES:
         raise SystemExit(f"ROLE={role} is none of {', '.join(ROLES)}; for example: make token ROLE=admin")
     issuer = LocalIssuer(settings.state)
     issuer.ensure_key()
-    print(issuer.mint(role))
+    if not code:
+        print(issuer.mint(role))
+        return 0
+    try:
+        given_at = SecondFactor(settings.state).verify(code)
+    except WrongCode as error:
+        raise SystemExit(f"OTP={code[:20]}: {error}") from None
+    print(issuer.mint(role, amr=["otp"], auth_time=given_at))
     return 0
+
+
+def _enrol(settings: StandaloneSettings) -> int:
+    from deploy.standalone.second_factor import SecondFactor
+
+    print(SecondFactor(settings.state).enrol())
+    print(
+        "Give this to an authenticator (as a QR code, or its secret by hand): it is not shown again.\n"
+        "Then: make token ROLE=super_admin OTP=<its code>",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _rotate_keys(settings: StandaloneSettings) -> int:
+    from deploy.standalone.lock import holder
+    from deploy.standalone.system import run_command
+
+    if holder(settings.run) is None:
+        raise SystemExit(f"nothing runs in {settings.state}, and the keys protect what is in its database")
+    return run_command(settings, "scheduler", "new-key") or run_command(settings, "scheduler", "rotate-keys")
 
 
 def _explained(error: OSError, settings: StandaloneSettings) -> str:

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from services.scheduler.encryption import add_key
+
 COMPONENTS = ("gateway", "scheduler", "embedder", "monitor", "audit", "worker")
 LIFE = dt.timedelta(days=365)
 RENEW_BEFORE = dt.timedelta(days=30)
@@ -59,6 +61,14 @@ def ensure_audit_key(state: Path) -> Path:
         )
         write_private(path.with_suffix(".pub.pem"), public)
         write_private(path, _pem_key(key))
+    return path
+
+
+def ensure_config_keys(state: Path) -> Path:
+    """Makes the file with the keys that sensitive values of the live configuration are encrypted with."""
+    path = state / "keys" / "config-keys.json"
+    if not path.exists():
+        add_key(path)
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -14,7 +15,7 @@ from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings as load_gateway_settings
 from deploy.standalone import database, postgres, probes
-from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
+from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Step
 from deploy.standalone.ports import HOST, SERVICES, Ports
 from deploy.standalone.settings import StandaloneSettings
@@ -63,9 +64,20 @@ def components(settings: StandaloneSettings) -> list[Component]:
     ]
 
 
+def run_command(settings: StandaloneSettings, service: str, command: str) -> int:
+    """Runs one of a service's commands as that service, to its end; gives its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"services.{service}", command],
+        env=_environment(settings, service),
+        check=False,
+    )
+    return done.returncode
+
+
 def _make_keys(state: Path) -> None:
     ensure_certificates(state)
     ensure_audit_key(state)
+    ensure_config_keys(state)
     LocalIssuer(state).ensure_key()
 
 
@@ -204,6 +216,7 @@ def _environment(
         "CELERIAC_STATE_DIR": str(state),
         "CELERIAC_MODEL": str(_model(settings)),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
+        "CELERIAC_CONFIG_KEYS": str(state / "keys/config-keys.json"),
         "PYTHONUNBUFFERED": "1",
     }
     told |= {f"CELERIAC_{other.upper()}_ADDRESS": ports.address_of(other) for other in SERVICES}

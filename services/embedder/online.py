@@ -59,13 +59,15 @@ class _Call:
 
 
 class OnlineEncoder:
-    """The model behind a bounded queue. `run_forever` must run, or nothing is answered."""
+    """The model behind a bounded queue. `run_forever` must run, or nothing is answered.
 
-    def __init__(self, model: Model, batch_tokens: int, most_waiting: int = 0) -> None:
+    `most_waiting` gives how many tokens may wait now; whatever it is, one call may on an empty queue.
+    """
+
+    def __init__(self, model: Model, batch_tokens: int, most_waiting: Callable[[], int]) -> None:
         self._model = model
         self._batch_tokens = batch_tokens
-        # Room for one full request, and as much again that only small calls may take.
-        self._most_waiting = most_waiting or 2 * MOST_TEXTS * model.facts.max_tokens
+        self._most_waiting = most_waiting
         self._heap: list[tuple[int, int, _Call, int]] = []
         self._numbers = itertools.count()
         self._virtual_time = 0
@@ -126,8 +128,9 @@ class OnlineEncoder:
                 self._arrived.clear()
 
     def _admit(self, arriving: int) -> None:
-        small = arriving <= self._batch_tokens
-        room = self._most_waiting if small else self._most_waiting // 2
+        most, small = self._most_waiting(), arriving <= self._batch_tokens
+        # Room for as much again that only small calls may take.
+        room = most if small else most // 2
         if self._waiting and self._waiting + arriving > room:
             seconds = max(0.1, self._waiting / self._per_second / 2)
             raise Exhausted(f"{self._waiting} tokens wait to be embedded already", round(seconds, 1))

@@ -18,9 +18,6 @@ log = structlog.get_logger(__name__)
 # Puts the chunks' messages on the queue; blocking.
 Send = Callable[[Sequence[ChunkKey]], None]
 
-# Characters a chunk: some 150 chat questions, about a second of one core with a small model. Starting one
-# costs hundredths of that; and at the end no process works long while the others have nothing left to do.
-CHUNK_BUDGET = 6_000
 HEAL_SECONDS = 5.0
 MOST_RESENT = 1000
 # A text that kills its process must not go round for ever.
@@ -28,17 +25,24 @@ MOST_DEATHS = 5
 
 
 class Rebuilds:
-    """Begins rebuilds of one model's vectors, and keeps their chunks moving."""
+    """Begins rebuilds of one model's vectors, and keeps their chunks moving.
 
-    def __init__(self, database: Database, model: str, send: Send) -> None:
+    `chunk_characters` gives how much text a chunk may have now.
+    """
+
+    def __init__(
+        self, database: Database, model: str, send: Send, chunk_characters: Callable[[], int]
+    ) -> None:
         self._database = database
         self._model = model
         self._send = send
+        self._chunk_characters = chunk_characters
 
     async def begin(self, wanted: Rebuild) -> str:
         """The operation's id. Committed before it is sent: what is not sent, healing sends."""
         async with self._database.transaction() as session:
-            operation = await OperationStore(session).begin_rebuild(wanted, self._model, CHUNK_BUDGET)
+            budget = self._chunk_characters()
+            operation = await OperationStore(session).begin_rebuild(wanted, self._model, budget)
         async with self._database.reading() as session:
             waiting = await OperationStore(session).waiting(operation)
         await self._publish(waiting)

@@ -25,17 +25,20 @@ from services.embedder.rebuild import Rebuilds
 from services.embedder.search import Search
 from services.embedder.worker import celery_app, chunk_sender
 from services.kernel import process
+from services.kernel.config_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
 from services.kernel.grpc.server import Servicer
+from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
 from services.kernel.settings import KernelSettings
 
 
 async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> None:
-    facts = model.facts
-    online = OnlineEncoder(model, batch_tokens)
+    facts, live = model.facts, LiveSettings("embedder")
+    online = OnlineEncoder(model, batch_tokens, lambda: live.get(MOST_WAITING_TOKENS))
     async with process.opened_database(settings, "embedder") as database:
         search = Search(database, facts.identity, online.question)
-        rebuilds = Rebuilds(database, facts.identity, chunk_sender(celery_app(settings)))
+        send = chunk_sender(celery_app(settings))
+        rebuilds = Rebuilds(database, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS))
         # Whoever is told that the service is ready finds what was embedded before.
         await search.follow()
         await process.run(
@@ -71,4 +74,5 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
                 ),
             ],
             background=[online.run_forever, search.follow_forever, rebuilds.heal_forever],
+            live=live,
         )

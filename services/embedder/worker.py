@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -19,7 +20,10 @@ from services.embedder.encoder import Encoder
 from services.embedder.operations import ChunkKey
 from services.embedder.rebuild import Rebuilds
 from services.kernel import broker
+from services.kernel.channel import channel_to
+from services.kernel.config_keys import CHUNK_CHARACTERS
 from services.kernel.database import Database
+from services.kernel.live_settings import LiveSettings, follow
 from services.kernel.settings import KernelSettings
 
 log = structlog.get_logger(__name__)
@@ -81,7 +85,7 @@ def chunk_sender(app: Celery) -> Callable[[Sequence[ChunkKey]], None]:
 
 
 class PoolProcess:
-    """What one process of the pool has of its own: an event loop, a way to the database, the model."""
+    """What one process of the pool has of its own: event loop, database, model, live settings."""
 
     def __init__(self, settings: KernelSettings, app: Celery, load: Callable[[], Encoder]) -> None:
         self._settings = settings
@@ -99,8 +103,22 @@ class PoolProcess:
             self._settings.database_url.get_secret_value(), 2, "celeriac-embedder-worker"
         )
         self.encoder = self._load()
-        self.rebuilds = Rebuilds(self.database, self.encoder.model, chunk_sender(self._app))
+        live = self._followed()
+        self.rebuilds = Rebuilds(
+            self.database, self.encoder.model, chunk_sender(self._app), lambda: live.get(CHUNK_CHARACTERS)
+        )
         log.info("worker.process_ready", pid=os.getpid(), model=self.encoder.model)
+
+    def _followed(self) -> LiveSettings:
+        """The live settings, followed by a thread: the process's own loop runs only while a task does."""
+        live = LiveSettings("embedder")
+
+        async def keep() -> None:
+            async with channel_to(self._settings.scheduler_address, self._settings) as channel:
+                await follow(live, channel)
+
+        threading.Thread(target=lambda: asyncio.run(keep()), name="live-settings", daemon=True).start()
+        return live
 
     def _close(self, **_: Any) -> None:
         if self._runner is not None:

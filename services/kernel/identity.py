@@ -35,6 +35,8 @@ class Identity:
     role: Role
     issuer: str
     token_id: str = ""
+    # Shown so lately that it still counts.
+    second_factor: bool = False
 
 
 _identity: ContextVar[Identity | None] = ContextVar("identity", default=None)

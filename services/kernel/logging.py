@@ -36,6 +36,11 @@ def configure(service: str, level: str) -> None:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
+def set_level(level: str) -> None:
+    """From now on; handlers and noise stay as `configure` had them."""
+    logging.getLogger().setLevel(level)
+
+
 def _rendering(service: str) -> list[structlog.typing.Processor]:
     def name_service(
         _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict

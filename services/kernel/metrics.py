@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.process_collector import ProcessCollector
+
+from services.kernel.live_settings import LiveSettings
 
 
 def new_registry() -> CollectorRegistry:
@@ -25,6 +27,16 @@ class CallMetrics:
             registry=registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
         )
+
+
+def follow_config(registry: CollectorRegistry, live: LiveSettings) -> None:
+    """Two services with different revisions for long: one of them can't reach the scheduler."""
+    gauge = Gauge(
+        "celeriac_config_revision",
+        "The revision of the live configuration that is in force here; 0 before the first",
+        registry=registry,
+    )
+    gauge.set_function(lambda: live.revision)
 
 
 def serve(registry: CollectorRegistry, host: str, port: int) -> None:

@@ -20,6 +20,7 @@ class MethodPolicy:
     least_role: Role | None
     audited: bool = False
     timeout_seconds: int = 0
+    second_factor: bool = False
 
     @property
     def public(self) -> bool:
@@ -58,12 +59,15 @@ def policy_of(method: MethodDescriptor) -> MethodPolicy:
     if not options.HasExtension(extension):
         raise PolicyMissing(f"{method.full_name} states no celeriac.access.v1.policy")
     stated: policy_pb2.Policy = options.Extensions[extension]
-    if stated.public and (stated.least_role or stated.audited):
-        raise PolicyMissing(f"{method.full_name} is public, and so can have no role and no audit")
+    if stated.public and (stated.least_role or stated.audited or stated.second_factor):
+        raise PolicyMissing(
+            f"{method.full_name} is public, and so can have no role, no audit and no second factor"
+        )
     if not stated.public and not stated.least_role:
         raise PolicyMissing(f"{method.full_name} is not public, and names no least_role")
     return MethodPolicy(
         least_role=None if stated.public else Role(stated.least_role),
         audited=stated.audited,
         timeout_seconds=stated.timeout_seconds,
+        second_factor=stated.second_factor,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from services.kernel import logging, metrics
 from services.kernel.channel import channel_to
+from services.kernel.config_keys import LOG_LEVEL
 from services.kernel.database import Database
 from services.kernel.grpc.access import allow
 from services.kernel.grpc.audit import record
@@ -23,6 +25,7 @@ from services.kernel.grpc.errors import tell_errors
 from services.kernel.grpc.identify import identify
 from services.kernel.grpc.observe import observe
 from services.kernel.grpc.server import Elsewhere, Server, Servicer
+from services.kernel.live_settings import LiveSettings, follow
 from services.kernel.outbox import Outbox
 from services.kernel.relay import Relay
 from services.kernel.settings import KernelSettings, SettingsType, load
@@ -89,14 +92,22 @@ async def run(
     servicers: Sequence[Servicer],
     background: Sequence[Background] = (),
     elsewhere: Elsewhere | None = None,
+    live: LiveSettings | None = None,
+    source: Background | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the calls in flight before the background work ends.
 
     A background loop that fails ends the process: whoever supervises it starts it anew, which is better
     than a service that is alive and does nothing.
+
+    `live` is kept up to date by `source`, a background loop; from the scheduler if none is given.
     """
+    live = _logging_by(live or LiveSettings(service), settings)
+    metrics.follow_config(registry, live)
     outbox = Outbox(database, service)
-    verifier = TokenVerifier(settings.token_keys, settings.token_issuer, settings.token_audience)
+    verifier = TokenVerifier(
+        settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
+    )
     steps = [
         observe(metrics.CallMetrics(registry)),
         tell_errors,
@@ -109,8 +120,12 @@ async def run(
     stop = _stop_signal()
     host = settings.listen.rpartition(":")[0]
     metrics.serve(registry, host, settings.metrics_port)
-    async with channel_to(settings.audit_address, settings) as to_audit:
-        loops = [*background, Relay(outbox, to_audit).run]
+    async with (
+        channel_to(settings.audit_address, settings) as to_audit,
+        channel_to(settings.scheduler_address, settings) as to_scheduler,
+    ):
+        following = source or functools.partial(follow, live, to_scheduler)
+        loops = [*background, Relay(outbox, to_audit).run, following]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_as_coroutine(loop)) for loop in loops]
             await server.start()
@@ -121,6 +136,15 @@ async def run(
             await server.stop(settings.shutdown_grace)
             for task in tasks:
                 task.cancel()
+
+
+def _logging_by(live: LiveSettings, settings: KernelSettings) -> LiveSettings:
+    def apply() -> None:
+        wanted = live.get(LOG_LEVEL)
+        logging.set_level(settings.log_level if wanted == LOG_LEVEL.default else wanted)
+
+    live.on_change(apply)
+    return live
 
 
 async def _as_coroutine(loop: Background) -> None:

@@ -23,9 +23,13 @@ def redacted(request: Message) -> dict[str, Any]:
 
     What is marked is replaced by "[redacted]", whatever its type; of a list or a map, each element is, so
     that their number and the map's keys still tell. A request of more than 64 KiB is replaced by its size
-    and SHA-256.
+    and SHA-256; one that JSON can't hold (a time out of range) by its size.
     """
-    kept: dict[str, Any] = json_format.MessageToDict(request, preserving_proto_field_name=True)
+    try:
+        kept: dict[str, Any] = json_format.MessageToDict(request, preserving_proto_field_name=True)
+    except (ValueError, json_format.Error):
+        # A Timestamp or a Duration beyond its range has no JSON; whoever handles the call names its field.
+        return {"cut": True, "bytes": request.ByteSize()}
     _redact(request, kept)
     encoded = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
     if len(encoded) > MOST_BYTES:

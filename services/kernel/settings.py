@@ -72,6 +72,11 @@ class KernelSettings(BaseSettings):
     )
     token_audience: str = Field("celeriac", validation_alias="CELERIAC_TOKEN_AUDIENCE", examples=["celeriac"])
 
+    # How long a second factor counts after it was given, in seconds.
+    second_factor_life: float = Field(
+        600.0, ge=30, le=86_400, validation_alias="CELERIAC_SECOND_FACTOR_LIFE", examples=["600"]
+    )
+
     scheduler_address: Address = Field(
         "127.0.0.1:50051", validation_alias="CELERIAC_SCHEDULER_ADDRESS", examples=["scheduler:50051"]
     )

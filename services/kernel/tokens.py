@@ -7,6 +7,7 @@ key set in the settings, never from the token. The gateway checks the same; it i
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import jwt
@@ -17,6 +18,9 @@ from services.kernel.identity import TOKEN_ROLES, Identity, Role
 ALGORITHMS = ["ES256", "EdDSA"]
 REQUIRED_CLAIMS = ["exp", "aud", "iss", "sub", "jti"]
 LEEWAY_SECONDS = 30
+# Ways to sign in (`amr`, RFC 8176) that show a second factor: several factors, or a one-time password.
+SECOND_FACTORS = frozenset({"mfa", "otp"})
+SECOND_FACTOR_SECONDS = 600.0
 
 
 class TokenVerifier:
@@ -25,10 +29,17 @@ class TokenVerifier:
     The file is read again when it changes, so that a key can be added or withdrawn while services run.
     """
 
-    def __init__(self, key_set: Path, issuer: str, audience: str) -> None:
+    def __init__(
+        self,
+        key_set: Path,
+        issuer: str,
+        audience: str,
+        second_factor_seconds: float = SECOND_FACTOR_SECONDS,
+    ) -> None:
         self._path = key_set
         self._issuer = issuer
         self._audience = audience
+        self._second_factor_seconds = second_factor_seconds
         self._read_at = 0.0
         self._keys: dict[str, jwt.PyJWK] = {}
 
@@ -51,7 +62,22 @@ class TokenVerifier:
             # PyJWT's texts name the claim at fault and hold nothing secret.
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
         role = _greatest_role(claims.get("roles"))
-        return Identity(subject=claims["sub"], role=role, issuer=claims["iss"], token_id=claims["jti"])
+        return Identity(
+            subject=claims["sub"],
+            role=role,
+            issuer=claims["iss"],
+            token_id=claims["jti"],
+            second_factor=self._shows_second_factor(claims),
+        )
+
+    def _shows_second_factor(self, claims: dict[str, object]) -> bool:
+        """Whether one was given (`amr`), and lately (`auth_time`, OpenID Connect Core 2)."""
+        ways, given_at = claims.get("amr"), claims.get("auth_time")
+        if not isinstance(ways, list) or SECOND_FACTORS.isdisjoint(filter(_is_text, ways)):
+            return False
+        if not isinstance(given_at, int | float) or isinstance(given_at, bool):
+            return False
+        return -LEEWAY_SECONDS <= time.time() - given_at <= self._second_factor_seconds
 
     def _key_of(self, header: dict[str, object]) -> jwt.PyJWK:
         if header.get("alg") not in ALGORITHMS:
@@ -68,6 +94,10 @@ class TokenVerifier:
             key_set = jwt.PyJWKSet.from_dict(json.loads(self._path.read_text()))
             self._keys = {key.key_id: key for key in key_set.keys if key.key_id}
             self._read_at = written_at
+
+
+def _is_text(way: object) -> bool:
+    return isinstance(way, str)
 
 
 def _greatest_role(claimed: object) -> Role:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from services.kernel.errors import FieldFault, Invalid
 
 
@@ -13,6 +15,9 @@ class Faults:
 
     def __bool__(self) -> bool:
         return bool(self._found)
+
+    def __iter__(self) -> Iterator[FieldFault]:
+        return iter(self._found)
 
     def add(self, field: str, fault: str, example: str) -> None:
         self._found.append(FieldFault(field, fault, example))

@@ -23,6 +23,7 @@ from services.kernel import broker, process
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.grpc.server import Elsewhere, Servicer
+from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
 from services.monitor import checks
 from services.monitor.api_monitoring import MonitoringApi, task_message, worker_message
@@ -39,6 +40,7 @@ from services.monitor.metrics import MonitorCollector
 from services.monitor.peers import health_elsewhere, peer_look, services_elsewhere
 from services.monitor.pulse import Pulse
 from services.monitor.queues import BrokerQueues, Layout
+from services.monitor.retention import task_retention
 from services.monitor.settings import MonitorSettings
 from services.monitor.subscription import BrokerAddress
 from services.monitor.workers import WorkerTable
@@ -59,7 +61,7 @@ async def serve(settings: MonitorSettings) -> None:
         registry.register(MonitorCollector(figures, workers, pulse, components, hub))
         app = control_app(settings, settings.key_prefix)
         control = Control(app, lambda: _online(workers), settings.control_timeout)
-        elsewhere = services_elsewhere()
+        elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         await process.run(
             "monitor",
             settings,
@@ -72,8 +74,9 @@ async def serve(settings: MonitorSettings) -> None:
                 TaskApi(database, control),
                 WorkerApi(workers),
             ),
-            background=[intake.run, pulse.run, components.run],
+            background=[intake.run, pulse.run, components.run, task_retention(database, live).run],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
+            live=live,
         )
 
 
@@ -96,7 +99,7 @@ def _intake(
         on_tasks=hub.tasks_changed,
         on_worker=hub.worker_changed,
         watched=lambda: hub.watched,
-        bounds=Bounds(tasks=settings.tasks_in_memory, kept_days=settings.task_days),
+        bounds=Bounds(tasks=settings.tasks_in_memory),
     )
 
 

@@ -73,12 +73,13 @@ def _wanted_in(request: pb.WatchRequest) -> tuple[Wanted, float]:
     faults.text("queue", request.queue, "ai_analysis", most=MOST_NAME, required=False)
     known = request.state == 0 or request.state in STATES_FROM_WIRE
     faults.unless(known, "state", f"is {request.state}, not a TaskState", "TASK_STATE_FAILURE")
-    filtered = bool(request.task or request.queue or request.state)
+    filtered = bool(request.task or request.queue or request.state or request.ended_only)
     contradicts = request.without_tasks and filtered
     faults.unless(not contradicts, "without_tasks", "is set, and so is a filter of tasks", "false")
     faults.raise_any()
     state = STATES_FROM_WIRE.get(request.state)
-    return Wanted(not request.without_tasks, request.task, request.queue, state), interval
+    tasks = not request.without_tasks
+    return Wanted(tasks, request.task, request.queue, state, request.ended_only), interval
 
 
 def _seconds(message: Duration) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2_grpc
@@ -16,6 +17,8 @@ from services.monitor.control import SIGNALS, Control, refuse_ended
 from services.monitor.store_tasks import Position, TaskFilter, TaskStore
 from services.monitor.tasks import MOST_NAME, Task
 
+EXAMPLE = "tasks/6f0e6fcd-0a5e-4d2f-8d0b-7f9c24e8b1aa"
+MOST_AT_ONCE = 500
 EXAMPLES = {"task": "rebuild_chat_vectors", "queue": "ai_analysis", "worker": "celery@host"}
 
 
@@ -29,6 +32,14 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         async with self._database.reading() as session:
             task = await TaskStore(session).get(task_id)
         return pb.GetTaskResponse(task=convert.task_to(task))
+
+    async def BatchGetTasks(
+        self, request: pb.BatchGetTasksRequest, context: Context
+    ) -> pb.BatchGetTasksResponse:
+        task_ids = _task_ids_in(request.names)
+        async with self._database.reading() as session:
+            found = await TaskStore(session).get_several(task_ids)
+        return pb.BatchGetTasksResponse(tasks=map(convert.task_to, found))
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
         wanted, size = _filter(request), page_size(request.page_size)
@@ -52,12 +63,26 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
 
 def task_id_in(name: str, field: str = "name") -> str:
     """The id in "tasks/{id}"; raises `Invalid` when it is none."""
-    faults, example = Faults(), "tasks/6f0e6fcd-0a5e-4d2f-8d0b-7f9c24e8b1aa"
+    faults = Faults()
+    task_id = _checked_id(name, field, faults)
+    faults.raise_any()
+    return task_id
+
+
+def _task_ids_in(names: Sequence[str]) -> list[str]:
+    faults = Faults()
+    fault = f"has {len(names)} names, it must have 1 to {MOST_AT_ONCE}"
+    if faults.unless(1 <= len(names) <= MOST_AT_ONCE, "names", fault, EXAMPLE):
+        task_ids = [_checked_id(name, f"names[{position}]", faults) for position, name in enumerate(names)]
+    faults.raise_any()
+    return task_ids
+
+
+def _checked_id(name: str, field: str, faults: Faults) -> str:
     collection, _, task_id = name.partition("/")
     sound = collection == "tasks" and bool(task_id) and "/" not in task_id
-    if faults.text(field, name, example, most=len("tasks/") + MOST_NAME):
-        faults.unless(sound, field, f"is {name[:100]!r}, not tasks/{{id}}", example)
-    faults.raise_any()
+    if faults.text(field, name, EXAMPLE, most=len("tasks/") + MOST_NAME):
+        faults.unless(sound, field, f"is {name[:100]!r}, not tasks/{{id}}", EXAMPLE)
     return task_id
 
 

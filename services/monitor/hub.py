@@ -29,6 +29,7 @@ class Wanted:
     task: str = ""
     queue: str = ""
     state: TaskState | None = None
+    ended_only: bool = False
 
     def matches(self, task: Task) -> bool:
         return (
@@ -36,6 +37,7 @@ class Wanted:
             and (not self.task or self.task == task.task)
             and (not self.queue or self.queue == task.queue)
             and (self.state is None or self.state is task.state)
+            and (not self.ended_only or task.state.ended)
         )
 
 

@@ -20,7 +20,6 @@ import structlog
 from services.kernel.database import Database
 from services.monitor.events import Event, decode
 from services.monitor.figures import Figures
-from services.monitor.retention import Retention
 from services.monitor.subscription import BrokerAddress, Subscription
 from services.monitor.task_table import TaskTable
 from services.monitor.task_writer import TaskWriter
@@ -45,8 +44,6 @@ class Bounds:
     # Tasks whose news waits to be written, and characters of their texts.
     waiting_tasks: int = 100_000
     waiting_text: int = 64 * 1024 * 1024
-    # Days that the database keeps a task after its last event.
-    kept_days: float = 30.0
 
 
 class Intake:
@@ -76,7 +73,6 @@ class Intake:
         self._on_worker = on_worker
         self._watched = watched
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text)
-        self._retention = Retention(database, bounds.kept_days)
         self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut)
 
     @property
@@ -88,7 +84,6 @@ class Intake:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._writer.run())
             group.create_task(self._sweep_for_ever())
-            group.create_task(self._retention.run())
             async for batch in self._subscription.batches():
                 self.take_in(batch)
                 # The socket, calls and the writer have their turn before the next slice.

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 
-import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.kernel.config_keys import TASKS_RETENTION
 from services.kernel.database import Database
+from services.kernel.live_settings import LiveSettings
+from services.kernel.retention import Retention
 from services.monitor.store_tasks import TaskStore
-from services.monitor.task_writer import FAULTS
-
-log = structlog.get_logger(__name__)
-
-LOOK_SECONDS = 60.0
-PAUSE_SECONDS = 0.2
-BATCH = 5_000
 
 
-class Retention:
-    """Deletes for as long as it runs. Replicas may all do it: each takes rows that no other has."""
+def task_retention(database: Database, live: LiveSettings) -> Retention:
+    """Deletes tasks whose events are all older than the live setting says."""
+    return Retention(database, live, TASKS_RETENTION, _delete)
 
-    def __init__(self, database: Database, days: float) -> None:
-        self._database = database
-        self._kept = dt.timedelta(days=days)
 
-    async def run(self) -> None:
-        while True:
-            more = False
-            try:
-                more = await self.forget(dt.datetime.now(dt.UTC)) == BATCH
-            except FAULTS as error:
-                log.warning("tasks.not_forgotten", error=str(error)[:300])
-            # Others want the database too.
-            await asyncio.sleep(PAUSE_SECONDS if more else LOOK_SECONDS)
-
-    async def forget(self, now: dt.datetime) -> int:
-        """Deletes a batch of those first heard of too long ago that say no more; how many that were."""
-        async with self._database.transaction() as session:
-            return await TaskStore(session).delete_before(now - self._kept, BATCH)
+async def _delete(session: AsyncSession, age: dt.timedelta, most: int) -> int:
+    return await TaskStore(session).delete_before(dt.datetime.now(dt.UTC) - age, most)

@@ -23,8 +23,6 @@ class MonitorSettings(KernelSettings):
     tasks_in_memory: int = Field(
         100_000, ge=1000, validation_alias="CELERIAC_MONITOR_TASKS_IN_MEMORY", examples=["100000"]
     )
-    # How long the database keeps a task after its last event.
-    task_days: float = Field(30.0, gt=0, validation_alias="CELERIAC_MONITOR_TASK_DAYS", examples=["30"])
     # Task changes that wait for a reader of Watch; more than that are left out, and counted.
     watch_buffer: int = Field(
         1000, ge=10, validation_alias="CELERIAC_MONITOR_WATCH_BUFFER", examples=["1000"]

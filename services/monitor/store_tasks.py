@@ -187,6 +187,12 @@ class TaskStore:
         row = (await self._session.execute(text(query), {"id": task_id})).mappings().one_or_none()
         return None if row is None else _task_of(row)
 
+    async def get_several(self, task_ids: Sequence[str]) -> Sequence[Task]:
+        """Those of which something was heard, in no order, without tracebacks."""
+        query = f"SELECT {SHOWN.format(traceback='NULL')} FROM celery_task_results_ext WHERE id = ANY(:ids)"
+        rows = await self._session.execute(text(query), {"ids": list(task_ids)})
+        return [_task_of(row) for row in rows.mappings()]
+
     async def delete_before(self, moment: dt.datetime, most: int) -> int:
         """Deletes at most so many of the tasks whose events are all older; how many that were."""
         query = (

@@ -1,19 +1,47 @@
-"""python -m services.scheduler serve | migrate"""
+"""python -m services.scheduler serve | migrate | new-key | rotate-keys"""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
-from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
+import structlog
+from celeriac.scheduler.v1 import (
+    config_pb2,
+    config_pb2_grpc,
+    manifests_pb2,
+    manifests_pb2_grpc,
+    schedules_pb2,
+    schedules_pb2_grpc,
+)
 
 from services.kernel import broker, process
+from services.kernel.channel import channel_to
+from services.kernel.config_keys import RUNS_RETENTION
+from services.kernel.errors import FailedPrecondition
 from services.kernel.grpc.server import Servicer
+from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
+from services.kernel.retention import Retention
 from services.scheduler.api import ScheduleApi
+from services.scheduler.api_config import ConfigApi
+from services.scheduler.api_manifest import ManifestApi
+from services.scheduler.apply import Sets
+from services.scheduler.broker_data import BrokerData
 from services.scheduler.catalogue import Catalogue
+from services.scheduler.config_feed import ConfigFeed
+from services.scheduler.configuration import Configuration
 from services.scheduler.dispatch import Dispatcher
+from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
+from services.scheduler.losses import Losses
+from services.scheduler.monitor import Monitor
+from services.scheduler.outcomes import Outcomes
 from services.scheduler.publisher import Publisher
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.store_retention import delete_old_runs
+from services.scheduler.waiting import Waiting
+
+log = structlog.get_logger(__name__)
 
 
 async def serve(settings: SchedulerSettings) -> None:
@@ -21,25 +49,81 @@ async def serve(settings: SchedulerSettings) -> None:
     # after each 700, through all that was imported, takes a quarter of the time of dispatching.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    registry = new_registry()
+    registry, key_ring, live = new_registry(), opened_keys(settings), LiveSettings("scheduler")
     async with (
         process.opened_database(settings, "scheduler") as database,
         broker.connect(settings) as client,
+        channel_to(settings.monitor_address, settings) as to_monitor,
     ):
-        publisher = Publisher(client, settings.redis_db_broker)
-        dispatcher = Dispatcher(database, publisher, registry)
+        monitor, woken = Monitor(to_monitor), asyncio.Event()
+        publisher = Publisher(client, settings.redis_db_broker, settings.key_prefix)
+        dispatcher = Dispatcher(database, publisher, registry, on_waiting=woken.set)
         api = ScheduleApi(database, Catalogue(database, dispatcher), settings.time_zone)
-        contract = schedules_pb2.DESCRIPTOR.services_by_name["ScheduleService"]
-        servicers = [Servicer(contract, schedules_pb2_grpc.add_ScheduleServiceServicer_to_server, api)]
+        outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
+        losses = Losses(database, BrokerData(client, settings.key_prefix), monitor)
+        waiting = Waiting(database, monitor, dispatcher, woken)
+        manifest_api = ManifestApi(Sets(database, settings.time_zone))
+        feed = ConfigFeed(database)
+        config_api = ConfigApi(Configuration(database, key_ring), feed)
+        retention = Retention(database, live, RUNS_RETENTION, delete_old_runs)
         await process.run(
             "scheduler",
             settings,
             database,
             registry,
-            servicers=servicers,
-            background=[dispatcher.run],
+            servicers=_servicers(api, manifest_api, config_api),
+            background=[dispatcher.run, outcomes.run, waiting.run, losses.run, feed.run, retention.run],
+            live=live,
+            source=lambda: feed.keep(live),
         )
 
 
+def _servicers(schedules: ScheduleApi, manifests: ManifestApi, config: ConfigApi) -> list[Servicer]:
+    return [
+        Servicer(
+            schedules_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
+            schedules_pb2_grpc.add_ScheduleServiceServicer_to_server,
+            schedules,
+        ),
+        Servicer(
+            manifests_pb2.DESCRIPTOR.services_by_name["ManifestService"],
+            manifests_pb2_grpc.add_ManifestServiceServicer_to_server,
+            manifests,
+        ),
+        Servicer(
+            config_pb2.DESCRIPTOR.services_by_name["ConfigService"],
+            config_pb2_grpc.add_ConfigServiceServicer_to_server,
+            config,
+        ),
+    ]
+
+
+def opened_keys(settings: SchedulerSettings) -> KeyRing:
+    try:
+        return KeyRing(settings.config_keys)
+    except WrongKeyFile as error:
+        raise SystemExit(f"the settings can't be used:\n  CELERIAC_CONFIG_KEYS: {error}") from None
+
+
+def new_key(settings: SchedulerSettings) -> None:
+    """Puts a new key into the key file: from now on it encrypts, and those before it still decrypt."""
+    if settings.config_keys is None:
+        raise SystemExit("CELERIAC_CONFIG_KEYS names no file; for example: /etc/celeriac/config-keys.json")
+    opened_keys(settings)
+    log.info("keys.added", id=add_key(settings.config_keys), file=str(settings.config_keys))
+
+
+async def rotate_keys(settings: SchedulerSettings) -> None:
+    """Has the newest key protect every sensitive value: those before it may then be taken out of the file."""
+    key_ring = opened_keys(settings)
+    async with process.opened_database(settings, "scheduler") as database:
+        try:
+            count = await Configuration(database, key_ring).rewrap()
+        except FailedPrecondition as error:
+            raise SystemExit(f"nothing was changed: {error.message}") from None
+    log.info("keys.rotated", id=key_ring.newest, values=count)
+
+
 if __name__ == "__main__":
-    process.main("scheduler", SchedulerSettings, {"serve": serve})
+    commands = {"serve": serve, "new-key": new_key, "rotate-keys": rotate_keys}
+    process.main("scheduler", SchedulerSettings, commands)

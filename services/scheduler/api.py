@@ -8,18 +8,16 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from services.kernel.database import Database
-from services.kernel.grpc.wire import Context, moment_in, timestamp
+from services.kernel.grpc.wire import Context, moment_in
 from services.kernel.identity import current_identity
 from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
 from services.kernel.validation import Faults
-from services.scheduler import checks, convert
+from services.scheduler import checks, convert, convert_timing
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.schedules import Definition
 from services.scheduler.store import ScheduleFilter, ScheduleStore
-from services.scheduler.timing import Timing, next_due
 
 MOST_PREVIEWED = 1000
-EVERYTHING = ["task", "timing", "description", "labels"]
 
 
 class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
@@ -32,7 +30,7 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         self, request: pb.CreateScheduleRequest, context: Context
     ) -> pb.CreateScheduleResponse:
         faults, now = Faults(), await self._catalogue.now()
-        definition = convert.definition_from(request.schedule, self._zone, now, faults)
+        definition = convert.new_from(request.schedule, self._zone, now, faults)
         faults.raise_any()
         assert definition is not None
         schedule = await self._catalogue.create(definition)
@@ -61,7 +59,7 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
     async def UpdateSchedule(
         self, request: pb.UpdateScheduleRequest, context: Context
     ) -> pb.UpdateScheduleResponse:
-        paths = list(request.update_mask.paths) or EVERYTHING
+        paths = list(request.update_mask.paths) or list(convert.CHANGEABLE)
 
         def change(current: Definition, now: dt.datetime) -> Definition:
             faults = Faults()
@@ -111,26 +109,29 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         start = moment_in(request, "start_time", faults) or now
         in_range = 0 <= request.count <= MOST_PREVIEWED
         faults.unless(in_range, "count", f"is {request.count}, it must be 1 to 1000", "10")
-        timing = await self._timing(request, now, faults)
+        proposed, run_count = await self._proposed(request, now, faults)
         faults.raise_any()
-        assert timing is not None
-        times = _next_times(timing, start, request.count or 10)
-        return pb.PreviewTimesResponse(times=[moment for due in times if (moment := timestamp(due))])
+        assert proposed is not None
+        due = proposed.coming_due(start, run_count, request.count or 10)
+        return convert_timing.times_to(due, [proposed.plan.sent_at(proposed.id, each) for each in due])
 
-    async def _timing(
+    async def _proposed(
         self, request: pb.PreviewTimesRequest, now: dt.datetime, faults: Faults
-    ) -> Timing | None:
+    ) -> tuple[Definition | None, int]:
+        """What is previewed, and how many runs it has behind it."""
         match request.WhichOneof("source"):
             case "name":
                 async with self._database.reading() as session:
-                    return (await ScheduleStore(session).get(_id(request.name))).definition.timing
+                    stored = await ScheduleStore(session).get(_id(request.name))
+                return stored.definition, stored.run_count
             case "timing":
-                return convert.timing_from(request.timing, self._zone, now, faults, "timing")
+                return convert.proposed_timing(request.timing, self._zone, now, faults), 0
+            case "schedule":
+                return convert.proposed_from(request.schedule, self._zone, now, faults), 0
             case _:
-                faults.add(
-                    "source", "has neither name nor timing", '{"name": "schedules/cleanup-cache-daily"}'
-                )
-                return None
+                example = '{"name": "schedules/cleanup-cache-daily"}'
+                faults.add("source", "has neither name, timing nor schedule", example)
+                return None, 0
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         faults, size = Faults(), page_size(request.page_size)
@@ -160,27 +161,15 @@ def _filter(request: pb.ListSchedulesRequest) -> ScheduleFilter:
     examples = {"text": "vectors", "task": "rebuild_chat_vectors", "queue": "ai_analysis"}
     for name, example in examples.items():
         faults.text(name, getattr(request, name), example, most=500, required=False)
-    label, equals, value = request.label.partition("=")
-    whole = not request.label or (bool(label) and bool(equals))
-    faults.unless(whole, "label", f"is {request.label[:100]!r}, not name=value", "team=growth")
-    faults.text("label", request.label, "team=growth", most=1100, required=False)
+    label = checks.label(request.label, faults, "label")
     faults.raise_any()
     return ScheduleFilter(
         text=request.text,
         task=request.task,
         queue=request.queue,
         paused=request.paused if request.HasField("paused") else None,
-        label=(label, value) if request.label else None,
+        label=label,
     )
-
-
-def _next_times(timing: Timing, start: dt.datetime, count: int) -> list[dt.datetime]:
-    times: list[dt.datetime] = []
-    due = next_due(timing, start)
-    while due is not None and len(times) < count:
-        times.append(due)
-        due = next_due(timing, due)
-    return times
 
 
 def _run_position(token: str) -> tuple[dt.datetime, str] | None:

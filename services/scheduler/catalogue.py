@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from services.kernel.database import Database
 from services.kernel.errors import Conflict
+from services.scheduler.decide import IN_TIME
 from services.scheduler.dispatch import FAULTS, Dispatcher, PendingRun
 from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import PermitEnded
-from services.scheduler.schedules import Definition, Run, RunState, Schedule
+from services.scheduler.schedules import Definition, Overlap, Run, RunState, Schedule
 from services.scheduler.store import ScheduleStore
-from services.scheduler.timing import next_due
 
 
 class Catalogue:
@@ -30,15 +30,16 @@ class Catalogue:
     async def create(self, definition: Definition) -> Schedule:
         async with self._database.transaction() as session:
             store = ScheduleStore(session)
-            return await store.create(definition, _next(definition, await store.now()))
+            due = None if definition.rests(0) else definition.plan.next_due(await store.now())
+            return await store.create(definition, due)
 
     async def change(
         self, schedule_id: str, etag: str, change: Callable[[Definition, dt.datetime], Definition]
     ) -> Schedule:
         """Applies a change to the current version, if it is the one that the caller read.
 
-        Due times count from now when the timing or the pause changes, so that nothing of the past fires;
-        any other change leaves them as they are, also one that is due this very moment.
+        Due times count from now when the timing, its bounds or the pause change, so that nothing of the past
+        fires; any other change leaves them as they are. What is due this very moment still runs.
         """
         async with self._database.transaction() as session:
             store = ScheduleStore(session)
@@ -47,9 +48,7 @@ class Catalogue:
             wanted = change(current.definition, now)
             if wanted == current.definition:
                 return current
-            before = current.definition
-            retimed = (wanted.timing, wanted.paused) != (before.timing, before.paused)
-            return await store.change(wanted, _next(wanted, now) if retimed else current.next_run_at)
+            return await store.change(wanted, due_after_change(current, wanted, now))
 
     async def pause(self, schedule_id: str, note: str) -> Schedule:
         return await self.change(
@@ -69,18 +68,22 @@ class Catalogue:
 
     async def trigger(self, schedule_id: str, actor: str, request_id: str) -> Run:
         """Records a run for now, then publishes it. With the broker away it stays pending, and is healed."""
+        permit = await self._dispatcher.permit()
         async with self._database.transaction() as session:
             store = ScheduleStore(session)
             schedule = await store.get(schedule_id, for_change=True)
             now = await store.now()
             wanted = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
-            run = await store.add_run(wanted, request_id or None)
+            exclusive = schedule.definition.overlap is not Overlap.ALLOW
+            run = await store.add_run(wanted, request_id or None, exclusive=exclusive)
         if run.state is not RunState.PENDING:
             return run
         pending = PendingRun(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)
         try:
-            await self._dispatcher.publish([pending])
+            await self._dispatcher.publish([pending], permit)
         except (*FAULTS, PermitEnded):
+            return run
+        if permit is None:
             return run
         return run._replace(state=RunState.PUBLISHED, published_at=now)
 
@@ -91,5 +94,13 @@ class Catalogue:
         return current
 
 
-def _next(definition: Definition, now: dt.datetime) -> dt.datetime | None:
-    return None if definition.paused else next_due(definition.timing, now)
+def due_after_change(current: Schedule, wanted: Definition, now: dt.datetime) -> dt.datetime | None:
+    before, due = current.definition, current.next_due_at
+    if wanted.rests(current.run_count):
+        return None
+    if due is not None:
+        retimed = (wanted.timing, wanted.bounds) != (before.timing, before.bounds)
+        sent = before.plan.sent_at(before.id, due)
+        if not retimed or (sent <= now <= sent + IN_TIME and wanted.bounds.allow(due)):
+            return due
+    return wanted.plan.next_due(now)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from zoneinfo import available_timezones
 
 from services.kernel.validation import Faults
 from services.scheduler.crontab import Crontab, CrontabInvalid, parse_crontab
-from services.scheduler.schedules import Task
+from services.scheduler.plan import Bounds
+from services.scheduler.schedules import Definition, Task
 
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 MOST_JSON = 256 * 1024
 LONGEST_SECONDS = 10 * 365 * 86400
+MOST_RUNS = 2**53
 
 
 def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
@@ -26,8 +31,14 @@ def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
     return found
 
 
+@lru_cache
+def known_zones() -> frozenset[str]:
+    """The names of the IANA database. Walks through its files, some thousand, the first time."""
+    return frozenset(available_timezones())
+
+
 def zone(name: str, default: str, faults: Faults, field: str) -> str:
-    known = not name or name in available_timezones()
+    known = not name or name in known_zones()
     faults.unless(known, field, f"is {name[:100]!r}, no zone of the IANA database", "Asia/Taipei")
     return name or default
 
@@ -38,6 +49,32 @@ def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
     except CrontabInvalid as error:
         faults.add(field, f"{error}", "30 */6 * * *")
         return None
+
+
+def degrees(value: float | None, most: int, faults: Faults, field: str, example: str) -> bool:
+    fault = f"must be set, {-most} to {most} degrees"
+    sound = value is not None and math.isfinite(value) and -most <= value <= most
+    return faults.unless(sound, field, fault, example)
+
+
+def bounds(found: Bounds, faults: Faults, field: str) -> None:
+    in_order = found.start is None or found.end is None or found.start <= found.end
+    faults.unless(in_order, f"{field}.end_time", "is before start_time", "2027-01-01T00:00:00Z")
+    sound = found.max_runs is None or 1 <= found.max_runs <= MOST_RUNS
+    faults.unless(sound, f"{field}.max_runs", f"is {found.max_runs}, it must be at least 1, or unset", "12")
+
+
+def jitter(found: dt.timedelta, expires: float | None, faults: Faults, field: str) -> None:
+    """The time to expire counts from the due time, so what jitter delays beyond it is never run."""
+    in_time = expires is None or not found or found.total_seconds() < expires
+    faults.unless(in_time, f"{field}.jitter", "must be less than task.expires", "30s")
+
+
+def comes_due(definition: Definition, now: dt.datetime, faults: Faults, field: str) -> None:
+    """A new schedule that is never due is a mistake."""
+    comes = definition.plan.next_due(now) is not None
+    fault = "is never due: nothing of it lies between now (or start_time) and end_time"
+    faults.unless(comes, f"{field}.timing", fault, '{"crontab": {"expression": "0 3 * * *"}}')
 
 
 def task(found: Task, faults: Faults, field: str) -> None:
@@ -67,6 +104,15 @@ def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, 
         sound = faults.text(field, name, example, most=100)
         if sound:
             faults.text(f"{field}.{name}", value, example, most=1000, required=False)
+
+
+def label(text: str, faults: Faults, field: str) -> tuple[str, str] | None:
+    """Name and value of a label in a filter, "team=growth"; None when empty or at fault."""
+    name, equals, value = text.partition("=")
+    whole = not text or (bool(name) and bool(equals))
+    faults.unless(whole, field, f"is {text[:100]!r}, not name=value", "team=growth")
+    faults.text(field, text, "team=growth", most=1100, required=False)
+    return (name, value) if text and whole else None
 
 
 def _json(text: str, kind: type, what: str, example: str, faults: Faults, field: str) -> None:

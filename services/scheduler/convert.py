@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import Any
 
+from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -12,39 +14,109 @@ from google.protobuf.message import Message
 from services.kernel.grpc.wire import duration, timestamp
 from services.kernel.validation import Faults
 from services.scheduler import checks
-from services.scheduler.schedules import Definition, Run, RunState, Schedule, Task
-from services.scheduler.timing import CrontabTiming, IntervalTiming, Timing
+from services.scheduler.convert_timing import (
+    bounds_from,
+    changed_timing,
+    jitter_from,
+    misfire_from,
+    misfire_to,
+    timing_from,
+    timing_to,
+)
+from services.scheduler.schedules import Definition, Overlap, Run, RunState, Schedule, Task
 
 STATES = {
     RunState.PENDING: pb.RUN_STATE_PENDING,
     RunState.PUBLISHED: pb.RUN_STATE_PUBLISHED,
     RunState.SKIPPED: pb.RUN_STATE_SKIPPED,
+    RunState.WAITING: pb.RUN_STATE_WAITING,
+    RunState.LOST: pb.RUN_STATE_LOST,
 }
 STATES_FROM_WIRE = {number: state for state, number in STATES.items()}
-LONGEST_INTERVAL = 366 * 86400
+OVERLAPS = {
+    Overlap.ALLOW: pb.OVERLAP_POLICY_ALLOW,
+    Overlap.SKIP: pb.OVERLAP_POLICY_SKIP,
+    Overlap.QUEUE: pb.OVERLAP_POLICY_QUEUE,
+    Overlap.CANCEL: pb.OVERLAP_POLICY_CANCEL,
+}
+OUTCOMES: dict[str | None, tasks_pb2.TaskState] = {
+    "SUCCESS": tasks_pb2.TASK_STATE_SUCCESS,
+    "FAILURE": tasks_pb2.TASK_STATE_FAILURE,
+    "REVOKED": tasks_pb2.TASK_STATE_REVOKED,
+    "REJECTED": tasks_pb2.TASK_STATE_REJECTED,
+}
+PREVIEWED = Task("previewed")
+# What a change may name, in the order in which it is made: an interval's anchor looks at the bounds.
+CHANGEABLE = (
+    "task",
+    "description",
+    "labels",
+    "start_time",
+    "end_time",
+    "max_runs",
+    "jitter",
+    "misfire_policy",
+    "overlap_policy",
+    "resend_lost",
+    "timing",
+)
 
 
 def definition_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
     """The definition in a message; None, with the faults collected, when it is not sound."""
     found = checks.schedule_id(message.name, faults, "schedule.name")
     task = task_from(message.task, faults)
-    timing = timing_from(message.timing, zone, now, faults, "schedule.timing")
-    faults.text("schedule.description", message.description, "why it is here", most=4000, required=False)
+    proposed = _planned(message, found, task, zone, now, faults)
+    overlap = _overlap_from(message, faults)
+    _description(message, faults)
     faults.text(
         "schedule.pause_note", message.pause_note, "until the move is over", most=1000, required=False
     )
     checks.strings(message.labels, faults, "schedule.labels", most=64, example="team=growth")
-    if faults or timing is None:
+    if faults or proposed is None:
         return None
-    return Definition(
-        id=found,
-        task=task,
-        timing=timing,
+    return dataclasses.replace(
+        proposed,
         description=message.description,
         labels=dict(message.labels),
         paused=message.paused,
         pause_note=message.pause_note if message.paused else "",
+        overlap=overlap,
+        resend_lost=message.resend_lost,
     )
+
+
+def proposed_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
+    """A definition that is only previewed: it needs a timing, and may have what else decides on times."""
+    found = checks.schedule_id(message.name, faults, "schedule.name") if message.name else ""
+    return _planned(message, found, PREVIEWED, zone, now, faults)
+
+
+def proposed_timing(message: pb.Timing, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
+    timing = timing_from(message, zone, None, now, faults, "timing")
+    return Definition("", PREVIEWED, timing) if timing else None
+
+
+def _planned(
+    message: pb.Schedule, schedule_id: str, task: Task, zone: str, now: dt.datetime, faults: Faults
+) -> Definition | None:
+    bounds = bounds_from(message, faults, "schedule")
+    timing = timing_from(message.timing, zone, bounds.start, now, faults, "schedule.timing")
+    jitter = jitter_from(message, faults, "schedule")
+    misfire = misfire_from(message.misfire_policy, faults, "schedule.misfire_policy")
+    checks.bounds(bounds, faults, "schedule")
+    checks.jitter(jitter, task.expires, faults, "schedule")
+    if timing is None:
+        return None
+    return Definition(schedule_id, task, timing, bounds=bounds, jitter=jitter, misfire=misfire)
+
+
+def new_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
+    """The definition of a schedule that is to be created: it must come due some day."""
+    definition = definition_from(message, zone, now, faults)
+    if definition is not None:
+        checks.comes_due(definition, now, faults, "schedule")
+    return definition
 
 
 def task_from(message: pb.Task, faults: Faults) -> Task:
@@ -63,26 +135,6 @@ def task_from(message: pb.Task, faults: Faults) -> Task:
     return task
 
 
-def timing_from(
-    message: pb.Timing, default_zone: str, now: dt.datetime, faults: Faults, field: str
-) -> Timing | None:
-    zone = checks.zone(message.time_zone, default_zone, faults, f"{field}.time_zone")
-    match message.WhichOneof("kind"):
-        case "crontab":
-            crontab = checks.crontab(message.crontab.expression, faults, f"{field}.crontab.expression")
-            return CrontabTiming(crontab, zone) if crontab else None
-        case "interval":
-            every = message.interval.every
-            whole = 1 <= every.seconds <= LONGEST_INTERVAL and every.nanos == 0
-            fault = "must be whole seconds, from 1 to 366 days"
-            if not faults.unless(whole, f"{field}.interval.every", fault, "30s"):
-                return None
-            return IntervalTiming(dt.timedelta(seconds=every.seconds), now, zone)
-        case _:
-            faults.add(field, "has neither crontab nor interval", '{"crontab": {"expression": "0 3 * * *"}}')
-            return None
-
-
 def _seconds(message: Message, field: str) -> float | None:
     if not message.HasField(field):
         return None
@@ -94,24 +146,59 @@ def changed(
     current: Definition, wanted: pb.Schedule, paths: list[str], zone: str, now: dt.datetime, faults: Faults
 ) -> Definition:
     """The definition with the fields of the mask taken from the message."""
-    result = current
     for path in paths:
-        match path:
-            case "task":
-                result = dataclasses.replace(result, task=task_from(wanted.task, faults))
-            case "timing":
-                timing = timing_from(wanted.timing, zone, now, faults, "schedule.timing")
-                result = dataclasses.replace(result, timing=timing or current.timing)
-            case "description":
-                _description(wanted, faults)
-                result = dataclasses.replace(result, description=wanted.description)
-            case "labels":
-                checks.strings(wanted.labels, faults, "schedule.labels", most=64, example="team=growth")
-                result = dataclasses.replace(result, labels=dict(wanted.labels))
-            case _:
-                known = "task, timing, description, labels"
-                faults.add("update_mask", f"names {path[:100]!r}, not one of {known}", "task,timing")
+        known = ", ".join(CHANGEABLE)
+        faults.unless(
+            path in CHANGEABLE, "update_mask", f"names {path[:100]!r}, not one of {known}", "task,timing"
+        )
+    result = current
+    for path in CHANGEABLE:
+        if path in paths:
+            result = _with(result, path, wanted, zone, now, faults)
+    checks.bounds(result.bounds, faults, "schedule")
+    checks.jitter(result.jitter, result.task.expires, faults, "schedule")
     return result
+
+
+def _with(
+    current: Definition, path: str, wanted: pb.Schedule, zone: str, now: dt.datetime, faults: Faults
+) -> Definition:
+    changes: dict[str, Any] = {}
+    match path:
+        case "task":
+            changes["task"] = task_from(wanted.task, faults)
+        case "timing":
+            start = current.bounds.start
+            timing = changed_timing(current.timing, wanted.timing, zone, start, now, faults)
+            changes["timing"] = timing
+        case "description":
+            _description(wanted, faults)
+            changes["description"] = wanted.description
+        case "labels":
+            checks.strings(wanted.labels, faults, "schedule.labels", most=64, example="team=growth")
+            changes["labels"] = dict(wanted.labels)
+        case "start_time" | "end_time" | "max_runs":
+            bound = {"start_time": "start", "end_time": "end", "max_runs": "max_runs"}[path]
+            found = bounds_from(wanted, faults, "schedule", only=path)
+            changes["bounds"] = current.bounds._replace(**{bound: getattr(found, bound)})
+        case "jitter":
+            changes["jitter"] = jitter_from(wanted, faults, "schedule")
+        case "misfire_policy":
+            changes["misfire"] = misfire_from(wanted.misfire_policy, faults, "schedule.misfire_policy")
+        case "overlap_policy":
+            changes["overlap"] = _overlap_from(wanted, faults)
+        case "resend_lost":
+            changes["resend_lost"] = wanted.resend_lost
+    return dataclasses.replace(current, **changes)
+
+
+def _overlap_from(message: pb.Schedule, faults: Faults) -> Overlap:
+    if not message.overlap_policy:
+        return Overlap.ALLOW
+    found = next((each for each, number in OVERLAPS.items() if number == message.overlap_policy), None)
+    fault = f"is {message.overlap_policy}, not an OverlapPolicy"
+    faults.unless(found is not None, "schedule.overlap_policy", fault, "OVERLAP_POLICY_SKIP")
+    return found or Overlap.ALLOW
 
 
 def _description(message: pb.Schedule, faults: Faults) -> None:
@@ -124,16 +211,24 @@ def schedule_to(schedule: Schedule) -> pb.Schedule:
     return pb.Schedule(
         name=f"schedules/{definition.id}",
         task=_task_to(definition.task),
-        timing=_timing_to(definition.timing),
+        timing=timing_to(definition.timing),
         paused=definition.paused,
         pause_note=definition.pause_note,
         description=definition.description,
         labels=definition.labels,
-        next_run_time=timestamp(schedule.next_run_at),
+        next_run_time=timestamp(schedule.next_due_at),
         last_run_time=timestamp(schedule.last_run_at),
         create_time=timestamp(schedule.created_at),
         update_time=timestamp(schedule.updated_at),
         etag=schedule.etag,
+        start_time=timestamp(definition.bounds.start),
+        end_time=timestamp(definition.bounds.end),
+        max_runs=definition.bounds.max_runs or 0,
+        jitter=duration(definition.jitter.total_seconds() or None),
+        misfire_policy=misfire_to(definition.misfire),
+        run_count=schedule.run_count,
+        overlap_policy=OVERLAPS[definition.overlap],
+        resend_lost=definition.resend_lost,
     )
 
 
@@ -151,13 +246,6 @@ def _task_to(task: Task) -> pb.Task:
     )
 
 
-def _timing_to(timing: Timing) -> pb.Timing:
-    if isinstance(timing, CrontabTiming):
-        return pb.Timing(crontab=pb.Crontab(expression=timing.crontab.expression), time_zone=timing.zone)
-    every = duration(timing.every.total_seconds())
-    return pb.Timing(interval=pb.Interval(every=every), time_zone=timing.zone)
-
-
 def run_to(run: Run) -> pb.Run:
     return pb.Run(
         schedule=f"schedules/{run.schedule_id}",
@@ -166,4 +254,8 @@ def run_to(run: Run) -> pb.Run:
         reason=run.reason,
         task_id="" if run.state is RunState.SKIPPED else run.task_id,
         publish_time=timestamp(run.published_at),
+        outcome=OUTCOMES.get(run.outcome),
+        runtime=duration(run.runtime),
+        error=run.error or "",
+        end_time=timestamp(run.ended_at),
     )

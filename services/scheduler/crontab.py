@@ -1,7 +1,8 @@
 """Crontab expressions: five fields, each a set of numbers held as the bits of an integer.
 
-The syntax is that of crontab(5) and of Celery's `crontab`: `*`, numbers, lists, ranges, steps, and names of
-months and days. Day of month and day of week must both match, as in Celery.
+The syntax is that of crontab(5) and of Celery's `crontab`: `*`, numbers, lists, ranges (which may go on past
+the end, as Celery's do: `22-4`), steps, names of months and days, and cron's nicknames. Day of month and day
+of week must both match, as in Celery.
 """
 
 from __future__ import annotations
@@ -9,12 +10,29 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
-DAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
+# Not the calendar module's, which follow the locale.
+MONTH_NAMES = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+DAY_NAMES = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+# In full, or by their first three letters.
+MONTHS = {text: number for number, name in enumerate(MONTH_NAMES, 1) for text in (name, name[:3])}
+DAYS = {text: number for number, name in enumerate(DAY_NAMES) for text in (name, name[:3])}
+NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 PART = re.compile(r"(?P<first>\*|[a-z]+|\d+)(?:-(?P<last>[a-z]+|\d+))?(?:/(?P<step>\d+))?", re.ASCII)
 ALL_HOURS = (1 << 24) - 1
 # 29 February falls on a given weekday again within 40 years, whatever century ends in between.
@@ -113,8 +131,11 @@ def _lowest_bit(mask: int) -> int:
 
 @lru_cache(maxsize=10_000)
 def parse_crontab(expression: str) -> Crontab:
-    """Parses the five fields; raises `CrontabInvalid`, which names the one at fault."""
-    parts = expression.lower().split()
+    """Parses five fields or a nickname; raises `CrontabInvalid`, which names the field at fault."""
+    lowered = expression.strip().lower()
+    if lowered.startswith("@") and lowered not in NICKNAMES:
+        raise CrontabInvalid(f"is {lowered[:50]!r}, not one of {', '.join(NICKNAMES)}")
+    parts = NICKNAMES.get(lowered, lowered).split()
     if len(parts) != len(FIELDS):
         raise CrontabInvalid(f"has {len(parts)} fields, it needs 5")
     minutes, hours, days, months, weekdays = map(_mask, parts, FIELDS)
@@ -134,29 +155,27 @@ def _mask(text: str, field: Field) -> int:
         step = int(match["step"] or 1)
         if step == 0:
             raise CrontabInvalid(f"steps by 0 in its {field.name}")
-        first, last = _range(match, field)
-        for number in range(first, last + 1, step):
+        for number in _range(match, field)[::step]:
             mask |= 1 << number
     return mask
 
 
-def _range(match: re.Match[str], field: Field) -> tuple[int, int]:
+def _range(match: re.Match[str], field: Field) -> Sequence[int]:
+    """The numbers from first to last, in order, for a step to choose among."""
     if match["first"] == "*":
         if match["last"]:
             raise CrontabInvalid(f"has {match[0]!r} as its {field.name}")
         # `*` in the day of week is Sunday to Saturday: 7 would be Sunday again, and disturb steps.
-        return field.least, min(field.most, 6) if field.names is DAYS else field.most
+        return range(field.least, (min(field.most, 6) if field.names is DAYS else field.most) + 1)
     first = _number(match["first"], field)
     # "5/10" is from 5 to the end by 10, as cron has it.
     open_end = field.most if match["step"] else first
     last = _number(match["last"], field) if match["last"] else open_end
-    if first > last and field.names is DAYS:
-        last += 7  # fri-mon
-        if last > 13:
-            raise CrontabInvalid(f"has {match[0]!r} as its {field.name}")
-    if first > last:
-        raise CrontabInvalid(f"has a {field.name} range that ends before it begins, {match[0]!r}")
-    return first, last
+    if first <= last:
+        return range(first, last + 1)
+    # Past the end, and on from the beginning: "22-4", "fri-mon".
+    end = min(field.most, 6) if field.names is DAYS else field.most
+    return [*range(first, end + 1), *range(field.least, last + 1)]
 
 
 def _number(text: str, field: Field) -> int:

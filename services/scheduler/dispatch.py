@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -21,17 +22,11 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.kernel.database import Database
+from services.scheduler.decide import Decision, decide, decide_unreadable, held_back, unreadable
 from services.scheduler.messages import Letterhead
+from services.scheduler.plan import NO_TIME
 from services.scheduler.publisher import PermitEnded, Publisher
-from services.scheduler.schedules import (
-    Decision,
-    RunState,
-    Task,
-    decide,
-    decide_unreadable,
-    task_id,
-    unreadable,
-)
+from services.scheduler.schedules import RunState, Task, task_id
 from services.scheduler.store_due import UNREADABLE, Due, DueStore
 
 log = structlog.get_logger(__name__)
@@ -45,6 +40,8 @@ IN_FLIGHT = 2
 COALESCE_SECONDS = 0.005
 # Sleep ends at the next due time or with a notice; this only guards against what nobody thought of.
 SAFETY_SECONDS = 5.0
+# A broker that is away is asked again after this; meanwhile due times are only recorded.
+AWAY_SECONDS = 1.0
 HEAL_AFTER = dt.timedelta(seconds=3)
 HEAL_SECONDS = 3.0
 FAULTS = (
@@ -74,15 +71,26 @@ class PendingRun(NamedTuple):
     letterhead: Letterhead
     due: dt.datetime
     read_at: dt.datetime
+    # What jitter added to the due time; no lateness.
+    jitter: dt.timedelta = NO_TIME
 
 
 class Dispatcher:
     """Dispatches for as long as it runs."""
 
-    def __init__(self, database: Database, publisher: Publisher, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        registry: CollectorRegistry,
+        on_waiting: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_waiting` is called when a run was recorded that waits until no other is going."""
         self._database = database
         self._publisher = publisher
+        self._on_waiting = on_waiting
         self._metrics = DispatchMetrics(registry)
+        self._away_since = float("-inf")
         self._on_the_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -125,6 +133,7 @@ class Dispatcher:
 
     async def dispatch_batch(self) -> int:
         """Claims and records one batch, and starts publishing it; how many schedules were due."""
+        permit = await self.permit()
         async with self._database.driver_connection() as connection:
             store = DueStore(connection)
             async with store.transaction():
@@ -132,45 +141,64 @@ class Dispatcher:
                 if not claimed:
                     return 0
                 now = await store.now()
-                decisions, letterheads = [], {}
+                decisions, letterheads, jitters = [], {}, {}
                 for due in claimed:
                     decision, letterheads[due.id] = _decide(due, now)
                     decisions.append(decision)
+                    if due.sent != due.due:
+                        jitters[due.id] = due.sent - due.due
                 recorded = await store.record(claimed, decisions)
         pending = []
         for run in recorded:
             letterhead = letterheads[run.schedule_id]
             if letterhead is not None and run.state is RunState.PENDING:
-                pending.append(PendingRun(run.schedule_id, letterhead, run.due_at, now))
+                jitter = jitters.get(run.schedule_id, NO_TIME)
+                pending.append(PendingRun(run.schedule_id, letterhead, run.due_at, now, jitter))
+            elif run.state is RunState.WAITING:
+                self._on_waiting()
             else:
                 log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
                 self._metrics.runs.labels(run.state.value).inc()
-        await self._send_on_its_way(pending)
+        await self._send_on_its_way(pending, permit)
         return len(claimed)
 
-    async def _send_on_its_way(self, runs: Sequence[PendingRun]) -> None:
+    async def permit(self) -> int | None:
+        """The broker's permit to publish what is read from now on; None while it is away."""
+        if time.monotonic() - self._away_since < AWAY_SECONDS:
+            return None
+        try:
+            return await self._publisher.permit()
+        except (redis.exceptions.RedisError, OSError) as error:
+            self._away_since = time.monotonic()
+            log.warning("dispatch.broker_away", error=repr(error)[:300])
+            return None
+
+    async def _send_on_its_way(self, runs: Sequence[PendingRun], permit: int | None) -> None:
         while len(self._on_the_way) >= IN_FLIGHT:
             await asyncio.wait(self._on_the_way, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.create_task(self._publish_or_leave(runs))
+        task = asyncio.create_task(self._publish_or_leave(runs, permit))
         self._on_the_way.add(task)
         task.add_done_callback(self._on_the_way.discard)
 
-    async def _publish_or_leave(self, runs: Sequence[PendingRun]) -> None:
+    async def _publish_or_leave(self, runs: Sequence[PendingRun], permit: int | None) -> None:
         try:
-            await self.publish(runs)
+            await self.publish(runs, permit)
         except (*FAULTS, PermitEnded) as error:
             # The runs stay committed and pending: healing publishes them when the broker is back.
             log.warning("dispatch.publish_failed", runs=len(runs), error=repr(error)[:300])
 
-    async def publish(self, runs: Sequence[PendingRun]) -> None:
-        """Publishes runs that are committed, and records that they are; each at most once, ever."""
-        if not runs:
+    async def publish(self, runs: Sequence[PendingRun], permit: int | None) -> None:
+        """Publishes runs that are committed, and records that they are; each at most once, ever.
+
+        With a permit that was taken before they were read; without one they stay pending, and are healed.
+        """
+        if not runs or permit is None:
             return
         read_at = runs[0].read_at
         messages = [
             run.letterhead.message(task_id(run.schedule_id, run.due), run.due, read_at) for run in runs
         ]
-        pushed = await self._publisher.publish(messages, read_at)
+        pushed = await self._publisher.publish(messages, permit)
         async with self._database.driver_connection() as connection:
             store = DueStore(connection)
             await store.mark_published([run.schedule_id for run in runs], [run.due for run in runs])
@@ -178,7 +206,7 @@ class Dispatcher:
         done = dt.datetime.now(dt.UTC)
         self._metrics.runs.labels("published").inc(pushed)
         for run in runs:
-            self._metrics.lateness.observe(max(0.0, (done - run.due).total_seconds()))
+            self._metrics.lateness.observe(max(0.0, (done - run.due - run.jitter).total_seconds()))
         log.info("schedule.dispatched", runs=len(runs), pushed=pushed, first=runs[0].schedule_id)
 
     async def _seconds_to_sleep(self) -> float:
@@ -199,9 +227,9 @@ class Dispatcher:
 
     async def heal_batch(self, older_than: dt.timedelta = HEAL_AFTER) -> int:
         """Publishes what was committed and is still pending: its process died, or the broker was away."""
+        permit = await self._publisher.permit()
         async with self._database.driver_connection() as connection:
             store = DueStore(connection)
-            # Before the runs are read: the permit to publish them counts from here.
             now = await store.now()
             unpublished = await store.unpublished(older_than, BATCH)
             pending = []
@@ -214,7 +242,7 @@ class Dispatcher:
                     pending.append(PendingRun(run.schedule_id, letterhead, run.due, now))
         if pending:
             log.info("dispatch.healing", runs=len(pending))
-            await self.publish(pending)
+            await self.publish(pending, permit)
         return len(unpublished)
 
     async def drain(self) -> None:
@@ -224,12 +252,13 @@ class Dispatcher:
 
 
 def _decide(due: Due, now: dt.datetime) -> tuple[Decision, Letterhead | None]:
-    task, timing = due.what or (None, None)
+    task, plan = due.what or (None, None)
     letterhead, fault = _letterhead(task, due.fault)
-    if letterhead is None or timing is None:
+    if letterhead is None or plan is None:
         return decide_unreadable(due.id, due.due, now, fault), None
     try:
-        return decide(due.id, timing, due.due, now), letterhead
+        decision = decide(due.id, plan, due.due, now, due.left)
+        return decision if due.overlaps else held_back(decision), letterhead
     except UNREADABLE as error:
         return decide_unreadable(due.id, due.due, now, repr(error)), None
 

@@ -8,14 +8,24 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from services.scheduler.crontab import parse_crontab
-from services.scheduler.schedules import Definition, Run, RunState, Schedule, Task
-from services.scheduler.timing import CrontabTiming, IntervalTiming, Timing
+from services.scheduler.plan import (
+    Bounds,
+    Misfire,
+    MisfireAction,
+    Plan,
+)
+from services.scheduler.schedules import Definition, Overlap, Run, RunState, Schedule, Task
+from services.scheduler.solar import EVENTS
+from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 
 # SQLAlchemy's RowMapping or asyncpg's Record: by column name.
 Row: TypeAlias = Any
 
 TASK_COLUMNS = "task, args_json, kwargs_json, queue, priority, expires, soft_time_limit, time_limit, headers"
-TIMING_COLUMNS = "crontab, interval_seconds, anchor, time_zone"
+PLAN_COLUMNS = (
+    "crontab, interval_seconds, anchor, once_at, solar_event, latitude, longitude, time_zone,"
+    " start_at, end_at, max_runs, jitter_seconds, misfire, misfire_window_seconds"
+)
 
 
 def task_of(row: Row) -> Task:
@@ -35,44 +45,84 @@ def task_of(row: Row) -> Task:
     )
 
 
-def timing_of(row: Row) -> Timing:
+def plan_of(row: Row) -> Plan:
+    misfire, window, jitter = row["misfire"], row["misfire_window_seconds"], row["jitter_seconds"]
+    start, end, most = row["start_at"], row["end_at"], row["max_runs"]
+    usual = misfire == "run_once" and window == 3600 and not jitter
+    if usual and start is None and end is None and most is None:
+        # Nearly every row, and thousands at a time: what many have in common is made once.
+        crontab = row["crontab"]
+        return Plan(_timing_of(row)) if crontab is None else _crontab_plan(crontab, row["time_zone"])
+    return Plan(
+        _timing_of(row),
+        Bounds(start, end, most),
+        dt.timedelta(seconds=jitter),
+        Misfire(MisfireAction(misfire), dt.timedelta(seconds=window)),
+    )
+
+
+def _timing_of(row: Row) -> Timing:
+    zone = row["time_zone"]
     if row["crontab"] is not None:
-        return crontab_timing(row["crontab"], row["time_zone"])
-    return IntervalTiming(dt.timedelta(seconds=row["interval_seconds"]), row["anchor"], row["time_zone"])
+        return _crontab_plan(row["crontab"], zone).timing
+    if row["interval_seconds"] is not None:
+        return IntervalTiming(dt.timedelta(seconds=row["interval_seconds"]), row["anchor"], zone)
+    if row["once_at"] is not None:
+        return OnceTiming(row["once_at"], zone)
+    if row["solar_event"] not in EVENTS:
+        raise ValueError(f"{row['solar_event']!r} is no event of the sun")
+    return SolarTiming(row["solar_event"], row["latitude"], row["longitude"], zone)
 
 
 @lru_cache(maxsize=10_000)
-def crontab_timing(expression: str, zone: str) -> CrontabTiming:
-    return CrontabTiming(parse_crontab(expression), zone)
+def _crontab_plan(expression: str, zone: str) -> Plan:
+    return Plan(CrontabTiming(parse_crontab(expression), zone))
 
 
 def schedule_of(row: Row) -> Schedule:
+    plan = plan_of(row)
     return Schedule(
         definition=Definition(
             id=row["id"],
             task=task_of(row),
-            timing=timing_of(row),
+            timing=plan.timing,
             description=row["description"],
             labels=row["labels"],
             paused=row["paused"],
             pause_note=row["pause_note"],
+            bounds=plan.bounds,
+            jitter=plan.jitter,
+            misfire=plan.misfire,
+            overlap=Overlap(row["overlap"]),
+            resend_lost=row["resend_lost"],
         ),
         version=row["version"],
-        next_run_at=row["next_run_at"],
+        next_due_at=row["next_due_at"] or row["next_run_at"],
         last_run_at=row["last_run_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        run_count=row["run_count"],
     )
 
 
 def run_of(row: Row) -> Run:
-    return Run(row["schedule_id"], row["due_at"], RunState(row["state"]), row["reason"], row["published_at"])
+    return Run(
+        row["schedule_id"],
+        row["due_at"],
+        RunState(row["state"]),
+        row["reason"],
+        row["published_at"],
+        row["outcome"],
+        row["runtime"],
+        row["error"],
+        row["ended_at"],
+    )
 
 
-def values_of(definition: Definition) -> dict[str, Any]:
-    """The columns that a person decides."""
-    task, timing = definition.task, definition.timing
-    interval = timing if isinstance(timing, IntervalTiming) else None
+def values_of(definition: Definition, next_due_at: dt.datetime | None) -> dict[str, Any]:
+    """The columns that a person decides, and when it is due next."""
+    task, misfire = definition.task, definition.misfire
+    next_run_at = next_due_at and definition.plan.sent_at(definition.id, next_due_at)
     return {
         "id": definition.id,
         "task": task.name,
@@ -84,12 +134,35 @@ def values_of(definition: Definition) -> dict[str, Any]:
         "soft_time_limit": task.soft_time_limit,
         "time_limit": task.time_limit,
         "headers": json.dumps(dict(task.headers)),
-        "crontab": None if isinstance(timing, IntervalTiming) else timing.crontab.expression,
-        "interval_seconds": int(interval.every.total_seconds()) if interval else None,
-        "anchor": interval.anchor if interval else None,
-        "time_zone": timing.zone,
+        **_timing_values(definition.timing),
+        "start_at": definition.bounds.start,
+        "end_at": definition.bounds.end,
+        "max_runs": definition.bounds.max_runs,
+        "jitter_seconds": definition.jitter.total_seconds(),
+        "misfire": misfire.action.value,
+        "misfire_window_seconds": misfire.window.total_seconds(),
+        "overlap": definition.overlap.value,
+        "resend_lost": definition.resend_lost,
         "description": definition.description,
         "labels": json.dumps(dict(definition.labels)),
         "paused": definition.paused,
         "pause_note": definition.pause_note,
+        "next_run_at": next_run_at,
+        "next_due_at": None if next_run_at == next_due_at else next_due_at,
+    }
+
+
+def _timing_values(timing: Timing) -> dict[str, Any]:
+    crontab = timing.crontab.expression if isinstance(timing, CrontabTiming) else None
+    interval = timing if isinstance(timing, IntervalTiming) else None
+    solar = timing if isinstance(timing, SolarTiming) else None
+    return {
+        "crontab": crontab,
+        "interval_seconds": interval and interval.every.total_seconds(),
+        "anchor": interval and interval.anchor,
+        "once_at": timing.at if isinstance(timing, OnceTiming) else None,
+        "solar_event": solar and solar.event,
+        "latitude": solar and solar.latitude,
+        "longitude": solar and solar.longitude,
+        "time_zone": timing.zone,
     }

@@ -11,14 +11,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from services.scheduler.timing import Timing, next_due
-
-# Late by no more than this, a due time is run as if in time; every one that passed in between, too.
-IN_TIME = dt.timedelta(seconds=60)
-# A schedule that someone broke by SQL is looked at again after this.
-UNREADABLE_AGAIN = dt.timedelta(minutes=10)
-# What nothing could run for longer is made up for by one run, if it was due within this.
-MISFIRE_WINDOW = dt.timedelta(hours=1)
+from services.scheduler.plan import NO_TIME, ONCE_WITHIN_AN_HOUR, UNBOUNDED, Bounds, Misfire, Plan
+from services.scheduler.timing import Timing
 
 RUN_NAMESPACE = uuid.UUID("5e1e71ac-0000-5000-8000-ce1e71ac0000").bytes
 
@@ -37,6 +31,15 @@ class Task(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
 
 
+class Overlap(Enum):
+    """What is done about a due time that comes while an earlier run is still going."""
+
+    ALLOW = "allow"
+    SKIP = "skip"
+    QUEUE = "queue"
+    CANCEL = "cancel"
+
+
 @dataclass(frozen=True)
 class Definition:
     """What a person decides about a schedule."""
@@ -48,18 +51,45 @@ class Definition:
     labels: Mapping[str, str] = field(default_factory=dict)
     paused: bool = False
     pause_note: str = ""
+    bounds: Bounds = UNBOUNDED
+    jitter: dt.timedelta = NO_TIME
+    misfire: Misfire = ONCE_WITHIN_AN_HOUR
+    overlap: Overlap = Overlap.ALLOW
+    # A run is sent again when the broker lost its message with its data.
+    resend_lost: bool = False
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(self.timing, self.bounds, self.jitter, self.misfire)
+
+    def coming_due(self, after: dt.datetime, run_count: int, most: int) -> list[dt.datetime]:
+        """The due times that come after `after`, if nothing pauses it."""
+        if self.bounds.max_runs is not None:
+            most = min(most, self.bounds.max_runs - run_count)
+        times: list[dt.datetime] = []
+        due = self.plan.next_due(after)
+        while due is not None and len(times) < most:
+            times.append(due)
+            due = self.plan.next_due(due)
+        return times
+
+    def rests(self, run_count: int) -> bool:
+        """Whether nothing is due, with that many runs behind it: it is paused, or has had its most."""
+        most = self.bounds.max_runs
+        return self.paused or (most is not None and run_count >= most)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A stored schedule. `version` grows with each change by a person."""
+    """A stored schedule. `version` grows with each change by a person; `run_count` with each due time run."""
 
     definition: Definition
     version: int
-    next_run_at: dt.datetime | None
+    next_due_at: dt.datetime | None
     last_run_at: dt.datetime | None
     created_at: dt.datetime
     updated_at: dt.datetime
+    run_count: int = 0
 
     @property
     def etag(self) -> str:
@@ -70,6 +100,10 @@ class RunState(Enum):
     PENDING = "pending"
     PUBLISHED = "published"
     SKIPPED = "skipped"
+    # Held back until an earlier run has ended.
+    WAITING = "waiting"
+    # Published, and lost with the broker's data.
+    LOST = "lost"
 
 
 class Run(NamedTuple):
@@ -80,6 +114,12 @@ class Run(NamedTuple):
     state: RunState
     reason: str
     published_at: dt.datetime | None = None
+    # How its task ended (one of Celery's states), by the monitor's word; None as long as none was heard.
+    outcome: str | None = None
+    # Seconds.
+    runtime: float | None = None
+    error: str | None = None
+    ended_at: dt.datetime | None = None
 
     @property
     def task_id(self) -> str:
@@ -93,46 +133,3 @@ def task_id(schedule_id: str, due_at: dt.datetime) -> str:
     # A UUID of version 5 (RFC 9562), written out: the uuid module takes twice as long, for each run.
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
-
-
-class Decision(NamedTuple):
-    """What to do about a due time that has come: the runs to record, and when the schedule is due next."""
-
-    runs: tuple[Run, ...]
-    next_run_at: dt.datetime | None
-    # The usual case: one run, of the due time itself.
-    in_time: bool = False
-
-
-def decide(schedule_id: str, timing: Timing, due: dt.datetime, now: dt.datetime) -> Decision:
-    """In time: run it. Missed, because nothing could run: make up for it once, if it is not too long ago."""
-    if now - due <= IN_TIME:
-        return Decision((Run(schedule_id, due, RunState.PENDING, "due"),), next_due(timing, due), True)
-    # The first due time within the window stands for all that were missed.
-    just_before = dt.timedelta(microseconds=1)
-    made_up = next_due(timing, max(due, now - MISFIRE_WINDOW) - just_before)
-    runs = []
-    if made_up is None or made_up > now:
-        reason = f"missed by {_words(now - due)}, more than {_words(MISFIRE_WINDOW)}"
-        runs.append(Run(schedule_id, due, RunState.SKIPPED, reason))
-    else:
-        if made_up != due:
-            reason = f"missed by {_words(now - due)}; one later run makes up for it"
-            runs.append(Run(schedule_id, due, RunState.SKIPPED, reason))
-        reason = f"late by {_words(now - made_up)}; makes up for all that was missed"
-        runs.append(Run(schedule_id, made_up, RunState.PENDING, reason))
-    return Decision(tuple(runs), next_due(timing, now))
-
-
-def decide_unreadable(schedule_id: str, due: dt.datetime, now: dt.datetime, fault: str) -> Decision:
-    """A stored schedule that can't be read is passed over, and says so; the others go on."""
-    run = Run(schedule_id, due, RunState.SKIPPED, unreadable(fault))
-    return Decision((run,), now + UNREADABLE_AGAIN)
-
-
-def unreadable(fault: str) -> str:
-    return f"the stored schedule can't be read: {fault}"[:500]
-
-
-def _words(span: dt.timedelta) -> str:
-    return str(dt.timedelta(seconds=int(span.total_seconds())))

@@ -40,9 +40,9 @@ class ScheduleStore:
         moment: dt.datetime = await self._session.scalar(text("SELECT clock_timestamp()"))
         return moment
 
-    async def create(self, definition: Definition, next_run_at: dt.datetime | None) -> Schedule:
-        values = {**values_of(definition), "next_run_at": next_run_at}
-        columns, parameters = ", ".join(values), ", ".join(map(_parameter, values))
+    async def create(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
+        values = values_of(definition, next_due_at)
+        columns, parameters = ", ".join(values), ", ".join(map(parameter, values))
         statement = text(f"INSERT INTO celery_schedules ({columns}) VALUES ({parameters}) RETURNING *")
         try:
             row = (await self._session.execute(statement, values)).mappings().one()
@@ -60,9 +60,9 @@ class ScheduleStore:
             raise NotFound("schedule", f"schedules/{schedule_id}")
         return schedule_of(row)
 
-    async def change(self, definition: Definition, next_run_at: dt.datetime | None) -> Schedule:
-        values = {**values_of(definition), "next_run_at": next_run_at}
-        changes = ", ".join(f"{name} = {_parameter(name)}" for name in values if name != "id")
+    async def change(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
+        values = values_of(definition, next_due_at)
+        changes = ", ".join(f"{name} = {parameter(name)}" for name in values if name != "id")
         statement = text(
             f"UPDATE celery_schedules SET {changes}, version = version + 1, updated_at = now()"
             " WHERE id = :id RETURNING *"
@@ -90,12 +90,13 @@ class ScheduleStore:
         query = f"SELECT * FROM celery_schedules WHERE {' AND '.join(conditions)} ORDER BY id LIMIT :most"
         return [schedule_of(row) for row in (await self._session.execute(text(query), values)).mappings()]
 
-    async def add_run(self, run: Run, request_id: str | None) -> Run:
+    async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> Run:
         """Records a triggered run; with a request id that was seen before, gives that one's run."""
         await self._session.execute(
             text(
-                "INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id)"
-                " VALUES (:schedule_id, :due_at, :state, :reason, :request_id) ON CONFLICT DO NOTHING"
+                "INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id, exclusive)"
+                " VALUES (:schedule_id, :due_at, :state, :reason, :request_id, :exclusive)"
+                " ON CONFLICT DO NOTHING"
             ),
             {
                 "schedule_id": run.schedule_id,
@@ -103,6 +104,7 @@ class ScheduleStore:
                 "state": run.state.value,
                 "reason": run.reason,
                 "request_id": request_id,
+                "exclusive": exclusive,
             },
         )
         return await self._run(run, request_id)
@@ -141,5 +143,5 @@ class ScheduleStore:
         return [run_of(row) for row in rows.mappings()]
 
 
-def _parameter(column: str) -> str:
+def parameter(column: str) -> str:
     return f"CAST(:{column} AS jsonb)" if column in JSON_COLUMNS else f":{column}"

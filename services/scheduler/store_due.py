@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from services.scheduler.crontab import CrontabInvalid
-from services.scheduler.rows import TASK_COLUMNS, TIMING_COLUMNS, task_of, timing_of
-from services.scheduler.schedules import Decision, Run, RunState, Task
-from services.scheduler.timing import Timing
+from services.scheduler.decide import Decision
+from services.scheduler.plan import Plan
+from services.scheduler.rows import PLAN_COLUMNS, TASK_COLUMNS, plan_of, task_of
+from services.scheduler.schedules import Run, RunState, Task
 
 # What a row raises that no API of ours has written.
 UNREADABLE = (CrontabInvalid, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
@@ -32,14 +33,15 @@ SETTINGS = """
 """
 NOW = "SELECT clock_timestamp()"
 CLAIM = f"""
-    SELECT id, next_run_at, {COLUMNS}, {TIMING_COLUMNS} FROM celery_schedules
+    SELECT id, next_run_at, next_due_at, run_count, overlap, {COLUMNS}, {PLAN_COLUMNS} FROM celery_schedules
     WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
     FOR UPDATE SKIP LOCKED
 """
 # In time: due times are recorded as they stand in the rows, and the schedules move on, in one statement.
 IN_TIME = """
     WITH moved AS (
-        UPDATE celery_schedules s SET last_run_at = s.next_run_at, next_run_at = wanted.next_run_at
+        UPDATE celery_schedules s
+        SET last_run_at = s.next_run_at, next_run_at = wanted.next_run_at, run_count = s.run_count + 1
         FROM unnest($1::text[], $2::timestamptz[]) AS wanted (id, next_run_at)
         WHERE s.id = wanted.id RETURNING s.id, s.last_run_at
     )
@@ -47,15 +49,22 @@ IN_TIME = """
     SELECT id, last_run_at, 'pending', 'due' FROM moved
     ON CONFLICT DO NOTHING
 """
+# What was not new after all was counted by IN_TIME.
+NOT_AGAIN = "UPDATE celery_schedules SET run_count = run_count - 1 WHERE id = ANY($1::text[])"
 MOVE_ON = """
-    UPDATE celery_schedules s SET next_run_at = moved.next_run_at, last_run_at = moved.last_run_at
-    FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS moved (id, next_run_at, last_run_at)
+    UPDATE celery_schedules s
+    SET next_run_at = moved.next_run_at, next_due_at = moved.next_due_at,
+        last_run_at = coalesce(moved.last_run_at, s.last_run_at), run_count = s.run_count + moved.runs
+    FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::bigint[])
+        AS moved (id, next_run_at, next_due_at, last_run_at, runs)
     WHERE s.id = moved.id
 """
 # A due time that is recorded already is not run again, whatever the clock did.
 RECORD = """
-    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason)
-    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, exclusive)
+    SELECT *, state = 'waiting'
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+        AS run (schedule_id, due_at, state, reason)
     ON CONFLICT DO NOTHING
 """
 RECORDED = """
@@ -86,9 +95,15 @@ class Due(NamedTuple):
 
     id: str
     due: dt.datetime
+    # Its due time and what jitter adds to it.
+    sent: dt.datetime
     # None when the row can't be read: someone wrote it by SQL. Then `fault` says why.
-    what: tuple[Task, Timing] | None
+    what: tuple[Task, Plan] | None
+    # So many runs, until it is done; None: no end.
+    left: int | None = None
     fault: str = ""
+    # It may run beside an earlier run of the schedule.
+    overlaps: bool = True
 
 
 class Unpublished(NamedTuple):
@@ -122,26 +137,26 @@ class DueStore:
         return [_due(row) for row in await self._connection.fetch(CLAIM, most)]
 
     async def record(self, claimed: Sequence[Due], decisions: Sequence[Decision]) -> list[Run]:
-        """Moves the schedules on and records their runs; gives the runs that are new."""
-        each = list(zip(claimed, decisions, strict=True))
-        usual = [(due, decision) for due, decision in each if decision.in_time]
-        others = [(due, decision) for due, decision in each if not decision.in_time]
+        """Records the runs and moves their schedules on; gives the runs that are new."""
+        usual: list[tuple[Due, Decision]] = []
+        others: list[tuple[Due, Decision]] = []
+        for due, decision in zip(claimed, decisions, strict=True):
+            (usual if _is_usual(due, decision) else others).append((due, decision))
         new = await self._record_in_time(usual) if usual else []
         return new + (await self._record_others(others) if others else [])
 
     async def _record_in_time(self, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
-        done = await self._connection.execute(
-            IN_TIME, [due.id for due, _ in each], [decision.next_run_at for _, decision in each]
-        )
-        return await self._new([decision.runs[0] for _, decision in each], done)
+        ids, next_run_at = [due.id for due, _ in each], [decision.next_run_at for _, decision in each]
+        done = await self._connection.execute(IN_TIME, ids, next_run_at)
+        runs = [decision.runs[0] for _, decision in each]
+        if done == f"INSERT 0 {len(runs)}":
+            return runs
+        new = await self._new(runs)
+        again = [run.schedule_id for run in runs if (run.schedule_id, run.due_at) not in new]
+        await self._connection.execute(NOT_AGAIN, again)
+        return [run for run in runs if (run.schedule_id, run.due_at) in new]
 
     async def _record_others(self, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
-        await self._connection.execute(
-            MOVE_ON,
-            [due.id for due, _ in each],
-            [decision.next_run_at for _, decision in each],
-            [_last_run(due, decision) for due, decision in each],
-        )
         runs = [run for _, decision in each for run in decision.runs]
         done = await self._connection.execute(
             RECORD,
@@ -150,18 +165,23 @@ class DueStore:
             [run.state.value for run in runs],
             [run.reason for run in runs],
         )
-        return await self._new(runs, done)
+        if done != f"INSERT 0 {len(runs)}":
+            new = await self._new(runs)
+            runs = [run for run in runs if (run.schedule_id, run.due_at) in new]
+            each = [(due, _with_runs(decision, new)) for due, decision in each]
+        moved = [_moved(due, decision) for due, decision in each]
+        await self._connection.execute(MOVE_ON, *map(list, zip(*moved, strict=True)))
+        return runs
 
-    async def _new(self, runs: list[Run], done: str) -> list[Run]:
-        """The runs that this transaction has inserted, which PostgreSQL counts in what it answered."""
-        if done == f"INSERT 0 {len(runs)}":
-            return runs
-        # Rare: the clock was set back, or a person set `next_run_at` to a time that has been.
+    async def _new(self, runs: Sequence[Run]) -> set[tuple[str, dt.datetime]]:
+        """Which of the runs this transaction has inserted, where PostgreSQL says that it has not all of them.
+
+        Rare: the clock was set back, or a person set `next_run_at` to a time that has been.
+        """
         rows = await self._connection.fetch(
             RECORDED, [run.schedule_id for run in runs], [run.due_at for run in runs]
         )
-        new = {(row["schedule_id"], row["due_at"]) for row in rows}
-        return [run for run in runs if (run.schedule_id, run.due_at) in new]
+        return {(row["schedule_id"], row["due_at"]) for row in rows}
 
     async def unpublished(self, older_than: dt.timedelta, most: int) -> list[Unpublished]:
         """Committed runs that nobody has recorded as published for a while."""
@@ -184,10 +204,15 @@ class DueStore:
 
 
 def _due(row: asyncpg.Record) -> Due:
+    sent = row["next_run_at"]
+    due = row["next_due_at"] or sent
     try:
-        return Due(row["id"], row["next_run_at"], (task_of(row), timing_of(row)))
+        plan = plan_of(row)
+        most = plan.bounds.max_runs
+        left = None if most is None else most - row["run_count"]
+        return Due(row["id"], due, sent, (task_of(row), plan), left, overlaps=row["overlap"] == "allow")
     except UNREADABLE as error:
-        return Due(row["id"], row["next_run_at"], None, repr(error))
+        return Due(row["id"], due, sent, None, fault=repr(error))
 
 
 def _unpublished(row: asyncpg.Record) -> Unpublished:
@@ -197,8 +222,22 @@ def _unpublished(row: asyncpg.Record) -> Unpublished:
         return Unpublished(row["id"], row["due_at"], None, repr(error))
 
 
-def _last_run(due: Due, decision: Decision) -> dt.datetime:
-    for run in reversed(decision.runs):
-        if run.state is RunState.PENDING:
-            return run.due_at
-    return due.due
+def _is_usual(due: Due, decision: Decision) -> bool:
+    """In time, without jitter, and no run of a last few: what one short statement does for thousands."""
+    no_jitter = due.sent == due.due and decision.next_due_at == decision.next_run_at
+    return decision.in_time and no_jitter and due.left is None
+
+
+def _with_runs(decision: Decision, new: set[tuple[str, dt.datetime]]) -> Decision:
+    """Only with the runs that are new: no other counts."""
+    return decision._replace(runs=tuple(run for run in decision.runs if (run.schedule_id, run.due_at) in new))
+
+
+def _moved(due: Due, decision: Decision) -> tuple[Any, ...]:
+    """The columns of MOVE_ON."""
+    ran = [run.due_at for run in decision.runs if run.state is not RunState.SKIPPED]
+    last = ran[-1] if ran else None
+    if due.left is not None and len(ran) >= due.left:
+        return due.id, None, None, last, len(ran)
+    next_due_at = None if decision.next_due_at == decision.next_run_at else decision.next_due_at
+    return due.id, decision.next_run_at, next_due_at, last, len(ran)

@@ -1,8 +1,9 @@
 """When a schedule is due: (timing, after) → the next due time. Pure; times are UTC at both ends.
 
-Daylight saving, for patterns of local time: a time that the clock skips is due at the first instant after
+Daylight saving, for crontabs: a time that the clock skips is due at the first instant after
 the gap; one that comes twice is due the first time. A crontab whose hour is `*` follows elapsed time: it
-goes on through the repeated hour, and has nothing to make up for after a skipped one.
+goes on through the repeated hour, and has nothing to make up for after a skipped one. The other timings know
+no local time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.scheduler.crontab import Crontab
+from services.scheduler.solar import next_event
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -25,22 +27,46 @@ class CrontabTiming(NamedTuple):
 
 
 class IntervalTiming(NamedTuple):
-    """Due each `every` (whole seconds) from `anchor` on, which itself is not a due time."""
+    """Due at `anchor`, and each `every` after it."""
 
     every: dt.timedelta
     anchor: dt.datetime
     zone: str
 
 
-Timing = CrontabTiming | IntervalTiming
+class OnceTiming(NamedTuple):
+    """Due at one moment."""
+
+    at: dt.datetime
+    zone: str
+
+
+class SolarTiming(NamedTuple):
+    """Due with the sun: `event` is one of solar.EVENTS; degrees, north and east positive."""
+
+    event: str
+    latitude: float
+    longitude: float
+    zone: str
+
+
+Timing = CrontabTiming | IntervalTiming | OnceTiming | SolarTiming
 
 
 def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
-    """The first due time after `after`; None when there is none any more."""
-    if isinstance(timing, IntervalTiming):
-        periods = max(0, (after - timing.anchor) // timing.every)
-        return timing.anchor + (periods + 1) * timing.every
-    return _next_of_crontab(timing, after)
+    """The first due time after `after`; None when there is none any more (or none before the year 9999)."""
+    try:
+        if isinstance(timing, CrontabTiming):
+            return _next_of_crontab(timing, after)
+        if isinstance(timing, IntervalTiming):
+            if after < timing.anchor:
+                return timing.anchor
+            return timing.anchor + ((after - timing.anchor) // timing.every + 1) * timing.every
+        if isinstance(timing, SolarTiming):
+            return next_event(timing.event, timing.latitude, timing.longitude, after)
+    except OverflowError:
+        return None
+    return timing.at if timing.at > after else None
 
 
 # Many schedules have one crontab, and all of them are due at one moment.

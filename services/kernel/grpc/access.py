@@ -32,4 +32,10 @@ def refusal_of(call: Call) -> CeleriacError | None:
             f"this method needs the role {least.label}; {call.identity.subject} "
             f"has {call.identity.role.label}",
         )
+    if call.policy.second_factor and not call.identity.second_factor:
+        return PermissionDenied(
+            "SECOND_FACTOR_REQUIRED",
+            "this method needs a second factor given within the last minutes: sign in again with one, for a"
+            ' token whose amr has "mfa" or "otp" and whose auth_time is fresh',
+        )
     return None

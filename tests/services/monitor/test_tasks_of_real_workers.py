@@ -152,10 +152,22 @@ def test_lists_are_filtered_and_paged(monitor: Monitor, app: Celery) -> None:
     assert len(names) == len(set(names)) > 200
 
 
+def test_several_tasks_are_told_of_at_once(monitor: Monitor, app: Celery) -> None:
+    one, two = ended(monitor, send(app, "add", 2, 3)), ended(monitor, send(app, "fail", "no luck"))
+    wanted = pb.BatchGetTasksRequest(names=[one.name, two.name, "tasks/unknown", one.name])
+    found = {task.name: task for task in monitor.tasks.BatchGetTasks(wanted).tasks}
+    two.ClearField("traceback")
+    assert found == {one.name: one, two.name: two}
+
+
 def test_what_is_asked_wrongly_is_told_by_field(monitor: Monitor) -> None:
     get, tasks = monitor.tasks.GetTask, monitor.tasks.ListTasks
     for name in ("", "task/1", "tasks/", "tasks/a/b", "tasks/\0", f"tasks/{'x' * 300}"):
         assert fields_at_fault(get, pb.GetTaskRequest(name=name)) == ["name"]
+    several = monitor.tasks.BatchGetTasks
+    assert fields_at_fault(several, pb.BatchGetTasksRequest()) == ["names"]
+    assert fields_at_fault(several, pb.BatchGetTasksRequest(names=["tasks/a"] * 501)) == ["names"]
+    assert fields_at_fault(several, pb.BatchGetTasksRequest(names=["tasks/a", "a"])) == ["names[1]"]
     code, _ = refused(get, pb.GetTaskRequest(name="tasks/unknown"))
     assert code is grpc.StatusCode.NOT_FOUND
     request = pb.ListTasksRequest(text="x" * 201, task="y" * 300)

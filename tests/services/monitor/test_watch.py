@@ -167,6 +167,15 @@ def test_a_state_of_choice_is_watched_alone(monitor: Monitor, valkey: Valkey) ->
         assert {task.state for task in reader.tasks()} == {tasks_pb2.TASK_STATE_SUCCESS}
 
 
+def test_ends_are_watched_alone(monitor: Monitor, valkey: Valkey) -> None:
+    with watching(monitor, ended_only=True) as reader:
+        lives = [Life(time.time()) for _ in range(5)]
+        publish(valkey, *lives)
+        eventually(lambda: len(reader.tasks()) == 5)
+        assert {task.name for task in reader.tasks()} == {f"tasks/{life.id}" for life in lives}
+        assert {task.state for task in reader.tasks()} == {tasks_pb2.TASK_STATE_SUCCESS}
+
+
 def narrow_channel(monitor: Monitor, state: Path) -> grpc.Channel:
     """A channel whose window stays at HTTP/2's 64 KiB, so that not reading is noticed soon."""
     credentials = grpc.ssl_channel_credentials(
@@ -236,6 +245,7 @@ def test_at_shutdown_readers_are_told_to_come_back(
         ({"queue": "\0"}, "queue"),
         ({"state": 99}, "state"),
         ({"without_tasks": True, "task": "add"}, "without_tasks"),
+        ({"without_tasks": True, "ended_only": True}, "without_tasks"),
     ],
 )
 def test_nonsense_is_refused_with_the_fields_name(

@@ -133,10 +133,10 @@ async def test_a_dispatcher_that_was_frozen_for_a_minute_cannot_publish(
 ) -> None:
     valkey.flush()
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        read_at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=62)
-        message = Letterhead(Task("count", queue="due")).message("id-1", read_at, read_at)
+        now, publisher = dt.datetime.now(dt.UTC), Publisher(client, 0)
+        message = Letterhead(Task("count", queue="due")).message("id-1", now, now)
         with pytest.raises(PermitEnded):
-            await Publisher(client, 0).publish([message], read_at)
+            await publisher.publish([message], await publisher.permit() - 62)
     assert await sent(valkey) == []
 
 
@@ -178,7 +178,7 @@ async def test_what_was_missed_for_long_is_made_up_for_once_and_said_so(
         store = ScheduleStore(session)
         by_minute = await store.list_runs("minute", None, None, 10)
         by_day = await store.list_runs("day", None, None, 10)
-        following = [(await store.get(name)).next_run_at for name in ("minute", "day")]
+        following = [(await store.get(name)).next_due_at for name in ("minute", "day")]
     assert [run.state.value for run in by_minute] == ["published", "skipped"]
     assert "makes up for all that was missed" in by_minute[0].reason
     assert [run.state.value for run in by_day] == ["skipped"]
@@ -259,11 +259,11 @@ async def test_monitors_are_told_of_what_was_sent_and_of_nothing_else(
     messages = [letterhead.message(f"id-{number}", now, now) for number in range(3)]
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         publisher = Publisher(client, 0)
-        assert await publisher.publish(messages[:1], now) == 1
+        assert await publisher.publish(messages[:1], await publisher.permit()) == 1
         async with client.pubsub() as events:
             await events.subscribe("/0.celeryev/task.multi")
             await events.get_message(timeout=5)
-            assert await publisher.publish(messages, now) == 2
+            assert await publisher.publish(messages, await publisher.permit()) == 2
             told: Any = await events.get_message(ignore_subscribe_messages=True, timeout=5)
         bound = await client.smembers("_kombu.binding.due")
     body = json.loads(base64.b64decode(json.loads(told["data"])["body"]))

@@ -75,7 +75,10 @@ def test_a_schedule_comes_back_as_it_was_created(schedules: Any) -> None:
             time_limit={"seconds": 90},
             headers={"tenant": "acme"},
         ),
-        timing=pb.Timing(interval=pb.Interval(every={"seconds": 86400}), time_zone="Europe/London"),
+        timing=pb.Timing(
+            interval=pb.Interval(every={"seconds": 86400}, anchor={"seconds": 4_000_000_000}),
+            time_zone="Europe/London",
+        ),
         description="每日報表",
         labels={"team": "成長"},
     )

@@ -36,8 +36,10 @@ class Gated(Bigrams):
 
 
 @asynccontextmanager
-async def running(model: Bigrams, **more: int) -> AsyncIterator[OnlineEncoder]:
-    online = OnlineEncoder(model, **{"batch_tokens": 64, **more})
+async def running(
+    model: Bigrams, batch_tokens: int = 64, most_waiting: int = 1_000_000
+) -> AsyncIterator[OnlineEncoder]:
+    online = OnlineEncoder(model, batch_tokens, lambda: most_waiting)
     loop = asyncio.create_task(online.run_forever())
     try:
         yield online
@@ -110,6 +112,25 @@ async def test_more_than_fits_is_told_to_come_back_while_small_calls_have_room_l
         gated.open.set()
         await asyncio.gather(first, waiting, small)
         assert (await online.embed(["y" * 200], QUERY)).vectors.shape == (1, 1024)
+
+
+async def test_how_much_may_wait_is_asked_anew_for_each_call(gated: Gated) -> None:
+    most = 1_000
+    online = OnlineEncoder(gated, 64, lambda: most)
+    running = asyncio.create_task(online.run_forever())
+    first = asyncio.create_task(online.embed(["x" * 60], QUERY))
+    await asyncio.to_thread(gated.started.wait, 20)
+    waiting = [asyncio.create_task(online.embed(["y" * 200], QUERY))]
+    await waits(online, 200)
+    most = 300
+    with pytest.raises(Exhausted):
+        await online.embed(["y" * 200], QUERY)
+    most = 1_000
+    waiting.append(asyncio.create_task(online.embed(["y" * 200], QUERY)))
+    await waits(online, 400)
+    gated.open.set()
+    await asyncio.gather(first, *waiting)
+    running.cancel()
 
 
 async def test_a_caller_that_gives_up_leaves_the_queue(gated: Gated) -> None:

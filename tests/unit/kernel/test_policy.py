@@ -31,8 +31,8 @@ def method_with(policy: policy_pb2.Policy | None) -> MethodDescriptor:
 
 
 def test_a_policy_is_read_as_stated() -> None:
-    policy = policy_pb2.Policy(least_role=ADMIN, audited=True, timeout_seconds=60)
-    assert policy_of(method_with(policy)) == MethodPolicy(Role.ADMIN, True, 60)
+    policy = policy_pb2.Policy(least_role=ADMIN, audited=True, timeout_seconds=60, second_factor=True)
+    assert policy_of(method_with(policy)) == MethodPolicy(Role.ADMIN, True, 60, True)
     assert policy_of(method_with(policy_pb2.Policy(public=True))).public
 
 
@@ -44,6 +44,7 @@ def test_a_policy_is_read_as_stated() -> None:
         policy_pb2.Policy(audited=True),
         policy_pb2.Policy(public=True, least_role=ADMIN),
         policy_pb2.Policy(public=True, audited=True),
+        policy_pb2.Policy(public=True, second_factor=True),
     ],
 )
 def test_a_method_without_a_sound_policy_is_refused(policy: policy_pb2.Policy | None) -> None:

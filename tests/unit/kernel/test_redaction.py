@@ -74,6 +74,11 @@ def test_an_overlong_request_is_replaced_by_its_digest() -> None:
     assert len(kept["sha256"]) == 64
 
 
+def test_a_request_with_a_time_that_json_cannot_hold_is_kept_by_its_size() -> None:
+    request = timestamp_pb2.Timestamp(seconds=10**15)
+    assert redacted(request) == {"cut": True, "bytes": request.ByteSize()}
+
+
 def test_a_secret_that_is_long_does_not_cut_the_rest() -> None:
     assert redacted(Text(text="kept", secret="x" * 100_000)) == {"text": "kept", "secret": "[redacted]"}
 

@@ -139,3 +139,32 @@ def test_a_key_withdrawn_from_the_set_stops_counting_at_once(
     issuer.key_set.write_text('{"keys": []}')
     os.utime(issuer.key_set, (time.time() + 5, time.time() + 5))
     assert refusal(verifier, token).reason == "TOKEN_INVALID"
+
+
+def test_a_fresh_second_factor_is_shown_by_amr_and_auth_time(
+    issuer: LocalIssuer, verifier: TokenVerifier
+) -> None:
+    now = int(time.time())
+    for ways in (["otp"], ["pwd", "mfa"]):
+        assert verifier.verify(issuer.mint(amr=ways, auth_time=now - 500)).second_factor
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {"amr": ["otp"]},
+        {"auth_time": int(time.time())},
+        {"amr": ["pwd"], "auth_time": int(time.time())},
+        {"amr": "otp", "auth_time": int(time.time())},
+        {"amr": [["otp"], {"otp": 1}], "auth_time": int(time.time())},
+        {"amr": ["otp"], "auth_time": str(int(time.time()))},
+        {"amr": ["otp"], "auth_time": True},
+        {"amr": ["otp"], "auth_time": int(time.time()) - 6600},
+        {"amr": ["otp"], "auth_time": int(time.time()) + 6600},
+    ],
+)
+def test_one_that_is_stale_or_claimed_wrongly_counts_for_nothing(
+    issuer: LocalIssuer, verifier: TokenVerifier, claims: dict[str, Any]
+) -> None:
+    assert not verifier.verify(issuer.mint(**claims)).second_factor

@@ -24,13 +24,15 @@ SENSITIVE_FIELD_NUMBER: _ClassVar[int]
 sensitive: _descriptor.FieldDescriptor
 
 class Policy(_message.Message):
-    __slots__ = ("least_role", "audited", "public", "timeout_seconds")
+    __slots__ = ("least_role", "audited", "public", "timeout_seconds", "second_factor")
     LEAST_ROLE_FIELD_NUMBER: _ClassVar[int]
     AUDITED_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FACTOR_FIELD_NUMBER: _ClassVar[int]
     least_role: Role
     audited: bool
     public: bool
     timeout_seconds: int
-    def __init__(self, least_role: _Optional[_Union[Role, str]] = ..., audited: bool = ..., public: bool = ..., timeout_seconds: _Optional[int] = ...) -> None: ...
+    second_factor: bool
+    def __init__(self, least_role: _Optional[_Union[Role, str]] = ..., audited: bool = ..., public: bool = ..., timeout_seconds: _Optional[int] = ..., second_factor: bool = ...) -> None: ...

@@ -65,18 +65,20 @@ class GetRealtimeMetricsResponse(_message.Message):
     def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("metrics_interval", "without_tasks", "task", "queue", "state")
+    __slots__ = ("metrics_interval", "without_tasks", "task", "queue", "state", "ended_only")
     METRICS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_TASKS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    ENDED_ONLY_FIELD_NUMBER: _ClassVar[int]
     metrics_interval: _duration_pb2.Duration
     without_tasks: bool
     task: str
     queue: str
     state: _tasks_pb2.TaskState
-    def __init__(self, metrics_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., without_tasks: bool = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., state: _Optional[_Union[_tasks_pb2.TaskState, str]] = ...) -> None: ...
+    ended_only: bool
+    def __init__(self, metrics_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., without_tasks: bool = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., state: _Optional[_Union[_tasks_pb2.TaskState, str]] = ..., ended_only: bool = ...) -> None: ...
 
 class WatchResponse(_message.Message):
     __slots__ = ("metrics", "task", "worker", "skipped_tasks")

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x65leriac/monitor/v1/tasks.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x04\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t\x12\x12\n\x04\x61rgs\x18\x06 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x14\n\x06kwargs\x18\x07 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x0f\n\x07retries\x18\x08 \x01(\x05\x12\x14\n\x06result\x18\t \x01(\tB\x04\xe0\xe2\x18\x01\x12\x11\n\texception\x18\n \x01(\t\x12\x11\n\ttraceback\x18\x0b \x01(\t\x12*\n\x07runtime\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x03\x65ta\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06parent\x18\x0f \x01(\t\x12\x0c\n\x04root\x18\x10 \x01(\t\x12-\n\tsent_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rreceived_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cstarted_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1e\n\x0eGetTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x0fGetTaskResponse\x12\'\n\x04task\x18\x01 \x01(\x0b\x32\x19.celeriac.monitor.v1.Task\"\x81\x02\n\x10ListTasksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\r\n\x05queue\x18\x05 \x01(\t\x12\x0e\n\x06worker\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x11ListTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x11RevokeTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tterminate\x18\x02 \x01(\x08\x12\x0e\n\x06signal\x18\x03 \x01(\t\"G\n\x12RevokeTaskResponse\x12\x31\n\x07replies\x18\x01 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply\":\n\x0bWorkerReply\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t*\xe7\x01\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_PENDING\x10\x01\x12\x17\n\x13TASK_STATE_RECEIVED\x10\x02\x12\x16\n\x12TASK_STATE_STARTED\x10\x03\x12\x16\n\x12TASK_STATE_SUCCESS\x10\x04\x12\x16\n\x12TASK_STATE_FAILURE\x10\x05\x12\x14\n\x10TASK_STATE_RETRY\x10\x06\x12\x16\n\x12TASK_STATE_REVOKED\x10\x07\x12\x17\n\x13TASK_STATE_REJECTED\x10\x08\x32\x88\x03\n\x0bTaskService\x12v\n\x07GetTask\x12#.celeriac.monitor.v1.GetTaskRequest\x1a$.celeriac.monitor.v1.GetTaskResponse\" \xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=tasks/*}\x12s\n\tListTasks\x12%.celeriac.monitor.v1.ListTasksRequest\x1a&.celeriac.monitor.v1.ListTasksResponse\"\x17\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\x8b\x01\n\nRevokeTask\x12&.celeriac.monitor.v1.RevokeTaskRequest\x1a\'.celeriac.monitor.v1.RevokeTaskResponse\",\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=tasks/*}:revoke:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x65leriac/monitor/v1/tasks.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x04\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t\x12\x12\n\x04\x61rgs\x18\x06 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x14\n\x06kwargs\x18\x07 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x0f\n\x07retries\x18\x08 \x01(\x05\x12\x14\n\x06result\x18\t \x01(\tB\x04\xe0\xe2\x18\x01\x12\x11\n\texception\x18\n \x01(\t\x12\x11\n\ttraceback\x18\x0b \x01(\t\x12*\n\x07runtime\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x03\x65ta\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06parent\x18\x0f \x01(\t\x12\x0c\n\x04root\x18\x10 \x01(\t\x12-\n\tsent_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rreceived_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cstarted_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1e\n\x0eGetTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x0fGetTaskResponse\x12\'\n\x04task\x18\x01 \x01(\x0b\x32\x19.celeriac.monitor.v1.Task\"%\n\x14\x42\x61tchGetTasksRequest\x12\r\n\x05names\x18\x01 \x03(\t\"A\n\x15\x42\x61tchGetTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\"\x81\x02\n\x10ListTasksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\r\n\x05queue\x18\x05 \x01(\t\x12\x0e\n\x06worker\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x11ListTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x11RevokeTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tterminate\x18\x02 \x01(\x08\x12\x0e\n\x06signal\x18\x03 \x01(\t\"G\n\x12RevokeTaskResponse\x12\x31\n\x07replies\x18\x01 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply\":\n\x0bWorkerReply\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t*\xe7\x01\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_PENDING\x10\x01\x12\x17\n\x13TASK_STATE_RECEIVED\x10\x02\x12\x16\n\x12TASK_STATE_STARTED\x10\x03\x12\x16\n\x12TASK_STATE_SUCCESS\x10\x04\x12\x16\n\x12TASK_STATE_FAILURE\x10\x05\x12\x14\n\x10TASK_STATE_RETRY\x10\x06\x12\x16\n\x12TASK_STATE_REVOKED\x10\x07\x12\x17\n\x13TASK_STATE_REJECTED\x10\x08\x32\x93\x04\n\x0bTaskService\x12v\n\x07GetTask\x12#.celeriac.monitor.v1.GetTaskRequest\x1a$.celeriac.monitor.v1.GetTaskResponse\" \xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=tasks/*}\x12\x88\x01\n\rBatchGetTasks\x12).celeriac.monitor.v1.BatchGetTasksRequest\x1a*.celeriac.monitor.v1.BatchGetTasksResponse\" \xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/tasks:batchGet\x12s\n\tListTasks\x12%.celeriac.monitor.v1.ListTasksRequest\x1a&.celeriac.monitor.v1.ListTasksResponse\"\x17\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\x8b\x01\n\nRevokeTask\x12&.celeriac.monitor.v1.RevokeTaskRequest\x1a\'.celeriac.monitor.v1.RevokeTaskResponse\",\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=tasks/*}:revoke:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,28 +43,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASK'].fields_by_name['result']._serialized_options = b'\340\342\030\001'
   _globals['_TASKSERVICE'].methods_by_name['GetTask']._loaded_options = None
   _globals['_TASKSERVICE'].methods_by_name['GetTask']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\024\022\022/v1/{name=tasks/*}'
+  _globals['_TASKSERVICE'].methods_by_name['BatchGetTasks']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['BatchGetTasks']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\024\022\022/v1/tasks:batchGet'
   _globals['_TASKSERVICE'].methods_by_name['ListTasks']._loaded_options = None
   _globals['_TASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\013\022\t/v1/tasks'
   _globals['_TASKSERVICE'].methods_by_name['RevokeTask']._loaded_options = None
   _globals['_TASKSERVICE'].methods_by_name['RevokeTask']._serialized_options = b'\332\342\030\004\010\002\020\001\202\323\344\223\002\036\"\031/v1/{name=tasks/*}:revoke:\001*'
-  _globals['_TASKSTATE']._serialized_start=1465
-  _globals['_TASKSTATE']._serialized_end=1696
+  _globals['_TASKSTATE']._serialized_start=1571
+  _globals['_TASKSTATE']._serialized_end=1802
   _globals['_TASK']._serialized_start=185
   _globals['_TASK']._serialized_end=819
   _globals['_GETTASKREQUEST']._serialized_start=821
   _globals['_GETTASKREQUEST']._serialized_end=851
   _globals['_GETTASKRESPONSE']._serialized_start=853
   _globals['_GETTASKRESPONSE']._serialized_end=911
-  _globals['_LISTTASKSREQUEST']._serialized_start=914
-  _globals['_LISTTASKSREQUEST']._serialized_end=1171
-  _globals['_LISTTASKSRESPONSE']._serialized_start=1173
-  _globals['_LISTTASKSRESPONSE']._serialized_end=1259
-  _globals['_REVOKETASKREQUEST']._serialized_start=1261
-  _globals['_REVOKETASKREQUEST']._serialized_end=1329
-  _globals['_REVOKETASKRESPONSE']._serialized_start=1331
-  _globals['_REVOKETASKRESPONSE']._serialized_end=1402
-  _globals['_WORKERREPLY']._serialized_start=1404
-  _globals['_WORKERREPLY']._serialized_end=1462
-  _globals['_TASKSERVICE']._serialized_start=1699
-  _globals['_TASKSERVICE']._serialized_end=2091
+  _globals['_BATCHGETTASKSREQUEST']._serialized_start=913
+  _globals['_BATCHGETTASKSREQUEST']._serialized_end=950
+  _globals['_BATCHGETTASKSRESPONSE']._serialized_start=952
+  _globals['_BATCHGETTASKSRESPONSE']._serialized_end=1017
+  _globals['_LISTTASKSREQUEST']._serialized_start=1020
+  _globals['_LISTTASKSREQUEST']._serialized_end=1277
+  _globals['_LISTTASKSRESPONSE']._serialized_start=1279
+  _globals['_LISTTASKSRESPONSE']._serialized_end=1365
+  _globals['_REVOKETASKREQUEST']._serialized_start=1367
+  _globals['_REVOKETASKREQUEST']._serialized_end=1435
+  _globals['_REVOKETASKRESPONSE']._serialized_start=1437
+  _globals['_REVOKETASKRESPONSE']._serialized_end=1508
+  _globals['_WORKERREPLY']._serialized_start=1510
+  _globals['_WORKERREPLY']._serialized_end=1568
+  _globals['_TASKSERVICE']._serialized_start=1805
+  _globals['_TASKSERVICE']._serialized_end=2336
 # @@protoc_insertion_point(module_scope)

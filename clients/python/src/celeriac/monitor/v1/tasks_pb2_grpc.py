@@ -41,6 +41,11 @@ class TaskServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResponse.FromString,
                 _registered_method=True)
+        self.BatchGetTasks = channel.unary_unary(
+                '/celeriac.monitor.v1.TaskService/BatchGetTasks',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.BatchGetTasksRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.BatchGetTasksResponse.FromString,
+                _registered_method=True)
         self.ListTasks = channel.unary_unary(
                 '/celeriac.monitor.v1.TaskService/ListTasks',
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.ListTasksRequest.SerializeToString,
@@ -60,6 +65,13 @@ class TaskServiceServicer(object):
 
     def GetTask(self, request, context):
         """One task. NOT_FOUND if nothing was ever heard of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetTasks(self, request, context):
+        """Several tasks at once. Those of which nothing was ever heard are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,6 +100,11 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.GetTask,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResponse.SerializeToString,
+            ),
+            'BatchGetTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetTasks,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.BatchGetTasksRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.BatchGetTasksResponse.SerializeToString,
             ),
             'ListTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTasks,
@@ -129,6 +146,33 @@ class TaskService(object):
             '/celeriac.monitor.v1.TaskService/GetTask',
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.TaskService/BatchGetTasks',
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.BatchGetTasksRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.BatchGetTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,6 +29,12 @@ class TaskServiceStub:
     ]
     """One task. NOT_FOUND if nothing was ever heard of it."""
 
+    BatchGetTasks: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.BatchGetTasksRequest,
+        celeriac.monitor.v1.tasks_pb2.BatchGetTasksResponse,
+    ]
+    """Several tasks at once. Those of which nothing was ever heard are left out."""
+
     ListTasks: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.ListTasksRequest,
         celeriac.monitor.v1.tasks_pb2.ListTasksResponse,
@@ -54,6 +60,12 @@ class TaskServiceAsyncStub:
         celeriac.monitor.v1.tasks_pb2.GetTaskResponse,
     ]
     """One task. NOT_FOUND if nothing was ever heard of it."""
+
+    BatchGetTasks: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.BatchGetTasksRequest,
+        celeriac.monitor.v1.tasks_pb2.BatchGetTasksResponse,
+    ]
+    """Several tasks at once. Those of which nothing was ever heard are left out."""
 
     ListTasks: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.ListTasksRequest,
@@ -82,6 +94,14 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.GetTaskResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.GetTaskResponse]]:
         """One task. NOT_FOUND if nothing was ever heard of it."""
+
+    @abc.abstractmethod
+    def BatchGetTasks(
+        self,
+        request: celeriac.monitor.v1.tasks_pb2.BatchGetTasksRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.BatchGetTasksResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.BatchGetTasksResponse]]:
+        """Several tasks at once. Those of which nothing was ever heard are left out."""
 
     @abc.abstractmethod
     def ListTasks(

@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
+from celeriac.monitor.v1 import tasks_pb2 as celeriac_dot_monitor_dot_v1_dot_tasks__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%celeriac/scheduler/v1/schedules.proto\x12\x15\x63\x65leriac.scheduler.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1d\n\x07\x43rontab\x12\x12\n\nexpression\x18\x01 \x01(\t\"4\n\x08Interval\x12(\n\x05\x65very\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8b\x01\n\x06Timing\x12\x31\n\x07\x63rontab\x18\x01 \x01(\x0b\x32\x1e.celeriac.scheduler.v1.CrontabH\x00\x12\x33\n\x08interval\x18\x02 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.IntervalH\x00\x12\x11\n\ttime_zone\x18\x03 \x01(\tB\x06\n\x04kind\"\xd7\x02\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\targs_json\x18\x02 \x01(\t\x12\x13\n\x0bkwargs_json\x18\x03 \x01(\t\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12*\n\x07\x65xpires\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0fsoft_time_limit\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntime_limit\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x07headers\x18\t \x03(\x0b\x32(.celeriac.scheduler.v1.Task.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xed\x03\n\x08Schedule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04task\x18\x02 \x01(\x0b\x32\x1b.celeriac.scheduler.v1.Task\x12-\n\x06timing\x18\x03 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Timing\x12\x0e\n\x06paused\x18\x04 \x01(\x08\x12\x12\n\npause_note\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12;\n\x06labels\x18\x07 \x03(\x0b\x32+.celeriac.scheduler.v1.Schedule.LabelsEntry\x12\x31\n\rnext_run_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_run_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc8\x01\n\x03Run\x12\x10\n\x08schedule\x18\x01 \x01(\t\x12,\n\x08\x64ue_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.celeriac.scheduler.v1.RunState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07task_id\x18\x05 \x01(\t\x12\x30\n\x0cpublish_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x15\x43reateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"K\n\x16\x43reateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"\"\n\x12GetScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"H\n\x13GetScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"\x97\x01\n\x14ListSchedulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\r\n\x05queue\x18\x05 \x01(\t\x12\x13\n\x06paused\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05label\x18\x07 \x01(\tB\t\n\x07_paused\"d\n\x15ListSchedulesResponse\x12\x32\n\tschedules\x18\x01 \x03(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x15UpdateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"K\n\x16UpdateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"3\n\x15\x44\x65leteScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteScheduleResponse\"2\n\x14PauseScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\"J\n\x15PauseScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"%\n\x15ResumeScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x16ResumeScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\":\n\x16TriggerScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"B\n\x17TriggerScheduleResponse\x12\'\n\x03run\x18\x01 \x01(\x0b\x32\x1a.celeriac.scheduler.v1.Run\"\x9f\x01\n\x13PreviewTimesRequest\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12/\n\x06timing\x18\x02 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.TimingH\x00\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x42\x08\n\x06source\"A\n\x14PreviewTimesResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"x\n\x0fListRunsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.celeriac.scheduler.v1.RunState\"U\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.celeriac.scheduler.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*l\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_PENDING\x10\x01\x12\x17\n\x13RUN_STATE_PUBLISHED\x10\x02\x12\x15\n\x11RUN_STATE_SKIPPED\x10\x03\x32\x85\x0c\n\x0fScheduleService\x12\x8f\x01\n\x0e\x43reateSchedule\x12,.celeriac.scheduler.v1.CreateScheduleRequest\x1a-.celeriac.scheduler.v1.CreateScheduleResponse\" \xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x12\"\r/v1/schedules:\x01*\x12\x8a\x01\n\x0bGetSchedule\x12).celeriac.scheduler.v1.GetScheduleRequest\x1a*.celeriac.scheduler.v1.GetScheduleResponse\"$\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=schedules/*}\x12\x87\x01\n\rListSchedules\x12+.celeriac.scheduler.v1.ListSchedulesRequest\x1a,.celeriac.scheduler.v1.ListSchedulesResponse\"\x1b\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/schedules\x12\xa1\x01\n\x0eUpdateSchedule\x12,.celeriac.scheduler.v1.UpdateScheduleRequest\x1a-.celeriac.scheduler.v1.UpdateScheduleResponse\"2\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02$2\x1f/v1/{schedule.name=schedules/*}:\x01*\x12\x95\x01\n\x0e\x44\x65leteSchedule\x12,.celeriac.scheduler.v1.DeleteScheduleRequest\x1a-.celeriac.scheduler.v1.DeleteScheduleResponse\"&\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=schedules/*}\x12\x9b\x01\n\rPauseSchedule\x12+.celeriac.scheduler.v1.PauseScheduleRequest\x1a,.celeriac.scheduler.v1.PauseScheduleResponse\"/\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=schedules/*}:pause:\x01*\x12\x9f\x01\n\x0eResumeSchedule\x12,.celeriac.scheduler.v1.ResumeScheduleRequest\x1a-.celeriac.scheduler.v1.ResumeScheduleResponse\"0\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=schedules/*}:resume:\x01*\x12\xa3\x01\n\x0fTriggerSchedule\x12-.celeriac.scheduler.v1.TriggerScheduleRequest\x1a..celeriac.scheduler.v1.TriggerScheduleResponse\"1\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02#\"\x1e/v1/{name=schedules/*}:trigger:\x01*\x12\x8f\x01\n\x0cPreviewTimes\x12*.celeriac.scheduler.v1.PreviewTimesRequest\x1a+.celeriac.scheduler.v1.PreviewTimesResponse\"&\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/schedules:preview:\x01*\x12\x94\x01\n\x08ListRuns\x12&.celeriac.scheduler.v1.ListRunsRequest\x1a\'.celeriac.scheduler.v1.ListRunsResponse\"7\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02+\x12\x1d/v1/{parent=schedules/*}/runsZ\n\x12\x08/v1/runsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%celeriac/scheduler/v1/schedules.proto\x12\x15\x63\x65leriac.scheduler.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1d\n\x07\x43rontab\x12\x12\n\nexpression\x18\x01 \x01(\t\"`\n\x08Interval\x12(\n\x05\x65very\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x06\x61nchor\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\".\n\x04Once\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x01\n\x05Solar\x12\x30\n\x05\x65vent\x18\x01 \x01(\x0e\x32!.celeriac.scheduler.v1.SolarEvent\x12\x15\n\x08latitude\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tlongitude\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x0b\n\t_latitudeB\x0c\n\n_longitude\"\xe7\x01\n\x06Timing\x12\x31\n\x07\x63rontab\x18\x01 \x01(\x0b\x32\x1e.celeriac.scheduler.v1.CrontabH\x00\x12\x33\n\x08interval\x18\x02 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.IntervalH\x00\x12+\n\x04once\x18\x04 \x01(\x0b\x32\x1b.celeriac.scheduler.v1.OnceH\x00\x12-\n\x05solar\x18\x05 \x01(\x0b\x32\x1c.celeriac.scheduler.v1.SolarH\x00\x12\x11\n\ttime_zone\x18\x03 \x01(\tB\x06\n\x04kind\"\xd7\x02\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\targs_json\x18\x02 \x01(\t\x12\x13\n\x0bkwargs_json\x18\x03 \x01(\t\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12*\n\x07\x65xpires\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0fsoft_time_limit\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntime_limit\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x07headers\x18\t \x03(\x0b\x32(.celeriac.scheduler.v1.Task.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"p\n\rMisfirePolicy\x12\x34\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32$.celeriac.scheduler.v1.MisfireAction\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xac\x06\n\x08Schedule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04task\x18\x02 \x01(\x0b\x32\x1b.celeriac.scheduler.v1.Task\x12-\n\x06timing\x18\x03 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Timing\x12\x0e\n\x06paused\x18\x04 \x01(\x08\x12\x12\n\npause_note\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12;\n\x06labels\x18\x07 \x03(\x0b\x32+.celeriac.scheduler.v1.Schedule.LabelsEntry\x12\x31\n\rnext_run_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_run_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12.\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08max_runs\x18\x0f \x01(\x03\x12)\n\x06jitter\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x0emisfire_policy\x18\x11 \x01(\x0b\x32$.celeriac.scheduler.v1.MisfirePolicy\x12\x11\n\trun_count\x18\x12 \x01(\x03\x12<\n\x0eoverlap_policy\x18\x13 \x01(\x0e\x32$.celeriac.scheduler.v1.OverlapPolicy\x12\x13\n\x0bresend_lost\x18\x14 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe2\x02\n\x03Run\x12\x10\n\x08schedule\x18\x01 \x01(\t\x12,\n\x08\x64ue_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.celeriac.scheduler.v1.RunState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07task_id\x18\x05 \x01(\t\x12\x30\n\x0cpublish_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07outcome\x18\x07 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12*\n\x07runtime\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x65rror\x18\t \x01(\t\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x15\x43reateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"K\n\x16\x43reateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"\"\n\x12GetScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"H\n\x13GetScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"\x97\x01\n\x14ListSchedulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\r\n\x05queue\x18\x05 \x01(\t\x12\x13\n\x06paused\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05label\x18\x07 \x01(\tB\t\n\x07_paused\"d\n\x15ListSchedulesResponse\x12\x32\n\tschedules\x18\x01 \x03(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x15UpdateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"K\n\x16UpdateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"3\n\x15\x44\x65leteScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteScheduleResponse\"2\n\x14PauseScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\"J\n\x15PauseScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\"%\n\x15ResumeScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x16ResumeScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.Schedule\":\n\x16TriggerScheduleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"B\n\x17TriggerScheduleResponse\x12\'\n\x03run\x18\x01 \x01(\x0b\x32\x1a.celeriac.scheduler.v1.Run\"\xd4\x01\n\x13PreviewTimesRequest\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12/\n\x06timing\x18\x02 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.TimingH\x00\x12\x33\n\x08schedule\x18\x05 \x01(\x0b\x32\x1f.celeriac.scheduler.v1.ScheduleH\x00\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\x42\x08\n\x06source\"q\n\x14PreviewTimesResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nsend_times\x18\x02 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"x\n\x0fListRunsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.celeriac.scheduler.v1.RunState\"U\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.celeriac.scheduler.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xb2\x02\n\nSolarEvent\x12\x1b\n\x17SOLAR_EVENT_UNSPECIFIED\x10\x00\x12!\n\x1dSOLAR_EVENT_DAWN_ASTRONOMICAL\x10\x01\x12\x1d\n\x19SOLAR_EVENT_DAWN_NAUTICAL\x10\x02\x12\x1a\n\x16SOLAR_EVENT_DAWN_CIVIL\x10\x03\x12\x17\n\x13SOLAR_EVENT_SUNRISE\x10\x04\x12\x1a\n\x16SOLAR_EVENT_SOLAR_NOON\x10\x05\x12\x16\n\x12SOLAR_EVENT_SUNSET\x10\x06\x12\x1a\n\x16SOLAR_EVENT_DUSK_CIVIL\x10\x07\x12\x1d\n\x19SOLAR_EVENT_DUSK_NAUTICAL\x10\x08\x12!\n\x1dSOLAR_EVENT_DUSK_ASTRONOMICAL\x10\t*\x82\x01\n\rMisfireAction\x12\x1e\n\x1aMISFIRE_ACTION_UNSPECIFIED\x10\x00\x12\x17\n\x13MISFIRE_ACTION_SKIP\x10\x01\x12\x1b\n\x17MISFIRE_ACTION_RUN_ONCE\x10\x02\x12\x1b\n\x17MISFIRE_ACTION_RUN_EACH\x10\x03*\x97\x01\n\rOverlapPolicy\x12\x1e\n\x1aOVERLAP_POLICY_UNSPECIFIED\x10\x00\x12\x18\n\x14OVERLAP_POLICY_ALLOW\x10\x01\x12\x17\n\x13OVERLAP_POLICY_SKIP\x10\x02\x12\x18\n\x14OVERLAP_POLICY_QUEUE\x10\x03\x12\x19\n\x15OVERLAP_POLICY_CANCEL\x10\x04*\x97\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_PENDING\x10\x01\x12\x17\n\x13RUN_STATE_PUBLISHED\x10\x02\x12\x15\n\x11RUN_STATE_SKIPPED\x10\x03\x12\x15\n\x11RUN_STATE_WAITING\x10\x04\x12\x12\n\x0eRUN_STATE_LOST\x10\x05\x32\x85\x0c\n\x0fScheduleService\x12\x8f\x01\n\x0e\x43reateSchedule\x12,.celeriac.scheduler.v1.CreateScheduleRequest\x1a-.celeriac.scheduler.v1.CreateScheduleResponse\" \xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x12\"\r/v1/schedules:\x01*\x12\x8a\x01\n\x0bGetSchedule\x12).celeriac.scheduler.v1.GetScheduleRequest\x1a*.celeriac.scheduler.v1.GetScheduleResponse\"$\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=schedules/*}\x12\x87\x01\n\rListSchedules\x12+.celeriac.scheduler.v1.ListSchedulesRequest\x1a,.celeriac.scheduler.v1.ListSchedulesResponse\"\x1b\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/schedules\x12\xa1\x01\n\x0eUpdateSchedule\x12,.celeriac.scheduler.v1.UpdateScheduleRequest\x1a-.celeriac.scheduler.v1.UpdateScheduleResponse\"2\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02$2\x1f/v1/{schedule.name=schedules/*}:\x01*\x12\x95\x01\n\x0e\x44\x65leteSchedule\x12,.celeriac.scheduler.v1.DeleteScheduleRequest\x1a-.celeriac.scheduler.v1.DeleteScheduleResponse\"&\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=schedules/*}\x12\x9b\x01\n\rPauseSchedule\x12+.celeriac.scheduler.v1.PauseScheduleRequest\x1a,.celeriac.scheduler.v1.PauseScheduleResponse\"/\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=schedules/*}:pause:\x01*\x12\x9f\x01\n\x0eResumeSchedule\x12,.celeriac.scheduler.v1.ResumeScheduleRequest\x1a-.celeriac.scheduler.v1.ResumeScheduleResponse\"0\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=schedules/*}:resume:\x01*\x12\xa3\x01\n\x0fTriggerSchedule\x12-.celeriac.scheduler.v1.TriggerScheduleRequest\x1a..celeriac.scheduler.v1.TriggerScheduleResponse\"1\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02#\"\x1e/v1/{name=schedules/*}:trigger:\x01*\x12\x8f\x01\n\x0cPreviewTimes\x12*.celeriac.scheduler.v1.PreviewTimesRequest\x1a+.celeriac.scheduler.v1.PreviewTimesResponse\"&\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/schedules:preview:\x01*\x12\x94\x01\n\x08ListRuns\x12&.celeriac.scheduler.v1.ListRunsRequest\x1a\'.celeriac.scheduler.v1.ListRunsResponse\"7\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02+\x12\x1d/v1/{parent=schedules/*}/runsZ\n\x12\x08/v1/runsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,64 +61,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULESERVICE'].methods_by_name['PreviewTimes']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\032\"\025/v1/schedules:preview:\001*'
   _globals['_SCHEDULESERVICE'].methods_by_name['ListRuns']._loaded_options = None
   _globals['_SCHEDULESERVICE'].methods_by_name['ListRuns']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002+\022\035/v1/{parent=schedules/*}/runsZ\n\022\010/v1/runs'
-  _globals['_RUNSTATE']._serialized_start=3108
-  _globals['_RUNSTATE']._serialized_end=3216
-  _globals['_CRONTAB']._serialized_start=226
-  _globals['_CRONTAB']._serialized_end=255
-  _globals['_INTERVAL']._serialized_start=257
-  _globals['_INTERVAL']._serialized_end=309
-  _globals['_TIMING']._serialized_start=312
-  _globals['_TIMING']._serialized_end=451
-  _globals['_TASK']._serialized_start=454
-  _globals['_TASK']._serialized_end=797
-  _globals['_TASK_HEADERSENTRY']._serialized_start=751
-  _globals['_TASK_HEADERSENTRY']._serialized_end=797
-  _globals['_SCHEDULE']._serialized_start=800
-  _globals['_SCHEDULE']._serialized_end=1293
-  _globals['_SCHEDULE_LABELSENTRY']._serialized_start=1248
-  _globals['_SCHEDULE_LABELSENTRY']._serialized_end=1293
-  _globals['_RUN']._serialized_start=1296
-  _globals['_RUN']._serialized_end=1496
-  _globals['_CREATESCHEDULEREQUEST']._serialized_start=1498
-  _globals['_CREATESCHEDULEREQUEST']._serialized_end=1572
-  _globals['_CREATESCHEDULERESPONSE']._serialized_start=1574
-  _globals['_CREATESCHEDULERESPONSE']._serialized_end=1649
-  _globals['_GETSCHEDULEREQUEST']._serialized_start=1651
-  _globals['_GETSCHEDULEREQUEST']._serialized_end=1685
-  _globals['_GETSCHEDULERESPONSE']._serialized_start=1687
-  _globals['_GETSCHEDULERESPONSE']._serialized_end=1759
-  _globals['_LISTSCHEDULESREQUEST']._serialized_start=1762
-  _globals['_LISTSCHEDULESREQUEST']._serialized_end=1913
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=1915
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=2015
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=2017
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=2140
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_start=2142
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_end=2217
-  _globals['_DELETESCHEDULEREQUEST']._serialized_start=2219
-  _globals['_DELETESCHEDULEREQUEST']._serialized_end=2270
-  _globals['_DELETESCHEDULERESPONSE']._serialized_start=2272
-  _globals['_DELETESCHEDULERESPONSE']._serialized_end=2296
-  _globals['_PAUSESCHEDULEREQUEST']._serialized_start=2298
-  _globals['_PAUSESCHEDULEREQUEST']._serialized_end=2348
-  _globals['_PAUSESCHEDULERESPONSE']._serialized_start=2350
-  _globals['_PAUSESCHEDULERESPONSE']._serialized_end=2424
-  _globals['_RESUMESCHEDULEREQUEST']._serialized_start=2426
-  _globals['_RESUMESCHEDULEREQUEST']._serialized_end=2463
-  _globals['_RESUMESCHEDULERESPONSE']._serialized_start=2465
-  _globals['_RESUMESCHEDULERESPONSE']._serialized_end=2540
-  _globals['_TRIGGERSCHEDULEREQUEST']._serialized_start=2542
-  _globals['_TRIGGERSCHEDULEREQUEST']._serialized_end=2600
-  _globals['_TRIGGERSCHEDULERESPONSE']._serialized_start=2602
-  _globals['_TRIGGERSCHEDULERESPONSE']._serialized_end=2668
-  _globals['_PREVIEWTIMESREQUEST']._serialized_start=2671
-  _globals['_PREVIEWTIMESREQUEST']._serialized_end=2830
-  _globals['_PREVIEWTIMESRESPONSE']._serialized_start=2832
-  _globals['_PREVIEWTIMESRESPONSE']._serialized_end=2897
-  _globals['_LISTRUNSREQUEST']._serialized_start=2899
-  _globals['_LISTRUNSREQUEST']._serialized_end=3019
-  _globals['_LISTRUNSRESPONSE']._serialized_start=3021
-  _globals['_LISTRUNSRESPONSE']._serialized_end=3106
-  _globals['_SCHEDULESERVICE']._serialized_start=3219
-  _globals['_SCHEDULESERVICE']._serialized_end=4760
+  _globals['_SOLAREVENT']._serialized_start=4148
+  _globals['_SOLAREVENT']._serialized_end=4454
+  _globals['_MISFIREACTION']._serialized_start=4457
+  _globals['_MISFIREACTION']._serialized_end=4587
+  _globals['_OVERLAPPOLICY']._serialized_start=4590
+  _globals['_OVERLAPPOLICY']._serialized_end=4741
+  _globals['_RUNSTATE']._serialized_start=4744
+  _globals['_RUNSTATE']._serialized_end=4895
+  _globals['_CRONTAB']._serialized_start=259
+  _globals['_CRONTAB']._serialized_end=288
+  _globals['_INTERVAL']._serialized_start=290
+  _globals['_INTERVAL']._serialized_end=386
+  _globals['_ONCE']._serialized_start=388
+  _globals['_ONCE']._serialized_end=434
+  _globals['_SOLAR']._serialized_start=437
+  _globals['_SOLAR']._serialized_end=568
+  _globals['_TIMING']._serialized_start=571
+  _globals['_TIMING']._serialized_end=802
+  _globals['_TASK']._serialized_start=805
+  _globals['_TASK']._serialized_end=1148
+  _globals['_TASK_HEADERSENTRY']._serialized_start=1102
+  _globals['_TASK_HEADERSENTRY']._serialized_end=1148
+  _globals['_MISFIREPOLICY']._serialized_start=1150
+  _globals['_MISFIREPOLICY']._serialized_end=1262
+  _globals['_SCHEDULE']._serialized_start=1265
+  _globals['_SCHEDULE']._serialized_end=2077
+  _globals['_SCHEDULE_LABELSENTRY']._serialized_start=2032
+  _globals['_SCHEDULE_LABELSENTRY']._serialized_end=2077
+  _globals['_RUN']._serialized_start=2080
+  _globals['_RUN']._serialized_end=2434
+  _globals['_CREATESCHEDULEREQUEST']._serialized_start=2436
+  _globals['_CREATESCHEDULEREQUEST']._serialized_end=2510
+  _globals['_CREATESCHEDULERESPONSE']._serialized_start=2512
+  _globals['_CREATESCHEDULERESPONSE']._serialized_end=2587
+  _globals['_GETSCHEDULEREQUEST']._serialized_start=2589
+  _globals['_GETSCHEDULEREQUEST']._serialized_end=2623
+  _globals['_GETSCHEDULERESPONSE']._serialized_start=2625
+  _globals['_GETSCHEDULERESPONSE']._serialized_end=2697
+  _globals['_LISTSCHEDULESREQUEST']._serialized_start=2700
+  _globals['_LISTSCHEDULESREQUEST']._serialized_end=2851
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=2853
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=2953
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=2955
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=3078
+  _globals['_UPDATESCHEDULERESPONSE']._serialized_start=3080
+  _globals['_UPDATESCHEDULERESPONSE']._serialized_end=3155
+  _globals['_DELETESCHEDULEREQUEST']._serialized_start=3157
+  _globals['_DELETESCHEDULEREQUEST']._serialized_end=3208
+  _globals['_DELETESCHEDULERESPONSE']._serialized_start=3210
+  _globals['_DELETESCHEDULERESPONSE']._serialized_end=3234
+  _globals['_PAUSESCHEDULEREQUEST']._serialized_start=3236
+  _globals['_PAUSESCHEDULEREQUEST']._serialized_end=3286
+  _globals['_PAUSESCHEDULERESPONSE']._serialized_start=3288
+  _globals['_PAUSESCHEDULERESPONSE']._serialized_end=3362
+  _globals['_RESUMESCHEDULEREQUEST']._serialized_start=3364
+  _globals['_RESUMESCHEDULEREQUEST']._serialized_end=3401
+  _globals['_RESUMESCHEDULERESPONSE']._serialized_start=3403
+  _globals['_RESUMESCHEDULERESPONSE']._serialized_end=3478
+  _globals['_TRIGGERSCHEDULEREQUEST']._serialized_start=3480
+  _globals['_TRIGGERSCHEDULEREQUEST']._serialized_end=3538
+  _globals['_TRIGGERSCHEDULERESPONSE']._serialized_start=3540
+  _globals['_TRIGGERSCHEDULERESPONSE']._serialized_end=3606
+  _globals['_PREVIEWTIMESREQUEST']._serialized_start=3609
+  _globals['_PREVIEWTIMESREQUEST']._serialized_end=3821
+  _globals['_PREVIEWTIMESRESPONSE']._serialized_start=3823
+  _globals['_PREVIEWTIMESRESPONSE']._serialized_end=3936
+  _globals['_LISTRUNSREQUEST']._serialized_start=3938
+  _globals['_LISTRUNSREQUEST']._serialized_end=4058
+  _globals['_LISTRUNSRESPONSE']._serialized_start=4060
+  _globals['_LISTRUNSRESPONSE']._serialized_end=4145
+  _globals['_SCHEDULESERVICE']._serialized_start=4898
+  _globals['_SCHEDULESERVICE']._serialized_end=6439
 # @@protoc_insertion_point(module_scope)

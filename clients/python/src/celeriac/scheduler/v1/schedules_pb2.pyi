@@ -1,4 +1,5 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
+from celeriac.monitor.v1 import tasks_pb2 as _tasks_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -11,16 +12,67 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class SolarEvent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SOLAR_EVENT_UNSPECIFIED: _ClassVar[SolarEvent]
+    SOLAR_EVENT_DAWN_ASTRONOMICAL: _ClassVar[SolarEvent]
+    SOLAR_EVENT_DAWN_NAUTICAL: _ClassVar[SolarEvent]
+    SOLAR_EVENT_DAWN_CIVIL: _ClassVar[SolarEvent]
+    SOLAR_EVENT_SUNRISE: _ClassVar[SolarEvent]
+    SOLAR_EVENT_SOLAR_NOON: _ClassVar[SolarEvent]
+    SOLAR_EVENT_SUNSET: _ClassVar[SolarEvent]
+    SOLAR_EVENT_DUSK_CIVIL: _ClassVar[SolarEvent]
+    SOLAR_EVENT_DUSK_NAUTICAL: _ClassVar[SolarEvent]
+    SOLAR_EVENT_DUSK_ASTRONOMICAL: _ClassVar[SolarEvent]
+
+class MisfireAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MISFIRE_ACTION_UNSPECIFIED: _ClassVar[MisfireAction]
+    MISFIRE_ACTION_SKIP: _ClassVar[MisfireAction]
+    MISFIRE_ACTION_RUN_ONCE: _ClassVar[MisfireAction]
+    MISFIRE_ACTION_RUN_EACH: _ClassVar[MisfireAction]
+
+class OverlapPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OVERLAP_POLICY_UNSPECIFIED: _ClassVar[OverlapPolicy]
+    OVERLAP_POLICY_ALLOW: _ClassVar[OverlapPolicy]
+    OVERLAP_POLICY_SKIP: _ClassVar[OverlapPolicy]
+    OVERLAP_POLICY_QUEUE: _ClassVar[OverlapPolicy]
+    OVERLAP_POLICY_CANCEL: _ClassVar[OverlapPolicy]
+
 class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RUN_STATE_UNSPECIFIED: _ClassVar[RunState]
     RUN_STATE_PENDING: _ClassVar[RunState]
     RUN_STATE_PUBLISHED: _ClassVar[RunState]
     RUN_STATE_SKIPPED: _ClassVar[RunState]
+    RUN_STATE_WAITING: _ClassVar[RunState]
+    RUN_STATE_LOST: _ClassVar[RunState]
+SOLAR_EVENT_UNSPECIFIED: SolarEvent
+SOLAR_EVENT_DAWN_ASTRONOMICAL: SolarEvent
+SOLAR_EVENT_DAWN_NAUTICAL: SolarEvent
+SOLAR_EVENT_DAWN_CIVIL: SolarEvent
+SOLAR_EVENT_SUNRISE: SolarEvent
+SOLAR_EVENT_SOLAR_NOON: SolarEvent
+SOLAR_EVENT_SUNSET: SolarEvent
+SOLAR_EVENT_DUSK_CIVIL: SolarEvent
+SOLAR_EVENT_DUSK_NAUTICAL: SolarEvent
+SOLAR_EVENT_DUSK_ASTRONOMICAL: SolarEvent
+MISFIRE_ACTION_UNSPECIFIED: MisfireAction
+MISFIRE_ACTION_SKIP: MisfireAction
+MISFIRE_ACTION_RUN_ONCE: MisfireAction
+MISFIRE_ACTION_RUN_EACH: MisfireAction
+OVERLAP_POLICY_UNSPECIFIED: OverlapPolicy
+OVERLAP_POLICY_ALLOW: OverlapPolicy
+OVERLAP_POLICY_SKIP: OverlapPolicy
+OVERLAP_POLICY_QUEUE: OverlapPolicy
+OVERLAP_POLICY_CANCEL: OverlapPolicy
 RUN_STATE_UNSPECIFIED: RunState
 RUN_STATE_PENDING: RunState
 RUN_STATE_PUBLISHED: RunState
 RUN_STATE_SKIPPED: RunState
+RUN_STATE_WAITING: RunState
+RUN_STATE_LOST: RunState
 
 class Crontab(_message.Message):
     __slots__ = ("expression",)
@@ -29,20 +81,42 @@ class Crontab(_message.Message):
     def __init__(self, expression: _Optional[str] = ...) -> None: ...
 
 class Interval(_message.Message):
-    __slots__ = ("every",)
+    __slots__ = ("every", "anchor")
     EVERY_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_FIELD_NUMBER: _ClassVar[int]
     every: _duration_pb2.Duration
-    def __init__(self, every: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    anchor: _timestamp_pb2.Timestamp
+    def __init__(self, every: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., anchor: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Once(_message.Message):
+    __slots__ = ("at",)
+    AT_FIELD_NUMBER: _ClassVar[int]
+    at: _timestamp_pb2.Timestamp
+    def __init__(self, at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Solar(_message.Message):
+    __slots__ = ("event", "latitude", "longitude")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    LATITUDE_FIELD_NUMBER: _ClassVar[int]
+    LONGITUDE_FIELD_NUMBER: _ClassVar[int]
+    event: SolarEvent
+    latitude: float
+    longitude: float
+    def __init__(self, event: _Optional[_Union[SolarEvent, str]] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ...) -> None: ...
 
 class Timing(_message.Message):
-    __slots__ = ("crontab", "interval", "time_zone")
+    __slots__ = ("crontab", "interval", "once", "solar", "time_zone")
     CRONTAB_FIELD_NUMBER: _ClassVar[int]
     INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    ONCE_FIELD_NUMBER: _ClassVar[int]
+    SOLAR_FIELD_NUMBER: _ClassVar[int]
     TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
     crontab: Crontab
     interval: Interval
+    once: Once
+    solar: Solar
     time_zone: str
-    def __init__(self, crontab: _Optional[_Union[Crontab, _Mapping]] = ..., interval: _Optional[_Union[Interval, _Mapping]] = ..., time_zone: _Optional[str] = ...) -> None: ...
+    def __init__(self, crontab: _Optional[_Union[Crontab, _Mapping]] = ..., interval: _Optional[_Union[Interval, _Mapping]] = ..., once: _Optional[_Union[Once, _Mapping]] = ..., solar: _Optional[_Union[Solar, _Mapping]] = ..., time_zone: _Optional[str] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("name", "args_json", "kwargs_json", "queue", "priority", "expires", "soft_time_limit", "time_limit", "headers")
@@ -73,8 +147,16 @@ class Task(_message.Message):
     headers: _containers.ScalarMap[str, str]
     def __init__(self, name: _Optional[str] = ..., args_json: _Optional[str] = ..., kwargs_json: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., expires: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., soft_time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., headers: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
+class MisfirePolicy(_message.Message):
+    __slots__ = ("action", "window")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    action: MisfireAction
+    window: _duration_pb2.Duration
+    def __init__(self, action: _Optional[_Union[MisfireAction, str]] = ..., window: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
 class Schedule(_message.Message):
-    __slots__ = ("name", "task", "timing", "paused", "pause_note", "description", "labels", "next_run_time", "last_run_time", "create_time", "update_time", "etag")
+    __slots__ = ("name", "task", "timing", "paused", "pause_note", "description", "labels", "next_run_time", "last_run_time", "create_time", "update_time", "etag", "start_time", "end_time", "max_runs", "jitter", "misfire_policy", "run_count", "overlap_policy", "resend_lost")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +176,14 @@ class Schedule(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUNS_FIELD_NUMBER: _ClassVar[int]
+    JITTER_FIELD_NUMBER: _ClassVar[int]
+    MISFIRE_POLICY_FIELD_NUMBER: _ClassVar[int]
+    RUN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_POLICY_FIELD_NUMBER: _ClassVar[int]
+    RESEND_LOST_FIELD_NUMBER: _ClassVar[int]
     name: str
     task: Task
     timing: Timing
@@ -106,23 +196,39 @@ class Schedule(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     etag: str
-    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., paused: bool = ..., pause_note: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    max_runs: int
+    jitter: _duration_pb2.Duration
+    misfire_policy: MisfirePolicy
+    run_count: int
+    overlap_policy: OverlapPolicy
+    resend_lost: bool
+    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., paused: bool = ..., pause_note: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., max_runs: _Optional[int] = ..., jitter: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., misfire_policy: _Optional[_Union[MisfirePolicy, _Mapping]] = ..., run_count: _Optional[int] = ..., overlap_policy: _Optional[_Union[OverlapPolicy, str]] = ..., resend_lost: bool = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("schedule", "due_time", "state", "reason", "task_id", "publish_time")
+    __slots__ = ("schedule", "due_time", "state", "reason", "task_id", "publish_time", "outcome", "runtime", "error", "end_time")
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     DUE_TIME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_TIME_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
     schedule: str
     due_time: _timestamp_pb2.Timestamp
     state: RunState
     reason: str
     task_id: str
     publish_time: _timestamp_pb2.Timestamp
-    def __init__(self, schedule: _Optional[str] = ..., due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[RunState, str]] = ..., reason: _Optional[str] = ..., task_id: _Optional[str] = ..., publish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    outcome: _tasks_pb2.TaskState
+    runtime: _duration_pb2.Duration
+    error: str
+    end_time: _timestamp_pb2.Timestamp
+    def __init__(self, schedule: _Optional[str] = ..., due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[RunState, str]] = ..., reason: _Optional[str] = ..., task_id: _Optional[str] = ..., publish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[_tasks_pb2.TaskState, str]] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., error: _Optional[str] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreateScheduleRequest(_message.Message):
     __slots__ = ("schedule",)
@@ -241,22 +347,26 @@ class TriggerScheduleResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
 
 class PreviewTimesRequest(_message.Message):
-    __slots__ = ("name", "timing", "start_time", "count")
+    __slots__ = ("name", "timing", "schedule", "start_time", "count")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     timing: Timing
+    schedule: Schedule
     start_time: _timestamp_pb2.Timestamp
     count: int
-    def __init__(self, name: _Optional[str] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class PreviewTimesResponse(_message.Message):
-    __slots__ = ("times",)
+    __slots__ = ("times", "send_times")
     TIMES_FIELD_NUMBER: _ClassVar[int]
+    SEND_TIMES_FIELD_NUMBER: _ClassVar[int]
     times: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
-    def __init__(self, times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ...) -> None: ...
+    send_times: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
+    def __init__(self, times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., send_times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ...) -> None: ...
 
 class ListRunsRequest(_message.Message):
     __slots__ = ("parent", "page_size", "page_token", "state")

@@ -114,7 +114,8 @@ class ScheduleServiceServicer(object):
 
     def UpdateSchedule(self, request, context):
         """Changes the fields in the mask. ABORTED, with the current etag, if the schedule changed since the
-        caller read it. A new timing counts from now: no due time of the old one fires late.
+        caller read it. A new timing counts from now: no due time of the old one fires late, but one that is due
+        this very moment still runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,7 +150,7 @@ class ScheduleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PreviewTimes(self, request, context):
-        """The next due times of a stored schedule, or of a timing that is only proposed.
+        """The next due times of a stored schedule, or of a timing or schedule that is only proposed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,8 @@ class ScheduleServiceStub:
         celeriac.scheduler.v1.schedules_pb2.UpdateScheduleResponse,
     ]
     """Changes the fields in the mask. ABORTED, with the current etag, if the schedule changed since the
-    caller read it. A new timing counts from now: no due time of the old one fires late.
+    caller read it. A new timing counts from now: no due time of the old one fires late, but one that is due
+    this very moment still runs.
     """
 
     DeleteSchedule: grpc.UnaryUnaryMultiCallable[
@@ -75,7 +76,7 @@ class ScheduleServiceStub:
         celeriac.scheduler.v1.schedules_pb2.PreviewTimesRequest,
         celeriac.scheduler.v1.schedules_pb2.PreviewTimesResponse,
     ]
-    """The next due times of a stored schedule, or of a timing that is only proposed."""
+    """The next due times of a stored schedule, or of a timing or schedule that is only proposed."""
 
     ListRuns: grpc.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.ListRunsRequest,
@@ -109,7 +110,8 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.UpdateScheduleResponse,
     ]
     """Changes the fields in the mask. ABORTED, with the current etag, if the schedule changed since the
-    caller read it. A new timing counts from now: no due time of the old one fires late.
+    caller read it. A new timing counts from now: no due time of the old one fires late, but one that is due
+    this very moment still runs.
     """
 
     DeleteSchedule: grpc.aio.UnaryUnaryMultiCallable[
@@ -140,7 +142,7 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.PreviewTimesRequest,
         celeriac.scheduler.v1.schedules_pb2.PreviewTimesResponse,
     ]
-    """The next due times of a stored schedule, or of a timing that is only proposed."""
+    """The next due times of a stored schedule, or of a timing or schedule that is only proposed."""
 
     ListRuns: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.ListRunsRequest,
@@ -182,7 +184,8 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.UpdateScheduleResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.UpdateScheduleResponse]]:
         """Changes the fields in the mask. ABORTED, with the current etag, if the schedule changed since the
-        caller read it. A new timing counts from now: no due time of the old one fires late.
+        caller read it. A new timing counts from now: no due time of the old one fires late, but one that is due
+        this very moment still runs.
         """
 
     @abc.abstractmethod
@@ -223,7 +226,7 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.schedules_pb2.PreviewTimesRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.PreviewTimesResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.PreviewTimesResponse]]:
-        """The next due times of a stored schedule, or of a timing that is only proposed."""
+        """The next due times of a stored schedule, or of a timing or schedule that is only proposed."""
 
     @abc.abstractmethod
     def ListRuns(

@@ -1,0 +1,172 @@
+"""The live configuration: every key that there is, with its type, bounds and default.
+
+Declared here, and not in the scheduler that keeps the values, since each service needs the defaults of its
+own keys before it has heard from the scheduler. A key is here only if some service acts on it live.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeAlias, TypeVar
+
+Value: TypeAlias = bool | int | float | str | dt.timedelta
+ValueType = TypeVar("ValueType", bool, int, float, str, dt.timedelta)
+
+MOST_TEXT = 8192
+SECRETS = "secrets."
+SECRET_NAME = re.compile(r"secrets\.[a-z0-9][a-z0-9_.-]{0,99}")
+
+
+class ConfigType(Enum):
+    """What values a key takes; in Python bool, int, float, str, timedelta, and str again."""
+
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+    STRING = "string"
+    DURATION = "duration"
+    ENUM = "enum"
+
+
+PYTHON_TYPES: dict[ConfigType, type] = {
+    ConfigType.BOOL: bool,
+    ConfigType.INT: int,
+    ConfigType.FLOAT: float,
+    ConfigType.STRING: str,
+    ConfigType.DURATION: dt.timedelta,
+    ConfigType.ENUM: str,
+}
+
+
+@dataclass(frozen=True)
+class Key(Generic[ValueType]):
+    """A declared key. Bounds are inclusive; `maximum` of a text is its greatest length.
+
+    `default` is None for a secret alone: it has no value until somebody sets one.
+    """
+
+    name: str
+    type: ConfigType
+    default: ValueType | None
+    description: str
+    used_by: Sequence[str] = ()
+    unit: str = ""
+    minimum: ValueType | None = None
+    maximum: ValueType | int | None = None
+    choices: Sequence[str] = ()
+    sensitive: bool = False
+
+    def fault_of(self, value: Value) -> str:
+        """What is wrong with the value, without showing it where it is sensitive; empty if nothing is."""
+        if type(value) is not PYTHON_TYPES[self.type]:
+            return f"is not of the type {self.type.value}"
+        match value:
+            case str():
+                return self._fault_of_text(value)
+            case float() if not math.isfinite(value):
+                return "is not a finite number"
+            case bool():
+                return ""
+            case _:
+                return self._fault_of_bounds(value)
+
+    def _fault_of_text(self, text: str) -> str:
+        most = self.maximum if isinstance(self.maximum, int) else MOST_TEXT
+        if self.type is ConfigType.ENUM:
+            known = text in self.choices
+            return "" if known else f"is {text[:100]!r}, not one of {', '.join(self.choices)}"
+        if "\0" in text:
+            return "has a NUL character"
+        return f"has {len(text)} characters, at most {most} are allowed" if len(text) > most else ""
+
+    def _fault_of_bounds(self, value: Value) -> str:
+        low, high = self.minimum, self.maximum
+        # Of the value's type, as `type` says.
+        if low is not None and value < low:  # type: ignore[operator]
+            return f"is {shown(value)}, it must be at least {shown(low)}"
+        if high is not None and value > high:  # type: ignore[operator]
+            return f"is {shown(value)}, it must be at most {shown(high)}"
+        return ""
+
+
+def shown(value: Value) -> str:
+    """For people: a duration in seconds ("90s")."""
+    return f"{value.total_seconds():g}s" if isinstance(value, dt.timedelta) else str(value)
+
+
+LOG_LEVEL = Key(
+    "logging.level",
+    ConfigType.ENUM,
+    "AS_STARTED",
+    "How much the services log. AS_STARTED: as CELERY_LOG_LEVEL said when each was started.",
+    used_by=("scheduler", "embedder", "monitor", "audit"),
+    choices=("AS_STARTED", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+)
+RUNS_RETENTION = Key(
+    "scheduler.runs.retention",
+    ConfigType.DURATION,
+    dt.timedelta(days=90),
+    "How long a schedule's runs are kept after they were due. Runs that still wait to be published stay.",
+    used_by=("scheduler",),
+    minimum=dt.timedelta(hours=1),
+    maximum=dt.timedelta(days=3650),
+)
+TASKS_RETENTION = Key(
+    "monitor.tasks.retention",
+    ConfigType.DURATION,
+    dt.timedelta(days=30),
+    "How long a task is kept after it was last heard of.",
+    used_by=("monitor",),
+    minimum=dt.timedelta(hours=1),
+    maximum=dt.timedelta(days=3650),
+)
+MOST_WAITING_TOKENS = Key(
+    "embedder.online.most_waiting_tokens",
+    ConfigType.INT,
+    # Calls of more than a batch may take half of it: one of the greatest size (262,144), beside others.
+    600_000,
+    "How much may wait for the model in one embedder, half of it by calls of more than a batch. What would be"
+    " more is refused at once (RESOURCE_EXHAUSTED, with the time after which to try again); a call on an"
+    " empty queue never is.",
+    used_by=("embedder",),
+    unit="tokens",
+    minimum=1024,
+    maximum=100_000_000,
+)
+CHUNK_CHARACTERS = Key(
+    "embedder.rebuild.chunk_characters",
+    ConfigType.INT,
+    # Some 150 chat questions, about a second of one core with a small model: starting one costs hundredths of
+    # that, and at the end no process works long while the others have nothing left to do.
+    6_000,
+    "How much text a rebuild puts into one task. Less: a worker that dies loses less. More: less is spent on"
+    " starting tasks.",
+    used_by=("embedder",),
+    unit="characters",
+    minimum=1000,
+    maximum=1_000_000,
+)
+
+AnyKey: TypeAlias = Key[str] | Key[int] | Key[float] | Key[bool] | Key[dt.timedelta]
+KEYS: dict[str, AnyKey] = {
+    key.name: key
+    for key in (LOG_LEVEL, RUNS_RETENTION, TASKS_RETENTION, MOST_WAITING_TOKENS, CHUNK_CHARACTERS)
+}
+
+
+def key_named(name: str) -> AnyKey | None:
+    """The declared key, or a secret's; None if there can't be one of that name."""
+    if SECRET_NAME.fullmatch(name):
+        description = "A secret of the platform's own tasks: docs/configuration.md says how they read it."
+        return Key(name, ConfigType.STRING, None, description, sensitive=True, maximum=MOST_TEXT)
+    return KEYS.get(name)
+
+
+def keys_of(service: str) -> list[AnyKey]:
+    """Those that a service follows."""
+    return [key for key in KEYS.values() if service in key.used_by]

@@ -1,0 +1,50 @@
+"""Values of the live configuration, between the contract and Python."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from celeriac.scheduler.v1 import config_pb2 as pb
+
+from services.kernel.config_keys import ConfigType, Value
+
+# The field of ConfigValue for each type.
+FIELDS = {
+    ConfigType.BOOL: "bool_value",
+    ConfigType.INT: "int_value",
+    ConfigType.FLOAT: "float_value",
+    ConfigType.STRING: "string_value",
+    ConfigType.DURATION: "duration_value",
+    ConfigType.ENUM: "string_value",
+}
+
+
+def value_to(value: Value | None) -> pb.ConfigValue | None:
+    """None stays unset."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return pb.ConfigValue(bool_value=value)
+        case int():
+            return pb.ConfigValue(int_value=value)
+        case float():
+            return pb.ConfigValue(float_value=value)
+        case str():
+            return pb.ConfigValue(string_value=value)
+        case dt.timedelta():
+            message = pb.ConfigValue()
+            message.duration_value.FromTimedelta(value)
+            return message
+
+
+def value_from(message: pb.ConfigValue) -> Value | None:
+    """None when unset. Raises OverflowError for a duration that is none."""
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        return None
+    if kind == "duration_value":
+        span = message.duration_value
+        return dt.timedelta(seconds=span.seconds, milliseconds=round(span.nanos / 1e6))
+    value: Value = getattr(message, kind)
+    return value

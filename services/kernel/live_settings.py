@@ -1,0 +1,132 @@
+"""The live settings of a process: followed from the scheduler's ConfigService, and in force at once.
+
+Before the first contact every key has its default; while the scheduler is away, its last known value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import grpc.aio
+import structlog
+from celeriac.scheduler.v1 import config_pb2 as pb
+from celeriac.scheduler.v1 import config_pb2_grpc
+
+from services.kernel.config_keys import Key, Value, ValueType, key_named, keys_of
+from services.kernel.config_wire import value_from
+
+log = structlog.get_logger(__name__)
+
+# The scheduler gives a sign of life each 10 seconds.
+SILENCE_SECONDS = 30.0
+LEAST_BACKOFF, MOST_BACKOFF = 0.1, 2.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is in force for a key; None: its default."""
+
+    name: str
+    value: Value | None
+
+
+class LiveSettings:
+    """What a process knows of the live configuration. May be read from any thread."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.revision = 0
+        self._values: dict[str, Value] = {}
+        self._callbacks: list[Callable[[], None]] = []
+        self._contact = asyncio.Event()
+        self._news = asyncio.Condition()
+
+    def get(self, key: Key[ValueType]) -> ValueType:
+        """What is in force for the key now: ask each time, don't keep it."""
+        value = self._values.get(key.name, key.default)
+        return cast("ValueType", value)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Calls back after each change, and at the first contact."""
+        self._callbacks.append(callback)
+
+    async def first_contact(self) -> None:
+        """Waits until the values in force are known. Whoever deletes by a setting must have waited."""
+        await self._contact.wait()
+
+    async def changed(self, timeout: float) -> None:
+        """Waits for the next change, `timeout` seconds at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout), self._news:
+                await self._news.wait()
+
+    async def take(self, told: Iterable[Told], revision: int, *, complete: bool = False) -> None:
+        """What a value can't be by this process's own declaration is left out: it keeps what it had."""
+        values = {} if complete else dict(self._values)
+        for one in told:
+            key = key_named(one.name)
+            if key is None or key.sensitive or self.service not in key.used_by:
+                continue
+            if one.value is None:
+                values.pop(one.name, None)
+            elif fault := key.fault_of(one.value):
+                log.error("config.value_refused", key=one.name, fault=fault, revision=revision)
+                if one.name in self._values:
+                    values[one.name] = self._values[one.name]
+            else:
+                values[one.name] = one.value
+        before, self._values, self.revision = self._values, values, revision
+        if values == before and self._contact.is_set():
+            return
+        shown = {name: str(value) for name, value in values.items()}
+        log.info("config.in_force", revision=revision, set=shown)
+        self._contact.set()
+        for callback in self._callbacks:
+            callback()
+        async with self._news:
+            self._news.notify_all()
+
+
+async def follow(live: LiveSettings, channel: grpc.aio.Channel) -> None:
+    """A background loop: takes what ConfigService tells, and comes back to it for as long as it runs."""
+    # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
+    stub: Any = config_pb2_grpc.ConfigServiceStub(channel)
+    names, backoff, following = [key.name for key in keys_of(live.service)], LEAST_BACKOFF, True
+    while True:
+        request = pb.WatchConfigRequest(prefixes=names, after_revision=live.revision)
+        stream = stub.WatchConfig(request)
+        try:
+            while True:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    response = await stream.read()
+                if response is grpc.aio.EOF:
+                    break
+                await _take(live, response)
+                backoff, following = LEAST_BACKOFF, True
+        except (grpc.aio.AioRpcError, TimeoutError) as error:
+            if following:
+                log.warning("config.not_followed", error=str(error)[:300], revision=live.revision)
+            following = False
+        finally:
+            stream.cancel()
+        await asyncio.sleep(backoff)
+        backoff = min(backoff * 2, MOST_BACKOFF)
+
+
+async def _take(live: LiveSettings, response: pb.WatchConfigResponse) -> None:
+    told = [Told(config.name.removeprefix("config/"), _value_in_force(config)) for config in response.configs]
+    await live.take(told, response.revision, complete=response.complete)
+
+
+def _value_in_force(config: pb.Config) -> Value | None:
+    if not config.is_set:
+        return None
+    try:
+        return value_from(config.value)
+    except OverflowError:
+        return dt.timedelta.max

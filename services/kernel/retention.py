@@ -1,0 +1,66 @@
+"""Deletes what is older than a live setting says: a batch at a time, in small transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kernel.config_keys import Key
+from services.kernel.database import Database
+from services.kernel.live_settings import LiveSettings
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 60.0
+BATCH = 2000
+# Others want the database too.
+PAUSE_SECONDS = 0.2
+
+# Deletes at most so many that are older than the age; gives how many.
+Delete = Callable[[AsyncSession, dt.timedelta, int], Awaitable[int]]
+
+
+class Retention:
+    """Keeps one table within its age. Several replicas may do so at once.
+
+    Nothing is deleted before the setting is known: the default may be much shorter than what was set.
+    """
+
+    def __init__(
+        self, database: Database, live: LiveSettings, key: Key[dt.timedelta], delete: Delete
+    ) -> None:
+        self._database = database
+        self._live = live
+        self._key = key
+        self._delete = delete
+
+    async def run(self) -> None:
+        """A background loop: now and then, and as soon as the setting changes."""
+        await self._live.first_contact()
+        while True:
+            try:
+                await self.sweep()
+            except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+                log.warning("retention.failed", setting=self._key.name, error=str(error)[:300])
+            await self._live.changed(SWEEP_SECONDS)
+
+    async def sweep(self) -> int:
+        """Deletes all that is too old; how many that were."""
+        deleted = 0
+        while True:
+            age = self._live.get(self._key)
+            async with self._database.transaction() as session:
+                batch = await self._delete(session, age, BATCH)
+            deleted += batch
+            if batch < BATCH:
+                break
+            await asyncio.sleep(PAUSE_SECONDS)
+        if deleted:
+            log.info("retention.deleted", setting=self._key.name, age=str(age), count=deleted)
+        return deleted

@@ -1,0 +1,64 @@
+"""What the broker holds: an identity that is lost with its data, marks of runs, and messages."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import redis.asyncio
+
+from services.scheduler.publisher import MARKER
+
+IDENTITY = "celeriac:broker"
+# As the headers of every message name it, ours and Celery's own.
+TASK_ID = re.compile(rb'"id": ?"([^"]{1,255})"')
+CHUNK = 1000
+
+
+class BrokerData:
+    """Reads one Redis or Valkey."""
+
+    def __init__(self, client: redis.asyncio.Redis, key_prefix: str = "") -> None:
+        """`key_prefix` as the publisher has it."""
+        self._client = client
+        self._prefix = key_prefix
+
+    async def identity(self) -> str:
+        """The same as long as the broker keeps its data. One that has none is given one."""
+        await self._client.set(self._prefix + IDENTITY, str(uuid.uuid4()), nx=True)
+        found = await self._client.get(self._prefix + IDENTITY)
+        return found.decode() if isinstance(found, bytes) else str(found)
+
+    async def marked(self, task_ids: Sequence[str]) -> set[str]:
+        """Those that were published to it lately, or were not recorded as published since."""
+        found: set[str] = set()
+        for chunk in _chunks(task_ids):
+            marks = await self._client.mget([self._prefix + MARKER + task_id for task_id in chunk])
+            found |= {task_id for task_id, mark in zip(chunk, marks, strict=True) if mark is not None}
+        return found
+
+    async def queued(self, keys: Collection[bytes]) -> set[str]:
+        """Tasks whose messages are in these lists, or with workers that have not confirmed them."""
+        found: set[str] = set()
+        for key in keys:
+            start = 0
+            # Messages come in at the head: what was not read yet can only move on.
+            while messages := await self._client.lrange(
+                self._prefix + key.decode(), start, start + CHUNK - 1
+            ):
+                found |= _task_ids(messages)
+                start += CHUNK
+        async for _, message in self._client.hscan_iter(f"{self._prefix}unacked", count=CHUNK):
+            found |= _task_ids([message])
+        return found
+
+
+def _task_ids(messages: Sequence[Any]) -> set[str]:
+    return {task_id.decode() for message in messages for task_id in TASK_ID.findall(message)}
+
+
+def _chunks(task_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(task_ids), CHUNK):
+        yield task_ids[start : start + CHUNK]

@@ -1,0 +1,187 @@
+"""Plain data (dicts, lists, texts, numbers) from YAML or JSON text that a stranger wrote, and back.
+
+Of YAML, what JSON can say, by the rules of YAML 1.2: `no` and `010` are texts, `12:30` is no number. Anchors
+and aliases are refused (a few lines of them can stand for terabytes), and so are tags, since nothing here is
+a Python object. A key that is given twice is a fault, not the last one's win.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, cast
+
+import yaml
+
+# As UTF-8. A request has at most 8 MiB.
+MOST_BYTES = 4 * 1024 * 1024
+DEEPEST = 100
+INTEGER = re.compile(r"[-+]?[0-9]+")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+WORDS = {"null": None, "~": None, "": None, "true": True, "false": False}
+# Digits that Python turns into a number without being asked twice.
+MOST_DIGITS = 4000
+
+
+class TextInvalid(Exception):
+    """What is wrong with the text, in words, with the line where that is known."""
+
+
+def size_of(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
+
+
+def parse_text(text: str) -> Any:
+    """The data in a text: JSON if it begins with a brace or bracket, else YAML. Raises `TextInvalid`."""
+    size = size_of(text)
+    if size > MOST_BYTES:
+        raise TextInvalid(f"has {size} bytes, at most {MOST_BYTES} are allowed")
+    return _json(text) if text.lstrip()[:1] in {"{", "["} else _yaml(text)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        at = f"line {error.lineno}, column {error.colno}"
+        raise TextInvalid(f"begins as JSON, and is none: {error.msg} at {at}") from error
+    except (ValueError, RecursionError) as error:
+        raise TextInvalid(f"begins as JSON, and is none: {str(error)[:200]}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TextInvalid(f"has the key {twice[:100]!r} twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise TextInvalid(f"has {name}, which is not JSON")
+
+
+def _yaml(text: str) -> Any:
+    builder = _Builder()
+    try:
+        for event in yaml.parse(text, Loader=yaml.CBaseLoader):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise TextInvalid(f"is not YAML: {error.problem} at {_place(mark)}") from error
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise TextInvalid(f"is not YAML: {' '.join(str(error).split())[:200]}") from error
+    return builder.root
+
+
+class _Builder:
+    """Builds data from YAML's events, without recursion."""
+
+    def __init__(self) -> None:
+        self.root: Any = None
+        self._documents = 0
+        # What is open: a list, or a dict with the key that waits for its value.
+        self._open: list[tuple[list[Any] | dict[str, Any], list[str]]] = []
+
+    def take(self, event: yaml.Event) -> None:
+        place = _place(event.start_mark)
+        match event:
+            case yaml.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    raise TextInvalid(f"has a second document at {place}; one is allowed")
+            case yaml.AliasEvent():
+                raise TextInvalid(f"has an alias (*{str(event.anchor)[:50]}) at {place}; write it out")
+            case yaml.CollectionStartEvent():
+                self._plain(event, place)
+                self._begin({} if isinstance(event, yaml.MappingStartEvent) else [], place)
+            case yaml.CollectionEndEvent():
+                self._open.pop()
+            case yaml.ScalarEvent():
+                self._plain(event, place)
+                self._scalar(event, place)
+
+    def _plain(self, event: yaml.NodeEvent, place: str) -> None:
+        if event.anchor:
+            raise TextInvalid(f"has an anchor (&{event.anchor[:50]}) at {place}; leave it out")
+        # "!" says no more than quotes do.
+        tag = cast("str | None", event.tag) if hasattr(event, "tag") else None
+        if tag not in {None, "!"}:
+            raise TextInvalid(f"has a tag ({str(tag)[:100]}) at {place}; leave it out")
+
+    def _begin(self, value: list[Any] | dict[str, Any], place: str) -> None:
+        if len(self._open) == DEEPEST:
+            raise TextInvalid(f"is nested deeper than {DEEPEST} at {place}")
+        self._put(value, place)
+        self._open.append((value, []))
+
+    def _scalar(self, event: yaml.ScalarEvent, place: str) -> None:
+        if self._open and isinstance(self._open[-1][0], dict) and not self._open[-1][1]:
+            self._open[-1][1].append(event.value)
+            if event.value in self._open[-1][0]:
+                raise TextInvalid(f"has the key {event.value[:100]!r} twice in one mapping, at {place}")
+            return
+        self._put(event.value if event.style or event.tag else plain_value(event.value), place)
+
+    def _put(self, value: Any, place: str) -> None:
+        if not self._open:
+            self.root = value
+            return
+        holder, key = self._open[-1]
+        if isinstance(holder, list):
+            holder.append(value)
+        elif key:
+            holder[key.pop()] = value
+        else:
+            raise TextInvalid(f"has a key that is no text at {place}")
+
+
+def plain_value(text: str) -> Any:
+    """What an unquoted word of YAML 1.2 (core schema) is: null, true or false, a number, or a text."""
+    lowered = text.lower()
+    if lowered in WORDS and text in {lowered, lowered.capitalize(), lowered.upper()}:
+        return WORDS[lowered]
+    if len(text) <= MOST_DIGITS:
+        if INTEGER.fullmatch(text) and not re.match(r"[-+]?0[0-9]", text):
+            return int(text)
+        if FLOAT.fullmatch(text) and not re.match(r"[-+]?0[0-9]", text):
+            return float(text)
+    return text
+
+
+def _place(mark: Any) -> str:
+    # A yaml.Mark, or the C parser's own.
+    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "an unknown place"
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes every text that would be read as something else, by our rules or by YAML 1.1's."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.representer.SafeRepresenter, value: str) -> yaml.ScalarNode:
+    # Line breaks of other kinds (NEL, LS, PS) only survive where they are escaped.
+    if any(mark in value for mark in "\r\x85\u2028\u2029\ufeff"):
+        style: str | None = '"'
+    else:
+        style = None if plain_value(value) == value else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def yaml_text(data: Any) -> str:
+    """The data as YAML that `parse_text` reads back as the same; keys stay in order."""
+    text: str = yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False
+    )
+    return text
+
+
+def json_text(data: Any) -> str:
+    """The data as indented JSON."""
+    return json.dumps(data, ensure_ascii=False, indent=2) + "\n"

@@ -1,0 +1,120 @@
+"""What the monitor has heard of tasks, and its hand on them: over gRPC, as this service."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+import grpc.aio
+from celeriac.monitor.v1 import monitoring_pb2, monitoring_pb2_grpc, tasks_pb2, tasks_pb2_grpc
+from google.protobuf.duration_pb2 import Duration
+
+# As many as it tells of at once.
+MOST_AT_ONCE = 500
+TIMEOUT_SECONDS = 5.0
+# Figures come with the stream; they are not what it is watched for.
+FIGURES_EVERY = Duration(seconds=60)
+MOST_ERROR = 1000
+ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "REJECTED"})
+
+
+class Heard(NamedTuple):
+    """What was heard of a task. `state` is one of Celery's, `runtime` in seconds."""
+
+    task_id: str
+    state: str
+    worker: str
+    runtime: float | None
+    error: str | None
+    updated_at: dt.datetime
+    ended_at: dt.datetime | None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+class Gap(Enum):
+    """Where the stream may have left something out."""
+
+    GAP = "gap"
+
+
+class MonitorAway(Exception):
+    """The monitor can't be asked, or gave no answer in time."""
+
+
+class Monitor:
+    """The monitor's services, through one channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        # The stubs' types are those of blocking calls.
+        self._tasks: Any = tasks_pb2_grpc.TaskServiceStub(channel)
+        self._monitoring: Any = monitoring_pb2_grpc.MonitoringServiceStub(channel)
+
+    async def heard_of(self, task_ids: Sequence[str]) -> dict[str, Heard]:
+        """What it knows of at most `MOST_AT_ONCE` tasks, by id. Raises `MonitorAway`."""
+        if not task_ids:
+            return {}
+        request = tasks_pb2.BatchGetTasksRequest(names=[f"tasks/{task_id}" for task_id in task_ids])
+        try:
+            answer = await self._tasks.BatchGetTasks(request, timeout=TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise MonitorAway(_why(error)) from error
+        return {heard.task_id: heard for heard in map(heard_in, answer.tasks)}
+
+    async def ended(self) -> AsyncIterator[Heard | Gap]:
+        """Tasks as they end, from now on. Begins with a gap. Raises `MonitorAway` when the stream breaks."""
+        request = monitoring_pb2.WatchRequest(metrics_interval=FIGURES_EVERY, ended_only=True)
+        connected = False
+        try:
+            async for message in self._monitoring.Watch(request):
+                event = message.WhichOneof("event")
+                if event == "task":
+                    yield heard_in(message.task)
+                elif event == "skipped_tasks" or not connected:
+                    connected = True
+                    yield Gap.GAP
+        except grpc.aio.AioRpcError as error:
+            raise MonitorAway(_why(error)) from error
+
+    async def terminate(self, task_id: str) -> None:
+        """Has the workers kill the task, or drop it if it has not begun. One that has ended stays so.
+
+        Raises `MonitorAway`, also when no worker answered.
+        """
+        request = tasks_pb2.RevokeTaskRequest(name=f"tasks/{task_id}", terminate=True)
+        try:
+            await self._tasks.RevokeTask(request, timeout=TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                raise MonitorAway(_why(error)) from error
+
+
+def heard_in(task: tasks_pb2.Task) -> Heard:
+    state = tasks_pb2.TaskState.Name(task.state).removeprefix("TASK_STATE_")
+    ended_at = task.end_time.ToDatetime(dt.UTC) if task.HasField("end_time") else None
+    return Heard(
+        task.name.removeprefix("tasks/"),
+        state,
+        task.worker,
+        _runtime(task, ended_at) if state in ("SUCCESS", "FAILURE") else None,
+        task.exception[:MOST_ERROR] if state == "FAILURE" else None,
+        task.update_time.ToDatetime(dt.UTC),
+        ended_at,
+    )
+
+
+def _runtime(task: tasks_pb2.Task, ended_at: dt.datetime | None) -> float | None:
+    """The worker's own count; of a task that failed it has none: then from its start to its end."""
+    if task.HasField("runtime"):
+        return task.runtime.ToMicroseconds() / 1e6
+    if ended_at is None or not task.HasField("started_time"):
+        return None
+    return max(0.0, (ended_at - task.started_time.ToDatetime(dt.UTC)).total_seconds())
+
+
+def _why(error: grpc.aio.AioRpcError) -> str:
+    return f"{error.code().name}: {error.details()}"[:300]

@@ -1,0 +1,87 @@
+"""The SQL of a broker that lost its data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from services.scheduler.messages import queue_key
+from services.scheduler.schedules import task_id
+from services.scheduler.store_outcomes import SETTINGS
+
+KNOWN = """
+    INSERT INTO celery_schedule_broker (identity) VALUES ($1)
+    ON CONFLICT (one) DO UPDATE SET
+        seen_at = CASE WHEN celery_schedule_broker.identity = excluded.identity
+            THEN now() ELSE celery_schedule_broker.seen_at END,
+        lost_at = CASE WHEN celery_schedule_broker.identity = excluded.identity
+            THEN NULL ELSE coalesce(celery_schedule_broker.lost_at, now()) END
+    RETURNING seen_at, lost_at
+"""
+SETTLED = "UPDATE celery_schedule_broker SET identity = $1, seen_at = now(), lost_at = NULL"
+UNHEARD = """
+    SELECT r.schedule_id, r.due_at, r.published_at, s.queue, s.priority
+    FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
+    WHERE r.state = 'published' AND r.outcome IS NULL
+        AND r.published_at > $1 AND r.published_at <= $2
+    ORDER BY r.published_at FETCH FIRST $3 ROWS WITH TIES
+"""
+LOST = """
+    UPDATE celery_schedule_runs r
+    SET state = CASE WHEN s.resend_lost THEN 'pending' ELSE 'lost' END,
+        published_at = CASE WHEN s.resend_lost THEN NULL ELSE r.published_at END,
+        reason = left(r.reason || CASE WHEN s.resend_lost THEN $4 ELSE $3 END, 500)
+    FROM unnest($1::text[], $2::timestamptz[]) AS gone (schedule_id, due_at), celery_schedules s
+    WHERE r.schedule_id = gone.schedule_id AND r.due_at = gone.due_at AND s.id = gone.schedule_id
+        AND r.state = 'published' AND r.outcome IS NULL
+"""
+
+
+class Unheard(NamedTuple):
+    """A run that was published, and whose end was not heard."""
+
+    schedule_id: str
+    due_at: dt.datetime
+    published_at: dt.datetime
+    queue: str
+    priority: int
+
+    @property
+    def task_id(self) -> str:
+        return task_id(self.schedule_id, self.due_at)
+
+    @property
+    def key(self) -> bytes:
+        return queue_key(self.queue, self.priority)
+
+
+class LossStore:
+    """Losses on one asyncpg connection."""
+
+    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+        self._connection = connection
+
+    async def known(self, identity: str) -> tuple[dt.datetime, dt.datetime | None]:
+        """When the broker that is known was last seen; and, if this is another, since when that is known."""
+        row = await self._connection.fetchrow(KNOWN, identity)
+        assert row is not None
+        return row["seen_at"], row["lost_at"]
+
+    async def settled(self, identity: str) -> None:
+        """This is the broker from now on."""
+        await self._connection.execute(SETTLED, identity)
+
+    async def unheard(self, after: dt.datetime, until: dt.datetime, most: int) -> list[Unheard]:
+        """At least `most` runs if there are so many, the longest published first."""
+        async with self._connection.transaction():
+            await self._connection.execute(SETTINGS)
+            rows = await self._connection.fetch(UNHEARD, after, until, most)
+        return [Unheard(*row) for row in rows]
+
+    async def lost(self, runs: Sequence[Unheard], marked: str, again: str) -> None:
+        """Marks the runs, or has them sent again, as their schedules say; adds the text to their reasons."""
+        ids, due = [run.schedule_id for run in runs], [run.due_at for run in runs]
+        await self._connection.execute(LOST, ids, due, marked, again)

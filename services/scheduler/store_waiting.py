@@ -1,0 +1,82 @@
+"""The SQL of runs that wait until no other of their schedule is going."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from services.scheduler.overlap import Change, LiveRun
+from services.scheduler.rows import task_of
+from services.scheduler.schedules import Overlap, RunState, Task
+from services.scheduler.store_due import COLUMNS, SETTINGS, UNREADABLE
+
+LIVE = """
+    SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs
+    WHERE schedule_id = ANY($1::text[])
+        AND exclusive AND outcome IS NULL AND state IN ('waiting', 'pending', 'published')
+    ORDER BY schedule_id, due_at
+"""
+WAITING = "SELECT schedule_id FROM celery_schedule_runs WHERE state = 'waiting' ORDER BY recorded_at LIMIT $1"
+LOCKED = f"""
+    SELECT id, overlap, {COLUMNS} FROM celery_schedules WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
+"""
+CHANGED = """
+    UPDATE celery_schedule_runs r SET state = change.state, reason = change.reason
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+        AS change (schedule_id, due_at, state, reason)
+    WHERE r.schedule_id = change.schedule_id AND r.due_at = change.due_at AND r.state = 'waiting'
+"""
+
+
+class Exclusive(NamedTuple):
+    """A schedule some of whose runs wait. `task` is None, with the `fault`, when its row can't be read."""
+
+    id: str
+    overlap: Overlap
+    task: Task | None
+    fault: str = ""
+
+
+class WaitingStore:
+    """Runs that wait, on one asyncpg connection."""
+
+    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        async with self._connection.transaction():
+            await self._connection.execute(SETTINGS)
+            yield
+
+    async def waiting(self, most: int) -> list[str]:
+        """Schedules with runs that wait, those that have waited longest first."""
+        rows = await self._connection.fetch(WAITING, most)
+        return list(dict.fromkeys(row["schedule_id"] for row in rows))
+
+    async def live(self, schedule_ids: Sequence[str]) -> dict[str, list[LiveRun]]:
+        """Their runs that wait, or that have not ended as far as is known; oldest first."""
+        found: dict[str, list[LiveRun]] = {}
+        for row in await self._connection.fetch(LIVE, schedule_ids):
+            schedule_id, due, state, reason, published = row
+            run = LiveRun(schedule_id, due, RunState(state), reason, published)
+            found.setdefault(schedule_id, []).append(run)
+        return found
+
+    async def locked(self, schedule_ids: Sequence[str]) -> list[Exclusive]:
+        """The schedules, which nobody else dispatches or decides on until the transaction ends."""
+        return [_exclusive(row) for row in await self._connection.fetch(LOCKED, schedule_ids)]
+
+    async def change(self, changes: Sequence[Change]) -> None:
+        rows = [(each.run.schedule_id, each.run.due_at, each.state.value, each.reason) for each in changes]
+        await self._connection.execute(CHANGED, *map(list, zip(*rows, strict=True)))
+
+
+def _exclusive(row: asyncpg.Record) -> Exclusive:
+    try:
+        return Exclusive(row["id"], Overlap(row["overlap"]), task_of(row))
+    except UNREADABLE as error:
+        return Exclusive(row["id"], Overlap.ALLOW, None, repr(error))

@@ -1,0 +1,125 @@
+"""Schedules of many kinds, and their due times by a computation that shares nothing with the scheduler's."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from services.kernel.database import Database
+from services.scheduler.crontab import parse_crontab
+from services.scheduler.plan import Bounds, Misfire, MisfireAction
+from services.scheduler.schedules import Definition, Task
+from services.scheduler.store import ScheduleStore
+from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming
+
+QUEUE = "chaos"
+# The namespace of task ids, as docs/any-celery-application.md has it.
+NAMESPACE = uuid.UUID("5e1e71ac-0000-5000-8000-ce1e71ac0000")
+MILLISECOND = dt.timedelta(milliseconds=1)
+# However late: each due time is made up for.
+EACH = Misfire(MisfireAction.RUN_EACH, dt.timedelta(hours=1))
+Window = tuple[dt.datetime, dt.datetime]
+
+
+class Expected(NamedTuple):
+    definition: Definition
+    due: tuple[dt.datetime, ...]
+
+
+def task_id(schedule: str, due: dt.datetime) -> str:
+    return str(uuid.uuid5(NAMESPACE, f"{schedule}@{due.timestamp()}"))
+
+
+def load(window: Window, each_second: int = 80, others: int = 40, crontabs: int = 40) -> list[Expected]:
+    """Due after the window's beginning, up to its end and at it."""
+    return [
+        *_each_second(window, each_second),
+        *_odd(window, others),
+        *_crontabs(window, crontabs),
+        *_bounded(window),
+    ]
+
+
+def _each_second(window: Window, count: int) -> Iterator[Expected]:
+    for number in range(count):
+        yield _interval(f"second-{number}", window, 1000, 0, priority=number % 2 * 5)
+
+
+def _odd(window: Window, count: int) -> Iterator[Expected]:
+    for number in range(count):
+        yield _interval(f"odd-{number}", window, 1100 + 177 * number, 37 * number)
+
+
+def _crontabs(window: Window, count: int) -> Iterator[Expected]:
+    start, end = window
+    for number in range(count):
+        step = number % 3 + 1
+        minute = start.replace(second=0, microsecond=0)
+        due = []
+        while minute <= end:
+            if minute > start and minute.minute % step == 0:
+                due.append(minute)
+            minute += dt.timedelta(minutes=1)
+        timing = CrontabTiming(parse_crontab(f"*/{step} * * * *"), "UTC")
+        definition = Definition(
+            f"crontab-{number}", Task("count", queue=QUEUE), timing, bounds=Bounds(end=end), misfire=EACH
+        )
+        yield Expected(definition, tuple(due))
+
+
+def _bounded(window: Window) -> Iterator[Expected]:
+    start, end = window
+    middle = start + (end - start) // 2
+    middle -= dt.timedelta(microseconds=middle.microsecond % 1000)
+    yield _interval("jitter", window, 2500, 0, jitter=dt.timedelta(seconds=2))
+    seven = _interval("seven", window, 1500, 0)
+    bounds = Bounds(end=end, max_runs=7)
+    yield Expected(_with_bounds(seven.definition, bounds), seven.due[:7])
+    late = _interval("late", window, 1500, 0)
+    due = tuple(moment for moment in late.due if moment >= middle)
+    yield Expected(_with_bounds(late.definition, Bounds(middle, end)), due)
+    once = Definition("once", Task("count", queue=QUEUE), OnceTiming(middle, "UTC"), misfire=EACH)
+    yield Expected(once, (middle,))
+
+
+def _interval(
+    schedule: str,
+    window: Window,
+    every: int,
+    offset: int,
+    *,
+    priority: int = 0,
+    jitter: dt.timedelta = dt.timedelta(0),
+) -> Expected:
+    """`every` and `offset` in milliseconds; first due at the window's beginning plus one of each."""
+    start, end = window
+    anchor = start + (offset + every) * MILLISECOND
+    definition = Definition(
+        schedule,
+        Task("count", queue=QUEUE, priority=priority),
+        IntervalTiming(every * MILLISECOND, anchor, "UTC"),
+        bounds=Bounds(end=end),
+        jitter=jitter,
+        misfire=EACH,
+    )
+    count = (end - anchor) // (every * MILLISECOND) + 1
+    return Expected(definition, tuple(anchor + number * every * MILLISECOND for number in range(count)))
+
+
+def _with_bounds(definition: Definition, bounds: Bounds) -> Definition:
+    return Definition(
+        definition.id, definition.task, definition.timing, bounds=bounds, misfire=definition.misfire
+    )
+
+
+async def store(database_url: str, expected: Sequence[Expected], start: dt.datetime) -> None:
+    database = Database(database_url)
+    try:
+        async with database.transaction() as session:
+            schedules = ScheduleStore(session)
+            for definition, _ in expected:
+                await schedules.create(definition, definition.plan.next_due(start))
+    finally:
+        await database.close()

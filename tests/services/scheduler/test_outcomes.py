@@ -1,0 +1,154 @@
+"""How the tasks of runs ended: heard from a real monitor, of a real worker, whoever was away meanwhile."""
+
+from __future__ import annotations
+
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from celeriac.monitor.v1 import tasks_pb2
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+
+from deploy.standalone.tokens import LocalIssuer
+from tests.support.calls import eventually
+from tests.support.celery_workers import Worker, running_worker
+from tests.support.monitors import Monitor, running_monitor
+from tests.support.schedulers import Scheduler, running_scheduler
+from tests.support.servers import Valkey, temporary_valkey
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    with temporary_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> Iterator[Monitor]:
+    with running_monitor(certificates, tokens, database_url, valkey) as monitor:
+        yield monitor
+
+
+@pytest.fixture(scope="module")
+def worker(monitor: Monitor, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    with running_worker(valkey, tmp_path_factory.mktemp("worker"), queues="runs", concurrency=2) as worker:
+        monitor.await_worker(worker.name)
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def scheduler(
+    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey, monitor: Monitor
+) -> Iterator[Scheduler]:
+    settings = {"CELERIAC_MONITOR_ADDRESS": monitor.process.address}
+    with running_scheduler(certificates, tokens, database_url, valkey, **settings) as scheduler:
+        yield scheduler
+
+
+def triggered(scheduler: Scheduler, **task: Any) -> str:
+    """A schedule that comes due never, with one run of now."""
+    name = f"schedules/o-{uuid.uuid4().hex[:8]}"
+    schedule = pb.Schedule(
+        name=name,
+        task=pb.Task(**{"queue": "runs", **task}),
+        timing=pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *")),
+    )
+    scheduler.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=schedule))
+    scheduler.schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=name))
+    return name
+
+
+def outcome(scheduler: Scheduler, name: str) -> pb.Run:
+    """The one run of the schedule, once its end is known."""
+
+    def known() -> pb.Run | None:
+        [run] = scheduler.runs(name)
+        return run if run.outcome else None
+
+    run: pb.Run = eventually(known, 40)
+    return run
+
+
+def test_a_run_tells_that_its_task_succeeded_and_how_long_it_took(
+    scheduler: Scheduler, worker: Worker
+) -> None:
+    run = outcome(scheduler, triggered(scheduler, name="sleep", args_json="[0.3]"))
+    assert run.state == pb.RUN_STATE_PUBLISHED
+    assert run.outcome == tasks_pb2.TASK_STATE_SUCCESS
+    assert 0.3 <= run.runtime.ToMicroseconds() / 1e6 < 10
+    assert run.end_time.ToMicroseconds() > run.publish_time.ToMicroseconds()
+    assert run.error == ""
+
+
+def test_a_run_tells_with_which_error_its_task_failed(scheduler: Scheduler, worker: Worker) -> None:
+    run = outcome(scheduler, triggered(scheduler, name="fail", args_json='["the disk is full"]'))
+    assert run.outcome == tasks_pb2.TASK_STATE_FAILURE
+    assert run.error == "ValueError('the disk is full')"
+    assert run.HasField("runtime")
+
+
+def test_a_task_that_was_killed_is_told_of(scheduler: Scheduler, monitor: Monitor, worker: Worker) -> None:
+    name = triggered(scheduler, name="sleep", args_json="[60]")
+    [run] = scheduler.runs(name)
+    task = f"tasks/{run.task_id}"
+
+    def started() -> bool:
+        found = monitor.tasks.BatchGetTasks(tasks_pb2.BatchGetTasksRequest(names=[task])).tasks
+        return bool(found) and found[0].state == tasks_pb2.TASK_STATE_STARTED
+
+    eventually(started)
+    monitor.tasks.RevokeTask(tasks_pb2.RevokeTaskRequest(name=task, terminate=True))
+    run = outcome(scheduler, name)
+    assert run.outcome == tasks_pb2.TASK_STATE_REVOKED
+    assert not run.HasField("runtime")
+
+
+def test_what_ended_while_the_monitor_answered_nobody_is_learnt_when_it_does_again(
+    scheduler: Scheduler, monitor: Monitor, worker: Worker, valkey: Valkey
+) -> None:
+    process = monitor.process.process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        name = triggered(scheduler, name="add", args_json="[1, 2]")
+        [run] = scheduler.runs(name)
+        assert run.state == pb.RUN_STATE_PUBLISHED
+        with redis.Redis(valkey.host, valkey.port, db=1) as results:
+            eventually(lambda: results.exists(f"celery-task-meta-{run.task_id}"))
+        assert scheduler.runs(name)[0].outcome == tasks_pb2.TASK_STATE_UNSPECIFIED
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert outcome(scheduler, name).outcome == tasks_pb2.TASK_STATE_SUCCESS
+
+
+def test_a_task_that_was_sent_while_the_monitor_was_down_is_followed_once_it_is_up(
+    scheduler: Scheduler, monitor: Monitor, worker: Worker, valkey: Valkey, tmp_path: Path
+) -> None:
+    monitor.process.kill()
+    name = triggered(scheduler, name="add", args_json="[1, 2]", queue="later")
+    [run] = scheduler.runs(name)
+    assert (run.state, run.outcome) == (pb.RUN_STATE_PUBLISHED, tasks_pb2.TASK_STATE_UNSPECIFIED)
+    monitor.process.start()
+    with running_worker(valkey, tmp_path, queues="later", name="later@test"):
+        assert outcome(scheduler, name).outcome == tasks_pb2.TASK_STATE_SUCCESS
+
+
+def test_what_ended_while_the_scheduler_was_down_is_learnt_when_it_is_back(
+    scheduler: Scheduler, monitor: Monitor, worker: Worker
+) -> None:
+    name = triggered(scheduler, name="sleep", args_json="[1]")
+    [run] = scheduler.runs(name)
+    task = f"tasks/{run.task_id}"
+    scheduler.process.kill()
+
+    def ended() -> bool:
+        found = monitor.tasks.BatchGetTasks(tasks_pb2.BatchGetTasksRequest(names=[task])).tasks
+        return bool(found) and found[0].state == tasks_pb2.TASK_STATE_SUCCESS
+
+    eventually(ended)
+    scheduler.process.start()
+    assert outcome(scheduler, name).outcome == tasks_pb2.TASK_STATE_SUCCESS

@@ -1,0 +1,143 @@
+"""What runs again and again goes by indexes, however many schedules and runs there are."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from services.kernel.database import Database, driver_url
+from services.kernel.migrations import migrate
+from services.scheduler import store_due, store_losses, store_outcomes, store_retention, store_waiting
+from services.scheduler.crontab import parse_crontab
+from services.scheduler.schedules import Definition, Task
+from services.scheduler.store import ScheduleStore
+from services.scheduler.timing import CrontabTiming
+from tests.support.servers import create_database
+
+SCHEDULES, RUNS = 100_000, 200_000
+NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
+# Copies of one schedule, due over a day; and a history in which nearly all has ended.
+MANY_SCHEDULES = f"""
+    INSERT INTO celery_schedules SELECT (jsonb_populate_record(s, jsonb_build_object(
+        'id', 's-' || n, 'next_run_at', now() + n * interval '1 second'))).*
+    FROM celery_schedules s, generate_series(1, {SCHEDULES}) AS n WHERE s.id = 'one'
+"""
+MANY_RUNS = f"""
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, recorded_at, published_at, outcome)
+    SELECT 's-' || n % {SCHEDULES}, moment, 'published', 'due', moment, moment,
+        CASE WHEN n % 1000 <> 0 THEN 'SUCCESS' END
+    FROM generate_series(1, {RUNS}) AS n, LATERAL (SELECT now() - n * interval '1 second' AS moment) AS at
+"""
+
+
+async def fill(database: Database) -> None:
+    timing = CrontabTiming(parse_crontab("0 3 * * *"), "UTC")
+    async with database.transaction() as session:
+        await ScheduleStore(session).create(Definition("one", Task("count"), timing), None)
+        await session.execute(text(MANY_SCHEDULES))
+        await session.execute(text(MANY_RUNS))
+        due = "UPDATE celery_schedules SET next_run_at = now() WHERE id LIKE 's-5000%'"
+        await session.execute(text(due))
+
+
+@pytest.fixture(scope="module", params=["without statistics", "with statistics"])
+def url(request: pytest.FixtureRequest, postgres_url: str) -> str:
+    async def filled() -> str:
+        url = await create_database(postgres_url)
+        await migrate(url, "scheduler")
+        database = Database(url)
+        try:
+            await fill(database)
+            if request.param == "with statistics":
+                async with database.driver_connection() as connection:
+                    await connection.execute("VACUUM ANALYZE celery_schedules, celery_schedule_runs")
+        finally:
+            await database.close()
+        return url
+
+    return asyncio.run(filled())
+
+
+async def scans(url: str, query: str, *values: Any, settings: str = "SELECT 1") -> list[dict[str, Any]]:
+    """Runs a query, in vain, and gives how each table was read."""
+    connection = await asyncpg.connect(driver_url(url))
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(settings)
+        told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values)
+    finally:
+        await transaction.rollback()
+        await connection.close()
+    return [node for node in nodes(json.loads(told)[0]["Plan"]) if "Relation Name" in node]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
+
+
+def rows_read(scans: list[dict[str, Any]]) -> float:
+    """Rows that were looked at, of all tables; a scan of a whole table is none that may be."""
+    read = 0.0
+    for scan in scans:
+        assert scan["Node Type"] != "Seq Scan", scan
+        each = scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)
+        read += each * scan["Actual Loops"] if scan["Node Type"] != "ModifyTable" else 0
+    return read
+
+
+LONG_AGO = NOW - dt.timedelta(days=400)
+SECOND, DAY = dt.timedelta(seconds=1), dt.timedelta(days=1)
+
+
+async def test_what_is_due_is_claimed_by_its_index(url: str) -> None:
+    found = await scans(url, store_due.CLAIM, 1000, settings=store_due.SETTINGS)
+    assert 11 <= rows_read(found) <= 50
+
+
+async def test_what_is_pending_is_found_by_its_index(url: str) -> None:
+    found = await scans(url, store_due.PENDING, SECOND, 1000, settings=store_due.SETTINGS)
+    assert rows_read(found) == 0
+
+
+async def test_what_waits_is_found_by_its_index(url: str) -> None:
+    assert rows_read(await scans(url, store_waiting.WAITING, 200)) == 0
+    found = await scans(url, store_waiting.LIVE, ["s-1", "s-2"], settings=store_due.SETTINGS)
+    assert rows_read(found) == 0
+
+
+async def test_runs_that_are_open_are_found_by_their_index(url: str) -> None:
+    bands = [1, 2], [LONG_AGO, LONG_AGO], [SECOND, DAY]
+    found = await scans(url, store_outcomes.OPEN, *bands, 500, settings=store_outcomes.SETTINGS)
+    assert rows_read(found) <= 2 * (RUNS // 1000)
+    found = await scans(
+        url, store_losses.UNHEARD, LONG_AGO, NOW + 400 * DAY, 500, settings=store_outcomes.SETTINGS
+    )
+    assert rows_read(found) <= 2 * (RUNS // 1000)
+
+
+async def test_outcomes_are_recorded_by_the_key(url: str) -> None:
+    values = ["s-7"], [NOW], ["SUCCESS"], [0.1], [None], [NOW]
+    assert rows_read(await scans(url, store_outcomes.ENDED, *values)) <= 3
+
+
+async def test_a_page_of_runs_is_read_by_an_index(url: str) -> None:
+    newest = "SELECT * FROM celery_schedule_runs ORDER BY due_at DESC, schedule_id DESC LIMIT 51"
+    assert rows_read(await scans(url, newest)) <= 51
+    of_one = newest.replace("ORDER", "WHERE schedule_id = $1 ORDER")
+    assert rows_read(await scans(url, of_one, "s-7")) <= 10
+
+
+async def test_old_runs_are_deleted_by_an_index(url: str) -> None:
+    query = store_retention.OLD_RUNS.replace(":age", "$1").replace(":most", "$2")
+    found = await scans(url, query, DAY, 2000)
+    assert rows_read(found) <= 3 * 2000

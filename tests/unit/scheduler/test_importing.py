@@ -1,0 +1,124 @@
+"""Dumps of other beats: each entry becomes a schedule or is noted, whatever is in it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+from celery.schedules import crontab as celery_crontab
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.kernel.errors import Invalid
+from services.kernel.validation import Faults
+from services.scheduler.importing import Imported, read_dump
+from services.scheduler.importing_entry import CRONTAB_FIELDS, KNOWN, OPTIONS
+from services.scheduler.manifest import read_manifest
+from services.scheduler.manifest_written import entries_text, said_by
+from services.scheduler.timing import next_due
+
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(str.strip)
+KINDS = st.sampled_from(["crontab", "interval", "solar", "clocked", "rrule"])
+SCHEDULES = st.dictionaries(
+    st.sampled_from([*CRONTAB_FIELDS, "zone", "seconds", "relative", "event", "latitude", "longitude", "at"]),
+    ANY,
+).flatmap(lambda rest: KINDS.map(lambda kind: {**rest, "kind": kind}))
+ENTRIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"name": NAMES},
+    optional={
+        **{name: ANY for name in KNOWN if name not in {"name", "schedule", "options"}},
+        "schedule": SCHEDULES | ANY,
+        "options": st.dictionaries(
+            st.sampled_from([*OPTIONS, "queue", "priority", "expires", "headers"]), ANY
+        ),
+    },
+)
+
+
+def read(*entries: dict[str, Any], labels: dict[str, str] | None = None) -> Imported:
+    faults = Faults()
+    dump = json.dumps({"celeriac_dump": 1, "source": "beat_schedule", "entries": entries})
+    found = read_dump(dump, labels or {}, "Asia/Taipei", NOW, faults)
+    faults.raise_any()
+    return found
+
+
+def entry(name: str, **fields: Any) -> dict[str, Any]:
+    every = {"kind": "interval", "seconds": 30, "zone": "UTC"}
+    return {"name": name, "task": "count", "schedule": every, **fields}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ENTRIES, max_size=3, unique_by=lambda each: each["name"]))
+def test_every_entry_becomes_a_schedule_or_is_noted(entries: list[dict[str, Any]]) -> None:
+    try:
+        found = read(*entries)
+    except Invalid as refused:
+        # JSON's Infinity, which is none.
+        assert [fault.field for fault in refused.faults] == ["dump"]
+        return
+    left_out = {note.entry for note in found.not_carried if not note.field}
+    assert len(found.wanted) + len(left_out) == len(entries)
+    # And what it tells as a manifest is one, of the same schedules.
+    faults = Faults()
+    again = read_manifest(entries_text([said_by(each) for each in found.wanted]), "Asia/Taipei", NOW, faults)
+    faults.raise_any()
+    assert [said_by(each) for each in again] == [said_by(each) for each in found.wanted]
+
+
+def test_names_become_ids_that_are_their_own() -> None:
+    names = ["Add Every", "add-every", "add every", "每日報表", "a" * 300, "ok-", "a" * 299 + "b"]
+    found = read(*map(entry, names))
+    ids = [each.definition.id for each in found.wanted]
+    assert ids[:6] == ["add-every-2", "add-every", "add-every-3", "schedule", "a" * 200, "ok-"]
+    assert len(set(ids)) == len(ids)
+    # In another order, each has the same one.
+    turned = read(*map(entry, reversed(names)))
+    assert [each.definition.id for each in turned.wanted] == ids[::-1]
+
+
+def test_what_a_schedule_may_hold_at_most_is_kept() -> None:
+    found = read(entry("a", description="x" * 5000), labels={"origin": "beat"})
+    assert len(found.wanted[0].definition.description) == 4000
+    assert found.wanted[0].definition.labels == {"origin": "beat"}
+    assert [note.field for note in found.not_carried] == ["description"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"minute": "*/10", "hour": "8-18/2"},
+        {"minute": "5", "hour": "2", "day_of_week": "sat,sun"},
+        {"minute": "0", "hour": "0", "day_of_month": "1,15", "month_of_year": "*/3"},
+        {"hour": "22-4"},
+    ],
+)
+def test_a_crontab_is_due_when_celerys_is(fields: dict[str, str]) -> None:
+    """By Celery's own reading of the same fields, in the dump's zone."""
+    schedule = {"kind": "crontab", **fields, "zone": "Asia/Tokyo"}
+    timing = read(entry("a", schedule=schedule)).wanted[0].definition.timing
+    theirs: Any = celery_crontab(**fields)
+    local, tokyo = NOW, dt.timezone(dt.timedelta(hours=9))
+    for _ in range(5):
+        due = next_due(timing, local)
+        assert due is not None
+        there = due.astimezone(tokyo)
+        assert there.minute in theirs.minute and there.hour in theirs.hour
+        assert there.isoweekday() % 7 in theirs.day_of_week
+        assert there.day in theirs.day_of_month and there.month in theirs.month_of_year
+        local = due
+
+
+def test_a_zone_without_a_name_is_noted() -> None:
+    schedule = {"kind": "crontab", "minute": "0", "zone": "UTC+02:00"}
+    found = read(entry("a", schedule=schedule))
+    assert found.wanted[0].definition.timing.zone == "Asia/Taipei"
+    assert [note.field for note in found.not_carried] == ["schedule.zone"]
