@@ -86,10 +86,15 @@ class Shop(NamedTuple):
             process.wait(60)
 
     def result(self, task_id: str) -> dict[str, Any]:
-        """Waits until the task's result is in the result backend."""
+        """Waits until the task has ended, and its result is in the result backend."""
         with redis.Redis(self.broker.host, self.broker.port, db=1) as client:
-            found = eventually(lambda: client.get(f"celery-task-meta-{task_id}"), 90)
-        result: dict[str, Any] = json.loads(found)
+
+            def ended() -> dict[str, Any] | None:
+                found: Any = client.get(f"celery-task-meta-{task_id}")
+                result: dict[str, Any] = json.loads(found or "{}")
+                return result if result.get("status") in {"SUCCESS", "FAILURE", "REVOKED"} else None
+
+            result: dict[str, Any] = eventually(ended, 90)
         return result
 
     def broker_keys(self) -> set[str]:
