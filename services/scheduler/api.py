@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
+from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from services.kernel.database import Database
 from services.kernel.grpc.wire import Context, moment_in
@@ -21,7 +22,7 @@ from services.scheduler.store import ScheduleFilter, ScheduleStore
 MOST_PREVIEWED = 1000
 
 
-class ScheduleApi(BackfillCalls):
+class ScheduleApi(BackfillCalls, schedules_pb2_grpc.ScheduleServiceServicer):
     def __init__(self, database: Database, catalogue: Catalogue, backfills: Backfills, zone: str) -> None:
         super().__init__(database, backfills)
         self._catalogue = catalogue

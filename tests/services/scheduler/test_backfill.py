@@ -26,6 +26,7 @@ from services.scheduler.backfilling import Backfills
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.publisher import Publisher
 from services.scheduler.schedules import task_id
+from services.scheduler.store_retention import delete_old_runs
 from tests.support.calls import eventually, fields_at_fault, refused
 from tests.support.schedulers import Scheduler, running_scheduler
 from tests.support.servers import Valkey
@@ -304,8 +305,8 @@ def test_other_names_and_tokens_are_refused(scheduler: Scheduler) -> None:
         (calls.CancelBackfill, pb.CancelBackfillRequest(name=unknown)),
     ):
         assert refused(call, request)[0] is Code.NOT_FOUND
-    request = pb.ListBackfillsRequest(page_token="nonsense", parent="schedules/a")
-    assert fields_at_fault(calls.ListBackfills, request) == ["page_token"]
+    strange = pb.ListBackfillsRequest(page_token="nonsense", parent="schedules/a")
+    assert fields_at_fault(calls.ListBackfills, strange) == ["page_token"]
     assert fields_at_fault(calls.ListBackfills, pb.ListBackfillsRequest(parent="a")) == ["parent"]
 
 
@@ -359,7 +360,7 @@ async def test_what_was_recorded_and_not_published_is_healed_and_has_not_expired
             async def dies(*_: Any) -> None:
                 raise ConnectionError
 
-            publish, dispatcher.publish = dispatcher.publish, dies  # type: ignore[method-assign]
+            publish, dispatcher.publish = dispatcher.publish, dies  # type: ignore[method-assign, assignment]
             await Backfills(database, dispatcher).send_ready()
             assert hourly.sent() == []
             dispatcher.publish = publish  # type: ignore[method-assign]
@@ -388,3 +389,24 @@ async def begun_by_hand(url: str, hourly: Hourly, count: int) -> None:
         due,
         count,
     )
+
+
+async def test_a_backfilled_run_is_kept_as_long_as_any_from_its_backfill_on(
+    scheduler: Scheduler, database_url: str, valkey: Valkey
+) -> None:
+    hourly = await asyncio.to_thread(Hourly, scheduler, valkey)
+    begun = await asyncio.to_thread(hourly.begin, 3)
+    await asyncio.to_thread(hourly.ended, begun)
+    await asyncio.to_thread(eventually, lambda: len(hourly.sent()) == 3)
+    database = Database(database_url)
+    try:
+        async with database.transaction() as session:
+            await delete_old_runs(session, HOUR, 1000)
+        assert len(await asyncio.to_thread(scheduler.runs, hourly.name)) == 3
+        aged = "UPDATE celery_schedule_runs SET recorded_at = recorded_at - interval '2 hours'"
+        await execute(database_url, f"{aged}, state = 'published' WHERE schedule_id = $1", hourly.id)
+        async with database.transaction() as session:
+            assert await delete_old_runs(session, HOUR, 1000) >= 3
+        assert not await asyncio.to_thread(scheduler.runs, hourly.name)
+    finally:
+        await database.close()
