@@ -1,0 +1,112 @@
+"""With a million schedules and a million runs, a batch reads and writes as few pages as with a thousand."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.kernel.database import driver_url
+from services.kernel.migrations import migrate
+from services.scheduler import store_due
+
+MILLION = 1_000_000
+BATCH = 1000
+FILL = f"""
+    INSERT INTO celery_schedules (id, task, args_json, kwargs_json, queue, priority, headers, crontab,
+        time_zone, description, labels, paused, pause_note, next_run_at)
+    SELECT 's-' || n, 'task-' || n % 100, '[]', '{{}}', 'celery', 0, '{{}}', '* * * * *', 'UTC',
+        '', '{{}}', false, '', now() + (n - {BATCH}) * interval '1 second'
+    FROM generate_series(1, {MILLION}) AS n;
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, published_at, outcome)
+    SELECT 's-' || n, now() - n * interval '1 second', 'published', 'due', now(), 'SUCCESS'
+    FROM generate_series(1, {MILLION}) AS n;
+    ANALYZE celery_schedules, celery_schedule_runs;
+"""
+
+
+@pytest.fixture(scope="module")
+def million_url(database_url: str) -> str:
+    async def filled() -> None:
+        await migrate(database_url, "scheduler")
+        connection = await asyncpg.connect(driver_url(database_url))
+        try:
+            await connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '256MB'")
+            await connection.execute(FILL)
+        finally:
+            await connection.close()
+
+    asyncio.run(filled())
+    return database_url
+
+
+async def pages(
+    url: str, query: str, *values: Any, settings: str = store_due.SETTINGS
+) -> tuple[int, set[str]]:
+    """Runs a query, in vain; how often it touched a page of 8 KiB, and the tables that it read whole."""
+    connection = await asyncpg.connect(driver_url(url))
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(settings)
+        told = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", *values)
+    finally:
+        await transaction.rollback()
+        await connection.close()
+    plan, whole = json.loads(told)[0]["Plan"], set[str]()
+    waiting = [plan]
+    while waiting:
+        node = waiting.pop()
+        if node["Node Type"] == "Seq Scan":
+            whole.add(node["Relation Name"])
+        waiting += node.get("Plans", [])
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], whole
+
+
+async def some(url: str, query: str) -> tuple[list[str], list[dt.datetime]]:
+    connection = await asyncpg.connect(driver_url(url))
+    try:
+        rows = await connection.fetch(f"{query} LIMIT {BATCH}")
+    finally:
+        await connection.close()
+    return [row[0] for row in rows], [row[1] for row in rows]
+
+
+@pytest.mark.timeout(300)
+async def test_a_batch_touches_few_pages(million_url: str) -> None:
+    """A row is three or four pages deep in an index of a million; a changed one is put into each index."""
+    ids, moments = await some(million_url, "SELECT id, next_run_at FROM celery_schedules")
+    runs = await some(million_url, "SELECT schedule_id, due_at FROM celery_schedule_runs")
+    later = [moment + dt.timedelta(days=30) for moment in moments]
+    touched = {
+        "claim": await pages(million_url, store_due.CLAIM, BATCH),
+        "record": await pages(million_url, store_due.IN_TIME, ids, later),
+        "publish": await pages(million_url, store_due.PUBLISHED, *runs),
+        "pending": await pages(million_url, store_due.PENDING, dt.timedelta(seconds=3), BATCH),
+        "next": await pages(
+            million_url,
+            "SELECT min(next_run_at) - clock_timestamp() FROM celery_schedules",
+            settings="SELECT 1",
+        ),
+        "page": await pages(
+            million_url,
+            "SELECT * FROM celery_schedules WHERE id > $1 ORDER BY id LIMIT 101",
+            "s-5",
+            settings="SELECT 1",
+        ),
+        "runs": await pages(
+            million_url,
+            "SELECT * FROM celery_schedule_runs ORDER BY due_at DESC, schedule_id DESC LIMIT 101",
+            settings="SELECT 1",
+        ),
+    }
+    assert {name: whole for name, (_, whole) in touched.items() if whole} == {}
+    most = {"claim": 5, "record": 40, "publish": 25, "pending": 1, "next": 1, "page": 1, "runs": 1}
+    beyond = {name: count for name, (count, _) in touched.items() if count > most[name] * BATCH}
+    assert beyond == {}, touched
+    # Of a single row, or of none.
+    assert touched["next"][0] < 20 and touched["pending"][0] < 20, touched
