@@ -13,7 +13,7 @@ OLD_RUNS = """
         WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM celery_schedule_runs
             WHERE due_at < now() - CAST(:age AS interval) AND state NOT IN ('pending', 'waiting')
-                AND recorded_at < now() - CAST(:age AS interval)
+                AND (backfill_id IS NULL OR recorded_at < now() - CAST(:age AS interval))
             ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
