@@ -111,7 +111,7 @@ RUNS_RETENTION = Key(
     "scheduler.runs.retention",
     ConfigType.DURATION,
     dt.timedelta(days=90),
-    "How long a schedule's runs are kept after they were due. Runs that still wait to be published stay.",
+    "How long runs are kept after they were due, or backfilled. Those that still wait to be published stay.",
     used_by=("scheduler",),
     minimum=dt.timedelta(hours=1),
     maximum=dt.timedelta(days=3650),

@@ -27,6 +27,7 @@ from services.scheduler.api import ScheduleApi
 from services.scheduler.api_config import ConfigApi
 from services.scheduler.api_manifest import ManifestApi
 from services.scheduler.apply import Sets
+from services.scheduler.backfilling import Backfills
 from services.scheduler.broker_data import BrokerData
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.config_feed import ConfigFeed
@@ -58,7 +59,8 @@ async def serve(settings: SchedulerSettings) -> None:
         monitor, woken = Monitor(to_monitor), asyncio.Event()
         publisher = Publisher(client, settings.redis_db_broker, settings.key_prefix)
         dispatcher = Dispatcher(database, publisher, registry, on_waiting=woken.set)
-        api = ScheduleApi(database, Catalogue(database, dispatcher), settings.time_zone)
+        backfills = Backfills(database, dispatcher)
+        api = ScheduleApi(database, Catalogue(database, dispatcher), backfills, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
         losses = Losses(database, BrokerData(client, settings.key_prefix), monitor)
         waiting = Waiting(database, monitor, dispatcher, woken)
@@ -72,7 +74,15 @@ async def serve(settings: SchedulerSettings) -> None:
             database,
             registry,
             servicers=_servicers(api, manifest_api, config_api),
-            background=[dispatcher.run, outcomes.run, waiting.run, losses.run, feed.run, retention.run],
+            background=[
+                dispatcher.run,
+                outcomes.run,
+                waiting.run,
+                losses.run,
+                backfills.run,
+                feed.run,
+                retention.run,
+            ],
             live=live,
             source=lambda: feed.keep(live),
         )

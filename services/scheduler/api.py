@@ -13,6 +13,8 @@ from services.kernel.identity import current_identity
 from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
 from services.kernel.validation import Faults
 from services.scheduler import checks, convert, convert_timing
+from services.scheduler.api_backfill import BackfillCalls
+from services.scheduler.backfilling import Backfills
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.schedules import Definition
 from services.scheduler.store import ScheduleFilter, ScheduleStore
@@ -20,9 +22,9 @@ from services.scheduler.store import ScheduleFilter, ScheduleStore
 MOST_PREVIEWED = 1000
 
 
-class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
-    def __init__(self, database: Database, catalogue: Catalogue, zone: str) -> None:
-        self._database = database
+class ScheduleApi(BackfillCalls, schedules_pb2_grpc.ScheduleServiceServicer):
+    def __init__(self, database: Database, catalogue: Catalogue, backfills: Backfills, zone: str) -> None:
+        super().__init__(database, backfills)
         self._catalogue = catalogue
         self._zone = zone
 

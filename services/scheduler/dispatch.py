@@ -73,6 +73,8 @@ class PendingRun(NamedTuple):
     read_at: dt.datetime
     # What jitter added to the due time; no lateness.
     jitter: dt.timedelta = NO_TIME
+    # Its time to expire counts from the sending, and it is not late.
+    backfilled: bool = False
 
 
 class Dispatcher:
@@ -196,7 +198,10 @@ class Dispatcher:
             return
         read_at = runs[0].read_at
         messages = [
-            run.letterhead.message(task_id(run.schedule_id, run.due), run.due, read_at) for run in runs
+            run.letterhead.message(
+                task_id(run.schedule_id, run.due), read_at if run.backfilled else run.due, read_at
+            )
+            for run in runs
         ]
         pushed = await self._publisher.publish(messages, permit)
         async with self._database.driver_connection() as connection:
@@ -206,6 +211,8 @@ class Dispatcher:
         done = dt.datetime.now(dt.UTC)
         self._metrics.runs.labels("published").inc(pushed)
         for run in runs:
+            if run.backfilled:
+                continue
             self._metrics.lateness.observe(max(0.0, (done - run.due - run.jitter).total_seconds()))
         log.info("schedule.dispatched", runs=len(runs), pushed=pushed, first=runs[0].schedule_id)
 
@@ -239,7 +246,9 @@ class Dispatcher:
                     log.warning("schedule.unreadable", schedule=run.schedule_id, due=run.due, fault=fault)
                     await store.give_up(run.schedule_id, run.due, unreadable(fault))
                 else:
-                    pending.append(PendingRun(run.schedule_id, letterhead, run.due, now))
+                    pending.append(
+                        PendingRun(run.schedule_id, letterhead, run.due, now, backfilled=run.backfilled)
+                    )
         if pending:
             log.info("dispatch.healing", runs=len(pending))
             await self.publish(pending, permit)

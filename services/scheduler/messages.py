@@ -67,7 +67,7 @@ class Letterhead:
         self._kwargsrepr = orjson.dumps(repr(kwargs)[:1024])
 
     def message(self, task_id: str, due: dt.datetime, now: dt.datetime) -> Message:
-        """The message of one run."""
+        """The message of one run. `due`: from when its time to expire counts."""
         task, frame = self._task, self._frame
         expires = b"null"
         if task.expires is not None:

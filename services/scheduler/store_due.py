@@ -73,7 +73,7 @@ RECORDED = """
     WHERE celery_schedule_runs.xmin = pg_current_xact_id()::xid
 """
 PENDING = f"""
-    SELECT r.schedule_id AS id, r.due_at, {COLUMNS}
+    SELECT r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled, {COLUMNS}
     FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
     WHERE r.state = 'pending' AND r.recorded_at <= now() - $1::interval
     ORDER BY r.recorded_at LIMIT $2
@@ -113,6 +113,7 @@ class Unpublished(NamedTuple):
     due: dt.datetime
     task: Task | None
     fault: str = ""
+    backfilled: bool = False
 
 
 class DueStore:
@@ -217,7 +218,7 @@ def _due(row: asyncpg.Record) -> Due:
 
 def _unpublished(row: asyncpg.Record) -> Unpublished:
     try:
-        return Unpublished(row["id"], row["due_at"], task_of(row))
+        return Unpublished(row["id"], row["due_at"], task_of(row), backfilled=row["backfilled"])
     except UNREADABLE as error:
         return Unpublished(row["id"], row["due_at"], None, repr(error))
 

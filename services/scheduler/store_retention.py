@@ -13,6 +13,7 @@ OLD_RUNS = """
         WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM celery_schedule_runs
             WHERE due_at < now() - CAST(:age AS interval) AND state NOT IN ('pending', 'waiting')
+                AND (backfill_id IS NULL OR recorded_at < now() - CAST(:age AS interval))
             ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
@@ -22,6 +23,9 @@ OLD_RUNS = """
 
 
 async def delete_old_runs(session: AsyncSession, age: dt.timedelta, most: int) -> int:
-    """Runs that were due longer ago than `age` and do not wait, the oldest first."""
+    """Runs that were due longer ago than `age` and do not wait, the oldest first.
+
+    A backfilled run is as old as the backfill.
+    """
     deleted: int = await session.scalar(text(OLD_RUNS), {"age": age, "most": most})
     return deleted

@@ -14,7 +14,14 @@ from sqlalchemy import text
 
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
-from services.scheduler import store_due, store_losses, store_outcomes, store_retention, store_waiting
+from services.scheduler import (
+    store_backfilling,
+    store_due,
+    store_losses,
+    store_outcomes,
+    store_retention,
+    store_waiting,
+)
 from services.scheduler.crontab import parse_crontab
 from services.scheduler.schedules import Definition, Task
 from services.scheduler.store import ScheduleStore
@@ -128,6 +135,19 @@ async def test_runs_that_are_open_are_found_by_their_index(url: str) -> None:
 async def test_outcomes_are_recorded_by_the_key(url: str) -> None:
     values = ["s-7"], [NOW], ["SUCCESS"], [0.1], [None], [NOW]
     assert rows_read(await scans(url, store_outcomes.ENDED, *values)) <= 3
+
+
+async def test_a_step_of_a_backfill_goes_by_indexes(url: str) -> None:
+    due, settings = [NOW + number * SECOND for number in range(20)], store_due.SETTINGS
+    for query, values in (
+        (store_backfilling.READY, [100]),
+        (store_backfilling.SECONDS_TO_NEXT, []),
+        (store_backfilling.SCHEDULE, ["s-7"]),
+        (store_backfilling.BACKFILL, ["s-7", 200]),
+        (store_backfilling.RUN_ALREADY, ["s-7", due]),
+        (store_backfilling.RECORD, ["s-7", due, "backfilled", False, "b"]),
+    ):
+        assert rows_read(await scans(url, query, *values, settings=settings)) <= 100
 
 
 async def test_a_page_of_runs_is_read_by_an_index(url: str) -> None:

@@ -48,6 +48,19 @@ class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STATE_SKIPPED: _ClassVar[RunState]
     RUN_STATE_WAITING: _ClassVar[RunState]
     RUN_STATE_LOST: _ClassVar[RunState]
+
+class BackfillOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BACKFILL_ORDER_UNSPECIFIED: _ClassVar[BackfillOrder]
+    BACKFILL_ORDER_OLDEST_FIRST: _ClassVar[BackfillOrder]
+    BACKFILL_ORDER_NEWEST_FIRST: _ClassVar[BackfillOrder]
+
+class BackfillState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BACKFILL_STATE_UNSPECIFIED: _ClassVar[BackfillState]
+    BACKFILL_STATE_RUNNING: _ClassVar[BackfillState]
+    BACKFILL_STATE_DONE: _ClassVar[BackfillState]
+    BACKFILL_STATE_CANCELLED: _ClassVar[BackfillState]
 SOLAR_EVENT_UNSPECIFIED: SolarEvent
 SOLAR_EVENT_DAWN_ASTRONOMICAL: SolarEvent
 SOLAR_EVENT_DAWN_NAUTICAL: SolarEvent
@@ -73,6 +86,13 @@ RUN_STATE_PUBLISHED: RunState
 RUN_STATE_SKIPPED: RunState
 RUN_STATE_WAITING: RunState
 RUN_STATE_LOST: RunState
+BACKFILL_ORDER_UNSPECIFIED: BackfillOrder
+BACKFILL_ORDER_OLDEST_FIRST: BackfillOrder
+BACKFILL_ORDER_NEWEST_FIRST: BackfillOrder
+BACKFILL_STATE_UNSPECIFIED: BackfillState
+BACKFILL_STATE_RUNNING: BackfillState
+BACKFILL_STATE_DONE: BackfillState
+BACKFILL_STATE_CANCELLED: BackfillState
 
 class Crontab(_message.Message):
     __slots__ = ("expression",)
@@ -387,3 +407,105 @@ class ListRunsResponse(_message.Message):
     runs: _containers.RepeatedCompositeFieldContainer[Run]
     next_page_token: str
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class Backfill(_message.Message):
+    __slots__ = ("name", "state", "start_time", "end_time", "order", "rate", "run_count", "sent_count", "passed_count", "first_due_time", "last_due_time", "actor", "note", "create_time", "finish_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    RUN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PASSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_DUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_DUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    FINISH_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: BackfillState
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    order: BackfillOrder
+    rate: float
+    run_count: int
+    sent_count: int
+    passed_count: int
+    first_due_time: _timestamp_pb2.Timestamp
+    last_due_time: _timestamp_pb2.Timestamp
+    actor: str
+    note: str
+    create_time: _timestamp_pb2.Timestamp
+    finish_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[BackfillState, str]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., order: _Optional[_Union[BackfillOrder, str]] = ..., rate: _Optional[float] = ..., run_count: _Optional[int] = ..., sent_count: _Optional[int] = ..., passed_count: _Optional[int] = ..., first_due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., note: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., finish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class BackfillScheduleRequest(_message.Message):
+    __slots__ = ("name", "start_time", "end_time", "max_runs", "rate", "order", "validate_only", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUNS_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    max_runs: int
+    rate: float
+    order: BackfillOrder
+    validate_only: bool
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., max_runs: _Optional[int] = ..., rate: _Optional[float] = ..., order: _Optional[_Union[BackfillOrder, str]] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class BackfillScheduleResponse(_message.Message):
+    __slots__ = ("backfill",)
+    BACKFILL_FIELD_NUMBER: _ClassVar[int]
+    backfill: Backfill
+    def __init__(self, backfill: _Optional[_Union[Backfill, _Mapping]] = ...) -> None: ...
+
+class GetBackfillRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetBackfillResponse(_message.Message):
+    __slots__ = ("backfill",)
+    BACKFILL_FIELD_NUMBER: _ClassVar[int]
+    backfill: Backfill
+    def __init__(self, backfill: _Optional[_Union[Backfill, _Mapping]] = ...) -> None: ...
+
+class ListBackfillsRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListBackfillsResponse(_message.Message):
+    __slots__ = ("backfills", "next_page_token")
+    BACKFILLS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    backfills: _containers.RepeatedCompositeFieldContainer[Backfill]
+    next_page_token: str
+    def __init__(self, backfills: _Optional[_Iterable[_Union[Backfill, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CancelBackfillRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class CancelBackfillResponse(_message.Message):
+    __slots__ = ("backfill",)
+    BACKFILL_FIELD_NUMBER: _ClassVar[int]
+    backfill: Backfill
+    def __init__(self, backfill: _Optional[_Union[Backfill, _Mapping]] = ...) -> None: ...

@@ -85,6 +85,26 @@ class ScheduleServiceStub(object):
                 request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListRunsRequest.SerializeToString,
                 response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListRunsResponse.FromString,
                 _registered_method=True)
+        self.BackfillSchedule = channel.unary_unary(
+                '/celeriac.scheduler.v1.ScheduleService/BackfillSchedule',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BackfillScheduleRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BackfillScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetBackfill = channel.unary_unary(
+                '/celeriac.scheduler.v1.ScheduleService/GetBackfill',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetBackfillRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetBackfillResponse.FromString,
+                _registered_method=True)
+        self.ListBackfills = channel.unary_unary(
+                '/celeriac.scheduler.v1.ScheduleService/ListBackfills',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListBackfillsRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListBackfillsResponse.FromString,
+                _registered_method=True)
+        self.CancelBackfill = channel.unary_unary(
+                '/celeriac.scheduler.v1.ScheduleService/CancelBackfill',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillResponse.FromString,
+                _registered_method=True)
 
 
 class ScheduleServiceServicer(object):
@@ -163,6 +183,36 @@ class ScheduleServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BackfillSchedule(self, request, context):
+        """Sends due times of the past that were not run, at a pace. One backfill of a schedule at a time;
+        FAILED_PRECONDITION while another runs, or the schedule is paused. INVALID_ARGUMENT for a window that has
+        not passed yet, or that has more due times than max_runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBackfill(self, request, context):
+        """One backfill, and how far it is. NOT_FOUND if there is none of that name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBackfills(self, request, context):
+        """The backfills of a schedule, or of all, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelBackfill(self, request, context):
+        """Ends a backfill: no further run of it is sent. Those that were sent stay. One that has ended stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScheduleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -215,6 +265,26 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
                     servicer.ListRuns,
                     request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListRunsRequest.FromString,
                     response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListRunsResponse.SerializeToString,
+            ),
+            'BackfillSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.BackfillSchedule,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BackfillScheduleRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BackfillScheduleResponse.SerializeToString,
+            ),
+            'GetBackfill': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBackfill,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetBackfillRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetBackfillResponse.SerializeToString,
+            ),
+            'ListBackfills': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBackfills,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListBackfillsRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListBackfillsResponse.SerializeToString,
+            ),
+            'CancelBackfill': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelBackfill,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -488,6 +558,114 @@ class ScheduleService(object):
             '/celeriac.scheduler.v1.ScheduleService/ListRuns',
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListRunsRequest.SerializeToString,
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BackfillSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.scheduler.v1.ScheduleService/BackfillSchedule',
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BackfillScheduleRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BackfillScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBackfill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.scheduler.v1.ScheduleService/GetBackfill',
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetBackfillRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetBackfillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBackfills(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.scheduler.v1.ScheduleService/ListBackfills',
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListBackfillsRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListBackfillsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelBackfill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.scheduler.v1.ScheduleService/CancelBackfill',
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillResponse.FromString,
             options,
             channel_credentials,
             insecure,

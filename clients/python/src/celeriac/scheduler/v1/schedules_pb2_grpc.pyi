@@ -84,6 +84,33 @@ class ScheduleServiceStub:
     ]
     """The runs of a schedule, or of all, newest first."""
 
+    BackfillSchedule: grpc.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.BackfillScheduleRequest,
+        celeriac.scheduler.v1.schedules_pb2.BackfillScheduleResponse,
+    ]
+    """Sends due times of the past that were not run, at a pace. One backfill of a schedule at a time;
+    FAILED_PRECONDITION while another runs, or the schedule is paused. INVALID_ARGUMENT for a window that has
+    not passed yet, or that has more due times than max_runs.
+    """
+
+    GetBackfill: grpc.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.GetBackfillRequest,
+        celeriac.scheduler.v1.schedules_pb2.GetBackfillResponse,
+    ]
+    """One backfill, and how far it is. NOT_FOUND if there is none of that name."""
+
+    ListBackfills: grpc.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.ListBackfillsRequest,
+        celeriac.scheduler.v1.schedules_pb2.ListBackfillsResponse,
+    ]
+    """The backfills of a schedule, or of all, newest first."""
+
+    CancelBackfill: grpc.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.CancelBackfillRequest,
+        celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse,
+    ]
+    """Ends a backfill: no further run of it is sent. Those that were sent stay. One that has ended stays as it is."""
+
 class ScheduleServiceAsyncStub:
     """Schedules: what runs when. Each due time of an enabled schedule is published to the broker exactly once."""
 
@@ -149,6 +176,33 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.ListRunsResponse,
     ]
     """The runs of a schedule, or of all, newest first."""
+
+    BackfillSchedule: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.BackfillScheduleRequest,
+        celeriac.scheduler.v1.schedules_pb2.BackfillScheduleResponse,
+    ]
+    """Sends due times of the past that were not run, at a pace. One backfill of a schedule at a time;
+    FAILED_PRECONDITION while another runs, or the schedule is paused. INVALID_ARGUMENT for a window that has
+    not passed yet, or that has more due times than max_runs.
+    """
+
+    GetBackfill: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.GetBackfillRequest,
+        celeriac.scheduler.v1.schedules_pb2.GetBackfillResponse,
+    ]
+    """One backfill, and how far it is. NOT_FOUND if there is none of that name."""
+
+    ListBackfills: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.ListBackfillsRequest,
+        celeriac.scheduler.v1.schedules_pb2.ListBackfillsResponse,
+    ]
+    """The backfills of a schedule, or of all, newest first."""
+
+    CancelBackfill: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.CancelBackfillRequest,
+        celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse,
+    ]
+    """Ends a backfill: no further run of it is sent. Those that were sent stay. One that has ended stays as it is."""
 
 class ScheduleServiceServicer(metaclass=abc.ABCMeta):
     """Schedules: what runs when. Each due time of an enabled schedule is published to the broker exactly once."""
@@ -235,5 +289,40 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.ListRunsResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.ListRunsResponse]]:
         """The runs of a schedule, or of all, newest first."""
+
+    @abc.abstractmethod
+    def BackfillSchedule(
+        self,
+        request: celeriac.scheduler.v1.schedules_pb2.BackfillScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.BackfillScheduleResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.BackfillScheduleResponse]]:
+        """Sends due times of the past that were not run, at a pace. One backfill of a schedule at a time;
+        FAILED_PRECONDITION while another runs, or the schedule is paused. INVALID_ARGUMENT for a window that has
+        not passed yet, or that has more due times than max_runs.
+        """
+
+    @abc.abstractmethod
+    def GetBackfill(
+        self,
+        request: celeriac.scheduler.v1.schedules_pb2.GetBackfillRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.GetBackfillResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.GetBackfillResponse]]:
+        """One backfill, and how far it is. NOT_FOUND if there is none of that name."""
+
+    @abc.abstractmethod
+    def ListBackfills(
+        self,
+        request: celeriac.scheduler.v1.schedules_pb2.ListBackfillsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.ListBackfillsResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.ListBackfillsResponse]]:
+        """The backfills of a schedule, or of all, newest first."""
+
+    @abc.abstractmethod
+    def CancelBackfill(
+        self,
+        request: celeriac.scheduler.v1.schedules_pb2.CancelBackfillRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse]]:
+        """Ends a backfill: no further run of it is sent. Those that were sent stay. One that has ended stays as it is."""
 
 def add_ScheduleServiceServicer_to_server(servicer: ScheduleServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -1,0 +1,75 @@
+"""The calls of ScheduleService that are about backfills."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+from celeriac.scheduler.v1 import schedules_pb2_grpc
+
+from services.kernel.database import Database
+from services.kernel.grpc.wire import Context
+from services.kernel.identity import current_identity
+from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.validation import Faults
+from services.scheduler import checks
+from services.scheduler import convert_backfill as convert
+from services.scheduler.backfilling import Backfills
+from services.scheduler.store import ScheduleStore
+from services.scheduler.store_backfills import BackfillStore
+
+
+class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
+    def __init__(self, database: Database, backfills: Backfills) -> None:
+        self._database = database
+        self._backfills = backfills
+
+    async def BackfillSchedule(
+        self, request: pb.BackfillScheduleRequest, context: Context
+    ) -> pb.BackfillScheduleResponse:
+        async with self._database.reading() as session:
+            now = await ScheduleStore(session).now()
+        window, only = convert.window_from(request, now), request.validate_only
+        begun = await self._backfills.begin(window, _actor(), request.request_id, validate_only=only)
+        return pb.BackfillScheduleResponse(backfill=convert.backfill_to(begun))
+
+    async def GetBackfill(self, request: pb.GetBackfillRequest, context: Context) -> pb.GetBackfillResponse:
+        found = await self._backfills.get(*convert.ids_in(request.name))
+        return pb.GetBackfillResponse(backfill=convert.backfill_to(found))
+
+    async def ListBackfills(
+        self, request: pb.ListBackfillsRequest, context: Context
+    ) -> pb.ListBackfillsResponse:
+        faults, size = Faults(), page_size(request.page_size)
+        parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
+        faults.raise_any()
+        before = _position(request.page_token)
+        async with self._database.reading() as session:
+            found = await BackfillStore(session).list(parent, before, size + 1)
+        token = ""
+        if len(found) > size and (created := found[size - 1].created_at):
+            token = encode_page_token({"created": created.isoformat(), "id": found[size - 1].id})
+        return pb.ListBackfillsResponse(
+            backfills=map(convert.backfill_to, found[:size]), next_page_token=token
+        )
+
+    async def CancelBackfill(
+        self, request: pb.CancelBackfillRequest, context: Context
+    ) -> pb.CancelBackfillResponse:
+        ended = await self._backfills.cancel(*convert.ids_in(request.name), _actor())
+        return pb.CancelBackfillResponse(backfill=convert.backfill_to(ended))
+
+
+def _actor() -> str:
+    identity = current_identity()
+    return identity.subject if identity else "nobody"
+
+
+def _position(token: str) -> tuple[dt.datetime, str] | None:
+    position = decode_page_token(token)
+    if not position:
+        return None
+    try:
+        return dt.datetime.fromisoformat(position["created"]), str(position["id"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise invalid_page_token() from error
