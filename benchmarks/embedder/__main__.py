@@ -18,7 +18,7 @@ GOAL = 0.90
 
 
 def main() -> None:
-    count, repetitions = (500, 1) if quick() else (900, 7)
+    count, repetitions = (500, 1) if quick() else (3000, 3)
     # PROCESSES=1 THREADS=2 compares another way to use two cores.
     processes, threads = int(os.environ.get("PROCESSES", "2")), int(os.environ.get("THREADS", "1"))
     folder, messages = embedded_model(), texts.messages(count)

@@ -95,8 +95,8 @@ minutes_and_hours = st.one_of(
 def test_any_pattern_is_due_when_cronsim_says(
     times: tuple[str, str], days: str, zone: str, start: dt.datetime
 ) -> None:
-    # Where the clock goes back by half an hour, "30 * * * *" is due again half an hour later by our rule, since
-    # the minute comes again; cronsim waits for the next hour.
+    # Where the clock goes back by half an hour, "30 * * * *" is due again half an hour later by our rule,
+    # since the minute comes again; cronsim waits for the next hour.
     assume(not (zone == "Australia/Lord_Howe" and times[1] == "*"))
     expression, start = " ".join((*times, days)), start.replace(tzinfo=dt.UTC)
     theirs = [due for due, _ in zip(cronsim_until(expression, zone, start, END), range(300), strict=False)]
