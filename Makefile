@@ -97,7 +97,7 @@ test: setup ## Every test, on real servers started from the wheels
 	@$(RUN)/pytest
 
 chaos: setup ## Replicas under fire for SECONDS (300): killed, frozen, cut off; SEED=… repeats a fire
-	@CELERIAC_CHAOS_SECONDS="$(or $(SECONDS),300)" $(if $(SEED),CELERIAC_CHAOS_SEED="$(SEED)") $(RUN)/pytest tests/chaos
+	@CELERIAC_CHAOS_SECONDS="$(or $(SECONDS),300)" CELERIAC_CHAOS_SEED="$(or $(SEED),$(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))'))" $(RUN)/pytest tests/chaos
 
 # The peers are installed only where they are measured.
 .venv/.bench: .venv/.synced

@@ -27,7 +27,8 @@ from tests.chaos.load import QUEUE, Expected, load, store, task_id
 from tests.support.calls import eventually
 
 SECONDS = float(os.environ.get("CELERIAC_CHAOS_SECONDS", "40"))
-SEED = int(os.environ.get("CELERIAC_CHAOS_SEED", str(random.SystemRandom().randrange(1_000_000))))
+# In the suite always the same fire, so that a change is what makes it fail; `make chaos` chooses another.
+SEED = int(os.environ.get("CELERIAC_CHAOS_SEED", "7"))
 # Due already when the schedulers start; and so, at the least, a full minute is among the due times.
 BEFORE = dt.timedelta(seconds=25)
 SETTLE_SECONDS = 90.0
