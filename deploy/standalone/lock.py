@@ -12,15 +12,6 @@ from typing import IO
 
 
 @contextlib.contextmanager
-def exclusively(path: Path) -> Iterator[None]:
-    """Waits until nobody else is inside with the same path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
 def running_alone(run: Path) -> Iterator[None]:
     """Holds the lock of the running system; raises SystemExit when another copy holds it."""
     with (run / "up.lock").open("a+") as file:

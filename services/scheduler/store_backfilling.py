@@ -6,15 +6,12 @@ A schedule is locked before its backfill, as by whoever pauses or deletes it: so
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
-
-import asyncpg
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from services.scheduler.rows import task_of
 from services.scheduler.schedules import Task
-from services.scheduler.store_due import COLUMNS, SETTINGS, UNREADABLE
+from services.scheduler.store_due import COLUMNS, UNREADABLE, DispatchStore
 
 READY = """
     SELECT schedule_id FROM celery_schedule_backfills
@@ -72,17 +69,8 @@ class Step(NamedTuple):
     fault: str = ""
 
 
-class BackfillingStore:
+class BackfillingStore(DispatchStore):
     """Progress on one asyncpg connection."""
-
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
-        self._connection = connection
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        async with self._connection.transaction():
-            await self._connection.execute(SETTINGS)
-            yield
 
     async def ready(self, most: int) -> list[str]:
         """Schedules whose backfills may send again, the longest waiting first."""

@@ -116,8 +116,8 @@ class Unpublished(NamedTuple):
     backfilled: bool = False
 
 
-class DueStore:
-    """Dispatching on one asyncpg connection."""
+class DispatchStore:
+    """A store on one asyncpg connection, whose transactions have the dispatcher's settings."""
 
     def __init__(self, connection: asyncpg.Connection[Any]) -> None:
         self._connection = connection
@@ -127,6 +127,10 @@ class DueStore:
         async with self._connection.transaction():
             await self._connection.execute(SETTINGS)
             yield
+
+
+class DueStore(DispatchStore):
+    """Dispatching on one asyncpg connection."""
 
     async def now(self) -> dt.datetime:
         """The database's clock: the one that counts."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import asyncpg
 
 from services.scheduler.overlap import Change, LiveRun
 from services.scheduler.rows import task_of
 from services.scheduler.schedules import Overlap, RunState, Task
-from services.scheduler.store_due import COLUMNS, SETTINGS, UNREADABLE
+from services.scheduler.store_due import COLUMNS, UNREADABLE, DispatchStore
 
 LIVE = """
     SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs
@@ -40,17 +39,8 @@ class Exclusive(NamedTuple):
     fault: str = ""
 
 
-class WaitingStore:
+class WaitingStore(DispatchStore):
     """Runs that wait, on one asyncpg connection."""
-
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
-        self._connection = connection
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        async with self._connection.transaction():
-            await self._connection.execute(SETTINGS)
-            yield
 
     async def waiting(self, most: int) -> list[str]:
         """Schedules with runs that wait, those that have waited longest first."""
