@@ -28,7 +28,7 @@ class FullMinutes(NamedTuple):
 async def full_minutes(scheduler: Scheduler, count: int, due: int, minutes: int) -> FullMinutes:
     """`count` crontabs, of which `due` others are due at each of several full minutes in a row."""
     for attempt in range(ATTEMPTS):
-        first = full_minute((10 + count / 20_000) * 3**attempt)
+        first = full_minute((10 + count / 30_000) * 3**attempt)
         wanted = [first + number * MINUTE for number in range(minutes)]
         await scheduler.insert(rows.due_at_minutes(count, due, wanted))
         with scheduler.process() as (_, pid):
