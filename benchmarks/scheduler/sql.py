@@ -2,9 +2,9 @@
 
 SCHEDULES = "celery_schedules"
 # Runs with `state` and `published_at` as people see them.
-RUNS = "celery_schedule_runs"
+RUNS = "celery_schedule_runs_seen"
 
-EMPTY = "TRUNCATE celery_schedules, celery_schedule_runs"
+EMPTY = "TRUNCATE celery_schedules, celery_schedule_runs, celery_schedule_batches"
 PUBLISHED = f"SELECT count(*) FROM {RUNS} WHERE state = 'published'"
 # $1: a due time.
 PUBLISHED_OF = f"{PUBLISHED} AND due_at = $1"

@@ -32,6 +32,7 @@ from services.scheduler.broker_data import BrokerData
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.config_feed import ConfigFeed
 from services.scheduler.configuration import Configuration
+from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
 from services.scheduler.losses import Losses
@@ -39,7 +40,7 @@ from services.scheduler.monitor import Monitor
 from services.scheduler.outcomes import Outcomes
 from services.scheduler.publisher import Publisher
 from services.scheduler.settings import SchedulerSettings
-from services.scheduler.store_retention import delete_old_runs
+from services.scheduler.store_retention import delete_old_batches, delete_old_runs
 from services.scheduler.waiting import Waiting
 
 log = structlog.get_logger(__name__)
@@ -58,16 +59,18 @@ async def serve(settings: SchedulerSettings) -> None:
     ):
         monitor, woken = Monitor(to_monitor), asyncio.Event()
         publisher = Publisher(client, settings.redis_db_broker, settings.key_prefix)
-        dispatcher = Dispatcher(database, publisher, registry, on_waiting=woken.set)
-        backfills = Backfills(database, dispatcher)
-        api = ScheduleApi(database, Catalogue(database, dispatcher), backfills, settings.time_zone)
+        delivery = Delivery(database, publisher, registry)
+        dispatcher = Dispatcher(database, delivery, on_waiting=woken.set)
+        backfills = Backfills(database, delivery)
+        api = ScheduleApi(database, Catalogue(database, delivery), backfills, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
         losses = Losses(database, BrokerData(client, settings.key_prefix), monitor)
-        waiting = Waiting(database, monitor, dispatcher, woken)
+        waiting = Waiting(database, monitor, delivery, woken)
         manifest_api = ManifestApi(Sets(database, settings.time_zone))
         feed = ConfigFeed(database)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
-        retention = Retention(database, live, RUNS_RETENTION, delete_old_runs)
+        old_runs = Retention(database, live, RUNS_RETENTION, delete_old_runs)
+        old_batches = Retention(database, live, RUNS_RETENTION, delete_old_batches)
         await process.run(
             "scheduler",
             settings,
@@ -76,12 +79,14 @@ async def serve(settings: SchedulerSettings) -> None:
             servicers=_servicers(api, manifest_api, config_api),
             background=[
                 dispatcher.run,
+                delivery.run,
                 outcomes.run,
                 waiting.run,
                 losses.run,
                 backfills.run,
                 feed.run,
-                retention.run,
+                old_runs.run,
+                old_batches.run,
             ],
             live=live,
             source=lambda: feed.keep(live),
