@@ -68,7 +68,7 @@ class Beat:
     def full_minute(self, servers: Servers, count: int, due: int, window_seconds: float) -> FullMinute:
         """With `count` crontabs, of which `due` are due at the next full minute that it is ready for."""
         for attempt in range(ATTEMPTS):
-            moment = full_minute((8 + count / 400) * 2**attempt)
+            moment = full_minute((8 + count / 500) * 2**attempt)
             with contextlib.suppress(TooSlow):
                 return self._full_minute(servers, Entries(count, moment.isoformat(), due), window_seconds)
         raise TooSlow(f"{self.name} with {count} entries was not ready in time, {ATTEMPTS} times")
@@ -79,6 +79,8 @@ class Beat:
         with _queue(servers) as queue, self._running(servers, entries) as beat:
             _wait_until_it_rests(beat, moment - LOOK_SECONDS)
             memory = resident_mb(beat.pid)
+            if queue.llen(QUEUE):
+                raise RuntimeError(f"{self.name} sent messages before any was due")
             time.sleep(max(0.0, moment - time.time()))
             lateness: list[float] = []
             while (now := time.time()) < moment + window_seconds and len(lateness) < entries.due:

@@ -43,6 +43,9 @@ app = application(
 def make(wanted: Iterable[Entry]) -> None:
     importlib.import_module("django.core.management").call_command("migrate", verbosity=0)
     models.PeriodicTask.objects.all().delete()
+    models.CrontabSchedule.objects.all().delete()
+    stored = list(wanted)
+    crontabs = _stored_crontabs({entry.pattern for entry in stored if entry.pattern})
     models.PeriodicTask.objects.bulk_create(
         models.PeriodicTask(
             name=entry.name,
@@ -50,30 +53,34 @@ def make(wanted: Iterable[Entry]) -> None:
             queue=QUEUE,
             kwargs=f'{{"number": {entry.number}}}',
             last_run_at=entry.last_run_at,
-            **_timing(entry.pattern),
+            crontab=crontabs[entry.pattern] if entry.pattern else None,
+            interval=None if entry.pattern else _hourly(),
         )
-        for entry in wanted
+        for entry in stored
     )
     models.PeriodicTasks.update_changed()
 
 
 def edit(entry: Entry) -> None:
     task = models.PeriodicTask.objects.get(name=entry.name)
-    for field, value in ({"crontab": None} | _timing(None)).items():
-        setattr(task, field, value)
+    task.crontab, task.interval = None, _hourly()
     task.save()
 
 
-# Entries of one timing share its row.
-@cache
-def _timing(pattern: str | None) -> dict[str, Any]:
-    if pattern is None:
-        interval, _ = models.IntervalSchedule.objects.get_or_create(every=1, period="hours")
-        return {"interval": interval}
+def _stored_crontabs(patterns: Iterable[str]) -> dict[str, Any]:
+    """Entries of one pattern share its row."""
     names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
-    fields = dict(zip(names, pattern.split(), strict=True))
-    crontab, _ = models.CrontabSchedule.objects.get_or_create(timezone="UTC", **fields)
-    return {"crontab": crontab}
+    rows = {
+        pattern: models.CrontabSchedule(timezone="UTC", **dict(zip(names, pattern.split(), strict=True)))
+        for pattern in patterns
+    }
+    models.CrontabSchedule.objects.bulk_create(rows.values())
+    return rows
+
+
+@cache
+def _hourly() -> Any:
+    return models.IntervalSchedule.objects.get_or_create(every=1, period="hours")[0]
 
 
 if __name__ == "__main__":
