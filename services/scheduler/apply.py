@@ -21,6 +21,7 @@ from services.scheduler.manifest_written import manifest_text
 from services.scheduler.schedules import Definition, Schedule
 from services.scheduler.store import ScheduleFilter, ScheduleStore
 from services.scheduler.store_apply import SetStore
+from services.scheduler.stored import check_readable
 
 ATTEMPTS = 3
 
@@ -67,6 +68,9 @@ class Sets:
             found = await ScheduleStore(session).list(wanted, "", MOST_SCHEDULES + 1)
         if len(found) > MOST_SCHEDULES:
             raise _too_many(f"there are more than {MOST_SCHEDULES} schedules")
+        for schedule in found:
+            # Left out, it would be removed by whoever applies the file and prunes.
+            check_readable(schedule, *schedule.faults)
         definitions = [schedule.definition for schedule in found]
         text = await asyncio.to_thread(manifest_text, definitions, as_json=as_json)
         if size_of(text) > MOST_BYTES:

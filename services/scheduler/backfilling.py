@@ -29,6 +29,7 @@ from services.scheduler.store import ScheduleStore
 from services.scheduler.store_backfilling import BackfillingStore, Step
 from services.scheduler.store_backfills import BackfillStore
 from services.scheduler.store_batches import UNREADABLE
+from services.scheduler.stored import check_readable
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class Backfills:
         while True:
             async with self._database.reading() as session:
                 schedule = await ScheduleStore(session).get(window.schedule_id)
+                check_readable(schedule, "timing", "task")
                 made = request_id and await BackfillStore(session).made_by(window.schedule_id, request_id)
             if made:
                 return made

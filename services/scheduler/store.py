@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.errors import AlreadyExists, NotFound
 from services.scheduler.batches import BatchKey
-from services.scheduler.rows import run_of, schedule_of, values_of
+from services.scheduler.rows import run_of, values_of
 from services.scheduler.schedules import Definition, Run, RunState, Schedule
+from services.scheduler.stored import schedule_of
 
 JSON_COLUMNS = {"headers", "labels"}
 
@@ -61,8 +62,15 @@ class ScheduleStore:
             raise NotFound("schedule", f"schedules/{schedule_id}")
         return schedule_of(row)
 
-    async def change(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
+    async def change(
+        self,
+        definition: Definition,
+        next_due_at: dt.datetime | None,
+        but_not: Collection[str] = frozenset(),
+    ) -> Schedule:
+        """Writes all columns that a person decides, but not those named."""
         values = values_of(definition, next_due_at)
+        values = {name: value for name, value in values.items() if name not in but_not}
         changes = ", ".join(f"{name} = {parameter(name)}" for name in values if name != "id")
         statement = text(
             f"UPDATE celery_schedules SET {changes}, version = version + 1, updated_at = now()"

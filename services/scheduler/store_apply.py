@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.errors import AlreadyExists
-from services.scheduler.rows import schedule_of, values_of
+from services.scheduler.rows import values_of
 from services.scheduler.schedules import Definition, Schedule
 from services.scheduler.store import parameter
+from services.scheduler.stored import schedule_of
 
 # One manifest at a time is applied: two of them would take their rows in each other's way.
 APPLYING = 0x6365_6C65_7269_6163
