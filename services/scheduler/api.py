@@ -17,7 +17,8 @@ from services.scheduler.api_backfill import BackfillCalls
 from services.scheduler.backfilling import Backfills
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.schedules import Definition
-from services.scheduler.store import ScheduleFilter, ScheduleStore
+from services.scheduler.store import ScheduleStore
+from services.scheduler.store_listing import ScheduleFilter
 from services.scheduler.stored import check_readable
 
 MOST_PREVIEWED = 1000

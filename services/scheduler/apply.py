@@ -19,8 +19,9 @@ from services.scheduler.manifest import MOST_SCHEDULES, Wanted, read_manifest
 from services.scheduler.manifest_text import MOST_BYTES, size_of
 from services.scheduler.manifest_written import manifest_text
 from services.scheduler.schedules import Definition, Schedule
-from services.scheduler.store import ScheduleFilter, ScheduleStore
+from services.scheduler.store import ScheduleStore
 from services.scheduler.store_apply import SetStore
+from services.scheduler.store_listing import ScheduleFilter
 from services.scheduler.stored import check_readable
 
 ATTEMPTS = 3

@@ -37,7 +37,9 @@ class SetStore:
         values: dict[str, Any] = {"ids": list(ids)}
         condition = "id = ANY(CAST(:ids AS text[]))"
         if label is not None:
-            condition += " OR labels ->> :label = :label_value"
+            facet = "celery_schedule_facet('label ' || CAST(:label AS text), :label_value)"
+            found = f"SELECT schedule_id FROM celery_schedule_facets WHERE facet = {facet}"
+            condition += f" OR (id = ANY(ARRAY({found})) AND labels ->> :label = :label_value)"
             values["label"], values["label_value"] = label
         rows = await self._session.execute(
             text(f"SELECT * FROM celery_schedules WHERE {condition} ORDER BY id FOR UPDATE"), values
