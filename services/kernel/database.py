@@ -49,6 +49,8 @@ class Database:
             max_overflow=pool_size,
             # A connection that died with a restarted server is replaced before use, not found by a caller.
             pool_pre_ping=True,
+            # The one used last is used next: with little to do, the others prepare no statements.
+            pool_use_lifo=True,
             connect_args={"server_settings": self._server_settings},
         )
 
