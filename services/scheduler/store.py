@@ -17,6 +17,18 @@ from services.scheduler.store_listing import ScheduleFilter, listing
 from services.scheduler.stored import schedule_of
 
 JSON_COLUMNS = {"headers", "labels"}
+# How a run of that state stands in its row, in the words of the indexes that find it.
+UNSENT = "recorded_state IN ('lost', 'skipped', 'waiting')"
+WRITTEN_AS = {
+    RunState.PENDING: (
+        "recorded_state = 'batched' AND outcome IS NULL"
+        " AND batch_id IN (SELECT id FROM celery_schedule_batches WHERE published_at IS NULL)"
+    ),
+    RunState.PUBLISHED: "recorded_state = 'batched'",
+    RunState.SKIPPED: UNSENT,
+    RunState.WAITING: UNSENT,
+    RunState.LOST: UNSENT,
+}
 
 
 class ScheduleStore:
@@ -119,7 +131,7 @@ class ScheduleStore:
         if schedule_id:
             conditions.append("schedule_id = :id")
         if state is not None:
-            conditions.append("state = :state")
+            conditions += ["state = :state", WRITTEN_AS[state]]
         if before is not None:
             conditions.append("(due_at, schedule_id) < (:before, :before_id)")
             values |= {"before": before[0], "before_id": before[1]}

@@ -24,8 +24,8 @@ from services.scheduler import (
     store_waiting,
 )
 from services.scheduler.crontab import parse_crontab
-from services.scheduler.schedules import Definition, Task
-from services.scheduler.store import ScheduleStore
+from services.scheduler.schedules import Definition, RunState, Task
+from services.scheduler.store import WRITTEN_AS, ScheduleStore
 from services.scheduler.timing import CrontabTiming
 from tests.support.servers import create_database
 
@@ -165,6 +165,17 @@ async def test_a_page_of_runs_is_read_by_an_index(url: str) -> None:
     assert rows_read(await scans(url, newest)) <= 2 * 51
     of_one = newest.replace("ORDER", "WHERE schedule_id = $1 ORDER")
     assert rows_read(await scans(url, of_one, "s-7")) <= 10
+
+
+@pytest.mark.parametrize("state", [RunState.SKIPPED, RunState.WAITING, RunState.LOST, RunState.PENDING])
+async def test_runs_of_a_rare_state_are_found_by_an_index(url: str, state: RunState) -> None:
+    rare = (
+        "SELECT * FROM celery_schedule_runs_seen"
+        f" WHERE state = $1 AND {WRITTEN_AS[state]} ORDER BY due_at DESC, schedule_id DESC LIMIT 51"
+    )
+    # It goes by statistics, which a table has that was not filled a moment ago.
+    known = "ANALYZE celery_schedule_runs, celery_schedule_batches"
+    assert rows_read(await scans(url, rare, state.value, settings=known)) <= 2 * (RUNS // 1000)
 
 
 async def test_old_runs_are_deleted_by_an_index(url: str) -> None:

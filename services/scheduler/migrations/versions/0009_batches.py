@@ -39,6 +39,9 @@ def upgrade() -> None:
             ADD CHECK (state <> 'batched' OR batch_id IS NOT NULL);
         CREATE INDEX celery_schedule_runs_open ON celery_schedule_runs (batch_id)
             WHERE state = 'batched' AND outcome IS NULL;
+        -- What people look for among many: no batched run is in it.
+        CREATE INDEX celery_schedule_runs_unsent ON celery_schedule_runs (due_at DESC, schedule_id DESC)
+            WHERE state IN ('lost', 'skipped', 'waiting');
         CREATE INDEX celery_schedule_runs_exclusive ON celery_schedule_runs (schedule_id, due_at)
             WHERE exclusive AND outcome IS NULL AND state IN ('waiting', 'batched');
         CREATE OR REPLACE FUNCTION celery_schedule_runs_exclusive() RETURNS trigger LANGUAGE plpgsql AS $$
