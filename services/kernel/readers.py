@@ -8,6 +8,7 @@ a counter.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -51,10 +52,9 @@ class Reader(Generic[Message]):
         found = self._take()
         if found is None and seconds > 0:
             self._news.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), seconds)
-            except TimeoutError:
-                return None
+            # Also when the time is up: None means that there is nothing.
             found = self._take()
         return found
 

@@ -17,7 +17,7 @@ from celeriac.scheduler.v1 import (
 
 from services.kernel import broker, process
 from services.kernel.channel import channel_to
-from services.kernel.config_keys import RUNS_RETENTION
+from services.kernel.config_keys import CHANGES_RETENTION, RUNS_RETENTION
 from services.kernel.errors import FailedPrecondition
 from services.kernel.grpc.server import Servicer
 from services.kernel.live_settings import LiveSettings
@@ -32,6 +32,7 @@ from services.scheduler.broker_data import BrokerData
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.config_feed import ConfigFeed
 from services.scheduler.configuration import Configuration
+from services.scheduler.convert_watch import watch_response_to
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
 from services.scheduler.losses import Losses
@@ -39,8 +40,10 @@ from services.scheduler.monitor import Monitor
 from services.scheduler.outcomes import Outcomes
 from services.scheduler.publisher import Publisher
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.store_changes import delete_old_changes
 from services.scheduler.store_retention import delete_old_runs
 from services.scheduler.waiting import Waiting
+from services.scheduler.watching import Watching
 
 log = structlog.get_logger(__name__)
 
@@ -60,14 +63,17 @@ async def serve(settings: SchedulerSettings) -> None:
         publisher = Publisher(client, settings.redis_db_broker, settings.key_prefix)
         dispatcher = Dispatcher(database, publisher, registry, on_waiting=woken.set)
         backfills = Backfills(database, dispatcher)
-        api = ScheduleApi(database, Catalogue(database, dispatcher), backfills, settings.time_zone)
+        watching = Watching(database, watch_response_to)
+        catalogue = Catalogue(database, dispatcher)
+        api = ScheduleApi(database, catalogue, backfills, watching, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
         losses = Losses(database, BrokerData(client, settings.key_prefix), monitor)
         waiting = Waiting(database, monitor, dispatcher, woken)
         manifest_api = ManifestApi(Sets(database, settings.time_zone))
         feed = ConfigFeed(database)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
-        retention = Retention(database, live, RUNS_RETENTION, delete_old_runs)
+        runs_retention = Retention(database, live, RUNS_RETENTION, delete_old_runs)
+        changes_retention = Retention(database, live, CHANGES_RETENTION, delete_old_changes)
         await process.run(
             "scheduler",
             settings,
@@ -81,7 +87,9 @@ async def serve(settings: SchedulerSettings) -> None:
                 losses.run,
                 backfills.run,
                 feed.run,
-                retention.run,
+                watching.run,
+                runs_retention.run,
+                changes_retention.run,
             ],
             live=live,
             source=lambda: feed.keep(live),
