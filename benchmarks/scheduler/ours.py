@@ -32,7 +32,7 @@ COLUMNS = (
 # Between the last preparation and the first due time: the clock starts with nothing else going on.
 SETTLE_SECONDS = 2.0
 MOST_SECONDS = 120.0
-PUBLISHED = "SELECT count(*) FROM celery_schedule_runs WHERE state = 'published'"
+PUBLISHED = "SELECT count(*) FROM celery_schedule_runs_seen WHERE state = 'published'"
 
 
 class Scheduler:
@@ -78,7 +78,7 @@ class Scheduler:
                 return float(
                     await database.fetchval(
                         "SELECT extract(epoch FROM percentile_disc(0.99) WITHIN GROUP"
-                        " (ORDER BY published_at - due_at)) FROM celery_schedule_runs"
+                        " (ORDER BY published_at - due_at)) FROM celery_schedule_runs_seen"
                     )
                 )
 
@@ -102,7 +102,7 @@ class Scheduler:
         async with self._broker() as broker:
             await broker.flushdb()
         async with self._database() as database:
-            await database.execute("TRUNCATE celery_schedules, celery_schedule_runs")
+            await database.execute("TRUNCATE celery_schedules, celery_schedule_runs, celery_schedule_batches")
             # Long enough for the rows to be there, and the machine quiet again, before the first is due.
             wait += 1 + count / 12_500
             first: dt.datetime = await database.fetchval(

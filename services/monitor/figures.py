@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import bisect
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ddsketch.ddsketch import LogCollapsingLowestDenseDDSketch
 
+from services.kernel.metrics import Durations
 from services.monitor.tasks import TaskState
 
 RATE_SECONDS = 10
@@ -37,18 +37,6 @@ class TaskFigures:
     def runtime(self, quantile: float) -> float | None:
         found: float | None = self.runtimes.get_quantile_value(quantile)
         return found
-
-
-@dataclass(slots=True)
-class Durations:
-    """A histogram of seconds: `counts[i]` were at most `DURATION_BOUNDS[i]`, the last one more than all."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BOUNDS) + 1))
-    total: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.counts[bisect.bisect_left(DURATION_BOUNDS, seconds)] += 1
-        self.total += seconds
 
 
 class Rate:
@@ -194,7 +182,7 @@ class Figures:
         if len(self._queues) >= MOST_QUEUES:
             queue = OTHER
         self._queues.add(queue)
-        self.durations.setdefault(queue, Durations())
+        self.durations.setdefault(queue, Durations(DURATION_BOUNDS))
         return queue
 
     def _figures_of(self, task: str) -> TaskFigures:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -16,7 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from services.monitor.components import Components, Health
-from services.monitor.figures import DURATION_BOUNDS, Figures
+from services.monitor.figures import Figures
 from services.monitor.hub import Hub
 from services.monitor.pulse import Pulse
 from services.monitor.workers import WorkerTable
@@ -62,11 +61,7 @@ class MonitorCollector(Collector):
             "celery_task_duration_seconds", "How long tries of tasks ran, failed ones too", labels=["queue"]
         )
         for queue, durations in self._figures.durations.items():
-            counts = accumulate(durations.counts)
-            bounds = [*(f"{bound:g}" for bound in DURATION_BOUNDS), "+Inf"]
-            seconds.add_metric(
-                [queue or UNKNOWN_QUEUE], list(zip(bounds, counts, strict=True)), durations.total
-            )
+            seconds.add_metric([queue or UNKNOWN_QUEUE], durations.buckets(), durations.total)
         return [
             tasks,
             seconds,

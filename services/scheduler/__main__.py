@@ -33,6 +33,7 @@ from services.scheduler.catalogue import Catalogue
 from services.scheduler.config_feed import ConfigFeed
 from services.scheduler.configuration import Configuration
 from services.scheduler.convert_watch import watch_response_to
+from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
 from services.scheduler.losses import Losses
@@ -41,7 +42,7 @@ from services.scheduler.outcomes import Outcomes
 from services.scheduler.publisher import Publisher
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store_changes import delete_old_changes
-from services.scheduler.store_retention import delete_old_runs
+from services.scheduler.store_retention import delete_old_batches, delete_old_runs
 from services.scheduler.waiting import Waiting
 from services.scheduler.watching import Watching
 
@@ -61,19 +62,21 @@ async def serve(settings: SchedulerSettings) -> None:
     ):
         monitor, woken = Monitor(to_monitor), asyncio.Event()
         publisher = Publisher(client, settings.redis_db_broker, settings.key_prefix)
-        dispatcher = Dispatcher(database, publisher, registry, on_waiting=woken.set)
-        backfills = Backfills(database, dispatcher)
+        delivery = Delivery(database, publisher, registry)
+        dispatcher = Dispatcher(database, delivery, on_waiting=woken.set)
+        backfills = Backfills(database, delivery)
         watching = Watching(database, watch_response_to)
-        catalogue = Catalogue(database, dispatcher)
+        catalogue = Catalogue(database, delivery)
         api = ScheduleApi(database, catalogue, backfills, watching, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
         losses = Losses(database, BrokerData(client, settings.key_prefix), monitor)
-        waiting = Waiting(database, monitor, dispatcher, woken)
+        waiting = Waiting(database, monitor, delivery, woken)
         manifest_api = ManifestApi(Sets(database, settings.time_zone))
         feed = ConfigFeed(database)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
-        runs_retention = Retention(database, live, RUNS_RETENTION, delete_old_runs)
-        changes_retention = Retention(database, live, CHANGES_RETENTION, delete_old_changes)
+        old_runs = Retention(database, live, RUNS_RETENTION, delete_old_runs)
+        old_batches = Retention(database, live, RUNS_RETENTION, delete_old_batches)
+        old_changes = Retention(database, live, CHANGES_RETENTION, delete_old_changes)
         await process.run(
             "scheduler",
             settings,
@@ -82,14 +85,16 @@ async def serve(settings: SchedulerSettings) -> None:
             servicers=_servicers(api, manifest_api, config_api),
             background=[
                 dispatcher.run,
+                delivery.run,
                 outcomes.run,
                 waiting.run,
                 losses.run,
                 backfills.run,
                 feed.run,
                 watching.run,
-                runs_retention.run,
-                changes_retention.run,
+                old_runs.run,
+                old_batches.run,
+                old_changes.run,
             ],
             live=live,
             source=lambda: feed.keep(live),

@@ -19,15 +19,16 @@ from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, NotFound
 from services.kernel.validation import Faults
 from services.scheduler.backfills import Backfill, Window, due_times, pace
+from services.scheduler.batches import Batch, BatchKey, PendingRun
 from services.scheduler.decide import unreadable
-from services.scheduler.dispatch import FAULTS, Dispatcher, PendingRun
+from services.scheduler.delivery import FAULTS, Delivery
 from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import PermitEnded
 from services.scheduler.schedules import Schedule
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_backfilling import BackfillingStore, Step
 from services.scheduler.store_backfills import BackfillStore
-from services.scheduler.store_due import UNREADABLE, DueStore
+from services.scheduler.store_batches import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -42,9 +43,9 @@ AGAIN_SECONDS = 0.05
 class Backfills:
     """The backfills of a platform; `run` is the background loop that sends."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+    def __init__(self, database: Database, delivery: Delivery) -> None:
         self._database = database
-        self._dispatcher = dispatcher
+        self._delivery = delivery
         self._woken = asyncio.Event()
 
     async def begin(self, window: Window, actor: str, request_id: str, *, validate_only: bool) -> Backfill:
@@ -127,12 +128,12 @@ class Backfills:
         return LOOK_SECONDS if seconds is None else min(max(seconds, AGAIN_SECONDS), LOOK_SECONDS)
 
     async def _step(self, schedule_id: str) -> None:
-        permit = await self._dispatcher.permit()
+        permit = await self._delivery.permit()
         if permit is None:
             # Recorded at its pace and kept, all would be sent at once when the broker is back.
             return
         async with self._database.driver_connection() as connection:
-            store, now = BackfillingStore(connection), await DueStore(connection).now()
+            store = BackfillingStore(connection)
             async with store.transaction():
                 step = await store.locked(schedule_id, SLICE)
                 if step is None:
@@ -140,9 +141,10 @@ class Backfills:
                 letterhead = await _letterhead(store, step)
                 if letterhead is None:
                     return
-                due = await _record(store, schedule_id, step)
-        runs = [PendingRun(schedule_id, letterhead, each, now, backfilled=True) for each in due]
-        await self._dispatcher.publish(runs, permit)
+                key, due = await _record(store, schedule_id, step)
+        if key is not None:
+            runs = [PendingRun(schedule_id, letterhead, each, backfilled=True) for each in due]
+            await self._delivery.publish([Batch(key, runs, key.recorded_at)], permit)
 
 
 async def _letterhead(store: BackfillingStore, step: Step) -> Letterhead | None:
@@ -157,8 +159,10 @@ async def _letterhead(store: BackfillingStore, step: Step) -> Letterhead | None:
     return None
 
 
-async def _record(store: BackfillingStore, schedule_id: str, step: Step) -> list[dt.datetime]:
-    """Records the next runs and moves the backfill past them; gives their due times."""
+async def _record(
+    store: BackfillingStore, schedule_id: str, step: Step
+) -> tuple[BatchKey | None, list[dt.datetime]]:
+    """Records the next runs and moves the backfill past them; gives their batch, and their due times."""
     run = await store.run_already(schedule_id, step.due)
     wanted, seconds = pace(step.rate)
     due: list[dt.datetime] = []
@@ -169,10 +173,11 @@ async def _record(store: BackfillingStore, schedule_id: str, step: Step) -> list
         handled += 1
         if each not in run:
             due.append(each)
-    if due:
-        await store.record(schedule_id, step, due, f"backfilled by {step.actor}")
+    key = await store.new_batch() if due else None
+    if key is not None:
+        await store.record(key.id, schedule_id, step, due, f"backfilled by {step.actor}")
     await store.move_on(step, handled, len(due), seconds if due else 0.0)
-    return due
+    return key, due
 
 
 def _check_number(times: Sequence[dt.datetime], window: Window) -> None:

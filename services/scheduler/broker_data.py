@@ -1,15 +1,15 @@
-"""What the broker holds: an identity that is lost with its data, marks of runs, and messages."""
+"""What the broker holds: an identity that is lost with its data, marks of batches, and messages."""
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import redis.asyncio
 
-from services.scheduler.publisher import MARKER
+from services.scheduler.publisher import MARK
 
 IDENTITY = "celeriac:broker"
 # As the headers of every message name it, ours and Celery's own.
@@ -31,12 +31,13 @@ class BrokerData:
         found = await self._client.get(self._prefix + IDENTITY)
         return found.decode() if isinstance(found, bytes) else str(found)
 
-    async def marked(self, task_ids: Sequence[str]) -> set[str]:
-        """Those that were published to it lately, or were not recorded as published since."""
+    async def marked(self, marks: Sequence[str]) -> set[str]:
+        """Those of batches that were published to it lately, or were not recorded as published since."""
         found: set[str] = set()
-        for chunk in _chunks(task_ids):
-            marks = await self._client.mget([self._prefix + MARKER + task_id for task_id in chunk])
-            found |= {task_id for task_id, mark in zip(chunk, marks, strict=True) if mark is not None}
+        for start in range(0, len(marks), CHUNK):
+            chunk = marks[start : start + CHUNK]
+            values = await self._client.mget([self._prefix + MARK + mark for mark in chunk])
+            found |= {mark for mark, value in zip(chunk, values, strict=True) if value is not None}
         return found
 
     async def queued(self, keys: Collection[bytes]) -> set[str]:
@@ -57,8 +58,3 @@ class BrokerData:
 
 def _task_ids(messages: Sequence[Any]) -> set[str]:
     return {task_id.decode() for message in messages for task_id in TASK_ID.findall(message)}
-
-
-def _chunks(task_ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(task_ids), CHUNK):
-        yield task_ids[start : start + CHUNK]

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from services.kernel.database import Database
 from services.kernel.errors import Conflict
+from services.scheduler.batches import Batch, PendingRun
 from services.scheduler.decide import IN_TIME
-from services.scheduler.dispatch import FAULTS, Dispatcher, PendingRun
+from services.scheduler.delivery import FAULTS, Delivery
 from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import PermitEnded
 from services.scheduler.schedules import Definition, Overlap, Run, RunState, Schedule
@@ -19,9 +20,9 @@ from services.scheduler.store import ScheduleStore
 class Catalogue:
     """The schedules of a platform."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+    def __init__(self, database: Database, delivery: Delivery) -> None:
         self._database = database
-        self._dispatcher = dispatcher
+        self._delivery = delivery
 
     async def now(self) -> dt.datetime:
         async with self._database.reading() as session:
@@ -68,19 +69,19 @@ class Catalogue:
 
     async def trigger(self, schedule_id: str, actor: str, request_id: str) -> Run:
         """Records a run for now, then publishes it. With the broker away it stays pending, and is healed."""
-        permit = await self._dispatcher.permit()
+        permit = await self._delivery.permit()
         async with self._database.transaction() as session:
             store = ScheduleStore(session)
             schedule = await store.get(schedule_id, for_change=True)
+            if request_id and (made := await store.run_made_by(schedule_id, request_id)):
+                return made
             now = await store.now()
-            wanted = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
+            run = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
             exclusive = schedule.definition.overlap is not Overlap.ALLOW
-            run = await store.add_run(wanted, request_id or None, exclusive=exclusive)
-        if run.state is not RunState.PENDING:
-            return run
-        pending = PendingRun(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)
+            key = await store.add_run(run, request_id or None, exclusive=exclusive)
+        pending = PendingRun(schedule_id, Letterhead(schedule.definition.task), run.due_at)
         try:
-            await self._dispatcher.publish([pending], permit)
+            await self._delivery.publish([Batch(key, [pending], now)], permit)
         except (*FAULTS, PermitEnded):
             return run
         if permit is None:

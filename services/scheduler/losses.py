@@ -2,8 +2,8 @@
 
 The broker keeps an identity with its data. When it has another, its data is gone, and with it every message
 that no worker had taken. A run counts as lost when it was published before, its end was not heard, the broker
-has neither its mark nor its message, and the monitor has heard of no worker that received it. Without the
-monitor nothing is decided: it is waited for.
+has neither its batch's mark nor its message, and the monitor has heard of no worker that received it. Without
+the monitor nothing is decided: it is waited for.
 
 A broker that loses only its last second (append-only file, synced each second), or that is set back to an
 older copy of its data, keeps its identity: such losses are not found.
@@ -18,18 +18,19 @@ import structlog
 
 from services.kernel.database import Database
 from services.scheduler.broker_data import BrokerData
-from services.scheduler.dispatch import FAULTS
+from services.scheduler.delivery import FAULTS
 from services.scheduler.leases import Lease
 from services.scheduler.monitor import MOST_AT_ONCE, Monitor, MonitorAway
-from services.scheduler.publisher import RECORDED_MARKER_SECONDS
+from services.scheduler.publisher import RECORDED_MARK_SECONDS
 from services.scheduler.store_losses import LossStore, Unheard
+from services.scheduler.store_outcomes import OutcomeStore
 
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 5.0
 LOOK_BACK = dt.timedelta(days=2)
-# As long as every mark of a run that was published since the loss is there.
-MARKS_LAST = dt.timedelta(seconds=RECORDED_MARKER_SECONDS - 60)
+# As long as every mark of a batch that was published since the loss is there.
+MARKS_LAST = dt.timedelta(seconds=RECORDED_MARK_SECONDS - 60)
 # What was heard of a task that no worker has received.
 ONLY_SENT = "PENDING"
 MARKED = "; lost: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z, and no worker was heard to have it"
@@ -66,9 +67,10 @@ class Losses:
             # What was published between: its mark tells, as long as marks last. Later, nothing does.
             now = await connection.fetchval("SELECT now()")
             until = lost_at if now - lost_at < MARKS_LAST else seen_at
-            after, count, queues = seen_at - LOOK_BACK, 0, _Queues(self._broker)
+            count, queues = 0, _Queues(self._broker)
+            [after] = await OutcomeStore(connection).last_batches([now - seen_at + LOOK_BACK])
             while runs := await store.unheard(after, until, MOST_AT_ONCE):
-                after = runs[-1].published_at
+                after = runs[-1].batch.id
                 lost = await self._lost(runs, queues)
                 if lost:
                     await store.lost(lost, MARKED.format(lost_at), AGAIN.format(lost_at))
@@ -78,8 +80,8 @@ class Losses:
         return count
 
     async def _lost(self, runs: list[Unheard], queues: _Queues) -> list[Unheard]:
-        there = await self._broker.marked([run.task_id for run in runs])
-        gone = [run for run in runs if run.task_id not in there]
+        there = await self._broker.marked(list({run.batch.mark for run in runs}))
+        gone = [run for run in runs if run.batch.mark not in there]
         queued = await queues.tasks({run.key for run in gone})
         gone = [run for run in gone if run.task_id not in queued]
         taken: set[str] = set()

@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from services.kernel.database import Database
-from services.scheduler.dispatch import FAULTS
+from services.scheduler.delivery import FAULTS
 from services.scheduler.leases import Lease
 from services.scheduler.monitor import MOST_AT_ONCE, Gap, Heard, Monitor, MonitorAway
 from services.scheduler.store_outcomes import Band, OpenRun, OutcomeStore
@@ -61,8 +61,8 @@ class Outcomes:
         self._followed: OrderedDict[str, OpenRun] = OrderedDict()
         self._heard: dict[str, tuple[OpenRun, Heard]] = {}
         self._news = asyncio.Event()
-        # For each age: up to which moment of publishing all runs of it were asked about.
-        self._asked_until: list[dt.datetime] = []
+        # For each age: up to which batch all runs of it were asked about.
+        self._asked_until: list[int] = []
         self._again_at = float("-inf")
 
     async def run(self) -> None:
@@ -132,7 +132,7 @@ class Outcomes:
         if not ended:
             return
         async with self._database.driver_connection() as connection:
-            await OutcomeStore(connection).ended(ended)
+            await OutcomeStore(connection).ended((run[:2], heard) for run, heard in ended)
         for _, heard in ended:
             self._counted.labels(heard.state).inc()
         self._on_ended()
@@ -149,14 +149,13 @@ class Outcomes:
             store = OutcomeStore(connection)
             if not self._asked_until:
                 # From each age to the next: so each run is asked about once.
-                now = await store.now()
-                self._asked_until = [now - 2 * age for age in AGES]
+                self._asked_until = await store.last_batches([2 * age for age in AGES])
             asked_until = self._asked_until
             bands = [Band(number, asked_until[number], age) for number, age in enumerate(AGES)]
             found = await store.open(bands, MOST_AT_ONCE)
         await self._ask({run.task_id: run for runs in found.values() for run in runs})
         for number, runs in found.items():
-            asked_until[number] = runs[-1].published_at
+            asked_until[number] = runs[-1].batch_id
         return any(len(runs) >= MOST_AT_ONCE for runs in found.values())
 
     async def _ask(self, runs: dict[str, OpenRun]) -> None:

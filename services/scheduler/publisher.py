@@ -1,51 +1,88 @@
-"""Puts messages on the broker's queues: each run exactly once, whatever is killed when.
+"""Puts batches of messages on the broker's queues: each batch exactly once, whatever is killed when.
 
-A run's marker and its message are set and pushed in one atomic step, a Lua script. Who comes later finds the
-marker, and pushes nothing. A publish needs a permit, which is taken before the run is read from the database
-and ends a minute later: so a replica that was frozen in between can't wake up after the marker is gone, and
-push again. Permits and markers live by the broker's clock alone; the database's may be hours off it.
+A batch's mark and its messages are set and pushed in one atomic step, a Lua script. Who comes later finds the
+mark, and pushes nothing. A publish needs a permit, which is taken before the batch is read from the database
+and ends a minute later: so a replica that was frozen in between can't wake up after the mark is gone, and
+push again. Permits and marks live by the broker's clock alone; the database's may be hours off it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import redis.asyncio
 
 from services.scheduler.messages import SEPARATOR, Message, event_envelope
 
-MARKER = "celeriac:run:"
+MARK = "celeriac:batch:"
 # Long enough for any crash between publishing and recording it to be healed; then, once the database has
 # recorded it, just long enough for every permit to have ended.
-MARKER_SECONDS = 7 * 24 * 3600
-RECORDED_MARKER_SECONDS = 600
+MARK_SECONDS = 7 * 24 * 3600
+RECORDED_MARK_SECONDS = 600
 PERMIT_SECONDS = 60
 # A permit is handed out again for so long: one question to the broker for many batches.
 SAME_PERMIT_SECONDS = 2.0
 TIME_SECONDS = 1.0
-BATCH = 200
+# Events of one message to the monitors.
+EVENTS = 200
 
-# KEYS: marker, list, marker, list, …  ARGV: end of the permit (Unix seconds), life of a marker, message, …
-# Answers the positions (from 1) of the messages that were there already; -1 when the permit has ended.
+# KEYS: mark; for each list: the list, kombu's table of its queue.
+# ARGV: end of the permit (Unix seconds), life of a mark, channel of events; for each list: kombu's entry,
+# number of messages, number of events, the messages, the events.
+# Answers -1 when the permit has ended, 0 when the mark was there; else 1, and the positions (from 1) of the
+# lists that are no lists, to which nothing was pushed. What could fail is looked at before anything is
+# written. A Lua call takes some 8,000 values at most.
 PUBLISH = """
 if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return {-1} end
-local known = {}
-for i = 1, #ARGV - 2 do
-    if redis.call('SET', KEYS[2 * i - 1], '1', 'NX', 'EX', ARGV[2]) then
-        redis.call('LPUSH', KEYS[2 * i], ARGV[i + 2])
-    else
-        known[#known + 1] = i
-    end
+local kinds = {}
+for key = 2, #KEYS do
+    kinds[key] = redis.call('TYPE', KEYS[key]).ok
 end
-return known
+if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[2]) then return {0} end
+local answer, at = {1}, 4
+for key = 2, #KEYS, 2 do
+    local messages = at + 3
+    local events = messages + ARGV[at + 1]
+    local following = events + ARGV[at + 2]
+    if kinds[key] == 'list' or kinds[key] == 'none' then
+        if kinds[key + 1] == 'set' or kinds[key + 1] == 'none' then
+            redis.call('SADD', KEYS[key + 1], ARGV[at])
+        end
+        for first = messages, events - 1, 1000 do
+            redis.call('LPUSH', KEYS[key], unpack(ARGV, first, math.min(first + 999, events - 1)))
+        end
+        for event = events, following - 1 do
+            redis.pcall('PUBLISH', ARGV[3], ARGV[event])
+        end
+    else
+        answer[#answer + 1] = key / 2
+    end
+    at = following
+end
+return answer
 """
-SHORTEN = "for i = 1, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[1]) end"
 
 
 class PermitEnded(Exception):
-    """The runs were read too long ago to be published; they must be read again."""
+    """The batches were read too long ago to be published; they must be read again."""
+
+
+class Parcel(NamedTuple):
+    """The messages of a batch, and what the broker is to know it by."""
+
+    mark: str
+    messages: Sequence[Message]
+
+
+class Receipt(NamedTuple):
+    """What became of a parcel: its messages were pushed, now or `before`, but for those to these lists, whose
+    keys on the broker hold something else."""
+
+    before: bool
+    refused: frozenset[bytes] = frozenset()
 
 
 class Publisher:
@@ -57,14 +94,13 @@ class Publisher:
         self._prefix = key_prefix
         self._list_prefix = key_prefix.encode()
         self._publish = client.register_script(PUBLISH)
-        self._shorten = client.register_script(SHORTEN)
         # As kombu names the channel of its event exchange.
         self._events_channel = f"{key_prefix}/{database}.celeryev/task.multi"
         self._permit_ends = 0
         self._permit_from = float("-inf")
 
     async def permit(self) -> int:
-        """A permit for runs that are read from now on: its end, in Unix seconds of the broker's clock.
+        """A permit for batches that are read from now on: its end, in Unix seconds of the broker's clock.
 
         Raises `TimeoutError` when the broker does not tell its time soon.
         """
@@ -76,45 +112,41 @@ class Publisher:
         self._permit_ends, self._permit_from = seconds + PERMIT_SECONDS, now
         return self._permit_ends
 
-    async def publish(self, messages: Sequence[Message], permit_ends: int) -> int:
-        """Pushes the messages whose markers are not there yet; how many that were. Raises `PermitEnded`."""
-        await self._bind({message.queue for message in messages})
-        pushed = 0
-        for start in range(0, len(messages), BATCH):
-            batch = await self._push(messages[start : start + BATCH], permit_ends)
-            if batch:
-                events = event_envelope([message.event for message in batch])
-                await self._client.publish(self._events_channel, events)
-            pushed += len(batch)
-        return pushed
-
-    async def _push(self, messages: Sequence[Message], permit_ends: int) -> Sequence[Message]:
-        """One atomic step; gives the messages that were not there yet."""
-        keys: list[str | bytes] = []
-        for message in messages:
-            keys += (self._prefix + MARKER + message.task_id, self._list_prefix + message.key)
-        envelopes = [message.envelope for message in messages]
-        known = set(await self._publish(keys, [permit_ends, MARKER_SECONDS, *envelopes]))
-        if -1 in known:
+    async def publish(self, parcel: Parcel, permit_ends: int) -> Receipt:
+        """Pushes the messages if the mark is not there yet. Raises `PermitEnded`."""
+        keys: list[str | bytes] = [self._prefix + MARK + parcel.mark]
+        arguments: list[str | bytes | int] = [permit_ends, MARK_SECONDS, self._events_channel]
+        lists = _by_list(parcel.messages)
+        for key, messages in lists.items():
+            queue = messages[0].queue
+            keys += (self._list_prefix + key, f"{self._prefix}_kombu.binding.{queue}")
+            events = list(_events(messages))
+            arguments += (SEPARATOR.join((queue, "", queue)), len(messages), len(events))
+            arguments += [message.envelope for message in messages]
+            arguments += events
+        state, *refused = await self._publish(keys, arguments)
+        if state == -1:
             # Or the broker's clock was set forward, or another broker took over: then the next one holds.
             self._permit_from = float("-inf")
             raise PermitEnded
-        if not known:
-            return messages
-        return [message for position, message in enumerate(messages, 1) if position not in known]
+        names = list(lists)
+        return Receipt(state == 0, frozenset(names[position - 1] for position in refused))
 
-    async def shorten_markers(self, task_ids: Sequence[str]) -> None:
-        """The database has recorded that these runs were published."""
-        for start in range(0, len(task_ids), 1000):
-            keys = [self._prefix + MARKER + task_id for task_id in task_ids[start : start + 1000]]
-            await self._shorten(keys, [RECORDED_MARKER_SECONDS])
-
-    async def _bind(self, queues: set[str]) -> None:
-        """Tells kombu's tables of the queues, as a Celery client does that sends to them.
-
-        Each time: a broker that came back without its data has forgotten them.
-        """
+    async def shorten_marks(self, marks: Sequence[str]) -> None:
+        """The database has recorded that these batches were published."""
         async with self._client.pipeline(transaction=False) as pipeline:
-            for queue in queues:
-                pipeline.sadd(f"{self._prefix}_kombu.binding.{queue}", SEPARATOR.join((queue, "", queue)))
+            for mark in marks:
+                pipeline.expire(self._prefix + MARK + mark, RECORDED_MARK_SECONDS)
             await pipeline.execute()
+
+
+def _by_list(messages: Sequence[Message]) -> dict[bytes, list[Message]]:
+    found: dict[bytes, list[Message]] = {}
+    for message in messages:
+        found.setdefault(message.key, []).append(message)
+    return found
+
+
+def _events(messages: Sequence[Message]) -> Iterator[bytes]:
+    for start in range(0, len(messages), EVENTS):
+        yield event_envelope([message.event for message in messages[start : start + EVENTS]])

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.errors import AlreadyExists, NotFound
+from services.scheduler.batches import BatchKey
 from services.scheduler.rows import run_of, schedule_of, values_of
 from services.scheduler.schedules import Definition, Run, RunState, Schedule
 
@@ -90,32 +91,38 @@ class ScheduleStore:
         query = f"SELECT * FROM celery_schedules WHERE {' AND '.join(conditions)} ORDER BY id LIMIT :most"
         return [schedule_of(row) for row in (await self._session.execute(text(query), values)).mappings()]
 
-    async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> Run:
-        """Records a triggered run; with a request id that was seen before, gives that one's run."""
-        await self._session.execute(
+    async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> BatchKey:
+        """Records a triggered run, under the schedule's lock; gives the batch that it is."""
+        row = await self._session.execute(
             text(
-                "INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id, exclusive)"
-                " VALUES (:schedule_id, :due_at, :state, :reason, :request_id, :exclusive)"
-                " ON CONFLICT DO NOTHING"
+                "WITH batch AS ("
+                " INSERT INTO celery_schedule_batches (recorded_at) VALUES (:due_at) RETURNING id)"
+                " INSERT INTO celery_schedule_runs"
+                " (schedule_id, due_at, state, reason, request_id, exclusive, batch_id)"
+                " SELECT :schedule_id, :due_at, 'batched', :reason, :request_id, :exclusive, id FROM batch"
+                " RETURNING batch_id, due_at"
             ),
             {
                 "schedule_id": run.schedule_id,
                 "due_at": run.due_at,
-                "state": run.state.value,
                 "reason": run.reason,
                 "request_id": request_id,
                 "exclusive": exclusive,
             },
         )
-        return await self._run(run, request_id)
+        return BatchKey(*row.one())
 
-    async def _run(self, run: Run, request_id: str | None) -> Run:
-        which = "due_at = :due_at" if request_id is None else "request_id = :request_id"
+    async def run_made_by(self, schedule_id: str, request_id: str) -> Run | None:
+        """The run that the request has triggered already."""
         result = await self._session.execute(
-            text(f"SELECT * FROM celery_schedule_runs WHERE schedule_id = :schedule_id AND {which}"),
-            {"schedule_id": run.schedule_id, "due_at": run.due_at, "request_id": request_id},
+            text(
+                "SELECT * FROM celery_schedule_runs_seen"
+                " WHERE schedule_id = :schedule_id AND request_id = :request_id"
+            ),
+            {"schedule_id": schedule_id, "request_id": request_id},
         )
-        return run_of(result.mappings().one())
+        row = result.mappings().one_or_none()
+        return None if row is None else run_of(row)
 
     async def list_runs(
         self,
@@ -135,7 +142,7 @@ class ScheduleStore:
             values |= {"before": before[0], "before_id": before[1]}
         rows = await self._session.execute(
             text(
-                f"SELECT * FROM celery_schedule_runs WHERE {' AND '.join(conditions)}"
+                f"SELECT * FROM celery_schedule_runs_seen WHERE {' AND '.join(conditions)}"
                 " ORDER BY due_at DESC, schedule_id DESC LIMIT :most"
             ),
             values,

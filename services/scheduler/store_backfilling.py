@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from services.scheduler.rows import task_of
 from services.scheduler.schedules import Task
-from services.scheduler.store_due import COLUMNS, UNREADABLE, DispatchStore
+from services.scheduler.store_batches import COLUMNS, UNREADABLE, DispatchStore
 
 READY = """
     SELECT schedule_id FROM celery_schedule_backfills
@@ -29,11 +29,12 @@ BACKFILL = """
 """
 # What was passed over is taken over; what was run by now is not run again.
 RECORD = """
-    INSERT INTO celery_schedule_runs AS r (schedule_id, due_at, state, reason, exclusive, backfill_id)
-    SELECT $1, due_at, 'pending', $3, $4, $5 FROM unnest($2::timestamptz[]) AS due_at
+    INSERT INTO celery_schedule_runs AS r
+        (schedule_id, due_at, state, reason, exclusive, backfill_id, batch_id)
+    SELECT $1, due_at, 'batched', $3, $4, $5, $6 FROM unnest($2::timestamptz[]) AS due_at
     ON CONFLICT (schedule_id, due_at) DO UPDATE
-    SET state = 'pending', reason = excluded.reason, exclusive = excluded.exclusive,
-        backfill_id = excluded.backfill_id, recorded_at = now()
+    SET state = 'batched', reason = excluded.reason, exclusive = excluded.exclusive,
+        backfill_id = excluded.backfill_id, recorded_at = now(), batch_id = excluded.batch_id
     WHERE r.state = 'skipped'
 """
 RUN_ALREADY = """
@@ -101,8 +102,10 @@ class BackfillingStore(DispatchStore):
         """Those that have a run which was not passed over."""
         return {row["due_at"] for row in await self._connection.fetch(RUN_ALREADY, schedule_id, due)}
 
-    async def record(self, schedule_id: str, step: Step, due: Sequence[dt.datetime], reason: str) -> None:
-        await self._connection.execute(RECORD, schedule_id, due, reason, step.exclusive, step.id)
+    async def record(
+        self, batch_id: int, schedule_id: str, step: Step, due: Sequence[dt.datetime], reason: str
+    ) -> None:
+        await self._connection.execute(RECORD, schedule_id, due, reason, step.exclusive, step.id, batch_id)
 
     async def move_on(self, step: Step, handled: int, sent: int, seconds: float) -> None:
         await self._connection.execute(MOVE_ON, step.id, handled, sent, seconds)

@@ -6,32 +6,17 @@ On asyncpg's own connections: arrays in and out, thousands of rows a statement.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
 
-from services.scheduler.crontab import CrontabInvalid
 from services.scheduler.decide import Decision
 from services.scheduler.plan import Plan
-from services.scheduler.rows import PLAN_COLUMNS, TASK_COLUMNS, plan_of, task_of
+from services.scheduler.rows import PLAN_COLUMNS, plan_of, task_of
 from services.scheduler.schedules import Run, RunState, Task
+from services.scheduler.store_batches import COLUMNS, UNREADABLE, DispatchStore
 
-# What a row raises that no API of ours has written.
-UNREADABLE = (CrontabInvalid, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
-# As text: the pool's connections would parse jsonb by Python's own json.
-COLUMNS = TASK_COLUMNS.replace("headers", "headers::text AS headers")
-# A dispatcher that is frozen must not keep others from what it has locked. And a batch is found row by row
-# in the indexes, whatever the planner thinks of reading a whole table: its statistics are of another moment.
-SETTINGS = """
-    SELECT set_config('celeriac.dispatching', 'on', true),
-           set_config('idle_in_transaction_session_timeout', '2s', true),
-           set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-           set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-           set_config('enable_material', 'off', true)
-"""
-NOW = "SELECT clock_timestamp()"
 CLAIM = f"""
     SELECT id, next_run_at, next_due_at, run_count, overlap, {COLUMNS}, {PLAN_COLUMNS} FROM celery_schedules
     WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
@@ -45,8 +30,8 @@ IN_TIME = """
         FROM unnest($1::text[], $2::timestamptz[]) AS wanted (id, next_run_at)
         WHERE s.id = wanted.id RETURNING s.id, s.last_run_at
     )
-    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason)
-    SELECT id, last_run_at, 'pending', 'due' FROM moved
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id)
+    SELECT id, last_run_at, 'batched', 'due', $3 FROM moved
     ON CONFLICT DO NOTHING
 """
 # What was not new after all was counted by IN_TIME.
@@ -61,8 +46,9 @@ MOVE_ON = """
 """
 # A due time that is recorded already is not run again, whatever the clock did.
 RECORD = """
-    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, exclusive)
-    SELECT *, state = 'waiting'
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, exclusive, batch_id)
+    SELECT schedule_id, due_at, CASE WHEN state = 'pending' THEN 'batched' ELSE state END, reason,
+        state = 'waiting', CASE WHEN state = 'pending' THEN $5::bigint END
     FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
         AS run (schedule_id, due_at, state, reason)
     ON CONFLICT DO NOTHING
@@ -71,22 +57,6 @@ RECORDED = """
     SELECT schedule_id, due_at FROM celery_schedule_runs
     JOIN unnest($1::text[], $2::timestamptz[]) AS wanted (schedule_id, due_at) USING (schedule_id, due_at)
     WHERE celery_schedule_runs.xmin = pg_current_xact_id()::xid
-"""
-PENDING = f"""
-    SELECT r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled, {COLUMNS}
-    FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
-    WHERE r.state = 'pending' AND r.recorded_at <= now() - $1::interval
-    ORDER BY r.recorded_at LIMIT $2
-"""
-# Without a condition on the state, which the planner would take to be rare, and start from.
-PUBLISHED = """
-    UPDATE celery_schedule_runs r SET state = 'published', published_at = coalesce(r.published_at, now())
-    FROM unnest($1::text[], $2::timestamptz[]) AS done (schedule_id, due_at)
-    WHERE r.schedule_id = done.schedule_id AND r.due_at = done.due_at
-"""
-GIVEN_UP = """
-    UPDATE celery_schedule_runs SET state = 'skipped', reason = $3
-    WHERE schedule_id = $1 AND due_at = $2 AND state = 'pending'
 """
 
 
@@ -106,53 +76,25 @@ class Due(NamedTuple):
     overlaps: bool = True
 
 
-class Unpublished(NamedTuple):
-    """A run that is committed, and not known to be published."""
-
-    schedule_id: str
-    due: dt.datetime
-    task: Task | None
-    fault: str = ""
-    backfilled: bool = False
-
-
-class DispatchStore:
-    """A store on one asyncpg connection, whose transactions have the dispatcher's settings."""
-
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
-        self._connection = connection
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        async with self._connection.transaction():
-            await self._connection.execute(SETTINGS)
-            yield
-
-
 class DueStore(DispatchStore):
     """Dispatching on one asyncpg connection."""
-
-    async def now(self) -> dt.datetime:
-        """The database's clock: the one that counts."""
-        moment: dt.datetime = await self._connection.fetchval(NOW)
-        return moment
 
     async def claim(self, most: int) -> list[Due]:
         """The schedules that have waited longest, among those that no other replica has locked."""
         return [_due(row) for row in await self._connection.fetch(CLAIM, most)]
 
-    async def record(self, claimed: Sequence[Due], decisions: Sequence[Decision]) -> list[Run]:
+    async def record(self, batch_id: int, claimed: Sequence[Due], decisions: Sequence[Decision]) -> list[Run]:
         """Records the runs and moves their schedules on; gives the runs that are new."""
         usual: list[tuple[Due, Decision]] = []
         others: list[tuple[Due, Decision]] = []
         for due, decision in zip(claimed, decisions, strict=True):
             (usual if _is_usual(due, decision) else others).append((due, decision))
-        new = await self._record_in_time(usual) if usual else []
-        return new + (await self._record_others(others) if others else [])
+        new = await self._record_in_time(batch_id, usual) if usual else []
+        return new + (await self._record_others(batch_id, others) if others else [])
 
-    async def _record_in_time(self, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
+    async def _record_in_time(self, batch_id: int, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
         ids, next_run_at = [due.id for due, _ in each], [decision.next_run_at for _, decision in each]
-        done = await self._connection.execute(IN_TIME, ids, next_run_at)
+        done = await self._connection.execute(IN_TIME, ids, next_run_at, batch_id)
         runs = [decision.runs[0] for _, decision in each]
         if done == f"INSERT 0 {len(runs)}":
             return runs
@@ -161,7 +103,7 @@ class DueStore(DispatchStore):
         await self._connection.execute(NOT_AGAIN, again)
         return [run for run in runs if (run.schedule_id, run.due_at) in new]
 
-    async def _record_others(self, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
+    async def _record_others(self, batch_id: int, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
         runs = [run for _, decision in each for run in decision.runs]
         done = await self._connection.execute(
             RECORD,
@@ -169,6 +111,7 @@ class DueStore(DispatchStore):
             [run.due_at for run in runs],
             [run.state.value for run in runs],
             [run.reason for run in runs],
+            batch_id,
         )
         if done != f"INSERT 0 {len(runs)}":
             new = await self._new(runs)
@@ -188,18 +131,6 @@ class DueStore(DispatchStore):
         )
         return {(row["schedule_id"], row["due_at"]) for row in rows}
 
-    async def unpublished(self, older_than: dt.timedelta, most: int) -> list[Unpublished]:
-        """Committed runs that nobody has recorded as published for a while."""
-        return [_unpublished(row) for row in await self._connection.fetch(PENDING, older_than, most)]
-
-    async def mark_published(self, schedule_ids: Sequence[str], due: Sequence[dt.datetime]) -> None:
-        async with self.transaction():
-            await self._connection.execute(PUBLISHED, schedule_ids, due)
-
-    async def give_up(self, schedule_id: str, due: dt.datetime, reason: str) -> None:
-        """A pending run that can't ever be published."""
-        await self._connection.execute(GIVEN_UP, schedule_id, due, reason)
-
     async def seconds_to_next(self) -> float | None:
         """From now to the earliest due time; None when nothing is scheduled."""
         seconds: float | None = await self._connection.fetchval(
@@ -218,13 +149,6 @@ def _due(row: asyncpg.Record) -> Due:
         return Due(row["id"], due, sent, (task_of(row), plan), left, overlaps=row["overlap"] == "allow")
     except UNREADABLE as error:
         return Due(row["id"], due, sent, None, fault=repr(error))
-
-
-def _unpublished(row: asyncpg.Record) -> Unpublished:
-    try:
-        return Unpublished(row["id"], row["due_at"], task_of(row), backfilled=row["backfilled"])
-    except UNREADABLE as error:
-        return Unpublished(row["id"], row["due_at"], None, repr(error))
 
 
 def _is_usual(due: Due, decision: Decision) -> bool:

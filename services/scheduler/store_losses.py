@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from services.scheduler.batches import BatchKey
 from services.scheduler.messages import queue_key
 from services.scheduler.schedules import task_id
+from services.scheduler.store_batches import DispatchStore
 from services.scheduler.store_outcomes import SETTINGS
 
 KNOWN = """
@@ -23,20 +25,22 @@ KNOWN = """
 """
 SETTLED = "UPDATE celery_schedule_broker SET identity = $1, seen_at = now(), lost_at = NULL"
 UNHEARD = """
-    SELECT r.schedule_id, r.due_at, r.published_at, s.queue, s.priority
-    FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
-    WHERE r.state = 'published' AND r.outcome IS NULL
-        AND r.published_at > $1 AND r.published_at <= $2
-    ORDER BY r.published_at FETCH FIRST $3 ROWS WITH TIES
+    SELECT r.schedule_id, r.due_at, r.batch_id, b.recorded_at, s.queue, s.priority
+    FROM celery_schedule_runs r
+    JOIN celery_schedule_batches b ON b.id = r.batch_id
+    JOIN celery_schedules s ON s.id = r.schedule_id
+    WHERE r.state = 'batched' AND r.outcome IS NULL AND r.batch_id > $1 AND b.published_at <= $2
+    ORDER BY r.batch_id FETCH FIRST $3 ROWS WITH TIES
 """
 LOST = """
     UPDATE celery_schedule_runs r
-    SET state = CASE WHEN s.resend_lost THEN 'pending' ELSE 'lost' END,
-        published_at = CASE WHEN s.resend_lost THEN NULL ELSE r.published_at END,
-        reason = left(r.reason || CASE WHEN s.resend_lost THEN $4 ELSE $3 END, 500)
-    FROM unnest($1::text[], $2::timestamptz[]) AS gone (schedule_id, due_at), celery_schedules s
+    SET state = CASE WHEN s.resend_lost THEN 'batched' ELSE 'lost' END,
+        batch_id = CASE WHEN s.resend_lost THEN $6 ELSE r.batch_id END,
+        reason = left(r.reason || CASE WHEN s.resend_lost THEN $5 ELSE $4 END, 500)
+    FROM unnest($1::text[], $2::timestamptz[], $3::bigint[]) AS gone (schedule_id, due_at, batch_id),
+        celery_schedules s
     WHERE r.schedule_id = gone.schedule_id AND r.due_at = gone.due_at AND s.id = gone.schedule_id
-        AND r.state = 'published' AND r.outcome IS NULL
+        AND r.state = 'batched' AND r.outcome IS NULL AND r.batch_id = gone.batch_id
 """
 
 
@@ -45,7 +49,7 @@ class Unheard(NamedTuple):
 
     schedule_id: str
     due_at: dt.datetime
-    published_at: dt.datetime
+    batch: BatchKey
     queue: str
     priority: int
 
@@ -74,14 +78,20 @@ class LossStore:
         """This is the broker from now on."""
         await self._connection.execute(SETTLED, identity)
 
-    async def unheard(self, after: dt.datetime, until: dt.datetime, most: int) -> list[Unheard]:
-        """At least `most` runs if there are so many, the longest published first."""
+    async def unheard(self, after: int, until: dt.datetime, most: int) -> list[Unheard]:
+        """Of batches after one, that were published until then: at least `most` runs if there are so many."""
         async with self._connection.transaction():
             await self._connection.execute(SETTINGS)
             rows = await self._connection.fetch(UNHEARD, after, until, most)
-        return [Unheard(*row) for row in rows]
+        return [
+            Unheard(schedule_id, due, BatchKey(batch_id, recorded_at), queue, priority)
+            for schedule_id, due, batch_id, recorded_at, queue, priority in rows
+        ]
 
     async def lost(self, runs: Sequence[Unheard], marked: str, again: str) -> None:
         """Marks the runs, or has them sent again, as their schedules say; adds the text to their reasons."""
-        ids, due = [run.schedule_id for run in runs], [run.due_at for run in runs]
-        await self._connection.execute(LOST, ids, due, marked, again)
+        rows = [(run.schedule_id, run.due_at, run.batch.id) for run in runs]
+        store = DispatchStore(self._connection)
+        async with store.transaction():
+            key = await store.new_batch()
+            await self._connection.execute(LOST, *map(list, zip(*rows, strict=True)), marked, again, key.id)

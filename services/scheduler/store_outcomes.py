@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 
 from services.scheduler.monitor import Heard
 from services.scheduler.schedules import task_id
 
-# By the index of open runs, whatever the planner thinks of a table that was small when it last looked.
+# By an index, whatever the planner thinks of a table that was small when it last looked.
 SETTINGS = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)"
-# A batch of the dispatcher is published at one moment: with ties, so that none is cut in two.
+# With ties, so that no batch is cut in two.
 OPEN = """
-    SELECT band.number, run.* FROM unnest($1::int[], $2::timestamptz[], $3::interval[])
+    SELECT band.number, run.* FROM unnest($1::int[], $2::bigint[], $3::interval[])
         AS band (number, after, age),
     LATERAL (
-        SELECT schedule_id, due_at, published_at FROM celery_schedule_runs
-        WHERE state = 'published' AND outcome IS NULL
-            AND published_at > band.after AND published_at <= now() - band.age
-        ORDER BY published_at FETCH FIRST $4 ROWS WITH TIES
+        SELECT schedule_id, due_at, batch_id FROM celery_schedule_runs
+        WHERE state = 'batched' AND outcome IS NULL
+            AND batch_id > band.after
+            AND batch_id <= (
+                SELECT id FROM celery_schedule_batches WHERE recorded_at <= now() - band.age
+                ORDER BY recorded_at DESC LIMIT 1)
+        ORDER BY batch_id FETCH FIRST $4 ROWS WITH TIES
     ) AS run
+"""
+LAST = """
+    SELECT coalesce((
+        SELECT id FROM celery_schedule_batches WHERE recorded_at <= now() - age
+        ORDER BY recorded_at DESC LIMIT 1), 0)
+    FROM unnest($1::interval[]) WITH ORDINALITY AS given (age, number) ORDER BY number
 """
 ENDED = """
     UPDATE celery_schedule_runs r
@@ -33,12 +42,16 @@ ENDED = """
 """
 
 
+# A schedule, and its due time.
+RunKey: TypeAlias = tuple[str, dt.datetime]
+
+
 class OpenRun(NamedTuple):
-    """A run that is published, and whose end was not heard."""
+    """A run that is of a batch, and whose end was not heard."""
 
     schedule_id: str
     due_at: dt.datetime
-    published_at: dt.datetime
+    batch_id: int
 
     @property
     def task_id(self) -> str:
@@ -46,10 +59,10 @@ class OpenRun(NamedTuple):
 
 
 class Band(NamedTuple):
-    """Open runs of an age, published after a moment."""
+    """Open runs of an age, in batches after one."""
 
     number: int
-    after: dt.datetime
+    after: int
     age: dt.timedelta
 
 
@@ -59,12 +72,12 @@ class OutcomeStore:
     def __init__(self, connection: asyncpg.Connection[Any]) -> None:
         self._connection = connection
 
-    async def now(self) -> dt.datetime:
-        moment: dt.datetime = await self._connection.fetchval("SELECT clock_timestamp()")
-        return moment
+    async def last_batches(self, ages: Sequence[dt.timedelta]) -> list[int]:
+        """For each age, the last batch that is older; 0 when none is."""
+        return [number for (number,) in await self._connection.fetch(LAST, ages)]
 
     async def open(self, bands: Sequence[Band], most: int) -> dict[int, list[OpenRun]]:
-        """Of each band, at least `most` open runs if there are so many, the longest published first."""
+        """Of each band, at least `most` open runs if there are so many, the longest recorded first."""
         async with self._connection.transaction():
             await self._connection.execute(SETTINGS)
             rows = await self._connection.fetch(OPEN, *map(list, zip(*bands, strict=True)), most)
@@ -73,11 +86,11 @@ class OutcomeStore:
             found.setdefault(number, []).append(OpenRun(*columns))
         return found
 
-    async def ended(self, heard: Sequence[tuple[OpenRun, Heard]]) -> None:
+    async def ended(self, heard: Iterable[tuple[RunKey, Heard]]) -> None:
         """Records how the tasks of runs ended. Doing so twice changes nothing."""
         # In the order of keys, so that two replicas never wait for each other's rows crosswise.
         rows = [
-            (run.schedule_id, run.due_at, end.state, end.runtime, end.error, end.ended_at)
-            for run, end in sorted(heard, key=lambda each: each[0][:2])
+            (*run, end.state, end.runtime, end.error, end.ended_at)
+            for run, end in sorted(heard, key=lambda each: each[0])
         ]
         await self._connection.execute(ENDED, *map(list, zip(*rows, strict=True)))

@@ -10,12 +10,12 @@ import asyncpg
 from services.scheduler.overlap import Change, LiveRun
 from services.scheduler.rows import task_of
 from services.scheduler.schedules import Overlap, RunState, Task
-from services.scheduler.store_due import COLUMNS, UNREADABLE, DispatchStore
+from services.scheduler.store_batches import COLUMNS, UNREADABLE, DispatchStore
 
 LIVE = """
-    SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs
+    SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs_seen
     WHERE schedule_id = ANY($1::text[])
-        AND exclusive AND outcome IS NULL AND state IN ('waiting', 'pending', 'published')
+        AND exclusive AND outcome IS NULL AND recorded_state IN ('waiting', 'batched')
     ORDER BY schedule_id, due_at
 """
 WAITING = "SELECT schedule_id FROM celery_schedule_runs WHERE state = 'waiting' ORDER BY recorded_at LIMIT $1"
@@ -23,7 +23,9 @@ LOCKED = f"""
     SELECT id, overlap, {COLUMNS} FROM celery_schedules WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
 """
 CHANGED = """
-    UPDATE celery_schedule_runs r SET state = change.state, reason = change.reason
+    UPDATE celery_schedule_runs r
+    SET state = CASE WHEN change.state = 'pending' THEN 'batched' ELSE change.state END,
+        batch_id = CASE WHEN change.state = 'pending' THEN $5::bigint END, reason = change.reason
     FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
         AS change (schedule_id, due_at, state, reason)
     WHERE r.schedule_id = change.schedule_id AND r.due_at = change.due_at AND r.state = 'waiting'
@@ -60,9 +62,10 @@ class WaitingStore(DispatchStore):
         """The schedules, which nobody else dispatches or decides on until the transaction ends."""
         return [_exclusive(row) for row in await self._connection.fetch(LOCKED, schedule_ids)]
 
-    async def change(self, changes: Sequence[Change]) -> None:
+    async def change(self, changes: Sequence[Change], batch_id: int) -> None:
+        """Those that may go are of that batch."""
         rows = [(each.run.schedule_id, each.run.due_at, each.state.value, each.reason) for each in changes]
-        await self._connection.execute(CHANGED, *map(list, zip(*rows, strict=True)))
+        await self._connection.execute(CHANGED, *map(list, zip(*rows, strict=True)), batch_id)
 
 
 def _exclusive(row: asyncpg.Record) -> Exclusive:

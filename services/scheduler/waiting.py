@@ -16,15 +16,16 @@ from itertools import islice
 import structlog
 
 from services.kernel.database import Database
+from services.scheduler.batches import Batch, PendingRun
 from services.scheduler.decide import unreadable
-from services.scheduler.dispatch import FAULTS, Dispatcher, PendingRun
+from services.scheduler.delivery import FAULTS, Delivery
 from services.scheduler.messages import Letterhead
 from services.scheduler.monitor import MOST_AT_ONCE, Heard, Monitor, MonitorAway
 from services.scheduler.overlap import Answer, Change, LiveRun, Verdict, decide_overlap
 from services.scheduler.publisher import PermitEnded
 from services.scheduler.schedules import RunState
-from services.scheduler.store_due import UNREADABLE, DueStore
-from services.scheduler.store_outcomes import OpenRun, OutcomeStore
+from services.scheduler.store_batches import UNREADABLE
+from services.scheduler.store_outcomes import OutcomeStore
 from services.scheduler.store_waiting import Exclusive, WaitingStore
 
 log = structlog.get_logger(__name__)
@@ -41,11 +42,11 @@ class Waiting:
     """Decides for as long as it runs; `woken` is set when a run begins to wait, or one has ended."""
 
     def __init__(
-        self, database: Database, monitor: Monitor, dispatcher: Dispatcher, woken: asyncio.Event
+        self, database: Database, monitor: Monitor, delivery: Delivery, woken: asyncio.Event
     ) -> None:
         self._database = database
         self._monitor = monitor
-        self._dispatcher = dispatcher
+        self._delivery = delivery
         self._woken = woken
         # When a task was last told to terminate, by its id.
         self._cancelled: dict[str, float] = {}
@@ -70,10 +71,11 @@ class Waiting:
             live = await store.live(schedule_ids) if schedule_ids else {}
         if not live:
             return 0
-        permit = await self._dispatcher.permit()
+        permit = await self._delivery.permit()
         answer = await self._answer([run for runs in live.values() for run in runs])
-        verdicts, pending = await self._apply(schedule_ids, answer)
-        await self._dispatcher.publish(pending, permit)
+        verdicts, batch = await self._apply(schedule_ids, answer)
+        if batch is not None:
+            await self._delivery.publish([batch], permit)
         for verdict in verdicts:
             await self._cancel(verdict.cancel)
         return len(live)
@@ -94,39 +96,39 @@ class Waiting:
 
     async def _record_ended(self, sent: Mapping[str, LiveRun], heard: Mapping[str, Heard]) -> None:
         ended = [
-            (OpenRun(run.schedule_id, run.due_at, run.published_at), heard[task_id])
+            ((run.schedule_id, run.due_at), heard[task_id])
             for task_id, run in sent.items()
-            if run.published_at is not None and task_id in heard and heard[task_id].ended
+            if task_id in heard and heard[task_id].ended
         ]
         if ended:
             async with self._database.driver_connection() as connection:
                 await OutcomeStore(connection).ended(ended)
 
-    async def _apply(
-        self, schedule_ids: Sequence[str], answer: Answer
-    ) -> tuple[list[Verdict], list[PendingRun]]:
+    async def _apply(self, schedule_ids: Sequence[str], answer: Answer) -> tuple[list[Verdict], Batch | None]:
         """Decides, and records it; gives what is to be sent then."""
-        verdicts, pending = [], []
+        verdicts, pending, batch = [], [], None
         async with self._database.driver_connection() as connection:
-            store, now = WaitingStore(connection), await DueStore(connection).now()
+            store = WaitingStore(connection)
             async with store.transaction():
-                schedules = await store.locked(schedule_ids)
+                schedules, now = await store.locked(schedule_ids), await store.now()
                 live = await store.live([schedule.id for schedule in schedules])
                 for schedule in schedules:
                     verdict, letterhead = _verdict(schedule, live.get(schedule.id, []), answer, now)
                     verdicts.append(verdict)
                     for change in verdict.changes:
                         if change.state is RunState.PENDING and letterhead is not None:
-                            pending.append(PendingRun(schedule.id, letterhead, change.run.due_at, now))
+                            pending.append(PendingRun(schedule.id, letterhead, change.run.due_at))
                 changes = [change for verdict in verdicts for change in verdict.changes]
                 if changes:
-                    await store.change(changes)
+                    key = await store.new_batch()
+                    batch = Batch(key, pending, now)
+                    await store.change(changes, key.id)
         for change in changes:
             due, state = change.run.due_at, change.state.value
             log.info(
                 "run.decided", schedule=change.run.schedule_id, due=due, state=state, reason=change.reason
             )
-        return verdicts, pending
+        return verdicts, batch
 
     async def _cancel(self, runs: Sequence[LiveRun]) -> None:
         for run in runs:

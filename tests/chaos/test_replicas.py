@@ -48,8 +48,8 @@ def prepared(cluster: Cluster, seconds: float) -> list[Expected]:
 def settled(cluster: Cluster) -> bool:
     """Nothing is due any more, and nothing waits to be published."""
     due = cluster.postgres.values("SELECT count(*) FROM celery_schedules WHERE next_run_at IS NOT NULL")
-    pending = cluster.postgres.values("SELECT count(*) FROM celery_schedule_runs WHERE state = 'pending'")
-    return due == pending == [(0,)]
+    unpublished = "SELECT count(*) FROM celery_schedule_batches WHERE published_at IS NULL"
+    return due == cluster.postgres.values(unpublished) == [(0,)]
 
 
 def ids_of(messages: Sequence[bytes]) -> list[str]:
@@ -67,7 +67,7 @@ def identities(expected: Sequence[Expected]) -> dict[str, str]:
 
 def check_table(cluster: Cluster, expected: Sequence[Expected], told: str) -> None:
     """The run history has the due times, each as published, and schedules have counted them."""
-    runs = cluster.postgres.values("SELECT schedule_id, due_at, state FROM celery_schedule_runs")
+    runs = cluster.postgres.values("SELECT schedule_id, due_at, state FROM celery_schedule_runs_seen")
     due = {(each.definition.id, moment) for each in expected for moment in each.due}
     recorded = {(schedule, moment) for schedule, moment, _ in runs}
     assert recorded == due, f"{len(due - recorded)} not recorded, {len(recorded - due)} too many; {told}"

@@ -202,7 +202,7 @@ def test_runs_are_kept_as_long_as_the_setting_says_now(running: System) -> None:
     )
     running.sql(
         "INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason)"
-        " SELECT 'a', now() - days * interval '1 day', 'published', 'due' FROM generate_series(0, 9) AS days"
+        " SELECT 'a', now() - days * interval '1 day', 'skipped', 'due' FROM generate_series(0, 9) AS days"
     )
     runs = "SELECT due_at FROM celery_schedule_runs WHERE schedule_id = 'a'"
     running.put(RUNS, duration_value={"seconds": 5 * DAY - 3600})

@@ -201,7 +201,7 @@ def test_an_application_with_a_key_prefix_is_served_under_it(
     with shop_and_scheduler(place, tmp_path, prefix="shop:") as (shop, scheduler):
         check_all_arrives(shop, scheduler)
         assert {key for key in shop.broker_keys() if not key.startswith("shop:")} == set()
-        assert any(key.startswith("shop:celeriac:run:") for key in shop.broker_keys())
+        assert any(key.startswith("shop:celeriac:batch:") for key in shop.broker_keys())
 
 
 @pytest.mark.timeout(400)

@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import Database, driver_url
 from services.scheduler.backfilling import Backfills
-from services.scheduler.dispatch import Dispatcher
+from services.scheduler.delivery import Delivery
 from services.scheduler.publisher import Publisher
 from services.scheduler.schedules import task_id
 from services.scheduler.store_retention import delete_old_runs
@@ -118,8 +118,9 @@ def record(url: str, schedule: Hourly, due: dt.datetime, state: str) -> None:
     asyncio.run(
         execute(
             url,
-            "INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason)"
-            " VALUES ($1, $2, $3, 'due')",
+            "WITH batch AS (INSERT INTO celery_schedule_batches (published_at) VALUES (now()) RETURNING id)"
+            " INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id)"
+            " SELECT $1, $2, $3, 'due', id FROM batch",
             schedule.id,
             due,
             state,
@@ -165,7 +166,7 @@ def test_what_was_passed_over_is_taken_over_and_what_was_run_is_not_run_again(
     hourly = Hourly(scheduler, valkey)
     skipped, published, lost = hourly.due(3)
     record(database_url, hourly, skipped, "skipped")
-    record(database_url, hourly, published, "published")
+    record(database_url, hourly, published, "batched")
     record(database_url, hourly, lost, "lost")
     begun = hourly.begin(6)
     assert begun.run_count == 4
@@ -186,7 +187,7 @@ def test_what_is_run_while_the_backfill_goes_on_is_passed_over(
 ) -> None:
     hourly = Hourly(scheduler, valkey)
     begun = hourly.begin(4, rate=1)
-    record(database_url, hourly, hourly.due(4)[3], "published")
+    record(database_url, hourly, hourly.due(4)[3], "batched")
     ended = hourly.ended(begun)
     assert (ended.state, ended.sent_count, ended.passed_count) == (DONE, 3, 1)
     eventually(lambda: hourly.sent_ids() == hourly.ids(3))
@@ -354,19 +355,19 @@ async def test_what_was_recorded_and_not_published_is_healed_and_has_not_expired
     database = Database(database_url)
     try:
         async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-            dispatcher = Dispatcher(database, Publisher(client, 0), CollectorRegistry())
+            delivery = Delivery(database, Publisher(client, 0), CollectorRegistry())
             await begun_by_hand(database_url, hourly, 3)
 
             async def dies(*_: Any) -> None:
                 raise ConnectionError
 
-            publish, dispatcher.publish = dispatcher.publish, dies  # type: ignore[method-assign, assignment]
-            await Backfills(database, dispatcher).send_ready()
+            publish, delivery.publish = delivery.publish, dies  # type: ignore[method-assign, assignment]
+            await Backfills(database, delivery).send_ready()
             assert hourly.sent() == []
-            dispatcher.publish = publish  # type: ignore[method-assign]
-            assert await dispatcher.heal_batch(dt.timedelta(0)) == 3
-            assert await dispatcher.heal_batch(dt.timedelta(0)) == 0
-            await Backfills(database, dispatcher).send_ready()
+            delivery.publish = publish  # type: ignore[method-assign]
+            assert await delivery.heal(dt.timedelta(0)) == 1
+            assert await delivery.heal(dt.timedelta(0)) == 0
+            await Backfills(database, delivery).send_ready()
     finally:
         await database.close()
         await asyncio.to_thread(scheduler.process.start)
@@ -404,7 +405,7 @@ async def test_a_backfilled_run_is_kept_as_long_as_any_from_its_backfill_on(
             await delete_old_runs(session, HOUR, 1000)
         assert len(await asyncio.to_thread(scheduler.runs, hourly.name)) == 3
         aged = "UPDATE celery_schedule_runs SET recorded_at = recorded_at - interval '2 hours'"
-        await execute(database_url, f"{aged}, state = 'published' WHERE schedule_id = $1", hourly.id)
+        await execute(database_url, f"{aged} WHERE schedule_id = $1", hourly.id)
         async with database.transaction() as session:
             assert await delete_old_runs(session, HOUR, 1000) >= 3
         assert not await asyncio.to_thread(scheduler.runs, hourly.name)

@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
+from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.plan import Misfire, MisfireAction
 from services.scheduler.publisher import PERMIT_SECONDS, Publisher
@@ -68,6 +69,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
     async with database.transaction() as session:
         await session.execute(text("DELETE FROM celery_schedules"))
+        await session.execute(text("DELETE FROM celery_schedule_batches"))
     await set_clock(database, NO_TIME)
     yield database
     await database.close()
@@ -76,7 +78,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def dispatcher(database: Database, valkey: Valkey) -> AsyncIterator[Dispatcher]:
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        yield Dispatcher(database, Publisher(client, 0), CollectorRegistry())
+        yield Dispatcher(database, Delivery(database, Publisher(client, 0), CollectorRegistry()))
 
 
 async def set_clock(database: Database, by: dt.timedelta) -> dt.datetime:
@@ -101,7 +103,7 @@ async def dispatch(dispatcher: Dispatcher) -> int:
     batches = 0
     while await dispatcher.dispatch_batch():
         batches += 1
-    await dispatcher.drain()
+    await dispatcher.delivery.drain()
     return batches
 
 
@@ -138,8 +140,8 @@ async def test_what_waited_for_a_broker_whose_clock_is_off_is_published_once(
     await dispatch(dispatcher)
     assert [state for _, state in await runs(database)] == ["pending"]
     valkey.start()
-    assert await dispatcher.heal_batch(NO_TIME) == 1
-    assert await dispatcher.heal_batch(NO_TIME) == 0
+    assert await dispatcher.delivery.heal(NO_TIME) == 1
+    assert await dispatcher.delivery.heal(NO_TIME) == 0
     assert len(await sent(valkey)) == 1
 
 

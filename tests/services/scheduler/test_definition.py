@@ -25,6 +25,7 @@ from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
 from services.scheduler.catalogue import Catalogue
+from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.plan import Bounds, Misfire, MisfireAction
 from services.scheduler.publisher import Publisher
@@ -52,9 +53,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def dispatcher(database: Database, valkey: Valkey) -> AsyncIterator[Dispatcher]:
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        dispatcher = Dispatcher(database, Publisher(client, 0), CollectorRegistry())
+        dispatcher = Dispatcher(database, Delivery(database, Publisher(client, 0), CollectorRegistry()))
         yield dispatcher
-        await dispatcher.drain()
+        await dispatcher.delivery.drain()
 
 
 async def dispatched(database: Database, valkey: Valkey) -> None:
@@ -104,7 +105,7 @@ async def test_two_dispatchers_run_a_schedule_exactly_its_most_times(
         await created(database, definition, since)
     await asyncio.gather(*(dispatched(database, valkey) for _ in range(2)))
     async with database.reading() as session:
-        rows = await session.execute(text("SELECT schedule_id, state FROM celery_schedule_runs"))
+        rows = await session.execute(text("SELECT schedule_id, state FROM celery_schedule_runs_seen"))
         found = Counter((row.schedule_id, row.state) for row in rows)
         stored = await session.execute(text("SELECT id, run_count, next_run_at FROM celery_schedules"))
         counts = {row.id: (row.run_count, row.next_run_at) for row in stored}
@@ -135,7 +136,7 @@ async def test_a_higher_most_wakes_a_schedule_that_was_done(database: Database, 
         await one.dispatch_batch()
         assert await due_next(database, "s") is None
         wanted = each_minute("s", since, bounds=Bounds(max_runs=2))
-        schedule = await Catalogue(database, one).change("s", "", lambda *_: wanted)
+        schedule = await Catalogue(database, one.delivery).change("s", "", lambda *_: wanted)
     assert schedule.next_due_at == since + MINUTE
 
 
@@ -223,7 +224,7 @@ async def test_django_celery_beat_818_an_edit_at_the_due_time_loses_no_run(
     since = a_while_ago(2 * SECOND)
     await created(database, each_minute("s", since), since)
     async with dispatcher(database, valkey) as one:
-        catalogue = Catalogue(database, one)
+        catalogue = Catalogue(database, one.delivery)
         now = await catalogue.now()
         other = IntervalTiming(HOUR, now + HOUR, "UTC")
         # The due time has come, and no dispatcher has taken it yet.
@@ -240,7 +241,7 @@ async def test_django_celery_beat_537_a_resumed_schedule_does_not_fire_at_once(
     since = a_while_ago(3 * HOUR)
     await created(database, each_minute("s", since), since + 5 * HOUR)
     async with dispatcher(database, valkey) as one:
-        catalogue = Catalogue(database, one)
+        catalogue = Catalogue(database, one.delivery)
         assert (await catalogue.pause("s", "")).next_due_at is None
         resumed = await catalogue.resume("s")
         now = await catalogue.now()
@@ -256,7 +257,7 @@ async def test_celery_7577_an_edit_right_after_the_due_time_does_not_send_it_aga
     async with dispatcher(database, valkey) as one:
         await one.dispatch_batch()
         changed = Definition("s", TASK._replace(args_json="[1]"), IntervalTiming(MINUTE, since, "UTC"))
-        schedule = await Catalogue(database, one).change("s", "", lambda *_: changed)
+        schedule = await Catalogue(database, one.delivery).change("s", "", lambda *_: changed)
         assert schedule.next_due_at == since + MINUTE
         assert await one.dispatch_batch() == 0
     assert len(await runs_of(database, "s")) == 1

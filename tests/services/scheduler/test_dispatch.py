@@ -21,9 +21,10 @@ from sqlalchemy import text
 
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
+from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.messages import Letterhead
-from services.scheduler.publisher import PermitEnded, Publisher
+from services.scheduler.publisher import Parcel, PermitEnded, Publisher, Receipt
 from services.scheduler.schedules import Definition, Task
 from services.scheduler.store import ScheduleStore
 from services.scheduler.timing import IntervalTiming
@@ -39,6 +40,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
     async with database.transaction() as session:
         await session.execute(text("DELETE FROM celery_schedules"))
+        await session.execute(text("DELETE FROM celery_schedule_batches"))
     yield database
     await database.close()
 
@@ -46,7 +48,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def dispatcher(database: Database, valkey: Valkey) -> AsyncIterator[Dispatcher]:
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        yield Dispatcher(database, Publisher(client, 0), CollectorRegistry())
+        yield Dispatcher(database, Delivery(database, Publisher(client, 0), CollectorRegistry()))
 
 
 async def due_schedules(database: Database, count: int, ago: float = 0.5, queue: str = "due") -> None:
@@ -62,7 +64,7 @@ async def due_schedules(database: Database, count: int, ago: float = 0.5, queue:
 
 async def states(database: Database) -> Counter[str]:
     async with database.reading() as session:
-        rows = await session.execute(text("SELECT state FROM celery_schedule_runs"))
+        rows = await session.execute(text("SELECT state FROM celery_schedule_runs_seen"))
         return Counter(row.state for row in rows)
 
 
@@ -82,10 +84,10 @@ async def test_each_due_time_is_published_once_by_two_dispatchers_side_by_side(
         async def work(each: Dispatcher) -> None:
             while await each.dispatch_batch():
                 pass
-            await each.drain()
+            await each.delivery.drain()
 
-        await asyncio.gather(work(one), work(two), two.heal_batch(NOW))
-        await one.heal_batch(NOW)
+        await asyncio.gather(work(one), work(two), two.delivery.heal(NOW))
+        await one.delivery.heal(NOW)
     identities = await sent(valkey)
     assert len(identities) == len(set(identities)) == 300
     assert await states(database) == {"published": 300}
@@ -101,12 +103,13 @@ async def test_what_was_committed_and_not_published_is_published_by_another(
         async def dies(*_: Any) -> None:
             raise asyncio.CancelledError
 
-        one.publish = dies  # type: ignore[method-assign, assignment] # the process ends between commit and publish
+        # The process ends between commit and publish.
+        one.delivery.publish = dies  # type: ignore[method-assign, assignment]
         await one.dispatch_batch()
-        await one.drain()
+        await one.delivery.drain()
         assert await sent(valkey) == []
         assert await states(database) == {"pending": 5}
-        assert await two.heal_batch(NOW) == 5
+        assert await two.delivery.heal(NOW) == 1
     assert len(await sent(valkey)) == 5
     assert await states(database) == {"published": 5}
 
@@ -118,12 +121,10 @@ async def test_what_was_published_and_not_recorded_is_not_published_again(
     await due_schedules(database, 5)
     async with dispatcher(database, valkey) as one:
         await one.dispatch_batch()
-        await one.drain()
+        await one.delivery.drain()
         async with database.transaction() as session:
-            await session.execute(
-                text("UPDATE celery_schedule_runs SET state = 'pending', published_at = NULL")
-            )
-        assert await one.heal_batch(NOW) == 5
+            await session.execute(text("UPDATE celery_schedule_batches SET published_at = NULL"))
+        assert await one.delivery.heal(NOW) == 1
     assert len(await sent(valkey)) == 5
     assert await states(database) == {"published": 5}
 
@@ -136,7 +137,7 @@ async def test_a_dispatcher_that_was_frozen_for_a_minute_cannot_publish(
         now, publisher = dt.datetime.now(dt.UTC), Publisher(client, 0)
         message = Letterhead(Task("count", queue="due")).message("id-1", now, now)
         with pytest.raises(PermitEnded):
-            await publisher.publish([message], await publisher.permit() - 62)
+            await publisher.publish(Parcel("1-1", [message]), await publisher.permit() - 62)
     assert await sent(valkey) == []
 
 
@@ -148,10 +149,10 @@ async def test_runs_wait_for_a_broker_that_is_away_and_none_is_lost_or_doubled(
         async with dispatcher(database, valkey) as one:
             valkey.stop()
             await one.dispatch_batch()
-            await one.drain()
+            await one.delivery.drain()
             assert await states(database) == {"pending": 10}
             valkey.start()
-            assert await one.heal_batch(NOW) == 10
+            assert await one.delivery.heal(NOW) == 1
         identities = await sent(valkey)
         assert len(identities) == len(set(identities)) == 10
         assert await states(database) == {"published": 10}
@@ -172,7 +173,7 @@ async def test_what_was_missed_for_long_is_made_up_for_once_and_said_so(
         await store.create(Definition("day", Task("count", queue="due"), day), moment - dt.timedelta(hours=3))
     async with dispatcher(database, valkey) as one:
         await one.dispatch_batch()
-        await one.drain()
+        await one.delivery.drain()
         assert await one.dispatch_batch() == 0
     async with database.reading() as session:
         store = ScheduleStore(session)
@@ -222,7 +223,7 @@ async def test_a_row_that_someone_broke_by_sql_is_passed_over_and_the_others_run
         await session.execute(text(f"UPDATE celery_schedules SET {change} WHERE id = 's-1'"))
     async with dispatcher(database, valkey) as one:
         assert await one.dispatch_batch() == 3
-        await one.drain()
+        await one.delivery.drain()
         assert await one.dispatch_batch() == 0
     assert len(await sent(valkey)) == 2
     async with database.reading() as session:
@@ -239,13 +240,13 @@ async def test_a_pending_run_whose_row_was_broken_since_does_not_hold_up_healing
         away.stop()
         async with dispatcher(database, away) as one:
             await one.dispatch_batch()
-            await one.drain()
+            await one.delivery.drain()
     valkey.flush()
     async with database.transaction() as session:
         await session.execute(text("UPDATE celery_schedules SET args_json = '[1, ' WHERE id = 's-1'"))
     async with dispatcher(database, valkey) as two:
-        assert await two.heal_batch(NOW) == 3
-        assert await two.heal_batch(NOW) == 0
+        assert await two.delivery.heal(NOW) == 1
+        assert await two.delivery.heal(NOW) == 0
     assert len(await sent(valkey)) == 2
     assert await states(database) == {"published": 2, "skipped": 1}
 
@@ -259,11 +260,13 @@ async def test_monitors_are_told_of_what_was_sent_and_of_nothing_else(
     messages = [letterhead.message(f"id-{number}", now, now) for number in range(3)]
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         publisher = Publisher(client, 0)
-        assert await publisher.publish(messages[:1], await publisher.permit()) == 1
+        permit = await publisher.permit()
+        assert await publisher.publish(Parcel("1-1", messages[:1]), permit) == Receipt(before=False)
         async with client.pubsub() as events:
             await events.subscribe("/0.celeryev/task.multi")
             await events.get_message(timeout=5)
-            assert await publisher.publish(messages, await publisher.permit()) == 2
+            assert await publisher.publish(Parcel("1-1", messages[:1]), permit) == Receipt(before=True)
+            assert await publisher.publish(Parcel("2-1", messages[1:]), permit) == Receipt(before=False)
             told: Any = await events.get_message(ignore_subscribe_messages=True, timeout=5)
         bound = await client.smembers("_kombu.binding.due")
     body = json.loads(base64.b64decode(json.loads(told["data"])["body"]))
@@ -277,7 +280,7 @@ async def test_runs_go_with_their_schedule(database: Database, valkey: Valkey) -
     await due_schedules(database, 3)
     async with dispatcher(database, valkey) as one:
         await one.dispatch_batch()
-        await one.drain()
+        await one.delivery.drain()
     async with database.transaction() as session:
         await session.execute(text("DELETE FROM celery_schedules WHERE id <> 's-2'"))
     assert await states(database) == {"published": 1}
@@ -290,14 +293,14 @@ async def test_a_due_time_that_was_run_is_not_run_again_when_it_is_set_back(
     await due_schedules(database, 3)
     async with dispatcher(database, valkey) as one:
         await one.dispatch_batch()
-        await one.drain()
-        valkey.flush()  # without the markers, the database alone must know
+        await one.delivery.drain()
+        valkey.flush()  # without the marks, the database alone must know
         async with database.transaction() as session:
             await session.execute(
                 text("UPDATE celery_schedules SET next_run_at = last_run_at WHERE id <> 's-0'")
             )
         assert await one.dispatch_batch() == 2
-        await one.drain()
+        await one.delivery.drain()
     assert await sent(valkey) == []
     assert await states(database) == {"published": 3}
 
@@ -327,7 +330,7 @@ async def test_a_plain_celery_worker_runs_what_is_dispatched(
         await ScheduleStore(session).create(Definition("sum", task, timing), moment)
     async with dispatcher(database, valkey) as one:
         await one.dispatch_batch()
-        await one.drain()
+        await one.delivery.drain()
     async with database.reading() as session:
         [run] = await ScheduleStore(session).list_runs("sum", None, None, 10)
     script = tmp_path / "plain.py"

@@ -1,0 +1,36 @@
+"""What Prometheus is told of dispatching."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from services.kernel.metrics import Durations
+from services.scheduler.batches import PendingRun
+
+LATENESS_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600)
+
+
+class DispatchMetrics(Collector):
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.runs = Counter("celeriac_scheduler_runs", "Due times decided", ["state"], registry=registry)
+        self._lateness = Durations(LATENESS_BOUNDS)
+        registry.register(self)
+
+    def published(self, runs: Sequence[PendingRun], at: dt.datetime) -> None:
+        self.runs.labels("published").inc(len(runs))
+        for run in runs:
+            if not run.backfilled:
+                self._lateness.add(max(0.0, (at - run.due - run.jitter).total_seconds()))
+
+    def collect(self) -> Iterable[Metric]:
+        lateness = HistogramMetricFamily(
+            "celeriac_scheduler_lateness_seconds", "From a due time to its message on the queue"
+        )
+        lateness.add_metric([], self._lateness.buckets(), self._lateness.total)
+        return [lateness]
