@@ -1,4 +1,4 @@
-"""The SQL of the log of changes. It is written by triggers (migration 0010), and by RUNS_CHANGED."""
+"""The SQL of the log of changes. It is written by triggers (migration 0010), and by `log_unbatched`."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.scheduler.changes import Entry, Found, Kind, RunKey, Wanted
 from services.scheduler.rows import run_of, schedule_of
-from services.scheduler.schedules import Run, Schedule
-from services.scheduler.store_due import UNREADABLE
+from services.scheduler.schedules import Run, RunState, Schedule
+from services.scheduler.store_batches import UNREADABLE
 from services.scheduler.watching_cursor import Cursor, Head, Snapshot
 
 log = structlog.get_logger(__name__)
 
 CHANNEL = "celery_schedule_changes"
-# For whoever inserts runs that no batch publishes (on asyncpg's own connection): $1::text[] schedules,
-# $2::timestamptz[] due times. Each UPDATE of runs is logged by a trigger.
 RUNS_CHANGED = """
     INSERT INTO celery_schedule_changes (kind, schedule_ids, due_at)
     VALUES ('runs', $1::text[], $2::timestamptz[])
@@ -55,13 +54,14 @@ RUNS = """
 """
 # Those whose end was heard are told by the entry of that.
 BATCHES = """
-    SELECT * FROM celery_schedule_runs_seen WHERE batch_id = ANY (:batches) AND outcome IS NULL
+    SELECT * FROM celery_schedule_runs_seen
+    WHERE batch_id = ANY (:batches) AND recorded_state = 'batched' AND outcome IS NULL
         AND (CAST(:names AS text[]) IS NULL OR schedule_id = ANY (:names))
     ORDER BY schedule_id, due_at
 """
 SIZES = """
     SELECT batch_id, count(*) AS size FROM celery_schedule_runs
-    WHERE batch_id = ANY (:batches) AND outcome IS NULL GROUP BY batch_id
+    WHERE batch_id = ANY (:batches) AND state = 'batched' AND outcome IS NULL GROUP BY batch_id
 """
 # A floor that is beyond the present is of another database, whose dump was restored here.
 TRIM = """
@@ -174,6 +174,17 @@ class ChangeStore:
 async def _let_others(number: int) -> None:
     if number % STEP == STEP - 1:
         await asyncio.sleep(0)
+
+
+async def log_unbatched(connection: asyncpg.Connection[Any], runs: Sequence[Run]) -> None:
+    """For who has inserted runs, in the same transaction: those that no batch publishes are logged.
+
+    A trigger would do, but at a cost for each run. What is updated is logged by one.
+    """
+    untold = [run for run in runs if run.state is not RunState.PENDING]
+    if untold:
+        schedules, due = [run.schedule_id for run in untold], [run.due_at for run in untold]
+        await connection.execute(RUNS_CHANGED, schedules, due)
 
 
 async def delete_old_changes(session: AsyncSession, age: dt.timedelta, most: int) -> int:

@@ -21,8 +21,8 @@ from services.kernel.database import Database
 from services.kernel.errors import CeleriacError, Unavailable
 from services.kernel.readers import Skipped
 from services.scheduler.changes import Change, Event, LeftOut, ScheduleEvent, Wanted, part_for, size_of
+from services.scheduler.store_batches import UNREADABLE
 from services.scheduler.store_changes import CHANNEL
-from services.scheduler.store_due import UNREADABLE
 from services.scheduler.watching_cursor import Cursor
 from services.scheduler.watching_log import ChangeLog, Page, expired
 

@@ -51,16 +51,15 @@ class ChangeLog:
                 cursor = dataclasses.replace(cursor, until=head.now)
             entries = await store.entries(cursor, PAGE)
             found = await store.find(entries, wanted, sizes=sizes) if entries else Found()
-        changes = []
+        changes: list[Change] = []
         after = cursor
         for entry in entries:
             changes += changes_of(entry, wanted, found, after)
             after = cursor.at(entry.end)
         if len(entries) < PAGE:
             end = cursor.at(None)
-            return Page(
-                [*changes[:-1], *(last._replace(cursor=end) for last in changes[-1:])], end, ended=True
-            )
+            changes[-1:] = [last._replace(cursor=end) for last in changes[-1:]]
+            return Page(changes, end, ended=True)
         return Page(changes, after, ended=False)
 
     async def pages(self, cursor: Cursor, wanted: Wanted, until: Snapshot | None) -> AsyncIterator[Page]:

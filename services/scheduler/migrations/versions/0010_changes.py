@@ -4,7 +4,7 @@ from services.kernel.grants import grant
 from services.kernel.migrations import run_script
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 
 def upgrade() -> None:
@@ -70,6 +70,38 @@ def upgrade() -> None:
                 overlap, resend_lost, description, labels, paused, pause_note
             ON celery_schedules FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*)
             EXECUTE FUNCTION celery_schedules_updated();
+
+        -- Runs are published by their batch, one row for all of them.
+        CREATE FUNCTION celery_schedule_batches_published() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO celery_schedule_changes (kind, batch_id) VALUES ('batch', NEW.id);
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER log_published AFTER UPDATE OF published_at ON celery_schedule_batches
+            FOR EACH ROW WHEN (OLD.published_at IS NULL AND NEW.published_at IS NOT NULL)
+            EXECUTE FUNCTION celery_schedule_batches_published();
+
+        -- Dispatching updates no runs. EXCEPT, since the dispatcher's transactions allow no join but a loop.
+        CREATE FUNCTION celery_schedule_runs_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO celery_schedule_changes (kind, schedule_ids, due_at)
+            SELECT 'runs', array_agg(schedule_id), array_agg(due_at)
+            FROM (
+                SELECT schedule_id, due_at, (row_number() OVER () - 1) / 500 AS part
+                FROM (
+                    SELECT schedule_id, due_at, state, reason, batch_id, outcome, runtime, error, ended_at
+                    FROM after
+                    EXCEPT
+                    SELECT schedule_id, due_at, state, reason, batch_id, outcome, runtime, error, ended_at
+                    FROM before
+                ) AS changed
+            ) AS numbered
+            GROUP BY part;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER log_updated AFTER UPDATE ON celery_schedule_runs
+            REFERENCING OLD TABLE AS before NEW TABLE AS after
+            FOR EACH STATEMENT EXECUTE FUNCTION celery_schedule_runs_updated();
         """
     )
     grant("scheduler", "celery_schedule_changes", "SELECT, INSERT, DELETE")
