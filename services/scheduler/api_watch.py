@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
@@ -21,5 +22,6 @@ class WatchCalls(schedules_pb2_grpc.ScheduleServiceServicer):
         self, request: pb.WatchSchedulesRequest, context: Context
     ) -> AsyncIterator[pb.WatchSchedulesResponse]:
         wanted, cursor = wanted_in(request), decode_cursor(request.cursor)
-        async for message in self._watching.watch(wanted, cursor):
-            yield message
+        async with aclosing(self._watching.watch(wanted, cursor)) as messages:
+            async for message in messages:
+                yield message

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
@@ -33,7 +33,7 @@ Message = TypeVar("Message")
 Tell = Callable[[Event | LeftOut | None, Cursor], Message]
 
 # Changes that may wait for a reader, a schedule or a run each.
-BUFFER = 10_000
+BUFFER = 20_000
 LIFE_SECONDS = 15.0
 # Several commits of one moment are one look at the log.
 COALESCE_SECONDS = 0.02
@@ -102,7 +102,7 @@ class Watching(Generic[Message]):
                 # The database is another than it was: a failover that the connections survived.
                 self._fail(expired())
 
-    async def watch(self, wanted: Wanted, cursor: Cursor | None) -> AsyncIterator[Message]:
+    async def watch(self, wanted: Wanted, cursor: Cursor | None) -> AsyncGenerator[Message, None]:
         """What changes after the cursor (None: from now on); never ends. The first message is at once."""
         if cursor is not None:
             head = await self._log.head()
