@@ -10,9 +10,11 @@ import datetime as dt
 import re
 import uuid
 from base64 import b64encode
-from collections.abc import Mapping
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -23,7 +25,11 @@ ORIGIN = "celeriac@scheduler"
 PRIORITY_STEPS = (0, 3, 6, 9)
 SEPARATOR = "\x06\x16"
 EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
+# What a run fills into its messages, as JSON.
+PLACES = ("id", "body", "argsrepr", "kwargsrepr", "expires", "timestamp")
 PLACE = re.compile(rb'"\\u0000(\w+)"')
+# Nearly every schedule has one of these.
+NO_ARGUMENTS = {("[]", list): b'"()"', ("{}", dict): b'"{}"'}
 
 
 class Message(NamedTuple):
@@ -53,18 +59,14 @@ class Letterhead:
     __slots__ = ("_argsrepr", "_body", "_frame", "_kwargsrepr", "_task")
 
     def __init__(self, task: Task) -> None:
-        args, kwargs = orjson.loads(task.args_json), orjson.loads(task.kwargs_json)
-        if not isinstance(args, list) or not isinstance(kwargs, dict):
-            raise ValueError("its arguments are not a JSON list and a JSON object")
+        self._argsrepr, self._kwargsrepr = _shown(task.args_json, list), _shown(task.kwargs_json, dict)
         self._task = task
         headers = tuple(task.headers.items()) if task.headers else ()
         self._frame = _frame(
             task.name, task.queue, task.priority, task.time_limit, task.soft_time_limit, headers
         )
         content = f"[{task.args_json},{task.kwargs_json},{EMBED}]"
-        self._body = b'"%b"' % b64encode(content.encode())
-        self._argsrepr = orjson.dumps(repr(tuple(args))[:1024])
-        self._kwargsrepr = orjson.dumps(repr(kwargs)[:1024])
+        self._body = b'"%b"' % b2a_base64(content.encode(), newline=False)
 
     def message(self, task_id: str, due: dt.datetime, now: dt.datetime) -> Message:
         """The message of one run. `due`: from when its time to expire counts."""
@@ -72,23 +74,45 @@ class Letterhead:
         expires = b"null"
         if task.expires is not None:
             expires = b'"%b"' % (due + dt.timedelta(seconds=task.expires)).isoformat().encode()
-        run = {
-            b"id": b'"%b"' % task_id.encode(),
-            b"body": self._body,
-            b"argsrepr": self._argsrepr,
-            b"kwargsrepr": self._kwargsrepr,
-            b"expires": expires,
-            b"timestamp": b"%.6f" % now.timestamp(),
-        }
-        return Message(task_id, task.queue, frame.key, frame.envelope % run, frame.event % run)
+        identity = b'"%b"' % task_id.encode()
+        run = identity, self._body, self._argsrepr, self._kwargsrepr, expires, _timestamp(now)
+        return Message(task_id, task.queue, frame.key, frame.envelope.filled(run), frame.event.filled(run))
+
+
+class Template(NamedTuple):
+    """JSON with %b where a run fills in, and which of its PLACES go there, in order."""
+
+    text: bytes
+    pick: Callable[[tuple[bytes, ...]], Any]
+
+    def filled(self, run: tuple[bytes, ...]) -> bytes:
+        filled: bytes = self.text % self.pick(run)
+        return filled
 
 
 class Frame(NamedTuple):
-    """A task's list on the broker, and its messages as JSON, with %(places)b for what a run fills in."""
+    """A task's list on the broker, and what its messages are made of."""
 
     key: bytes
-    envelope: bytes
-    event: bytes
+    envelope: Template
+    event: Template
+
+
+def _shown(arguments_json: str, kind: type[list[Any]] | type[dict[str, Any]]) -> bytes:
+    """The arguments as Celery shows them to people, as JSON."""
+    known = NO_ARGUMENTS.get((arguments_json, kind))
+    if known is not None:
+        return known
+    arguments = orjson.loads(arguments_json)
+    if not isinstance(arguments, kind):
+        raise ValueError("its arguments are not a JSON list and a JSON object")
+    shown = repr(arguments if kind is dict else tuple(arguments))
+    return orjson.dumps(shown[:1024])
+
+
+@lru_cache(maxsize=16)
+def _timestamp(now: dt.datetime) -> bytes:
+    return b"%.6f" % now.timestamp()
 
 
 @lru_cache(maxsize=1000)
@@ -171,8 +195,10 @@ def _place(name: str) -> str:
     return f"\0{name}"
 
 
-def _template(message: Mapping[str, object]) -> bytes:
-    return PLACE.sub(rb"%(\1)b", orjson.dumps(message).replace(b"%", b"%%"))
+def _template(message: Mapping[str, object]) -> Template:
+    text = orjson.dumps(message).replace(b"%", b"%%")
+    places = [PLACES.index(name.decode()) for name in PLACE.findall(text)]
+    return Template(PLACE.sub(b"%b", text), itemgetter(*places))
 
 
 def event_envelope(events: list[bytes]) -> bytes:

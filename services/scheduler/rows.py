@@ -51,8 +51,12 @@ def plan_of(row: Row) -> Plan:
     usual = misfire == "run_once" and window == 3600 and not jitter
     if usual and start is None and end is None and most is None:
         # Nearly every row, and thousands at a time: what many have in common is made once.
-        crontab = row["crontab"]
-        return Plan(_timing_of(row)) if crontab is None else _crontab_plan(crontab, row["time_zone"])
+        crontab, interval = row["crontab"], row["interval_seconds"]
+        if crontab is not None:
+            return _crontab_plan(crontab, row["time_zone"])
+        if interval is not None:
+            return _interval_plan(interval, row["anchor"], row["time_zone"])
+        return Plan(_timing_of(row))
     return Plan(
         _timing_of(row),
         Bounds(start, end, most),
@@ -66,7 +70,7 @@ def _timing_of(row: Row) -> Timing:
     if row["crontab"] is not None:
         return _crontab_plan(row["crontab"], zone).timing
     if row["interval_seconds"] is not None:
-        return IntervalTiming(dt.timedelta(seconds=row["interval_seconds"]), row["anchor"], zone)
+        return _interval_plan(row["interval_seconds"], row["anchor"], zone).timing
     if row["once_at"] is not None:
         return OnceTiming(row["once_at"], zone)
     if row["solar_event"] not in EVENTS:
@@ -77,6 +81,11 @@ def _timing_of(row: Row) -> Timing:
 @lru_cache(maxsize=10_000)
 def _crontab_plan(expression: str, zone: str) -> Plan:
     return Plan(CrontabTiming(parse_crontab(expression), zone))
+
+
+@lru_cache(maxsize=10_000)
+def _interval_plan(seconds: float, anchor: dt.datetime, zone: str) -> Plan:
+    return Plan(IntervalTiming(dt.timedelta(seconds=seconds), anchor, zone))
 
 
 def schedule_of(row: Row) -> Schedule:

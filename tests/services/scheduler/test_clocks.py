@@ -200,3 +200,16 @@ async def test_what_a_database_clock_jumps_over_is_missed_and_no_due_time_runs_t
     states = Counter(state for _, state in forward)
     assert states["skipped"] == 1 and states["published"] in (11, 12)
     assert len(await sent(valkey)) == states["published"]
+
+
+async def test_what_was_recorded_before_the_clock_was_set_back_does_not_wait_for_it_to_come_round(
+    database: Database, dispatcher: Dispatcher, valkey: Valkey
+) -> None:
+    await minutely(database, await set_clock(database, NO_TIME))
+    valkey.stop()
+    await dispatch(dispatcher)
+    await set_clock(database, dt.timedelta(hours=-2))
+    valkey.start()
+    assert await dispatcher.delivery.heal() == 1
+    assert [state for _, state in await runs(database)] == ["published"]
+    assert len(await sent(valkey)) == 1

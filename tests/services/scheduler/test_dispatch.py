@@ -275,6 +275,43 @@ async def test_monitors_are_told_of_what_was_sent_and_of_nothing_else(
     assert bound == {b"due\x06\x16\x06\x16due"}
 
 
+async def test_a_queue_whose_key_holds_something_else_holds_up_no_other(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    await due_schedules(database, 4)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE celery_schedules SET queue = 'wrong' WHERE id = 's-1'"))
+    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+        await client.hset("wrong", "a", "b")
+    async with dispatcher(database, valkey) as one:
+        await one.dispatch_batch()
+        await one.delivery.drain()
+        assert await one.delivery.heal(NOW) == 0
+    assert len(await sent(valkey)) == 3
+    assert await states(database) == {"published": 3, "skipped": 1}
+    async with database.reading() as session:
+        [run] = await ScheduleStore(session).list_runs("s-1", None, None, 10)
+    assert "'wrong' is no list" in run.reason
+
+
+async def test_a_batch_of_many_lists_and_of_more_messages_than_a_lua_call_takes_goes_out_whole(
+    valkey: Valkey,
+) -> None:
+    valkey.flush()
+    now = dt.datetime.now(dt.UTC)
+    letterheads = [Letterhead(Task("count", queue=f"due-{number}", priority=number)) for number in range(4)]
+    messages = [letterheads[number % 4].message(f"id-{number}", now, now) for number in range(40_000)]
+    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+        publisher = Publisher(client, 0)
+        assert await publisher.publish(Parcel("1-1", messages), await publisher.permit()) == Receipt(False)
+        lengths = [await client.llen(letterhead.message("", now, now).key) for letterhead in letterheads]
+        assert lengths == [10_000] * 4
+        # Workers take from the tail: what came first goes first.
+        first: Any = await client.lindex("due-0", -1)
+    assert json.loads(first)["headers"]["id"] == "id-0"
+
+
 async def test_runs_go_with_their_schedule(database: Database, valkey: Valkey) -> None:
     valkey.flush()
     await due_schedules(database, 3)

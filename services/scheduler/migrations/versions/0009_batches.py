@@ -49,6 +49,11 @@ def upgrade() -> None:
             RETURN NULL;
         END $$;
 
+        -- Ids compare as bytes, whatever the database's language: half the cost of finding a row by its id.
+        ALTER TABLE celery_schedules ALTER COLUMN id TYPE text COLLATE "C";
+        ALTER TABLE celery_schedule_runs ALTER COLUMN schedule_id TYPE text COLLATE "C";
+        ALTER TABLE celery_schedule_backfills ALTER COLUMN schedule_id TYPE text COLLATE "C";
+
         -- Runs as people see them: a batched one is pending, until its batch is published.
         CREATE VIEW celery_schedule_runs_seen AS
             SELECT r.schedule_id, r.due_at,
