@@ -65,7 +65,7 @@ async def serve(settings: SchedulerSettings) -> None:
         delivery = Delivery(database, publisher, registry)
         dispatcher = Dispatcher(database, delivery, on_waiting=woken.set)
         backfills = Backfills(database, delivery)
-        watching = Watching(database, watch_response_to)
+        watching = Watching(database, watch_response_to, registry)
         catalogue = Catalogue(database, delivery)
         api = ScheduleApi(database, catalogue, backfills, watching, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)

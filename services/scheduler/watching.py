@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import asyncpg
 import sqlalchemy.exc
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.kernel import readers
 from services.kernel.database import Database
@@ -70,7 +71,13 @@ class Reader(readers.Reader[Message]):
 class Watching(Generic[Message]):
     """Everyone who watches. Each change is made into a message once, and only if someone takes it."""
 
-    def __init__(self, database: Database, tell: Tell[Message], buffer: int = BUFFER) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tell: Tell[Message],
+        registry: CollectorRegistry | None = None,
+        buffer: int = BUFFER,
+    ) -> None:
         self._database = database
         self._log = ChangeLog(database)
         self._tell = tell
@@ -80,6 +87,13 @@ class Watching(Generic[Message]):
         self._woken = asyncio.Event()
         # What all readers have been handed.
         self._cursor: Cursor | None = None
+        watchers = Gauge("celeriac_scheduler_watchers", "Readers of WatchSchedules", registry=registry)
+        watchers.set_function(lambda: self.readers)
+        self._left_out = Counter(
+            "celeriac_scheduler_watch_left_out",
+            "Changes left out of WatchSchedules, for readers that were too slow",
+            registry=registry,
+        )
 
     @property
     def readers(self) -> int:
@@ -212,15 +226,19 @@ class Watching(Generic[Message]):
                 if event is None:
                     continue
                 if not reader.has_room:
-                    reader.skip(size_of(event))
+                    self._skip(reader, size_of(event))
                 else:
                     reader.put(self._made(event, change.cursor), size_of(event))
             elif change.event is None or not change.whole or not reader.has_room:
-                reader.skip(change.size)
+                self._skip(reader, change.size)
             else:
                 shared = shared or self._made(change.event, change.cursor)
                 reader.put(shared, change.size)
         self._cursor = change.cursor
+
+    def _skip(self, reader: Reader[Message], size: int) -> None:
+        reader.skip(size)
+        self._left_out.inc(size)
 
     def _messages(self, page: Page, wanted: Wanted) -> list[Message]:
         parts = [(part_for(wanted, change.event), change.cursor) for change in page.changes]

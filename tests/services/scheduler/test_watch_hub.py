@@ -52,7 +52,7 @@ async def connection(database_url: str, database: Database) -> AsyncIterator[Any
 
 @asynccontextmanager
 async def running(database: Database) -> AsyncIterator[Watching[Told]]:
-    watching = Watching[Told](database, lambda event, cursor: (event, cursor), BUFFER)
+    watching = Watching[Told](database, lambda event, cursor: (event, cursor), buffer=BUFFER)
     loop = asyncio.create_task(watching.run())
     try:
         yield watching

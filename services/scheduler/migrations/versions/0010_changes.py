@@ -105,4 +105,4 @@ def upgrade() -> None:
         """
     )
     grant("scheduler", "celery_schedule_changes", "SELECT, INSERT, DELETE")
-    grant("scheduler", "celery_schedule_changes_trimmed", "SELECT, UPDATE")
+    grant("scheduler", "celery_schedule_changes_trimmed", "SELECT, INSERT, UPDATE")
