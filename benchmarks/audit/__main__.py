@@ -14,6 +14,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from benchmarks import supervised
 from benchmarks.audit import ours, peer
 from benchmarks.report import Measure, quick, report
 from benchmarks.servers import environment_of, running_service, temporary_servers
@@ -53,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    supervised.run(main)

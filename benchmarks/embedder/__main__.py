@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import statistics
 
+from benchmarks import supervised
 from benchmarks.embedder import ours, peer, texts
 from benchmarks.report import Measure, quick, report
 from benchmarks.servers import temporary_servers
@@ -41,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    supervised.run(main)

@@ -23,6 +23,7 @@ import psutil
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
 
+from benchmarks import supervised
 from benchmarks.gateway.client import Way, call
 from benchmarks.report import Measure, quick, report
 from benchmarks.servers import temporary_servers
@@ -142,4 +143,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    supervised.run(main)

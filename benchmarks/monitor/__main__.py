@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 
+from benchmarks import supervised
 from benchmarks.report import Measure, quick, report
 from benchmarks.servers import temporary_servers
 from services.kernel.migrations import migrate
@@ -120,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    supervised.run(main)

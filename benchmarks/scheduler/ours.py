@@ -1,4 +1,4 @@
-"""The scheduler's rate, lateness and idle cost: its own process, on the given servers."""
+"""Our scheduler, measured: its own process on the given servers, with schedules put into its table."""
 
 from __future__ import annotations
 
@@ -6,33 +6,23 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
-import os
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import redis.asyncio
 
+from benchmarks.scheduler import rows, sql
+from benchmarks.scheduler.measuring import cpu_seconds, reaches, resident_mb, until
 from benchmarks.servers import Servers, ServiceProcess, Valkey, environment_of, migrate
 from deploy.standalone.certificates import ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 
-ZONE = ZoneInfo("Asia/Taipei")
-QUEUE, TASK = "bench", "bench.count"
-# fmt: off
-COLUMNS = (
-    "id", "task", "args_json", "kwargs_json", "queue", "priority", "headers", "crontab", "interval_seconds",
-    "anchor", "time_zone", "description", "labels", "paused", "pause_note", "next_run_at",
-)
-# fmt: on
 # Between the last preparation and the first due time: the clock starts with nothing else going on.
 SETTLE_SECONDS = 2.0
-MOST_SECONDS = 120.0
-PUBLISHED = "SELECT count(*) FROM celery_schedule_runs_seen WHERE state = 'published'"
+REST = dt.timedelta(hours=2)
 
 
 class Scheduler:
@@ -41,15 +31,18 @@ class Scheduler:
     def __init__(self, servers: Servers, state: Path) -> None:
         self._servers = servers
         self._state = state
+        self.tokens = LocalIssuer(state)
         broker = Valkey(state, servers.redis_port, servers.redis_host)
         self.environment = environment_of("scheduler", state, servers.database_url, broker)
 
     @contextlib.contextmanager
-    def process(self) -> Iterator[ServiceProcess]:
+    def process(self) -> Iterator[tuple[ServiceProcess, int]]:
+        """A running scheduler, and its process id."""
         process = ServiceProcess("scheduler", self._state, self.environment)
-        process.start()
         try:
-            yield process
+            process.start()
+            assert process.process is not None
+            yield process, process.process.pid
         finally:
             process.stop()
 
@@ -59,71 +52,66 @@ class Scheduler:
         "All" is seen in both: as many messages on the queue, as many runs in the state `published`.
         """
         with self.process():
-            moment = await self._insert(count, SETTLE_SECONDS)
-            async with self._database() as database, self._broker() as broker:
-                await _until(moment)
-                start = time.monotonic()
-                await _reaches(count, lambda: broker.llen(QUEUE))
-                await _reaches(count, lambda: database.fetchval(PUBLISHED))
-                return count / (time.monotonic() - start)
+            moment = await self._insert_due(count)
+            async with self.database() as database, self.broker() as broker:
+                await until(moment)
+                start = asyncio.get_running_loop().time()
+                await reaches(count, lambda: broker.llen(rows.QUEUE))
+                await reaches(count, lambda: database.fetchval(sql.PUBLISHED))
+                return count / (asyncio.get_running_loop().time() - start)
 
     async def lateness(self, rate: int, seconds: float) -> float:
         """The 99th percentile, in seconds, of: due time to recorded as published, at a steady rate."""
         count = int(rate * seconds)
         with self.process():
-            moment = await self._insert(count, SETTLE_SECONDS, seconds)
-            async with self._database() as database:
-                await _until(moment + dt.timedelta(seconds=seconds))
-                await _reaches(count, lambda: database.fetchval(PUBLISHED))
-                return float(
-                    await database.fetchval(
-                        "SELECT extract(epoch FROM percentile_disc(0.99) WITHIN GROUP"
-                        " (ORDER BY published_at - due_at)) FROM celery_schedule_runs_seen"
-                    )
-                )
+            moment = await self._insert_due(count, seconds)
+            async with self.database() as database:
+                await until(moment + dt.timedelta(seconds=seconds))
+                await reaches(count, lambda: database.fetchval(sql.PUBLISHED))
+                return float(await database.fetchval(sql.LATENESS, [0.99]))
 
-    async def idle(self, count: int, seconds: float) -> tuple[float, float]:
-        """(share of one core in percent, resident MiB) with `count` schedules, none due."""
-        with self.process() as running:
-            await self._insert(count, 7200.0)
-            assert running.process is not None
-            await asyncio.sleep(SETTLE_SECONDS)
-            before = _cpu_seconds(running.process.pid)
-            await asyncio.sleep(seconds)
-            share = (_cpu_seconds(running.process.pid) - before) / seconds * 100
-            return share, _resident_mebibytes(running.process.pid)
+    async def idle(self, pid: int, seconds: float) -> tuple[float, float]:
+        """(share of one core in percent, resident MB) of a scheduler that has nothing to do."""
+        await asyncio.sleep(SETTLE_SECONDS)
+        before = cpu_seconds(pid)
+        await asyncio.sleep(seconds)
+        return (cpu_seconds(pid) - before) / seconds * 100, resident_mb(pid)
 
     async def messages(self) -> list[Mapping[str, Any]]:
-        async with self._broker() as broker:
-            return [json.loads(message) for message in await broker.lrange(QUEUE, 0, -1)]
+        async with self.broker() as broker:
+            return [json.loads(message) for message in await broker.lrange(rows.QUEUE, 0, -1)]
 
-    async def _insert(self, count: int, wait: float, spread_seconds: float = 0.0) -> dt.datetime:
-        """Replaces all schedules by `count` new ones; gives the first due time, which is yet to come."""
-        async with self._broker() as broker:
+    async def insert(self, records: Iterable[rows.Row]) -> None:
+        """Replaces all schedules, and empties the queue."""
+        async with self.broker() as broker:
             await broker.flushdb()
-        async with self._database() as database:
-            await database.execute("TRUNCATE celery_schedules, celery_schedule_runs, celery_schedule_batches")
-            # Long enough for the rows to be there, and the machine quiet again, before the first is due.
-            wait += 1 + count / 12_500
-            first: dt.datetime = await database.fetchval(
-                "SELECT clock_timestamp() + $1::interval", dt.timedelta(seconds=wait)
-            )
-            each = dt.timedelta(seconds=spread_seconds / count)
-            records = [_row(number, first + number * each) for number in range(count)]
-            await database.copy_records_to_table("celery_schedules", records=records, columns=COLUMNS)
-            await database.execute("VACUUM ANALYZE celery_schedules")
+        async with self.database() as database:
+            await database.execute(sql.EMPTY)
+            await database.copy_records_to_table(sql.SCHEDULES, records=records, columns=rows.COLUMNS)
+            await database.execute(f"VACUUM ANALYZE {sql.SCHEDULES}")
             await database.execute("CHECKPOINT")
+
+    async def insert_resting(self, count: int) -> None:
+        """`count` new schedules of which none is due soon."""
+        await self.insert(rows.due_from(dt.datetime.now(dt.UTC) + REST, count, dt.timedelta(0)))
+
+    async def _insert_due(self, count: int, spread_seconds: float = 0.0) -> dt.datetime:
+        """`count` new schedules; gives the first due time, which is yet to come."""
+        # Long enough for the rows to be there, and the machine quiet again, before the first is due.
+        wait = SETTLE_SECONDS + 1 + count / 12_500
+        first = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait)
+        await self.insert(rows.due_from(first, count, dt.timedelta(seconds=spread_seconds / count)))
         return first
 
     @contextlib.asynccontextmanager
-    async def _database(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+    async def database(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         connection = await asyncpg.connect(self._servers.database_url)
         try:
             yield connection
         finally:
             await connection.close()
 
-    def _broker(self) -> redis.asyncio.Redis:
+    def broker(self) -> redis.asyncio.Redis:
         return redis.asyncio.Redis(host=self._servers.redis_host, port=self._servers.redis_port)
 
 
@@ -133,42 +121,7 @@ def prepared(servers: Servers) -> Iterator[Scheduler]:
     with tempfile.TemporaryDirectory(prefix="celeriac-bench-") as folder:
         state = Path(folder)
         ensure_certificates(state)
-        LocalIssuer(state).ensure_key()
         scheduler = Scheduler(servers, state)
+        scheduler.tokens.ensure_key()
         migrate("scheduler", scheduler.environment)
         yield scheduler
-
-
-def _row(number: int, due: dt.datetime) -> tuple[object, ...]:
-    """All differ in their arguments; each second one is a crontab, the others are intervals."""
-    # None comes again while the benchmark lasts.
-    hour = (due.astimezone(ZONE).hour + 2 + number // 60 % 20) % 24
-    crontab = f"{number % 60} {hour} * * *" if number % 2 else None
-    interval, anchor = (None, None) if crontab else (3600, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
-    timing = (crontab, interval, anchor, ZONE.key)
-    arguments = ("[]", f'{{"number": {number}}}')
-    return (f"s-{number}", TASK, *arguments, QUEUE, 0, "{}", *timing, "", "{}", False, "", due)
-
-
-async def _reaches(count: int, counted: Callable[[], Awaitable[int]]) -> None:
-    deadline = time.monotonic() + MOST_SECONDS
-    while (found := await counted()) < count:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{found} of {count} in {MOST_SECONDS} s")
-        await asyncio.sleep(0.02)
-
-
-async def _until(moment: dt.datetime) -> None:
-    wait = (moment - dt.datetime.now(dt.UTC)).total_seconds()
-    if wait < 0:
-        raise RuntimeError("the machine is too slow: the due time passed before its schedule was there")
-    await asyncio.sleep(wait)
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _resident_mebibytes(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -204,17 +204,18 @@ def test_an_application_with_a_key_prefix_is_served_under_it(
         assert any(key.startswith("shop:celeriac:batch:") for key in shop.broker_keys())
 
 
+# Each with the kombu of its time.
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize(("celery", "kombu"), [("5.4.0", "5.4.2"), ("5.5.3", "5.5.4"), ("5.6.2", "5.6.2")])
 def test_an_application_on_an_older_celery_is_served_alike(
-    place: tuple[Path, LocalIssuer, str, Valkey], tmp_path: Path
+    place: tuple[Path, LocalIssuer, str, Valkey], tmp_path: Path, celery: str, kombu: str
 ) -> None:
     isolated = (str(UV), "run", "--quiet", "--no-project", "--isolated", "--python", sys.executable)
-    # With the kombu of its time.
-    python = (*isolated, "--with", "celery[redis]==5.4.0", "--with", "kombu[redis]==5.4.2", "python")
+    python = (*isolated, "--with", f"celery[redis]=={celery}", "--with", f"kombu[redis]=={kombu}", "python")
     version = "import celery; print(celery.__version__)"
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     found = subprocess.run([*python, "-c", version], env=own, cwd=tmp_path, capture_output=True, text=True)
-    assert found.stdout.strip() == "5.4.0", found.stderr
+    assert found.stdout.strip() == celery, found.stderr
     with shop_and_scheduler(place, tmp_path, python=python) as (shop, scheduler):
         check_all_arrives(shop, scheduler)
 
