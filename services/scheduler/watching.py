@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
@@ -38,6 +39,10 @@ BUFFER = 20_000
 LIFE_SECONDS = 15.0
 # Several commits of one moment are one look at the log.
 COALESCE_SECONDS = 0.02
+# The process has more to do than to tell: it rests so many times as long as a look took, and of what has come
+# meanwhile it looks up no more than this. A backlog that is drained is counted for those who watch all of it.
+REST = 4
+MOST_LOOKED_UP = 20_000
 # A look at the log also without a notice, should one get lost; and idle readers' cursors stay fresh.
 TICK_SECONDS = 5.0
 RETRY_SECONDS = 1.0
@@ -165,10 +170,12 @@ class Watching(Generic[Message]):
             waker = group.create_task(self._wake_by(notices))
             while self.readers:
                 self._woken.clear()
+                begun = time.monotonic()
                 await self._look()
+                rest = max(COALESCE_SECONDS, REST * (time.monotonic() - begun))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), TICK_SECONDS)
-                    await asyncio.sleep(COALESCE_SECONDS)
+                    await asyncio.sleep(rest)
             waker.cancel()
 
     async def _wake_by(self, notices: AsyncIterator[str]) -> None:
@@ -182,12 +189,13 @@ class Watching(Generic[Message]):
         if cursor is None:
             cursor = (await self._log.head()).cursor
         else:
-            ended = False
+            ended, looked_up = False, 0
             while not ended:
-                wanted, sizes = self._appetite()
+                wanted, sizes = self._appetite(in_full=looked_up < MOST_LOOKED_UP)
                 page = await self._log.page(cursor, wanted, sizes=sizes, checked=False)
                 for change in page.changes:
                     self._hand_on(change)
+                    looked_up += size_of(change.event) if change.event else 0
                 cursor, ended = page.cursor, page.ended
                 self._cursor = cursor
                 await asyncio.sleep(0)
@@ -198,12 +206,12 @@ class Watching(Generic[Message]):
                 self._readers.add(reader)
                 reader.joined.set_result(cursor)
 
-    def _appetite(self) -> tuple[Wanted, bool]:
-        """What must be looked up in full: for readers with room, and for those who want little anyway.
+    def _appetite(self, *, in_full: bool) -> tuple[Wanted, bool]:
+        """What must be looked up: for readers with room, if `in_full`, and for those who want little anyway.
 
         And whether of the rest the sizes are needed, to tell a reader without room how much it missed.
         """
-        hungry = [reader for reader in self._readers if reader.has_room or reader.wanted.names]
+        hungry = [reader for reader in self._readers if reader.wanted.names or (in_full and reader.has_room)]
         if all(reader.wanted.names for reader in hungry):
             names = frozenset().union(*(reader.wanted.names for reader in hungry))
         else:

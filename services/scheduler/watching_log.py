@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import time
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -68,8 +70,12 @@ class ChangeLog:
             if cursor.until is None and until is not None:
                 cursor = dataclasses.replace(cursor, until=until)
             to_the_moment = cursor.until is None
+            begun = time.monotonic()
             page = await self.page(cursor, wanted)
+            spent = time.monotonic() - begun
             yield page
+            # The process has more to do than this.
+            await asyncio.sleep(spent)
             cursor = page.cursor
             if until is None and to_the_moment and page.ended:
                 return
