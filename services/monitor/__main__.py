@@ -39,7 +39,7 @@ from services.monitor.intake import Bounds, Intake
 from services.monitor.metrics import MonitorCollector
 from services.monitor.peers import health_elsewhere, peer_look, services_elsewhere
 from services.monitor.pulse import Pulse
-from services.monitor.queues import BrokerQueues, Layout
+from services.monitor.queues import BrokerQueues
 from services.monitor.retention import task_retention
 from services.monitor.settings import MonitorSettings
 from services.monitor.subscription import BrokerAddress
@@ -53,8 +53,7 @@ async def serve(settings: MonitorSettings) -> None:
         figures, workers = Figures(), WorkerTable()
         hub = Hub(task_message, worker_message, settings.watch_buffer)
         intake = _intake(settings, database, figures, workers, hub)
-        layout = Layout(settings.key_prefix, settings.priority_steps, settings.priority_separator)
-        queues = BrokerQueues(client, layout, heard=lambda: figures.queues)
+        queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
         pulse = Pulse(figures, workers, queues)
         components = await _components(settings, opened, database, client, figures, workers)
         registry = new_registry()

@@ -17,6 +17,7 @@ import orjson
 import redis.asyncio
 import structlog
 
+from services.kernel.broker_layout import Layout
 from services.monitor.tasks import MOST_NAME
 
 log = structlog.get_logger(__name__)
@@ -78,19 +79,6 @@ class Queue:
     @property
     def length(self) -> int:
         return sum(length for _, length in self.by_priority)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the application's transport options make keys: `global_keyprefix`, `priority_steps`, `sep`."""
-
-    prefix: str = ""
-    steps: tuple[int, ...] = (0, 3, 6, 9)
-    separator: str = "\x06\x16"
-
-    def keys_of(self, queue: str) -> list[str]:
-        """The queue's lists, by step."""
-        return [self.prefix + (f"{queue}{self.separator}{step}" if step else queue) for step in self.steps]
 
 
 @dataclass(frozen=True)

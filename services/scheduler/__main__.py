@@ -61,7 +61,7 @@ async def serve(settings: SchedulerSettings) -> None:
         channel_to(settings.monitor_address, settings) as to_monitor,
     ):
         monitor, woken = Monitor(to_monitor), asyncio.Event()
-        publisher = Publisher(client, settings.redis_db_broker, settings.key_prefix)
+        publisher = Publisher(client, settings.redis_db_broker, settings.layout)
         delivery = Delivery(database, publisher, registry)
         dispatcher = Dispatcher(database, delivery, on_waiting=woken.set)
         backfills = Backfills(database, delivery)
@@ -69,7 +69,7 @@ async def serve(settings: SchedulerSettings) -> None:
         catalogue = Catalogue(database, delivery)
         api = ScheduleApi(database, catalogue, backfills, watching, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
-        losses = Losses(database, BrokerData(client, settings.key_prefix), monitor)
+        losses = Losses(database, BrokerData(client, settings.layout), monitor)
         waiting = Waiting(database, monitor, delivery, woken)
         manifest_api = ManifestApi(Sets(database, settings.time_zone))
         feed = ConfigFeed(database)

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis.asyncio
 
+from services.kernel.broker_layout import Layout
 from services.scheduler.publisher import MARK
 
 IDENTITY = "celeriac:broker"
@@ -20,10 +21,10 @@ CHUNK = 1000
 class BrokerData:
     """Reads one Redis or Valkey."""
 
-    def __init__(self, client: redis.asyncio.Redis, key_prefix: str = "") -> None:
-        """`key_prefix` as the publisher has it."""
+    def __init__(self, client: redis.asyncio.Redis, layout: Layout) -> None:
         self._client = client
-        self._prefix = key_prefix
+        self._layout = layout
+        self._prefix = layout.prefix
 
     async def identity(self) -> str:
         """The same as long as the broker keeps its data. One that has none is given one."""
@@ -40,15 +41,14 @@ class BrokerData:
             found |= {mark for mark, value in zip(chunk, values, strict=True) if value is not None}
         return found
 
-    async def queued(self, keys: Collection[bytes]) -> set[str]:
-        """Tasks whose messages are in these lists, or with workers that have not confirmed them."""
+    async def queued(self, queues: Collection[tuple[str, int]]) -> set[str]:
+        """Tasks whose messages are in these queues, for these priorities, or with workers that have not
+        confirmed them."""
         found: set[str] = set()
-        for key in keys:
+        for key in {self._layout.key_of(queue, priority) for queue, priority in queues}:
             start = 0
             # Messages come in at the head: what was not read yet can only move on.
-            while messages := await self._client.lrange(
-                self._prefix + key.decode(), start, start + CHUNK - 1
-            ):
+            while messages := await self._client.lrange(key, start, start + CHUNK - 1):
                 found |= _task_ids(messages)
                 start += CHUNK
         async for _, message in self._client.hscan_iter(f"{self._prefix}unacked", count=CHUNK):

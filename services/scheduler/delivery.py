@@ -116,13 +116,14 @@ class Delivery:
             return []
         messages = batch.messages()
         receipt = await self._publisher.publish(Parcel(batch.key.mark, messages), permit)
+        runs = {message.task_id: run for run, message in zip(batch.runs, messages, strict=True)}
         return [
             (
                 batch,
-                [run for run, message in zip(batch.runs, messages, strict=True) if message.key == key],
-                f"not sent: the broker's key {key.decode()!r} is no list, so it can't be a queue",
+                [runs[message.task_id] for message in refused],
+                f"not sent: the broker's key {key!r} is no list, so it can't be a queue",
             )
-            for key in receipt.refused
+            for key, refused in receipt.refused
         ]
 
     async def run(self) -> None:

@@ -82,7 +82,7 @@ class Losses:
     async def _lost(self, runs: list[Unheard], queues: _Queues) -> list[Unheard]:
         there = await self._broker.marked(list({run.batch.mark for run in runs}))
         gone = [run for run in runs if run.batch.mark not in there]
-        queued = await queues.tasks({run.key for run in gone})
+        queued = await queues.tasks({(run.queue, run.priority) for run in gone})
         gone = [run for run in gone if run.task_id not in queued]
         taken: set[str] = set()
         task_ids = [run.task_id for run in gone]
@@ -97,11 +97,11 @@ class _Queues:
 
     def __init__(self, broker: BrokerData) -> None:
         self._broker = broker
-        self._read: set[bytes] = set()
+        self._read: set[tuple[str, int]] = set()
         self._tasks: set[str] = set()
 
-    async def tasks(self, keys: set[bytes]) -> set[str]:
-        if unread := keys - self._read:
+    async def tasks(self, queues: set[tuple[str, int]]) -> set[str]:
+        if unread := queues - self._read:
             self._tasks |= await self._broker.queued(unread)
             self._read |= unread
         return self._tasks

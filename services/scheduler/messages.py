@@ -21,9 +21,6 @@ import orjson
 from services.scheduler.schedules import Task
 
 ORIGIN = "celeriac@scheduler"
-# kombu's defaults: priorities share four lists, and a list's name is the queue's, then the separator.
-PRIORITY_STEPS = (0, 3, 6, 9)
-SEPARATOR = "\x06\x16"
 EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
 # What a run fills into its messages, as JSON.
 PLACES = ("id", "body", "argsrepr", "kwargsrepr", "expires", "timestamp")
@@ -33,21 +30,14 @@ NO_ARGUMENTS = {("[]", list): b'"()"', ("{}", dict): b'"{}"'}
 
 
 class Message(NamedTuple):
-    """A message ready for the broker: the list that it goes to, and its bytes."""
+    """A message ready for the broker: where it goes, and its bytes."""
 
     task_id: str
     queue: str
-    key: bytes
+    priority: int
     envelope: bytes
     # The task-sent event that tells monitors of it, as JSON.
     event: bytes
-
-
-@lru_cache(maxsize=1000)
-def queue_key(queue: str, priority: int) -> bytes:
-    """The Redis list of a queue for a priority."""
-    step = max(step for step in PRIORITY_STEPS if step <= priority)
-    return (queue if step == 0 else f"{queue}{SEPARATOR}{step}").encode()
 
 
 class Letterhead:
@@ -76,7 +66,9 @@ class Letterhead:
             expires = b'"%b"' % (due + dt.timedelta(seconds=task.expires)).isoformat().encode()
         identity = b'"%b"' % task_id.encode()
         run = identity, self._body, self._argsrepr, self._kwargsrepr, expires, _timestamp(now)
-        return Message(task_id, task.queue, frame.key, frame.envelope.filled(run), frame.event.filled(run))
+        return Message(
+            task_id, task.queue, task.priority, frame.envelope.filled(run), frame.event.filled(run)
+        )
 
 
 class Template(NamedTuple):
@@ -91,9 +83,8 @@ class Template(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A task's list on the broker, and what its messages are made of."""
+    """What the messages of a task are made of."""
 
-    key: bytes
     envelope: Template
     event: Template
 
@@ -140,7 +131,7 @@ def _frame(
             "delivery_tag": _place("id"),
         },
     }
-    return Frame(queue_key(queue, priority), _template(envelope), _template(_event(name, queue)))
+    return Frame(_template(envelope), _template(_event(name, queue)))
 
 
 def _headers(name: str, time_limits: list[float | None]) -> dict[str, object]:

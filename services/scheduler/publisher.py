@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import redis.asyncio
 
-from services.scheduler.messages import SEPARATOR, Message, event_envelope
+from services.kernel.broker_layout import Layout
+from services.scheduler.messages import Message, event_envelope
 
 MARK = "celeriac:batch:"
 # Long enough for any crash between publishing and recording it to be healed; then, once the database has
@@ -28,6 +29,7 @@ SAME_PERMIT_SECONDS = 2.0
 TIME_SECONDS = 1.0
 # Events of one message to the monitors.
 EVENTS = 200
+KOMBUS = Layout()
 
 # KEYS: mark; for each list: the list, kombu's table of its queue.
 # ARGV: end of the permit (Unix seconds), life of a mark, channel of events; for each list: kombu's entry,
@@ -77,25 +79,30 @@ class Parcel(NamedTuple):
     messages: Sequence[Message]
 
 
+class Refused(NamedTuple):
+    """Messages that were not pushed, because their list's key on the broker holds something else."""
+
+    key: str
+    messages: Sequence[Message]
+
+
 class Receipt(NamedTuple):
-    """What became of a parcel: its messages were pushed, now or `before`, but for those to these lists, whose
-    keys on the broker hold something else."""
+    """What became of a parcel: all but the refused messages were pushed, now or `before`."""
 
     before: bool
-    refused: frozenset[bytes] = frozenset()
+    refused: tuple[Refused, ...] = ()
 
 
 class Publisher:
     """Publishes to one Redis or Valkey."""
 
-    def __init__(self, client: redis.asyncio.Redis, database: int, key_prefix: str = "") -> None:
-        """`key_prefix` is what the application's `global_keyprefix` puts before every key and channel."""
+    def __init__(self, client: redis.asyncio.Redis, database: int, layout: Layout = KOMBUS) -> None:
         self._client = client
-        self._prefix = key_prefix
-        self._list_prefix = key_prefix.encode()
+        self._layout = layout
+        self._prefix = layout.prefix
         self._publish = client.register_script(PUBLISH)
         # As kombu names the channel of its event exchange.
-        self._events_channel = f"{key_prefix}/{database}.celeryev/task.multi"
+        self._events_channel = f"{layout.prefix}/{database}.celeryev/task.multi"
         self._permit_ends = 0
         self._permit_from = float("-inf")
 
@@ -114,14 +121,14 @@ class Publisher:
 
     async def publish(self, parcel: Parcel, permit_ends: int) -> Receipt:
         """Pushes the messages if the mark is not there yet. Raises `PermitEnded`."""
-        keys: list[str | bytes] = [self._prefix + MARK + parcel.mark]
+        keys = [self._prefix + MARK + parcel.mark]
         arguments: list[str | bytes | int] = [permit_ends, MARK_SECONDS, self._events_channel]
-        lists = _by_list(parcel.messages)
+        lists = self._by_list(parcel.messages)
         for key, messages in lists.items():
-            queue = messages[0].queue
-            keys += (self._list_prefix + key, f"{self._prefix}_kombu.binding.{queue}")
+            bindings, entry = self._layout.binding_of(messages[0].queue)
+            keys += (key, bindings)
             events = list(_events(messages))
-            arguments += (SEPARATOR.join((queue, "", queue)), len(messages), len(events))
+            arguments += (entry, len(messages), len(events))
             arguments += [message.envelope for message in messages]
             arguments += events
         state, *refused = await self._publish(keys, arguments)
@@ -129,8 +136,8 @@ class Publisher:
             # Or the broker's clock was set forward, or another broker took over: then the next one holds.
             self._permit_from = float("-inf")
             raise PermitEnded
-        names = list(lists)
-        return Receipt(state == 0, frozenset(names[position - 1] for position in refused))
+        found = list(lists.items())
+        return Receipt(state == 0, tuple(Refused(*found[position - 1]) for position in refused))
 
     async def shorten_marks(self, marks: Sequence[str]) -> None:
         """The database has recorded that these batches were published."""
@@ -139,12 +146,14 @@ class Publisher:
                 pipeline.expire(self._prefix + MARK + mark, RECORDED_MARK_SECONDS)
             await pipeline.execute()
 
-
-def _by_list(messages: Sequence[Message]) -> dict[bytes, list[Message]]:
-    found: dict[bytes, list[Message]] = {}
-    for message in messages:
-        found.setdefault(message.key, []).append(message)
-    return found
+    def _by_list(self, messages: Sequence[Message]) -> dict[str, list[Message]]:
+        by_queue: dict[tuple[str, int], list[Message]] = {}
+        for message in messages:
+            by_queue.setdefault((message.queue, message.priority), []).append(message)
+        found: dict[str, list[Message]] = {}
+        for (queue, priority), each in by_queue.items():
+            found.setdefault(self._layout.key_of(queue, priority), []).extend(each)
+        return found
 
 
 def _events(messages: Sequence[Message]) -> Iterator[bytes]:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from services.scheduler.batches import BatchKey
-from services.scheduler.messages import queue_key
 from services.scheduler.schedules import task_id
 from services.scheduler.store_batches import DispatchStore
 from services.scheduler.store_outcomes import SETTINGS
@@ -56,10 +55,6 @@ class Unheard(NamedTuple):
     @property
     def task_id(self) -> str:
         return task_id(self.schedule_id, self.due_at)
-
-    @property
-    def key(self) -> bytes:
-        return queue_key(self.queue, self.priority)
 
 
 class LossStore:

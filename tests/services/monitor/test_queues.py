@@ -16,7 +16,8 @@ from kombu import Exchange
 from kombu import Queue as KombuQueue
 
 from deploy.standalone.tokens import LocalIssuer
-from services.monitor.queues import BrokerQueues, Layout, Queue
+from services.kernel.broker_layout import Layout
+from services.monitor.queues import BrokerQueues, Queue
 from tests.support.calls import eventually, refused
 from tests.support.celery_workers import celery_app, running_worker
 from tests.support.monitors import Monitor, running_monitor

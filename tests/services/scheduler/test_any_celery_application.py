@@ -26,14 +26,14 @@ from tests.support.servers import Valkey, create_database, temporary_valkey
 
 UV = ROOT / ".uv/bin/uv"
 APPLICATION = '''
+import json
 import os
 
 from celery import Celery
 
 app = Celery("shop", broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
 app.conf.task_default_queue = "shop"
-if os.environ["PREFIX"]:
-    app.conf.broker_transport_options = {"global_keyprefix": os.environ["PREFIX"]}
+app.conf.broker_transport_options = json.loads(os.environ["TRANSPORT"])
 
 
 @app.task(bind=True)
@@ -59,6 +59,9 @@ if __name__ == "__main__":
         time_limit=60, soft_time_limit=50, task_id="by-hand",
     )
 '''
+
+
+NOTHING: Mapping[str, object] = {}
 
 
 class Shop(NamedTuple):
@@ -112,7 +115,7 @@ def valkey() -> Iterator[Valkey]:
 def shop_and_scheduler(
     place: tuple[Path, LocalIssuer, str, Valkey],
     folder: Path,
-    prefix: str = "",
+    transport: Mapping[str, object] = NOTHING,
     python: tuple[str, ...] = (sys.executable,),
 ) -> Iterator[tuple[Shop, Scheduler]]:
     state, tokens, database_url, valkey = place
@@ -121,8 +124,14 @@ def shop_and_scheduler(
     url = f"redis://{valkey.host}:{valkey.port}"
     # Nothing of ours is on its path.
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment = {**own, "BROKER": f"{url}/0", "BACKEND": f"{url}/1", "PREFIX": prefix, "C_FORCE_ROOT": "1"}
-    settings = {"CELERIAC_BROKER_KEY_PREFIX": prefix}
+    environment = {**own, "BROKER": f"{url}/0", "BACKEND": f"{url}/1", "C_FORCE_ROOT": "1"}
+    environment["TRANSPORT"] = json.dumps(dict(transport))
+    steps: Any = transport.get("priority_steps", (0, 3, 6, 9))
+    settings = {
+        "CELERIAC_BROKER_KEY_PREFIX": str(transport.get("global_keyprefix", "")),
+        "CELERIAC_BROKER_PRIORITY_STEPS": ",".join(map(str, steps)),
+        "CELERIAC_BROKER_PRIORITY_SEPARATOR": str(transport.get("sep", "\x06\x16")),
+    }
     with running_scheduler(state, tokens, database_url, valkey, **settings) as scheduler:
         yield Shop(folder, python, environment, valkey), scheduler
 
@@ -198,10 +207,20 @@ def test_a_scheduled_task_is_told_what_it_is_told_when_sent_by_its_own_applicati
 def test_an_application_with_a_key_prefix_is_served_under_it(
     place: tuple[Path, LocalIssuer, str, Valkey], tmp_path: Path
 ) -> None:
-    with shop_and_scheduler(place, tmp_path, prefix="shop:") as (shop, scheduler):
+    with shop_and_scheduler(place, tmp_path, {"global_keyprefix": "shop:"}) as (shop, scheduler):
         check_all_arrives(shop, scheduler)
         assert {key for key in shop.broker_keys() if not key.startswith("shop:")} == set()
         assert any(key.startswith("shop:celeriac:batch:") for key in shop.broker_keys())
+
+
+def test_an_application_with_priorities_of_its_own_finds_each_message_in_its_list(
+    place: tuple[Path, LocalIssuer, str, Valkey], tmp_path: Path
+) -> None:
+    transport = {"priority_steps": list(range(10)), "sep": ":", "queue_order_strategy": "priority"}
+    with shop_and_scheduler(place, tmp_path, transport) as (shop, scheduler):
+        once(scheduler, "schedules/urgent", pb.Task(name="shop.told", queue="mail", priority=4))
+        assert "mail:4" in shop.broker_keys()
+        check_all_arrives(shop, scheduler)
 
 
 # Each with the kombu of its time.

@@ -23,9 +23,9 @@ def required(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_priority_steps_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load(MonitorSettings).priority_steps == (0, 3, 6, 9)
+    assert load(MonitorSettings).layout.steps == (0, 3, 6, 9)
     monkeypatch.setenv("CELERIAC_BROKER_PRIORITY_STEPS", "0, 1,2")
-    assert load(MonitorSettings).priority_steps == (0, 1, 2)
+    assert load(MonitorSettings).layout.steps == (0, 1, 2)
 
 
 @pytest.mark.parametrize("steps", ["", "1,2", "0,2,1", "0,0", "0,x", "0;3", "0,-1"])

@@ -1,0 +1,64 @@
+"""How a Celery application lays out its queues on Redis or Valkey, by its `broker_transport_options`.
+
+As kombu's Redis transport does it (kombu/transport/redis.py, virtual/base.py).
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from services.kernel.settings import KernelSettings
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`prefix`, `steps`, `separator`: its `global_keyprefix`, `priority_steps`, `sep`."""
+
+    prefix: str = ""
+    steps: tuple[int, ...] = (0, 3, 6, 9)
+    separator: str = "\x06\x16"
+
+    def keys_of(self, queue: str) -> list[str]:
+        """The queue's lists, by step."""
+        return [self._key(queue, step) for step in self.steps]
+
+    def key_of(self, queue: str, priority: int) -> str:
+        """The list that messages of a priority go to."""
+        return self._key(queue, self.steps[bisect.bisect(self.steps, priority) - 1])
+
+    def binding_of(self, queue: str) -> tuple[str, str]:
+        """Where kombu looks up which queues a routing key leads to: the set, and the queue's entry in it."""
+        return f"{self.prefix}_kombu.binding.{queue}", self.separator.join((queue, "", queue))
+
+    def _key(self, queue: str, step: int) -> str:
+        return self.prefix + (f"{queue}{self.separator}{step}" if step else queue)
+
+
+def _steps(text: str) -> str:
+    steps = [part.strip() for part in text.split(",")]
+    if not all(step.isdecimal() for step in steps) or len(steps) > 100:
+        raise ValueError(f"{text!r} is not a list of priorities")
+    if sorted(set(map(int, steps))) != list(map(int, steps)) or int(steps[0]) != 0:
+        raise ValueError(f"{text!r} must rise, and begin with 0")
+    return text
+
+
+class LayoutSettings(KernelSettings):
+    """Settings of a service that reads or writes the application's queues itself."""
+
+    key_prefix: str = Field("", validation_alias="CELERIAC_BROKER_KEY_PREFIX", examples=["myapp:"])
+    priority_steps: Annotated[str, AfterValidator(_steps)] = Field(
+        "0,3,6,9", validation_alias="CELERIAC_BROKER_PRIORITY_STEPS", examples=["0,3,6,9"]
+    )
+    priority_separator: str = Field(
+        "\x06\x16", min_length=1, validation_alias="CELERIAC_BROKER_PRIORITY_SEPARATOR", examples=[":"]
+    )
+
+    @property
+    def layout(self) -> Layout:
+        steps = tuple(map(int, self.priority_steps.split(",")))
+        return Layout(self.key_prefix, steps, self.priority_separator)
