@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from services.kernel.database import Database, driver_url
+from services.kernel.errors import Unavailable
 from services.kernel.migrations import migrate
 from services.scheduler.changes import Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
 from services.scheduler.crontab import parse_crontab
@@ -51,8 +52,8 @@ async def connection(database_url: str, database: Database) -> AsyncIterator[Any
 
 
 @asynccontextmanager
-async def running(database: Database) -> AsyncIterator[Watching[Told]]:
-    watching = Watching[Told](database, lambda event, cursor: (event, cursor), buffer=BUFFER)
+async def running(database: Database, buffer: int = BUFFER) -> AsyncIterator[Watching[Told]]:
+    watching = Watching[Told](database, lambda event, cursor: (event, cursor), buffer=buffer)
     loop = asyncio.create_task(watching.run())
     try:
         yield watching
@@ -263,3 +264,50 @@ async def test_the_log_is_read_by_its_indexes(database: Database, connection: An
         )
         assert read < 60, plan
     await connection.execute("DELETE FROM celery_schedule_changes WHERE batch_id <= 20000")
+
+
+async def test_of_too_much_at_once_the_rest_is_counted_and_can_be_had_by_cursor(
+    database: Database, connection: Any
+) -> None:
+    async with running(database, buffer=100_000) as watching:
+        everything, named = watching.watch(Wanted(), None), watching.watch(Wanted(frozenset({"tenth"})), None)
+        _, start = await read(everything)
+        await read(named)
+        async with connection.transaction():
+            for _ in range(25):
+                await publish(connection, 1000)
+        told = [event for event, _ in [await read(everything) for _ in range(21)] if event is not None]
+        assert sizes(told) == [1000] * 20
+        assert told[20] == LeftOut(5000)
+        await create(database, "tenth")
+        assert await read_until(everything, "tenth") == []
+        assert sizes(await read_until(named, "tenth")) == [100] * 25
+        again = watching.watch(Wanted(), start)
+        assert sizes(await read_until(again, "tenth")) == [1000] * 25
+        for stream in (everything, named, again):
+            await stream.aclose()
+
+
+async def test_connections_that_die_cost_no_change(database: Database, connection: Any) -> None:
+    """A reader goes on, or is told to come back; with its cursor, nothing is missing."""
+    kill = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    async with running(database) as watching:
+        stream = watching.watch(Wanted(), None)
+        _, cursor = await read(stream)
+        told: list[str] = []
+        names = [f"k-{number}" for number in range(5)]
+        for name in names:
+            assert await connection.fetchval(kill) > 0
+            await create(database, name)
+        async with asyncio.timeout(60):
+            while len(told) < len(names):
+                try:
+                    event, cursor = await anext(stream)
+                    told += [event.id] if isinstance(event, ScheduleEvent) else []
+                except Unavailable:
+                    stream = watching.watch(Wanted(), cursor)
+        assert told == names
+        await stream.aclose()
