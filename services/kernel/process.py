@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
+from typing import Any
 
 import structlog
 import uvloop
@@ -32,6 +33,9 @@ from services.kernel.settings import KernelSettings, SettingsType, load
 from services.kernel.tokens import TokenVerifier
 
 log = structlog.get_logger(__name__)
+
+# What has not ended after this is told once more.
+AGAIN_SECONDS = 1.0
 
 Background = Callable[[], Awaitable[None]]
 
@@ -134,8 +138,7 @@ async def run(
             await stop.wait()
             log.info("process.stopping", grace_seconds=settings.shutdown_grace)
             await server.stop(settings.shutdown_grace)
-            for task in tasks:
-                task.cancel()
+            await end(tasks)
 
 
 def _logging_by(live: LiveSettings, settings: KernelSettings) -> LiveSettings:
@@ -145,6 +148,15 @@ def _logging_by(live: LiveSettings, settings: KernelSettings) -> LiveSettings:
 
     live.on_change(apply)
     return live
+
+
+async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancels until each has ended: where a cancellation meets an error, it can be taken for that error."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
 
 
 async def _as_coroutine(loop: Background) -> None:
