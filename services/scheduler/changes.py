@@ -183,4 +183,4 @@ def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> l
         for part in parts
     ]
     rest = count - len(runs)
-    return [*changes, Change(entry.kind, None, False, rest, after)] if rest > 0 else changes
+    return [Change(entry.kind, None, False, rest, before), *changes] if rest > 0 else changes
