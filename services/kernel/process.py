@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import gc
 import signal
+import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -66,9 +68,20 @@ def main(
 
         uvloop.run(migrate(settings.database_url.get_secret_value(), service))
         return
+    _settle_imports()
     work = commands[command](settings)
     if work is not None:
         uvloop.run(_to_coroutine(work))
+
+
+def _settle_imports() -> None:
+    """What was imported lives as long as the process: the collector need not look through it again.
+
+    Signatures that only type checkers read (redis-py has a thousand overloads) are let go: a megabyte.
+    """
+    typing.clear_overloads()
+    gc.collect()
+    gc.freeze()
 
 
 async def _to_coroutine(work: Awaitable[None]) -> None:

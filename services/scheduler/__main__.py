@@ -51,8 +51,7 @@ log = structlog.get_logger(__name__)
 
 async def serve(settings: SchedulerSettings) -> None:
     # A batch is some ten thousand small objects that live for milliseconds and hold no cycles: collecting
-    # after each 700, through all that was imported, takes a quarter of the time of dispatching.
-    gc.freeze()
+    # after each 700 takes a good part of the time of dispatching.
     gc.set_threshold(50_000, 20, 20)
     registry, key_ring, live = new_registry(), opened_keys(settings), LiveSettings("scheduler")
     async with (

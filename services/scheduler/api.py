@@ -18,7 +18,9 @@ from services.scheduler.api_watch import WatchCalls
 from services.scheduler.backfilling import Backfills
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.schedules import Definition
-from services.scheduler.store import ScheduleFilter, ScheduleStore
+from services.scheduler.store import ScheduleStore
+from services.scheduler.store_listing import ScheduleFilter
+from services.scheduler.stored import check_readable
 from services.scheduler.watching import Watching
 
 MOST_PREVIEWED = 1000
@@ -80,7 +82,7 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
             return wanted
 
         found = _id(request.schedule.name, "schedule.name")
-        schedule = await self._catalogue.change(found, request.schedule.etag, change)
+        schedule = await self._catalogue.change(found, request.schedule.etag, change, paths)
         return pb.UpdateScheduleResponse(schedule=convert.schedule_to(schedule))
 
     async def DeleteSchedule(
@@ -135,6 +137,7 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
             case "name":
                 async with self._database.reading() as session:
                     stored = await ScheduleStore(session).get(_id(request.name))
+                check_readable(stored, "timing")
                 return stored.definition, stored.run_count
             case "timing":
                 return convert.proposed_timing(request.timing, self._zone, now, faults), 0

@@ -13,7 +13,7 @@ from services.scheduler import checks
 from services.scheduler.apply import Application, Sets
 from services.scheduler.difference import MOST_TOLD, Change, Difference, Kind, cut
 from services.scheduler.manifest_written import entries_text, said_by
-from services.scheduler.store import ScheduleFilter
+from services.scheduler.store_listing import ScheduleFilter
 
 KINDS = {
     Kind.CREATE: pb.CHANGE_KIND_CREATE,

@@ -19,8 +19,10 @@ from services.scheduler.manifest import MOST_SCHEDULES, Wanted, read_manifest
 from services.scheduler.manifest_text import MOST_BYTES, size_of
 from services.scheduler.manifest_written import manifest_text
 from services.scheduler.schedules import Definition, Schedule
-from services.scheduler.store import ScheduleFilter, ScheduleStore
+from services.scheduler.store import ScheduleStore
 from services.scheduler.store_apply import SetStore
+from services.scheduler.store_listing import ScheduleFilter
+from services.scheduler.stored import check_readable
 
 ATTEMPTS = 3
 
@@ -67,6 +69,9 @@ class Sets:
             found = await ScheduleStore(session).list(wanted, "", MOST_SCHEDULES + 1)
         if len(found) > MOST_SCHEDULES:
             raise _too_many(f"there are more than {MOST_SCHEDULES} schedules")
+        for schedule in found:
+            # Left out, it would be removed by whoever applies the file and prunes.
+            check_readable(schedule, *schedule.faults)
         definitions = [schedule.definition for schedule in found]
         text = await asyncio.to_thread(manifest_text, definitions, as_json=as_json)
         if size_of(text) > MOST_BYTES:

@@ -29,13 +29,17 @@ from services.scheduler.store import ScheduleStore
 from services.scheduler.store_backfilling import BackfillingStore, Step
 from services.scheduler.store_backfills import BackfillStore
 from services.scheduler.store_batches import UNREADABLE
+from services.scheduler.stored import check_readable
 
 log = structlog.get_logger(__name__)
 
 READY_AT_A_TIME = 100
 # So many due times are looked at in one step, of which those that were run meanwhile cost nothing.
 SLICE = 200
+# While one is running: how often it is looked for more. While none is: how often the table is looked at, for
+# what a replica left behind that died; whoever begins one wakes its own replica.
 LOOK_SECONDS = 1.0
+IDLE_SECONDS = 5.0
 # While the schedule is being dispatched, or another replica has the backfill.
 AGAIN_SECONDS = 0.05
 
@@ -53,6 +57,7 @@ class Backfills:
         while True:
             async with self._database.reading() as session:
                 schedule = await ScheduleStore(session).get(window.schedule_id)
+                check_readable(schedule, "timing", "task")
                 made = request_id and await BackfillStore(session).made_by(window.schedule_id, request_id)
             if made:
                 return made
@@ -116,16 +121,19 @@ class Backfills:
     async def send_ready(self) -> float:
         """Sends the next runs of all backfills that may; the seconds until there may be more."""
         async with self._database.driver_connection() as connection:
-            ready = await BackfillingStore(connection).ready(READY_AT_A_TIME)
+            store = BackfillingStore(connection)
+            seconds = await store.seconds_to_next()
+            if seconds is None or seconds > 0:
+                return IDLE_SECONDS if seconds is None else min(seconds, LOOK_SECONDS)
+            ready = await store.ready(READY_AT_A_TIME)
         for schedule_id in ready:
             try:
                 await self._step(schedule_id)
             except (*FAULTS, PermitEnded) as error:
                 # What was recorded is healed, and the backfill has moved on past it; or neither.
                 log.warning("backfill.step_failed", schedule=schedule_id, error=repr(error)[:300])
-        async with self._database.driver_connection() as connection:
-            seconds = await BackfillingStore(connection).seconds_to_next()
-        return LOOK_SECONDS if seconds is None else min(max(seconds, AGAIN_SECONDS), LOOK_SECONDS)
+        # Where one could not be stepped: it is another's for now.
+        return AGAIN_SECONDS
 
     async def _step(self, schedule_id: str) -> None:
         permit = await self._delivery.permit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from services.kernel.database import Database
 from services.kernel.errors import Conflict
@@ -15,6 +15,7 @@ from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import PermitEnded
 from services.scheduler.schedules import Definition, Overlap, Run, RunState, Schedule
 from services.scheduler.store import ScheduleStore
+from services.scheduler.stored import check_readable, kept_columns
 
 
 class Catalogue:
@@ -35,21 +36,29 @@ class Catalogue:
             return await store.create(definition, due)
 
     async def change(
-        self, schedule_id: str, etag: str, change: Callable[[Definition, dt.datetime], Definition]
+        self,
+        schedule_id: str,
+        etag: str,
+        change: Callable[[Definition, dt.datetime], Definition],
+        fields: Collection[str] = (),
     ) -> Schedule:
         """Applies a change to the current version, if it is the one that the caller read.
 
         Due times count from now when the timing, its bounds or the pause change, so that nothing of the past
         fires; any other change leaves them as they are. What is due this very moment still runs.
+
+        `fields`: those of the contract that the change sets. What can't be read of the row, and is not among
+        them, stays as it is stored.
         """
         async with self._database.transaction() as session:
             store = ScheduleStore(session)
             current = await self._current(store, schedule_id, etag)
             now = await store.now()
             wanted = change(current.definition, now)
-            if wanted == current.definition:
+            if wanted == current.definition and not current.faults.keys() & set(fields):
                 return current
-            return await store.change(wanted, due_after_change(current, wanted, now))
+            kept = kept_columns(current.faults, frozenset(fields))
+            return await store.change(wanted, due_after_change(current, wanted, now), kept)
 
     async def pause(self, schedule_id: str, note: str) -> Schedule:
         return await self.change(
@@ -73,6 +82,7 @@ class Catalogue:
         async with self._database.transaction() as session:
             store = ScheduleStore(session)
             schedule = await store.get(schedule_id, for_change=True)
+            check_readable(schedule, "task")
             if request_id and (made := await store.run_made_by(schedule_id, request_id)):
                 return made
             now = await store.now()

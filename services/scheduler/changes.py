@@ -98,8 +98,6 @@ class Found:
     """What has become of what the entries name, as far as it was looked up."""
 
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
-    # Ids of schedules that are there, and can't be read: someone wrote them by SQL.
-    unreadable: frozenset[str] = frozenset()
     runs: Mapping[RunKey, Run] = field(default_factory=dict)
     batches: Mapping[int, Sequence[Run]] = field(default_factory=dict)
     # How many runs a batch has, where not all were looked up.
@@ -155,9 +153,8 @@ def _of_schedules(entry: Entry, begun: int, looked_up: Wanted, found: Found, cur
             changes.append(Change(entry.kind, None, False, 1, after))
             continue
         schedule = found.schedules.get(schedule_id)
-        there = schedule is not None or schedule_id in found.unreadable
         # What is no longer so, or not yet, is told by the entry that made it so.
-        if there == (entry.kind is not Kind.DELETED):
+        if (schedule is not None) == (entry.kind is not Kind.DELETED):
             event = ScheduleEvent(entry.kind, schedule_id, schedule)
             changes.append(Change(entry.kind, event, True, 1, after))
     return changes

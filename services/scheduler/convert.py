@@ -211,7 +211,7 @@ def schedule_to(schedule: Schedule) -> pb.Schedule:
     return pb.Schedule(
         name=f"schedules/{definition.id}",
         task=_task_to(definition.task),
-        timing=timing_to(definition.timing),
+        timing=None if "timing" in schedule.faults else timing_to(definition.timing),
         paused=definition.paused,
         pause_note=definition.pause_note,
         description=definition.description,
@@ -229,6 +229,7 @@ def schedule_to(schedule: Schedule) -> pb.Schedule:
         run_count=schedule.run_count,
         overlap_policy=OVERLAPS[definition.overlap],
         resend_lost=definition.resend_lost,
+        fault=schedule.fault,
     )
 
 

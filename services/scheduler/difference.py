@@ -103,10 +103,10 @@ def _removal(current: Schedule) -> Change:
 def _change(wanted: Wanted, current: Schedule | None, now: dt.datetime) -> Change | None:
     """None when nothing changes."""
     settled = wanted.settled(current.definition if current else None)
-    if current is not None and settled == current.definition:
+    if current is not None and settled == current.definition and not current.faults:
         return None
     kind = Kind.CREATE if current is None else Kind.CHANGE
-    before = _shown(entry_of(current.definition)) if current else {}
+    before = _before(current) if current else {}
     after = _shown(entry_of(settled))
     if not wanted.says_anchor and before.get("anchor") != after.get("anchor"):
         # It counts from the moment at which it is applied.
@@ -118,6 +118,15 @@ def _change(wanted: Wanted, current: Schedule | None, now: dt.datetime) -> Chang
     ]
     warnings = _warnings(settled, current.run_count if current else 0, now)
     return Change(kind, current, settled, tuple(fields), warnings)
+
+
+def _before(current: Schedule) -> dict[str, str]:
+    """The fields as they are stored, with what can't be read of them."""
+    faults = {field: f"(can't be read: {fault})" for field, fault in current.faults.items()}
+    entry = _shown(entry_of(current.definition))
+    if "timing" in faults:
+        entry.pop("once", None)
+    return entry | faults
 
 
 def _warnings(settled: Definition, run_count: int, now: dt.datetime) -> tuple[str, ...]:

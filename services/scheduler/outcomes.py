@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 AGES = [dt.timedelta(seconds=2**power) for power in range(18)]
 LOOK_SECONDS = 1.0
+# As long as nothing is sent, and no run is open that comes to an age.
+IDLE_SECONDS = 4.0
 # What outcomes may take of this process while much is published: this many tasks a second, by either way.
 MOST_ASKED_A_SECOND = 5_000
 MOST_HEARD_A_SECOND = 5_000
@@ -86,8 +88,8 @@ class Outcomes:
             others = [group.create_task(self._listen()), group.create_task(self._write_for_ever())]
             try:
                 while await self._lease.hold():
-                    more = await self.look()
-                    await asyncio.sleep(0 if more else LOOK_SECONDS)
+                    seconds = await self.look()
+                    await asyncio.sleep(seconds)
             finally:
                 for task in others:
                     task.cancel()
@@ -143,8 +145,8 @@ class Outcomes:
             self._again_at = time.monotonic()
             self._asked_until = []
 
-    async def look(self) -> bool:
-        """Asks about the open runs that have come to an age; whether there are more of them."""
+    async def look(self) -> float:
+        """Asks about the open runs that have come to an age; the seconds until there may be more of them."""
         async with self._database.driver_connection() as connection:
             store = OutcomeStore(connection)
             if not self._asked_until:
@@ -156,7 +158,9 @@ class Outcomes:
         await self._ask({run.task_id: run for runs in found.values() for run in runs})
         for number, runs in found.items():
             asked_until[number] = runs[-1].batch_id
-        return any(len(runs) >= MOST_AT_ONCE for runs in found.values())
+        if any(len(runs) >= MOST_AT_ONCE for runs in found.values()):
+            return 0.0
+        return LOOK_SECONDS if found else IDLE_SECONDS
 
     async def _ask(self, runs: dict[str, OpenRun]) -> None:
         task_ids = list(runs)

@@ -14,7 +14,7 @@ from services.scheduler.plan import (
     MisfireAction,
     Plan,
 )
-from services.scheduler.schedules import Definition, Overlap, Run, RunState, Schedule, Task
+from services.scheduler.schedules import Definition, Run, RunState, Task
 from services.scheduler.solar import EVENTS
 from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 
@@ -86,32 +86,6 @@ def _crontab_plan(expression: str, zone: str) -> Plan:
 @lru_cache(maxsize=10_000)
 def _interval_plan(seconds: float, anchor: dt.datetime, zone: str) -> Plan:
     return Plan(IntervalTiming(dt.timedelta(seconds=seconds), anchor, zone))
-
-
-def schedule_of(row: Row) -> Schedule:
-    plan = plan_of(row)
-    return Schedule(
-        definition=Definition(
-            id=row["id"],
-            task=task_of(row),
-            timing=plan.timing,
-            description=row["description"],
-            labels=row["labels"],
-            paused=row["paused"],
-            pause_note=row["pause_note"],
-            bounds=plan.bounds,
-            jitter=plan.jitter,
-            misfire=plan.misfire,
-            overlap=Overlap(row["overlap"]),
-            resend_lost=row["resend_lost"],
-        ),
-        version=row["version"],
-        next_due_at=row["next_due_at"] or row["next_run_at"],
-        last_run_at=row["last_run_at"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        run_count=row["run_count"],
-    )
 
 
 def run_of(row: Row) -> Run:

@@ -93,6 +93,14 @@ class Schedule:
     created_at: dt.datetime
     updated_at: dt.datetime
     run_count: int = 0
+    # What can't be read of the stored row, and why, by the field of the contract. Only of rows that somebody
+    # else has written.
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fault(self) -> str:
+        """In one text; empty when all can be read."""
+        return "; ".join(f"{field} can't be read: {fault}" for field, fault in self.faults.items())
 
     @property
     def etag(self) -> str:

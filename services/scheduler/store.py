@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -13,21 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.errors import AlreadyExists, NotFound
 from services.scheduler.batches import BatchKey
-from services.scheduler.rows import run_of, schedule_of, values_of
+from services.scheduler.rows import run_of, values_of
 from services.scheduler.schedules import Definition, Run, RunState, Schedule
+from services.scheduler.store_listing import ScheduleFilter, listing
+from services.scheduler.stored import schedule_of
 
 JSON_COLUMNS = {"headers", "labels"}
-
-
-@dataclass(frozen=True)
-class ScheduleFilter:
-    """Which schedules; empty and None match any. A label is (name, value)."""
-
-    text: str = ""
-    task: str = ""
-    queue: str = ""
-    paused: bool | None = None
-    label: tuple[str, str] | None = None
 
 
 class ScheduleStore:
@@ -61,8 +50,15 @@ class ScheduleStore:
             raise NotFound("schedule", f"schedules/{schedule_id}")
         return schedule_of(row)
 
-    async def change(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
+    async def change(
+        self,
+        definition: Definition,
+        next_due_at: dt.datetime | None,
+        but_not: Collection[str] = frozenset(),
+    ) -> Schedule:
+        """Writes all columns that a person decides, but not those named."""
         values = values_of(definition, next_due_at)
+        values = {name: value for name, value in values.items() if name not in but_not}
         changes = ", ".join(f"{name} = {parameter(name)}" for name in values if name != "id")
         statement = text(
             f"UPDATE celery_schedules SET {changes}, version = version + 1, updated_at = now()"
@@ -75,20 +71,7 @@ class ScheduleStore:
 
     async def list(self, wanted: ScheduleFilter, after: str, most: int) -> Sequence[Schedule]:
         """Schedules with an id beyond `after`, by id."""
-        conditions = ["id > :after"]
-        values: dict[str, Any] = {"after": after, "most": most}
-        if wanted.text:
-            values["text"] = wanted.text
-            conditions.append("position(lower(:text) IN lower(id || ' ' || task || ' ' || description)) > 0")
-        for name in ("task", "queue", "paused"):
-            value = getattr(wanted, name)
-            if value not in ("", None):
-                conditions.append(f"{name} = :{name}")
-                values[name] = value
-        if wanted.label is not None:
-            conditions.append("labels ->> :label = :label_value")
-            values["label"], values["label_value"] = wanted.label
-        query = f"SELECT * FROM celery_schedules WHERE {' AND '.join(conditions)} ORDER BY id LIMIT :most"
+        query, values = listing(wanted, after, most)
         return [schedule_of(row) for row in (await self._session.execute(text(query), values)).mappings()]
 
     async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> BatchKey:

@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.errors import AlreadyExists
-from services.scheduler.rows import schedule_of, values_of
+from services.scheduler.rows import values_of
 from services.scheduler.schedules import Definition, Schedule
 from services.scheduler.store import parameter
+from services.scheduler.stored import schedule_of
 
 # One manifest at a time is applied: two of them would take their rows in each other's way.
 APPLYING = 0x6365_6C65_7269_6163
@@ -36,7 +37,9 @@ class SetStore:
         values: dict[str, Any] = {"ids": list(ids)}
         condition = "id = ANY(CAST(:ids AS text[]))"
         if label is not None:
-            condition += " OR labels ->> :label = :label_value"
+            facet = "celery_schedule_facet('label ' || CAST(:label AS text), :label_value)"
+            found = f"SELECT schedule_id FROM celery_schedule_facets WHERE facet = {facet}"
+            condition += f" OR (id = ANY(ARRAY({found})) AND labels ->> :label = :label_value)"
             values["label"], values["label_value"] = label
         rows = await self._session.execute(
             text(f"SELECT * FROM celery_schedules WHERE {condition} ORDER BY id FOR UPDATE"), values

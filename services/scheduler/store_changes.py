@@ -9,17 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
-import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.scheduler.changes import Entry, Found, Kind, RunKey, Wanted
-from services.scheduler.rows import run_of, schedule_of
+from services.scheduler.rows import run_of
 from services.scheduler.schedules import Run, RunState, Schedule
-from services.scheduler.store_batches import UNREADABLE
+from services.scheduler.stored import schedule_of
 from services.scheduler.watching_cursor import Cursor, Head, Snapshot
-
-log = structlog.get_logger(__name__)
 
 CHANNEL = "celery_schedule_changes"
 RUNS_CHANGED = """
@@ -138,15 +135,10 @@ class ChangeStore:
 
     async def _find_schedules(self, ids: Sequence[str], found: Found) -> None:
         schedules: dict[str, Schedule] = {}
-        unreadable = set()
         for number, row in enumerate(await self._rows(SCHEDULES, ids, ids=list(ids))):
             await _let_others(number)
-            try:
-                schedules[row["id"]] = schedule_of(row)
-            except UNREADABLE as error:
-                log.warning("schedule.unreadable", schedule=row["id"], fault=repr(error)[:300])
-                unreadable.add(row["id"])
-        found.schedules, found.unreadable = schedules, frozenset(unreadable)
+            schedules[row["id"]] = schedule_of(row)
+        found.schedules = schedules
 
     async def _runs(self, keys: Sequence[RunKey]) -> dict[RunKey, Run]:
         runs = {}

@@ -34,7 +34,7 @@ BATCH = 200
 # While something waits: how often the monitor is asked. While nothing does: how often the table is looked at,
 # for what a replica left behind that died.
 ASK_SECONDS = 1.0
-IDLE_SECONDS = 3.0
+IDLE_SECONDS = 5.0
 CANCEL_AGAIN_SECONDS = 10.0
 
 

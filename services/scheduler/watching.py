@@ -22,8 +22,7 @@ from services.kernel import readers
 from services.kernel.database import Database
 from services.kernel.errors import CeleriacError, Unavailable
 from services.kernel.readers import Skipped
-from services.scheduler.changes import Change, Event, LeftOut, ScheduleEvent, Wanted, part_for, size_of
-from services.scheduler.store_batches import UNREADABLE
+from services.scheduler.changes import Change, Event, LeftOut, Wanted, part_for, size_of
 from services.scheduler.store_changes import CHANNEL
 from services.scheduler.watching_cursor import Cursor
 from services.scheduler.watching_log import ChangeLog, Page, expired
@@ -235,11 +234,11 @@ class Watching(Generic[Message]):
                 if not reader.has_room:
                     self._skip(reader, size_of(event))
                 else:
-                    reader.put(self._made(event, change.cursor), size_of(event))
+                    reader.put(self._tell(event, change.cursor), size_of(event))
             elif change.event is None or not change.whole or not reader.has_room:
                 self._skip(reader, change.size)
             else:
-                shared = shared or self._made(change.event, change.cursor)
+                shared = shared or self._tell(change.event, change.cursor)
                 reader.put(shared, change.size)
         self._cursor = change.cursor
 
@@ -251,17 +250,7 @@ class Watching(Generic[Message]):
         for change in page.changes:
             event = part_for(wanted, change.event)
             if event is not None:
-                yield self._made(event, change.cursor)
-
-    def _made(self, event: Event, cursor: Cursor) -> Message:
-        try:
-            return self._tell(event, cursor)
-        except UNREADABLE as error:
-            # What no API of ours has written is named, at least.
-            if not isinstance(event, ScheduleEvent) or event.schedule is None:
-                raise
-            log.warning("schedule.unreadable", schedule=event.id, fault=repr(error)[:300])
-            return self._tell(ScheduleEvent(event.kind, event.id, None), cursor)
+                yield self._tell(event, change.cursor)
 
     def _fail(self, error: CeleriacError) -> None:
         for reader in self._readers | self._joining:

@@ -9,25 +9,29 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
-from services.kernel.database import driver_url
+from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
 from services.scheduler import store_batches, store_due
+from services.scheduler.store_listing import ScheduleFilter, listing
 
 MILLION = 1_000_000
 BATCH = 1000
 FILL = f"""
     INSERT INTO celery_schedules (id, task, args_json, kwargs_json, queue, priority, headers, crontab,
         time_zone, description, labels, paused, pause_note, next_run_at)
-    SELECT 's-' || n, 'task-' || n % 100, '[]', '{{}}', 'celery', 0, '{{}}', '* * * * *', 'UTC',
-        '', '{{}}', false, '', now() + (n - {BATCH}) * interval '1 second'
-    FROM generate_series(1, {MILLION}) AS n;
+    SELECT 's-' || n, CASE WHEN rare THEN 'rare' ELSE 'task-' || n % 100 END, '[]', '{{}}',
+        CASE WHEN rare THEN 'rare' ELSE 'celery' END, 0, '{{}}', '* * * * *', 'UTC',
+        '', CASE WHEN rare THEN '{{"team": "rare"}}' ELSE '{{"team": "growth"}}' END::jsonb,
+        false, '', now() + (n - {BATCH}) * interval '1 second'
+    FROM generate_series(1, {MILLION}) AS n, LATERAL (SELECT n % {MILLION // 10} = 0 AS rare) AS at;
     INSERT INTO celery_schedule_batches (published_at)
     SELECT now() FROM generate_series(1, {MILLION // BATCH + 1});
     INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id, outcome)
     SELECT 's-' || n, now() - n * interval '1 second', 'batched', 'due', 1 + n / {BATCH}, 'SUCCESS'
     FROM generate_series(1, {MILLION}) AS n;
-    ANALYZE celery_schedules, celery_schedule_runs, celery_schedule_batches;
+    ANALYZE celery_schedules, celery_schedule_facets, celery_schedule_runs, celery_schedule_batches;
 """
 
 
@@ -67,6 +71,20 @@ async def pages(
             whole.add(node["Relation Name"])
         waiting += node.get("Plans", [])
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], whole
+
+
+async def pages_of_list(url: str, wanted: ScheduleFilter, after: str) -> tuple[int, int]:
+    """How many schedules a page of 100 has, and how many pages of 8 KiB it touches."""
+    query, values = listing(wanted, after, 101)
+    database = Database(url)
+    try:
+        async with database.reading() as session:
+            found = len((await session.execute(text(query), values)).all())
+            told = await session.scalar(text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}"), values)
+    finally:
+        await database.close()
+    plan = (json.loads(told) if isinstance(told, str) else told)[0]["Plan"]
+    return found, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
 async def some(url: str, query: str) -> tuple[list[str], list[dt.datetime]]:
@@ -113,3 +131,28 @@ async def test_a_batch_touches_few_pages(million_url: str) -> None:
     assert beyond == {}, touched
     # Of a single row, or of none.
     assert touched["next"][0] < 20 and touched["unpublished"][0] < 20, touched
+
+
+@pytest.mark.parametrize(
+    ("wanted", "listed"),
+    [
+        (ScheduleFilter(task="rare"), 10),
+        (ScheduleFilter(queue="rare"), 10),
+        (ScheduleFilter(label=("team", "rare")), 10),
+        (ScheduleFilter(task="rare", queue="rare", label=("team", "rare")), 10),
+        (ScheduleFilter(label=("team", "unknown")), 0),
+        (ScheduleFilter(task="task-7"), 101),
+        (ScheduleFilter(queue="celery"), 101),
+        (ScheduleFilter(queue="celery", label=("team", "growth"), paused=False), 101),
+    ],
+)
+@pytest.mark.timeout(300)
+async def test_a_page_of_a_list_touches_few_pages(
+    million_url: str, wanted: ScheduleFilter, listed: int
+) -> None:
+    """However rare or common the task, the queue or the label is."""
+    found, touched = await pages_of_list(million_url, wanted, "")
+    assert found == listed
+    assert touched < 2000, touched
+    later, touched = await pages_of_list(million_url, wanted, "s-5")
+    assert (later > 0) == (listed > 0) and touched < 2000, touched

@@ -119,7 +119,7 @@ def test_changes_through_another_replica_and_by_sql_are_told_too(
         eventually(lambda: watcher.schedules()[2:] == [(DELETED, name)])
 
 
-def test_a_row_that_can_not_be_read_is_named_and_ends_nothing(
+def test_a_row_that_can_not_be_read_is_told_with_its_fault_and_ends_nothing(
     scheduler: Scheduler, database_url: str
 ) -> None:
     name, sound = new_name(), new_name()
@@ -128,7 +128,7 @@ def test_a_row_that_can_not_be_read_is_named_and_ends_nothing(
         statement = "UPDATE celery_schedules SET crontab = 'whenever' WHERE id = $1"
         sql(database_url, statement, name.removeprefix("schedules/"))
         eventually(lambda: watcher.schedules() == [(UPDATED, name)])
-        assert not watcher.seen[-1].schedule.HasField("schedule")
+        assert "timing" in watcher.seen[-1].schedule.schedule.fault
         create(scheduler, sound)
         eventually(lambda: (CREATED, sound) in watcher.schedules())
 
