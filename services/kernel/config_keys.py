@@ -116,6 +116,16 @@ RUNS_RETENTION = Key(
     minimum=dt.timedelta(hours=1),
     maximum=dt.timedelta(days=3650),
 )
+CHANGES_RETENTION = Key(
+    "scheduler.changes.retention",
+    ConfigType.DURATION,
+    dt.timedelta(hours=1),
+    "How long a break of WatchSchedules may last: changes of schedules and runs are kept so long, for those"
+    " who take it up again.",
+    used_by=("scheduler",),
+    minimum=dt.timedelta(minutes=1),
+    maximum=dt.timedelta(days=7),
+)
 TASKS_RETENTION = Key(
     "monitor.tasks.retention",
     ConfigType.DURATION,
@@ -155,7 +165,14 @@ CHUNK_CHARACTERS = Key(
 AnyKey: TypeAlias = Key[str] | Key[int] | Key[float] | Key[bool] | Key[dt.timedelta]
 KEYS: dict[str, AnyKey] = {
     key.name: key
-    for key in (LOG_LEVEL, RUNS_RETENTION, TASKS_RETENTION, MOST_WAITING_TOKENS, CHUNK_CHARACTERS)
+    for key in (
+        LOG_LEVEL,
+        RUNS_RETENTION,
+        CHANGES_RETENTION,
+        TASKS_RETENTION,
+        MOST_WAITING_TOKENS,
+        CHUNK_CHARACTERS,
+    )
 }
 
 

@@ -11,11 +11,12 @@ from celeriac.monitor.v1 import monitoring_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 
 from services.kernel.grpc.wire import Context, duration, timestamp
+from services.kernel.readers import Skipped
 from services.kernel.validation import Faults
 from services.monitor.api_queues import queue_to
 from services.monitor.convert import STATES_FROM_WIRE, task_to, worker_to
 from services.monitor.figures import NamedFigures
-from services.monitor.hub import Hub, Skipped, Wanted
+from services.monitor.hub import Hub, Wanted
 from services.monitor.pulse import Moment, Pulse
 from services.monitor.tasks import MOST_NAME, Task
 from services.monitor.workers import Worker

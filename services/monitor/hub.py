@@ -1,20 +1,18 @@
 """Hands what happens to everyone who watches, at the pace of each.
 
-Each reader has a buffer of its own for task changes. A reader whose buffer is full has changes left out until
-it has read all that is there; then it is told how many. So its losses are whole gaps rather than holes
-everywhere, and a reader that has stopped reading costs a counter. Workers that came or went are kept by
-name, the newest word of each: they are never left out.
+Each reader has a buffer of its own for task changes (services.kernel.readers). Workers that came or went are
+kept by name, the newest word of each: they are never left out.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from services.kernel import readers
+from services.kernel.readers import Skipped
 from services.monitor.tasks import Task, TaskState
 from services.monitor.workers import Worker
 
@@ -41,62 +39,23 @@ class Wanted:
         )
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """So many task changes were left out here."""
-
-    count: int
-
-
-class Reader(Generic[Message]):
+class Reader(readers.Reader[Message]):
     """One reader's place in what happens."""
 
     def __init__(self, wanted: Wanted, most: int) -> None:
+        super().__init__(most)
         self.wanted = wanted
-        self._most = most
-        self._tasks: deque[Message] = deque()
         self._workers: dict[str, Message] = {}
-        self._skipped = 0
-        self._news = asyncio.Event()
-
-    @property
-    def has_room(self) -> bool:
-        return not self._skipped and len(self._tasks) < self._most
-
-    def put(self, message: Message) -> None:
-        self._tasks.append(message)
-        self._news.set()
-
-    def skip(self) -> None:
-        self._skipped += 1
-        self._news.set()
 
     def put_worker(self, hostname: str, message: Message) -> None:
         self._workers.pop(hostname, None)
         self._workers[hostname] = message
         self._news.set()
 
-    async def next(self, seconds: float) -> Message | Skipped | None:
-        """What comes next; None if nothing does within so many seconds."""
-        found = self._take()
-        if found is None and seconds > 0:
-            self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), seconds)
-            except TimeoutError:
-                return None
-            found = self._take()
-        return found
-
     def _take(self) -> Message | Skipped | None:
         if self._workers:
             return self._workers.pop(next(iter(self._workers)))
-        if self._tasks:
-            return self._tasks.popleft()
-        if self._skipped:
-            count, self._skipped = self._skipped, 0
-            return Skipped(count)
-        return None
+        return super()._take()
 
 
 class Hub(Generic[Message]):

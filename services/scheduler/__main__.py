@@ -17,7 +17,7 @@ from celeriac.scheduler.v1 import (
 
 from services.kernel import broker, process
 from services.kernel.channel import channel_to
-from services.kernel.config_keys import RUNS_RETENTION
+from services.kernel.config_keys import CHANGES_RETENTION, RUNS_RETENTION
 from services.kernel.errors import FailedPrecondition
 from services.kernel.grpc.server import Servicer
 from services.kernel.live_settings import LiveSettings
@@ -32,6 +32,7 @@ from services.scheduler.broker_data import BrokerData
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.config_feed import ConfigFeed
 from services.scheduler.configuration import Configuration
+from services.scheduler.convert_watch import watch_response_to
 from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
@@ -40,8 +41,10 @@ from services.scheduler.monitor import Monitor
 from services.scheduler.outcomes import Outcomes
 from services.scheduler.publisher import Publisher
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.store_changes import delete_old_changes
 from services.scheduler.store_retention import delete_old_batches, delete_old_runs
 from services.scheduler.waiting import Waiting
+from services.scheduler.watching import Watching
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +64,9 @@ async def serve(settings: SchedulerSettings) -> None:
         delivery = Delivery(database, publisher, registry)
         dispatcher = Dispatcher(database, delivery, on_waiting=woken.set)
         backfills = Backfills(database, delivery)
-        api = ScheduleApi(database, Catalogue(database, delivery), backfills, settings.time_zone)
+        watching = Watching(database, watch_response_to, registry)
+        catalogue = Catalogue(database, delivery)
+        api = ScheduleApi(database, catalogue, backfills, watching, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
         losses = Losses(database, BrokerData(client, settings.layout), monitor)
         waiting = Waiting(database, monitor, delivery, woken)
@@ -70,6 +75,7 @@ async def serve(settings: SchedulerSettings) -> None:
         config_api = ConfigApi(Configuration(database, key_ring), feed)
         old_runs = Retention(database, live, RUNS_RETENTION, delete_old_runs)
         old_batches = Retention(database, live, RUNS_RETENTION, delete_old_batches)
+        old_changes = Retention(database, live, CHANGES_RETENTION, delete_old_changes)
         await process.run(
             "scheduler",
             settings,
@@ -84,8 +90,10 @@ async def serve(settings: SchedulerSettings) -> None:
                 losses.run,
                 backfills.run,
                 feed.run,
+                watching.run,
                 old_runs.run,
                 old_batches.run,
+                old_changes.run,
             ],
             live=live,
             source=lambda: feed.keep(live),

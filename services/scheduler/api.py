@@ -14,19 +14,29 @@ from services.kernel.pages import decode_page_token, encode_page_token, invalid_
 from services.kernel.validation import Faults
 from services.scheduler import checks, convert, convert_timing
 from services.scheduler.api_backfill import BackfillCalls
+from services.scheduler.api_watch import WatchCalls
 from services.scheduler.backfilling import Backfills
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.schedules import Definition
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_listing import ScheduleFilter
 from services.scheduler.stored import check_readable
+from services.scheduler.watching import Watching
 
 MOST_PREVIEWED = 1000
 
 
-class ScheduleApi(BackfillCalls, schedules_pb2_grpc.ScheduleServiceServicer):
-    def __init__(self, database: Database, catalogue: Catalogue, backfills: Backfills, zone: str) -> None:
-        super().__init__(database, backfills)
+class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceServicer):
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        backfills: Backfills,
+        watching: Watching[pb.WatchSchedulesResponse],
+        zone: str,
+    ) -> None:
+        BackfillCalls.__init__(self, database, backfills)
+        WatchCalls.__init__(self, watching)
         self._catalogue = catalogue
         self._zone = zone
 

@@ -16,6 +16,7 @@ from services.scheduler.plan import Plan
 from services.scheduler.rows import PLAN_COLUMNS, plan_of, task_of
 from services.scheduler.schedules import Run, RunState, Task
 from services.scheduler.store_batches import COLUMNS, UNREADABLE, DispatchStore
+from services.scheduler.store_changes import log_unbatched
 
 CLAIM = f"""
     SELECT id, next_run_at, next_due_at, run_count, overlap, {COLUMNS}, {PLAN_COLUMNS} FROM celery_schedules
@@ -117,6 +118,7 @@ class DueStore(DispatchStore):
             new = await self._new(runs)
             runs = [run for run in runs if (run.schedule_id, run.due_at) in new]
             each = [(due, _with_runs(decision, new)) for due, decision in each]
+        await log_unbatched(self._connection, runs)
         moved = [_moved(due, decision) for due, decision in each]
         await self._connection.execute(MOVE_ON, *map(list, zip(*moved, strict=True)))
         return runs

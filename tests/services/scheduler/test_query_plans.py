@@ -17,6 +17,7 @@ from services.kernel.migrations import migrate
 from services.scheduler import (
     store_backfilling,
     store_batches,
+    store_changes,
     store_due,
     store_losses,
     store_outcomes,
@@ -182,3 +183,22 @@ async def test_old_runs_are_deleted_by_an_index(url: str) -> None:
     query = store_retention.OLD_RUNS.replace(":age", "$1").replace(":most", "$2")
     found = await scans(url, query, DAY, 2000, settings=store_outcomes.SETTINGS)
     assert rows_read(found) <= 3 * 2000
+
+
+async def test_what_is_told_to_those_who_watch_is_found_by_indexes(url: str) -> None:
+    batches = store_changes.BATCHES.replace(":batches", "$1").replace(":names", "$2")
+    assert rows_read(await scans(url, batches, [1000, 2000, 7], None)) <= 20
+    assert rows_read(await scans(url, batches, [1000, 2000, 7], ["s-1000"])) <= 20
+    assert rows_read(await scans(url, store_changes.SIZES.replace(":batches", "$1"), [1000, 7])) <= 10
+    runs = store_changes.RUNS.replace(":ids", "$1").replace(":due_at", "$2")
+    assert (
+        rows_read(await scans(url, runs, ["s-7"] * 20, [NOW + number * SECOND for number in range(20)])) <= 60
+    )
+    assert rows_read(await scans(url, store_changes.SCHEDULES.replace(":ids", "$1"), ["s-7", "s-8"])) <= 4
+
+
+async def test_what_is_trimmed_of_the_log_is_found_by_its_index(url: str) -> None:
+    trim = store_changes.TRIM.replace(":age", "$1").replace(":most", "$2")
+    found = await scans(url, trim, DAY, 2000)
+    logs = [scan for scan in found if scan["Relation Name"] == "celery_schedule_changes"]
+    assert rows_read(logs) == 0

@@ -7,7 +7,8 @@ import datetime as dt
 
 import pytest
 
-from services.monitor.hub import Hub, Skipped, Wanted
+from services.kernel.readers import Skipped
+from services.monitor.hub import Hub, Wanted
 from services.monitor.tasks import Task, TaskRecord, TaskState
 from services.monitor.workers import Worker
 

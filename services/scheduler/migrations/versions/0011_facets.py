@@ -8,7 +8,7 @@ from services.kernel.grants import grant
 from services.kernel.migrations import run_script
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 
 def upgrade() -> None:

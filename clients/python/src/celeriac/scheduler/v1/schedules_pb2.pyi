@@ -61,6 +61,13 @@ class BackfillState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BACKFILL_STATE_RUNNING: _ClassVar[BackfillState]
     BACKFILL_STATE_DONE: _ClassVar[BackfillState]
     BACKFILL_STATE_CANCELLED: _ClassVar[BackfillState]
+
+class ScheduleEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCHEDULE_EVENT_KIND_UNSPECIFIED: _ClassVar[ScheduleEventKind]
+    SCHEDULE_EVENT_KIND_CREATED: _ClassVar[ScheduleEventKind]
+    SCHEDULE_EVENT_KIND_UPDATED: _ClassVar[ScheduleEventKind]
+    SCHEDULE_EVENT_KIND_DELETED: _ClassVar[ScheduleEventKind]
 SOLAR_EVENT_UNSPECIFIED: SolarEvent
 SOLAR_EVENT_DAWN_ASTRONOMICAL: SolarEvent
 SOLAR_EVENT_DAWN_NAUTICAL: SolarEvent
@@ -93,6 +100,10 @@ BACKFILL_STATE_UNSPECIFIED: BackfillState
 BACKFILL_STATE_RUNNING: BackfillState
 BACKFILL_STATE_DONE: BackfillState
 BACKFILL_STATE_CANCELLED: BackfillState
+SCHEDULE_EVENT_KIND_UNSPECIFIED: ScheduleEventKind
+SCHEDULE_EVENT_KIND_CREATED: ScheduleEventKind
+SCHEDULE_EVENT_KIND_UPDATED: ScheduleEventKind
+SCHEDULE_EVENT_KIND_DELETED: ScheduleEventKind
 
 class Crontab(_message.Message):
     __slots__ = ("expression",)
@@ -511,3 +522,49 @@ class CancelBackfillResponse(_message.Message):
     BACKFILL_FIELD_NUMBER: _ClassVar[int]
     backfill: Backfill
     def __init__(self, backfill: _Optional[_Union[Backfill, _Mapping]] = ...) -> None: ...
+
+class WatchSchedulesRequest(_message.Message):
+    __slots__ = ("names", "without_schedules", "without_runs", "cursor")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_SCHEDULES_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_RUNS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    without_schedules: bool
+    without_runs: bool
+    cursor: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., without_schedules: bool = ..., without_runs: bool = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class ScheduleEvent(_message.Message):
+    __slots__ = ("kind", "name", "schedule")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    kind: ScheduleEventKind
+    name: str
+    schedule: Schedule
+    def __init__(self, kind: _Optional[_Union[ScheduleEventKind, str]] = ..., name: _Optional[str] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ...) -> None: ...
+
+class RunEvents(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[Run]
+    def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
+
+class LeftOut(_message.Message):
+    __slots__ = ("count",)
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    def __init__(self, count: _Optional[int] = ...) -> None: ...
+
+class WatchSchedulesResponse(_message.Message):
+    __slots__ = ("schedule", "runs", "left_out", "cursor")
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    schedule: ScheduleEvent
+    runs: RunEvents
+    left_out: LeftOut
+    cursor: str
+    def __init__(self, schedule: _Optional[_Union[ScheduleEvent, _Mapping]] = ..., runs: _Optional[_Union[RunEvents, _Mapping]] = ..., left_out: _Optional[_Union[LeftOut, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...

@@ -105,6 +105,11 @@ class ScheduleServiceStub(object):
                 request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillRequest.SerializeToString,
                 response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillResponse.FromString,
                 _registered_method=True)
+        self.WatchSchedules = channel.unary_stream(
+                '/celeriac.scheduler.v1.ScheduleService/WatchSchedules',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesResponse.FromString,
+                _registered_method=True)
 
 
 class ScheduleServiceServicer(object):
@@ -213,6 +218,20 @@ class ScheduleServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchSchedules(self, request, context):
+        """What changes, of schedules and of runs, within a tenth of a second of its commit; whoever made the change,
+        by whichever replica, or by SQL. The first message comes at once and has only a cursor.
+
+        Each message has a cursor. Call again with the last one that was read, after UNAVAILABLE or any break, on
+        any replica: nothing is left out. Something may be told twice, so take each message as the newest word on
+        what it names. FAILED_PRECONDITION with the reason CURSOR_EXPIRED: what came after the cursor is no longer
+        kept (scheduler.changes.retention, an hour), or the database was restored. Watch without a cursor, and when
+        the first message has come, list schedules and runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScheduleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -285,6 +304,11 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
                     servicer.CancelBackfill,
                     request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillRequest.FromString,
                     response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillResponse.SerializeToString,
+            ),
+            'WatchSchedules': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchSchedules,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -666,6 +690,33 @@ class ScheduleService(object):
             '/celeriac.scheduler.v1.ScheduleService/CancelBackfill',
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillRequest.SerializeToString,
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/celeriac.scheduler.v1.ScheduleService/WatchSchedules',
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesResponse.FromString,
             options,
             channel_credentials,
             insecure,

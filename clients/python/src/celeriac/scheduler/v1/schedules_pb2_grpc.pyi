@@ -111,6 +111,20 @@ class ScheduleServiceStub:
     ]
     """Ends a backfill: no further run of it is sent. Those that were sent stay. One that has ended stays as it is."""
 
+    WatchSchedules: grpc.UnaryStreamMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.WatchSchedulesRequest,
+        celeriac.scheduler.v1.schedules_pb2.WatchSchedulesResponse,
+    ]
+    """What changes, of schedules and of runs, within a tenth of a second of its commit; whoever made the change,
+    by whichever replica, or by SQL. The first message comes at once and has only a cursor.
+
+    Each message has a cursor. Call again with the last one that was read, after UNAVAILABLE or any break, on
+    any replica: nothing is left out. Something may be told twice, so take each message as the newest word on
+    what it names. FAILED_PRECONDITION with the reason CURSOR_EXPIRED: what came after the cursor is no longer
+    kept (scheduler.changes.retention, an hour), or the database was restored. Watch without a cursor, and when
+    the first message has come, list schedules and runs.
+    """
+
 class ScheduleServiceAsyncStub:
     """Schedules: what runs when. Each due time of an enabled schedule is published to the broker exactly once."""
 
@@ -203,6 +217,20 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse,
     ]
     """Ends a backfill: no further run of it is sent. Those that were sent stay. One that has ended stays as it is."""
+
+    WatchSchedules: grpc.aio.UnaryStreamMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.WatchSchedulesRequest,
+        celeriac.scheduler.v1.schedules_pb2.WatchSchedulesResponse,
+    ]
+    """What changes, of schedules and of runs, within a tenth of a second of its commit; whoever made the change,
+    by whichever replica, or by SQL. The first message comes at once and has only a cursor.
+
+    Each message has a cursor. Call again with the last one that was read, after UNAVAILABLE or any break, on
+    any replica: nothing is left out. Something may be told twice, so take each message as the newest word on
+    what it names. FAILED_PRECONDITION with the reason CURSOR_EXPIRED: what came after the cursor is no longer
+    kept (scheduler.changes.retention, an hour), or the database was restored. Watch without a cursor, and when
+    the first message has come, list schedules and runs.
+    """
 
 class ScheduleServiceServicer(metaclass=abc.ABCMeta):
     """Schedules: what runs when. Each due time of an enabled schedule is published to the broker exactly once."""
@@ -324,5 +352,21 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse]]:
         """Ends a backfill: no further run of it is sent. Those that were sent stay. One that has ended stays as it is."""
+
+    @abc.abstractmethod
+    def WatchSchedules(
+        self,
+        request: celeriac.scheduler.v1.schedules_pb2.WatchSchedulesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[celeriac.scheduler.v1.schedules_pb2.WatchSchedulesResponse], collections.abc.AsyncIterator[celeriac.scheduler.v1.schedules_pb2.WatchSchedulesResponse]]:
+        """What changes, of schedules and of runs, within a tenth of a second of its commit; whoever made the change,
+        by whichever replica, or by SQL. The first message comes at once and has only a cursor.
+
+        Each message has a cursor. Call again with the last one that was read, after UNAVAILABLE or any break, on
+        any replica: nothing is left out. Something may be told twice, so take each message as the newest word on
+        what it names. FAILED_PRECONDITION with the reason CURSOR_EXPIRED: what came after the cursor is no longer
+        kept (scheduler.changes.retention, an hour), or the database was restored. Watch without a cursor, and when
+        the first message has come, list schedules and runs.
+        """
 
 def add_ScheduleServiceServicer_to_server(servicer: ScheduleServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

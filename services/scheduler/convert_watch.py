@@ -1,0 +1,50 @@
+"""Between the contract's messages and what changes."""
+
+from __future__ import annotations
+
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+
+from services.kernel.validation import Faults
+from services.scheduler import checks
+from services.scheduler.changes import Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
+from services.scheduler.convert import run_to, schedule_to
+from services.scheduler.watching_cursor import Cursor
+
+MOST_NAMES = 100
+KINDS = {
+    Kind.CREATED: pb.SCHEDULE_EVENT_KIND_CREATED,
+    Kind.UPDATED: pb.SCHEDULE_EVENT_KIND_UPDATED,
+    Kind.DELETED: pb.SCHEDULE_EVENT_KIND_DELETED,
+}
+
+
+def wanted_in(request: pb.WatchSchedulesRequest) -> Wanted:
+    """What to watch; raises `Invalid` when the request is not sound."""
+    faults = Faults()
+    few = len(request.names) <= MOST_NAMES
+    fault = f"has {len(request.names)} names, at most {MOST_NAMES} are allowed"
+    names: list[str] = []
+    if faults.unless(few, "names", fault, '["schedules/cleanup-cache-daily"]'):
+        names = [
+            checks.schedule_id(name, faults, f"names[{position}]")
+            for position, name in enumerate(request.names)
+        ]
+    nothing = request.without_schedules and request.without_runs
+    faults.unless(not nothing, "without_runs", "is set, and so is without_schedules", "false")
+    faults.raise_any()
+    return Wanted(frozenset(names), not request.without_schedules, not request.without_runs)
+
+
+def watch_response_to(event: Event | LeftOut | None, cursor: Cursor) -> pb.WatchSchedulesResponse:
+    message = pb.WatchSchedulesResponse(cursor=cursor.encode())
+    match event:
+        case ScheduleEvent():
+            message.schedule.kind = KINDS[event.kind]
+            message.schedule.name = f"schedules/{event.id}"
+            if event.schedule is not None:
+                message.schedule.schedule.CopyFrom(schedule_to(event.schedule))
+        case RunEvents():
+            message.runs.runs.extend(map(run_to, event.runs))
+        case LeftOut():
+            message.left_out.count = event.count
+    return message

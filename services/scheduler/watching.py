@@ -1,0 +1,259 @@
+"""Hands what changes to everyone who watches: the log of changes is read once for all of them.
+
+A reader that takes up a stream reads the log by itself, at its own pace, until it is at the present; then it
+joins the others. While nobody watches, nothing runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+import asyncpg
+import sqlalchemy.exc
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from services.kernel import readers
+from services.kernel.database import Database
+from services.kernel.errors import CeleriacError, Unavailable
+from services.kernel.readers import Skipped
+from services.scheduler.changes import Change, Event, LeftOut, Wanted, part_for, size_of
+from services.scheduler.store_changes import CHANNEL
+from services.scheduler.watching_cursor import Cursor
+from services.scheduler.watching_log import ChangeLog, Page, expired
+
+log = structlog.get_logger(__name__)
+
+Message = TypeVar("Message")
+# None: a sign of life.
+Tell = Callable[[Event | LeftOut | None, Cursor], Message]
+
+# Changes that may wait for a reader, a schedule or a run each.
+BUFFER = 20_000
+LIFE_SECONDS = 15.0
+# Several commits of one moment are one look at the log.
+COALESCE_SECONDS = 0.02
+# The process has more to do than to tell: it rests so many times as long as a look took, and of what has come
+# meanwhile it looks up no more than this. A backlog that is drained is counted for those who watch all of it.
+REST = 4
+MOST_LOOKED_UP = 20_000
+# A look at the log also without a notice, should one get lost; and idle readers' cursors stay fresh.
+TICK_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+FAULTS = (sqlalchemy.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+
+class Reader(readers.Reader[Message]):
+    """One who watches, from `joined` on."""
+
+    def __init__(self, wanted: Wanted, most: int) -> None:
+        super().__init__(most)
+        self.wanted = wanted
+        self.joined: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
+        self._failed: CeleriacError | None = None
+
+    def fail(self, error: CeleriacError) -> None:
+        """It is told so, and may take up the stream again with its cursor."""
+        if not self.joined.done():
+            self.joined.set_exception(error)
+            # Whoever gave up meanwhile does not ask for it.
+            self.joined.exception()
+        self._failed = error
+        self._news.set()
+
+    def _take(self) -> Message | Skipped | None:
+        if self._failed is not None:
+            raise self._failed
+        return super()._take()
+
+
+class Watching(Generic[Message]):
+    """Everyone who watches. Each change is made into a message once, and only if someone takes it."""
+
+    def __init__(
+        self,
+        database: Database,
+        tell: Tell[Message],
+        registry: CollectorRegistry | None = None,
+        buffer: int = BUFFER,
+    ) -> None:
+        self._database = database
+        self._log = ChangeLog(database)
+        self._tell = tell
+        self._buffer = buffer
+        self._readers: set[Reader[Message]] = set()
+        self._joining: set[Reader[Message]] = set()
+        self._woken = asyncio.Event()
+        # What all readers have been handed.
+        self._cursor: Cursor | None = None
+        watchers = Gauge("celeriac_scheduler_watchers", "Readers of WatchSchedules", registry=registry)
+        watchers.set_function(lambda: self.readers)
+        self._left_out = Counter(
+            "celeriac_scheduler_watch_left_out",
+            "Changes that were left out of WatchSchedules, over all readers",
+            registry=registry,
+        )
+
+    @property
+    def readers(self) -> int:
+        """How many watch now."""
+        return len(self._readers) + len(self._joining)
+
+    async def run(self) -> None:
+        """A background loop, without which nobody is handed anything."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                if self.readers:
+                    await self._follow()
+            except* FAULTS as errors:
+                log.warning("watch.failed", error=str(errors.exceptions[0])[:300])
+                self._fail(Unavailable("the database"))
+                await asyncio.sleep(RETRY_SECONDS)
+            except* CeleriacError:
+                # The database is another than it was: a failover that the connections survived.
+                self._fail(expired())
+
+    async def watch(self, wanted: Wanted, cursor: Cursor | None) -> AsyncGenerator[Message, None]:
+        """What changes after the cursor (None: from now on); never ends. The first message is at once."""
+        if cursor is not None:
+            head = await self._log.head()
+            if not head.has_all_after(cursor):
+                raise expired()
+            yield self._tell(None, cursor)
+            async for page in self._log.pages(cursor, wanted, None):
+                for message in self._messages(page, wanted):
+                    yield message
+                cursor = page.cursor
+        async with self._joined(wanted) as (reader, start):
+            if cursor is None:
+                yield self._tell(None, start)
+            else:
+                async for page in self._log.pages(cursor, wanted, start.seen):
+                    for message in self._messages(page, wanted):
+                        yield message
+            while True:
+                news = await reader.next(LIFE_SECONDS)
+                # Without news, it has been handed all that there was.
+                now = self._cursor or start
+                match news:
+                    case None:
+                        yield self._tell(None, now)
+                    case Skipped(count):
+                        yield self._tell(LeftOut(count), now)
+                    case _:
+                        yield news
+
+    @asynccontextmanager
+    async def _joined(self, wanted: Wanted) -> AsyncIterator[tuple[Reader[Message], Cursor]]:
+        """A reader, and the cursor from which on it is handed everything: a moment of after the call."""
+        reader = Reader[Message](wanted, self._buffer)
+        self._joining.add(reader)
+        self._woken.set()
+        try:
+            yield reader, await reader.joined
+        finally:
+            self._joining.discard(reader)
+            self._readers.discard(reader)
+
+    async def _follow(self) -> None:
+        """For as long as somebody watches."""
+        self._cursor = None
+        async with self._database.listening(CHANNEL) as notices, asyncio.TaskGroup() as group:
+            waker = group.create_task(self._wake_by(notices))
+            while self.readers:
+                self._woken.clear()
+                begun = time.monotonic()
+                await self._look()
+                rest = max(COALESCE_SECONDS, REST * (time.monotonic() - begun))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), TICK_SECONDS)
+                    await asyncio.sleep(rest)
+            waker.cancel()
+
+    async def _wake_by(self, notices: AsyncIterator[str]) -> None:
+        async for _ in notices:
+            self._woken.set()
+
+    async def _look(self) -> None:
+        """Hands on what is new; those who wanted to join have joined."""
+        joining = list(self._joining)
+        cursor = self._cursor
+        if cursor is None:
+            cursor = (await self._log.head()).cursor
+        else:
+            ended, looked_up = False, 0
+            while not ended:
+                wanted, sizes = self._appetite(in_full=looked_up < MOST_LOOKED_UP)
+                page = await self._log.page(cursor, wanted, sizes=sizes, checked=False)
+                for change in page.changes:
+                    self._hand_on(change)
+                    looked_up += size_of(change.event) if change.event else 0
+                    # A thousand runs are ten milliseconds, in which a due time may have come.
+                    await asyncio.sleep(0)
+                cursor, ended = page.cursor, page.ended
+                self._cursor = cursor
+        self._cursor = cursor
+        for reader in self._joining.intersection(joining):
+            self._joining.discard(reader)
+            if not reader.joined.cancelled():
+                self._readers.add(reader)
+                reader.joined.set_result(cursor)
+
+    def _appetite(self, *, in_full: bool) -> tuple[Wanted, bool]:
+        """What must be looked up: for readers with room, if `in_full`, and for those who want little anyway.
+
+        And whether of the rest the sizes are needed, to tell a reader without room how much it missed.
+        """
+        hungry = [reader for reader in self._readers if reader.wanted.names or (in_full and reader.has_room)]
+        if all(reader.wanted.names for reader in hungry):
+            names = frozenset().union(*(reader.wanted.names for reader in hungry))
+        else:
+            names = frozenset()
+        schedules = any(reader.wanted.schedules for reader in hungry)
+        runs = any(reader.wanted.runs for reader in hungry)
+        counting = any(reader.wanted.runs and not reader.wanted.names for reader in self._readers)
+        return Wanted(names, schedules, runs), counting and bool(names or not runs)
+
+    def _hand_on(self, change: Change) -> None:
+        shared: Message | None = None
+        for reader in self._readers:
+            wanted = reader.wanted
+            if not wanted.wants(change.kind):
+                continue
+            if wanted.names:
+                event = part_for(wanted, change.event)
+                if event is None:
+                    continue
+                if not reader.has_room:
+                    self._skip(reader, size_of(event))
+                else:
+                    reader.put(self._tell(event, change.cursor), size_of(event))
+            elif change.event is None or not change.whole or not reader.has_room:
+                self._skip(reader, change.size)
+            else:
+                shared = shared or self._tell(change.event, change.cursor)
+                reader.put(shared, change.size)
+        self._cursor = change.cursor
+
+    def _skip(self, reader: Reader[Message], size: int) -> None:
+        reader.skip(size)
+        self._left_out.inc(size)
+
+    def _messages(self, page: Page, wanted: Wanted) -> Iterator[Message]:
+        for change in page.changes:
+            event = part_for(wanted, change.event)
+            if event is not None:
+                yield self._tell(event, change.cursor)
+
+    def _fail(self, error: CeleriacError) -> None:
+        for reader in self._readers | self._joining:
+            reader.fail(error)
+        self._readers.clear()
+        self._joining.clear()

@@ -1,0 +1,71 @@
+"""WatchSchedules through the gateway: by REST a line a message, and by gRPC."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import ssl
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
+
+from deploy.standalone.tokens import LocalIssuer
+from tests.support.gateway import Gateway
+
+WATCH = "/v1/schedules:watch"
+
+
+@contextlib.contextmanager
+def lines(gateway: Gateway, query: str, token: str) -> Iterator[Iterator[Any]]:
+    """The messages of a stream, as they come."""
+    context = ssl.create_default_context(cafile=gateway.ca)
+    connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, context=context, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", WATCH + query, headers={"authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        yield (json.loads(line) for line in iter(answer.readline, b""))
+
+
+def create(gateway: Gateway, admin: str) -> str:
+    name = f"schedules/e2e-{uuid.uuid4().hex[:8]}"
+    timing = {"crontab": {"expression": "0 0 29 2 *"}}
+    schedule = {"name": name, "task": {"name": "count", "queue": "nobody"}, "timing": timing}
+    assert gateway.rest("POST", "/v1/schedules", {"schedule": schedule}, admin).status == 200
+    return name
+
+
+def test_changes_come_as_lines_and_are_taken_up_again(
+    gateway: Gateway, admin: str, tokens: LocalIssuer
+) -> None:
+    viewer = tokens.mint("viewer", subject="ann")
+    with lines(gateway, "", viewer) as messages:
+        first = next(messages)
+        assert set(first) == {"cursor"}
+        name = create(gateway, admin)
+        told = next(message for message in messages if message.get("schedule", {}).get("name") == name)
+        assert told["schedule"]["kind"] == "SCHEDULE_EVENT_KIND_CREATED"
+        assert told["schedule"]["schedule"]["task"]["name"] == "count"
+    assert gateway.rest("POST", f"/v1/{name}:trigger", {}, admin).status == 200
+    with lines(gateway, f"?names={name}&without_schedules=true&cursor={told['cursor']}", viewer) as messages:
+        runs = next(message["runs"]["runs"] for message in messages if "runs" in message)
+        assert [(run["schedule"], run["state"]) for run in runs] == [(name, "RUN_STATE_PUBLISHED")]
+
+
+def test_changes_come_by_grpc(gateway: Gateway, admin: str) -> None:
+    with gateway.channel(admin) as channel:
+        stub = schedules_pb2_grpc.ScheduleServiceStub(channel)
+        stream = stub.WatchSchedules(schedules_pb2.WatchSchedulesRequest(), timeout=30)
+        assert next(stream).WhichOneof("event") is None
+        name = create(gateway, admin)
+        assert any(message.schedule.name == name for message in stream)
+        stream.cancel()
+
+
+def test_a_cursor_that_is_none_is_refused_with_the_fields_name(gateway: Gateway, admin: str) -> None:
+    answer = gateway.rest("GET", f"{WATCH}?cursor=yesterday", token=admin)
+    assert answer.status == 400
+    assert "cursor is not one that a message had; for example: " in answer.json["message"]

@@ -1,0 +1,71 @@
+"""Who watches schedules and runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+from celeriac.scheduler.v1 import schedules_pb2_grpc
+
+from tests.support.calls import eventually
+from tests.support.schedulers import Scheduler
+
+
+def opened(scheduler: Scheduler, token: str = "", **request: Any) -> Any:
+    """A stream over which nothing has been read yet."""
+    stub = schedules_pb2_grpc.ScheduleServiceStub(scheduler.channel)
+    credentials = grpc.access_token_call_credentials(token or scheduler.token)
+    return stub.WatchSchedules(pb.WatchSchedulesRequest(**request), credentials=credentials)
+
+
+class Watcher:
+    """Reads a stream in a thread, and keeps all that came."""
+
+    def __init__(self, stream: Any) -> None:
+        self.seen: list[pb.WatchSchedulesResponse] = []
+        self.error: Any = None
+        self._stream = stream
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            for message in self._stream:
+                self.seen.append(message)
+        except grpc.RpcError as error:
+            self.error = error
+
+    def end(self) -> Any:
+        self._stream.cancel()
+        return self.await_end()
+
+    def await_end(self) -> Any:
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        return self.error
+
+    def schedules(self) -> list[tuple[int, str]]:
+        events = [message.schedule for message in self.seen if message.HasField("schedule")]
+        return [(event.kind, event.name) for event in events]
+
+    def runs(self, schedule: str) -> list[pb.Run]:
+        runs = [run for message in self.seen for run in message.runs.runs]
+        return [run for run in runs if run.schedule == schedule]
+
+    @property
+    def cursor(self) -> str:
+        return self.seen[-1].cursor
+
+
+@contextmanager
+def watching(scheduler: Scheduler, token: str = "", **request: Any) -> Iterator[Watcher]:
+    watcher = Watcher(opened(scheduler, token, **request))
+    try:
+        eventually(lambda: watcher.seen or watcher.error)
+        yield watcher
+    finally:
+        watcher.end()
