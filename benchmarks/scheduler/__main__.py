@@ -3,7 +3,8 @@
 The peers are the real `celery beat`: as it comes (entries in a module, PersistentScheduler), with
 django-celery-beat, and with celery-redbeat, each set up for its best (peers/).
 
-- drain: schedules that are all due at one moment, until each is on the queue and recorded;
+- drain: schedules that are all due at one moment, until each is on the queue and recorded, by one replica and
+  by two;
 - full minute: a million crontabs, 1 % of them due at one full minute; how late their messages are, and the
   memory that the scheduler's process has resident;
 - lateness: the 99th percentile at a steady rate, which no beat reaches (so there is no peer);
@@ -34,6 +35,9 @@ from benchmarks.scheduler.minute import full_minutes
 from benchmarks.scheduler.peers.beat import DJANGO, PEERS, REDBEAT
 from benchmarks.scheduler.results import Results
 from benchmarks.servers import Servers, temporary_servers
+
+# All are active: two share the work of a drain, on as many cores.
+REPLICAS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,10 @@ def in_turns(servers: Servers, scheduler: ours.Scheduler, sizes: Sizes, results:
     turns = [(peer, count) for peer in PEERS for count in sizes.peers_at_minute]
     for turn, (waiting, count) in enumerate(turns):
         if turn % len(sizes.peers_at_minute) == 0:
-            results.drains.append(asyncio.run(scheduler.drain(sizes.drained)))
-            check(asyncio.run(scheduler.messages()), sizes.drained)
+            for replicas in REPLICAS:
+                rate = asyncio.run(scheduler.drain(sizes.drained, replicas))
+                results.drains.setdefault(replicas, []).append(rate)
+                check(asyncio.run(scheduler.messages()), sizes.drained)
             worker.run_sample(servers, rows.QUEUE, rows.TASK)
         entries = sizes.rates[turn % len(sizes.rates)]
         for peer in PEERS:

@@ -46,12 +46,14 @@ class Scheduler:
         finally:
             process.stop()
 
-    async def drain(self, count: int) -> float:
+    async def drain(self, count: int, replicas: int) -> float:
         """Runs a second: `count` schedules due at one moment, from then until all are published and recorded.
 
         "All" is seen in both: as many messages on the queue, as many runs in the state `published`.
         """
-        with self.process():
+        with contextlib.ExitStack() as processes:
+            for _ in range(replicas):
+                processes.enter_context(self.process())
             moment = await self._insert_due(count)
             async with self.database() as database, self.broker() as broker:
                 await until(moment)

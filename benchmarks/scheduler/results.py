@@ -30,7 +30,8 @@ class Results:
     drained: int
     at_minute: int
     window_seconds: float
-    drains: list[float] = field(default_factory=list)
+    # By the number of replicas.
+    drains: dict[int, list[float]] = field(default_factory=dict)
     rates: dict[tuple[str, int], list[float]] = field(default_factory=dict)
     minutes: FullMinutes = field(init=False)
     peers_minutes: dict[tuple[str, int], FullMinute] = field(default_factory=dict)
@@ -63,9 +64,12 @@ class Results:
                 )
 
     def _drain(self) -> Iterator[Measure]:
-        rate = median(self.drains)
-        goal, met = f"{LEAST_RATE:,}", rate >= LEAST_RATE
-        yield Measure(f"drain of {self.drained:,}", rate, "runs/s", goal=goal, met=met)
+        for replicas, found in self.drains.items():
+            by = "one replica" if replicas == 1 else f"{replicas} replicas"
+            rate, goal = median(found), f"{LEAST_RATE:,}"
+            name = f"drain of {self.drained:,}, {by}"
+            yield Measure(name, rate, "runs/s", goal=goal, met=rate >= LEAST_RATE)
+        rate = median(self.drains[1])
         goal = f"{TIMES_A_PEER:.0f} times the peer"
         for (name, count), rates in sorted(self.rates.items(), key=lambda item: -item[0][1]):
             peer = median(rates)

@@ -25,9 +25,9 @@ from services.scheduler.store_due import Due, DueStore
 
 log = structlog.get_logger(__name__)
 
-BATCH = 1000
+BATCH = 500
 # Batches that are claimed and decided side by side while there is a backlog.
-LANES = 2
+LANES = 3
 # Several due times of one moment are one batch: waiting this long costs less than as many transactions.
 COALESCE_SECONDS = 0.005
 # Sleep ends at the next due time or with a notice; this only guards against what nobody thought of.
