@@ -1,0 +1,42 @@
+"""A scheduler beside a monitor and a worker: what tests of real runs share. Others have their own fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.standalone.tokens import LocalIssuer
+from tests.support.celery_workers import Worker, running_worker
+from tests.support.monitors import Monitor, running_monitor
+from tests.support.schedulers import Scheduler, running_scheduler
+from tests.support.servers import Valkey, temporary_valkey
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    with temporary_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> Iterator[Monitor]:
+    with running_monitor(certificates, tokens, database_url, valkey) as monitor:
+        yield monitor
+
+
+@pytest.fixture(scope="module")
+def worker(monitor: Monitor, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    with running_worker(valkey, tmp_path_factory.mktemp("worker"), queues="runs", concurrency=3) as worker:
+        monitor.await_worker(worker.name)
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def scheduler(
+    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey, monitor: Monitor
+) -> Iterator[Scheduler]:
+    settings = {"CELERIAC_MONITOR_ADDRESS": monitor.process.address}
+    with running_scheduler(certificates, tokens, database_url, valkey, **settings) as scheduler:
+        yield scheduler
