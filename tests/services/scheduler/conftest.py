@@ -1,4 +1,4 @@
-"""A scheduler beside a monitor and a worker: what tests of real runs share. Others have their own fixtures."""
+"""A scheduler beside a monitor and a worker, for tests of real runs; the others have their own fixtures."""
 
 from __future__ import annotations
 
