@@ -17,7 +17,7 @@ measured at ours: with 100,000 entries celery beat sends 2 to 4 messages a secon
 that a run takes hours; redbeat reads all that are due before it sends the first. So is the full minute at a
 million: the peers have 1,000 and 10,000 entries there. Ours and theirs take turns; medians count.
 
-The whole takes twelve minutes, half of it waiting for full minutes; QUICK=1 takes five.
+The whole takes nineteen minutes, half of it waiting for full minutes; QUICK=1 takes five.
 """
 
 from __future__ import annotations
