@@ -21,14 +21,13 @@ from services.kernel.validation import Faults
 from services.scheduler.backfills import Backfill, Window, due_times, pace
 from services.scheduler.batches import Batch, BatchKey, PendingRun
 from services.scheduler.decide import unreadable
-from services.scheduler.delivery import FAULTS, Delivery
+from services.scheduler.delivery import FAULTS, Delivery, letterhead_of
 from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import PermitEnded
 from services.scheduler.schedules import Schedule
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_backfilling import BackfillingStore, Step
 from services.scheduler.store_backfills import BackfillStore
-from services.scheduler.store_batches import UNREADABLE
 from services.scheduler.stored import check_readable
 
 log = structlog.get_logger(__name__)
@@ -157,14 +156,10 @@ class Backfills:
 
 async def _letterhead(store: BackfillingStore, step: Step) -> Letterhead | None:
     """None when the stored task can't be read: that is the end of the backfill."""
-    fault = step.fault
-    if step.task is not None:
-        try:
-            return Letterhead(step.task)
-        except UNREADABLE as error:
-            fault = repr(error)
-    await store.give_up(step, unreadable(fault))
-    return None
+    letterhead, fault = letterhead_of(step.task, step.fault)
+    if letterhead is None:
+        await store.give_up(step, unreadable(fault))
+    return letterhead
 
 
 async def _record(

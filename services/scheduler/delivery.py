@@ -102,7 +102,7 @@ class Delivery:
         async with self._database.driver_connection() as connection:
             store = BatchStore(connection)
             for batch, runs, reason in refused:
-                await _give_up(store, batch.key.id, [(run.schedule_id, run.due) for run in runs], reason)
+                await store.give_up(batch.key.id, [(run.schedule_id, run.due) for run in runs], reason)
             await store.published([batch.key.id for batch in batches])
         await self._publisher.shorten_marks([batch.key.mark for batch in batches])
         done = dt.datetime.now(dt.UTC)
@@ -159,7 +159,7 @@ class Delivery:
                 letterhead, fault = letterhead_of(run.task, run.fault)
                 if letterhead is None:
                     log.warning("schedule.unreadable", schedule=run.schedule_id, due=run.due, fault=fault)
-                    await _give_up(store, run.batch_id, [(run.schedule_id, run.due)], unreadable(fault))
+                    await store.give_up(run.batch_id, [(run.schedule_id, run.due)], unreadable(fault))
                 else:
                     runs[run.batch_id].append(_pending(run, letterhead))
         return [Batch(key, runs[key.id], now) for key in keys]
@@ -190,10 +190,3 @@ def _together(batches: Iterable[tuple[BatchKey, int]]) -> Iterator[list[BatchKey
 
     for _, members in itertools.groupby(batches, group):
         yield [key for key, _ in members]
-
-
-async def _give_up(
-    store: BatchStore, batch_id: int, runs: Sequence[tuple[str, dt.datetime]], reason: str
-) -> None:
-    schedule_ids, due = [schedule_id for schedule_id, _ in runs], [each for _, each in runs]
-    await store.give_up(batch_id, schedule_ids, due, reason)

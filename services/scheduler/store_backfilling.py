@@ -9,9 +9,9 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.scheduler.rows import task_of
+from services.scheduler.rows import TASK_COLUMNS, task_of
 from services.scheduler.schedules import Task
-from services.scheduler.store_batches import COLUMNS, UNREADABLE, DispatchStore
+from services.scheduler.store_batches import UNREADABLE, DispatchStore
 
 READY = """
     SELECT schedule_id FROM celery_schedule_backfills
@@ -21,7 +21,7 @@ SECONDS_TO_NEXT = """
     SELECT extract(epoch FROM min(next_at) - clock_timestamp())::float8 FROM celery_schedule_backfills
     WHERE state = 'running'
 """
-SCHEDULE = f"SELECT id, overlap, {COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED"
+SCHEDULE = f"SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED"
 BACKFILL = """
     SELECT id, rate, actor, due_at[handled + 1 : handled + $2] AS due FROM celery_schedule_backfills
     WHERE schedule_id = $1 AND state = 'running' AND next_at <= clock_timestamp()

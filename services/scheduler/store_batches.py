@@ -16,8 +16,6 @@ from services.scheduler.schedules import Task
 
 # What a row raises that no API of ours has written.
 UNREADABLE = (CrontabInvalid, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
-# As text: the pool's connections would parse jsonb by Python's own json.
-COLUMNS = TASK_COLUMNS.replace("headers", "headers::text AS headers")
 # A dispatcher that is frozen must not keep others from what it has locked. And a batch is found row by row
 # in the indexes, whatever the planner thinks of reading a whole table: its statistics are of another moment.
 SETTINGS = """
@@ -44,7 +42,7 @@ UNPUBLISHED = """
     ORDER BY id LIMIT $2
 """
 RUNS = f"""
-    SELECT r.batch_id, r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled, {COLUMNS}
+    SELECT r.batch_id, r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled, {TASK_COLUMNS}
     FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
     WHERE r.batch_id = ANY($1::bigint[]) AND r.state = 'batched' AND r.outcome IS NULL
     ORDER BY r.due_at, r.schedule_id
@@ -109,10 +107,9 @@ class BatchStore(DispatchStore):
         async with self.transaction():
             return [_unpublished(row) for row in await self._connection.fetch(RUNS, batch_ids)]
 
-    async def give_up(
-        self, batch_id: int, schedule_ids: Sequence[str], due: Sequence[dt.datetime], reason: str
-    ) -> None:
-        """Runs that can't ever be published."""
+    async def give_up(self, batch_id: int, runs: Sequence[tuple[str, dt.datetime]], reason: str) -> None:
+        """Runs of the batch, by schedule and due time, that can't ever be published."""
+        schedule_ids, due = [schedule_id for schedule_id, _ in runs], [each for _, each in runs]
         await self._connection.execute(GIVEN_UP, batch_id, schedule_ids, due, reason[:500])
 
 

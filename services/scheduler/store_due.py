@@ -13,13 +13,14 @@ import asyncpg
 
 from services.scheduler.decide import Decision
 from services.scheduler.plan import Plan
-from services.scheduler.rows import PLAN_COLUMNS, plan_of, task_of
+from services.scheduler.rows import PLAN_COLUMNS, TASK_COLUMNS, plan_of, task_of
 from services.scheduler.schedules import Run, RunState, Task
-from services.scheduler.store_batches import COLUMNS, UNREADABLE, DispatchStore
+from services.scheduler.store_batches import UNREADABLE, DispatchStore
 from services.scheduler.store_changes import log_unbatched
 
 CLAIM = f"""
-    SELECT id, next_run_at, next_due_at, run_count, overlap, {COLUMNS}, {PLAN_COLUMNS} FROM celery_schedules
+    SELECT id, next_run_at, next_due_at, run_count, overlap, {TASK_COLUMNS}, {PLAN_COLUMNS}
+    FROM celery_schedules
     WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
     FOR UPDATE SKIP LOCKED
 """

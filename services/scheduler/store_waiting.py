@@ -8,9 +8,9 @@ from typing import NamedTuple
 import asyncpg
 
 from services.scheduler.overlap import Change, LiveRun
-from services.scheduler.rows import task_of
+from services.scheduler.rows import TASK_COLUMNS, task_of
 from services.scheduler.schedules import Overlap, RunState, Task
-from services.scheduler.store_batches import COLUMNS, UNREADABLE, DispatchStore
+from services.scheduler.store_batches import UNREADABLE, DispatchStore
 
 LIVE = """
     SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs_seen
@@ -20,7 +20,7 @@ LIVE = """
 """
 WAITING = "SELECT schedule_id FROM celery_schedule_runs WHERE state = 'waiting' ORDER BY recorded_at LIMIT $1"
 LOCKED = f"""
-    SELECT id, overlap, {COLUMNS} FROM celery_schedules WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
+    SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
 """
 CHANGED = """
     UPDATE celery_schedule_runs r
