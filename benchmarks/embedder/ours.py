@@ -23,6 +23,7 @@ from services.embedder.messages import Message
 from services.embedder.store_messages import MessageStore
 from services.embedder.worker import celery_app
 from services.kernel.database import Database
+from services.kernel.sessions import opened_sessions
 from services.kernel.settings import KernelSettings
 from tests.support.processes import ROOT, environment_of, migrate
 from tests.support.servers import Valkey
@@ -107,11 +108,10 @@ def running(
 
 
 async def _ingest(database_url: str, messages: Sequence[Message]) -> None:
-    database = Database(database_url)
-    for start in range(0, len(messages), INGESTED):
-        async with database.transaction() as session:
-            await MessageStore(session).ingest(messages[start : start + INGESTED])
-    await database.close()
+    async with opened_sessions(Database(database_url)) as sessions:
+        for start in range(0, len(messages), INGESTED):
+            async with sessions.transaction() as session:
+                await MessageStore(session).ingest(messages[start : start + INGESTED])
 
 
 def _until_ready(log: Path, processes: int) -> None:

@@ -11,12 +11,16 @@ from services.audit.settings import AuditSettings
 from services.kernel import process
 from services.kernel.grpc.server import Servicer
 from services.kernel.metrics import new_registry
+from services.kernel.sessions import opened_sessions
 
 
 async def serve(settings: AuditSettings) -> None:
     signer = NoteSigner.load(settings.origin, settings.key)
-    async with process.opened_database(settings, "audit") as database:
-        api = AuditApi(database, AuditLog(database, signer))
+    async with (
+        process.opened_database(settings, "audit") as database,
+        opened_sessions(database) as sessions,
+    ):
+        api = AuditApi(sessions, AuditLog(sessions, signer))
         contract = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
         servicers = [Servicer(contract, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)]
         await process.run("audit", settings, database, new_registry(), servicers=servicers)

@@ -11,10 +11,10 @@ from services.audit.log import AuditLog
 from services.audit.merkle import EMPTY_ROOT
 from services.audit.records import Outcome, Record, RecordFilter
 from services.audit.store import LogStore
-from services.kernel.database import Database
 from services.kernel.errors import NotFound
 from services.kernel.grpc.wire import Context, duration, timestamp, window_in
 from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
 MOST_ENTRIES = 1000
@@ -28,8 +28,8 @@ FROM_WIRE = {number: outcome for outcome, number in OUTCOMES.items()}
 
 
 class AuditApi(audit_pb2_grpc.AuditServiceServicer):
-    def __init__(self, database: Database, log: AuditLog) -> None:
-        self._database = database
+    def __init__(self, sessions: Sessions, log: AuditLog) -> None:
+        self._sessions = sessions
         self._log = log
 
     async def Append(self, request: audit_pb2.AppendRequest, context: Context) -> audit_pb2.AppendResponse:
@@ -48,7 +48,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         position = decode_page_token(request.page_token).get("before")
         if request.page_token and not isinstance(position, int):
             raise invalid_page_token()
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             records = await LogStore(session).list_records(wanted, position, size + 1)
         more = len(records) > size
         token = encode_page_token({"before": records[size - 1].index}) if more else ""
@@ -59,7 +59,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
     async def GetRecord(
         self, request: audit_pb2.GetRecordRequest, context: Context
     ) -> audit_pb2.GetRecordResponse:
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             record = await LogStore(session).get_record(_event_id(request.id))
         if record is None:
             raise NotFound("record", request.id)
@@ -68,7 +68,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
     async def GetCheckpoint(
         self, request: audit_pb2.GetCheckpointRequest, context: Context
     ) -> audit_pb2.GetCheckpointResponse:
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             checkpoint = await LogStore(session).newest_checkpoint()
         if checkpoint is None:
             return audit_pb2.GetCheckpointResponse(size=0, root=EMPTY_ROOT)

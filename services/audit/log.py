@@ -10,7 +10,7 @@ from services.audit.entries import Entry
 from services.audit.merkle import leaf_hash
 from services.audit.store import LogStore
 from services.audit.verification import Verification
-from services.kernel.database import Database
+from services.kernel.sessions import Sessions
 
 VERIFY_BATCH = 2000
 
@@ -18,14 +18,14 @@ VERIFY_BATCH = 2000
 class AuditLog:
     """The one log of a database."""
 
-    def __init__(self, database: Database, signer: NoteSigner) -> None:
-        self._database = database
+    def __init__(self, sessions: Sessions, signer: NoteSigner) -> None:
+        self._sessions = sessions
         self._signer = signer
 
     async def append(self, entries: Sequence[Entry]) -> tuple[int, int]:
         """Adds what is new, with its checkpoint, in one transaction; (entries added, size of the log)."""
         unique = list({(entry.event_id, entry.kind): entry for entry in entries}.values())
-        async with self._database.transaction() as session:
+        async with self._sessions.transaction() as session:
             store = LogStore(session)
             await store.lock_for_append()
             tree, known = await store.tree(), await store.known(unique)
@@ -40,7 +40,7 @@ class AuditLog:
     async def verify(self) -> Verification:
         """Reads every entry again, from one snapshot."""
         verification = Verification()
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             store = LogStore(session)
             checkpoint = await store.newest_checkpoint()
             async for rows in store.in_order(VERIFY_BATCH):

@@ -6,17 +6,17 @@ from celeriac.embedder.v1 import insights_pb2 as pb
 from celeriac.embedder.v1 import insights_pb2_grpc
 
 from services.embedder.store_questions import HotQuestion, QuestionStore
-from services.kernel.database import Database
 from services.kernel.grpc.wire import Context, timestamp
 from services.kernel.pages import page_size
+from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
 DEFAULT_DAYS, MOST_DAYS = 7, 366
 
 
 class InsightApi(insights_pb2_grpc.InsightServiceServicer):
-    def __init__(self, database: Database, zone: str) -> None:
-        self._database = database
+    def __init__(self, sessions: Sessions, zone: str) -> None:
+        self._sessions = sessions
         self._zone = zone
 
     async def ListHotQuestions(
@@ -26,7 +26,7 @@ class InsightApi(insights_pb2_grpc.InsightServiceServicer):
         in_range = 0 <= request.days <= MOST_DAYS
         faults.unless(in_range, "days", f"is {request.days}, it must be 1 to {MOST_DAYS}", "7")
         faults.raise_any()
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             store = QuestionStore(session)
             found, analysed = await store.hot(request.days or DEFAULT_DAYS, most, self._zone)
         return pb.ListHotQuestionsResponse(

@@ -13,9 +13,9 @@ from services.embedder.operations import Rebuild
 from services.embedder.rebuild import Rebuilds
 from services.embedder.store_messages import MessageStore
 from services.embedder.store_operations import OperationStore
-from services.kernel.database import Database
 from services.kernel.grpc.wire import Context
 from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
 MOST_IN_A_REQUEST = 5000
@@ -24,8 +24,8 @@ LONGEST_MINIMUM = 1000
 
 
 class MessageApi(messages_pb2_grpc.MessageServiceServicer):
-    def __init__(self, database: Database, rebuilds: Rebuilds) -> None:
-        self._database = database
+    def __init__(self, sessions: Sessions, rebuilds: Rebuilds) -> None:
+        self._sessions = sessions
         self._rebuilds = rebuilds
 
     async def IngestMessages(
@@ -34,7 +34,7 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
         total, number = Ingested(), 0
         async for request in request_iterator:
             messages = _messages_in(request, number)
-            async with self._database.transaction() as session:
+            async with self._sessions.transaction() as session:
                 total += await MessageStore(session).ingest(messages)
             number += 1
         return pb.IngestMessagesResponse(
@@ -42,7 +42,7 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
         )
 
     async def GetMessage(self, request: pb.GetMessageRequest, context: Context) -> pb.GetMessageResponse:
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             message = await MessageStore(session).get(_id(request.name))
         return pb.GetMessageResponse(message=convert.message_to(message))
 
@@ -55,7 +55,7 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
         after = decode_page_token(request.page_token).get("after", "")
         if not isinstance(after, str) or "\0" in after:
             raise invalid_page_token()
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             found = await MessageStore(session).list(wanted, after, size + 1)
         more = len(found) > size
         return pb.ListMessagesResponse(
@@ -66,7 +66,7 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
     async def DeleteMessage(
         self, request: pb.DeleteMessageRequest, context: Context
     ) -> pb.DeleteMessageResponse:
-        async with self._database.transaction() as session:
+        async with self._sessions.transaction() as session:
             await MessageStore(session).delete(_id(request.name))
         return pb.DeleteMessageResponse()
 
@@ -74,7 +74,7 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
         self, request: pb.EmbedMessagesRequest, context: Context
     ) -> pb.EmbedMessagesResponse:
         operation_id = await self._rebuilds.begin(_rebuild_in(request))
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             operation = await OperationStore(session).get(operation_id)
         return pb.EmbedMessagesResponse(operation=convert.operation_to(operation))
 

@@ -13,9 +13,9 @@ from celeriac.operations.v1 import operations_pb2_grpc
 from services.embedder import convert
 from services.embedder.operations import Operation, OperationState
 from services.embedder.store_operations import OperationStore
-from services.kernel.database import Database
 from services.kernel.grpc.wire import Context
 from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
 WAIT_SECONDS, MOST_WAIT_SECONDS = 30.0, 60.0
@@ -23,8 +23,8 @@ LOOK_SECONDS = 0.25
 
 
 class OperationApi(operations_pb2_grpc.OperationServiceServicer):
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
 
     async def GetOperation(
         self, request: pb.GetOperationRequest, context: Context
@@ -36,7 +36,7 @@ class OperationApi(operations_pb2_grpc.OperationServiceServicer):
         self, request: pb.ListOperationsRequest, context: Context
     ) -> pb.ListOperationsResponse:
         size, before = page_size(request.page_size), _position(request.page_token)
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             found = await OperationStore(session).list(before, size + 1)
         token = ""
         if len(found) > size:
@@ -49,7 +49,7 @@ class OperationApi(operations_pb2_grpc.OperationServiceServicer):
     async def CancelOperation(
         self, request: pb.CancelOperationRequest, context: Context
     ) -> pb.CancelOperationResponse:
-        async with self._database.transaction() as session:
+        async with self._sessions.transaction() as session:
             operation = await OperationStore(session).cancel(convert.operation_id(request.name))
         return pb.CancelOperationResponse(operation=convert.operation_to(operation))
 
@@ -64,7 +64,7 @@ class OperationApi(operations_pb2_grpc.OperationServiceServicer):
         return pb.WaitOperationResponse(operation=convert.operation_to(operation))
 
     async def _get(self, operation_id: str) -> Operation:
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             return await OperationStore(session).get(operation_id)
 
 

@@ -12,6 +12,7 @@ from services.embedder.operations import ChunkKey, Rebuild
 from services.embedder.store_operations import OperationStore
 from services.embedder.store_vectors import VectorStore
 from services.kernel.database import Database
+from services.kernel.sessions import Sessions
 
 log = structlog.get_logger(__name__)
 
@@ -31,19 +32,19 @@ class Rebuilds:
     """
 
     def __init__(
-        self, database: Database, model: str, send: Send, chunk_characters: Callable[[], int]
+        self, sessions: Sessions, model: str, send: Send, chunk_characters: Callable[[], int]
     ) -> None:
-        self._database = database
+        self._sessions = sessions
         self._model = model
         self._send = send
         self._chunk_characters = chunk_characters
 
     async def begin(self, wanted: Rebuild) -> str:
         """The operation's id. Committed before it is sent: what is not sent, healing sends."""
-        async with self._database.transaction() as session:
+        async with self._sessions.transaction() as session:
             budget = self._chunk_characters()
             operation = await OperationStore(session).begin_rebuild(wanted, self._model, budget)
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             waiting = await OperationStore(session).waiting(operation)
         await self._publish(waiting)
         log.info("rebuild.begun", operation=operation, chunks=len(waiting))
@@ -61,7 +62,7 @@ class Rebuilds:
 
     async def heal(self) -> int:
         """Sends chunks whose worker died, whose publisher died, or which the broker lost: how many."""
-        async with self._database.transaction() as session:
+        async with self._sessions.transaction() as session:
             store = OperationStore(session)
             chunks = [*await store.orphaned(), *await store.unsent(MOST_RESENT)]
             for operation in await store.complete():
@@ -76,13 +77,15 @@ class Rebuilds:
         if not chunks:
             return
         await asyncio.to_thread(self._send, chunks)
-        async with self._database.transaction() as session:
+        async with self._sessions.transaction() as session:
             await OperationStore(session).mark_sent(chunks)
 
 
-async def embed_chunk(database: Database, model: str, embed: Embed, chunk: ChunkKey) -> None:
+async def embed_chunk(
+    database: Database, sessions: Sessions, model: str, embed: Embed, chunk: ChunkKey
+) -> None:
     """One chunk, whole or not at all. Doubled, it changes nothing."""
-    async with database.driver_connection() as connection:
+    async with database.connection() as connection:
         store = VectorStore(connection, model)
         async with store.taken(chunk) as taken:
             if taken is None:
@@ -95,6 +98,6 @@ async def embed_chunk(database: Database, model: str, embed: Embed, chunk: Chunk
                 error = f"{taken.deaths} workers died while they embedded the chunk with this text"
                 embedded = Embedded(failed=[(passage, error) for passage in passages])
             await store.finish(chunk, embedded)
-    async with database.transaction() as session:
+    async with sessions.transaction() as session:
         await OperationStore(session).end_if_done(chunk.operation_id)
     log.info("chunk.done", operation=chunk.operation_id, number=chunk.number, failed=len(embedded.failed))

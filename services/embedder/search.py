@@ -15,6 +15,7 @@ from services.embedder.messages import Message, MessageFilter
 from services.embedder.store_messages import MessageStore
 from services.embedder.store_vectors import VectorStore
 from services.kernel.database import Database
+from services.kernel.sessions import Sessions
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +40,9 @@ class Query:
 class Search:
     """Messages by meaning, of one model only."""
 
-    def __init__(self, database: Database, model: str, question: Question) -> None:
+    def __init__(self, database: Database, sessions: Sessions, model: str, question: Question) -> None:
         self._database = database
+        self._sessions = sessions
         self._model = model
         self._question = question
         self._index = VectorIndex()
@@ -62,7 +64,7 @@ class Search:
         Compares the numbers of all writes, instead of asking for those beyond the last seen: transactions
         commit in another order than they draw their numbers.
         """
-        async with self._following, self._database.driver_connection() as connection:
+        async with self._following, self._database.connection() as connection:
             store = VectorStore(connection, self._model)
             stored, held = set(await store.writes()), self._index.writes()
             await asyncio.to_thread(self._index.remove, list(held - stored))
@@ -93,7 +95,7 @@ class Search:
     async def _find_once(self, query: Query) -> tuple[list[tuple[Message, float]], bool]:
         nearest = await asyncio.to_thread(self._index.nearest, query.vector, query.k, query.wanted)
         hits = [hit for hit in nearest if hit[2] >= query.min_score]
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             store = MessageStore(session)
             current = await store.standing_writes([write for write, _, _ in hits])
             messages = await store.by_ids([message_id for _, message_id, _ in hits])

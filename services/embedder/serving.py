@@ -29,16 +29,20 @@ from services.kernel.config_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
 from services.kernel.grpc.server import Servicer
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
+from services.kernel.sessions import opened_sessions
 from services.kernel.settings import KernelSettings
 
 
 async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> None:
     facts, live = model.facts, LiveSettings("embedder")
     online = OnlineEncoder(model, batch_tokens, lambda: live.get(MOST_WAITING_TOKENS))
-    async with process.opened_database(settings, "embedder") as database:
-        search = Search(database, facts.identity, online.question)
+    async with (
+        process.opened_database(settings, "embedder") as database,
+        opened_sessions(database) as sessions,
+    ):
+        search = Search(database, sessions, facts.identity, online.question)
         send = chunk_sender(celery_app(settings))
-        rebuilds = Rebuilds(database, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS))
+        rebuilds = Rebuilds(sessions, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS))
         # Whoever is told that the service is ready finds what was embedded before.
         await search.follow()
         await process.run(
@@ -55,7 +59,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
                 Servicer(
                     messages_pb2.DESCRIPTOR.services_by_name["MessageService"],
                     messages_pb2_grpc.add_MessageServiceServicer_to_server,
-                    MessageApi(database, rebuilds),
+                    MessageApi(sessions, rebuilds),
                 ),
                 Servicer(
                     search_pb2.DESCRIPTOR.services_by_name["SearchService"],
@@ -65,12 +69,12 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
                 Servicer(
                     insights_pb2.DESCRIPTOR.services_by_name["InsightService"],
                     insights_pb2_grpc.add_InsightServiceServicer_to_server,
-                    InsightApi(database, settings.time_zone),
+                    InsightApi(sessions, settings.time_zone),
                 ),
                 Servicer(
                     operations_pb2.DESCRIPTOR.services_by_name["OperationService"],
                     operations_pb2_grpc.add_OperationServiceServicer_to_server,
-                    OperationApi(database),
+                    OperationApi(sessions),
                 ),
             ],
             background=[online.run_forever, search.follow_forever, rebuilds.heal_forever],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.embedder.bulk import Embedded, Passage
 from services.embedder.operations import ChunkKey
+from services.kernel.database import Connection, is_lost
 
 DIMENSIONS = 1024
 LOCK = "hashtextextended($1::text, $2::bigint)"
@@ -66,7 +67,7 @@ class Taken(NamedTuple):
 class VectorStore:
     """Vectors of one model, over a connection of the driver's own, since they come and go by COPY."""
 
-    def __init__(self, connection: asyncpg.Connection[Any], model: str) -> None:
+    def __init__(self, connection: Connection, model: str) -> None:
         self._connection = connection
         self._model = model
 
@@ -88,11 +89,11 @@ class VectorStore:
             await self._give_back(chunk)
             raise
         finally:
-            if not self._connection.is_closed():
+            if not is_lost(self._connection):
                 await self._connection.execute(f"SELECT pg_advisory_unlock({LOCK})", *chunk)
 
     async def _give_back(self, chunk: ChunkKey) -> None:
-        if not self._connection.is_closed():
+        if not is_lost(self._connection):
             await self._connection.execute(
                 "UPDATE embedder_operation_chunks SET state = 'waiting', deaths = deaths - 1"
                 " WHERE operation_id = $1::uuid AND number = $2 AND state = 'taken'",

@@ -29,7 +29,7 @@ def register(app: Celery, process: PoolProcess) -> None:
     def embed_message_chunk(operation_id: str, number: int) -> None:
         encoder = process.encoder
         chunk = ChunkKey(operation_id, number)
-        process.run(embed_chunk(process.database, encoder.model, encoder.embed, chunk))
+        process.run(embed_chunk(process.database, process.sessions, encoder.model, encoder.embed, chunk))
 
     @app.task(name=REBUILD, **RETRIES)
     def rebuild_chat_vectors(
@@ -82,10 +82,10 @@ def checked_clusters(clusters: object) -> int:
 async def _classify(process: PoolProcess, clusters: int) -> int:
     """The number of clusters found."""
     model = process.encoder.model
-    async with process.database.reading() as session:
+    async with process.sessions.reading() as session:
         ids, texts, vectors = await QuestionStore(session).questions(model)
     found = await asyncio.to_thread(cluster_questions, texts, vectors, clusters)
-    async with process.database.transaction() as session:
+    async with process.sessions.transaction() as session:
         await QuestionStore(session).replace(model, ids, found, process.time_zone)
     return len(found)
 
@@ -94,7 +94,7 @@ async def _preload(process: PoolProcess) -> dict[str, int]:
     """Takes the model through a first text, and what is read most through the database's memory."""
     encoder = process.encoder
     await asyncio.to_thread(encoder.embed, ["warm"], Role.USER.value)
-    async with process.database.reading() as session:
+    async with process.sessions.reading() as session:
         store = QuestionStore(session)
         _, _, vectors = await store.questions(encoder.model)
         hot, _ = await store.hot(PRELOADED_DAYS, PRELOADED_QUESTIONS, process.time_zone)
@@ -102,10 +102,10 @@ async def _preload(process: PoolProcess) -> dict[str, int]:
 
 
 async def _forget_operations(process: PoolProcess) -> int:
-    async with process.database.transaction() as session:
+    async with process.sessions.transaction() as session:
         return await OperationStore(session).forget_ended(KEPT_OPERATIONS)
 
 
 async def _reach_database(process: PoolProcess) -> None:
-    async with process.database.reading() as session:
+    async with process.sessions.reading() as session:
         await OperationStore(session).now()

@@ -22,8 +22,9 @@ from services.embedder.rebuild import Rebuilds
 from services.kernel import broker
 from services.kernel.channel import channel_to
 from services.kernel.config_keys import CHUNK_CHARACTERS
-from services.kernel.database import Database
+from services.kernel.database import AWAY, Database
 from services.kernel.live_settings import LiveSettings, follow
+from services.kernel.sessions import Sessions
 from services.kernel.settings import KernelSettings
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,7 @@ log = structlog.get_logger(__name__)
 EMBED_CHUNK = "embed_message_chunk"
 QUEUE = "ai_analysis"
 SOFT_LIMIT, HARD_LIMIT = 600, 900
-PASSING = (OperationalError, DBAPIError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
+PASSING = (OperationalError, DBAPIError, asyncpg.InterfaceError, *AWAY)
 RETRIES: dict[str, Any] = {
     "autoretry_for": PASSING,
     "retry_backoff": 1,
@@ -102,10 +103,11 @@ class PoolProcess:
         self.database = Database(
             self._settings.database_url.get_secret_value(), 2, "celeriac-embedder-worker"
         )
+        self.sessions = Sessions(self.database)
         self.encoder = self._load()
         live = self._followed()
         self.rebuilds = Rebuilds(
-            self.database, self.encoder.model, chunk_sender(self._app), lambda: live.get(CHUNK_CHARACTERS)
+            self.sessions, self.encoder.model, chunk_sender(self._app), lambda: live.get(CHUNK_CHARACTERS)
         )
         log.info("worker.process_ready", pid=os.getpid(), model=self.encoder.model)
 
@@ -122,6 +124,7 @@ class PoolProcess:
 
     def _close(self, **_: Any) -> None:
         if self._runner is not None:
+            self._runner.run(self.sessions.close())
             self._runner.run(self.database.close())
             self._runner.close()
 

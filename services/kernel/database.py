@@ -1,95 +1,123 @@
-"""PostgreSQL: one transaction a use case, opened where the call comes in, never committed in the middle."""
+"""PostgreSQL: one transaction a use case, opened where the call comes in, never committed in the middle.
+
+On asyncpg itself; SQLAlchemy's sessions, for who works with them, are in sessions.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeAlias
 
 import asyncpg
 import structlog
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 log = structlog.get_logger(__name__)
 
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+
 RECONNECT_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
-
-
-def asyncpg_url(url: str) -> str:
-    """The plain "postgresql://…" that people write, as SQLAlchemy's asyncpg dialect wants it."""
-    parsed = make_url(url)
-    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+# Whoever finds all connections in use gives up after this.
+ACQUIRE_SECONDS = 30.0
+# What is raised while a database is away, restarting or at its limits: a loop tries again later.
+DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# Of these: it is away, full, or was restarted under a connection that nobody used.
+AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    OSError,
+)
+LOST = "the connection to the database was lost"
 
 
 def driver_url(url: str) -> str:
-    """The same address for asyncpg itself."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """The address for asyncpg, where it names a driver as SQLAlchemy's do ("postgresql+asyncpg://…")."""
+    return re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", url)
 
 
 class Database:
     """The way to the one database, as one service's role."""
 
-    def __init__(self, url: str, pool_size: int = 8, application_name: str = "celeriac") -> None:
-        self._driver_url = driver_url(url)
-        self._pool_size = pool_size
-        self._server_settings = {
+    def __init__(self, url: str, pool_size: int = 16, application_name: str = "celeriac") -> None:
+        """`pool_size`: connections at most; each listener has one of its own besides."""
+        self.url = driver_url(url)
+        self.pool_size = pool_size
+        self.server_settings = {
             "application_name": application_name,
             "timezone": "UTC",
             # A frozen process must not hold rows that others wait for.
             "idle_in_transaction_session_timeout": "10s",
         }
-        self._driver_pool: asyncpg.Pool[Any] | None = None
-        self.engine: AsyncEngine = create_async_engine(
-            asyncpg_url(url),
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            # A connection that died with a restarted server is replaced before use, not found by a caller.
-            pool_pre_ping=True,
-            # The one used last is used next: with little to do, the others prepare no statements.
-            pool_use_lifo=True,
-            connect_args={"server_settings": self._server_settings},
-        )
+        self._pool: asyncpg.Pool[Any] | None = None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """One read-write transaction: committed at the end, rolled back when anything is raised."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
-            yield session
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """One read-only transaction on one snapshot: pages and counts in it agree with each other."""
-        snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        async with AsyncSession(snapshot, expire_on_commit=False) as session, session.begin():
-            yield session
-
-    @asynccontextmanager
-    async def driver_connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """A connection of asyncpg's own, for COPY and bulk statements that are prepared once.
-
-        Transactions on it are asyncpg's (`async with connection.transaction()`). Whoever sets something for
-        the session sets it back. A connection that died is replaced; one that dies in use raises.
-        """
-        async with (await self._opened_driver_pool()).acquire() as connection:
+        async with self._begun() as connection:
             yield connection
 
-    async def _opened_driver_pool(self) -> asyncpg.Pool[Any]:
-        """Of its own: a connection by way of SQLAlchemy, with its look at it before use, costs five times as
-        much, which is most of what a short statement takes of this process."""
-        if self._driver_pool is None:
-            self._driver_pool = asyncpg.create_pool(
-                self._driver_url,
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """One read-only transaction on one snapshot: pages and counts in it agree with each other."""
+        async with self._begun(isolation="repeatable_read", readonly=True) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection without a transaction, for COPY and for statements that are each their own.
+
+        Whoever sets something for the session sets it back. A connection that dies in use raises.
+        """
+        async with (await self._opened_pool()).acquire(timeout=ACQUIRE_SECONDS) as connection:
+            try:
+                yield connection
+            except AWAY:
+                # So that nobody takes it again: it may not know yet that it is closed.
+                _drop(connection)
+                raise
+            except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+                # The second, of a server's last words that came while nobody was asking. The first is said of
+                # wrong use, too, which is a fault of ours.
+                if isinstance(error, asyncpg.InterfaceError) and not is_lost(connection):
+                    raise
+                _drop(connection)
+                raise ConnectionError(LOST) from error
+
+    @asynccontextmanager
+    async def _begun(self, **kind: Any) -> AsyncIterator[Connection]:
+        async with AsyncExitStack() as opened:
+            # Not tried again: whoever found no connection in all that time would wait as long once more.
+            connection = await opened.enter_async_context(self.connection())
+            try:
+                await opened.enter_async_context(connection.transaction(**kind))
+            except (*AWAY, asyncpg.InterfaceError, asyncpg.InternalClientError):
+                # It died before it was used, with a server that restarted, and so did the pool's others: a new
+                # one takes its place.
+                _drop(connection)
+                await opened.aclose()
+                await (await self._opened_pool()).expire_connections()
+                connection = await opened.enter_async_context(self.connection())
+                await opened.enter_async_context(connection.transaction(**kind))
+            yield connection
+
+    async def _opened_pool(self) -> asyncpg.Pool[Any]:
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                self.url,
                 min_size=0,
-                max_size=self._pool_size,
+                max_size=self.pool_size,
                 reset=_keep,
-                server_settings=self._server_settings,
+                server_settings=self.server_settings,
                 timeout=CONNECT_SECONDS,
             )
-        return await self._driver_pool
+        return await self._pool
 
     @asynccontextmanager
     async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
@@ -109,26 +137,42 @@ class Database:
     async def _listen(self, channel: str, payloads: asyncio.Queue[str]) -> None:
         while True:
             try:
-                connection = await asyncpg.connect(self._driver_url, timeout=CONNECT_SECONDS)
-            except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+                await self._listen_once(channel, payloads)
+            except (*DATABASE_ERRORS, asyncpg.InternalClientError) as error:
                 log.warning("database.listen_failed", channel=channel, error=str(error))
                 await asyncio.sleep(RECONNECT_SECONDS)
-                continue
-            lost = asyncio.Event()
-            try:
-                connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                await connection.add_listener(channel, lambda *notice: payloads.put_nowait(str(notice[3])))
-                payloads.put_nowait("")
-                await lost.wait()
-            finally:
-                connection.terminate()
+
+    async def _listen_once(self, channel: str, payloads: asyncio.Queue[str]) -> None:
+        """Until the connection is lost."""
+        connection = await asyncpg.connect(self.url, timeout=CONNECT_SECONDS)
+        lost = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(channel, lambda *notice: payloads.put_nowait(str(notice[3])))
+            payloads.put_nowait("")
+            await lost.wait()
+        finally:
+            connection.terminate()
 
     async def close(self) -> None:
-        if self._driver_pool is not None:
+        if self._pool is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    await self._driver_pool.close()
-        await self.engine.dispose()
+                    await self._pool.close()
+
+
+def is_lost(connection: Connection) -> bool:
+    """Whether the connection, which the caller has from `Database`, has come to its end."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        # The pool takes a lost connection away from whoever holds it, who can't ask it any more.
+        return True
+
+
+def _drop(connection: Connection) -> None:
+    if not is_lost(connection):
+        connection.terminate()
 
 
 async def _keep(_: asyncpg.Connection[Any]) -> None:

@@ -17,8 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from services.kernel.database import asyncpg_url
 from services.kernel.grants import grant
+from services.kernel.sessions import asyncpg_url
 
 
 def _config(service: str) -> Config:

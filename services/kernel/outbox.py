@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import text
 
 from services.kernel.database import Database
 
@@ -33,24 +32,18 @@ class Outbox:
 
     async def put(self, entry: Mapping[str, Any]) -> None:
         """Commits one entry."""
-        async with self._database.transaction() as session:
-            await session.execute(
-                text(f"INSERT INTO {self._table} (entry) VALUES (:entry)"), {"entry": canonical(entry)}
-            )
+        # A transaction, because it replaces a connection that died: a call shall not fail for its record.
+        async with self._database.transaction() as connection:
+            await connection.execute(f"INSERT INTO {self._table} (entry) VALUES ($1)", canonical(entry))
         self.arrived.set()
 
     async def oldest(self, most: int) -> Sequence[tuple[int, bytes]]:
         """The entries that have waited longest, in order: (sequence, bytes)."""
-        async with self._database.reading() as session:
-            rows = await session.execute(
-                text(f"SELECT seq, entry FROM {self._table} ORDER BY seq LIMIT :most"), {"most": most}
-            )
-            return [(row.seq, bytes(row.entry)) for row in rows]
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(f"SELECT seq, entry FROM {self._table} ORDER BY seq LIMIT $1", most)
+        return [(row["seq"], row["entry"]) for row in rows]
 
     async def remove(self, sequences: Sequence[int]) -> None:
         """Forgets entries that were delivered."""
-        async with self._database.transaction() as session:
-            await session.execute(
-                text(f"DELETE FROM {self._table} WHERE seq = ANY(:sequences)"),
-                {"sequences": list(sequences)},
-            )
+        async with self._database.connection() as connection:
+            await connection.execute(f"DELETE FROM {self._table} WHERE seq = ANY($1::bigint[])", sequences)

@@ -10,12 +10,11 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
 import grpc.aio
 import structlog
 from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
-from sqlalchemy.exc import SQLAlchemyError
 
+from services.kernel.database import DATABASE_ERRORS
 from services.kernel.outbox import Outbox
 
 log = structlog.get_logger(__name__)
@@ -43,7 +42,7 @@ class Relay:
                 while await self.deliver_batch():
                     pass
                 backoff = 0.2
-            except (grpc.aio.AioRpcError, SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+            except (grpc.aio.AioRpcError, *DATABASE_ERRORS) as error:
                 # Entries stay where they are: delivery goes on when the other side is back.
                 log.warning("audit.delivery_failed", error=str(error)[:300], retry_seconds=backoff)
                 await asyncio.sleep(backoff)

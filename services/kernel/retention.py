@@ -6,13 +6,10 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.config_keys import Key
-from services.kernel.database import Database
+from services.kernel.database import DATABASE_ERRORS, Connection, Database
 from services.kernel.live_settings import LiveSettings
 
 log = structlog.get_logger(__name__)
@@ -23,7 +20,7 @@ BATCH = 2000
 PAUSE_SECONDS = 0.2
 
 # Deletes at most so many that are older than the age; gives how many.
-Delete = Callable[[AsyncSession, dt.timedelta, int], Awaitable[int]]
+Delete = Callable[[Connection, dt.timedelta, int], Awaitable[int]]
 
 
 class Retention:
@@ -46,7 +43,7 @@ class Retention:
         while True:
             try:
                 await self.sweep()
-            except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("retention.failed", setting=self._key.name, error=str(error)[:300])
             await self._live.changed(SWEEP_SECONDS)
 
@@ -55,8 +52,8 @@ class Retention:
         deleted = 0
         while True:
             age = self._live.get(self._key)
-            async with self._database.transaction() as session:
-                batch = await self._delete(session, age, BATCH)
+            async with self._database.transaction() as connection:
+                batch = await self._delete(connection, age, BATCH)
             deleted += batch
             if batch < BATCH:
                 break

@@ -40,7 +40,7 @@ class KernelSettings(BaseSettings):
     database_url: SecretStr = Field(
         validation_alias="DATABASE_URL", examples=["postgresql://celeriac:secret@db:5432/celeriac"]
     )
-    database_pool_size: int = Field(8, ge=1, validation_alias="CELERIAC_DATABASE_POOL_SIZE", examples=["8"])
+    database_pool_size: int = Field(16, ge=1, validation_alias="CELERIAC_DATABASE_POOL_SIZE", examples=["16"])
 
     redis_host: str = Field("127.0.0.1", validation_alias="REDIS_HOST", examples=["redis"])
     redis_port: Port = Field(6379, validation_alias="REDIS_PORT", examples=["6379"])

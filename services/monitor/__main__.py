@@ -25,6 +25,7 @@ from services.kernel.database import Database
 from services.kernel.grpc.server import Elsewhere, Servicer
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
+from services.kernel.sessions import opened_sessions
 from services.monitor import checks
 from services.monitor.api_monitoring import MonitoringApi, task_message, worker_message
 from services.monitor.api_queues import QueueApi
@@ -49,6 +50,7 @@ from services.monitor.workers import WorkerTable
 async def serve(settings: MonitorSettings) -> None:
     async with AsyncExitStack() as opened:
         database = await opened.enter_async_context(process.opened_database(settings, "monitor"))
+        sessions = await opened.enter_async_context(opened_sessions(database))
         client = await opened.enter_async_context(broker.connect(settings))
         figures, workers = Figures(), WorkerTable()
         hub = Hub(task_message, worker_message, settings.watch_buffer)
@@ -70,7 +72,7 @@ async def serve(settings: MonitorSettings) -> None:
                 MonitoringApi(pulse, hub),
                 QueueApi(queues),
                 SystemApi(components, settings.time_zone),
-                TaskApi(database, control),
+                TaskApi(sessions, control),
                 WorkerApi(workers),
             ),
             background=[intake.run, pulse.run, components.run, task_retention(database, live).run],

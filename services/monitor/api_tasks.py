@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2_grpc
 
-from services.kernel.database import Database
 from services.kernel.grpc.wire import Context, window_in
 from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 from services.monitor import convert
 from services.monitor.control import SIGNALS, Control, refuse_ended
@@ -23,13 +23,13 @@ EXAMPLES = {"task": "rebuild_chat_vectors", "queue": "ai_analysis", "worker": "c
 
 
 class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
-    def __init__(self, database: Database, control: Control) -> None:
-        self._database = database
+    def __init__(self, sessions: Sessions, control: Control) -> None:
+        self._sessions = sessions
         self._control = control
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         task_id = task_id_in(request.name)
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             task = await TaskStore(session).get(task_id)
         return pb.GetTaskResponse(task=convert.task_to(task))
 
@@ -37,14 +37,14 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         self, request: pb.BatchGetTasksRequest, context: Context
     ) -> pb.BatchGetTasksResponse:
         task_ids = _task_ids_in(request.names)
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             found = await TaskStore(session).get_several(task_ids)
         return pb.BatchGetTasksResponse(tasks=map(convert.task_to, found))
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
         wanted, size = _filter(request), page_size(request.page_size)
         after = _position(request.page_token)
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             found = await TaskStore(session).list(wanted, after, size + 1)
         return pb.ListTasksResponse(
             tasks=map(convert.task_to, found[:size]),
@@ -53,7 +53,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
 
     async def RevokeTask(self, request: pb.RevokeTaskRequest, context: Context) -> pb.RevokeTaskResponse:
         task_id, signal = task_id_in(request.name), _signal_in(request)
-        async with self._database.reading() as session:
+        async with self._sessions.reading() as session:
             refuse_ended(await TaskStore(session).find(task_id))
         replies = await self._control.revoke(task_id, terminate=request.terminate, signal=signal)
         return pb.RevokeTaskResponse(

@@ -7,7 +7,6 @@ from collections import deque
 from typing import Any
 
 import redis.asyncio
-from sqlalchemy import text
 
 from services.kernel.database import Database
 from services.monitor.components import Finding, Health, Look
@@ -22,8 +21,8 @@ LOSS_SECONDS = 60.0
 
 def database_look(database: Database) -> Look:
     async def look() -> Finding:
-        async with database.reading() as session:
-            version = await session.scalar(text("SELECT current_setting('server_version')"))
+        async with database.reading() as connection:
+            version = await connection.fetchval("SELECT current_setting('server_version')")
         return Finding(Health.HEALTHY, f"PostgreSQL {version}")
 
     return look

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from services.kernel.config_keys import TASKS_RETENTION
-from services.kernel.database import Database
+from services.kernel.database import Connection, Database
 from services.kernel.live_settings import LiveSettings
 from services.kernel.retention import Retention
-from services.monitor.store_tasks import TaskStore
+from services.monitor.store_tasks import delete_before
 
 
 def task_retention(database: Database, live: LiveSettings) -> Retention:
@@ -18,5 +16,5 @@ def task_retention(database: Database, live: LiveSettings) -> Retention:
     return Retention(database, live, TASKS_RETENTION, _delete)
 
 
-async def _delete(session: AsyncSession, age: dt.timedelta, most: int) -> int:
-    return await TaskStore(session).delete_before(dt.datetime.now(dt.UTC) - age, most)
+async def _delete(connection: Connection, age: dt.timedelta, most: int) -> int:
+    return await delete_before(connection, dt.datetime.now(dt.UTC) - age, most)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.kernel.database import Connection
 from services.kernel.errors import NotFound
 from services.monitor.tasks import Task, TaskRecord, TaskState, time_in
 
@@ -132,7 +132,7 @@ WHERE {_NEWER} OR excluded.heard_at < known.heard_at
 class TaskBatches:
     """Writes batches of rows over one connection."""
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def prepare(self) -> None:
@@ -144,6 +144,19 @@ class TaskBatches:
         async with self._connection.transaction():
             await self._connection.copy_records_to_table("staged_tasks", records=rows, columns=STAGED)
             await self._connection.execute(MERGE)
+
+
+async def delete_before(connection: Connection, moment: dt.datetime, most: int) -> int:
+    """Deletes at most so many of the tasks whose events are all older; how many that were."""
+    deleted: int = await connection.fetchval(
+        "WITH deleted AS (DELETE FROM celery_task_results_ext WHERE id IN ("
+        "  SELECT id FROM celery_task_results_ext WHERE heard_at < $1 AND updated_at < $1"
+        "  ORDER BY heard_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id)"
+        " SELECT count(*) FROM deleted",
+        moment,
+        most,
+    )
+    return deleted
 
 
 @dataclass(frozen=True)
@@ -192,16 +205,6 @@ class TaskStore:
         query = f"SELECT {SHOWN.format(traceback='NULL')} FROM celery_task_results_ext WHERE id = ANY(:ids)"
         rows = await self._session.execute(text(query), {"ids": list(task_ids)})
         return [_task_of(row) for row in rows.mappings()]
-
-    async def delete_before(self, moment: dt.datetime, most: int) -> int:
-        """Deletes at most so many of the tasks whose events are all older; how many that were."""
-        query = (
-            "DELETE FROM celery_task_results_ext WHERE id IN ("
-            " SELECT id FROM celery_task_results_ext WHERE heard_at < :moment AND updated_at < :moment"
-            " ORDER BY heard_at LIMIT :most FOR UPDATE SKIP LOCKED) RETURNING id"
-        )
-        deleted = await self._session.execute(text(query), {"moment": moment, "most": most})
-        return len(deleted.all())
 
     async def list(self, wanted: TaskFilter, after: Position | None, most: int) -> Sequence[Task]:
         """Tasks beyond the position, those first heard of most recently first; without tracebacks."""

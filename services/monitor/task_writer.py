@@ -8,10 +8,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import asyncpg
-import sqlalchemy.exc
 import structlog
 
-from services.kernel.database import Database
+from services.kernel.database import DATABASE_ERRORS, Database
 from services.monitor.figures import Figures
 from services.monitor.store_tasks import Row, TaskBatches, row_of
 from services.monitor.tasks import TaskRecord
@@ -27,7 +26,6 @@ LONGEST_BACKOFF = 2.0
 LAST_SECONDS = 5.0
 # What is written and longer than this is not kept in memory as well.
 SHORT_TEXT = 512
-FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlalchemy.exc.SQLAlchemyError, OSError)
 # A value that the database can't hold: this row's fault, not the database's.
 BAD_VALUES = (asyncpg.DataError, ValueError, OverflowError)
 
@@ -74,12 +72,12 @@ class TaskWriter:
         backoff = WRITE_SECONDS
         while True:
             try:
-                async with self._database.driver_connection() as connection:
+                async with self._database.connection() as connection:
                     batches = TaskBatches(connection)
                     await batches.prepare()
                     backoff = WRITE_SECONDS
                     await self._write_for_ever(batches)
-            except FAULTS as error:
+            except DATABASE_ERRORS as error:
                 log.warning("tasks.write_failed", error=str(error)[:300], waiting=len(self._waiting))
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
@@ -94,12 +92,12 @@ class TaskWriter:
     async def _write_last(self) -> None:
         """The process stops: what waits is written first, over a connection that nothing was cut short on."""
         try:
-            async with asyncio.timeout(LAST_SECONDS), self._database.driver_connection() as connection:
+            async with asyncio.timeout(LAST_SECONDS), self._database.connection() as connection:
                 batches = TaskBatches(connection)
                 await batches.prepare()
                 while self._waiting:
                     await self.write_batch(batches, everything=True)
-        except FAULTS as error:
+        except DATABASE_ERRORS as error:
             log.warning("tasks.left_unwritten", tasks=len(self._waiting), error=str(error)[:300])
 
     async def write_batch(self, batches: TaskBatches, *, everything: bool = False) -> bool:

@@ -51,8 +51,8 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         return pb.CreateScheduleResponse(schedule=convert.schedule_to(schedule))
 
     async def GetSchedule(self, request: pb.GetScheduleRequest, context: Context) -> pb.GetScheduleResponse:
-        async with self._database.reading() as session:
-            schedule = await ScheduleStore(session).get(_id(request.name))
+        async with self._database.reading() as connection:
+            schedule = await ScheduleStore(connection).get(_id(request.name))
         return pb.GetScheduleResponse(schedule=convert.schedule_to(schedule))
 
     async def ListSchedules(
@@ -62,8 +62,8 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         after = decode_page_token(request.page_token).get("after", "")
         if not isinstance(after, str):
             raise invalid_page_token()
-        async with self._database.reading() as session:
-            found = await ScheduleStore(session).list(wanted, after, size + 1)
+        async with self._database.reading() as connection:
+            found = await ScheduleStore(connection).list(wanted, after, size + 1)
         more = len(found) > size
         return pb.ListSchedulesResponse(
             schedules=map(convert.schedule_to, found[:size]),
@@ -135,8 +135,8 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         """What is previewed, and how many runs it has behind it."""
         match request.WhichOneof("source"):
             case "name":
-                async with self._database.reading() as session:
-                    stored = await ScheduleStore(session).get(_id(request.name))
+                async with self._database.reading() as connection:
+                    stored = await ScheduleStore(connection).get(_id(request.name))
                 check_readable(stored, "timing")
                 return stored.definition, stored.run_count
             case "timing":
@@ -155,8 +155,8 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
         faults.raise_any()
         state, before = convert.STATES_FROM_WIRE.get(request.state), _run_position(request.page_token)
-        async with self._database.reading() as session:
-            runs = await ScheduleStore(session).list_runs(parent, state, before, size + 1)
+        async with self._database.reading() as connection:
+            runs = await ScheduleStore(connection).list_runs(parent, state, before, size + 1)
         token = ""
         if len(runs) > size:
             last = runs[size - 1]

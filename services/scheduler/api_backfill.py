@@ -27,8 +27,8 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
     async def BackfillSchedule(
         self, request: pb.BackfillScheduleRequest, context: Context
     ) -> pb.BackfillScheduleResponse:
-        async with self._database.reading() as session:
-            now = await ScheduleStore(session).now()
+        async with self._database.reading() as connection:
+            now = await ScheduleStore(connection).now()
         window, only = convert.window_from(request, now), request.validate_only
         begun = await self._backfills.begin(window, _actor(), request.request_id, validate_only=only)
         return pb.BackfillScheduleResponse(backfill=convert.backfill_to(begun))
@@ -44,8 +44,8 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
         parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
         faults.raise_any()
         before = _position(request.page_token)
-        async with self._database.reading() as session:
-            found = await BackfillStore(session).list(parent, before, size + 1)
+        async with self._database.reading() as connection:
+            found = await BackfillStore(connection).list(parent, before, size + 1)
         token = ""
         if len(found) > size and (created := found[size - 1].created_at):
             token = encode_page_token({"created": created.isoformat(), "id": found[size - 1].id})

@@ -65,8 +65,8 @@ class Sets:
 
     async def export(self, wanted: ScheduleFilter, *, as_json: bool) -> tuple[str, int]:
         """The schedules as a manifest, and how many they are."""
-        async with self._database.reading() as session:
-            found = await ScheduleStore(session).list(wanted, "", MOST_SCHEDULES + 1)
+        async with self._database.reading() as connection:
+            found = await ScheduleStore(connection).list(wanted, "", MOST_SCHEDULES + 1)
         if len(found) > MOST_SCHEDULES:
             raise _too_many(f"there are more than {MOST_SCHEDULES} schedules")
         for schedule in found:
@@ -79,8 +79,8 @@ class Sets:
         return text, len(found)
 
     async def _now(self) -> dt.datetime:
-        async with self._database.reading() as session:
-            return await ScheduleStore(session).now()
+        async with self._database.reading() as connection:
+            return await ScheduleStore(connection).now()
 
     async def _applied(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
         # Someone may create one of the same id in between; then it is there to be changed.
@@ -93,8 +93,8 @@ class Sets:
         raise AssertionError("unreachable")
 
     async def _applied_once(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
-        async with self._database.transaction() as session:
-            store = SetStore(session)
+        async with self._database.transaction() as connection:
+            store = SetStore(connection)
             await store.alone()
             ids = [each.definition.id for each in wanted]
             stored = await store.locked(ids, how.prune)
@@ -102,7 +102,7 @@ class Sets:
                 _none_of_others(ids, stored, how.prune)
             in_set = set(ids)
             pruned = [schedule.definition.id for schedule in stored if schedule.definition.id not in in_set]
-            now = await ScheduleStore(session).now()
+            now = await ScheduleStore(connection).now()
             found = await asyncio.to_thread(difference, wanted, stored, pruned, now, seed)
             if how.etag and how.etag != found.etag:
                 raise Conflict("schedules", found.etag)

@@ -54,10 +54,10 @@ class Backfills:
     async def begin(self, window: Window, actor: str, request_id: str, *, validate_only: bool) -> Backfill:
         """Begins a backfill of what the window has; with `validate_only`, tells what it would be."""
         while True:
-            async with self._database.reading() as session:
-                schedule = await ScheduleStore(session).get(window.schedule_id)
+            async with self._database.reading() as connection:
+                schedule = await ScheduleStore(connection).get(window.schedule_id)
                 check_readable(schedule, "timing", "task")
-                made = request_id and await BackfillStore(session).made_by(window.schedule_id, request_id)
+                made = request_id and await BackfillStore(connection).made_by(window.schedule_id, request_id)
             if made:
                 return made
             times = await asyncio.to_thread(due_times, schedule.definition.plan, window)
@@ -77,9 +77,9 @@ class Backfills:
         validate_only: bool,
     ) -> Backfill | None:
         """None when the schedule was changed since it was read."""
-        async with self._database.transaction() as session:
-            schedule = await ScheduleStore(session).get(window.schedule_id, for_change=True)
-            store = BackfillStore(session)
+        async with self._database.transaction() as connection:
+            schedule = await ScheduleStore(connection).get(window.schedule_id, for_change=True)
+            store = BackfillStore(connection)
             if schedule.version != read.version:
                 return None
             if request_id and (made := await store.made_by(window.schedule_id, request_id)):
@@ -96,13 +96,13 @@ class Backfills:
             return await store.add(named, due[::-1] if window.newest_first else due, request_id or None)
 
     async def get(self, schedule_id: str, backfill_id: str) -> Backfill:
-        async with self._database.reading() as session:
-            return await _found(BackfillStore(session), schedule_id, backfill_id)
+        async with self._database.reading() as connection:
+            return await _found(BackfillStore(connection), schedule_id, backfill_id)
 
     async def cancel(self, schedule_id: str, backfill_id: str, actor: str) -> Backfill:
         """One that has ended stays as it is."""
-        async with self._database.transaction() as session:
-            store = BackfillStore(session)
+        async with self._database.transaction() as connection:
+            store = BackfillStore(connection)
             await store.cancel(schedule_id, backfill_id, f"cancelled by {actor}")
             return await _found(store, schedule_id, backfill_id)
 
@@ -119,7 +119,7 @@ class Backfills:
 
     async def send_ready(self) -> float:
         """Sends the next runs of all backfills that may; the seconds until there may be more."""
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             store = BackfillingStore(connection)
             seconds = await store.seconds_to_next()
             if seconds is None or seconds > 0:
@@ -139,7 +139,7 @@ class Backfills:
         if permit is None:
             # Recorded at its pace and kept, all would be sent at once when the broker is back.
             return
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             store = BackfillingStore(connection)
             async with store.transaction():
                 step = await store.locked(schedule_id, SLICE)

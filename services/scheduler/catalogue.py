@@ -26,12 +26,12 @@ class Catalogue:
         self._delivery = delivery
 
     async def now(self) -> dt.datetime:
-        async with self._database.reading() as session:
-            return await ScheduleStore(session).now()
+        async with self._database.reading() as connection:
+            return await ScheduleStore(connection).now()
 
     async def create(self, definition: Definition) -> Schedule:
-        async with self._database.transaction() as session:
-            store = ScheduleStore(session)
+        async with self._database.transaction() as connection:
+            store = ScheduleStore(connection)
             due = None if definition.rests(0) else definition.plan.next_due(await store.now())
             return await store.create(definition, due)
 
@@ -50,8 +50,8 @@ class Catalogue:
         `fields`: those of the contract that the change sets. What can't be read of the row, and is not among
         them, stays as it is stored.
         """
-        async with self._database.transaction() as session:
-            store = ScheduleStore(session)
+        async with self._database.transaction() as connection:
+            store = ScheduleStore(connection)
             current = await self._current(store, schedule_id, etag)
             now = await store.now()
             wanted = change(current.definition, now)
@@ -71,16 +71,16 @@ class Catalogue:
         )
 
     async def delete(self, schedule_id: str, etag: str) -> None:
-        async with self._database.transaction() as session:
-            store = ScheduleStore(session)
+        async with self._database.transaction() as connection:
+            store = ScheduleStore(connection)
             await self._current(store, schedule_id, etag)
             await store.delete(schedule_id)
 
     async def trigger(self, schedule_id: str, actor: str, request_id: str) -> Run:
         """Records a run for now, then publishes it. With the broker away it stays pending, and is healed."""
         permit = await self._delivery.permit()
-        async with self._database.transaction() as session:
-            store = ScheduleStore(session)
+        async with self._database.transaction() as connection:
+            store = ScheduleStore(connection)
             schedule = await store.get(schedule_id, for_change=True)
             check_readable(schedule, "task")
             if request_id and (made := await store.run_made_by(schedule_id, request_id)):

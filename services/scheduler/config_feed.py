@@ -7,12 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.kernel.config_keys import key_named
-from services.kernel.database import Database
+from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.live_settings import LiveSettings, Told
 from services.scheduler.config import Setting, all_settings, setting_of
 from services.scheduler.store_config import CHANNEL, ConfigStore
@@ -73,7 +71,7 @@ class ConfigFeed:
                 async for news in self.after(live.revision):
                     told = [Told(one.key.name, one.value if one.is_set else None) for one in news.settings]
                     await live.take(told, news.revision, complete=news.complete)
-            except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("config.not_read", error=str(error)[:300])
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -83,8 +81,8 @@ class ConfigFeed:
                 await self._noticed.wait_for(lambda: self._notices != seen)
 
     async def _look(self, revision: int, everything: bool) -> News:
-        async with self._database.reading() as session:
-            store = ConfigStore(session)
+        async with self._database.reading() as connection:
+            store = ConfigStore(connection)
             newest = await store.newest_revision()
             if everything or revision > newest:
                 return News(all_settings(await store.all()), newest, complete=True)

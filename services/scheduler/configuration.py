@@ -53,20 +53,20 @@ class Configuration:
 
     async def get(self, name: str) -> Setting:
         key = declared(name)
-        async with self._database.reading() as session:
-            return _existing(setting_of(key, await ConfigStore(session).find(name)))
+        async with self._database.reading() as connection:
+            return _existing(setting_of(key, await ConfigStore(connection).find(name)))
 
     async def list(self) -> Sequence[Setting]:
         """All, by name."""
-        async with self._database.reading() as session:
-            return all_settings(await ConfigStore(session).all())
+        async with self._database.reading() as connection:
+            return all_settings(await ConfigStore(connection).all())
 
     async def revisions(self, name: str, before: int | None, most: int) -> Sequence[Revision]:
         """Newest first: of one key, or of all when `name` is empty."""
         if name:
             declared(name)
-        async with self._database.reading() as session:
-            return await ConfigStore(session).revisions(name, before, most)
+        async with self._database.reading() as connection:
+            return await ConfigStore(connection).revisions(name, before, most)
 
     async def set(self, order: Order, value: Value) -> Setting:
         check_value(declared(order.key), value)
@@ -94,8 +94,8 @@ class Configuration:
 
     async def rewrap(self) -> int:
         """Has the newest key wrap what others wrap; how many values that were."""
-        async with self._database.transaction() as session:
-            store = ConfigStore(session)
+        async with self._database.transaction() as connection:
+            store = ConfigStore(connection)
             await store.lock()
             revisions = await store.sealed_otherwise(self._key_ring.newest)
             for revision in revisions:
@@ -105,8 +105,8 @@ class Configuration:
         return len(revisions)
 
     async def _revision(self, key: AnyKey, number: int) -> Revision:
-        async with self._database.reading() as session:
-            found = await ConfigStore(session).revision(key.name, number)
+        async with self._database.reading() as connection:
+            found = await ConfigStore(connection).revision(key.name, number)
         if found is None:
             raise NotFound("config_revision", f"{number} of config/{key.name}")
         return found
@@ -118,8 +118,8 @@ class Configuration:
 
     async def _change(self, order: Order, wanted: _Wanted) -> Setting:
         key = declared(order.key)
-        async with self._database.transaction() as session:
-            store = ConfigStore(session)
+        async with self._database.transaction() as connection:
+            store = ConfigStore(connection)
             await store.lock()
             current = setting_of(key, await store.find(key.name))
             if order.request_id and await store.made_by(key.name, order.request_id):

@@ -13,13 +13,11 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-import asyncpg
 import redis.exceptions
-import sqlalchemy.exc
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.kernel.database import Database
+from services.kernel.database import DATABASE_ERRORS, Database
 from services.scheduler.batches import Batch, BatchKey, PendingRun
 from services.scheduler.decide import unreadable
 from services.scheduler.messages import Letterhead
@@ -39,13 +37,7 @@ HEAL_SECONDS = 3.0
 # Healed at a time: so many batches, but for more than one no more runs than this.
 HEAL_BATCHES = 200
 HEAL_RUNS = 1000
-FAULTS = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    sqlalchemy.exc.SQLAlchemyError,
-    redis.exceptions.RedisError,
-    OSError,
-)
+FAULTS = (*DATABASE_ERRORS, redis.exceptions.RedisError)
 
 
 class Delivery:
@@ -99,7 +91,7 @@ class Delivery:
         refused: list[tuple[Batch, Sequence[PendingRun], str]] = []
         for batch in batches:
             refused += await self._push(batch, permit)
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             store = BatchStore(connection)
             for batch, runs, reason in refused:
                 await store.give_up(batch.key.id, [(run.schedule_id, run.due) for run in runs], reason)
@@ -141,7 +133,7 @@ class Delivery:
         Gives how many batches that were.
         """
         permit = await self._publisher.permit()
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             unpublished = await BatchStore(connection).unpublished(older_than, HEAL_BATCHES)
         for keys in _together(unpublished):
             await self.publish(await self._read(keys), permit)
@@ -152,7 +144,7 @@ class Delivery:
     async def _read(self, keys: Sequence[BatchKey]) -> list[Batch]:
         """Batches whole, as their schedules are now."""
         runs: dict[int, list[PendingRun]] = {key.id: [] for key in keys}
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             store = BatchStore(connection)
             now = await store.now()
             for run in await store.runs(list(runs)):

@@ -88,17 +88,24 @@ class Dispatcher:
     async def dispatch_batch(self) -> int:
         """Claims and records one batch, and starts publishing it; how many schedules were due."""
         permit = await self.delivery.permit()
-        async with self._database.driver_connection() as connection:
+        claimed, batch = await self._record_batch()
+        if batch is not None:
+            # All that is left of the rows by now: some batches of them are much of what a process takes.
+            await self.delivery.send_on_its_way(batch, permit)
+        return claimed
+
+    async def _record_batch(self) -> tuple[int, Batch | None]:
+        """How many schedules were due, and what is to be published of them."""
+        async with self._database.connection() as connection:
             store = DueStore(connection)
             async with store.transaction():
                 claimed = await store.claim(BATCH)
                 if not claimed:
-                    return 0
+                    return 0, None
                 key = await store.new_batch()
-                now = key.recorded_at
                 decisions, letterheads, jitters = [], {}, {}
                 for due in claimed:
-                    decision, letterheads[due.id] = _decide(due, now)
+                    decision, letterheads[due.id] = _decide(due, key.recorded_at)
                     decisions.append(decision)
                     if due.sent != due.due:
                         jitters[due.id] = due.sent - due.due
@@ -114,11 +121,10 @@ class Dispatcher:
             else:
                 log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
                 self.delivery.metrics.runs.labels(run.state.value).inc()
-        await self.delivery.send_on_its_way(Batch(key, pending, now), permit)
-        return len(claimed)
+        return len(claimed), Batch(key, pending, key.recorded_at)
 
     async def _seconds_to_sleep(self) -> float:
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             seconds = await DueStore(connection).seconds_to_next()
         if seconds is None:
             return SAFETY_SECONDS

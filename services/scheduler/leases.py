@@ -37,7 +37,7 @@ class Lease:
         if time.monotonic() - self._renewed_at < RENEW_SECONDS:
             return True
         asked_at = time.monotonic()
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             held = await connection.fetchval(HOLD, self._name, self._holder, LEASE_SECONDS)
         self._renewed_at = asked_at if held else float("-inf")
         return bool(held)
@@ -45,5 +45,5 @@ class Lease:
     async def give_back(self) -> None:
         """Another may have it at once."""
         self._renewed_at = float("-inf")
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             await connection.execute(GIVE_BACK, self._name, self._holder)

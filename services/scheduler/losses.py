@@ -58,7 +58,7 @@ class Losses:
     async def look(self) -> int:
         """Whether this is still the broker; if not, marks what was lost. How many runs that were."""
         identity = await self._broker.identity()
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             store = LossStore(connection)
             seen_at, lost_at = await store.known(identity)
             if lost_at is None:

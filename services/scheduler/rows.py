@@ -18,7 +18,7 @@ from services.scheduler.schedules import Definition, Run, RunState, Task
 from services.scheduler.solar import EVENTS
 from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 
-# SQLAlchemy's RowMapping or asyncpg's Record: by column name.
+# asyncpg's Record, or a mapping like it: by column name.
 Row: TypeAlias = Any
 
 TASK_COLUMNS = "task, args_json, kwargs_json, queue, priority, expires, soft_time_limit, time_limit, headers"
@@ -30,8 +30,6 @@ PLAN_COLUMNS = (
 
 def task_of(row: Row) -> Task:
     headers = row["headers"]
-    if isinstance(headers, str):
-        headers = {} if headers == "{}" else json.loads(headers)
     return Task(
         row["task"],
         row["args_json"],
@@ -41,7 +39,7 @@ def task_of(row: Row) -> Task:
         row["expires"],
         row["soft_time_limit"],
         row["time_limit"],
-        headers,
+        {} if headers == "{}" else json.loads(headers),
     )
 
 
@@ -78,12 +76,12 @@ def _timing_of(row: Row) -> Timing:
     return SolarTiming(row["solar_event"], row["latitude"], row["longitude"], zone)
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=4000)
 def _crontab_plan(expression: str, zone: str) -> Plan:
     return Plan(CrontabTiming(parse_crontab(expression), zone))
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=4000)
 def _interval_plan(seconds: float, anchor: dt.datetime, zone: str) -> Plan:
     return Plan(IntervalTiming(dt.timedelta(seconds=seconds), anchor, zone))
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+import asyncpg
 
+from services.kernel.database import Connection
 from services.kernel.errors import AlreadyExists, NotFound
+from services.kernel.parameters import Parameters
 from services.scheduler.batches import BatchKey
 from services.scheduler.rows import run_of, values_of
 from services.scheduler.schedules import Definition, Run, RunState, Schedule
 from services.scheduler.store_listing import ScheduleFilter, listing
 from services.scheduler.stored import schedule_of
 
-JSON_COLUMNS = {"headers", "labels"}
 # How a run of that state stands in its row, in the words of the indexes that find it.
 UNSENT = "recorded_state IN ('lost', 'skipped', 'waiting')"
 WRITTEN_AS = {
@@ -29,35 +28,39 @@ WRITTEN_AS = {
     RunState.WAITING: UNSENT,
     RunState.LOST: UNSENT,
 }
+ADD_RUN = """
+    WITH batch AS (INSERT INTO celery_schedule_batches (recorded_at) VALUES ($2) RETURNING id)
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id, exclusive, batch_id)
+    SELECT $1, $2, 'batched', $3, $4, $5, id FROM batch
+    RETURNING batch_id, due_at
+"""
+MADE_BY = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND request_id = $2"
 
 
 class ScheduleStore:
-    """Schedules and their runs, in one session."""
+    """Schedules and their runs, on one connection."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     async def now(self) -> dt.datetime:
         """The database's clock: the one that counts."""
-        moment: dt.datetime = await self._session.scalar(text("SELECT clock_timestamp()"))
+        moment: dt.datetime = await self._connection.fetchval("SELECT clock_timestamp()")
         return moment
 
     async def create(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
         values = values_of(definition, next_due_at)
-        columns, parameters = ", ".join(values), ", ".join(map(parameter, values))
-        statement = text(f"INSERT INTO celery_schedules ({columns}) VALUES ({parameters}) RETURNING *")
         try:
-            row = (await self._session.execute(statement, values)).mappings().one()
-        except IntegrityError as error:
+            row = await self._connection.fetchrow(f"{insert(values)} RETURNING *", *values.values())
+        except asyncpg.UniqueViolationError as error:
             raise AlreadyExists("schedule", f"schedules/{definition.id}") from error
         return schedule_of(row)
 
     async def get(self, schedule_id: str, *, for_change: bool = False) -> Schedule:
         lock = " FOR UPDATE" if for_change else ""
-        result = await self._session.execute(
-            text(f"SELECT * FROM celery_schedules WHERE id = :id{lock}"), {"id": schedule_id}
+        row = await self._connection.fetchrow(
+            f"SELECT * FROM celery_schedules WHERE id = $1{lock}", schedule_id
         )
-        row = result.mappings().one_or_none()
         if row is None:
             raise NotFound("schedule", f"schedules/{schedule_id}")
         return schedule_of(row)
@@ -71,52 +74,24 @@ class ScheduleStore:
         """Writes all columns that a person decides, but not those named."""
         values = values_of(definition, next_due_at)
         values = {name: value for name, value in values.items() if name not in but_not}
-        changes = ", ".join(f"{name} = {parameter(name)}" for name in values if name != "id")
-        statement = text(
-            f"UPDATE celery_schedules SET {changes}, version = version + 1, updated_at = now()"
-            " WHERE id = :id RETURNING *"
-        )
-        return schedule_of((await self._session.execute(statement, values)).mappings().one())
+        return schedule_of(await self._connection.fetchrow(f"{update(values)} RETURNING *", *values.values()))
 
     async def delete(self, schedule_id: str) -> None:
-        await self._session.execute(text("DELETE FROM celery_schedules WHERE id = :id"), {"id": schedule_id})
+        await self._connection.execute("DELETE FROM celery_schedules WHERE id = $1", schedule_id)
 
     async def list(self, wanted: ScheduleFilter, after: str, most: int) -> Sequence[Schedule]:
         """Schedules with an id beyond `after`, by id."""
         query, values = listing(wanted, after, most)
-        return [schedule_of(row) for row in (await self._session.execute(text(query), values)).mappings()]
+        return [schedule_of(row) for row in await self._connection.fetch(query, *values)]
 
     async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> BatchKey:
         """Records a triggered run, under the schedule's lock; gives the batch that it is."""
-        row = await self._session.execute(
-            text(
-                "WITH batch AS ("
-                " INSERT INTO celery_schedule_batches (recorded_at) VALUES (:due_at) RETURNING id)"
-                " INSERT INTO celery_schedule_runs"
-                " (schedule_id, due_at, state, reason, request_id, exclusive, batch_id)"
-                " SELECT :schedule_id, :due_at, 'batched', :reason, :request_id, :exclusive, id FROM batch"
-                " RETURNING batch_id, due_at"
-            ),
-            {
-                "schedule_id": run.schedule_id,
-                "due_at": run.due_at,
-                "reason": run.reason,
-                "request_id": request_id,
-                "exclusive": exclusive,
-            },
-        )
-        return BatchKey(*row.one())
+        values = run.schedule_id, run.due_at, run.reason, request_id, exclusive
+        return BatchKey(*await self._connection.fetchrow(ADD_RUN, *values))
 
     async def run_made_by(self, schedule_id: str, request_id: str) -> Run | None:
         """The run that the request has triggered already."""
-        result = await self._session.execute(
-            text(
-                "SELECT * FROM celery_schedule_runs_seen"
-                " WHERE schedule_id = :schedule_id AND request_id = :request_id"
-            ),
-            {"schedule_id": schedule_id, "request_id": request_id},
-        )
-        row = result.mappings().one_or_none()
+        row = await self._connection.fetchrow(MADE_BY, schedule_id, request_id)
         return None if row is None else run_of(row)
 
     async def list_runs(
@@ -127,23 +102,34 @@ class ScheduleStore:
         most: int,
     ) -> Sequence[Run]:
         """Runs before (due time, schedule), newest first."""
-        conditions, values = ["true"], {"most": most, "id": schedule_id, "state": state and state.value}
+        values = Parameters()
+        conditions = ["true"]
         if schedule_id:
-            conditions.append("schedule_id = :id")
+            conditions.append(f"schedule_id = {values.place(schedule_id)}")
         if state is not None:
-            conditions += ["state = :state", WRITTEN_AS[state]]
+            conditions += [f"state = {values.place(state.value)}", WRITTEN_AS[state]]
         if before is not None:
-            conditions.append("(due_at, schedule_id) < (:before, :before_id)")
-            values |= {"before": before[0], "before_id": before[1]}
-        rows = await self._session.execute(
-            text(
-                f"SELECT * FROM celery_schedule_runs_seen WHERE {' AND '.join(conditions)}"
-                " ORDER BY due_at DESC, schedule_id DESC LIMIT :most"
-            ),
-            values,
+            due, schedule = map(values.place, before)
+            conditions.append(f"(due_at, schedule_id) < ({due}, {schedule})")
+        rows = await self._connection.fetch(
+            f"SELECT * FROM celery_schedule_runs_seen WHERE {' AND '.join(conditions)}"
+            f" ORDER BY due_at DESC, schedule_id DESC LIMIT {values.place(most)}",
+            *values,
         )
-        return [run_of(row) for row in rows.mappings()]
+        return [run_of(row) for row in rows]
 
 
-def parameter(column: str) -> str:
-    return f"CAST(:{column} AS jsonb)" if column in JSON_COLUMNS else f":{column}"
+def insert(columns: Collection[str]) -> str:
+    """A new schedule; the values come in the order of the columns."""
+    places = ", ".join(f"${number}" for number, _ in enumerate(columns, 1))
+    return f"INSERT INTO celery_schedules ({', '.join(columns)}) VALUES ({places})"
+
+
+def update(columns: Collection[str]) -> str:
+    """A schedule's next version; the values come in the order of the columns, of which `id` is one."""
+    places = {name: f"${number}" for number, name in enumerate(columns, 1)}
+    changes = ", ".join(f"{name} = {place}" for name, place in places.items() if name != "id")
+    return (
+        f"UPDATE celery_schedules SET {changes}, version = version + 1, updated_at = now()"
+        f" WHERE id = {places['id']}"
+    )

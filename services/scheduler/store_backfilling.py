@@ -1,4 +1,4 @@
-"""The SQL of a backfill's progress, on asyncpg's own connections.
+"""The SQL of a backfill's progress.
 
 A schedule is locked before its backfill, as by whoever pauses or deletes it: so nobody waits in a circle.
 """
@@ -71,7 +71,7 @@ class Step(NamedTuple):
 
 
 class BackfillingStore(DispatchStore):
-    """Progress on one asyncpg connection."""
+    """Progress on one connection."""
 
     async def ready(self, most: int) -> list[str]:
         """Schedules whose backfills may send again, the longest waiting first."""

@@ -1,14 +1,15 @@
-"""The SQL of batches, on asyncpg's own connections."""
+"""The SQL of batches."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
+from services.kernel.database import Connection
 from services.scheduler.batches import BatchKey
 from services.scheduler.crontab import CrontabInvalid
 from services.scheduler.rows import TASK_COLUMNS, task_of
@@ -68,9 +69,9 @@ class Unpublished(NamedTuple):
 
 
 class DispatchStore:
-    """A store on one asyncpg connection, whose transactions have the dispatcher's settings."""
+    """A store on one connection, whose transactions have the dispatcher's settings."""
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     @asynccontextmanager

@@ -6,12 +6,8 @@ import asyncio
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
-import asyncpg
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from services.kernel.database import Connection
 from services.scheduler.changes import Entry, Found, Kind, RunKey, Wanted
 from services.scheduler.rows import run_of
 from services.scheduler.schedules import Run, RunState, Schedule
@@ -29,36 +25,36 @@ HEAD = """
         CAST(pg_current_snapshot() AS text) AS now,
         (SELECT CAST(CAST(txid AS text) AS bigint) FROM celery_schedule_changes_trimmed) AS trimmed
 """
-# What is visible now and was not: of the transactions that were under way, and of those that began since.
+# What is visible now ($3) and was not: of the transactions that were under way, and of those begun since.
 _VISIBLE = """
     SELECT * FROM celery_schedule_changes
-    WHERE {which} AND pg_visible_in_snapshot(txid, CAST(CAST(:until AS text) AS pg_snapshot))
-        AND (txid, position) >= (CAST(CAST(:txid AS text) AS xid8), CAST(:position AS bigint))
-    ORDER BY txid, position LIMIT :most
+    WHERE {which} AND pg_visible_in_snapshot(txid, $3::text::pg_snapshot)
+        AND (txid, position) >= ($4::text::xid8, $5::bigint)
+    ORDER BY txid, position LIMIT $6
 """
 ENTRIES = f"""
-    SELECT CAST(CAST(txid AS text) AS bigint) AS number, position, kind, schedule_ids, due_at, batch_id FROM (
-        ({_VISIBLE.format(which="txid = ANY (CAST(CAST(:under_way AS text[]) AS xid8[]))")})
+    SELECT txid::text::bigint AS number, position, kind, schedule_ids, due_at, batch_id FROM (
+        ({_VISIBLE.format(which="txid = ANY ($1::text[]::xid8[])")})
         UNION ALL
-        ({_VISIBLE.format(which="txid >= CAST(CAST(:xmax AS text) AS xid8)")})
-    ) AS unseen ORDER BY txid, position LIMIT :most
+        ({_VISIBLE.format(which="txid >= $2::text::xid8")})
+    ) AS unseen ORDER BY txid, position LIMIT $6
 """
-SCHEDULES = "SELECT * FROM celery_schedules WHERE id = ANY (:ids)"
+SCHEDULES = "SELECT * FROM celery_schedules WHERE id = ANY ($1::text[])"
 RUNS = """
     SELECT r.* FROM celery_schedule_runs_seen r
-    JOIN unnest(CAST(:ids AS text[]), CAST(:due_at AS timestamptz[])) AS wanted (schedule_id, due_at)
+    JOIN unnest($1::text[], $2::timestamptz[]) AS wanted (schedule_id, due_at)
         ON r.schedule_id = wanted.schedule_id AND r.due_at = wanted.due_at
 """
 # Those whose end was heard are told by the entry of that.
 BATCHES = """
     SELECT * FROM celery_schedule_runs_seen
-    WHERE batch_id = ANY (:batches) AND recorded_state = 'batched' AND outcome IS NULL
-        AND (CAST(:names AS text[]) IS NULL OR schedule_id = ANY (:names))
+    WHERE batch_id = ANY ($1::bigint[]) AND recorded_state = 'batched' AND outcome IS NULL
+        AND ($2::text[] IS NULL OR schedule_id = ANY ($2))
     ORDER BY schedule_id, due_at
 """
 SIZES = """
     SELECT batch_id, count(*) AS size FROM celery_schedule_runs
-    WHERE batch_id = ANY (:batches) AND state = 'batched' AND outcome IS NULL GROUP BY batch_id
+    WHERE batch_id = ANY ($1::bigint[]) AND state = 'batched' AND outcome IS NULL GROUP BY batch_id
 """
 # A floor that is beyond the present is of another database, whose dump was restored here.
 TRIM = """
@@ -66,8 +62,8 @@ TRIM = """
         DELETE FROM celery_schedule_changes
         WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM celery_schedule_changes
-            WHERE recorded_at < now() - CAST(:age AS interval)
-            ORDER BY recorded_at LIMIT :most FOR UPDATE SKIP LOCKED
+            WHERE recorded_at < now() - $1::interval
+            ORDER BY recorded_at LIMIT $2 FOR UPDATE SKIP LOCKED
         ))
         RETURNING txid
     ), newest AS (
@@ -85,26 +81,20 @@ STEP = 500
 
 
 class ChangeStore:
-    """The log of changes, and what has become of what it names, in one session: one snapshot."""
+    """The log of changes, and what has become of what it names, on one connection: one snapshot."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     async def head(self) -> Head:
-        row = (await self._session.execute(text(HEAD))).mappings().one()
+        row = await self._connection.fetchrow(HEAD)
         return Head(row["origin"], Snapshot.parse(row["now"]), row["trimmed"])
 
     async def entries(self, cursor: Cursor, most: int) -> list[Entry]:
         """What is visible in the cursor's `until` and was not told, in order."""
         txid, position, _ = cursor.place or (0, 0, 0)
-        values = {
-            "under_way": list(map(str, cursor.seen.under_way)),
-            "xmax": str(cursor.seen.xmax),
-            "until": str(cursor.until),
-            "txid": str(txid),
-            "position": position,
-            "most": most,
-        }
+        under_way, xmax = list(map(str, cursor.seen.under_way)), str(cursor.seen.xmax)
+        values = under_way, xmax, str(cursor.until), str(txid), position, most
         return [
             Entry(
                 row["number"],
@@ -114,7 +104,7 @@ class ChangeStore:
                 row["due_at"] or (),
                 row["batch_id"],
             )
-            for row in (await self._session.execute(text(ENTRIES), values)).mappings()
+            for row in await self._connection.fetch(ENTRIES, *values)
         ]
 
     async def find(self, entries: Sequence[Entry], wanted: Wanted, *, sizes: bool) -> Found:
@@ -129,21 +119,23 @@ class ChangeStore:
             found.runs = await self._runs(list(keys))
             found.batches = await self._batches(batches, wanted)
         if sizes and batches:
-            rows = await self._session.execute(text(SIZES), {"batches": batches})
-            found.sizes = {row.batch_id: row.size for row in rows}
+            rows = await self._connection.fetch(SIZES, batches)
+            found.sizes = {row["batch_id"]: row["size"] for row in rows}
         return found
 
     async def _find_schedules(self, ids: Sequence[str], found: Found) -> None:
         schedules: dict[str, Schedule] = {}
-        for number, row in enumerate(await self._rows(SCHEDULES, ids, ids=list(ids))):
+        rows = await self._connection.fetch(SCHEDULES, ids) if ids else ()
+        for number, row in enumerate(rows):
             await _let_others(number)
             schedules[row["id"]] = schedule_of(row)
         found.schedules = schedules
 
     async def _runs(self, keys: Sequence[RunKey]) -> dict[RunKey, Run]:
         runs = {}
-        values = {"ids": [key[0] for key in keys], "due_at": [key[1] for key in keys]}
-        for number, row in enumerate(await self._rows(RUNS, keys, **values)):
+        schedules, due = [key[0] for key in keys], [key[1] for key in keys]
+        rows = await self._connection.fetch(RUNS, schedules, due) if keys else ()
+        for number, row in enumerate(rows):
             await _let_others(number)
             run = run_of(row)
             runs[run.schedule_id, run.due_at] = run
@@ -151,16 +143,12 @@ class ChangeStore:
 
     async def _batches(self, batches: Sequence[int], wanted: Wanted) -> dict[int, list[Run]]:
         runs = defaultdict(list)
-        values = {"batches": list(batches), "names": sorted(wanted.names) or None}
-        for number, row in enumerate(await self._rows(BATCHES, batches, **values)):
+        names = sorted(wanted.names) or None
+        rows = await self._connection.fetch(BATCHES, batches, names) if batches else ()
+        for number, row in enumerate(rows):
             await _let_others(number)
             runs[row["batch_id"]].append(run_of(row))
         return runs
-
-    async def _rows(self, query: str, asked: Sequence[Any], **values: Any) -> Sequence[Any]:
-        if not asked:
-            return ()
-        return (await self._session.execute(text(query), values)).mappings().all()
 
 
 async def _let_others(number: int) -> None:
@@ -168,7 +156,7 @@ async def _let_others(number: int) -> None:
         await asyncio.sleep(0)
 
 
-async def log_unbatched(connection: asyncpg.Connection[Any], runs: Sequence[Run]) -> None:
+async def log_unbatched(connection: Connection, runs: Sequence[Run]) -> None:
     """For who has inserted runs, in the same transaction: those that no batch publishes are logged.
 
     A trigger would do, but at a cost for each run. What is updated is logged by one.
@@ -179,7 +167,7 @@ async def log_unbatched(connection: asyncpg.Connection[Any], runs: Sequence[Run]
         await connection.execute(RUNS_CHANGED, schedules, due)
 
 
-async def delete_old_changes(session: AsyncSession, age: dt.timedelta, most: int) -> int:
+async def delete_old_changes(connection: Connection, age: dt.timedelta, most: int) -> int:
     """What was logged longer ago than `age`, the oldest first; how far is written down."""
-    deleted: int = await session.scalar(text(TRIM), {"age": age, "most": most})
+    deleted: int = await connection.fetchval(TRIM, age, most)
     return deleted

@@ -1,6 +1,6 @@
 """The SQL of dispatching: what is due is claimed, decided and recorded in one transaction.
 
-On asyncpg's own connections: arrays in and out, thousands of rows a statement.
+Arrays in and out, thousands of rows a statement.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Due(NamedTuple):
 
 
 class DueStore(DispatchStore):
-    """Dispatching on one asyncpg connection."""
+    """Dispatching on one connection."""
 
     async def claim(self, most: int) -> list[Due]:
         """The schedules that have waited longest, among those that no other replica has locked."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from services.kernel.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -17,37 +18,37 @@ class ScheduleFilter:
     label: tuple[str, str] | None = None
 
 
-def listing(wanted: ScheduleFilter, after: str, most: int) -> tuple[str, dict[str, Any]]:
+def listing(wanted: ScheduleFilter, after: str, most: int) -> tuple[str, Parameters]:
     """The query, and its values, for whole rows with an id beyond `after`, by id.
 
     Task, queue and label are looked up among the facets, which are kept in the order of the list. As a facet
     is a hash, the rows are asked themselves, too.
     """
+    values = Parameters()
+    beyond = values.place(after)
     facets: list[str] = []
-    conditions = ["id > :after"]
-    values: dict[str, Any] = {"after": after, "most": most}
+    conditions = [f"id > {beyond}"]
     for name in ("task", "queue"):
         if value := getattr(wanted, name):
-            facets.append(f"celery_schedule_facet('{name}', :{name})")
-            conditions.append(f"{name} = :{name}")
-            values[name] = value
+            place = values.place(value)
+            facets.append(f"celery_schedule_facet('{name}', {place})")
+            conditions.append(f"{name} = {place}")
     if wanted.label is not None:
-        facets.append("celery_schedule_facet('label ' || CAST(:label AS text), :label_value)")
-        conditions.append("labels ->> :label = :label_value")
-        values["label"], values["label_value"] = wanted.label
+        label, value = (f"{values.place(part)}::text" for part in wanted.label)
+        facets.append(f"celery_schedule_facet('label ' || {label}, {value})")
+        conditions.append(f"labels ->> {label} = {value}")
     if wanted.paused is not None:
-        conditions.append("paused = :paused")
-        values["paused"] = wanted.paused
+        conditions.append(f"paused = {values.place(wanted.paused)}")
     if wanted.text:
-        conditions.append("position(lower(:text) IN lower(id || ' ' || task || ' ' || description)) > 0")
-        values["text"] = wanted.text
-    source, order = (_with_facets(facets), "schedule_id") if facets else ("celery_schedules s", "id")
-    query = f"SELECT s.* FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT :most"
-    return query, values
+        text = f"lower({values.place(wanted.text)}::text)"
+        conditions.append(f"position({text} IN lower(id || ' ' || task || ' ' || description)) > 0")
+    source, order = (_with_facets(facets, beyond), "schedule_id") if facets else ("celery_schedules s", "id")
+    query = f"SELECT s.* FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order}"
+    return f"{query} LIMIT {values.place(most)}", values
 
 
-def _with_facets(facets: list[str]) -> str:
-    """The schedules that have all of these facets, beyond `:after`, by id.
+def _with_facets(facets: list[str], after: str) -> str:
+    """The schedules that have all of these facets, beyond `after`, by id.
 
     OFFSET 0 keeps the planner to this order, facets first and then row by row: by itself it takes schedules
     of a rare task to be found soon among all, or fetches all of a common one to sort them.
@@ -55,7 +56,7 @@ def _with_facets(facets: list[str]) -> str:
     tables = ["celery_schedule_facets f0"]
     conditions = []
     for number, facet in enumerate(facets):
-        conditions.append(f"f{number}.facet = {facet} AND f{number}.schedule_id > :after")
+        conditions.append(f"f{number}.facet = {facet} AND f{number}.schedule_id > {after}")
         if number > 0:
             tables.append(f"JOIN celery_schedule_facets f{number} USING (schedule_id)")
     found = (

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import asyncpg
-
+from services.kernel.database import Connection
 from services.scheduler.batches import BatchKey
 from services.scheduler.schedules import task_id
 from services.scheduler.store_batches import DispatchStore
@@ -58,9 +57,9 @@ class Unheard(NamedTuple):
 
 
 class LossStore:
-    """Losses on one asyncpg connection."""
+    """Losses on one connection."""
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def known(self, identity: str) -> tuple[dt.datetime, dt.datetime | None]:

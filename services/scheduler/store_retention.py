@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from services.kernel.database import Connection
 from services.scheduler.store_outcomes import SETTINGS
 
 OLD_RUNS = """
@@ -14,11 +12,11 @@ OLD_RUNS = """
         DELETE FROM celery_schedule_runs
         WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM celery_schedule_runs
-            WHERE due_at < now() - CAST(:age AS interval) AND state <> 'waiting'
+            WHERE due_at < now() - $1::interval AND state <> 'waiting'
                 AND (batch_id IS NULL OR batch_id NOT IN (
                     SELECT id FROM celery_schedule_batches WHERE published_at IS NULL))
-                AND (backfill_id IS NULL OR recorded_at < now() - CAST(:age AS interval))
-            ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
+                AND (backfill_id IS NULL OR recorded_at < now() - $1::interval)
+            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
     )
@@ -30,9 +28,9 @@ OLD_BATCHES = """
         DELETE FROM celery_schedule_batches
         WHERE id = ANY (ARRAY(
             SELECT id FROM celery_schedule_batches
-            WHERE recorded_at < now() - CAST(:age AS interval) - interval '1 hour'
+            WHERE recorded_at < now() - $1::interval - interval '1 hour'
                 AND published_at IS NOT NULL
-            ORDER BY recorded_at LIMIT :most FOR UPDATE SKIP LOCKED
+            ORDER BY recorded_at LIMIT $2 FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
     )
@@ -40,17 +38,17 @@ OLD_BATCHES = """
 """
 
 
-async def delete_old_runs(session: AsyncSession, age: dt.timedelta, most: int) -> int:
+async def delete_old_runs(connection: Connection, age: dt.timedelta, most: int) -> int:
     """Runs that were due longer ago than `age` and do not wait, the oldest first.
 
     A backfilled run is as old as the backfill.
     """
-    await session.execute(text(SETTINGS))
-    deleted: int = await session.scalar(text(OLD_RUNS), {"age": age, "most": most})
+    await connection.execute(SETTINGS)
+    deleted: int = await connection.fetchval(OLD_RUNS, age, most)
     return deleted
 
 
-async def delete_old_batches(session: AsyncSession, age: dt.timedelta, most: int) -> int:
+async def delete_old_batches(connection: Connection, age: dt.timedelta, most: int) -> int:
     """Batches all of whose runs are old enough to be gone, the oldest first."""
-    deleted: int = await session.scalar(text(OLD_BATCHES), {"age": age, "most": most})
+    deleted: int = await connection.fetchval(OLD_BATCHES, age, most)
     return deleted

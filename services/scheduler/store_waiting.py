@@ -42,7 +42,7 @@ class Exclusive(NamedTuple):
 
 
 class WaitingStore(DispatchStore):
-    """Runs that wait, on one asyncpg connection."""
+    """Runs that wait, on one connection."""
 
     async def waiting(self, most: int) -> list[str]:
         """Schedules with runs that wait, those that have waited longest first."""

@@ -7,6 +7,7 @@ listed and got with the rest, can be deleted, paused and repaired.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -62,7 +63,7 @@ def schedule_of(row: Row) -> Schedule:
         task=read("task", _task, lambda: _without_headers(row)),
         timing=read("timing", _timing, lambda: NEVER),
         description=row["description"],
-        labels=read("labels", lambda row: _texts(row["labels"]), dict[str, str]),
+        labels=read("labels", lambda row: _texts(json.loads(row["labels"])), dict[str, str]),
         paused=row["paused"],
         pause_note=row["pause_note"],
         bounds=Bounds(row["start_at"], row["end_at"], row["max_runs"]),

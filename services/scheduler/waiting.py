@@ -65,7 +65,7 @@ class Waiting:
 
     async def decide(self) -> int:
         """Decides on what waits; how many schedules have runs that do."""
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             store = WaitingStore(connection)
             schedule_ids = await store.waiting(BATCH)
             live = await store.live(schedule_ids) if schedule_ids else {}
@@ -101,13 +101,13 @@ class Waiting:
             if task_id in heard and heard[task_id].ended
         ]
         if ended:
-            async with self._database.driver_connection() as connection:
+            async with self._database.connection() as connection:
                 await OutcomeStore(connection).ended(ended)
 
     async def _apply(self, schedule_ids: Sequence[str], answer: Answer) -> tuple[list[Verdict], Batch | None]:
         """Decides, and records it; gives what is to be sent then."""
         verdicts, pending, batch = [], [], None
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             store = WaitingStore(connection)
             async with store.transaction():
                 schedules, now = await store.locked(schedule_ids), await store.now()

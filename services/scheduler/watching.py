@@ -13,13 +13,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
-import asyncpg
-import sqlalchemy.exc
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.kernel import readers
-from services.kernel.database import Database
+from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.errors import CeleriacError, Unavailable
 from services.kernel.readers import Skipped
 from services.scheduler.changes import Change, Event, LeftOut, Wanted, part_for, size_of
@@ -45,7 +43,6 @@ MOST_LOOKED_UP = 20_000
 # A look at the log also without a notice, should one get lost; and idle readers' cursors stay fresh.
 TICK_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-FAULTS = (sqlalchemy.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 class Reader(readers.Reader[Message]):
@@ -112,7 +109,7 @@ class Watching(Generic[Message]):
             try:
                 if self.readers:
                     await self._follow()
-            except* FAULTS as errors:
+            except* DATABASE_ERRORS as errors:
                 log.warning("watch.failed", error=str(errors.exceptions[0])[:300])
                 self._fail(Unavailable("the database"))
                 await asyncio.sleep(RETRY_SECONDS)

@@ -33,8 +33,8 @@ class ChangeLog:
         self._database = database
 
     async def head(self) -> Head:
-        async with self._database.reading() as session:
-            return await ChangeStore(session).head()
+        async with self._database.reading() as connection:
+            return await ChangeStore(connection).head()
 
     async def page(
         self, cursor: Cursor, wanted: Wanted, *, sizes: bool = False, checked: bool = True
@@ -44,8 +44,8 @@ class ChangeLog:
         `sizes`: of what is not wanted the sizes are, too. FailedPrecondition, if checked, when the log no
         longer has all that comes after the cursor.
         """
-        async with self._database.reading() as session:
-            store = ChangeStore(session)
+        async with self._database.reading() as connection:
+            store = ChangeStore(connection)
             head = await store.head()
             if cursor.origin != head.origin or (checked and not head.has_all_after(cursor)):
                 raise expired()

@@ -117,8 +117,8 @@ def _with_bounds(definition: Definition, bounds: Bounds) -> Definition:
 async def store(database_url: str, expected: Sequence[Expected], start: dt.datetime) -> None:
     database = Database(database_url)
     try:
-        async with database.transaction() as session:
-            schedules = ScheduleStore(session)
+        async with database.transaction() as connection:
+            schedules = ScheduleStore(connection)
             for definition, _ in expected:
                 await schedules.create(definition, definition.plan.next_due(start))
     finally:

@@ -74,7 +74,9 @@ def test_a_service_is_named_wherever_services_are_listed(service: str) -> None:
     assert service in PYPROJECT["project"]["optional-dependencies"]
     for contract_of_imports in PYPROJECT["tool"]["importlinter"]["contracts"]:
         listed = contract_of_imports.get("forbidden_modules", contract_of_imports.get("modules"))
-        assert f"services.{service}" in listed or "services" in listed
+        ours = {module for module in listed if module.partition(".")[0] == "services"}
+        # A contract may be about packages of others.
+        assert not ours or ours & {f"services.{service}", "services"}
     for page in ("README.md", "docs/architecture.md", "CHANGELOG.md"):
         assert re.search(rf"\b{service}\b", (ROOT / page).read_text(), re.IGNORECASE), page
     for folder in ("deploy/standalone", "deploy/envoy"):

@@ -18,11 +18,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-import asyncpg
 import structlog
 from google.protobuf.message import Message
-from sqlalchemy.exc import SQLAlchemyError
 
+from services.kernel.database import DATABASE_ERRORS
 from services.kernel.errors import CeleriacError, PermissionDenied, Unauthenticated, Unavailable
 from services.kernel.grpc.access import refusal_of
 from services.kernel.grpc.call import Call
@@ -65,7 +64,7 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
     intent = _entry(outbox.service, call, "intent")
     try:
         await outbox.put(intent)
-    except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+    except DATABASE_ERRORS as error:
         log.error("audit.intent_not_written", error=str(error)[:300])
         raise Unavailable("the audit outbox, without which nothing is changed,") from error
     try:

@@ -12,16 +12,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
-import asyncpg
 import grpc
 import redis.exceptions
-import sqlalchemy.exc
 import structlog
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from services.kernel import errors
+from services.kernel.database import AWAY
 from services.kernel.grpc.call import Call
 
 log = structlog.get_logger(__name__)
@@ -79,11 +78,7 @@ def _code_of(call: Call) -> grpc.StatusCode:
 
 def outage_of(error: Exception) -> errors.Unavailable | None:
     """What is away, when the exception says that something is; such a call may be sent again."""
-    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
-        return errors.Unavailable("the database")
-    if isinstance(error, sqlalchemy.exc.TimeoutError | asyncpg.PostgresConnectionError | OSError):
-        return errors.Unavailable("the database")
-    if isinstance(error, asyncpg.CannotConnectNowError | asyncpg.AdminShutdownError):
+    if isinstance(error, AWAY):
         return errors.Unavailable("the database")
     if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
         return errors.Unavailable("the broker")

@@ -14,7 +14,6 @@ import grpc.aio
 import orjson
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import Database
@@ -68,8 +67,8 @@ class Running:
                 finally:
                     self.ended.set()
             case "no outbox":
-                async with self.database.transaction() as session:
-                    await session.execute(text("ALTER TABLE audit_outbox_scheduler RENAME TO away"))
+                async with self.database.connection() as connection:
+                    await connection.execute("ALTER TABLE audit_outbox_scheduler RENAME TO away")
         self.effects.append(given)
         self.had_effect.set()
         return given
@@ -97,8 +96,8 @@ async def running(certificates: Path, tokens: LocalIssuer, database_url: str) ->
         token_keys=tokens.key_set,
     )
     database = Database(database_url)
-    async with database.transaction() as session:
-        await session.execute(text("TRUNCATE audit_outbox_scheduler"))
+    async with database.connection() as connection:
+        await connection.execute("TRUNCATE audit_outbox_scheduler")
     outbox = Outbox(database, "scheduler")
     verifier = TokenVerifier(settings.token_keys, settings.token_issuer, settings.token_audience)
     steps = [
@@ -232,14 +231,14 @@ async def test_a_stream_that_its_caller_cancels_is_left_without_an_outcome(
 
 
 async def test_without_the_outbox_nothing_is_changed(running: Running, admin: str) -> None:
-    async with running.database.transaction() as session:
-        await session.execute(text("ALTER TABLE audit_outbox_scheduler RENAME TO away"))
+    async with running.database.connection() as connection:
+        await connection.execute("ALTER TABLE audit_outbox_scheduler RENAME TO away")
     try:
         assert await code_of(running.change("done", admin)) is grpc.StatusCode.UNAVAILABLE
         assert running.effects == []
     finally:
-        async with running.database.transaction() as session:
-            await session.execute(text("ALTER TABLE away RENAME TO audit_outbox_scheduler"))
+        async with running.database.connection() as connection:
+            await connection.execute("ALTER TABLE away RENAME TO audit_outbox_scheduler")
 
 
 async def test_an_effect_whose_outcome_cannot_be_written_is_told_as_what_it_is(
@@ -249,8 +248,8 @@ async def test_an_effect_whose_outcome_cannot_be_written_is_told_as_what_it_is(
     try:
         assert (await running.change("no outbox", admin)).text == "no outbox"
     finally:
-        async with running.database.transaction() as session:
-            await session.execute(text("ALTER TABLE away RENAME TO audit_outbox_scheduler"))
+        async with running.database.connection() as connection:
+            await connection.execute("ALTER TABLE away RENAME TO audit_outbox_scheduler")
     assert [entry["kind"] for entry in await running.kept()] == ["intent"]
 
 

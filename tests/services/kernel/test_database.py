@@ -1,57 +1,110 @@
-"""One transaction a use case, and notices that survive a lost connection."""
+"""One transaction a use case, over connections that may die at any time, and notices that survive that."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+import asyncpg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
-from services.kernel.database import Database
+from services.kernel import database as module
+from services.kernel.database import DATABASE_ERRORS, Connection, Database, driver_url, is_lost
+from services.kernel.grpc.errors import outage_of
+from tests.support.outages import end_connections, refusing_server
+
+WRITE = "INSERT INTO notes (words) VALUES ($1)"
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
-    async with database.transaction() as session:
-        await session.execute(text("CREATE TABLE IF NOT EXISTS notes (id serial, words text)"))
-        await session.execute(text("TRUNCATE notes"))
+    async with database.connection() as connection:
+        await connection.execute("CREATE TABLE IF NOT EXISTS notes (id serial, words text)")
+        await connection.execute("TRUNCATE notes")
     yield database
     await database.close()
 
 
+@pytest.fixture
+async def narrow(database: Database, database_url: str) -> AsyncIterator[Database]:
+    """One connection, and the table of the other."""
+    narrow = Database(database_url, pool_size=1)
+    yield narrow
+    await narrow.close()
+
+
 async def written(database: Database) -> list[str]:
-    async with database.reading() as session:
-        return list((await session.scalars(text("SELECT words FROM notes ORDER BY id"))).all())
+    async with database.reading() as connection:
+        return [row["words"] for row in await connection.fetch("SELECT words FROM notes ORDER BY id")]
+
+
+async def pid_of(database: Database) -> int:
+    """Of the server's process behind the connection that is used next."""
+    async with database.transaction() as connection:
+        pid: int = connection.get_server_pid()
+        return pid
+
+
+def loss_of(connection: Connection) -> asyncio.Event:
+    lost = asyncio.Event()
+    connection.add_termination_listener(lambda _: lost.set())
+    return lost
 
 
 async def test_a_transaction_is_committed_whole(database: Database) -> None:
-    async with database.transaction() as session:
-        await session.execute(text("INSERT INTO notes (words) VALUES ('一'), ('two')"))
+    async with database.transaction() as connection:
+        await connection.execute(WRITE, "一")
+        await connection.execute(WRITE, "two")
+        assert await written(database) == []
     assert await written(database) == ["一", "two"]
 
 
 async def test_what_is_raised_in_a_transaction_undoes_it(database: Database) -> None:
     with pytest.raises(ValueError, match="halfway"):
-        async with database.transaction() as session:
-            await session.execute(text("INSERT INTO notes (words) VALUES ('lost')"))
+        async with database.transaction() as connection:
+            await connection.execute(WRITE, "lost")
             raise ValueError("halfway")
     assert await written(database) == []
 
 
 async def test_reading_cannot_write(database: Database) -> None:
-    with pytest.raises(DBAPIError, match="read-only transaction"):
-        async with database.reading() as session:
-            await session.execute(text("INSERT INTO notes (words) VALUES ('no')"))
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with database.reading() as connection:
+            await connection.execute(WRITE, "no")
+    assert await written(database) == []
 
 
-async def test_the_drivers_own_connection_copies_rows_in(database: Database) -> None:
-    async with database.driver_connection() as connection:
+async def test_reading_sees_one_snapshot(database: Database) -> None:
+    async with database.reading() as reading:
+        before = await reading.fetchval("SELECT count(*) FROM notes")
+        async with database.transaction() as writing:
+            await writing.execute(WRITE, "meanwhile")
+        assert await reading.fetchval("SELECT count(*) FROM notes") == before
+    assert await written(database) == ["meanwhile"]
+
+
+async def test_a_connection_without_a_transaction_copies_rows_in(database: Database) -> None:
+    async with database.connection() as connection:
         rows = [(f"note {number}",) for number in range(1000)]
         await connection.copy_records_to_table("notes", records=rows, columns=["words"])
     assert len(await written(database)) == 1000
+
+
+async def test_a_connection_without_a_transaction_commits_each_statement(database: Database) -> None:
+    with pytest.raises(ValueError, match="after"):
+        async with database.connection() as connection:
+            await connection.execute(WRITE, "kept")
+            raise ValueError("after")
+    assert await written(database) == ["kept"]
+
+
+async def test_wrong_use_of_a_connection_is_not_taken_for_an_outage(database: Database) -> None:
+    with pytest.raises(asyncpg.InterfaceError) as found:
+        async with database.connection() as connection:
+            await connection.execute(WRITE, "one", "too many")
+    assert outage_of(found.value) is None
 
 
 async def test_a_listener_hears_notices_and_is_told_when_it_may_have_missed_some(
@@ -59,28 +112,234 @@ async def test_a_listener_hears_notices_and_is_told_when_it_may_have_missed_some
 ) -> None:
     async with asyncio.timeout(20), database.listening("notes_changed") as notices:
         assert await anext(notices) == ""
-        async with database.transaction() as session:
-            await session.execute(text("SELECT pg_notify('notes_changed', '七')"))
+        async with database.transaction() as connection:
+            await connection.execute("SELECT pg_notify('notes_changed', '七')")
         assert await anext(notices) == "七"
-        async with database.transaction() as session:
-            await session.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE query ILIKE 'LISTEN%' AND pid <> pg_backend_pid()"
-                )
-            )
+        await end_connections(database.url)
         assert await anext(notices) == ""
+        async with database.transaction() as connection:
+            await connection.execute("SELECT pg_notify('notes_changed', '八')")
+        assert await anext(notices) == "八"
 
 
-async def test_a_connection_that_died_is_replaced_before_it_is_used(database: Database) -> None:
-    await written(database)
-    other = Database(str(database.engine.url.render_as_string(hide_password=False)))
-    async with other.transaction() as session:
-        await session.execute(
-            text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+async def test_a_listener_whose_connection_dies_before_it_listens_tries_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RECONNECT_SECONDS", 0.01)
+    add_listener, deaths = asyncpg.Connection.add_listener, 0
+
+    async def dies_first(self: Connection, *given: object) -> None:
+        nonlocal deaths
+        if deaths < 2:
+            deaths += 1
+            await end_connections(database.url)
+        await add_listener(self, *given)
+
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", dies_first)
+    async with asyncio.timeout(20), database.listening("notes_changed") as notices:
+        assert await anext(notices) == ""
+    assert deaths == 2
+
+
+@pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "not noticed yet"])
+@pytest.mark.parametrize("kind", ["transaction", "reading"])
+async def test_a_connection_that_died_is_replaced_before_it_is_used(
+    narrow: Database, kind: str, noticed: bool
+) -> None:
+    async with narrow.transaction() as connection:
+        first, lost = connection.get_server_pid(), loss_of(connection)
+    await end_connections(narrow.url)
+    if noticed:
+        await asyncio.wait_for(lost.wait(), 20)
+    async with getattr(narrow, kind)() as connection:
+        assert connection.get_server_pid() != first
+        assert await connection.fetchval("SELECT count(*) FROM notes") == 0
+
+
+async def test_when_all_connections_died_nobody_is_given_another_dead_one(database: Database) -> None:
+    async def pids() -> set[int]:
+        together = asyncio.Barrier(6)
+
+        async def use() -> int:
+            async with database.transaction() as connection:
+                await together.wait()
+                return int(connection.get_server_pid())
+
+        return set(await asyncio.gather(*(use() for _ in range(6))))
+
+    before = await pids()
+    await end_connections(database.url)
+    after = await pids()
+    assert len(before) == len(after) == 6 and not before & after
+
+
+async def test_whatever_a_dead_connection_says_at_the_beginning_a_new_one_takes_its_place(
+    narrow: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of the errors comes is a matter of microseconds, so each of them is raised here."""
+    for error in (
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+        asyncpg.AdminShutdownError("terminating connection due to administrator command"),
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress"),
+        ConnectionResetError("reset by peer"),
+    ):
+        first = await pid_of(narrow)
+        with monkeypatch.context() as patched:
+            _fail_once(patched, error)
+            assert await pid_of(narrow) != first
+        async with narrow.transaction() as connection:
+            await connection.execute(WRITE, str(error))
+    assert len(await written(narrow)) == 5
+
+
+def _fail_once(patched: pytest.MonkeyPatch, error: Exception) -> None:
+    start = asyncpg.transaction.Transaction.start
+
+    async def fails(self: asyncpg.transaction.Transaction) -> None:
+        patched.setattr(asyncpg.transaction.Transaction, "start", start)
+        raise error
+
+    patched.setattr(asyncpg.transaction.Transaction, "start", fails)
+
+
+async def dies_before_a_statement(connection: Connection, database_url: str) -> None:
+    await end_connections(database_url)
+    await connection.fetchval("SELECT 2")
+
+
+async def dies_noticed_before_a_statement(connection: Connection, database_url: str) -> None:
+    lost = loss_of(connection)
+    assert not is_lost(connection)
+    await end_connections(database_url)
+    await asyncio.wait_for(lost.wait(), 20)
+    assert is_lost(connection)
+    await connection.fetchval("SELECT 2")
+
+
+async def dies_in_a_statement(connection: Connection, _: str) -> None:
+    await connection.execute("SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(20)")
+
+
+async def dies_before_the_end(connection: Connection, database_url: str) -> None:
+    await connection.execute(WRITE, "not committed")
+    await end_connections(database_url)
+
+
+KINDS = ("transaction", "reading", "connection")
+DEATHS = (dies_before_a_statement, dies_noticed_before_a_statement, dies_in_a_statement)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dies"), [*itertools.product(KINDS, DEATHS), ("transaction", dies_before_the_end)]
+)
+async def test_a_connection_that_dies_in_use_is_an_outage_and_the_next_use_works(
+    narrow: Database, kind: str, dies: Callable[[Connection, str], Awaitable[None]]
+) -> None:
+    with pytest.raises(DATABASE_ERRORS) as found:
+        async with getattr(narrow, kind)() as connection:
+            await connection.fetchval("SELECT 1")
+            await dies(connection, narrow.url)
+    outage = outage_of(found.value)
+    assert outage is not None
+    assert "the database" in outage.message
+    assert await written(narrow) == []
+
+
+@pytest.mark.parametrize("sqlstate", ["57P03", "53300"], ids=["starting", "full"])
+async def test_a_server_that_takes_no_connections_now_is_an_outage(sqlstate: str) -> None:
+    async with refusing_server(sqlstate) as url:
+        database = Database(url)
+        with pytest.raises(DATABASE_ERRORS) as found:
+            async with database.transaction():
+                pass
+        await database.close()
+    assert outage_of(found.value) is not None
+
+
+async def test_an_exhausted_pool_gives_up_after_a_while_and_leaves_nothing_behind(
+    narrow: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACQUIRE_SECONDS", 0.2)
+    loop = asyncio.get_running_loop()
+    async with narrow.transaction():
+        for kind in (narrow.transaction, narrow.reading, narrow.connection):
+            begun = loop.time()
+            with pytest.raises(TimeoutError) as found:
+                async with kind():
+                    pass
+            assert loop.time() - begun < 0.39, "it waited twice"
+            assert outage_of(found.value) is not None
+    async with narrow.transaction() as connection:
+        await connection.execute(WRITE, "again")
+    assert await written(narrow) == ["again"]
+
+
+async def test_who_waits_for_a_connection_gets_it_when_it_is_given_back(narrow: Database) -> None:
+    async with narrow.transaction():
+        waiting = asyncio.create_task(written(narrow))
+        done, _ = await asyncio.wait({waiting}, timeout=0.1)
+        assert not done
+    assert await waiting == []
+
+
+async def test_a_task_cancelled_in_a_transaction_rolls_back_and_gives_its_connection_back(
+    narrow: Database,
+) -> None:
+    first, begun = await pid_of(narrow), asyncio.Event()
+
+    async def write() -> None:
+        async with narrow.transaction() as connection:
+            await connection.execute(WRITE, "lost")
+            begun.set()
+            await connection.execute("SELECT pg_sleep(20)")
+
+    writing = asyncio.create_task(write())
+    await asyncio.wait_for(begun.wait(), 20)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert await pid_of(narrow) == first
+    assert await written(narrow) == []
+
+
+async def test_a_task_cancelled_at_any_moment_leaves_the_connection_usable(narrow: Database) -> None:
+    async def write() -> None:
+        async with narrow.transaction() as connection:
+            await connection.execute(WRITE, "lost")
+            await asyncio.sleep(20)
+
+    # From before the connection is had, through BEGIN, to the middle.
+    for turns in range(40):
+        writing = asyncio.create_task(write())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert await written(narrow) == []
+
+
+async def test_connections_are_as_they_were_set_up(database: Database) -> None:
+    async with database.connection() as connection:
+        shown = await connection.fetch(
+            "SELECT name, setting FROM pg_settings WHERE name IN"
+            " ('application_name', 'TimeZone', 'idle_in_transaction_session_timeout')"
         )
-    await other.close()
-    assert await written(database) == []
+    assert {row["name"]: row["setting"] for row in shown} == {
+        "application_name": "celeriac",
+        "TimeZone": "UTC",
+        "idle_in_transaction_session_timeout": "10000",
+    }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "postgresql://mei:p%40ss@db:5432/celeriac?host=/tmp",
+        "postgres://mei:p%40ss@db:5432/celeriac?host=/tmp",
+        "postgresql+asyncpg://mei:p%40ss@db:5432/celeriac?host=/tmp",
+    ],
+)
+def test_an_address_for_another_driver_is_one_for_ours(given: str) -> None:
+    assert driver_url(given) == "postgresql://mei:p%40ss@db:5432/celeriac?host=/tmp"

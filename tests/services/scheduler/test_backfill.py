@@ -401,13 +401,13 @@ async def test_a_backfilled_run_is_kept_as_long_as_any_from_its_backfill_on(
     await asyncio.to_thread(eventually, lambda: len(hourly.sent()) == 3)
     database = Database(database_url)
     try:
-        async with database.transaction() as session:
-            await delete_old_runs(session, HOUR, 1000)
+        async with database.transaction() as connection:
+            await delete_old_runs(connection, HOUR, 1000)
         assert len(await asyncio.to_thread(scheduler.runs, hourly.name)) == 3
         aged = "UPDATE celery_schedule_runs SET recorded_at = recorded_at - interval '2 hours'"
         await execute(database_url, f"{aged} WHERE schedule_id = $1", hourly.id)
-        async with database.transaction() as session:
-            assert await delete_old_runs(session, HOUR, 1000) >= 3
+        async with database.transaction() as connection:
+            assert await delete_old_runs(connection, HOUR, 1000) >= 3
         assert not await asyncio.to_thread(scheduler.runs, hourly.name)
     finally:
         await database.close()

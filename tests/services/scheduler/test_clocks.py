@@ -13,7 +13,6 @@ import asyncpg
 import pytest
 import redis.asyncio
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
@@ -67,9 +66,9 @@ def valkey() -> Iterator[Valkey]:
 async def database(database_url: str) -> AsyncIterator[Database]:
     await migrate(database_url, "scheduler")
     database = Database(database_url)
-    async with database.transaction() as session:
-        await session.execute(text("DELETE FROM celery_schedules"))
-        await session.execute(text("DELETE FROM celery_schedule_batches"))
+    async with database.transaction() as connection:
+        await connection.execute("DELETE FROM celery_schedules")
+        await connection.execute("DELETE FROM celery_schedule_batches")
     await set_clock(database, NO_TIME)
     yield database
     await database.close()
@@ -83,10 +82,10 @@ async def dispatcher(database: Database, valkey: Valkey) -> AsyncIterator[Dispat
 
 async def set_clock(database: Database, by: dt.timedelta) -> dt.datetime:
     """Sets the database's clock off ours; what it shows then."""
-    async with database.transaction() as session:
-        await session.execute(text("UPDATE clock.off SET by = :by"), {"by": by})
-    async with database.reading() as session:
-        return await ScheduleStore(session).now()
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE clock.off SET by = $1", by)
+    async with database.reading() as connection:
+        return await ScheduleStore(connection).now()
 
 
 async def minutely(database: Database, now: dt.datetime, misfire: Misfire | None = None) -> None:
@@ -94,8 +93,8 @@ async def minutely(database: Database, now: dt.datetime, misfire: Misfire | None
     timing = IntervalTiming(dt.timedelta(minutes=1), now - dt.timedelta(hours=5, seconds=1), "UTC")
     task = Task("count", queue="due")
     definition = Definition("s", task, timing, misfire=misfire or Misfire())
-    async with database.transaction() as session:
-        await ScheduleStore(session).create(definition, now - dt.timedelta(seconds=1))
+    async with database.transaction() as connection:
+        await ScheduleStore(connection).create(definition, now - dt.timedelta(seconds=1))
 
 
 async def dispatch(dispatcher: Dispatcher) -> int:
@@ -108,8 +107,8 @@ async def dispatch(dispatcher: Dispatcher) -> int:
 
 
 async def runs(database: Database) -> list[tuple[dt.datetime, str]]:
-    async with database.reading() as session:
-        found = await ScheduleStore(session).list_runs("s", None, None, 1000)
+    async with database.reading() as connection:
+        found = await ScheduleStore(connection).list_runs("s", None, None, 1000)
     return [(run.due_at, run.state.value) for run in reversed(found)]
 
 
@@ -170,9 +169,8 @@ async def test_a_database_clock_that_is_set_back_repeats_nothing_and_leaves_no_g
     await set_clock(database, dt.timedelta(minutes=1))
     assert await dispatch(dispatcher) == 0
     # Not even when a person has the schedule count from the time that it is now, again.
-    async with database.transaction() as session:
-        again = text("UPDATE celery_schedules SET next_run_at = :due")
-        await session.execute(again, {"due": first[1][0]})
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE celery_schedules SET next_run_at = $1", first[1][0])
     for minutes in range(1, 6):
         await set_clock(database, dt.timedelta(minutes=minutes))
         await dispatch(dispatcher)

@@ -19,7 +19,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import Database
@@ -44,8 +43,8 @@ TASK = Task("count", queue="due")
 async def database(database_url: str) -> AsyncIterator[Database]:
     await migrate(database_url, "scheduler")
     database = Database(database_url)
-    async with database.transaction() as session:
-        await session.execute(text("DELETE FROM celery_schedules"))
+    async with database.transaction() as connection:
+        await connection.execute("DELETE FROM celery_schedules")
     yield database
     await database.close()
 
@@ -70,18 +69,18 @@ def each_minute(name: str, since: dt.datetime, **rest: Any) -> Definition:
 
 
 async def created(database: Database, definition: Definition, due: dt.datetime) -> None:
-    async with database.transaction() as session:
-        await ScheduleStore(session).create(definition, due)
+    async with database.transaction() as connection:
+        await ScheduleStore(connection).create(definition, due)
 
 
 async def runs_of(database: Database, name: str) -> list[Run]:
-    async with database.reading() as session:
-        return list(reversed(await ScheduleStore(session).list_runs(name, None, None, 1000)))
+    async with database.reading() as connection:
+        return list(reversed(await ScheduleStore(connection).list_runs(name, None, None, 1000)))
 
 
 async def due_next(database: Database, name: str) -> dt.datetime | None:
-    async with database.reading() as session:
-        return (await ScheduleStore(session).get(name)).next_due_at
+    async with database.reading() as connection:
+        return (await ScheduleStore(connection).get(name)).next_due_at
 
 
 def a_while_ago(span: dt.timedelta) -> dt.datetime:
@@ -104,11 +103,11 @@ async def test_two_dispatchers_run_a_schedule_exactly_its_most_times(
         )
         await created(database, definition, since)
     await asyncio.gather(*(dispatched(database, valkey) for _ in range(2)))
-    async with database.reading() as session:
-        rows = await session.execute(text("SELECT schedule_id, state FROM celery_schedule_runs_seen"))
-        found = Counter((row.schedule_id, row.state) for row in rows)
-        stored = await session.execute(text("SELECT id, run_count, next_run_at FROM celery_schedules"))
-        counts = {row.id: (row.run_count, row.next_run_at) for row in stored}
+    async with database.reading() as connection:
+        rows = await connection.fetch("SELECT schedule_id, state FROM celery_schedule_runs_seen")
+        found = Counter((row["schedule_id"], row["state"]) for row in rows)
+        stored = await connection.fetch("SELECT id, run_count, next_run_at FROM celery_schedules")
+        counts = {row["id"]: (row["run_count"], row["next_run_at"]) for row in stored}
     assert found == {(f"s-{number}", "published"): 1 + number for number in range(20)}
     assert counts == {f"s-{number}": (1 + number, None) for number in range(20)}
 
@@ -120,13 +119,13 @@ async def test_a_due_time_that_was_run_already_is_not_counted_again(
     await created(database, each_minute("s", since, bounds=Bounds(max_runs=2)), since)
     await dispatched(database, valkey)
     # As a clock that is set back, or a restored row, would have it.
-    async with database.transaction() as session:
-        await session.execute(text("UPDATE celery_schedules SET next_run_at = :due"), {"due": since})
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE celery_schedules SET next_run_at = $1", since)
     await dispatched(database, valkey)
     assert len(await runs_of(database, "s")) == 1
     assert await due_next(database, "s") == since + MINUTE
-    async with database.reading() as session:
-        assert (await ScheduleStore(session).get("s")).run_count == 1
+    async with database.reading() as connection:
+        assert (await ScheduleStore(connection).get("s")).run_count == 1
 
 
 async def test_a_higher_most_wakes_a_schedule_that_was_done(database: Database, valkey: Valkey) -> None:
@@ -174,8 +173,8 @@ async def test_what_was_skipped_is_not_the_last_run(database: Database, valkey: 
     definition = Definition("s", TASK, IntervalTiming(DAY, since, "UTC"))
     await created(database, definition, since)
     await dispatched(database, valkey)
-    async with database.reading() as session:
-        stored = await ScheduleStore(session).get("s")
+    async with database.reading() as connection:
+        stored = await ScheduleStore(connection).get("s")
     assert (stored.last_run_at, stored.run_count) == (None, 0)
 
 
@@ -205,8 +204,8 @@ async def test_jitter_delays_the_message_and_not_the_due_time(database: Database
         (sent if at <= since + 10 * SECOND else waits).append(definition.id)
         await created(database, definition, since)
     await dispatched(database, valkey)
-    async with database.reading() as session:
-        runs = await ScheduleStore(session).list_runs("", None, None, 100)
+    async with database.reading() as connection:
+        runs = await ScheduleStore(connection).list_runs("", None, None, 100)
     ran = {run.schedule_id for run in runs}
     assert set(sent) <= ran and sent and waits
     assert {run.due_at for run in runs} == {since}

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import redis.asyncio
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
@@ -38,9 +37,9 @@ NOW = dt.timedelta(0)
 async def database(database_url: str) -> AsyncIterator[Database]:
     await migrate(database_url, "scheduler")
     database = Database(database_url)
-    async with database.transaction() as session:
-        await session.execute(text("DELETE FROM celery_schedules"))
-        await session.execute(text("DELETE FROM celery_schedule_batches"))
+    async with database.transaction() as connection:
+        await connection.execute("DELETE FROM celery_schedules")
+        await connection.execute("DELETE FROM celery_schedule_batches")
     yield database
     await database.close()
 
@@ -55,17 +54,17 @@ async def due_schedules(database: Database, count: int, ago: float = 0.5, queue:
     """Schedules of each hour, due a moment ago."""
     due = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago)
     timing = IntervalTiming(dt.timedelta(hours=1), due - dt.timedelta(hours=5), "UTC")
-    async with database.transaction() as session:
-        store = ScheduleStore(session)
+    async with database.transaction() as connection:
+        store = ScheduleStore(connection)
         for number in range(count):
             definition = Definition(f"s-{number}", Task("count", queue=queue), timing)
             await store.create(definition, due)
 
 
 async def states(database: Database) -> Counter[str]:
-    async with database.reading() as session:
-        rows = await session.execute(text("SELECT state FROM celery_schedule_runs_seen"))
-        return Counter(row.state for row in rows)
+    async with database.reading() as connection:
+        rows = await connection.fetch("SELECT state FROM celery_schedule_runs_seen")
+        return Counter(row["state"] for row in rows)
 
 
 async def sent(valkey: Valkey, queue: str = "due") -> list[str]:
@@ -122,8 +121,8 @@ async def test_what_was_published_and_not_recorded_is_not_published_again(
     async with dispatcher(database, valkey) as one:
         await one.dispatch_batch()
         await one.delivery.drain()
-        async with database.transaction() as session:
-            await session.execute(text("UPDATE celery_schedule_batches SET published_at = NULL"))
+        async with database.transaction() as connection:
+            await connection.execute("UPDATE celery_schedule_batches SET published_at = NULL")
         assert await one.delivery.heal(NOW) == 1
     assert len(await sent(valkey)) == 5
     assert await states(database) == {"published": 5}
@@ -165,8 +164,8 @@ async def test_what_was_missed_for_long_is_made_up_for_once_and_said_so(
     moment = dt.datetime.now(dt.UTC)
     minute = IntervalTiming(dt.timedelta(minutes=1), moment - dt.timedelta(hours=9), "UTC")
     day = IntervalTiming(dt.timedelta(days=1), moment - dt.timedelta(hours=27), "UTC")
-    async with database.transaction() as session:
-        store = ScheduleStore(session)
+    async with database.transaction() as connection:
+        store = ScheduleStore(connection)
         await store.create(
             Definition("minute", Task("count", queue="due"), minute), moment - dt.timedelta(hours=3)
         )
@@ -175,8 +174,8 @@ async def test_what_was_missed_for_long_is_made_up_for_once_and_said_so(
         await one.dispatch_batch()
         await one.delivery.drain()
         assert await one.dispatch_batch() == 0
-    async with database.reading() as session:
-        store = ScheduleStore(session)
+    async with database.reading() as connection:
+        store = ScheduleStore(connection)
         by_minute = await store.list_runs("minute", None, None, 10)
         by_day = await store.list_runs("day", None, None, 10)
         following = [(await store.get(name)).next_due_at for name in ("minute", "day")]
@@ -193,8 +192,8 @@ async def test_a_change_by_plain_sql_wakes_the_dispatcher(database: Database, va
     async with dispatcher(database, valkey) as one:
         running = asyncio.create_task(one.run())
         await due_schedules(database, 1, ago=-3600)
-        async with database.transaction() as session:
-            await session.execute(text("UPDATE celery_schedules SET next_run_at = now()"))
+        async with database.transaction() as connection:
+            await connection.execute("UPDATE celery_schedules SET next_run_at = now()")
         # Less than the safety tick.
         async with asyncio.timeout(4):
             while not await sent(valkey):  # noqa: ASYNC110 # the broker tells nobody
@@ -219,15 +218,15 @@ async def test_a_row_that_someone_broke_by_sql_is_passed_over_and_the_others_run
 ) -> None:
     valkey.flush()
     await due_schedules(database, 3)
-    async with database.transaction() as session:
-        await session.execute(text(f"UPDATE celery_schedules SET {change} WHERE id = 's-1'"))
+    async with database.transaction() as connection:
+        await connection.execute(f"UPDATE celery_schedules SET {change} WHERE id = 's-1'")
     async with dispatcher(database, valkey) as one:
         assert await one.dispatch_batch() == 3
         await one.delivery.drain()
         assert await one.dispatch_batch() == 0
     assert len(await sent(valkey)) == 2
-    async with database.reading() as session:
-        [run] = await ScheduleStore(session).list_runs("s-1", None, None, 10)
+    async with database.reading() as connection:
+        [run] = await ScheduleStore(connection).list_runs("s-1", None, None, 10)
     assert run.state.value == "skipped"
     assert "can't be read" in run.reason
 
@@ -242,8 +241,8 @@ async def test_a_pending_run_whose_row_was_broken_since_does_not_hold_up_healing
             await one.dispatch_batch()
             await one.delivery.drain()
     valkey.flush()
-    async with database.transaction() as session:
-        await session.execute(text("UPDATE celery_schedules SET args_json = '[1, ' WHERE id = 's-1'"))
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE celery_schedules SET args_json = '[1, ' WHERE id = 's-1'")
     async with dispatcher(database, valkey) as two:
         assert await two.delivery.heal(NOW) == 1
         assert await two.delivery.heal(NOW) == 0
@@ -280,8 +279,8 @@ async def test_a_queue_whose_key_holds_something_else_holds_up_no_other(
 ) -> None:
     valkey.flush()
     await due_schedules(database, 4)
-    async with database.transaction() as session:
-        await session.execute(text("UPDATE celery_schedules SET queue = 'wrong' WHERE id = 's-1'"))
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE celery_schedules SET queue = 'wrong' WHERE id = 's-1'")
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         await client.hset("wrong", "a", "b")
     async with dispatcher(database, valkey) as one:
@@ -290,8 +289,8 @@ async def test_a_queue_whose_key_holds_something_else_holds_up_no_other(
         assert await one.delivery.heal(NOW) == 0
     assert len(await sent(valkey)) == 3
     assert await states(database) == {"published": 3, "skipped": 1}
-    async with database.reading() as session:
-        [run] = await ScheduleStore(session).list_runs("s-1", None, None, 10)
+    async with database.reading() as connection:
+        [run] = await ScheduleStore(connection).list_runs("s-1", None, None, 10)
     assert "'wrong' is no list" in run.reason
 
 
@@ -319,8 +318,8 @@ async def test_runs_go_with_their_schedule(database: Database, valkey: Valkey) -
     async with dispatcher(database, valkey) as one:
         await one.dispatch_batch()
         await one.delivery.drain()
-    async with database.transaction() as session:
-        await session.execute(text("DELETE FROM celery_schedules WHERE id <> 's-2'"))
+    async with database.transaction() as connection:
+        await connection.execute("DELETE FROM celery_schedules WHERE id <> 's-2'")
     assert await states(database) == {"published": 1}
 
 
@@ -333,9 +332,9 @@ async def test_a_due_time_that_was_run_is_not_run_again_when_it_is_set_back(
         await one.dispatch_batch()
         await one.delivery.drain()
         valkey.flush()  # without the marks, the database alone must know
-        async with database.transaction() as session:
-            await session.execute(
-                text("UPDATE celery_schedules SET next_run_at = last_run_at WHERE id <> 's-0'")
+        async with database.transaction() as connection:
+            await connection.execute(
+                "UPDATE celery_schedules SET next_run_at = last_run_at WHERE id <> 's-0'"
             )
         assert await one.dispatch_batch() == 2
         await one.delivery.drain()
@@ -364,13 +363,13 @@ async def test_a_plain_celery_worker_runs_what_is_dispatched(
     moment = dt.datetime.now(dt.UTC)
     timing = IntervalTiming(dt.timedelta(hours=1), moment - dt.timedelta(hours=2), "UTC")
     task = Task("add", "[2, 3]", '{"scale": 10}', "sums", priority=3, expires=600, time_limit=30)
-    async with database.transaction() as session:
-        await ScheduleStore(session).create(Definition("sum", task, timing), moment)
+    async with database.transaction() as connection:
+        await ScheduleStore(connection).create(Definition("sum", task, timing), moment)
     async with dispatcher(database, valkey) as one:
         await one.dispatch_batch()
         await one.delivery.drain()
-    async with database.reading() as session:
-        [run] = await ScheduleStore(session).list_runs("sum", None, None, 10)
+    async with database.reading() as connection:
+        [run] = await ScheduleStore(connection).list_runs("sum", None, None, 10)
     script = tmp_path / "plain.py"
     script.write_text(WORKER)
     url = f"redis://{valkey.host}:{valkey.port}/0"

@@ -58,8 +58,8 @@ def row(number: int) -> tuple[Any, ...]:
 async def listed(url: str, wanted: ScheduleFilter, after: str = "", most: int = 100) -> list[str]:
     database = Database(url)
     try:
-        async with database.reading() as session:
-            found = await ScheduleStore(session).list(wanted, after, most)
+        async with database.reading() as connection:
+            found = await ScheduleStore(connection).list(wanted, after, most)
     finally:
         await database.close()
     return [schedule.definition.id for schedule in found]

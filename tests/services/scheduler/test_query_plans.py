@@ -10,7 +10,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import text
 
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
@@ -56,12 +55,12 @@ MANY_RUNS = f"""
 
 async def fill(database: Database) -> None:
     timing = CrontabTiming(parse_crontab("0 3 * * *"), "UTC")
-    async with database.transaction() as session:
-        await ScheduleStore(session).create(Definition("one", Task("count"), timing), None)
-        await session.execute(text(MANY_SCHEDULES))
-        await session.execute(text(MANY_RUNS))
+    async with database.transaction() as connection:
+        await ScheduleStore(connection).create(Definition("one", Task("count"), timing), None)
+        await connection.execute(MANY_SCHEDULES)
+        await connection.execute(MANY_RUNS)
         due = "UPDATE celery_schedules SET next_run_at = now() WHERE id LIKE 's-5000%'"
-        await session.execute(text(due))
+        await connection.execute(due)
 
 
 @pytest.fixture(scope="module", params=["without statistics", "with statistics"])
@@ -73,7 +72,7 @@ def url(request: pytest.FixtureRequest, postgres_url: str) -> str:
         try:
             await fill(database)
             if request.param == "with statistics":
-                async with database.driver_connection() as connection:
+                async with database.connection() as connection:
                     await connection.execute("VACUUM ANALYZE")
         finally:
             await database.close()

@@ -1,0 +1,84 @@
+"""PostgreSQL by SQLAlchemy's sessions, for services that work with them.
+
+They take some 20 MB of a process, and four times as long for a short statement: the scheduler does without
+(docs/decisions/scheduler-memory.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from services.kernel.database import ACQUIRE_SECONDS, AWAY, LOST, Database
+
+
+def asyncpg_url(url: str) -> str:
+    """The plain "postgresql://…" that people write, as SQLAlchemy's asyncpg dialect wants it."""
+    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+class Sessions:
+    """Transactions as sessions, on a pool of their own, with the settings of the database handed in.
+
+    A connection that is lost, or not to be had, raises `ConnectionError`, as the database's own ways do.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            asyncpg_url(database.url),
+            pool_size=database.pool_size,
+            max_overflow=0,
+            pool_timeout=ACQUIRE_SECONDS,
+            # A connection that died with a restarted server is replaced before use, not found by a caller.
+            pool_pre_ping=True,
+            # The one used last is used next: with little to do, the others prepare no statements.
+            pool_use_lifo=True,
+            connect_args={"server_settings": database.server_settings},
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One read-write transaction: committed at the end, rolled back when anything is raised."""
+        async with _begun(self.engine) as session:
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """One read-only transaction on one snapshot: pages and counts in it agree with each other."""
+        snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with _begun(snapshot) as session:
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def opened_sessions(database: Database) -> AsyncIterator[Sessions]:
+    """Closed at the end."""
+    sessions = Sessions(database)
+    try:
+        yield sessions
+    finally:
+        await sessions.close()
+
+
+@asynccontextmanager
+async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    try:
+        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+    except PoolTimeoutError as error:
+        raise ConnectionError("no connection to the database came free") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise ConnectionError(LOST) from error
+        # What keeps a connection from being opened comes wrapped, too; the driver's own error is its cause.
+        if error.orig is not None and isinstance(error.orig.__cause__, AWAY):
+            raise ConnectionError("no connection to the database can be opened") from error
+        raise

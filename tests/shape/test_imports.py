@@ -1,0 +1,28 @@
+"""Which packages a process loads: what import contracts say of the code, seen at run time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def loaded_by(module: str) -> set[str]:
+    """Packages, by top-level name, that a fresh process has after it imported the module."""
+    script = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    asked = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert asked.returncode == 0, asked.stderr
+    return set(asked.stdout.split())
+
+
+def test_the_scheduler_runs_without_sqlalchemy() -> None:
+    """Some 20 MB a process; only `migrate` needs it."""
+    loaded = loaded_by("services.scheduler.__main__")
+    assert {"asyncpg", "grpc"} <= loaded
+    assert not loaded & {"sqlalchemy", "alembic"}
+
+
+def test_what_is_loaded_is_found() -> None:
+    assert "sqlalchemy" in loaded_by("services.audit.__main__")
