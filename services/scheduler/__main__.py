@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
 import structlog
 from celeriac.scheduler.v1 import (
@@ -23,6 +22,7 @@ from services.kernel.grpc.server import Servicer
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
 from services.kernel.retention import Retention
+from services.scheduler import garbage
 from services.scheduler.api import ScheduleApi
 from services.scheduler.api_config import ConfigApi
 from services.scheduler.api_manifest import ManifestApi
@@ -50,9 +50,7 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(settings: SchedulerSettings) -> None:
-    # A batch is some ten thousand small objects that live for milliseconds and hold no cycles: collecting
-    # after each 700 takes a good part of the time of dispatching.
-    gc.set_threshold(50_000, 20, 20)
+    garbage.rarely()
     registry, key_ring, live = new_registry(), opened_keys(settings), LiveSettings("scheduler")
     async with (
         process.opened_database(settings, "scheduler") as database,
@@ -94,6 +92,7 @@ async def serve(settings: SchedulerSettings) -> None:
                 old_runs.run,
                 old_batches.run,
                 old_changes.run,
+                garbage.collect_now_and_then,
             ],
             live=live,
             source=lambda: feed.keep(live),

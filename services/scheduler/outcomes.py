@@ -34,8 +34,8 @@ MOST_ASKED_A_SECOND = 5_000
 MOST_HEARD_A_SECOND = 5_000
 # Ends that come within this are one write.
 WRITE_SECONDS = 0.1
-# So many runs are known by their task's id; others are found by asking.
-MOST_FOLLOWED = 100_000
+# So many runs are known by their task's id, at 400 bytes each; others are found by asking.
+MOST_FOLLOWED = 20_000
 AGAIN_SECONDS = 10.0
 RETRY_SECONDS, LONGEST_RETRY = 0.5, 10.0
 
@@ -70,14 +70,15 @@ class Outcomes:
     async def run(self) -> None:
         backoff = RETRY_SECONDS
         while True:
+            began = time.monotonic()
             try:
                 if await self._lease.hold():
-                    backoff = RETRY_SECONDS
                     await self._follow()
                 await asyncio.sleep(LOOK_SECONDS)
             except* (*FAULTS, MonitorAway) as group:
-                error = group.exceptions[0]
-                log.warning("outcomes.failed", error=str(error)[:300], retry_seconds=backoff)
+                if time.monotonic() - began > LONGEST_RETRY:
+                    backoff = RETRY_SECONDS
+                log.warning("outcomes.failed", error=str(group.exceptions[0])[:300], retry_seconds=backoff)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, LONGEST_RETRY)
 
@@ -133,7 +134,7 @@ class Outcomes:
     async def _record(self, ended: Sequence[tuple[OpenRun, Heard]]) -> None:
         if not ended:
             return
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             await OutcomeStore(connection).ended((run[:2], heard) for run, heard in ended)
         for _, heard in ended:
             self._counted.labels(heard.state).inc()
@@ -147,7 +148,7 @@ class Outcomes:
 
     async def look(self) -> float:
         """Asks about the open runs that have come to an age; the seconds until there may be more of them."""
-        async with self._database.driver_connection() as connection:
+        async with self._database.connection() as connection:
             store = OutcomeStore(connection)
             if not self._asked_until:
                 # From each age to the next: so each run is asked about once.

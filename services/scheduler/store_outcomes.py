@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-import asyncpg
-
+from services.kernel.database import Connection
 from services.scheduler.monitor import Heard
 from services.scheduler.schedules import task_id
 
@@ -67,9 +66,9 @@ class Band(NamedTuple):
 
 
 class OutcomeStore:
-    """Outcomes on one asyncpg connection."""
+    """Outcomes on one connection."""
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def last_batches(self, ages: Sequence[dt.timedelta]) -> list[int]:

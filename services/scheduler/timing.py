@@ -70,7 +70,7 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
 
 
 # Many schedules have one crontab, and all of them are due at one moment.
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1000)
 def _next_of_crontab(timing: CrontabTiming, after: dt.datetime) -> dt.datetime | None:
     zone = zone_of(timing.zone)
     if timing.crontab.every_hour:
