@@ -98,8 +98,8 @@ class Database:
             try:
                 await opened.enter_async_context(connection.transaction(**kind))
             except (*AWAY, asyncpg.InterfaceError, asyncpg.InternalClientError):
-                # It died before it was used, with a server that restarted, and so did the pool's others: a new
-                # one takes its place.
+                # It died before it was used, with a server that restarted, and so did the pool's others: new
+                # ones take their places.
                 _drop(connection)
                 await opened.aclose()
                 await (await self._opened_pool()).expire_connections()
