@@ -14,7 +14,7 @@ from services.embedder.rebuild import Rebuilds
 from services.embedder.store_messages import MessageStore
 from services.embedder.store_operations import OperationStore
 from services.kernel.grpc.wire import Context
-from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.pages import decode_last, encode_last, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
@@ -52,15 +52,13 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
         faults, size = Faults(), page_size(request.page_size)
         wanted = convert.list_filter(request, faults)
         faults.raise_any()
-        after = decode_page_token(request.page_token).get("after", "")
-        if not isinstance(after, str) or "\0" in after:
-            raise invalid_page_token()
+        after = decode_last(request.page_token)
         async with self._sessions.reading() as session:
             found = await MessageStore(session).list(wanted, after, size + 1)
         more = len(found) > size
         return pb.ListMessagesResponse(
             messages=map(convert.message_to, found[:size]),
-            next_page_token=encode_page_token({"after": found[size - 1].id}) if more else "",
+            next_page_token=encode_last(found[size - 1].id) if more else "",
         )
 
     async def DeleteMessage(

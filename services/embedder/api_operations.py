@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import time
 import uuid
 
@@ -14,7 +13,7 @@ from services.embedder import convert
 from services.embedder.operations import Operation, OperationState
 from services.embedder.store_operations import OperationStore
 from services.kernel.grpc.wire import Context
-from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.pages import Place, decode_place, encode_place, invalid_page_token, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
@@ -41,7 +40,7 @@ class OperationApi(operations_pb2_grpc.OperationServiceServicer):
         token = ""
         if len(found) > size:
             last = found[size - 1]
-            token = encode_page_token({"created": last.created_at.isoformat(), "id": last.id})
+            token = encode_place((last.created_at, last.id))
         return pb.ListOperationsResponse(
             operations=map(convert.operation_to, found[:size]), next_page_token=token
         )
@@ -78,11 +77,11 @@ def _timeout(request: pb.WaitOperationRequest) -> float:
     return seconds
 
 
-def _position(token: str) -> tuple[dt.datetime, str] | None:
-    position = decode_page_token(token)
-    if not position:
+def _position(token: str) -> Place | None:
+    place = decode_place(token)
+    if place is None:
         return None
     try:
-        return dt.datetime.fromisoformat(position["created"]), str(uuid.UUID(position["id"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return place[0], str(uuid.UUID(place[1]))
+    except ValueError as error:
         raise invalid_page_token() from error

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+import datetime as dt
+from typing import Any, TypeAlias
 
 import orjson
 
 from services.kernel.errors import FieldFault, Invalid
+
+# In a list by time: the moment of an entry, and its id among those of the same moment.
+Place: TypeAlias = tuple[dt.datetime, str]
 
 
 def page_size(requested: int, default: int = 50, most: int = 1000) -> int:
@@ -34,6 +38,55 @@ def decode_page_token(token: str) -> dict[str, Any]:
     if not isinstance(position, dict):
         raise invalid_page_token()
     return position
+
+
+def encode_place(place: Place) -> str:
+    return encode_page_token({"at": place[0].isoformat(), "id": place[1]})
+
+
+def decode_place(token: str) -> Place | None:
+    """Where the next page of a list by time begins; None for the first page."""
+    position = decode_page_token(token)
+    if not position:
+        return None
+    try:
+        moment, identity = dt.datetime.fromisoformat(position["at"]), position["id"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise invalid_page_token() from error
+    if moment.tzinfo is None or not _is_text(identity):
+        raise invalid_page_token()
+    return moment, identity
+
+
+def encode_last(name: str) -> str:
+    return encode_page_token({"after": name})
+
+
+def decode_last(token: str) -> str:
+    """The name after which the next page of a list by name begins; empty for the first page."""
+    last = decode_page_token(token).get("after", "")
+    if not _is_text(last):
+        raise invalid_page_token()
+    return str(last)
+
+
+def encode_before(number: int) -> str:
+    return encode_page_token({"before": number})
+
+
+def decode_before(token: str) -> int | None:
+    """The number before which the next page of a list, highest first, begins; None for the first page."""
+    if not token:
+        return None
+    number = decode_page_token(token).get("before")
+    if not isinstance(number, int) or not 0 <= number < 2**63:
+        raise invalid_page_token()
+    return number
+
+
+def _is_text(value: Any) -> bool:
+    """PostgreSQL's text has no NUL."""
+    return isinstance(value, str) and "\0" not in value
 
 
 def invalid_page_token() -> Invalid:

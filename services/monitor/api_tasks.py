@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 
 from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2_grpc
 
 from services.kernel.grpc.wire import Context, window_in
-from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.pages import decode_place, encode_place, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 from services.monitor import convert
 from services.monitor.control import SIGNALS, Control, refuse_ended
-from services.monitor.store_tasks import Position, TaskFilter, TaskStore
-from services.monitor.tasks import MOST_NAME, Task
+from services.monitor.store_tasks import TaskFilter, TaskStore
+from services.monitor.tasks import MOST_NAME
 
 EXAMPLE = "tasks/6f0e6fcd-0a5e-4d2f-8d0b-7f9c24e8b1aa"
 MOST_AT_ONCE = 500
@@ -43,13 +42,14 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
         wanted, size = _filter(request), page_size(request.page_size)
-        after = _position(request.page_token)
+        after = decode_place(request.page_token)
         async with self._sessions.reading() as session:
             found = await TaskStore(session).list(wanted, after, size + 1)
-        return pb.ListTasksResponse(
-            tasks=map(convert.task_to, found[:size]),
-            next_page_token=_token(found[size - 1]) if len(found) > size else "",
-        )
+        token = ""
+        if len(found) > size:
+            last = found[size - 1]
+            token = encode_place((last.heard_at, last.id))
+        return pb.ListTasksResponse(tasks=map(convert.task_to, found[:size]), next_page_token=token)
 
     async def RevokeTask(self, request: pb.RevokeTaskRequest, context: Context) -> pb.RevokeTaskResponse:
         task_id, signal = task_id_in(request.name), _signal_in(request)
@@ -115,20 +115,3 @@ def _filter(request: pb.ListTasksRequest) -> TaskFilter:
         start=start,
         end=end,
     )
-
-
-def _token(task: Task) -> str:
-    return encode_page_token({"heard": task.heard_at.isoformat(), "id": task.id})
-
-
-def _position(token: str) -> Position | None:
-    position = decode_page_token(token)
-    if not position:
-        return None
-    try:
-        heard, task_id = dt.datetime.fromisoformat(position["heard"]), position["id"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise invalid_page_token() from error
-    if heard.tzinfo is None or not isinstance(task_id, str) or "\0" in task_id:
-        raise invalid_page_token()
-    return heard, task_id

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.database import Connection
 from services.kernel.errors import NotFound
+from services.kernel.pages import Place
 from services.monitor.tasks import Task, TaskRecord, TaskState, time_in
 
 # A row for `TaskBatches`, as `STAGED` has its columns.
@@ -172,9 +173,6 @@ class TaskFilter:
     end: dt.datetime | None = None
 
 
-# (first heard at, id) of the last task of the page before.
-Position: TypeAlias = tuple[dt.datetime, str]
-
 SHOWN = (
     "id, task, state, queue, worker, args, kwargs, retries, result, exception, {traceback} AS traceback,"
     " runtime, eta, expires, parent_id, root_id, sent_at, received_at, started_at,"
@@ -206,7 +204,7 @@ class TaskStore:
         rows = await self._session.execute(text(query), {"ids": list(task_ids)})
         return [_task_of(row) for row in rows.mappings()]
 
-    async def list(self, wanted: TaskFilter, after: Position | None, most: int) -> Sequence[Task]:
+    async def list(self, wanted: TaskFilter, after: Place | None, most: int) -> Sequence[Task]:
         """Tasks beyond the position, those first heard of most recently first; without tracebacks."""
         conditions = ["true"]
         values: dict[str, Any] = {"most": most}

@@ -10,7 +10,7 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 from services.kernel.database import Database
 from services.kernel.grpc.wire import Context, moment_in
 from services.kernel.identity import current_identity
-from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.pages import decode_last, decode_place, encode_last, encode_place, page_size
 from services.kernel.validation import Faults
 from services.scheduler import checks, convert, convert_timing
 from services.scheduler.api_backfill import BackfillCalls
@@ -59,15 +59,13 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         self, request: pb.ListSchedulesRequest, context: Context
     ) -> pb.ListSchedulesResponse:
         wanted, size = _filter(request), page_size(request.page_size)
-        after = decode_page_token(request.page_token).get("after", "")
-        if not isinstance(after, str):
-            raise invalid_page_token()
+        after = decode_last(request.page_token)
         async with self._database.reading() as connection:
             found = await ScheduleStore(connection).list(wanted, after, size + 1)
         more = len(found) > size
         return pb.ListSchedulesResponse(
             schedules=map(convert.schedule_to, found[:size]),
-            next_page_token=encode_page_token({"after": found[size - 1].definition.id}) if more else "",
+            next_page_token=encode_last(found[size - 1].definition.id) if more else "",
         )
 
     async def UpdateSchedule(
@@ -154,13 +152,13 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         faults.unless(known, "state", f"is {request.state}, not a RunState", "RUN_STATE_SKIPPED")
         parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
         faults.raise_any()
-        state, before = convert.STATES_FROM_WIRE.get(request.state), _run_position(request.page_token)
+        state, before = convert.STATES_FROM_WIRE.get(request.state), decode_place(request.page_token)
         async with self._database.reading() as connection:
             runs = await ScheduleStore(connection).list_runs(parent, state, before, size + 1)
         token = ""
         if len(runs) > size:
             last = runs[size - 1]
-            token = encode_page_token({"due": last.due_at.isoformat(), "id": last.schedule_id})
+            token = encode_place((last.due_at, last.schedule_id))
         return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
 
 
@@ -185,13 +183,3 @@ def _filter(request: pb.ListSchedulesRequest) -> ScheduleFilter:
         paused=request.paused if request.HasField("paused") else None,
         label=label,
     )
-
-
-def _run_position(token: str) -> tuple[dt.datetime, str] | None:
-    position = decode_page_token(token)
-    if not position:
-        return None
-    try:
-        return dt.datetime.fromisoformat(position["due"]), str(position["id"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise invalid_page_token() from error

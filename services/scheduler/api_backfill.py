@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from services.kernel.database import Database
 from services.kernel.grpc.wire import Context
 from services.kernel.identity import current_identity
-from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.pages import decode_place, encode_place, page_size
 from services.kernel.validation import Faults
 from services.scheduler import checks
 from services.scheduler import convert_backfill as convert
@@ -43,12 +41,12 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
         faults, size = Faults(), page_size(request.page_size)
         parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
         faults.raise_any()
-        before = _position(request.page_token)
+        before = decode_place(request.page_token)
         async with self._database.reading() as connection:
             found = await BackfillStore(connection).list(parent, before, size + 1)
         token = ""
         if len(found) > size and (created := found[size - 1].created_at):
-            token = encode_page_token({"created": created.isoformat(), "id": found[size - 1].id})
+            token = encode_place((created, found[size - 1].id))
         return pb.ListBackfillsResponse(
             backfills=map(convert.backfill_to, found[:size]), next_page_token=token
         )
@@ -63,13 +61,3 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
 def _actor() -> str:
     identity = current_identity()
     return identity.subject if identity else "nobody"
-
-
-def _position(token: str) -> tuple[dt.datetime, str] | None:
-    position = decode_page_token(token)
-    if not position:
-        return None
-    try:
-        return dt.datetime.fromisoformat(position["created"]), str(position["id"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise invalid_page_token() from error

@@ -8,7 +8,7 @@ from celeriac.scheduler.v1 import config_pb2 as pb
 from celeriac.scheduler.v1 import config_pb2_grpc
 
 from services.kernel.grpc.wire import Context
-from services.kernel.pages import decode_page_token, encode_page_token, invalid_page_token, page_size
+from services.kernel.pages import decode_before, decode_last, encode_before, encode_last, page_size
 from services.kernel.validation import Faults
 from services.scheduler import convert_config as convert
 from services.scheduler.config_feed import ConfigFeed
@@ -27,7 +27,7 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
         return pb.GetConfigResponse(config=convert.config_to(setting))
 
     async def ListConfig(self, request: pb.ListConfigRequest, context: Context) -> pb.ListConfigResponse:
-        size, after = page_size(request.page_size), _after(request.page_token)
+        size, after = page_size(request.page_size), decode_last(request.page_token)
         settings = [
             one
             for one in await self._configuration.list()
@@ -36,7 +36,7 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
         more = len(settings) > size
         return pb.ListConfigResponse(
             configs=map(convert.config_to, settings[:size]),
-            next_page_token=encode_page_token({"after": settings[size - 1].key.name}) if more else "",
+            next_page_token=encode_last(settings[size - 1].key.name) if more else "",
         )
 
     async def SetConfig(self, request: pb.SetConfigRequest, context: Context) -> pb.SetConfigResponse:
@@ -51,13 +51,13 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
     async def ListConfigRevisions(
         self, request: pb.ListConfigRevisionsRequest, context: Context
     ) -> pb.ListConfigRevisionsResponse:
-        size, before = page_size(request.page_size), _before(request.page_token)
+        size, before = page_size(request.page_size), decode_before(request.page_token)
         key = convert.key_of(request.name) if request.name else ""
         found = await self._configuration.revisions(key, before, size + 1)
         more = len(found) > size
         return pb.ListConfigRevisionsResponse(
             revisions=map(convert.revision_to, found[:size]),
-            next_page_token=encode_page_token({"before": found[size - 1].number}) if more else "",
+            next_page_token=encode_before(found[size - 1].number) if more else "",
         )
 
     async def RollbackConfig(
@@ -83,20 +83,6 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
     async def ReadSecret(self, request: pb.ReadSecretRequest, context: Context) -> pb.ReadSecretResponse:
         value, revision = await self._configuration.reveal(convert.key_of(request.name))
         return pb.ReadSecretResponse(value=value, revision=revision)
-
-
-def _after(token: str) -> str:
-    after = decode_page_token(token).get("after", "")
-    if not isinstance(after, str):
-        raise invalid_page_token()
-    return after
-
-
-def _before(token: str) -> int | None:
-    before = decode_page_token(token).get("before")
-    if before is not None and (not isinstance(before, int) or not 0 < before < 2**63):
-        raise invalid_page_token()
-    return before
 
 
 def _check_watch(request: pb.WatchConfigRequest) -> None:
