@@ -151,6 +151,8 @@ class Cluster:
     postgres: Postgres
     broker: Broker
     proxy: Proxy
+    # Away, until somebody listens on its target.
+    to_monitor: Proxy
     replicas: list[Replica]
 
     def heal(self) -> None:
@@ -158,6 +160,7 @@ class Cluster:
         if self.broker.process is None:
             self.broker.start()
         self.proxy.heal()
+        self.to_monitor.heal()
         self.postgres.set_clock(dt.timedelta(0))
         for replica in self.replicas:
             replica.signal(signal.SIGCONT)
@@ -179,10 +182,14 @@ def running_cluster(state: Path, logs: Path, count: int = 3) -> Iterator[Cluster
         broker.start()
         stack.callback(broker.stop)
         proxy = stack.enter_context(Proxy(broker.port).running())
-        away = {f"CELERIAC_{service}_ADDRESS": f"127.0.0.1:{free_port()}" for service in ("MONITOR", "AUDIT")}
-        environment = environment_of(
-            "scheduler", state, postgres.url, broker, REDIS_PORT=str(proxy.port), **away
-        )
+        to_monitor = stack.enter_context(Proxy(free_port()).running())
+        settings = {
+            "REDIS_PORT": str(proxy.port),
+            "CELERIAC_MONITOR_ADDRESS": f"127.0.0.1:{to_monitor.port}",
+            # Nobody is there.
+            "CELERIAC_AUDIT_ADDRESS": f"127.0.0.1:{free_port()}",
+        }
+        environment = environment_of("scheduler", state, postgres.url, broker, **settings)
         migrate("scheduler", environment)
         replicas = []
         for number in range(count):
@@ -190,7 +197,7 @@ def running_cluster(state: Path, logs: Path, count: int = 3) -> Iterator[Cluster
             replica = Replica({**environment, **own}, logs / f"replica-{number}.log")
             replicas.append(replica)
             stack.callback(_kill_if_running, replica)
-        yield Cluster(postgres, broker, proxy, replicas)
+        yield Cluster(postgres, broker, proxy, to_monitor, replicas)
 
 
 def _kill_if_running(replica: Replica) -> None:

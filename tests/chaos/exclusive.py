@@ -1,0 +1,53 @@
+"""Schedules whose runs may not overlap, and how long their tasks go on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Callable, Iterator, Sequence
+
+from services.scheduler.plan import Bounds
+from services.scheduler.schedules import Definition, Overlap, Task
+from services.scheduler.timing import IntervalTiming
+from tests.chaos.load import EACH, MILLISECOND, Expected, Window, task_id
+
+QUEUE = "exclusive"
+EACH_POLICY = 8
+# Shorter and longer than from one due time to the next.
+SHORT, LONG = (0.1, 3.0), (30.0, 60.0)
+
+
+def exclusives(window: Window) -> list[Expected]:
+    """Due after the window's beginning, up to its end and at it."""
+    return list(_exclusives(window))
+
+
+def _exclusives(window: Window) -> Iterator[Expected]:
+    start, end = window
+    for overlap in (Overlap.SKIP, Overlap.QUEUE, Overlap.CANCEL):
+        for number in range(EACH_POLICY):
+            every = (1100 + 190 * number) * MILLISECOND
+            first = start + every
+            timing, bounds = IntervalTiming(every, first, "UTC"), Bounds(end=end)
+            task = Task("count", queue=QUEUE)
+            name = f"{overlap.value}-{number}"
+            definition = Definition(name, task, timing, bounds=bounds, misfire=EACH, overlap=overlap)
+            yield Expected(definition, tuple(_each(first, every, end)))
+
+
+def _each(first: dt.datetime, every: dt.timedelta, end: dt.datetime) -> Iterator[dt.datetime]:
+    while first <= end:
+        yield first
+        first += every
+
+
+def lengths(expected: Sequence[Expected]) -> Callable[[str], float]:
+    """The seconds that a task goes on; some of those that may be cancelled have to be."""
+    known: dict[str, float] = {}
+    for schedule, due in expected:
+        for moment in due:
+            task = task_id(schedule.id, moment)
+            chance = random.Random(task)
+            long = schedule.overlap is Overlap.CANCEL and chance.random() < 0.5
+            known[task] = chance.uniform(*(LONG if long else SHORT))
+    return known.__getitem__
