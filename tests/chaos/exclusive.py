@@ -12,9 +12,9 @@ from services.scheduler.timing import IntervalTiming
 from tests.chaos.load import EACH, MILLISECOND, Expected, Window, task_id
 
 QUEUE = "exclusive"
-EACH_POLICY = 8
+EACH_POLICY = 16
 # Shorter and longer than from one due time to the next.
-SHORT, LONG = (0.1, 3.0), (30.0, 60.0)
+SHORT, LONG = (0.05, 2.5), (30.0, 60.0)
 
 
 def exclusives(window: Window) -> list[Expected]:
@@ -26,7 +26,7 @@ def _exclusives(window: Window) -> Iterator[Expected]:
     start, end = window
     for overlap in (Overlap.SKIP, Overlap.QUEUE, Overlap.CANCEL):
         for number in range(EACH_POLICY):
-            every = (1100 + 190 * number) * MILLISECOND
+            every = (1000 + 90 * number) * MILLISECOND
             first = start + every
             timing, bounds = IntervalTiming(every, first, "UTC"), Bounds(end=end)
             task = Task("count", queue=QUEUE)

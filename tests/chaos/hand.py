@@ -24,8 +24,9 @@ HURTS: dict[str, tuple[int, float, float]] = {
     "broker deaf": (3, 0.2, 3.0),
     "broker hangs": (1, 0.2, 3.0),
     "clock": (2, 0.5, 5.0),
-    "monitor cut": (2, 0.2, 3.0),
-    "monitor hangs": (2, 0.2, 3.0),
+    "monitor cut": (4, 0.5, 4.0),
+    # To beyond the five seconds after which nobody waits for its answer.
+    "monitor hangs": (2, 0.5, 7.0),
 }
 
 
