@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.chaos.cluster import Cluster, running_cluster, wait_until
-from tests.chaos.fire import SEED, SETTLE_SECONDS, history, identities, settled, store_in, window_of
-from tests.chaos.load import QUEUE, load
+from tests.chaos.fire import SEED, SETTLE_SECONDS, SeenRun, history, identities, settled, store_in, window_of
+from tests.chaos.load import QUEUE, Expected, Window, load, task_id
+from tests.chaos.monitor import playing_monitor
 from tests.chaos.workers import Workers, ids_of, lists_of
 from tests.support.calls import eventually
 
@@ -79,3 +83,105 @@ def test_a_broker_that_loses_its_data_loses_what_was_queued_and_nothing_runs_twi
         found.check(expected, told)
         assert found.states() == {"published": len(wanted)}, told
         assert codes == [0, 0], told
+
+
+def half_of_them_sent_again(window: Window) -> list[Expected]:
+    """Each due on the second; a lost run is sent again of every other one, and of the rest is only marked."""
+    expected = (each for each in load(window, 40, 0, 0) if each.definition.id.startswith("second-"))
+    return [
+        each._replace(definition=dataclasses.replace(each.definition, resend_lost=number % 2 == 0))
+        for number, each in enumerate(expected)
+    ]
+
+
+def knows_its_broker(cluster: Cluster) -> bool:
+    """The schedulers have seen that it is another, if it is, and are done with what was lost."""
+    with cluster.broker.client() as client:
+        identity = client.get("celeriac:broker")
+    known = cluster.postgres.values("SELECT identity FROM celery_schedule_broker WHERE lost_at IS NULL")
+    return isinstance(identity, bytes) and known == [(identity.decode(),)]
+
+
+def nothing_on_its_way(cluster: Cluster) -> bool:
+    """Something is queued, all of it is known to be published, and nothing is due for a while.
+
+    What is pushed before a loss and recorded as published only after it was found is not found to be lost.
+    """
+    with cluster.broker.client() as client:
+        queued = any(client.llen(name) for name in LISTS)
+    unpublished = "SELECT count(*) FROM celery_schedule_batches WHERE published_at IS NULL"
+    return queued and 0.3 < time.time() % 1 < 0.7 and cluster.postgres.values(unpublished) == [(0,)]
+
+
+def hurt_while_it_looks(cluster: Cluster, chance: random.Random, *, kill: bool) -> None:
+    """Whichever replica looks for losses, it or the other is frozen or killed; and the monitor is away."""
+    whom = chance.choice(cluster.replicas)
+    cluster.to_monitor.cut()
+    if kill:
+        whom.kill()
+        whom.start()
+    else:
+        whom.signal(signal.SIGSTOP)
+    wait_until(time.monotonic() + chance.uniform(0.5, 2.5))
+    whom.signal(signal.SIGCONT)
+    cluster.to_monitor.heal()
+
+
+def test_what_was_lost_is_sent_again_once_for_each_loss_and_marked_and_what_a_worker_took_is_not(
+    certificates: Path, tokens: LocalIssuer, tmp_path: Path
+) -> None:
+    with running_cluster(certificates, tmp_path, count=2) as cluster:
+        window = window_of(10)
+        expected = half_of_them_sent_again(window)
+        store_in(cluster, expected, window)
+        # Some go on until long after the loss, unfinished as far as anybody knows.
+        workers = Workers(cluster.broker, QUEUE, lambda task: random.Random(task).choice([0.2, 1.5, 60.0]))
+        workers.start()
+        chance, lost = random.Random(SEED), list[str]()
+        with playing_monitor(certificates, cluster.to_monitor.target, workers):
+            for replica in cluster.replicas:
+                replica.start()
+            eventually(lambda: workers.received and knows_its_broker(cluster))
+            workers.rest()
+            for is_second in (False, True):
+                # The second loses some of what was sent again after the first.
+                eventually(lambda: nothing_on_its_way(cluster))
+                lost += lost_in_one_step(cluster, is_replaced=is_second)
+                hurt_while_it_looks(cluster, chance, kill=is_second)
+                eventually(lambda: knows_its_broker(cluster))
+            workers.go_on()
+            codes = ended(cluster, workers)
+        check_losses(
+            expected,
+            Counter(lost),
+            workers.received,
+            history(cluster).runs,
+            f"CELERIAC_CHAOS_SEED={SEED}; logs in {tmp_path}",
+        )
+        assert codes == [0, 0]
+
+
+def check_losses(
+    expected: Sequence[Expected],
+    lost: Counter[str],
+    received: Sequence[str],
+    runs: Sequence[SeenRun],
+    told: str,
+) -> None:
+    wanted = identities(expected)
+    again = {
+        task_id(each.definition.id, due)
+        for each in expected
+        if each.definition.resend_lost
+        for due in each.due
+    }
+    given_up = lost.keys() - again
+    assert given_up and max(lost.values()) == 2, told
+    assert Counter(received) == Counter(wanted.keys() - given_up), told
+    found = {task_id(run.schedule, run.due): run for run in runs}
+    assert found.keys() == wanted.keys(), told
+    wrong = [run for task, run in found.items() if run.state != ("lost" if task in given_up else "published")]
+    assert wrong == [], told
+    marked = Counter({task: run.reason.count("; sent again: ") for task, run in found.items()})
+    assert +marked == Counter({task: count for task, count in lost.items() if task in again}), told
+    assert {task for task, run in found.items() if "; lost: " in run.reason} == given_up, told
