@@ -19,20 +19,22 @@ SHORT, LONG = (0.05, 2.5), (30.0, 60.0)
 
 def exclusives(window: Window) -> list[Expected]:
     """Due after the window's beginning, up to its end and at it."""
-    return list(_exclusives(window))
+    policies = (Overlap.SKIP, Overlap.QUEUE, Overlap.CANCEL)
+    return [_exclusive(overlap, number, window) for overlap in policies for number in range(EACH_POLICY)]
 
 
-def _exclusives(window: Window) -> Iterator[Expected]:
+def _exclusive(overlap: Overlap, number: int, window: Window) -> Expected:
     start, end = window
-    for overlap in (Overlap.SKIP, Overlap.QUEUE, Overlap.CANCEL):
-        for number in range(EACH_POLICY):
-            every = (1000 + 90 * number) * MILLISECOND
-            first = start + every
-            timing, bounds = IntervalTiming(every, first, "UTC"), Bounds(end=end)
-            task = Task("count", queue=QUEUE)
-            name = f"{overlap.value}-{number}"
-            definition = Definition(name, task, timing, bounds=bounds, misfire=EACH, overlap=overlap)
-            yield Expected(definition, tuple(_each(first, every, end)))
+    every = (1000 + 90 * number) * MILLISECOND
+    definition = Definition(
+        f"{overlap.value}-{number}",
+        Task("count", queue=QUEUE),
+        IntervalTiming(every, start + every, "UTC"),
+        bounds=Bounds(end=end),
+        misfire=EACH,
+        overlap=overlap,
+    )
+    return Expected(definition, tuple(_each(start + every, every, end)))
 
 
 def _each(first: dt.datetime, every: dt.timedelta, end: dt.datetime) -> Iterator[dt.datetime]:
