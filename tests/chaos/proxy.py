@@ -17,7 +17,7 @@ class Proxy:
 
     def __init__(self, target: int) -> None:
         self.port = free_port()
-        self._target = target
+        self.target = target
         self._loop = asyncio.new_event_loop()
         self._links: set[asyncio.Task[None]] = set()
         self._is_cut = False
@@ -69,7 +69,7 @@ class Proxy:
             writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self.target)
         pumps = [
             asyncio.ensure_future(_pump(reader, to_writer, self._requests)),
             asyncio.ensure_future(_pump(to_reader, writer, self._replies)),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from celeriac.scheduler.v1 import manifests_pb2_grpc, schedules_pb2_grpc
 from celeriac.scheduler.v1 import schedules_pb2 as pb
-from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller
@@ -27,6 +27,7 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self.schedules = Caller(schedules_pb2_grpc.ScheduleServiceStub(self.channel), self.token)
+        self.manifests = Caller(manifests_pb2_grpc.ManifestServiceStub(self.channel), self.token)
 
     def runs(self, schedule: str) -> list[pb.Run]:
         """The runs of a schedule, oldest first."""

@@ -1,9 +1,10 @@
-"""A scheduler beside a monitor and a worker, for tests of real runs; the others have their own fixtures."""
+"""A scheduler of each module's own: alone, or beside a monitor and a worker for tests of real runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +41,22 @@ def scheduler(
     settings = {"CELERIAC_MONITOR_ADDRESS": monitor.process.address}
     with running_scheduler(certificates, tokens, database_url, valkey, **settings) as scheduler:
         yield scheduler
+
+
+@pytest.fixture(scope="module")
+def lone_scheduler(
+    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
+) -> Iterator[Scheduler]:
+    """Without a monitor: for what is asked of the scheduler itself."""
+    with running_scheduler(certificates, tokens, database_url, valkey) as scheduler:
+        yield scheduler
+
+
+@pytest.fixture
+def schedules(lone_scheduler: Scheduler) -> Any:
+    return lone_scheduler.schedules
+
+
+@pytest.fixture
+def manifests(lone_scheduler: Scheduler) -> Any:
+    return lone_scheduler.manifests

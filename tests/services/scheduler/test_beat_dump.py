@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,9 @@ import redis
 import yaml
 from celeriac import beat_dump
 from celeriac.scheduler.v1 import manifests_pb2 as pb
-from celeriac.scheduler.v1 import manifests_pb2_grpc
 from sqlalchemy.engine import make_url
 
-from deploy.standalone.tokens import LocalIssuer
-from tests.support.calls import Caller, fields_at_fault
-from tests.support.processes import ServiceProcess, environment_of, running_service
+from tests.support.calls import fields_at_fault
 from tests.support.servers import Valkey
 
 APP = """
@@ -132,21 +128,6 @@ def environment(folder: Path, database_url: str, valkey: Valkey) -> dict[str, st
         "HOST": str(url.query.get("host") or url.host),
         "USER_NAME": str(url.username),
     }
-
-
-@pytest.fixture(scope="module")
-def service(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
-) -> Iterator[ServiceProcess]:
-    environment = environment_of("scheduler", certificates, database_url, valkey)
-    with running_service("scheduler", certificates, environment) as process:
-        yield process
-
-
-@pytest.fixture
-def manifests(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
-    with service.channel() as channel:
-        yield Caller(manifests_pb2_grpc.ManifestServiceStub(channel), tokens.mint("admin", subject="mei"))
 
 
 def run(folder: Path, environment: dict[str, str], *command: str) -> str:

@@ -4,44 +4,20 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 import yaml
 from celeriac.scheduler.v1 import manifests_pb2 as pb
-from celeriac.scheduler.v1 import manifests_pb2_grpc, schedules_pb2, schedules_pb2_grpc
+from celeriac.scheduler.v1 import manifests_pb2_grpc, schedules_pb2
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, fields_at_fault, refused
-from tests.support.processes import ServiceProcess, environment_of, running_service
-from tests.support.servers import Valkey
+from tests.support.schedulers import Scheduler
 
 Code = grpc.StatusCode
-
-
-@pytest.fixture(scope="module")
-def service(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
-) -> Iterator[ServiceProcess]:
-    environment = environment_of("scheduler", certificates, database_url, valkey)
-    with running_service("scheduler", certificates, environment) as process:
-        yield process
-
-
-@pytest.fixture
-def manifests(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
-    with service.channel() as channel:
-        yield Caller(manifests_pb2_grpc.ManifestServiceStub(channel), tokens.mint("admin", subject="mei"))
-
-
-@pytest.fixture
-def schedules(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
-    with service.channel() as channel:
-        yield Caller(schedules_pb2_grpc.ScheduleServiceStub(channel), tokens.mint("admin", subject="mei"))
 
 
 @pytest.fixture
@@ -176,7 +152,7 @@ def test_no_set_removes_or_takes_what_is_anothers(manifests: Any, team: str) -> 
     assert ids(manifests, other) == ["x"]
 
 
-def test_many_at_once_come_out_as_one_of_them(manifests: Any, service: ServiceProcess, team: str) -> None:
+def test_many_at_once_come_out_as_one_of_them(manifests: Any, team: str) -> None:
     """Each is a whole set; whichever is the last, the stored one is that one, whole."""
     texts = [
         manifest(*(entry(team, f"{n}", description=f"of {k}") for n in range(k, k + 20))) for k in range(8)
@@ -245,13 +221,13 @@ def test_an_export_is_filtered_and_has_two_formats(manifests: Any, team: str) ->
 
 
 def test_a_viewer_exports_and_applies_nothing(
-    service: ServiceProcess, tokens: LocalIssuer, team: str
+    lone_scheduler: Scheduler, tokens: LocalIssuer, team: str
 ) -> None:
-    with service.channel() as channel:
-        viewer = Caller(manifests_pb2_grpc.ManifestServiceStub(channel), tokens.mint("viewer", subject="vi"))
-        assert exported(viewer, team) == "schedules: []\n"
-        for call, request in (
-            (viewer.ApplySchedules, pb.ApplySchedulesRequest(manifest="schedules: []", validate_only=True)),
-            (viewer.ImportSchedules, pb.ImportSchedulesRequest(dump="{}", validate_only=True)),
-        ):
-            assert refused(call, request)[0] is Code.PERMISSION_DENIED
+    stub = manifests_pb2_grpc.ManifestServiceStub(lone_scheduler.channel)
+    viewer = Caller(stub, tokens.mint("viewer", subject="vi"))
+    assert exported(viewer, team) == "schedules: []\n"
+    for call, request in (
+        (viewer.ApplySchedules, pb.ApplySchedulesRequest(manifest="schedules: []", validate_only=True)),
+        (viewer.ImportSchedules, pb.ImportSchedulesRequest(dump="{}", validate_only=True)),
+    ):
+        assert refused(call, request)[0] is Code.PERMISSION_DENIED

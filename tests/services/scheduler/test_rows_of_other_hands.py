@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import grpc
 import pytest
-from celeriac.scheduler.v1 import manifests_pb2, manifests_pb2_grpc, schedules_pb2_grpc
+from celeriac.scheduler.v1 import manifests_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from deploy.standalone.tokens import LocalIssuer
-from tests.support.calls import Caller, refused
-from tests.support.processes import ServiceProcess, environment_of, running_service
-from tests.support.servers import Valkey
+from tests.support.calls import refused
 
 Code = grpc.StatusCode
 # What is written by hand, and the field that is told.
@@ -34,27 +29,6 @@ BROKEN = {
     "jitter_seconds = 'NaN'": "jitter",
     "misfire_window_seconds = 'infinity'": "misfire_policy",
 }
-
-
-@pytest.fixture(scope="module")
-def service(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
-) -> Iterator[ServiceProcess]:
-    environment = environment_of("scheduler", certificates, database_url, valkey)
-    with running_service("scheduler", certificates, environment) as process:
-        yield process
-
-
-@pytest.fixture
-def schedules(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
-    with service.channel() as channel:
-        yield Caller(schedules_pb2_grpc.ScheduleServiceStub(channel), tokens.mint("admin", subject="mei"))
-
-
-@pytest.fixture
-def manifests(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
-    with service.channel() as channel:
-        yield Caller(manifests_pb2_grpc.ManifestServiceStub(channel), tokens.mint("admin", subject="mei"))
 
 
 def whole(queue: str) -> pb.Schedule:

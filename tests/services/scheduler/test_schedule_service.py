@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,27 +16,10 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, eventually, fields_at_fault, refused
-from tests.support.processes import ServiceProcess, environment_of, running_service
+from tests.support.schedulers import Scheduler
 from tests.support.servers import Valkey
 
 Code = grpc.StatusCode
-
-
-@pytest.fixture(scope="module")
-def service(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
-) -> Iterator[ServiceProcess]:
-    valkey.flush()
-    environment = environment_of("scheduler", certificates, database_url, valkey)
-    with running_service("scheduler", certificates, environment) as process:
-        yield process
-
-
-@pytest.fixture
-def schedules(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
-    with service.channel() as channel:
-        stub = schedules_pb2_grpc.ScheduleServiceStub(channel)
-        yield Caller(stub, tokens.mint("admin", subject="mei"))
 
 
 def yearly(name: str = "", **task: Any) -> pb.Schedule:
@@ -374,10 +355,10 @@ def test_an_unknown_path_in_the_mask_is_refused_and_nothing_changes(schedules: A
     assert schedules.GetSchedule(pb.GetScheduleRequest(name=stored.name)).schedule == stored
 
 
-def test_a_viewer_may_look_and_not_touch(service: ServiceProcess, tokens: LocalIssuer) -> None:
-    with service.channel() as channel:
-        viewer = Caller(schedules_pb2_grpc.ScheduleServiceStub(channel), tokens.mint("viewer"))
-        viewer.ListSchedules(pb.ListSchedulesRequest())
-        code, message = refused(viewer.CreateSchedule, pb.CreateScheduleRequest(schedule=yearly()))
+def test_a_viewer_may_look_and_not_touch(lone_scheduler: Scheduler, tokens: LocalIssuer) -> None:
+    stub = schedules_pb2_grpc.ScheduleServiceStub(lone_scheduler.channel)
+    viewer = Caller(stub, tokens.mint("viewer"))
+    viewer.ListSchedules(pb.ListSchedulesRequest())
+    code, message = refused(viewer.CreateSchedule, pb.CreateScheduleRequest(schedule=yearly()))
     assert code is Code.PERMISSION_DENIED
     assert "admin" in message

@@ -1,0 +1,63 @@
+"""Due times told beforehand, of a timing, a proposed schedule or a stored one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+
+from tests.support.schedules import (
+    CRONTAB,
+    DAY,
+    FUTURE,
+    HOUR,
+    INTERVAL,
+    ONCE,
+    SECOND,
+    SOLAR,
+    at,
+    create,
+    schedule_of,
+)
+
+
+def preview(schedules: Any, **source: Any) -> tuple[list[dt.datetime], list[dt.datetime]]:
+    found = schedules.PreviewTimes(pb.PreviewTimesRequest(**source))
+    return [each.ToDatetime(dt.UTC) for each in found.times], [
+        each.ToDatetime(dt.UTC) for each in found.send_times
+    ]
+
+
+@pytest.mark.parametrize("timing", [CRONTAB, INTERVAL, ONCE, SOLAR])
+def test_every_proposed_timing_is_previewed(schedules: Any, timing: pb.Timing) -> None:
+    times, sent = preview(schedules, timing=timing, start_time=at(FUTURE - SECOND), count=3)
+    expected: list[dt.datetime] = {
+        "crontab": [FUTURE + 3 * HOUR + number * DAY for number in range(3)],
+        "interval": [FUTURE + number * 1.5 * SECOND for number in range(3)],
+        "once": [FUTURE],
+        # Taipei, by the almanac: 10:39, 10:40, 10:40 UTC.
+        "solar": times,
+    }[timing.WhichOneof("kind") or ""]
+    assert times == expected
+    assert sent == []
+    if timing is SOLAR:
+        assert [moment.hour for moment in times] == [10, 10, 10]
+
+
+def test_a_preview_stays_within_bounds_and_most_runs(schedules: Any) -> None:
+    proposed = pb.Schedule(timing=CRONTAB, start_time=at(FUTURE + 3 * HOUR), end_time=at(FUTURE + 5 * DAY))
+    times, _ = preview(schedules, schedule=proposed)
+    assert times == [FUTURE + 3 * HOUR + number * DAY for number in range(5)]
+    proposed.max_runs = 2
+    times, _ = preview(schedules, schedule=proposed)
+    assert len(times) == 2
+
+
+def test_a_preview_tells_when_jitter_sends(schedules: Any) -> None:
+    wanted = schedule_of(CRONTAB, jitter={"seconds": 3600})
+    times, sent = preview(schedules, schedule=wanted)
+    assert all(due <= moment < due + HOUR for due, moment in zip(times, sent, strict=True))
+    create(schedules, wanted)
+    assert preview(schedules, name=wanted.name) == (times, sent)

@@ -1,0 +1,110 @@
+"""Definitions that make no sense: refused, each by its field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tests.support.calls import fields_at_fault
+from tests.support.schedules import CRONTAB, FUTURE, SECOND, at, create, schedule_of
+
+LONG = Duration(seconds=400 * 86400)
+TINY = Duration(nanos=1000)
+HUGE = Duration(seconds=315_576_000_000)
+BAD_TIME = Timestamp(seconds=10**15)
+
+
+@pytest.mark.parametrize(
+    ("broken", "field"),
+    [
+        (schedule_of(pb.Timing(crontab=pb.Crontab(expression="@reboot"))), "timing.crontab.expression"),
+        (schedule_of(pb.Timing(crontab=pb.Crontab(expression="@daily 5"))), "timing.crontab.expression"),
+        (schedule_of(pb.Timing(interval=pb.Interval())), "timing.interval.every"),
+        (schedule_of(pb.Timing(interval=pb.Interval(every=TINY))), "timing.interval.every"),
+        (schedule_of(pb.Timing(interval=pb.Interval(every=LONG))), "timing.interval.every"),
+        (schedule_of(pb.Timing(interval=pb.Interval(every=HUGE))), "timing.interval.every"),
+        (schedule_of(pb.Timing(interval=pb.Interval(every={"seconds": -5}))), "timing.interval.every"),
+        (
+            schedule_of(pb.Timing(interval=pb.Interval(every={"seconds": 9}, anchor=BAD_TIME))),
+            "timing.interval.anchor",
+        ),
+        (schedule_of(pb.Timing(once=pb.Once())), "timing.once.at"),
+        (schedule_of(pb.Timing(once=pb.Once(at=BAD_TIME))), "timing.once.at"),
+        (schedule_of(pb.Timing(once=pb.Once(at={"seconds": 1}))), "timing"),
+        (schedule_of(pb.Timing(solar=pb.Solar(latitude=1, longitude=1))), "timing.solar.event"),
+        (
+            schedule_of(pb.Timing(solar=pb.Solar(event=99, latitude=1, longitude=1))),  # type: ignore[arg-type]
+            "timing.solar.event",
+        ),
+        (
+            schedule_of(pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET, longitude=1))),
+            "timing.solar.latitude",
+        ),
+        (
+            schedule_of(pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET, latitude=90.1, longitude=1))),
+            "timing.solar.latitude",
+        ),
+        (
+            schedule_of(
+                pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET, latitude=1, longitude=float("nan")))
+            ),
+            "timing.solar.longitude",
+        ),
+        # The sun never rises nor sets within a day at the pole.
+        (
+            schedule_of(pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNRISE, latitude=90, longitude=0))),
+            "timing",
+        ),
+        (schedule_of(CRONTAB, start_time=BAD_TIME), "start_time"),
+        (schedule_of(CRONTAB, end_time=BAD_TIME), "end_time"),
+        (schedule_of(CRONTAB, start_time=at(FUTURE), end_time=at(FUTURE - SECOND)), "end_time"),
+        (schedule_of(CRONTAB, end_time={"seconds": 1}), "timing"),
+        (schedule_of(CRONTAB, max_runs=-1), "max_runs"),
+        (schedule_of(CRONTAB, max_runs=2**62), "max_runs"),
+        (schedule_of(CRONTAB, jitter=TINY), "jitter"),
+        (schedule_of(CRONTAB, jitter=LONG), "jitter"),
+        (schedule_of(CRONTAB, jitter={"seconds": -1}), "jitter"),
+        (schedule_of(CRONTAB, misfire_policy=pb.MisfirePolicy(action=9)), "misfire_policy.action"),  # type: ignore[arg-type]
+        (schedule_of(CRONTAB, misfire_policy=pb.MisfirePolicy(window=LONG)), "misfire_policy.window"),
+        (schedule_of(CRONTAB, misfire_policy=pb.MisfirePolicy(window={})), "misfire_policy.window"),
+        (
+            schedule_of(
+                CRONTAB,
+                misfire_policy=pb.MisfirePolicy(action=pb.MISFIRE_ACTION_SKIP, window={"seconds": 9}),
+            ),
+            "misfire_policy.window",
+        ),
+    ],
+)
+def test_nonsense_is_refused_by_field_at_creation_and_in_a_preview(
+    schedules: Any, broken: pb.Schedule, field: str
+) -> None:
+    create = schedules.CreateSchedule
+    assert fields_at_fault(create, pb.CreateScheduleRequest(schedule=broken)) == [f"schedule.{field}"]
+    if field != "timing":
+        request = pb.PreviewTimesRequest(schedule=broken)
+        assert fields_at_fault(schedules.PreviewTimes, request) == [f"schedule.{field}"]
+
+
+def test_jitter_must_leave_time_until_the_message_expires(schedules: Any) -> None:
+    broken = schedule_of(CRONTAB, jitter={"seconds": 60})
+    broken.task.expires.seconds = 60
+    request = pb.CreateScheduleRequest(schedule=broken)
+    assert fields_at_fault(schedules.CreateSchedule, request) == ["schedule.jitter"]
+    broken.task.expires.seconds = 61
+    stored = create(schedules, broken)
+    shorter = pb.Schedule(name=stored.name, task=pb.Task(name="count", expires={"seconds": 5}))
+    change = pb.UpdateScheduleRequest(schedule=shorter, update_mask=FieldMask(paths=["task"]))
+    assert fields_at_fault(schedules.UpdateSchedule, change) == ["schedule.jitter"]
+
+
+def test_a_change_of_one_bound_is_held_against_the_other(schedules: Any) -> None:
+    stored = create(schedules, schedule_of(CRONTAB, start_time=at(FUTURE)))
+    early = pb.Schedule(name=stored.name, end_time=at(FUTURE - SECOND))
+    change = pb.UpdateScheduleRequest(schedule=early, update_mask=FieldMask(paths=["end_time"]))
+    assert fields_at_fault(schedules.UpdateSchedule, change) == ["schedule.end_time"]
