@@ -45,6 +45,21 @@ def test_the_same_questions_give_the_same_clusters() -> None:
     assert cluster_questions(TEXTS, vectors(), 2) == cluster_questions(TEXTS, vectors(), 2)
 
 
+def test_the_order_of_the_questions_has_no_say_in_the_clusters() -> None:
+    # Without topics: where k-means ends depends on nothing as much as on where it begins.
+    random = np.random.default_rng(2)
+    texts = [f"question {number // 2}" for number in range(120)]
+    loose = random.normal(size=(len(texts), 16)).astype(np.float32)
+    loose /= np.linalg.norm(loose, axis=1, keepdims=True)
+    expected = cluster_questions(texts, loose)
+    for _ in range(5):
+        order = random.permutation(len(texts))
+        found = cluster_questions([texts[row] for row in order], loose[order])
+        assert [
+            (sorted(int(order[row]) for row in one.members), one.title, one.keywords) for one in found
+        ] == [(one.members, one.title, one.keywords) for one in expected]
+
+
 def test_no_questions_give_no_clusters_and_one_gives_one() -> None:
     assert cluster_questions([], np.zeros((0, 1024), dtype=np.float32)) == []
     [only] = cluster_questions(TEXTS[:1], vectors()[:1])
