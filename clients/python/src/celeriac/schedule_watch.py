@@ -231,12 +231,9 @@ async def _next(call: Any, idle_timeout: float) -> pb.WatchSchedulesResponse:
     reading = asyncio.ensure_future(call.read())
     # A caller who is cancelled does not ask for the error that may come.
     reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-    try:
-        await asyncio.wait({reading}, timeout=idle_timeout)
-    finally:
-        in_time = reading.done()
-        reading.cancel()
-    if not in_time:
+    # What is still being read then ends with the call, which is cancelled by whoever made it.
+    done, _ = await asyncio.wait({reading}, timeout=idle_timeout)
+    if not done:
         raise _silent(idle_timeout)
     if reading.cancelled():
         # Not by the caller, who would not have come to here.
