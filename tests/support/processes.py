@@ -85,12 +85,14 @@ class ServiceProcess:
 
     def channel(self, component: str = "gateway") -> grpc.Channel:
         """A channel with the component's certificate; a service's makes its holder that service."""
-        credentials = grpc.ssl_channel_credentials(
+        return grpc.secure_channel(self.address, self.credentials(component))
+
+    def credentials(self, component: str = "gateway") -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(
             (self._state / "ca.pem").read_bytes(),
             (self._state / f"certs/{component}.key").read_bytes(),
             (self._state / f"certs/{component}.crt").read_bytes(),
         )
-        return grpc.secure_channel(self.address, credentials)
 
     def kill(self) -> None:
         """As the kernel's out-of-memory killer does it."""

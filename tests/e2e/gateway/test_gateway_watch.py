@@ -6,14 +6,22 @@ import contextlib
 import http.client
 import json
 import ssl
+import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import grpc
+import pytest
+from celeriac.schedule_watch import watch_schedules_blocking
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
-from tests.support.gateway import Gateway
+from tests.e2e.gateway.conftest import Services
+from tests.support.calls import eventually
+from tests.support.gateway import Gateway, running_gateway
 
 WATCH = "/v1/schedules:watch"
 
@@ -69,3 +77,37 @@ def test_a_cursor_that_is_none_is_refused_with_the_fields_name(gateway: Gateway,
     answer = gateway.rest("GET", f"{WATCH}?cursor=yesterday", token=admin)
     assert answer.status == 400
     assert "cursor is not one that a message had; for example: " in answer.json["message"]
+
+
+def test_a_reader_of_the_client_outlives_its_gateway(
+    certificates: Path, services: Services, gateway: Gateway, admin: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reloaded, killed, and away while something changes; another way in is there all the time."""
+    told: list[str] = []
+
+    def read(channel: grpc.Channel) -> None:
+        with contextlib.suppress(ValueError):  # in the end the channel is closed
+            for message in watch_schedules_blocking(channel, without_runs=True):
+                told.append(message.schedule.name)
+
+    with running_gateway(certificates, services.ports, health_from="scheduler") as other:
+        config = other.log.with_name("envoy.yaml")
+        with other.channel(admin) as channel:
+            reader = threading.Thread(target=read, args=[channel])
+            reader.start()
+            eventually(lambda: told)
+            names = []
+            for end in (subprocess.Popen.terminate, subprocess.Popen.kill):
+                names += [create(gateway, admin)]
+                assert other.process is not None
+                end(other.process)
+                other.process.wait(30)
+                names += [create(gateway, admin)]
+                eventually(lambda: "taken up again" in caplog.text)
+                caplog.clear()
+                other.start(config, sorted(services.ports))
+                names += [create(gateway, admin)]
+                eventually(lambda: set(names) <= set(told))  # noqa: B023 # called before the next round
+        reader.join(30)
+    assert not reader.is_alive()
+    assert [name for name in dict.fromkeys(told) if name] == names

@@ -51,6 +51,8 @@ def _options() -> Sequence[tuple[str, str | int]]:
     return [
         ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
         ("grpc.keepalive_time_ms", 30_000),
+        # After a long outage, attempts to connect would be two minutes apart.
+        ("grpc.max_reconnect_backoff_ms", 30_000),
         # A manifest and what an import answers are longer than the 4 MiB that are usual.
         ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ]

@@ -1,0 +1,291 @@
+"""WatchSchedules without end: a stream that breaks is taken up again where its reader is.
+
+    async with connect("127.0.0.1:8443", token=token, ca=".celeriac/ca.pem") as channel:
+        async for message in watch_schedules(channel, cursor=stored):
+            if message.HasField("schedule"):
+                print(message.schedule.name)
+            stored = message.cursor
+
+`watch_schedules_blocking` is the same without asyncio. What a message can tell: WatchSchedulesResponse in
+celeriac/scheduler/v1/schedules.proto.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+import time
+from collections.abc import AsyncGenerator, Generator, Iterable
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.rpc import error_details_pb2, status_pb2
+
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+from celeriac.scheduler.v1 import schedules_pb2_grpc
+
+# A server gives a sign of life after each 15 s in which nothing happened: three of them are missing.
+IDLE_TIMEOUT_SECONDS = 45.0
+# Before the first attempt anything up to this, then up to twice as much each time, so that the readers of a
+# server that restarts don't come back all at once ("full jitter":
+# https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+# What a break of the stream can look like: also HTTP/2's RST_STREAM and GOAWAY, whichever reason they give
+# (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors). Other codes say that the call is at
+# fault, and the same call would be again.
+BREAKS = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+
+log = logging.getLogger(__name__)
+
+
+class CursorExpired(Exception):
+    """What came after the cursor is no longer kept: changes are missed, and nobody knows which.
+
+    Begin anew: watch without a cursor, and when the first message has come, list what you care about.
+    """
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(
+            "what came after the cursor is no longer kept (scheduler.changes.retention), or the database was "
+            "restored or failed over; watch without a cursor, and when the first message has come, list "
+            "schedules and runs"
+        )
+        self.cursor = cursor
+
+
+async def watch_schedules(
+    channel: grpc.aio.Channel,
+    *,
+    names: Iterable[str] = (),
+    without_schedules: bool = False,
+    without_runs: bool = False,
+    cursor: str = "",
+    catch_up: bool = False,
+    idle_timeout: float = IDLE_TIMEOUT_SECONDS,
+) -> AsyncGenerator[pb.WatchSchedulesResponse, None]:
+    """What changes after the cursor ("": from now on), message by message; never ends by itself.
+
+    `names` ("schedules/{id}", at most 100), `without_schedules` and `without_runs` make it less.
+
+    Each message has a `cursor`. Store it when you are done with the message, and begin with it after a
+    restart of your own. A message without an event is a sign of life: the first of each stream, and one after
+    each 15 s in which there was nothing to tell. Store its cursor, too: that of an hour ago may have expired.
+
+    A stream that breaks is taken up again after the last message before which you asked for the next, after a
+    pause of up to 1 s at first and up to 30 s in the end; so is one that says nothing for `idle_timeout`
+    seconds, while you wait. Each time is logged as a warning. Something may be told twice: take each message
+    as the newest word on what it names.
+
+    `catch_up`: changes that the server left out, because you were too slow or they were too many at once, are
+    read from its log instead; no message is `left_out` then. For who needs all of them: in a burst it costs
+    the scheduler more.
+
+    CursorExpired: list, then watch anew. grpc.RpcError: what trying again can't help: INVALID_ARGUMENT,
+    PERMISSION_DENIED, UNAUTHENTICATED (give `connect()` a function that renews the token: the stream outlives
+    one), UNIMPLEMENTED. grpc.aio.UsageError: the channel is closed.
+
+    To end it, leave the loop. If you hold the iterator in a variable, the stream ends with its `aclose()`:
+
+        async with contextlib.aclosing(watch_schedules(channel)) as messages:
+            first = await anext(messages)
+    """
+    stub: Any = schedules_pb2_grpc.ScheduleServiceStub(channel)
+    place = _Place(names, without_schedules, without_runs, cursor, catch_up)
+    while True:
+        call = stub.WatchSchedules(place.request())
+        try:
+            while True:
+                message = await _next(call, idle_timeout)
+                if place.is_before_a_gap(message):
+                    pause = pause_seconds(0)
+                    break
+                yield message
+                place.move_to(message)
+        except (grpc.RpcError, EOFError, TimeoutError) as error:
+            pause = place.pause_after(error)
+        finally:
+            call.cancel()
+        await asyncio.sleep(pause)
+
+
+def watch_schedules_blocking(
+    channel: grpc.Channel,
+    *,
+    names: Iterable[str] = (),
+    without_schedules: bool = False,
+    without_runs: bool = False,
+    cursor: str = "",
+    catch_up: bool = False,
+    idle_timeout: float = IDLE_TIMEOUT_SECONDS,
+) -> Generator[pb.WatchSchedulesResponse, None, None]:
+    """`watch_schedules` without asyncio: for scripts and threads.
+
+        with connect_blocking("127.0.0.1:8443", token=token, ca=".celeriac/ca.pem") as channel:
+            for message in watch_schedules_blocking(channel, names=["schedules/nightly"]):
+                print(message)
+
+    To end it from another thread, close the channel: the loop gets a ValueError within a moment.
+    """
+    stub: Any = schedules_pb2_grpc.ScheduleServiceStub(channel)
+    place = _Place(names, without_schedules, without_runs, cursor, catch_up)
+    while True:
+        call = _WatchedCall(stub.WatchSchedules(place.request()), idle_timeout)
+        try:
+            while True:
+                message = call.next()
+                if place.is_before_a_gap(message):
+                    pause = pause_seconds(0)
+                    break
+                yield message
+                place.move_to(message)
+        except (grpc.RpcError, EOFError, TimeoutError) as error:
+            pause = place.pause_after(error)
+        finally:
+            call.end()
+        time.sleep(pause)
+
+
+class _Place:
+    """Where the reader is, and how often it could not get on from there."""
+
+    def __init__(
+        self, names: Iterable[str], without_schedules: bool, without_runs: bool, cursor: str, catch_up: bool
+    ) -> None:
+        self._wanted = pb.WatchSchedulesRequest(
+            names=names, without_schedules=without_schedules, without_runs=without_runs
+        )
+        self._cursor = cursor
+        self._catch_up = catch_up
+        self._failures = 0
+        self._messages = 0
+
+    def request(self) -> pb.WatchSchedulesRequest:
+        """For a stream from here on."""
+        self._messages = 0
+        request = pb.WatchSchedulesRequest(cursor=self._cursor)
+        request.MergeFrom(self._wanted)
+        return request
+
+    def is_before_a_gap(self, message: pb.WatchSchedulesResponse) -> bool:
+        """A call from here on gets what the message says was left out."""
+        return self._catch_up and message.HasField("left_out")
+
+    def move_to(self, message: pb.WatchSchedulesResponse) -> None:
+        """The reader is done with the message."""
+        self._cursor = message.cursor
+        self._messages += 1
+        # The first comes of any server that is there, also of one that then stumbles over the second.
+        if self._messages > 1:
+            self._failures = 0
+
+    def pause_after(self, error: Exception) -> float:
+        """How many seconds to wait before the next attempt. Raises what no attempt can help."""
+        told = str(error)
+        if isinstance(error, grpc.RpcError):
+            failed: Any = error
+            code = failed.code()
+            if code is grpc.StatusCode.FAILED_PRECONDITION and _reason(failed) == "CURSOR_EXPIRED":
+                raise CursorExpired(self._cursor) from error
+            if code not in BREAKS:
+                raise error
+            told = f"{code.name}: {failed.details()}"
+        pause = pause_seconds(self._failures)
+        self._failures += 1
+        log.warning("WatchSchedules broke, and is taken up again in %.1f s: %s", pause, told)
+        return pause
+
+
+def pause_seconds(failures: int) -> float:
+    """How long to wait after so many failures in a row before this one."""
+    return random.uniform(0, min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS))
+
+
+def _reason(error: Any) -> str:
+    """The reason in the status details (google.rpc.ErrorInfo); "" when there is none."""
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            for detail in status_pb2.Status.FromString(value).details:
+                if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+                    return str(error_details_pb2.ErrorInfo.FromString(detail.value).reason)
+    return ""
+
+
+async def _next(call: Any, idle_timeout: float) -> pb.WatchSchedulesResponse:
+    """The next message. EOFError at the end of the stream, TimeoutError after so many seconds of silence."""
+    # Not asyncio.wait_for: before Python 3.12 it can swallow the cancellation of its caller.
+    reading = asyncio.ensure_future(call.read())
+    # A caller who is cancelled does not ask for the error that may come.
+    reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+    # What is still being read then ends with the call, which is cancelled by whoever made it.
+    done, _ = await asyncio.wait({reading}, timeout=idle_timeout)
+    if not done:
+        raise _silent(idle_timeout)
+    if reading.cancelled():
+        # Not by the caller, who would not have come to here.
+        raise grpc.aio.UsageError("the channel was closed")
+    message = reading.result()
+    if message is grpc.aio.EOF:
+        raise EOFError("the server ended the stream")
+    told: pb.WatchSchedulesResponse = message
+    return told
+
+
+class _WatchedCall:
+    """A stream, and a thread that cancels it when a message is waited for too long."""
+
+    def __init__(self, call: Any, idle_timeout: float) -> None:
+        self._call = call
+        self._idle_timeout = idle_timeout
+        self._waits_since: float | None = None
+        self._silent = False
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, name="celeriac-schedule-watch", daemon=True).start()
+
+    def next(self) -> pb.WatchSchedulesResponse:
+        """The next message. EOFError at the end of the stream, TimeoutError after too long a silence."""
+        self._waits_since = time.monotonic()
+        try:
+            message: pb.WatchSchedulesResponse | None = next(self._call, None)
+        except grpc.RpcError:
+            if self._silent:
+                raise _silent(self._idle_timeout) from None
+            raise
+        finally:
+            self._waits_since = None
+        if message is None:
+            raise EOFError("the server ended the stream")
+        return message
+
+    def end(self) -> None:
+        self._ended.set()
+        self._call.cancel()
+
+    def _watch(self) -> None:
+        # Whoever begins to wait after a look is looked at again before the time is up.
+        pause = self._idle_timeout
+        while not self._ended.wait(pause):
+            since = self._waits_since
+            pause = self._idle_timeout if since is None else since + self._idle_timeout - time.monotonic()
+            if pause <= 0:
+                self._silent = True
+                self._call.cancel()
+                return
+
+
+def _silent(seconds: float) -> TimeoutError:
+    return TimeoutError(f"nothing came for {seconds:g} s, not even a sign of life")
