@@ -65,18 +65,22 @@ class Losses:
                 return 0
             log.warning("broker.lost_its_data", last_seen=seen_at, found=lost_at)
             # What was published between: its mark tells, as long as marks last. Later, nothing does.
-            now = await connection.fetchval("SELECT now()")
-            until = lost_at if now - lost_at < MARKS_LAST else seen_at
+            now = await store.now()
+            marks_tell = now - lost_at < MARKS_LAST
+            recorded, published = (lost_at, None) if marks_tell else (seen_at, seen_at)
+            # It may have been pushed to the broker that is gone, and be recorded as published in a moment.
+            more_to_come = marks_tell and await store.on_the_way(lost_at)
             count, queues = 0, _Queues(self._broker)
             [after] = await OutcomeStore(connection).last_batches([now - seen_at + LOOK_BACK])
-            while runs := await store.unheard(after, until, MOST_AT_ONCE):
+            while runs := await store.unheard(after, recorded, published, MOST_AT_ONCE):
                 after = runs[-1].batch.id
                 lost = await self._lost(runs, queues)
                 if lost:
                     await store.lost(lost, MARKED.format(lost_at), AGAIN.format(lost_at))
                 count += len(lost)
-            await store.settled(identity)
-        log.warning("broker.losses_marked", runs=count)
+            if not more_to_come:
+                await store.settled(identity)
+        log.warning("broker.losses_marked", runs=count, settled=not more_to_come)
         return count
 
     async def _lost(self, runs: list[Unheard], queues: _Queues) -> list[Unheard]:

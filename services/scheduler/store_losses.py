@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.kernel.database import Connection
 from services.scheduler.batches import BatchKey
 from services.scheduler.schedules import task_id
 from services.scheduler.store_batches import DispatchStore
@@ -27,8 +26,13 @@ UNHEARD = """
     FROM celery_schedule_runs r
     JOIN celery_schedule_batches b ON b.id = r.batch_id
     JOIN celery_schedules s ON s.id = r.schedule_id
-    WHERE r.state = 'batched' AND r.outcome IS NULL AND r.batch_id > $1 AND b.published_at <= $2
-    ORDER BY r.batch_id FETCH FIRST $3 ROWS WITH TIES
+    WHERE r.state = 'batched' AND r.outcome IS NULL AND r.batch_id > $1
+        AND b.recorded_at <= $2 AND b.published_at <= coalesce($3::timestamptz, 'infinity')
+    ORDER BY r.batch_id FETCH FIRST $4 ROWS WITH TIES
+"""
+ON_THE_WAY = """
+    SELECT EXISTS (
+        SELECT FROM celery_schedule_batches WHERE published_at IS NULL AND recorded_at <= $1)
 """
 LOST = """
     UPDATE celery_schedule_runs r
@@ -56,11 +60,8 @@ class Unheard(NamedTuple):
         return task_id(self.schedule_id, self.due_at)
 
 
-class LossStore:
+class LossStore(DispatchStore):
     """Losses on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def known(self, identity: str) -> tuple[dt.datetime, dt.datetime | None]:
         """When the broker that is known was last seen; and, if this is another, since when that is known."""
@@ -72,11 +73,18 @@ class LossStore:
         """This is the broker from now on."""
         await self._connection.execute(SETTLED, identity)
 
-    async def unheard(self, after: int, until: dt.datetime, most: int) -> list[Unheard]:
-        """Of batches after one, that were published until then: at least `most` runs if there are so many."""
+    async def on_the_way(self, until: dt.datetime) -> bool:
+        """Whether a batch that was recorded until then is not known to be published."""
+        return bool(await self._connection.fetchval(ON_THE_WAY, until))
+
+    async def unheard(
+        self, after: int, recorded: dt.datetime, published: dt.datetime | None, most: int
+    ) -> list[Unheard]:
+        """Of batches after one, that were recorded and published until then (None: whenever): at least `most`
+        runs if there are so many."""
         async with self._connection.transaction():
             await self._connection.execute(SETTINGS)
-            rows = await self._connection.fetch(UNHEARD, after, until, most)
+            rows = await self._connection.fetch(UNHEARD, after, recorded, published, most)
         return [
             Unheard(schedule_id, due, BatchKey(batch_id, recorded_at), queue, priority)
             for schedule_id, due, batch_id, recorded_at, queue, priority in rows
@@ -85,7 +93,6 @@ class LossStore:
     async def lost(self, runs: Sequence[Unheard], marked: str, again: str) -> None:
         """Marks the runs, or has them sent again, as their schedules say; adds the text to their reasons."""
         rows = [(run.schedule_id, run.due_at, run.batch.id) for run in runs]
-        store = DispatchStore(self._connection)
-        async with store.transaction():
-            key = await store.new_batch()
+        async with self.transaction():
+            key = await self.new_batch()
             await self._connection.execute(LOST, *map(list, zip(*rows, strict=True)), marked, again, key.id)

@@ -104,7 +104,8 @@ def knows_its_broker(cluster: Cluster) -> bool:
 def nothing_on_its_way(cluster: Cluster) -> bool:
     """Something is queued, all of it is known to be published, and nothing is due for a moment.
 
-    What is pushed before a loss and recorded as published only after it was found is not found to be lost.
+    What is pushed before a loss and not known to be published may be healed before it is found to be lost:
+    then it is none.
     """
     with cluster.broker.client() as client:
         queued = any(client.llen(name) for name in LISTS)

@@ -138,8 +138,11 @@ async def test_runs_that_are_open_are_found_by_their_index(url: str) -> None:
     bands = [1, 2], [0, 0], [SECOND, DAY]
     found = await scans(url, store_outcomes.OPEN, *bands, 500, settings=store_outcomes.SETTINGS)
     assert rows_read(found) <= 2 * (RUNS // 1000)
-    found = await scans(url, store_losses.UNHEARD, 0, NOW + 400 * DAY, 500, settings=store_outcomes.SETTINGS)
-    assert rows_read(found) <= 3 * (RUNS // 1000)
+    for published in (NOW + 400 * DAY, None):
+        values = 0, NOW + 400 * DAY, published, 500
+        found = await scans(url, store_losses.UNHEARD, *values, settings=store_outcomes.SETTINGS)
+        assert rows_read(found) <= 3 * (RUNS // 1000)
+    assert rows_read(await scans(url, store_losses.ON_THE_WAY, NOW, settings=store_outcomes.SETTINGS)) <= 3
 
 
 async def test_outcomes_are_recorded_by_the_key(url: str) -> None:
