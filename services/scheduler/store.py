@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 
 import asyncpg
 
-from services.kernel.database import Connection
 from services.kernel.errors import AlreadyExists, NotFound
 from services.kernel.parameters import Parameters
 from services.scheduler.batches import BatchKey
 from services.scheduler.rows import run_of, values_of
 from services.scheduler.schedules import Definition, Run, RunState, Schedule
+from services.scheduler.store_base import Store
 from services.scheduler.store_listing import ScheduleFilter, listing
 from services.scheduler.stored import schedule_of
 
@@ -37,16 +37,8 @@ ADD_RUN = """
 MADE_BY = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND request_id = $2"
 
 
-class ScheduleStore:
+class ScheduleStore(Store):
     """Schedules and their runs, on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def now(self) -> dt.datetime:
-        """The database's clock: the one that counts."""
-        moment: dt.datetime = await self._connection.fetchval("SELECT clock_timestamp()")
-        return moment
 
     async def create(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
         values = values_of(definition, next_due_at)

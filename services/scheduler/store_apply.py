@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from services.kernel.database import Connection
 from services.kernel.errors import AlreadyExists
 from services.scheduler.rows import values_of
 from services.scheduler.schedules import Definition, Schedule
 from services.scheduler.store import insert, update
+from services.scheduler.store_base import Store
 from services.scheduler.stored import schedule_of
 
 # One manifest at a time is applied: two of them would take their rows in each other's way.
@@ -26,11 +26,8 @@ LABELLED = """
 """
 
 
-class SetStore:
+class SetStore(Store):
     """Sets of schedules."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def alone(self) -> None:
         """Waits until no other set is being applied, and keeps others waiting until the end."""

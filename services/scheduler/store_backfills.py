@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from services.kernel.database import Connection
 from services.kernel.parameters import Parameters
 from services.scheduler.backfills import Backfill, BackfillState
+from services.scheduler.store_base import Store
 
 ADD = """
     INSERT INTO celery_schedule_backfills (
@@ -32,11 +32,8 @@ FORGET = "DELETE FROM celery_schedule_backfills WHERE schedule_id = $1 AND ended
 REMEMBERED = dt.timedelta(days=90)
 
 
-class BackfillStore:
+class BackfillStore(Store):
     """Backfills, on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def run_already(self, schedule_id: str, start: dt.datetime, end: dt.datetime) -> set[dt.datetime]:
         """Due times from `start` on and before `end` that have a run which was not passed over."""

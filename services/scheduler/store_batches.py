@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import asyncpg
 
-from services.kernel.database import Connection
 from services.scheduler.batches import BatchKey
 from services.scheduler.crontab import CrontabInvalid
 from services.scheduler.rows import TASK_COLUMNS, task_of
 from services.scheduler.schedules import Task
+from services.scheduler.store_base import Store
 
 # What a row raises that no API of ours has written.
 UNREADABLE = (CrontabInvalid, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
@@ -68,22 +68,14 @@ class Unpublished(NamedTuple):
     backfilled: bool = False
 
 
-class DispatchStore:
+class DispatchStore(Store):
     """A store on one connection, whose transactions have the dispatcher's settings."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         async with self._connection.transaction():
             await self._connection.execute(SETTINGS)
             yield
-
-    async def now(self) -> dt.datetime:
-        """The database's clock: the one that counts."""
-        moment: dt.datetime = await self._connection.fetchval("SELECT clock_timestamp()")
-        return moment
 
     async def new_batch(self) -> BatchKey:
         """For runs that this transaction records."""

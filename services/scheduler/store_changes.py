@@ -11,6 +11,7 @@ from services.kernel.database import Connection
 from services.scheduler.changes import Entry, Found, Kind, RunKey, Wanted
 from services.scheduler.rows import run_of
 from services.scheduler.schedules import Run, RunState, Schedule
+from services.scheduler.store_base import Store
 from services.scheduler.stored import schedule_of
 from services.scheduler.watching_cursor import Cursor, Head, Snapshot
 
@@ -80,11 +81,8 @@ TRIM = """
 STEP = 500
 
 
-class ChangeStore:
+class ChangeStore(Store):
     """The log of changes, and what has become of what it names, on one connection: one snapshot."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def head(self) -> Head:
         row = await self._connection.fetchrow(HEAD)

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from services.kernel.database import Connection
 from services.kernel.parameters import Parameters
 from services.scheduler.config import Change, Revision, Stored
 from services.scheduler.encryption import Sealed
+from services.scheduler.store_base import Store
 
 CHANNEL = "celery_system_config"
 REVISION = """
@@ -38,11 +38,8 @@ MADE_BY = "SELECT true FROM celery_system_config_revisions WHERE key = $1 AND re
 RESEAL = "UPDATE celery_system_config_revisions SET sealed = $2::jsonb WHERE revision = $1"
 
 
-class ConfigStore:
+class ConfigStore(Store):
     """The live configuration, on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def lock(self) -> None:
         """Until the transaction ends."""

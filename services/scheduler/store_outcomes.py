@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from services.kernel.database import Connection
 from services.scheduler.monitor import Heard
 from services.scheduler.schedules import task_id
+from services.scheduler.store_base import Store
 
 # By an index, whatever the planner thinks of a table that was small when it last looked.
 SETTINGS = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)"
@@ -65,11 +65,8 @@ class Band(NamedTuple):
     age: dt.timedelta
 
 
-class OutcomeStore:
+class OutcomeStore(Store):
     """Outcomes on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def last_batches(self, ages: Sequence[dt.timedelta]) -> list[int]:
         """For each age, the last batch that is older; 0 when none is."""

@@ -7,8 +7,7 @@ import contextlib
 import functools
 import signal
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -18,11 +17,9 @@ from celeriac.schedule_watch import CursorExpired
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from sqlalchemy.engine import make_url
 
-from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import driver_url
 from tests.support.outages import end_connections
-from tests.support.schedulers import Scheduler, running_scheduler
-from tests.support.servers import Valkey
+from tests.support.schedulers import Scheduler
 from tests.support.watch_clients import WAYS, Target, Watch, until
 
 CREATED, UPDATED = pb.SCHEDULE_EVENT_KIND_CREATED, pb.SCHEDULE_EVENT_KIND_UPDATED
@@ -30,12 +27,9 @@ CHANGE = "UPDATE celery_schedules SET description = gen_random_uuid()::text WHER
 both_ways = pytest.mark.parametrize("watch", WAYS)
 
 
-@pytest.fixture(scope="module")
-def scheduler(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
-) -> Iterator[Scheduler]:
-    with running_scheduler(certificates, tokens, database_url, valkey) as scheduler:
-        yield scheduler
+@pytest.fixture
+def scheduler(lone_scheduler: Scheduler) -> Scheduler:
+    return lone_scheduler
 
 
 @pytest.fixture
