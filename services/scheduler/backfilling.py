@@ -19,7 +19,7 @@ from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, NotFound
 from services.kernel.validation import Faults
 from services.scheduler.backfills import Backfill, Window, due_times, pace
-from services.scheduler.batches import Batch, BatchKey, PendingRun
+from services.scheduler.batches import Batch, BatchKey, written
 from services.scheduler.decide import unreadable
 from services.scheduler.delivery import FAULTS, Delivery, letterhead_of
 from services.scheduler.messages import Letterhead
@@ -150,8 +150,9 @@ class Backfills:
                     return
                 key, due = await _record(store, schedule_id, step)
         if key is not None:
-            runs = [PendingRun(schedule_id, letterhead, each, backfilled=True) for each in due]
-            await self._delivery.publish([Batch(key, runs, key.recorded_at)], permit)
+            now = key.recorded_at
+            runs = [written(schedule_id, letterhead, each, now, backfilled=True) for each in due]
+            await self._delivery.publish([Batch(key, runs)], permit)
 
 
 async def _letterhead(store: BackfillingStore, step: Step) -> Letterhead | None:

@@ -24,29 +24,34 @@ class BatchKey(NamedTuple):
 
 
 class PendingRun(NamedTuple):
-    """A run that is committed, and not known to be published."""
+    """A run that is recorded, and not known to be published, with the message to publish."""
 
     schedule_id: str
-    letterhead: Letterhead
     due: dt.datetime
-    # What jitter added to the due time; no lateness.
-    jitter: dt.timedelta = NO_TIME
-    # Its time to expire counts from the sending, and it is not late.
-    backfilled: bool = False
+    message: Message
+    # When its message was to be on the queue: what jitter adds to the due time is not late. None: whenever.
+    wanted_at: dt.datetime | None
 
 
 class Batch(NamedTuple):
-    """All runs of a batch that can be published. `read_at`: when they were read, by the database's clock."""
+    """All runs of a batch that can be published."""
 
     key: BatchKey
     runs: Sequence[PendingRun]
-    read_at: dt.datetime
 
-    def messages(self) -> list[Message]:
-        read_at = self.read_at
-        return [
-            run.letterhead.message(
-                task_id(run.schedule_id, run.due), read_at if run.backfilled else run.due, read_at
-            )
-            for run in self.runs
-        ]
+
+def written(
+    schedule_id: str,
+    letterhead: Letterhead,
+    due: dt.datetime,
+    now: dt.datetime,
+    jitter: dt.timedelta = NO_TIME,
+    *,
+    backfilled: bool = False,
+) -> PendingRun:
+    """A run with its message. `now`: when its schedule was read, by the database's clock.
+
+    `jitter` is what that added to the due time. The time to expire of a backfilled run counts from now.
+    """
+    message = letterhead.message(task_id(schedule_id, due), now if backfilled else due, now)
+    return PendingRun(schedule_id, due, message, None if backfilled else due + jitter)

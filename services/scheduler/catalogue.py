@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from services.kernel.database import Database
 from services.kernel.errors import Conflict
-from services.scheduler.batches import Batch, PendingRun
+from services.scheduler.batches import Batch, written
 from services.scheduler.decide import IN_TIME
 from services.scheduler.delivery import FAULTS, Delivery
 from services.scheduler.messages import Letterhead
@@ -89,9 +89,9 @@ class Catalogue:
             run = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
             exclusive = schedule.definition.overlap is not Overlap.ALLOW
             key = await store.add_run(run, request_id or None, exclusive=exclusive)
-        pending = PendingRun(schedule_id, Letterhead(schedule.definition.task), run.due_at)
+        pending = written(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)
         try:
-            await self._delivery.publish([Batch(key, [pending], now)], permit)
+            await self._delivery.publish([Batch(key, [pending])], permit)
         except (*FAULTS, PermitEnded):
             return run
         if permit is None:

@@ -18,13 +18,13 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.kernel.database import DATABASE_ERRORS, Database
-from services.scheduler.batches import Batch, BatchKey, PendingRun
+from services.scheduler.batches import Batch, BatchKey, PendingRun, written
 from services.scheduler.decide import unreadable
 from services.scheduler.messages import Letterhead
 from services.scheduler.metrics import DispatchMetrics
 from services.scheduler.publisher import Parcel, PermitEnded, Publisher
 from services.scheduler.schedules import Task
-from services.scheduler.store_batches import UNREADABLE, BatchStore, Unpublished
+from services.scheduler.store_batches import UNREADABLE, BatchStore
 
 log = structlog.get_logger(__name__)
 
@@ -106,9 +106,11 @@ class Delivery:
         """Gives the runs that the broker has no place for, with the reason."""
         if not batch.runs:
             return []
-        messages = batch.messages()
-        receipt = await self._publisher.publish(Parcel(batch.key.mark, messages), permit)
-        runs = {message.task_id: run for run, message in zip(batch.runs, messages, strict=True)}
+        parcel = Parcel(batch.key.mark, [run.message for run in batch.runs])
+        receipt = await self._publisher.publish(parcel, permit)
+        if not receipt.refused:
+            return []
+        runs = {run.message.task_id: run for run in batch.runs}
         return [
             (
                 batch,
@@ -153,8 +155,9 @@ class Delivery:
                     log.warning("schedule.unreadable", schedule=run.schedule_id, due=run.due, fault=fault)
                     await store.give_up(run.batch_id, [(run.schedule_id, run.due)], unreadable(fault))
                 else:
-                    runs[run.batch_id].append(_pending(run, letterhead))
-        return [Batch(key, runs[key.id], now) for key in keys]
+                    pending = written(run.schedule_id, letterhead, run.due, now, backfilled=run.backfilled)
+                    runs[run.batch_id].append(pending)
+        return [Batch(key, runs[key.id]) for key in keys]
 
 
 def letterhead_of(task: Task | None, fault: str) -> tuple[Letterhead | None, str]:
@@ -165,10 +168,6 @@ def letterhead_of(task: Task | None, fault: str) -> tuple[Letterhead | None, str
         return Letterhead(task), ""
     except UNREADABLE as error:
         return None, repr(error)
-
-
-def _pending(run: Unpublished, letterhead: Letterhead) -> PendingRun:
-    return PendingRun(run.schedule_id, letterhead, run.due, backfilled=run.backfilled)
 
 
 def _together(batches: Iterable[tuple[BatchKey, int]]) -> Iterator[list[BatchKey]]:

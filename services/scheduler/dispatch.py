@@ -11,17 +11,18 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 
+import asyncpg
 import structlog
 
 from services.kernel.database import Database
-from services.scheduler.batches import Batch, PendingRun
+from services.scheduler.batches import Batch, written
 from services.scheduler.decide import Decision, decide, decide_unreadable, held_back
 from services.scheduler.delivery import FAULTS, Delivery, letterhead_of
+from services.scheduler.in_time import InTime
 from services.scheduler.messages import Letterhead
-from services.scheduler.plan import NO_TIME
 from services.scheduler.schedules import RunState
 from services.scheduler.store_batches import UNREADABLE
-from services.scheduler.store_due import Due, DueStore
+from services.scheduler.store_due import Due, DueStore, due_of
 
 log = structlog.get_logger(__name__)
 
@@ -96,32 +97,38 @@ class Dispatcher:
 
     async def _record_batch(self) -> tuple[int, Batch | None]:
         """How many schedules were due, and what is to be published of them."""
+        try:
+            return await self._record()
+        except asyncpg.UniqueViolationError:
+            # The clock was set back, or a person has set `next_run_at` to a time that has been.
+            return await self._record(each_by_itself=True)
+
+    async def _record(self, *, each_by_itself: bool = False) -> tuple[int, Batch | None]:
         async with self._database.connection() as connection:
             store = DueStore(connection)
             async with store.transaction():
-                claimed = await store.claim(BATCH)
-                if not claimed:
+                rows = await store.claim(BATCH)
+                if not rows:
                     return 0, None
                 key = await store.new_batch()
-                decisions, letterheads, jitters = [], {}, {}
-                for due in claimed:
-                    decision, letterheads[due.id] = _decide(due, key.recorded_at)
-                    decisions.append(decision)
-                    if due.sent != due.due:
-                        jitters[due.id] = due.sent - due.due
-                recorded = await store.record(key.id, claimed, decisions)
-        pending = []
-        for run in recorded:
-            letterhead = letterheads[run.schedule_id]
+                in_time = InTime(key.recorded_at)
+                others = [due_of(row) for row in rows if each_by_itself or not in_time.take(row)]
+                if in_time.runs:
+                    await store.record_in_time(key.id, in_time.schedule_ids, in_time.following)
+                decided = [_decide(due, key.recorded_at) for due in others]
+                runs = await store.record(key.id, others, [decision for decision, _ in decided])
+        letterheads = {due.id: letterhead for due, (_, letterhead) in zip(others, decided, strict=True)}
+        jitters = {due.id: due.sent - due.due for due in others}
+        for run in runs:
+            letterhead, jitter = letterheads[run.schedule_id], jitters[run.schedule_id]
             if letterhead is not None and run.state is RunState.PENDING:
-                jitter = jitters.get(run.schedule_id, NO_TIME)
-                pending.append(PendingRun(run.schedule_id, letterhead, run.due_at, jitter))
+                in_time.runs.append(written(run.schedule_id, letterhead, run.due_at, key.recorded_at, jitter))
             elif run.state is RunState.WAITING:
                 self._on_waiting()
             else:
                 log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
                 self.delivery.metrics.runs.labels(run.state.value).inc()
-        return len(claimed), Batch(key, pending, key.recorded_at)
+        return len(rows), Batch(key, in_time.runs)
 
     async def _seconds_to_sleep(self) -> float:
         async with self._database.connection() as connection:

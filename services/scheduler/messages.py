@@ -14,7 +14,7 @@ from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -25,6 +25,8 @@ EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
 # What a run fills into its messages, as JSON.
 PLACES = ("id", "body", "argsrepr", "kwargsrepr", "expires", "timestamp")
 PLACE = re.compile(rb'"\\u0000(\w+)"')
+# What a schedule's messages say of its arguments, as JSON: body, argsrepr, kwargsrepr.
+Content: TypeAlias = tuple[bytes, bytes, bytes]
 # Nearly every schedule has one of these.
 NO_ARGUMENTS = {("[]", list): b'"()"', ("{}", dict): b'"{}"'}
 
@@ -57,37 +59,6 @@ class Message(NamedTuple):
     event: bytes
 
 
-class Letterhead:
-    """What all messages of one schedule have in common, made once.
-
-    Raises `ValueError` when the arguments are not a JSON list and a JSON object.
-    """
-
-    __slots__ = ("_argsrepr", "_body", "_frame", "_kwargsrepr", "_task")
-
-    def __init__(self, task: Task) -> None:
-        self._argsrepr, self._kwargsrepr = _shown(task.args_json, list), _shown(task.kwargs_json, dict)
-        self._task = task
-        headers = tuple(task.headers.items()) if task.headers else ()
-        self._frame = _frame(
-            task.name, task.queue, task.priority, task.time_limit, task.soft_time_limit, headers
-        )
-        content = f"[{task.args_json},{task.kwargs_json},{EMBED}]"
-        self._body = b'"%b"' % b2a_base64(content.encode(), newline=False)
-
-    def message(self, task_id: str, due: dt.datetime, now: dt.datetime) -> Message:
-        """The message of one run. `due`: from when its time to expire counts."""
-        task, frame = self._task, self._frame
-        expires = b"null"
-        if task.expires is not None:
-            expires = b'"%b"' % (due + dt.timedelta(seconds=task.expires)).isoformat().encode()
-        identity = b'"%b"' % task_id.encode()
-        run = identity, self._body, self._argsrepr, self._kwargsrepr, expires, _timestamp(now)
-        return Message(
-            task_id, task.queue, task.priority, frame.envelope.filled(run), frame.event.filled(run)
-        )
-
-
 class Template(NamedTuple):
     """JSON with %b where a run fills in, and which of its PLACES go there, in order."""
 
@@ -99,11 +70,56 @@ class Template(NamedTuple):
         return filled
 
 
-class Frame(NamedTuple):
-    """What the messages of a task are made of."""
+class Frame:
+    """What the messages of a task, a queue and their settings have in common, made once for all schedules."""
 
-    envelope: Template
-    event: Template
+    __slots__ = ("_envelope", "_event", "_priority", "_queue")
+
+    def __init__(self, queue: str, priority: int, envelope: Template, event: Template) -> None:
+        self._queue, self._priority = queue, priority
+        self._envelope, self._event = envelope, event
+
+    def message(self, task_id: str, content: Content, expires: bytes, now: dt.datetime) -> Message:
+        """The message of one run. `expires` is JSON, as `expiry` gives it."""
+        run = b'"%b"' % task_id.encode(), *content, expires, _timestamp(now)
+        return Message(
+            task_id, self._queue, self._priority, self._envelope.filled(run), self._event.filled(run)
+        )
+
+
+class Letterhead:
+    """What all messages of one schedule have in common, made once.
+
+    Raises `ValueError` when the arguments are not a JSON list and a JSON object.
+    """
+
+    __slots__ = ("_content", "_expires", "_frame")
+
+    def __init__(self, task: Task) -> None:
+        headers = orjson.dumps(dict(task.headers)).decode() if task.headers else "{}"
+        self._frame = frame_of(
+            task.name, task.queue, task.priority, task.soft_time_limit, task.time_limit, headers
+        )
+        self._content = content_of(task.args_json, task.kwargs_json)
+        self._expires = task.expires
+
+    def message(self, task_id: str, due: dt.datetime, now: dt.datetime) -> Message:
+        """The message of one run. `due`: from when its time to expire counts."""
+        return self._frame.message(task_id, self._content, expiry(self._expires, due), now)
+
+
+def content_of(args_json: str, kwargs_json: str) -> Content:
+    """Raises `ValueError` when the arguments are not a JSON list and a JSON object."""
+    argsrepr, kwargsrepr = _shown(args_json, list), _shown(kwargs_json, dict)
+    body = b'"%b"' % b2a_base64(f"[{args_json},{kwargs_json},{EMBED}]".encode(), newline=False)
+    return body, argsrepr, kwargsrepr
+
+
+def expiry(seconds: float | None, due: dt.datetime) -> bytes:
+    """When a run expires that has so many seconds from `due` on, as JSON."""
+    if seconds is None:
+        return b"null"
+    return b'"%b"' % (due + dt.timedelta(seconds=seconds)).isoformat().encode()
 
 
 def _shown(arguments_json: str, kind: type[list[Any]] | type[dict[str, Any]]) -> bytes:
@@ -124,19 +140,21 @@ def _timestamp(now: dt.datetime) -> bytes:
 
 
 @lru_cache(maxsize=1000)
-def _frame(
+def frame_of(
     name: str,
     queue: str,
     priority: int,
-    time_limit: float | None,
     soft_time_limit: float | None,
-    headers: tuple[tuple[str, str], ...],
+    time_limit: float | None,
+    headers_json: str,
 ) -> Frame:
+    """The frame of a task's messages; times in seconds. `headers_json`: a JSON object of texts."""
+    headers = {**orjson.loads(headers_json)}
     envelope = {
         "body": _place("body"),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {**dict(headers), **_headers(name, [time_limit, soft_time_limit])},
+        "headers": {**headers, **_headers(name, [time_limit, soft_time_limit])},
         "properties": {
             "correlation_id": _place("id"),
             "reply_to": "",
@@ -148,7 +166,7 @@ def _frame(
             "delivery_tag": _place("id"),
         },
     }
-    return Frame(_template(envelope), _template(_event(name, queue)))
+    return Frame(queue, priority, _template(envelope), _template(_event(name, queue)))
 
 
 def _headers(name: str, time_limits: list[float | None]) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter as Counted
 from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter
@@ -24,9 +25,9 @@ class DispatchMetrics(Collector):
 
     def published(self, runs: Sequence[PendingRun], at: dt.datetime) -> None:
         self.runs.labels("published").inc(len(runs))
-        for run in runs:
-            if not run.backfilled:
-                self._lateness.add(max(0.0, (at - run.due - run.jitter).total_seconds()))
+        for wanted_at, count in Counted(run.wanted_at for run in runs).items():
+            if wanted_at is not None:
+                self._lateness.add(max(0.0, (at - wanted_at).total_seconds()), count)
 
     def collect(self) -> Iterable[Metric]:
         lateness = HistogramMetricFamily(

@@ -12,32 +12,33 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from services.scheduler.decide import Decision
+from services.scheduler.in_time import COLUMNS
 from services.scheduler.plan import Plan
-from services.scheduler.rows import PLAN_COLUMNS, TASK_COLUMNS, plan_of, task_of
+from services.scheduler.rows import plan_of, task_of
 from services.scheduler.schedules import Run, RunState, Task
 from services.scheduler.store_batches import UNREADABLE, DispatchStore
 from services.scheduler.store_changes import log_unbatched
 
+# What is read by position comes first, and nothing twice.
 CLAIM = f"""
-    SELECT id, next_run_at, next_due_at, run_count, overlap, {TASK_COLUMNS}, {PLAN_COLUMNS}
+    SELECT {COLUMNS}, latitude, longitude, misfire, misfire_window_seconds, run_count
     FROM celery_schedules
     WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
     FOR UPDATE SKIP LOCKED
 """
-# In time: due times are recorded as they stand in the rows, and the schedules move on, in one statement.
+# Due times are recorded as they stand in the rows, and the schedules move on, in one statement. $2 has, for
+# each schedule, where in $3 it finds when it is due next: many have one such moment.
 IN_TIME = """
     WITH moved AS (
         UPDATE celery_schedules s
-        SET last_run_at = s.next_run_at, next_run_at = wanted.next_run_at, run_count = s.run_count + 1
-        FROM unnest($1::text[], $2::timestamptz[]) AS wanted (id, next_run_at)
+        SET last_run_at = s.next_run_at, next_run_at = ($3::timestamptz[])[wanted.place],
+            run_count = s.run_count + 1
+        FROM unnest($1::text[], $2::int[]) AS wanted (id, place)
         WHERE s.id = wanted.id RETURNING s.id, s.last_run_at
     )
     INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id)
-    SELECT id, last_run_at, 'batched', 'due', $3 FROM moved
-    ON CONFLICT DO NOTHING
+    SELECT id, last_run_at, 'batched', 'due', $4 FROM moved
 """
-# What was not new after all was counted by IN_TIME.
-NOT_AGAIN = "UPDATE celery_schedules SET run_count = run_count - 1 WHERE id = ANY($1::text[])"
 MOVE_ON = """
     UPDATE celery_schedules s
     SET next_run_at = moved.next_run_at, next_due_at = moved.next_due_at,
@@ -81,32 +82,31 @@ class Due(NamedTuple):
 class DueStore(DispatchStore):
     """Dispatching on one connection."""
 
-    async def claim(self, most: int) -> list[Due]:
-        """The schedules that have waited longest, among those that no other replica has locked."""
-        return [_due(row) for row in await self._connection.fetch(CLAIM, most)]
+    async def claim(self, most: int) -> list[asyncpg.Record]:
+        """The schedules that have waited longest, among those that no other replica has locked.
+
+        As `InTime.take` and `due_of` read them.
+        """
+        rows: list[asyncpg.Record] = await self._connection.fetch(CLAIM, most)
+        return rows
+
+    async def record_in_time(
+        self, batch_id: int, schedule_ids: Sequence[str], following: Sequence[dt.datetime | None]
+    ) -> None:
+        """Records a run of what each of the schedules is due for, and moves them on to the following times.
+
+        Raises `asyncpg.UniqueViolationError` when one of the due times is recorded already.
+        """
+        places: dict[dt.datetime | None, int] = {}
+        place = [places.setdefault(each, len(places) + 1) for each in following]
+        await self._connection.execute(IN_TIME, schedule_ids, place, list(places), batch_id)
 
     async def record(self, batch_id: int, claimed: Sequence[Due], decisions: Sequence[Decision]) -> list[Run]:
         """Records the runs and moves their schedules on; gives the runs that are new."""
-        usual: list[tuple[Due, Decision]] = []
-        others: list[tuple[Due, Decision]] = []
-        for due, decision in zip(claimed, decisions, strict=True):
-            (usual if _is_usual(due, decision) else others).append((due, decision))
-        new = await self._record_in_time(batch_id, usual) if usual else []
-        return new + (await self._record_others(batch_id, others) if others else [])
-
-    async def _record_in_time(self, batch_id: int, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
-        ids, next_run_at = [due.id for due, _ in each], [decision.next_run_at for _, decision in each]
-        done = await self._connection.execute(IN_TIME, ids, next_run_at, batch_id)
-        runs = [decision.runs[0] for _, decision in each]
-        if done == f"INSERT 0 {len(runs)}":
-            return runs
-        new = await self._new(runs)
-        again = [run.schedule_id for run in runs if (run.schedule_id, run.due_at) not in new]
-        await self._connection.execute(NOT_AGAIN, again)
-        return [run for run in runs if (run.schedule_id, run.due_at) in new]
-
-    async def _record_others(self, batch_id: int, each: Sequence[tuple[Due, Decision]]) -> list[Run]:
-        runs = [run for _, decision in each for run in decision.runs]
+        if not claimed:
+            return []
+        each = list(zip(claimed, decisions, strict=True))
+        runs = [run for decision in decisions for run in decision.runs]
         done = await self._connection.execute(
             RECORD,
             [run.schedule_id for run in runs],
@@ -142,7 +142,8 @@ class DueStore(DispatchStore):
         return seconds
 
 
-def _due(row: asyncpg.Record) -> Due:
+def due_of(row: asyncpg.Record) -> Due:
+    """A claimed row, to be decided on by itself."""
     sent = row["next_run_at"]
     due = row["next_due_at"] or sent
     try:
@@ -152,12 +153,6 @@ def _due(row: asyncpg.Record) -> Due:
         return Due(row["id"], due, sent, (task_of(row), plan), left, overlaps=row["overlap"] == "allow")
     except UNREADABLE as error:
         return Due(row["id"], due, sent, None, fault=repr(error))
-
-
-def _is_usual(due: Due, decision: Decision) -> bool:
-    """In time, without jitter, and no run of a last few: what one short statement does for thousands."""
-    no_jitter = due.sent == due.due and decision.next_due_at == decision.next_run_at
-    return decision.in_time and no_jitter and due.left is None
 
 
 def _with_runs(decision: Decision, new: set[tuple[str, dt.datetime]]) -> Decision:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.scheduler.crontab import Crontab
+from services.scheduler.crontab import Crontab, parse_crontab
 from services.scheduler.solar import next_event
 
 MINUTE = dt.timedelta(minutes=1)
@@ -57,11 +57,9 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
     """The first due time after `after`; None when there is none any more (or none before the year 9999)."""
     try:
         if isinstance(timing, CrontabTiming):
-            return _next_of_crontab(timing, after)
+            return next_of_crontab(timing.crontab.expression, timing.zone, after)
         if isinstance(timing, IntervalTiming):
-            if after < timing.anchor:
-                return timing.anchor
-            return timing.anchor + ((after - timing.anchor) // timing.every + 1) * timing.every
+            return next_of_interval(timing.every, timing.anchor, after)
         if isinstance(timing, SolarTiming):
             return next_event(timing.event, timing.latitude, timing.longitude, after)
     except OverflowError:
@@ -69,13 +67,21 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
     return timing.at if timing.at > after else None
 
 
-# Many schedules have one crontab, and all of them are due at one moment.
-@lru_cache(maxsize=1000)
-def _next_of_crontab(timing: CrontabTiming, after: dt.datetime) -> dt.datetime | None:
-    zone = zone_of(timing.zone)
-    if timing.crontab.every_hour:
-        return _by_elapsed_time(timing.crontab, zone, after)
-    return _by_wall_clock(timing.crontab, zone, after)
+# Many schedules have one crontab, and all of them are due at one moment. By its text, whose hash is known.
+@lru_cache(maxsize=2000)
+def next_of_crontab(expression: str, zone: str, after: dt.datetime) -> dt.datetime | None:
+    """The first due time of a crontab after `after`. Raises as `parse_crontab`, and `OverflowError`."""
+    crontab, found = parse_crontab(expression), zone_of(zone)
+    if crontab.every_hour:
+        return _by_elapsed_time(crontab, found, after)
+    return _by_wall_clock(crontab, found, after)
+
+
+def next_of_interval(every: dt.timedelta, anchor: dt.datetime, after: dt.datetime) -> dt.datetime:
+    """The first due time of an interval after `after`. Raises `OverflowError`."""
+    if after < anchor:
+        return anchor
+    return anchor + ((after - anchor) // every + 1) * every
 
 
 @lru_cache(maxsize=1000)

@@ -16,7 +16,7 @@ from itertools import islice
 import structlog
 
 from services.kernel.database import Database
-from services.scheduler.batches import Batch, PendingRun
+from services.scheduler.batches import Batch, written
 from services.scheduler.decide import unreadable
 from services.scheduler.delivery import FAULTS, Delivery
 from services.scheduler.messages import Letterhead
@@ -117,11 +117,11 @@ class Waiting:
                     verdicts.append(verdict)
                     for change in verdict.changes:
                         if change.state is RunState.PENDING and letterhead is not None:
-                            pending.append(PendingRun(schedule.id, letterhead, change.run.due_at))
+                            pending.append(written(schedule.id, letterhead, change.run.due_at, now))
                 changes = [change for verdict in verdicts for change in verdict.changes]
                 if changes:
                     key = await store.new_batch()
-                    batch = Batch(key, pending, now)
+                    batch = Batch(key, pending)
                     await store.change(changes, key.id)
         for change in changes:
             due, state = change.run.due_at, change.state.value
