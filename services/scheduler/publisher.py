@@ -33,12 +33,22 @@ KOMBUS = Layout()
 
 # KEYS: mark; for each list: the list, kombu's table of its queue.
 # ARGV: end of the permit (Unix seconds), life of a mark, channel of events; for each list: kombu's entry,
-# number of messages, number of events, the messages, the events.
+# the messages, one a line (they are JSON, which has no line breaks), number of events, the events.
 # Answers -1 when the permit has ended, 0 when the mark was there; else 1, and the positions (from 1) of the
 # lists that are no lists, to which nothing was pushed. What could fail is looked at before anything is
 # written. A Lua call takes some 8,000 values at most.
 PUBLISH = """
 if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return {-1} end
+local function lines(text)
+    local found, count, from = {}, 0, 1
+    while from <= #text do
+        local to = string.find(text, '\\n', from, true)
+        count = count + 1
+        found[count] = string.sub(text, from, to - 1)
+        from = to + 1
+    end
+    return found, count
+end
 local kinds = {}
 for key = 2, #KEYS do
     kinds[key] = redis.call('TYPE', KEYS[key]).ok
@@ -46,15 +56,15 @@ end
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[2]) then return {0} end
 local answer, at = {1}, 4
 for key = 2, #KEYS, 2 do
-    local messages = at + 3
-    local events = messages + ARGV[at + 1]
+    local events = at + 3
     local following = events + ARGV[at + 2]
     if kinds[key] == 'list' or kinds[key] == 'none' then
         if kinds[key + 1] == 'set' or kinds[key + 1] == 'none' then
             redis.call('SADD', KEYS[key + 1], ARGV[at])
         end
-        for first = messages, events - 1, 1000 do
-            redis.call('LPUSH', KEYS[key], unpack(ARGV, first, math.min(first + 999, events - 1)))
+        local messages, count = lines(ARGV[at + 1])
+        for first = 1, count, 1000 do
+            redis.call('LPUSH', KEYS[key], unpack(messages, first, math.min(first + 999, count)))
         end
         for event = events, following - 1 do
             redis.pcall('PUBLISH', ARGV[3], ARGV[event])
@@ -128,9 +138,8 @@ class Publisher:
             bindings, entry = self._layout.binding_of(messages[0].queue)
             keys += (key, bindings)
             events = list(_events(messages))
-            arguments += (entry, len(messages), len(events))
-            arguments += [message.envelope for message in messages]
-            arguments += events
+            lines = b"\n".join([*(message.envelope for message in messages), b""])
+            arguments += (entry, lines, len(events), *events)
         state, *refused = await self._publish(keys, arguments)
         if state == -1:
             # Or the broker's clock was set forward, or another broker took over: then the next one holds.
