@@ -99,10 +99,10 @@ async def some(url: str, query: str) -> tuple[list[str], list[dt.datetime]]:
 async def test_a_batch_touches_few_pages(million_url: str) -> None:
     """A row is three or four pages deep in an index of a million; a changed one is put into each index."""
     ids, moments = await some(million_url, "SELECT id, next_run_at FROM celery_schedules")
-    later = [moment + dt.timedelta(days=30) for moment in moments]
+    later, places = [moment + dt.timedelta(days=30) for moment in moments], list(range(1, len(moments) + 1))
     touched = {
         "claim": await pages(million_url, store_due.CLAIM, BATCH),
-        "record": await pages(million_url, store_due.IN_TIME, ids, later, 1),
+        "record": await pages(million_url, store_due.IN_TIME, ids, places, later, 1),
         "publish": await pages(million_url, store_batches.PUBLISHED, [MILLION // BATCH]),
         "unpublished": await pages(
             million_url, store_batches.UNPUBLISHED, dt.timedelta(seconds=3), BATCH, settings="SELECT 1"
