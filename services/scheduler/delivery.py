@@ -114,10 +114,11 @@ class Delivery:
         return [
             (
                 batch,
-                [runs[message.task_id] for message in refused],
+                # A schedule may have been deleted since they were refused.
+                [runs[task_id] for task_id in task_ids if task_id in runs],
                 f"not sent: the broker's key {key!r} is no list, so it can't be a queue",
             )
-            for key, refused in receipt.refused
+            for key, task_ids in receipt.refused
         ]
 
     async def run(self) -> None:

@@ -1,9 +1,10 @@
 """Puts batches of messages on the broker's queues: each batch exactly once, whatever is killed when.
 
 A batch's mark and its messages are set and pushed in one atomic step, a Lua script. Who comes later finds the
-mark, and pushes nothing. A publish needs a permit, which is taken before the batch is read from the database
-and ends a minute later: so a replica that was frozen in between can't wake up after the mark is gone, and
-push again. Permits and marks live by the broker's clock alone; the database's may be hours off it.
+mark, pushes nothing, and reads in it what was refused. A publish needs a permit, which is taken before the
+batch is read from the database and ends a minute later: so a replica that was frozen in between can't wake up
+after the mark is gone, and push again. Permits and marks live by the broker's clock alone; the database's may
+be hours off it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import orjson
 import redis.asyncio
 
 from services.kernel.broker_layout import Layout
@@ -34,9 +36,9 @@ KOMBUS = Layout()
 # KEYS: mark; for each list: the list, kombu's table of its queue.
 # ARGV: end of the permit (Unix seconds), life of a mark, channel of events; for each list: kombu's entry,
 # the messages, one a line (they are JSON, which has no line breaks), number of events, the events.
-# Answers -1 when the permit has ended, 0 when the mark was there; else 1, and the positions (from 1) of the
-# lists that are no lists, to which nothing was pushed. What could fail is looked at before anything is
-# written. A Lua call takes some 8,000 values at most.
+# Answers -1 when the permit has ended; 0 and the mark when it was there; else 1, and the mark if it is other
+# than '1': then it tells, as JSON, of each list that is none, the key and the tasks whose messages were not
+# pushed. What could fail is looked at before anything is written. A Lua call takes some 8,000 values at most.
 PUBLISH = """
 if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return {-1} end
 local function lines(text)
@@ -53,16 +55,16 @@ local kinds = {}
 for key = 2, #KEYS do
     kinds[key] = redis.call('TYPE', KEYS[key]).ok
 end
-if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[2]) then return {0} end
-local answer, at = {1}, 4
+if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[2]) then return {0, redis.call('GET', KEYS[1])} end
+local refused, at = {}, 4
 for key = 2, #KEYS, 2 do
     local events = at + 3
     local following = events + ARGV[at + 2]
+    local messages, count = lines(ARGV[at + 1])
     if kinds[key] == 'list' or kinds[key] == 'none' then
         if kinds[key + 1] == 'set' or kinds[key + 1] == 'none' then
             redis.call('SADD', KEYS[key + 1], ARGV[at])
         end
-        local messages, count = lines(ARGV[at + 1])
         for first = 1, count, 1000 do
             redis.call('LPUSH', KEYS[key], unpack(messages, first, math.min(first + 999, count)))
         end
@@ -70,11 +72,17 @@ for key = 2, #KEYS, 2 do
             redis.pcall('PUBLISH', ARGV[3], ARGV[event])
         end
     else
-        answer[#answer + 1] = key / 2
+        for message = 1, count do
+            messages[message] = string.match(messages[message], '"id":"([^"]+)"')
+        end
+        refused[#refused + 1] = {KEYS[key], messages}
     end
     at = following
 end
-return answer
+if #refused == 0 then return {1} end
+local mark = cjson.encode(refused)
+redis.call('SET', KEYS[1], mark, 'EX', ARGV[2])
+return {1, mark}
 """
 
 
@@ -90,14 +98,17 @@ class Parcel(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Messages that were not pushed, because their list's key on the broker holds something else."""
+    """Tasks whose messages were not pushed, because their list's key on the broker holds something else."""
 
     key: str
-    messages: Sequence[Message]
+    task_ids: Sequence[str]
 
 
 class Receipt(NamedTuple):
-    """What became of a parcel: all but the refused messages were pushed, now or `before`."""
+    """What became of a parcel: all but the refused messages were pushed, now or `before`.
+
+    What was refused before was so as it was then; the parcel may have been made anew since.
+    """
 
     before: bool
     refused: tuple[Refused, ...] = ()
@@ -140,13 +151,12 @@ class Publisher:
             events = list(_events(messages))
             lines = b"\n".join([*(message.envelope for message in messages), b""])
             arguments += (entry, lines, len(events), *events)
-        state, *refused = await self._publish(keys, arguments)
+        state, *marks = await self._publish(keys, arguments)
         if state == -1:
             # Or the broker's clock was set forward, or another broker took over: then the next one holds.
             self._permit_from = float("-inf")
             raise PermitEnded
-        found = list(lists.items())
-        return Receipt(state == 0, tuple(Refused(*found[position - 1]) for position in refused))
+        return Receipt(state == 0, _refused(marks[0]) if marks else ())
 
     async def shorten_marks(self, marks: Sequence[str]) -> None:
         """The database has recorded that these batches were published."""
@@ -163,6 +173,10 @@ class Publisher:
         for (queue, priority), each in by_queue.items():
             found.setdefault(self._layout.key_of(queue, priority), []).extend(each)
         return found
+
+
+def _refused(mark: bytes) -> tuple[Refused, ...]:
+    return () if mark == b"1" else tuple(Refused(*each) for each in orjson.loads(mark))
 
 
 def _events(messages: Sequence[Message]) -> Iterator[bytes]:

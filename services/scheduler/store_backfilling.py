@@ -23,9 +23,18 @@ SECONDS_TO_NEXT = """
 """
 SCHEDULE = f"SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED"
 BACKFILL = """
-    SELECT id, rate, actor, due_at[handled + 1 : handled + $2] AS due FROM celery_schedule_backfills
+    SELECT id, rate, actor, due_at[handled + 1 : handled + $2] AS due,
+        due_at[handled - $2 + 1 : handled] AS last
+    FROM celery_schedule_backfills
     WHERE schedule_id = $1 AND state = 'running' AND next_at <= clock_timestamp()
     FOR UPDATE SKIP LOCKED
+"""
+# Runs that were recorded by the step before this one; those of any earlier step were published before that.
+ON_THE_WAY = """
+    SELECT EXISTS (
+        SELECT FROM celery_schedule_runs r JOIN celery_schedule_batches b ON b.id = r.batch_id
+        WHERE r.schedule_id = $1 AND r.due_at = ANY($2::timestamptz[]) AND r.backfill_id = $3
+            AND r.state = 'batched' AND b.published_at IS NULL)
 """
 # What was passed over is taken over; what was run by now is not run again.
 RECORD = """
@@ -83,12 +92,16 @@ class BackfillingStore(DispatchStore):
         return seconds
 
     async def locked(self, schedule_id: str, most: int) -> Step | None:
-        """The schedule's backfill, if it may send, and no other replica has it or the schedule now."""
+        """The schedule's backfill, if it may send, and no other replica has it or the schedule now.
+
+        It may not while what it recorded last is not known to be published: that would come after what is
+        recorded now, and beyond the rate. No step may take more due times than `most`, ever.
+        """
         schedule = await self._connection.fetchrow(SCHEDULE, schedule_id)
         if schedule is None:
             return None
         row = await self._connection.fetchrow(BACKFILL, schedule_id, most)
-        if row is None:
+        if row is None or await self._connection.fetchval(ON_THE_WAY, schedule_id, row["last"], row["id"]):
             return None
         task, fault = None, ""
         try:

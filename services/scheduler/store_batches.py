@@ -45,8 +45,9 @@ UNPUBLISHED = """
 RUNS = f"""
     SELECT r.batch_id, r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled, {TASK_COLUMNS}
     FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
+    LEFT JOIN celery_schedule_backfills f ON f.id = r.backfill_id
     WHERE r.batch_id = ANY($1::bigint[]) AND r.state = 'batched' AND r.outcome IS NULL
-    ORDER BY r.due_at, r.schedule_id
+    ORDER BY CASE WHEN f.newest_first THEN r.due_at END DESC, r.due_at, r.schedule_id
 """
 GIVEN_UP = """
     UPDATE celery_schedule_runs r SET state = 'skipped', reason = $4

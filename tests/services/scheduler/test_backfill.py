@@ -323,7 +323,7 @@ def test_each_is_sent_once_by_two_replicas_of_which_one_is_killed_again_and_agai
             other.process.start()
         assert hourly.ended(begun).sent_count == 200
         eventually(lambda: {run.state for run in scheduler.runs(hourly.name)} == {pb.RUN_STATE_PUBLISHED})
-    assert sorted(hourly.sent_ids()) == sorted(hourly.ids(200))
+    assert hourly.sent_ids() == hourly.ids(200)
 
 
 def test_a_backfill_goes_on_after_all_replicas_were_killed(scheduler: Scheduler, valkey: Valkey) -> None:
@@ -335,7 +335,7 @@ def test_a_backfill_goes_on_after_all_replicas_were_killed(scheduler: Scheduler,
     eventually(lambda: reached(scheduler))
     assert hourly.ended(begun).sent_count == 100
     eventually(lambda: len(hourly.sent()) >= 100)
-    assert sorted(hourly.sent_ids()) == sorted(hourly.ids(100))
+    assert hourly.sent_ids() == hourly.ids(100)
 
 
 def reached(scheduler: Scheduler) -> bool:
@@ -376,19 +376,55 @@ async def test_what_was_recorded_and_not_published_is_healed_and_has_not_expired
         assert dt.datetime.fromisoformat(message["headers"]["expires"]) > dt.datetime.now(dt.UTC)
 
 
-async def begun_by_hand(url: str, hourly: Hourly, count: int) -> None:
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_no_step_is_taken_before_the_last_one_was_published_so_that_the_order_is_kept(
+    scheduler: Scheduler, database_url: str, valkey: Valkey, newest_first: bool
+) -> None:
+    """The process ends between commit and publish, and another goes on with the backfill."""
+    hourly = await asyncio.to_thread(Hourly, scheduler, valkey)
+    await asyncio.to_thread(scheduler.process.stop)
+    database = Database(database_url)
+    try:
+        async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+            delivery = Delivery(database, Publisher(client, 0), CollectorRegistry())
+            await begun_by_hand(database_url, hourly, 50, newest_first=newest_first)
+
+            async def dies(*_: Any) -> None:
+                raise ConnectionError
+
+            publish, delivery.publish = delivery.publish, dies  # type: ignore[method-assign, assignment]
+            await Backfills(database, delivery).send_ready()
+            delivery.publish = publish  # type: ignore[method-assign]
+            for _ in range(5):
+                # Its time has come, but for what is on its way.
+                await execute(database_url, "UPDATE celery_schedule_backfills SET next_at = now()")
+                await Backfills(database, delivery).send_ready()
+            assert hourly.sent() == []
+            assert await delivery.heal(dt.timedelta(0)) == 1
+            assert len(hourly.sent()) == 20
+            for _ in range(2):
+                await execute(database_url, "UPDATE celery_schedule_backfills SET next_at = now()")
+                await Backfills(database, delivery).send_ready()
+    finally:
+        await database.close()
+        await asyncio.to_thread(scheduler.process.start)
+    assert hourly.sent_ids() == hourly.ids(50)[:: -1 if newest_first else 1]
+
+
+async def begun_by_hand(url: str, hourly: Hourly, count: int, *, newest_first: bool = False) -> None:
     due = hourly.due(count)
     await execute(
         url,
         "INSERT INTO celery_schedule_backfills"
         " (id, schedule_id, start_at, end_at, newest_first, rate, actor, due_at, run_count)"
-        " VALUES ($1, $2, $3, $4, false, 100, 'mei', $5, $6)",
+        " VALUES ($1, $2, $3, $4, $7, 100, 'mei', $5, $6)",
         uuid.uuid4().hex[:16],
         hourly.id,
         due[0],
         due[-1] + HOUR,
-        due,
+        due[::-1] if newest_first else due,
         count,
+        newest_first,
     )
 
 

@@ -274,26 +274,6 @@ async def test_monitors_are_told_of_what_was_sent_and_of_nothing_else(
     assert bound == {b"due\x06\x16\x06\x16due"}
 
 
-async def test_a_queue_whose_key_holds_something_else_holds_up_no_other(
-    database: Database, valkey: Valkey
-) -> None:
-    valkey.flush()
-    await due_schedules(database, 4)
-    async with database.transaction() as connection:
-        await connection.execute("UPDATE celery_schedules SET queue = 'wrong' WHERE id = 's-1'")
-    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        await client.hset("wrong", "a", "b")
-    async with dispatcher(database, valkey) as one:
-        await one.dispatch_batch()
-        await one.delivery.drain()
-        assert await one.delivery.heal(NOW) == 0
-    assert len(await sent(valkey)) == 3
-    assert await states(database) == {"published": 3, "skipped": 1}
-    async with database.reading() as connection:
-        [run] = await ScheduleStore(connection).list_runs("s-1", None, None, 10)
-    assert "'wrong' is no list" in run.reason
-
-
 async def test_a_batch_of_many_lists_and_of_more_messages_than_a_lua_call_takes_goes_out_whole(
     valkey: Valkey,
 ) -> None:

@@ -157,6 +157,7 @@ async def test_a_step_of_a_backfill_goes_by_indexes(url: str) -> None:
         (store_backfilling.SECONDS_TO_NEXT, []),
         (store_backfilling.SCHEDULE, ["s-7"]),
         (store_backfilling.BACKFILL, ["s-7", 200]),
+        (store_backfilling.ON_THE_WAY, ["s-7", due, "b"]),
         (store_backfilling.RUN_ALREADY, ["s-7", due]),
         (store_backfilling.RECORD, ["s-7", due, "backfilled", False, "b", 1]),
     ):
