@@ -17,6 +17,7 @@ from services.scheduler.api_backfill import BackfillCalls
 from services.scheduler.api_watch import WatchCalls
 from services.scheduler.backfilling import Backfills
 from services.scheduler.catalogue import Catalogue
+from services.scheduler.clock import now_at
 from services.scheduler.schedules import Definition
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_listing import ScheduleFilter
@@ -43,7 +44,7 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     async def CreateSchedule(
         self, request: pb.CreateScheduleRequest, context: Context
     ) -> pb.CreateScheduleResponse:
-        faults, now = Faults(), await self._catalogue.now()
+        faults, now = Faults(), await now_at(self._database)
         definition = convert.new_from(request.schedule, self._zone, now, faults)
         faults.raise_any()
         assert definition is not None
@@ -117,7 +118,7 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     async def PreviewTimes(
         self, request: pb.PreviewTimesRequest, context: Context
     ) -> pb.PreviewTimesResponse:
-        faults, now = Faults(), await self._catalogue.now()
+        faults, now = Faults(), await now_at(self._database)
         start = moment_in(request, "start_time", faults) or now
         in_range = 0 <= request.count <= MOST_PREVIEWED
         faults.unless(in_range, "count", f"is {request.count}, it must be 1 to 1000", "10")

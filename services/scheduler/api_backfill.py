@@ -13,7 +13,7 @@ from services.kernel.validation import Faults
 from services.scheduler import checks
 from services.scheduler import convert_backfill as convert
 from services.scheduler.backfilling import Backfills
-from services.scheduler.store import ScheduleStore
+from services.scheduler.clock import now_at
 from services.scheduler.store_backfills import BackfillStore
 
 
@@ -25,9 +25,8 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
     async def BackfillSchedule(
         self, request: pb.BackfillScheduleRequest, context: Context
     ) -> pb.BackfillScheduleResponse:
-        async with self._database.reading() as connection:
-            now = await ScheduleStore(connection).now()
-        window, only = convert.window_from(request, now), request.validate_only
+        window = convert.window_from(request, await now_at(self._database))
+        only = request.validate_only
         begun = await self._backfills.begin(window, _actor(), request.request_id, validate_only=only)
         return pb.BackfillScheduleResponse(backfill=convert.backfill_to(begun))
 

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
+from services.scheduler.clock import now_at
 from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.plan import Misfire, MisfireAction
@@ -84,8 +85,7 @@ async def set_clock(database: Database, by: dt.timedelta) -> dt.datetime:
     """Sets the database's clock off ours; what it shows then."""
     async with database.transaction() as connection:
         await connection.execute("UPDATE clock.off SET by = $1", by)
-    async with database.reading() as connection:
-        return await ScheduleStore(connection).now()
+    return await now_at(database)
 
 
 async def minutely(database: Database, now: dt.datetime, misfire: Misfire | None = None) -> None:
