@@ -10,7 +10,14 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 from services.kernel.database import Database
 from services.kernel.grpc.wire import Context, moment_in
 from services.kernel.identity import current_identity
-from services.kernel.pages import decode_last, decode_place, encode_last, encode_place, page_size
+from services.kernel.pages import (
+    decode_last,
+    decode_place,
+    encode_last,
+    encode_place,
+    next_page_token,
+    page_size,
+)
 from services.kernel.validation import Faults
 from services.scheduler import checks, convert, convert_timing
 from services.scheduler.api_backfill import BackfillCalls
@@ -63,10 +70,9 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         after = decode_last(request.page_token)
         async with self._database.reading() as connection:
             found = await ScheduleStore(connection).list(wanted, after, size + 1)
-        more = len(found) > size
         return pb.ListSchedulesResponse(
             schedules=map(convert.schedule_to, found[:size]),
-            next_page_token=encode_last(found[size - 1].definition.id) if more else "",
+            next_page_token=next_page_token(found, size, lambda last: encode_last(last.definition.id)),
         )
 
     async def UpdateSchedule(
@@ -156,10 +162,7 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         state, before = convert.STATES_FROM_WIRE.get(request.state), decode_place(request.page_token)
         async with self._database.reading() as connection:
             runs = await ScheduleStore(connection).list_runs(parent, state, before, size + 1)
-        token = ""
-        if len(runs) > size:
-            last = runs[size - 1]
-            token = encode_place((last.due_at, last.schedule_id))
+        token = next_page_token(runs, size, lambda last: encode_place((last.due_at, last.schedule_id)))
         return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
 
 

@@ -8,11 +8,12 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 from services.kernel.database import Database
 from services.kernel.grpc.wire import Context
 from services.kernel.identity import current_identity
-from services.kernel.pages import decode_place, encode_place, page_size
+from services.kernel.pages import decode_place, encode_place, next_page_token, page_size
 from services.kernel.validation import Faults
 from services.scheduler import checks
 from services.scheduler import convert_backfill as convert
 from services.scheduler.backfilling import Backfills
+from services.scheduler.backfills import Backfill
 from services.scheduler.clock import now_at
 from services.scheduler.store_backfills import BackfillStore
 
@@ -43,11 +44,9 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
         before = decode_place(request.page_token)
         async with self._database.reading() as connection:
             found = await BackfillStore(connection).list(parent, before, size + 1)
-        token = ""
-        if len(found) > size and (created := found[size - 1].created_at):
-            token = encode_place((created, found[size - 1].id))
         return pb.ListBackfillsResponse(
-            backfills=map(convert.backfill_to, found[:size]), next_page_token=token
+            backfills=map(convert.backfill_to, found[:size]),
+            next_page_token=next_page_token(found, size, _token_after),
         )
 
     async def CancelBackfill(
@@ -55,6 +54,11 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
     ) -> pb.CancelBackfillResponse:
         ended = await self._backfills.cancel(*convert.ids_in(request.name), _actor())
         return pb.CancelBackfillResponse(backfill=convert.backfill_to(ended))
+
+
+def _token_after(last: Backfill) -> str:
+    assert last.created_at is not None, "stored backfills have their time"
+    return encode_place((last.created_at, last.id))
 
 
 def _actor() -> str:
