@@ -36,6 +36,7 @@ from tests.support.bigram_embedder import embed
 from tests.support.calls import Caller, eventually, fields_at_fault, refused
 from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate
 from tests.support.servers import Valkey
+from tests.support.sql import fetch
 
 MODULE = "tests.support.bigram_embedder"
 # A number that the contract does not have: proto3 enums are open.
@@ -152,13 +153,8 @@ def message(text: str, **more: Any) -> pb.Message:
 
 
 async def stored(database_url: str, name: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(database_url)
-    try:
-        query = "SELECT * FROM chat_message_embeddings_1024 WHERE message_id = $1"
-        rows: list[asyncpg.Record] = await connection.fetch(query, name.removeprefix("messages/"))
-        return rows
-    finally:
-        await connection.close()
+    query = "SELECT * FROM chat_message_embeddings_1024 WHERE message_id = $1"
+    return await fetch(database_url, query, name.removeprefix("messages/"))
 
 
 def test_what_is_ingested_twice_is_stored_once(stubs: Stubs) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deploy.standalone.tokens import LocalIssuer
+from tests.support.backfills import Hourly
 from tests.support.celery_workers import Worker, running_worker
 from tests.support.monitors import Monitor, running_monitor
 from tests.support.schedulers import Scheduler, running_scheduler
@@ -60,3 +61,8 @@ def schedules(lone_scheduler: Scheduler) -> Any:
 @pytest.fixture
 def manifests(lone_scheduler: Scheduler) -> Any:
     return lone_scheduler.manifests
+
+
+@pytest.fixture
+def hourly(lone_scheduler: Scheduler, valkey: Valkey) -> Hourly:
+    return Hourly(lone_scheduler, valkey)
