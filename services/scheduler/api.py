@@ -9,7 +9,7 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from services.kernel.database import Database
 from services.kernel.grpc.wire import Context, moment_in
-from services.kernel.identity import current_identity
+from services.kernel.identity import current_subject
 from services.kernel.pages import (
     decode_last,
     decode_place,
@@ -114,11 +114,10 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     async def TriggerSchedule(
         self, request: pb.TriggerScheduleRequest, context: Context
     ) -> pb.TriggerScheduleResponse:
-        faults, identity = Faults(), current_identity()
+        faults = Faults()
         faults.text("request_id", request.request_id, "retry-7f9c24e8", most=100, required=False)
         faults.raise_any()
-        actor = identity.subject if identity else "nobody"
-        run = await self._catalogue.trigger(_id(request.name), actor, request.request_id)
+        run = await self._catalogue.trigger(_id(request.name), current_subject(), request.request_id)
         return pb.TriggerScheduleResponse(run=convert.run_to(run))
 
     async def PreviewTimes(

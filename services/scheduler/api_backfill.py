@@ -7,7 +7,7 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from services.kernel.database import Database
 from services.kernel.grpc.wire import Context
-from services.kernel.identity import current_identity
+from services.kernel.identity import current_subject
 from services.kernel.pages import decode_place, encode_place, next_page_token, page_size
 from services.kernel.validation import Faults
 from services.scheduler import checks
@@ -28,7 +28,7 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
     ) -> pb.BackfillScheduleResponse:
         window = convert.window_from(request, await now_at(self._database))
         only = request.validate_only
-        begun = await self._backfills.begin(window, _actor(), request.request_id, validate_only=only)
+        begun = await self._backfills.begin(window, current_subject(), request.request_id, validate_only=only)
         return pb.BackfillScheduleResponse(backfill=convert.backfill_to(begun))
 
     async def GetBackfill(self, request: pb.GetBackfillRequest, context: Context) -> pb.GetBackfillResponse:
@@ -52,15 +52,10 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
     async def CancelBackfill(
         self, request: pb.CancelBackfillRequest, context: Context
     ) -> pb.CancelBackfillResponse:
-        ended = await self._backfills.cancel(*convert.ids_in(request.name), _actor())
+        ended = await self._backfills.cancel(*convert.ids_in(request.name), current_subject())
         return pb.CancelBackfillResponse(backfill=convert.backfill_to(ended))
 
 
 def _token_after(last: Backfill) -> str:
     assert last.created_at is not None, "stored backfills have their time"
     return encode_place((last.created_at, last.id))
-
-
-def _actor() -> str:
-    identity = current_identity()
-    return identity.subject if identity else "nobody"
