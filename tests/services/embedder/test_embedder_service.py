@@ -33,7 +33,7 @@ from deploy.standalone.tokens import LocalIssuer
 from services.embedder.worker import EMBED_CHUNK, celery_app
 from services.kernel.settings import KernelSettings
 from tests.support.bigram_embedder import embed
-from tests.support.calls import Caller, eventually, fields_at_fault, refused
+from tests.support.calls import Caller, all_listed, eventually, fields_at_fault, refused
 from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate
 from tests.support.servers import Valkey
 from tests.support.sql import fetch
@@ -181,14 +181,8 @@ def test_messages_are_listed_in_pages(stubs: Stubs) -> None:
     conversation = uuid.uuid4().hex
     sent = [message(f"number {n}", conversation=conversation) for n in range(5)]
     stubs.ingest(*sent)
-    names, token = [], ""
-    while True:
-        request = pb.ListMessagesRequest(page_size=2, page_token=token, conversation=conversation)
-        page = stubs.messages.ListMessages(request)
-        names += [found.name for found in page.messages]
-        token = page.next_page_token
-        if not token:
-            break
+    request = pb.ListMessagesRequest(page_size=2, conversation=conversation)
+    names = [found.name for found in all_listed(stubs.messages.ListMessages, request, "messages")]
     assert names == sorted(one.name for one in sent)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller
-from tests.support.processes import ServiceProcess, environment_of, migrate
+from tests.support.processes import ServiceProcess, environment_of, running_service
 from tests.support.servers import Valkey, create_database
 
 Code = grpc.StatusCode
@@ -104,12 +104,11 @@ def running(
     service: Service = request.param
     url = asyncio.run(create_database(postgres_url))
     environment = environment_of(service.name, certificates, url, valkey, CELERIAC_AUDIT_KEY=str(audit_key))
-    migrate(service.name, environment)
-    process = ServiceProcess(service.name, certificates, environment, service.module)
-    process.start()
-    with process.channel() as channel:
+    with (
+        running_service(service.name, certificates, environment, service.module) as process,
+        process.channel() as channel,
+    ):
         yield Running(service, process, url, Caller(service.stub(channel), tokens.mint("admin")))
-    process.stop()
 
 
 def in_server(server_url: str, *statements: str) -> None:

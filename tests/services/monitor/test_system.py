@@ -16,10 +16,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
 from services.monitor.peers import services_elsewhere
+from tests.support.audits import running_audit
 from tests.support.calls import Caller, eventually, refused
 from tests.support.celery_workers import running_worker
 from tests.support.monitors import Monitor
-from tests.support.processes import ServiceProcess, environment_of, running_service
+from tests.support.processes import ServiceProcess
 from tests.support.servers import Valkey
 
 HEALTHY, DEGRADED, UNHEALTHY = pb.HEALTH_HEALTHY, pb.HEALTH_DEGRADED, pb.HEALTH_UNHEALTHY
@@ -56,8 +57,7 @@ class System:
 def audit(
     certificates: Path, tokens: LocalIssuer, audit_key: Path, database_url: str
 ) -> Iterator[ServiceProcess]:
-    environment = environment_of("audit", certificates, database_url, CELERIAC_AUDIT_KEY=str(audit_key))
-    with running_service("audit", certificates, environment) as process:
+    with running_audit(certificates, database_url, audit_key) as process:
         yield process
 
 

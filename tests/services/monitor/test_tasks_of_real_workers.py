@@ -11,7 +11,7 @@ from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import workers_pb2
 from celery import Celery
 
-from tests.support.calls import eventually, fields_at_fault, refused
+from tests.support.calls import all_listed, eventually, fields_at_fault, refused
 from tests.support.celery_workers import Worker, running_worker
 from tests.support.monitors import Monitor
 from tests.support.servers import Valkey
@@ -123,12 +123,8 @@ def test_lists_are_filtered_and_paged(monitor: Monitor, app: Celery) -> None:
     wanted = pb.ListTasksRequest(state=pb.TASK_STATE_FAILURE, task="fail", worker=WORKER, text="NO LUCK")
     (task,) = monitor.tasks.ListTasks(wanted).tasks
     assert task.exception and not task.traceback
-    names, token = [], ""
-    while True:
-        page = monitor.tasks.ListTasks(pb.ListTasksRequest(task="add", page_size=50, page_token=token))
-        names += [task.name for task in page.tasks]
-        if not (token := page.next_page_token):
-            break
+    added = all_listed(monitor.tasks.ListTasks, pb.ListTasksRequest(task="add", page_size=50), "tasks")
+    names = [task.name for task in added]
     assert len(names) == len(set(names)) > 200
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +23,7 @@ from tests.support.celery_workers import running_worker
 from tests.support.events import CHANNEL, Life, event_message
 from tests.support.monitors import Monitor, running_monitor
 from tests.support.servers import Valkey
+from tests.support.streams import StreamReader
 
 BUFFER = 100
 NEVER = Duration(seconds=60)
@@ -34,26 +34,8 @@ def monitor_settings() -> Mapping[str, str]:
     return {"CELERIAC_MONITOR_WATCH_BUFFER": str(BUFFER)}
 
 
-class Reader:
-    """Reads a stream in a thread, and keeps all that came."""
-
-    def __init__(self, stream: Any) -> None:
-        self.seen: list[pb.WatchResponse] = []
-        self.error: Any = None
-        self._stream = stream
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            self.seen.extend(self._stream)
-        except grpc.RpcError as error:
-            self.error = error
-
-    def await_end(self) -> Any:
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        return self.error
+class Reader(StreamReader[pb.WatchResponse]):
+    """Has read tasks, workers and figures."""
 
     def tasks(self) -> list[tasks_pb2.Task]:
         return [response.task for response in self.seen if response.HasField("task")]
@@ -71,14 +53,12 @@ def opened(monitor: Monitor, channel: grpc.Channel | None = None, **request: Any
 
 @contextmanager
 def watching(monitor: Monitor, **request: Any) -> Iterator[Reader]:
-    stream = opened(monitor, **request)
-    reader = Reader(stream)
+    reader = Reader(opened(monitor, **request))
     try:
         eventually(reader.metrics)
         yield reader
     finally:
-        stream.cancel()
-        reader.await_end()
+        reader.end()
 
 
 def publish(broker: Valkey, *lives: Life, whole: bool = True) -> None:

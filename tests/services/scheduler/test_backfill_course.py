@@ -11,15 +11,13 @@ from typing import Any
 import grpc
 import redis.asyncio
 from celeriac.scheduler.v1 import schedules_pb2 as pb
-from prometheus_client import CollectorRegistry
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import Database
 from services.scheduler.backfilling import Backfills
-from services.scheduler.delivery import Delivery
-from services.scheduler.publisher import Publisher
 from tests.support.backfills import CANCELLED, Hourly
 from tests.support.calls import eventually, refused
+from tests.support.dispatchers import delivery_to
 from tests.support.schedulers import Scheduler, running_scheduler
 from tests.support.schedules import HOUR
 from tests.support.servers import Valkey
@@ -122,7 +120,7 @@ async def test_what_was_recorded_and_not_published_is_healed_and_has_not_expired
     database = Database(database_url)
     try:
         async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-            delivery = Delivery(database, Publisher(client, 0), CollectorRegistry())
+            delivery = delivery_to(client, database)
             await begun_by_hand(database_url, hourly, 3)
 
             async def dies(*_: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from celeriac.scheduler.v1 import config_pb2 as pb
 
-from tests.support.calls import eventually, refused
+from tests.support.calls import all_listed, eventually, refused
 from tests.support.configurations import CHUNKS, TASKS, WAITING, get, put
 
 Code = grpc.StatusCode
@@ -57,14 +57,8 @@ def test_revisions_tell_who_changed_what_from_what_and_why(config: Any) -> None:
     ]
     assert {(one.actor, one.name) for one in found} == {("mei", WAITING)}
     assert not found[0].HasField("new_value")
-    numbers, token = [], ""
-    while True:
-        request = pb.ListConfigRevisionsRequest(page_size=2, page_token=token)
-        page = config.ListConfigRevisions(request)
-        numbers += [one.revision for one in page.revisions]
-        token = page.next_page_token
-        if not token:
-            break
+    whole = all_listed(config.ListConfigRevisions, pb.ListConfigRevisionsRequest(page_size=2), "revisions")
+    numbers = [one.revision for one in whole]
     assert numbers == sorted(numbers, reverse=True)
     assert {one.revision for one in found} <= set(numbers)
 

@@ -10,7 +10,7 @@ from celeriac.scheduler.v1 import config_pb2 as pb
 from celeriac.scheduler.v1 import config_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
-from tests.support.calls import Caller, fields_at_fault, refused
+from tests.support.calls import Caller, all_listed, fields_at_fault, refused
 from tests.support.configurations import CHUNKS, TASKS, WAITING, get, put, span
 from tests.support.processes import ServiceProcess
 
@@ -33,14 +33,9 @@ def test_every_key_is_listed_with_its_declaration(config: Any) -> None:
 
 
 def test_lists_are_filtered_and_paged(config: Any) -> None:
-    found, token = [], ""
-    while True:
-        page = config.ListConfig(pb.ListConfigRequest(prefix="embedder.", page_size=1, page_token=token))
-        found += [one.name for one in page.configs]
-        token = page.next_page_token
-        if not token:
-            break
-    assert found == [WAITING, CHUNKS]
+    request = pb.ListConfigRequest(prefix="embedder.", page_size=1)
+    found = all_listed(config.ListConfig, request, "configs")
+    assert [one.name for one in found] == [WAITING, CHUNKS]
 
 
 def test_what_is_set_is_in_force_until_it_is_reset(config: Any) -> None:
