@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
+from celeriac.audit.v1 import audit_pb2_grpc
 
 from services.audit.api import AuditApi
 from services.audit.checkpoint import NoteSigner
@@ -21,8 +21,7 @@ async def serve(settings: AuditSettings) -> None:
         opened_sessions(database) as sessions,
     ):
         api = AuditApi(sessions, AuditLog(sessions, signer))
-        contract = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
-        servicers = [Servicer(contract, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)]
+        servicers = [Servicer.generated(audit_pb2_grpc.add_AuditServiceServicer_to_server, api)]
         await process.run("audit", settings, database, new_registry(), servicers=servicers)
 
 

@@ -13,7 +13,7 @@ from services.audit.records import Outcome, Record, RecordFilter
 from services.audit.store import LogStore
 from services.kernel.errors import NotFound
 from services.kernel.grpc.wire import Context, duration, timestamp, window_in
-from services.kernel.pages import decode_before, encode_before, page_size
+from services.kernel.pages import decode_before, encode_before, next_page_token, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
@@ -48,8 +48,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         position = decode_before(request.page_token)
         async with self._sessions.reading() as session:
             records = await LogStore(session).list_records(wanted, position, size + 1)
-        more = len(records) > size
-        token = encode_before(records[size - 1].index) if more else ""
+        token = next_page_token(records, size, lambda last: encode_before(last.index))
         return audit_pb2.ListRecordsResponse(
             records=[_record(record) for record in records[:size]], next_page_token=token
         )

@@ -14,7 +14,7 @@ from services.embedder.rebuild import Rebuilds
 from services.embedder.store_messages import MessageStore
 from services.embedder.store_operations import OperationStore
 from services.kernel.grpc.wire import Context
-from services.kernel.pages import decode_last, encode_last, page_size
+from services.kernel.pages import decode_last, encode_last, next_page_token, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
@@ -55,10 +55,9 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
         after = decode_last(request.page_token)
         async with self._sessions.reading() as session:
             found = await MessageStore(session).list(wanted, after, size + 1)
-        more = len(found) > size
         return pb.ListMessagesResponse(
             messages=map(convert.message_to, found[:size]),
-            next_page_token=encode_last(found[size - 1].id) if more else "",
+            next_page_token=next_page_token(found, size, lambda last: encode_last(last.id)),
         )
 
     async def DeleteMessage(

@@ -13,7 +13,14 @@ from services.embedder import convert
 from services.embedder.operations import Operation, OperationState
 from services.embedder.store_operations import OperationStore
 from services.kernel.grpc.wire import Context
-from services.kernel.pages import Place, decode_place, encode_place, invalid_page_token, page_size
+from services.kernel.pages import (
+    Place,
+    decode_place,
+    encode_place,
+    invalid_page_token,
+    next_page_token,
+    page_size,
+)
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
@@ -37,12 +44,11 @@ class OperationApi(operations_pb2_grpc.OperationServiceServicer):
         size, before = page_size(request.page_size), _position(request.page_token)
         async with self._sessions.reading() as session:
             found = await OperationStore(session).list(before, size + 1)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = encode_place((last.created_at, last.id))
         return pb.ListOperationsResponse(
-            operations=map(convert.operation_to, found[:size]), next_page_token=token
+            operations=map(convert.operation_to, found[:size]),
+            next_page_token=next_page_token(
+                found, size, lambda last: encode_place((last.created_at, last.id))
+            ),
         )
 
     async def CancelOperation(

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from celeriac.embedder.v1 import (
-    embedding_pb2,
     embedding_pb2_grpc,
-    insights_pb2,
     insights_pb2_grpc,
-    messages_pb2,
     messages_pb2_grpc,
-    search_pb2,
     search_pb2_grpc,
 )
-from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
+from celeriac.operations.v1 import operations_pb2_grpc
 
 from services.embedder.api_embedding import EmbeddingApi
 from services.embedder.api_insights import InsightApi
@@ -51,30 +47,19 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
             database,
             new_registry(),
             servicers=[
-                Servicer(
-                    embedding_pb2.DESCRIPTOR.services_by_name["EmbeddingService"],
-                    embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server,
-                    EmbeddingApi(online, facts),
+                Servicer.generated(
+                    embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingApi(online, facts)
                 ),
-                Servicer(
-                    messages_pb2.DESCRIPTOR.services_by_name["MessageService"],
-                    messages_pb2_grpc.add_MessageServiceServicer_to_server,
-                    MessageApi(sessions, rebuilds),
+                Servicer.generated(
+                    messages_pb2_grpc.add_MessageServiceServicer_to_server, MessageApi(sessions, rebuilds)
                 ),
-                Servicer(
-                    search_pb2.DESCRIPTOR.services_by_name["SearchService"],
-                    search_pb2_grpc.add_SearchServiceServicer_to_server,
-                    SearchApi(search),
-                ),
-                Servicer(
-                    insights_pb2.DESCRIPTOR.services_by_name["InsightService"],
+                Servicer.generated(search_pb2_grpc.add_SearchServiceServicer_to_server, SearchApi(search)),
+                Servicer.generated(
                     insights_pb2_grpc.add_InsightServiceServicer_to_server,
                     InsightApi(sessions, settings.time_zone),
                 ),
-                Servicer(
-                    operations_pb2.DESCRIPTOR.services_by_name["OperationService"],
-                    operations_pb2_grpc.add_OperationServiceServicer_to_server,
-                    OperationApi(sessions),
+                Servicer.generated(
+                    operations_pb2_grpc.add_OperationServiceServicer_to_server, OperationApi(sessions)
                 ),
             ],
             background=[online.run_forever, search.follow_forever, rebuilds.heal_forever],

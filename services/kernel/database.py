@@ -34,12 +34,37 @@ AWAY = (
     asyncpg.CrashShutdownError,
     OSError,
 )
+# What a server says that takes no connections for now, whoever asks: it starts, stops, or has no room; the
+# database is closed (ALLOW_CONNECTIONS false), or it is being dropped, restored or renamed. Some of these are
+# said of statements, too, where they are faults: only of a connection that was asked for do they mean this.
+CLOSED = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.InvalidCatalogNameError,
+)
 LOST = "the connection to the database was lost"
 
 
 def driver_url(url: str) -> str:
     """The address for asyncpg, where it names a driver as SQLAlchemy's do ("postgresql+asyncpg://…")."""
     return re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", url)
+
+
+async def open_connection(url: str, **settings: Any) -> Connection:
+    """A connection by `asyncpg.connect`; raises `ConnectionError` where the server takes none for now.
+
+    Whoever it does not let in (wrong password, pg_hba.conf, no right to connect) is refused until a person
+    mends it: that is logged, and raised as what it is.
+    """
+    try:
+        return await asyncpg.connect(url, **settings)
+    except CLOSED as error:
+        raise ConnectionError(f"the database takes no connections now: {error}") from error
+    except asyncpg.PostgresError as error:
+        log.error("database.refused", sqlstate=error.sqlstate, error=str(error))
+        raise
 
 
 class Database:
@@ -113,6 +138,7 @@ class Database:
                 self.url,
                 min_size=0,
                 max_size=self.pool_size,
+                connect=open_connection,
                 reset=_keep,
                 server_settings=self.server_settings,
                 timeout=CONNECT_SECONDS,
@@ -144,7 +170,7 @@ class Database:
 
     async def _listen_once(self, channel: str, payloads: asyncio.Queue[str]) -> None:
         """Until the connection is lost."""
-        connection = await asyncpg.connect(self.url, timeout=CONNECT_SECONDS)
+        connection = await open_connection(self.url, timeout=CONNECT_SECONDS)
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())

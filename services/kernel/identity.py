@@ -40,7 +40,6 @@ class Identity:
 
 
 _identity: ContextVar[Identity | None] = ContextVar("identity", default=None)
-_request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def current_identity() -> Identity | None:
@@ -48,14 +47,11 @@ def current_identity() -> Identity | None:
     return _identity.get()
 
 
-def current_request_id() -> str:
-    """The request id of the call being served; empty outside a call."""
-    return _request_id.get()
+def current_subject() -> str:
+    """Who the call being served is by; "nobody" outside a call, and in a public one."""
+    identity = current_identity()
+    return identity.subject if identity else "nobody"
 
 
 def bind_identity(identity: Identity | None) -> None:
     _identity.set(identity)
-
-
-def bind_request_id(request_id: str) -> None:
-    _request_id.set(request_id)

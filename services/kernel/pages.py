@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import orjson
 
 from services.kernel.errors import FieldFault, Invalid
 
+Entry = TypeVar("Entry")
 # In a list by time: the moment of an entry, and its id among those of the same moment.
 Place: TypeAlias = tuple[dt.datetime, str]
 
@@ -20,6 +22,15 @@ def page_size(requested: int, default: int = 50, most: int = 1000) -> int:
     if requested < 0:
         raise Invalid([FieldFault("page_size", f"is {requested}, it can't be negative", str(default))])
     return min(requested or default, most)
+
+
+def next_page_token(found: Sequence[Entry], size: int, token_after: Callable[[Entry], str]) -> str:
+    """The token of the page that follows the first `size` of what was found; empty when there is none.
+
+    Whoever lists looks for one entry more than the page has, and so knows. `token_after`: the token of a page
+    that begins after an entry.
+    """
+    return token_after(found[size - 1]) if len(found) > size else ""
 
 
 def encode_page_token(position: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ They take some 20 MB of a process, and four times as long for a short statement:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from services.kernel.database import ACQUIRE_SECONDS, AWAY, LOST, Database
+from services.kernel.database import ACQUIRE_SECONDS, CONNECT_SECONDS, LOST, Database, open_connection
 
 
 def asyncpg_url(url: str) -> str:
@@ -31,6 +32,12 @@ class Sessions:
     def __init__(self, database: Database) -> None:
         self.engine: AsyncEngine = create_async_engine(
             asyncpg_url(database.url),
+            async_creator=functools.partial(
+                open_connection,
+                database.url,
+                timeout=CONNECT_SECONDS,
+                server_settings=database.server_settings,
+            ),
             pool_size=database.pool_size,
             max_overflow=0,
             pool_timeout=ACQUIRE_SECONDS,
@@ -38,7 +45,6 @@ class Sessions:
             pool_pre_ping=True,
             # The one used last is used next: with little to do, the others prepare no statements.
             pool_use_lifo=True,
-            connect_args={"server_settings": database.server_settings},
         )
 
     @asynccontextmanager
@@ -78,7 +84,4 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise ConnectionError(LOST) from error
-        # What keeps a connection from being opened comes wrapped, too; the driver's own error is its cause.
-        if error.orig is not None and isinstance(error.orig.__cause__, AWAY):
-            raise ConnectionError("no connection to the database can be opened") from error
         raise

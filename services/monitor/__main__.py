@@ -6,15 +6,10 @@ from contextlib import AsyncExitStack
 
 import redis.asyncio
 from celeriac.monitor.v1 import (
-    monitoring_pb2,
     monitoring_pb2_grpc,
-    queues_pb2,
     queues_pb2_grpc,
-    system_pb2,
     system_pb2_grpc,
-    tasks_pb2,
     tasks_pb2_grpc,
-    workers_pb2,
     workers_pb2_grpc,
 )
 from celeriac.monitor.v1.monitoring_pb2 import WatchResponse
@@ -138,31 +133,11 @@ def _servicers(
     monitoring: MonitoringApi, queues: QueueApi, system: SystemApi, tasks: TaskApi, workers: WorkerApi
 ) -> list[Servicer]:
     return [
-        Servicer(
-            monitoring_pb2.DESCRIPTOR.services_by_name["MonitoringService"],
-            monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server,
-            monitoring,
-        ),
-        Servicer(
-            queues_pb2.DESCRIPTOR.services_by_name["QueueService"],
-            queues_pb2_grpc.add_QueueServiceServicer_to_server,
-            queues,
-        ),
-        Servicer(
-            system_pb2.DESCRIPTOR.services_by_name["SystemService"],
-            system_pb2_grpc.add_SystemServiceServicer_to_server,
-            system,
-        ),
-        Servicer(
-            tasks_pb2.DESCRIPTOR.services_by_name["TaskService"],
-            tasks_pb2_grpc.add_TaskServiceServicer_to_server,
-            tasks,
-        ),
-        Servicer(
-            workers_pb2.DESCRIPTOR.services_by_name["WorkerService"],
-            workers_pb2_grpc.add_WorkerServiceServicer_to_server,
-            workers,
-        ),
+        Servicer.generated(monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server, monitoring),
+        Servicer.generated(queues_pb2_grpc.add_QueueServiceServicer_to_server, queues),
+        Servicer.generated(system_pb2_grpc.add_SystemServiceServicer_to_server, system),
+        Servicer.generated(tasks_pb2_grpc.add_TaskServiceServicer_to_server, tasks),
+        Servicer.generated(workers_pb2_grpc.add_WorkerServiceServicer_to_server, workers),
     ]
 
 

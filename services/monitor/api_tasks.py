@@ -8,7 +8,7 @@ from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2_grpc
 
 from services.kernel.grpc.wire import Context, window_in
-from services.kernel.pages import decode_place, encode_place, page_size
+from services.kernel.pages import decode_place, encode_place, next_page_token, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 from services.monitor import convert
@@ -45,10 +45,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         after = decode_place(request.page_token)
         async with self._sessions.reading() as session:
             found = await TaskStore(session).list(wanted, after, size + 1)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = encode_place((last.heard_at, last.id))
+        token = next_page_token(found, size, lambda last: encode_place((last.heard_at, last.id)))
         return pb.ListTasksResponse(tasks=map(convert.task_to, found[:size]), next_page_token=token)
 
     async def RevokeTask(self, request: pb.RevokeTaskRequest, context: Context) -> pb.RevokeTaskResponse:

@@ -6,11 +6,8 @@ import asyncio
 
 import structlog
 from celeriac.scheduler.v1 import (
-    config_pb2,
     config_pb2_grpc,
-    manifests_pb2,
     manifests_pb2_grpc,
-    schedules_pb2,
     schedules_pb2_grpc,
 )
 
@@ -101,21 +98,9 @@ async def serve(settings: SchedulerSettings) -> None:
 
 def _servicers(schedules: ScheduleApi, manifests: ManifestApi, config: ConfigApi) -> list[Servicer]:
     return [
-        Servicer(
-            schedules_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
-            schedules_pb2_grpc.add_ScheduleServiceServicer_to_server,
-            schedules,
-        ),
-        Servicer(
-            manifests_pb2.DESCRIPTOR.services_by_name["ManifestService"],
-            manifests_pb2_grpc.add_ManifestServiceServicer_to_server,
-            manifests,
-        ),
-        Servicer(
-            config_pb2.DESCRIPTOR.services_by_name["ConfigService"],
-            config_pb2_grpc.add_ConfigServiceServicer_to_server,
-            config,
-        ),
+        Servicer.generated(schedules_pb2_grpc.add_ScheduleServiceServicer_to_server, schedules),
+        Servicer.generated(manifests_pb2_grpc.add_ManifestServiceServicer_to_server, manifests),
+        Servicer.generated(config_pb2_grpc.add_ConfigServiceServicer_to_server, config),
     ]
 
 

@@ -9,14 +9,22 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from services.kernel.database import Database
 from services.kernel.grpc.wire import Context, moment_in
-from services.kernel.identity import current_identity
-from services.kernel.pages import decode_last, decode_place, encode_last, encode_place, page_size
+from services.kernel.identity import current_subject
+from services.kernel.pages import (
+    decode_last,
+    decode_place,
+    encode_last,
+    encode_place,
+    next_page_token,
+    page_size,
+)
 from services.kernel.validation import Faults
 from services.scheduler import checks, convert, convert_timing
 from services.scheduler.api_backfill import BackfillCalls
 from services.scheduler.api_watch import WatchCalls
 from services.scheduler.backfilling import Backfills
 from services.scheduler.catalogue import Catalogue
+from services.scheduler.clock import now_at
 from services.scheduler.schedules import Definition
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_listing import ScheduleFilter
@@ -43,7 +51,7 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     async def CreateSchedule(
         self, request: pb.CreateScheduleRequest, context: Context
     ) -> pb.CreateScheduleResponse:
-        faults, now = Faults(), await self._catalogue.now()
+        faults, now = Faults(), await now_at(self._database)
         definition = convert.new_from(request.schedule, self._zone, now, faults)
         faults.raise_any()
         assert definition is not None
@@ -62,10 +70,9 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         after = decode_last(request.page_token)
         async with self._database.reading() as connection:
             found = await ScheduleStore(connection).list(wanted, after, size + 1)
-        more = len(found) > size
         return pb.ListSchedulesResponse(
             schedules=map(convert.schedule_to, found[:size]),
-            next_page_token=encode_last(found[size - 1].definition.id) if more else "",
+            next_page_token=next_page_token(found, size, lambda last: encode_last(last.definition.id)),
         )
 
     async def UpdateSchedule(
@@ -107,17 +114,16 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     async def TriggerSchedule(
         self, request: pb.TriggerScheduleRequest, context: Context
     ) -> pb.TriggerScheduleResponse:
-        faults, identity = Faults(), current_identity()
+        faults = Faults()
         faults.text("request_id", request.request_id, "retry-7f9c24e8", most=100, required=False)
         faults.raise_any()
-        actor = identity.subject if identity else "nobody"
-        run = await self._catalogue.trigger(_id(request.name), actor, request.request_id)
+        run = await self._catalogue.trigger(_id(request.name), current_subject(), request.request_id)
         return pb.TriggerScheduleResponse(run=convert.run_to(run))
 
     async def PreviewTimes(
         self, request: pb.PreviewTimesRequest, context: Context
     ) -> pb.PreviewTimesResponse:
-        faults, now = Faults(), await self._catalogue.now()
+        faults, now = Faults(), await now_at(self._database)
         start = moment_in(request, "start_time", faults) or now
         in_range = 0 <= request.count <= MOST_PREVIEWED
         faults.unless(in_range, "count", f"is {request.count}, it must be 1 to 1000", "10")
@@ -155,10 +161,7 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         state, before = convert.STATES_FROM_WIRE.get(request.state), decode_place(request.page_token)
         async with self._database.reading() as connection:
             runs = await ScheduleStore(connection).list_runs(parent, state, before, size + 1)
-        token = ""
-        if len(runs) > size:
-            last = runs[size - 1]
-            token = encode_place((last.due_at, last.schedule_id))
+        token = next_page_token(runs, size, lambda last: encode_place((last.due_at, last.schedule_id)))
         return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
 
 

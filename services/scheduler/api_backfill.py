@@ -7,13 +7,14 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from services.kernel.database import Database
 from services.kernel.grpc.wire import Context
-from services.kernel.identity import current_identity
-from services.kernel.pages import decode_place, encode_place, page_size
+from services.kernel.identity import current_subject
+from services.kernel.pages import decode_place, encode_place, next_page_token, page_size
 from services.kernel.validation import Faults
 from services.scheduler import checks
 from services.scheduler import convert_backfill as convert
 from services.scheduler.backfilling import Backfills
-from services.scheduler.store import ScheduleStore
+from services.scheduler.backfills import Backfill
+from services.scheduler.clock import now_at
 from services.scheduler.store_backfills import BackfillStore
 
 
@@ -25,10 +26,9 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
     async def BackfillSchedule(
         self, request: pb.BackfillScheduleRequest, context: Context
     ) -> pb.BackfillScheduleResponse:
-        async with self._database.reading() as connection:
-            now = await ScheduleStore(connection).now()
-        window, only = convert.window_from(request, now), request.validate_only
-        begun = await self._backfills.begin(window, _actor(), request.request_id, validate_only=only)
+        window = convert.window_from(request, await now_at(self._database))
+        only = request.validate_only
+        begun = await self._backfills.begin(window, current_subject(), request.request_id, validate_only=only)
         return pb.BackfillScheduleResponse(backfill=convert.backfill_to(begun))
 
     async def GetBackfill(self, request: pb.GetBackfillRequest, context: Context) -> pb.GetBackfillResponse:
@@ -44,20 +44,18 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
         before = decode_place(request.page_token)
         async with self._database.reading() as connection:
             found = await BackfillStore(connection).list(parent, before, size + 1)
-        token = ""
-        if len(found) > size and (created := found[size - 1].created_at):
-            token = encode_place((created, found[size - 1].id))
         return pb.ListBackfillsResponse(
-            backfills=map(convert.backfill_to, found[:size]), next_page_token=token
+            backfills=map(convert.backfill_to, found[:size]),
+            next_page_token=next_page_token(found, size, _token_after),
         )
 
     async def CancelBackfill(
         self, request: pb.CancelBackfillRequest, context: Context
     ) -> pb.CancelBackfillResponse:
-        ended = await self._backfills.cancel(*convert.ids_in(request.name), _actor())
+        ended = await self._backfills.cancel(*convert.ids_in(request.name), current_subject())
         return pb.CancelBackfillResponse(backfill=convert.backfill_to(ended))
 
 
-def _actor() -> str:
-    identity = current_identity()
-    return identity.subject if identity else "nobody"
+def _token_after(last: Backfill) -> str:
+    assert last.created_at is not None, "stored backfills have their time"
+    return encode_place((last.created_at, last.id))

@@ -8,7 +8,14 @@ from celeriac.scheduler.v1 import config_pb2 as pb
 from celeriac.scheduler.v1 import config_pb2_grpc
 
 from services.kernel.grpc.wire import Context
-from services.kernel.pages import decode_before, decode_last, encode_before, encode_last, page_size
+from services.kernel.pages import (
+    decode_before,
+    decode_last,
+    encode_before,
+    encode_last,
+    next_page_token,
+    page_size,
+)
 from services.kernel.validation import Faults
 from services.scheduler import convert_config as convert
 from services.scheduler.config_feed import ConfigFeed
@@ -33,10 +40,9 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
             for one in await self._configuration.list()
             if one.key.name > after and one.key.name.startswith(request.prefix)
         ]
-        more = len(settings) > size
         return pb.ListConfigResponse(
             configs=map(convert.config_to, settings[:size]),
-            next_page_token=encode_last(settings[size - 1].key.name) if more else "",
+            next_page_token=next_page_token(settings, size, lambda last: encode_last(last.key.name)),
         )
 
     async def SetConfig(self, request: pb.SetConfigRequest, context: Context) -> pb.SetConfigResponse:
@@ -54,10 +60,9 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
         size, before = page_size(request.page_size), decode_before(request.page_token)
         key = convert.key_of(request.name) if request.name else ""
         found = await self._configuration.revisions(key, before, size + 1)
-        more = len(found) > size
         return pb.ListConfigRevisionsResponse(
             revisions=map(convert.revision_to, found[:size]),
-            next_page_token=encode_before(found[size - 1].number) if more else "",
+            next_page_token=next_page_token(found, size, lambda last: encode_before(last.number)),
         )
 
     async def RollbackConfig(

@@ -13,6 +13,7 @@ from services.kernel.database import Database
 from services.kernel.errors import AlreadyExists, CeleriacError, Conflict, FailedPrecondition
 from services.kernel.validation import Faults
 from services.scheduler.catalogue import due_after_change
+from services.scheduler.clock import now_at
 from services.scheduler.difference import Change, Difference, Kind, difference
 from services.scheduler.importing import Imported, read_dump
 from services.scheduler.manifest import MOST_SCHEDULES, Wanted, read_manifest
@@ -44,7 +45,7 @@ class Sets:
         self._zone = zone
 
     async def apply(self, manifest: str, how: Application) -> Difference:
-        now = await self._now()
+        now = await now_at(self._database)
         faults = Faults()
         # Up to a second of CPU for a large one: not on the event loop.
         wanted = await asyncio.to_thread(read_manifest, manifest, self._zone, now, faults)
@@ -56,7 +57,7 @@ class Sets:
     async def take_over(
         self, dump: str, labels: dict[str, str], how: Application
     ) -> tuple[Imported, Difference]:
-        now = await self._now()
+        now = await now_at(self._database)
         faults = Faults()
         imported = await asyncio.to_thread(read_dump, dump, labels, self._zone, now, faults)
         faults.raise_any()
@@ -78,10 +79,6 @@ class Sets:
             raise _too_many(f"the manifest would have more than {MOST_BYTES} bytes")
         return text, len(found)
 
-    async def _now(self) -> dt.datetime:
-        async with self._database.reading() as connection:
-            return await ScheduleStore(connection).now()
-
     async def _applied(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
         # Someone may create one of the same id in between; then it is there to be changed.
         for attempt in range(ATTEMPTS):
@@ -102,7 +99,7 @@ class Sets:
                 _none_of_others(ids, stored, how.prune)
             in_set = set(ids)
             pruned = [schedule.definition.id for schedule in stored if schedule.definition.id not in in_set]
-            now = await ScheduleStore(connection).now()
+            now = await store.now()
             found = await asyncio.to_thread(difference, wanted, stored, pruned, now, seed)
             if how.etag and how.etag != found.etag:
                 raise Conflict("schedules", found.etag)

@@ -25,10 +25,6 @@ class Catalogue:
         self._database = database
         self._delivery = delivery
 
-    async def now(self) -> dt.datetime:
-        async with self._database.reading() as connection:
-            return await ScheduleStore(connection).now()
-
     async def create(self, definition: Definition) -> Schedule:
         async with self._database.transaction() as connection:
             store = ScheduleStore(connection)

@@ -7,7 +7,7 @@ from celeriac.scheduler.v1 import config_pb2 as pb
 from services.kernel.config_keys import ConfigType, Value
 from services.kernel.config_wire import FIELDS, value_from, value_to
 from services.kernel.grpc.wire import timestamp
-from services.kernel.identity import current_identity
+from services.kernel.identity import current_subject
 from services.kernel.validation import Faults
 from services.scheduler.config import Change, Revision, Setting, declared, example_of, value_at
 from services.scheduler.config_feed import News
@@ -49,13 +49,12 @@ def key_of(name: str) -> str:
 
 
 def order_in(request: Changing, faults: Faults) -> Order:
-    identity = current_identity()
     faults.text("etag", request.etag, "7", most=100, required=False)
     faults.text("comment", request.comment, "fewer rows until the move", most=1000, required=False)
     faults.text("request_id", request.request_id, "retry-7f9c24e8", most=100, required=False)
     return Order(
         key=key_in(request.name, faults),
-        actor=identity.subject if identity else "nobody",
+        actor=current_subject(),
         comment=request.comment,
         etag=request.etag,
         request_id=request.request_id,

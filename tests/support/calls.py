@@ -45,6 +45,17 @@ def fields_at_fault(call: Any, request: Any) -> list[str]:
     raise AssertionError("no BadRequest in the status")
 
 
+def all_listed(call: Any, request: Any, entries: str) -> list[Any]:
+    """What a list has, page by page to the last; `entries` is the field of the answer that holds it."""
+    found: list[Any] = []
+    while True:
+        page = call(request)
+        found += getattr(page, entries)
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
+
+
 def eventually(holds: Any, seconds: float = 30.0) -> Any:
     """Waits until the function gives something true, and gives that."""
     deadline = time.monotonic() + seconds

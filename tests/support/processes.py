@@ -108,10 +108,12 @@ class ServiceProcess:
 
 
 @contextlib.contextmanager
-def running_service(service: str, state: Path, environment: Mapping[str, str]) -> Iterator[ServiceProcess]:
-    """Migrates and starts a service; stops it at the end."""
+def running_service(
+    service: str, state: Path, environment: Mapping[str, str], module: str | None = None
+) -> Iterator[ServiceProcess]:
+    """Migrates and starts a service, by another module than its own if one is given; stops it at the end."""
     migrate(service, environment)
-    process = ServiceProcess(service, state, environment)
+    process = ServiceProcess(service, state, environment, module)
     process.start()
     try:
         yield process

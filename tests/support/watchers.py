@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +12,7 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from tests.support.calls import eventually
 from tests.support.schedulers import Scheduler
+from tests.support.streams import StreamReader
 
 
 def opened(scheduler: Scheduler, token: str = "", **request: Any) -> Any:
@@ -22,31 +22,8 @@ def opened(scheduler: Scheduler, token: str = "", **request: Any) -> Any:
     return stub.WatchSchedules(pb.WatchSchedulesRequest(**request), credentials=credentials)
 
 
-class Watcher:
-    """Reads a stream in a thread, and keeps all that came."""
-
-    def __init__(self, stream: Any) -> None:
-        self.seen: list[pb.WatchSchedulesResponse] = []
-        self.error: Any = None
-        self._stream = stream
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            for message in self._stream:
-                self.seen.append(message)
-        except grpc.RpcError as error:
-            self.error = error
-
-    def end(self) -> Any:
-        self._stream.cancel()
-        return self.await_end()
-
-    def await_end(self) -> Any:
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        return self.error
+class Watcher(StreamReader[pb.WatchSchedulesResponse]):
+    """Has read schedules and runs."""
 
     def schedules(self) -> list[tuple[int, str]]:
         events = [message.schedule for message in self.seen if message.HasField("schedule")]

@@ -12,7 +12,6 @@ from urllib.parse import unquote
 import structlog
 
 from services.kernel.grpc.call import Call
-from services.kernel.identity import bind_request_id
 from services.kernel.metrics import CallMetrics
 
 log = structlog.get_logger(__name__)
@@ -29,7 +28,6 @@ def observe(metrics: CallMetrics) -> Callable[[Call], AbstractAsyncContextManage
         call.request_id = stated if REQUEST_ID.fullmatch(stated) else str(uuid.uuid4())
         call.address = _address(call)
         call.user_agent = call.metadata("user-agent")[:300]
-        bind_request_id(call.request_id)
         with structlog.contextvars.bound_contextvars(request_id=call.request_id, method=call.method):
             try:
                 yield

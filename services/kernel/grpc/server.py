@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -55,6 +56,13 @@ class Servicer:
     contract: ServiceDescriptor
     add: Callable[[Any, Any], None]
     instance: object
+
+    @classmethod
+    def generated(cls, add: Callable[[Any, Any], None], instance: object) -> Servicer:
+        """By the generated `add_<service>Servicer_to_server`, whose module stands beside the contract's."""
+        contracts = sys.modules[add.__module__.removesuffix("_grpc")]
+        name = add.__name__.removeprefix("add_").removesuffix("Servicer_to_server")
+        return cls(contracts.DESCRIPTOR.services_by_name[name], add, instance)
 
 
 @dataclass(frozen=True)

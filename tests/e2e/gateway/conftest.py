@@ -11,6 +11,7 @@ import pytest
 
 from deploy.standalone.certificates import ensure_config_keys
 from deploy.standalone.tokens import LocalIssuer
+from tests.support.audits import running_audit
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import ServiceProcess, environment_of, running_service
 from tests.support.servers import Valkey, create_database
@@ -34,8 +35,7 @@ def services(
     certificates: Path, tokens: LocalIssuer, audit_key: Path, postgres_url: str, valkey: Valkey
 ) -> Iterator[Services]:
     url = asyncio.run(create_database(postgres_url))
-    auditing = environment_of("audit", certificates, url, CELERIAC_AUDIT_KEY=str(audit_key))
-    with running_service("audit", certificates, auditing) as audit:
+    with running_audit(certificates, url, audit_key) as audit:
         more = {
             "CELERIAC_AUDIT_ADDRESS": audit.address,
             "CELERIAC_CONFIG_KEYS": str(ensure_config_keys(certificates)),

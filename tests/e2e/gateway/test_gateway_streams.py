@@ -21,7 +21,7 @@ from deploy.standalone.tokens import LocalIssuer
 from tests.e2e.gateway.conftest import Services
 from tests.support.calls import eventually, refused
 from tests.support.gateway import Gateway, running_gateway
-from tests.support.processes import ServiceProcess, environment_of, migrate, running_service
+from tests.support.processes import ServiceProcess, environment_of, running_service
 from tests.support.servers import Valkey, create_database
 
 # All four services start within the first test's time.
@@ -36,11 +36,8 @@ def embedder(
     certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
 ) -> Iterator[ServiceProcess]:
     environment = environment_of("embedder", certificates, database_url, valkey)
-    migrate("embedder", environment)
-    process = ServiceProcess("embedder", certificates, environment, "tests.support.bigram_embedder")
-    process.start()
-    yield process
-    process.stop()
+    with running_service("embedder", certificates, environment, "tests.support.bigram_embedder") as process:
+        yield process
 
 
 @pytest.fixture(scope="module")

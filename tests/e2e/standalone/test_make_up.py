@@ -23,6 +23,7 @@ from google.protobuf import field_mask_pb2
 from deploy.standalone.ports import SERVICES
 from tests.support.calls import eventually
 from tests.support.processes import ROOT
+from tests.support.sql import fetch_sync
 from tests.support.system import System, free_block
 
 # A start from nothing, on a machine with other work.
@@ -40,15 +41,8 @@ def schedules_of(system: System) -> dict[str, schedules_pb2.Schedule]:
 
 
 def count_messages(system: System) -> int:
-    async def count() -> int:
-        connection = await asyncpg.connect(system.database_url)
-        try:
-            found: int = await connection.fetchval("SELECT count(*) FROM chat_messages")
-            return found
-        finally:
-            await connection.close()
-
-    return asyncio.run(count())
+    [row] = fetch_sync(system.database_url, "SELECT count(*) FROM chat_messages")
+    return int(row["count"])
 
 
 def healthy(system: System) -> bool:

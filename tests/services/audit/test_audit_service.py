@@ -15,7 +15,9 @@ from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.outbox import canonical
-from tests.support.processes import ServiceProcess, environment_of, running_service
+from tests.support.audits import running_audit
+from tests.support.calls import Caller, all_listed
+from tests.support.processes import ServiceProcess
 
 METHOD = "/celeriac.scheduler.v1.ScheduleService/TriggerSchedule"
 Outcome = audit_pb2
@@ -25,8 +27,7 @@ Outcome = audit_pb2
 def service(
     certificates: Path, tokens: LocalIssuer, audit_key: Path, database_url: str
 ) -> Iterator[ServiceProcess]:
-    environment = environment_of("audit", certificates, database_url, CELERIAC_AUDIT_KEY=str(audit_key))
-    with running_service("audit", certificates, environment) as process:
+    with running_audit(certificates, database_url, audit_key) as process:
         yield process
 
 
@@ -39,15 +40,8 @@ def relay(service: ServiceProcess) -> Iterator[Any]:
 
 @pytest.fixture
 def admin(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
-    token = grpc.access_token_call_credentials(tokens.mint("admin", subject="mei"))
     with service.channel() as channel:
-        stub = audit_pb2_grpc.AuditServiceStub(channel)
-
-        class Admin:
-            def __getattr__(self, method: str) -> Any:
-                return lambda request: getattr(stub, method)(request, credentials=token, timeout=30)
-
-        yield Admin()
+        yield Caller(audit_pb2_grpc.AuditServiceStub(channel), tokens.mint("admin", subject="mei"))
 
 
 def intent(**changes: Any) -> dict[str, Any]:
@@ -139,13 +133,8 @@ def test_filters_find_what_they_say(relay: Any, admin: Any, wanted: Any, found: 
 def test_pages_follow_each_other_without_gap_or_repeat(relay: Any, admin: Any) -> None:
     actor = f"pages-{uuid.uuid4()}"
     append(relay, *(intent(actor=actor, resource=f"schedules/{number}") for number in range(7)))
-    seen, token = [], ""
-    while True:
-        page = admin.ListRecords(audit_pb2.ListRecordsRequest(actor=actor, page_size=3, page_token=token))
-        seen += [record.resource for record in page.records]
-        token = page.next_page_token
-        if not token:
-            break
+    request = audit_pb2.ListRecordsRequest(actor=actor, page_size=3)
+    seen = [record.resource for record in all_listed(admin.ListRecords, request, "records")]
     assert seen == [f"schedules/{number}" for number in reversed(range(7))]
 
 

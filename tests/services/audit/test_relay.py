@@ -21,17 +21,18 @@ from services.kernel.database import Database
 from services.kernel.outbox import Outbox
 from services.kernel.relay import BATCH, BATCH_BYTES, Relay
 from services.kernel.settings import KernelSettings
-from tests.support.calls import Caller
-from tests.support.processes import ServiceProcess, environment_of, migrate, running_service
+from tests.support.audits import running_audit
+from tests.support.calls import Caller, all_listed
+from tests.support.processes import ServiceProcess, environment_of, migrate
+from tests.support.settings import kernel_settings
 
 
 @pytest.fixture(scope="module")
 def service(
     certificates: Path, tokens: LocalIssuer, audit_key: Path, database_url: str
 ) -> Iterator[ServiceProcess]:
-    environment = environment_of("audit", certificates, database_url, CELERIAC_AUDIT_KEY=str(audit_key))
-    migrate("scheduler", environment)
-    with running_service("audit", certificates, environment) as process:
+    migrate("scheduler", environment_of("scheduler", certificates, database_url))
+    with running_audit(certificates, database_url, audit_key) as process:
         yield process
 
 
@@ -50,13 +51,7 @@ async def outbox(database_url: str) -> AsyncIterator[Outbox]:
 
 @pytest.fixture
 def settings(certificates: Path, tokens: LocalIssuer, database_url: str) -> KernelSettings:
-    return KernelSettings(
-        database_url=database_url,
-        tls_ca=certificates / "ca.pem",
-        tls_certificate=certificates / "certs/scheduler.crt",
-        tls_key=certificates / "certs/scheduler.key",
-        token_keys=tokens.key_set,
-    )
+    return kernel_settings(certificates, tokens, "scheduler", database_url)
 
 
 @asynccontextmanager
@@ -99,14 +94,8 @@ def intent(actor: str, **changes: Any) -> dict[str, Any]:
 
 def records_of(log: Caller, actor: str) -> list[Any]:
     """All events of an actor, oldest first."""
-    found: list[Any] = []
-    token = ""
-    while True:
-        page = log.ListRecords(audit_pb2.ListRecordsRequest(actor=actor, page_size=1000, page_token=token))
-        found += page.records
-        token = page.next_page_token
-        if not token:
-            return found[::-1]
+    request = audit_pb2.ListRecordsRequest(actor=actor, page_size=1000)
+    return all_listed(log.ListRecords, request, "records")[::-1]
 
 
 async def listed(log: Caller, actor: str) -> list[Any]:

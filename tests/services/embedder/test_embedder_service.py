@@ -33,9 +33,10 @@ from deploy.standalone.tokens import LocalIssuer
 from services.embedder.worker import EMBED_CHUNK, celery_app
 from services.kernel.settings import KernelSettings
 from tests.support.bigram_embedder import embed
-from tests.support.calls import Caller, eventually, fields_at_fault, refused
+from tests.support.calls import Caller, all_listed, eventually, fields_at_fault, refused
 from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate
 from tests.support.servers import Valkey
+from tests.support.sql import fetch
 
 MODULE = "tests.support.bigram_embedder"
 # A number that the contract does not have: proto3 enums are open.
@@ -152,13 +153,8 @@ def message(text: str, **more: Any) -> pb.Message:
 
 
 async def stored(database_url: str, name: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(database_url)
-    try:
-        query = "SELECT * FROM chat_message_embeddings_1024 WHERE message_id = $1"
-        rows: list[asyncpg.Record] = await connection.fetch(query, name.removeprefix("messages/"))
-        return rows
-    finally:
-        await connection.close()
+    query = "SELECT * FROM chat_message_embeddings_1024 WHERE message_id = $1"
+    return await fetch(database_url, query, name.removeprefix("messages/"))
 
 
 def test_what_is_ingested_twice_is_stored_once(stubs: Stubs) -> None:
@@ -185,14 +181,8 @@ def test_messages_are_listed_in_pages(stubs: Stubs) -> None:
     conversation = uuid.uuid4().hex
     sent = [message(f"number {n}", conversation=conversation) for n in range(5)]
     stubs.ingest(*sent)
-    names, token = [], ""
-    while True:
-        request = pb.ListMessagesRequest(page_size=2, page_token=token, conversation=conversation)
-        page = stubs.messages.ListMessages(request)
-        names += [found.name for found in page.messages]
-        token = page.next_page_token
-        if not token:
-            break
+    request = pb.ListMessagesRequest(page_size=2, conversation=conversation)
+    names = [found.name for found in all_listed(stubs.messages.ListMessages, request, "messages")]
     assert names == sorted(one.name for one in sent)
 
 

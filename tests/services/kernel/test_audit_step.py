@@ -28,9 +28,9 @@ from services.kernel.grpc.server import Server, Servicer
 from services.kernel.metrics import CallMetrics
 from services.kernel.migrations import migrate
 from services.kernel.outbox import Outbox
-from services.kernel.settings import KernelSettings
 from services.kernel.tokens import TokenVerifier
 from tests.support.probe import CONTRACT, SERVICE, Probe, Text, add_probe
+from tests.support.settings import kernel_settings
 
 CHANGE, LOAD = f"/{SERVICE}/Change", f"/{SERVICE}/Load"
 
@@ -87,14 +87,7 @@ class Running:
 @pytest.fixture
 async def running(certificates: Path, tokens: LocalIssuer, database_url: str) -> AsyncIterator[Running]:
     await migrate(database_url, "scheduler")
-    settings = KernelSettings(
-        database_url=database_url,
-        listen="127.0.0.1:0",
-        tls_ca=certificates / "ca.pem",
-        tls_certificate=certificates / "certs/scheduler.crt",
-        tls_key=certificates / "certs/scheduler.key",
-        token_keys=tokens.key_set,
-    )
+    settings = kernel_settings(certificates, tokens, "scheduler", database_url)
     database = Database(database_url)
     async with database.connection() as connection:
         await connection.execute("TRUNCATE audit_outbox_scheduler")

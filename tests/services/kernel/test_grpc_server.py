@@ -28,6 +28,7 @@ from services.kernel.metrics import CallMetrics
 from services.kernel.settings import KernelSettings
 from services.kernel.tokens import TokenVerifier
 from tests.support.probe import CONTRACT, SERVICE, Probe, Text, add_probe
+from tests.support.settings import kernel_settings
 
 Status = grpc.StatusCode
 
@@ -56,14 +57,7 @@ class Running:
 
 @pytest.fixture
 def settings(certificates: Path, tokens: LocalIssuer) -> KernelSettings:
-    return KernelSettings(
-        database_url="postgresql://nowhere/none",
-        listen="127.0.0.1:0",
-        tls_ca=certificates / "ca.pem",
-        tls_certificate=certificates / "certs/monitor.crt",
-        tls_key=certificates / "certs/monitor.key",
-        token_keys=tokens.key_set,
-    )
+    return kernel_settings(certificates, tokens, "monitor")
 
 
 @pytest.fixture

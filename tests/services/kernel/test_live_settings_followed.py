@@ -28,6 +28,7 @@ from services.kernel.settings import KernelSettings
 from tests.support.calls import Caller, eventually, refused
 from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate
 from tests.support.servers import Valkey, create_database
+from tests.support.sql import fetch_sync
 
 BIGRAMS = "tests.support.bigram_embedder"
 # Well below the interval of signs of life (10 s), at which a change would be found without a notice.
@@ -64,14 +65,7 @@ class System:
             config.ResetConfig(pb.ResetConfigRequest(name=name))
 
     def sql(self, query: str, *values: Any) -> list[asyncpg.Record]:
-        async def fetch() -> list[asyncpg.Record]:
-            connection = await asyncpg.connect(self.database_url)
-            try:
-                return list(await connection.fetch(query, *values))
-            finally:
-                await connection.close()
-
-        return asyncio.run(fetch())
+        return fetch_sync(self.database_url, query, *values)
 
     def chunks_of_a_new_rebuild(self, through: str) -> int:
         """How many tasks a rebuild of everything is cut into: asked of the service, or of the worker."""

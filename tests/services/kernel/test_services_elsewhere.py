@@ -17,8 +17,8 @@ from deploy.standalone.tokens import LocalIssuer
 from services.kernel.grpc.decode import decode
 from services.kernel.grpc.errors import tell_errors
 from services.kernel.grpc.server import Elsewhere, Server, Servicer
-from services.kernel.settings import KernelSettings
 from tests.support.probe import CONTRACT, SERVICE, Probe, add_probe
+from tests.support.settings import kernel_settings
 
 OTHER = "celeriac.access.v1.NoService"
 AUDIT = audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name
@@ -35,14 +35,7 @@ async def channel(
     certificates: Path, tokens: LocalIssuer, news: asyncio.Queue[tuple[str, bool]]
 ) -> AsyncIterator[grpc.aio.Channel]:
     """To a server that answers the probe, and tells of the audit service."""
-    settings = KernelSettings(
-        database_url="postgresql://nowhere/none",
-        listen="127.0.0.1:0",
-        tls_ca=certificates / "ca.pem",
-        tls_certificate=certificates / "certs/monitor.crt",
-        tls_key=certificates / "certs/monitor.key",
-        token_keys=tokens.key_set,
-    )
+    settings = kernel_settings(certificates, tokens, "monitor")
 
     async def health() -> AsyncIterator[tuple[str, bool]]:
         while True:

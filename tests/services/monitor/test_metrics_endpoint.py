@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from celery import Celery
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually
-from tests.support.celery_workers import celery_app, running_worker
+from tests.support.celery_workers import running_worker
 from tests.support.events import CHANNEL, Life, event_message
-from tests.support.monitors import Monitor, running_monitor
-from tests.support.servers import Valkey, temporary_valkey
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    with temporary_valkey() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> Iterator[Monitor]:
-    with running_monitor(certificates, tokens, database_url, valkey) as monitor:
-        yield monitor
+from tests.support.monitors import Monitor
+from tests.support.servers import Valkey
 
 
 def scrape(monitor: Monitor) -> str:
@@ -48,10 +35,9 @@ def value(family: Metric, name: str, **labels: str) -> float | None:
 
 
 def test_real_tasks_are_counted_by_queue_and_status_and_timed(
-    monitor: Monitor, valkey: Valkey, tmp_path: Path
+    monitor: Monitor, app: Celery, broker: Valkey, tmp_path: Path
 ) -> None:
-    app = celery_app(valkey.host, valkey.port)
-    with running_worker(valkey, tmp_path, queues="quick"):
+    with running_worker(broker, tmp_path, queues="quick"):
         for _ in range(3):
             app.send_task("add", [1, 2], queue="quick")
         app.send_task("fail", ["on purpose"], queue="quick")
@@ -66,7 +52,6 @@ def test_real_tasks_are_counted_by_queue_and_status_and_timed(
             return found if (succeeded, failed, waiting, up) == (3, 1, 1, 1) else None
 
         found = eventually(counted)
-    app.close()
     seconds = found["celery_task_duration_seconds"]
     assert seconds.type == "histogram"
     assert value(seconds, "celery_task_duration_seconds_count", queue="quick") == 4
@@ -93,11 +78,11 @@ def test_the_systems_components_and_calls_are_there_too(monitor: Monitor) -> Non
 
 
 def test_a_thousand_queues_and_strange_names_do_not_make_a_thousand_labels(
-    monitor: Monitor, valkey: Valkey
+    monitor: Monitor, broker: Valkey
 ) -> None:
     strange = ['say "hi"\n\\', "佇列", "a,b={}"]
     before = value(scraped(monitor)["celery_events"], "celery_events_total") or 0
-    with redis.Redis(valkey.host, valkey.port) as client:
+    with redis.Redis(broker.host, broker.port) as client:
         for queue in [*strange, *(f"queue-{number}" for number in range(1000))]:
             client.publish(CHANNEL, event_message(Life(time.time(), queue=queue).whole()))
             client.sadd(f"_kombu.binding.{queue}", f"{queue}\x06\x16\x06\x16{queue}")

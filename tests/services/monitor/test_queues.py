@@ -15,31 +15,18 @@ from celery import Celery
 from kombu import Exchange
 from kombu import Queue as KombuQueue
 
-from deploy.standalone.tokens import LocalIssuer
 from services.kernel.broker_layout import Layout
 from services.monitor.queues import BrokerQueues, Queue
 from tests.support.calls import eventually, refused
 from tests.support.celery_workers import celery_app, running_worker
-from tests.support.monitors import Monitor, running_monitor
-from tests.support.servers import Valkey, temporary_valkey
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    with temporary_valkey() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> Iterator[Monitor]:
-    with running_monitor(certificates, tokens, database_url, valkey) as monitor:
-        yield monitor
+from tests.support.monitors import Monitor
+from tests.support.servers import Valkey
 
 
 @pytest.fixture
-def app(valkey: Valkey) -> Iterator[Celery]:
-    valkey.flush()
-    app = celery_app(valkey.host, valkey.port)
+def app(broker: Valkey) -> Iterator[Celery]:
+    broker.flush()
+    app = celery_app(broker.host, broker.port)
     yield app
     app.close()
 
@@ -48,8 +35,8 @@ def listed(monitor: Monitor) -> dict[str, pb.Queue]:
     return {queue.name: queue for queue in monitor.queues.ListQueues(pb.ListQueuesRequest()).queues}
 
 
-async def read(valkey: Valkey, layout: Layout | None = None, heard: tuple[str, ...] = ()) -> list[Queue]:
-    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
+async def read(broker: Valkey, layout: Layout | None = None, heard: tuple[str, ...] = ()) -> list[Queue]:
+    async with redis.asyncio.Redis(host=broker.host, port=broker.port) as client:
         return list(await BrokerQueues(client, layout or Layout(), heard=lambda: heard).read())
 
 
@@ -63,9 +50,9 @@ def test_messages_of_every_priority_are_counted(monitor: Monitor, app: Celery) -
 
 
 def test_what_a_worker_holds_is_told_by_queue_and_its_mailboxes_are_no_queues(
-    monitor: Monitor, app: Celery, valkey: Valkey, tmp_path: Path
+    monitor: Monitor, app: Celery, broker: Valkey, tmp_path: Path
 ) -> None:
-    with running_worker(valkey, tmp_path, queues="held,other"):
+    with running_worker(broker, tmp_path, queues="held,other"):
         for _ in range(2):
             app.send_task("add", [1, 2], queue="held", countdown=600)
         app.send_task("add", [1, 2], queue="other", countdown=600)
@@ -83,24 +70,24 @@ def test_what_a_worker_holds_is_told_by_queue_and_its_mailboxes_are_no_queues(
     assert not queues["queues/held"].unacknowledged_estimated
 
 
-async def test_an_exchange_of_the_applications_own_leads_to_its_queues(app: Celery, valkey: Valkey) -> None:
+async def test_an_exchange_of_the_applications_own_leads_to_its_queues(app: Celery, broker: Valkey) -> None:
     exchange = Exchange("media", type="topic")
     queue = KombuQueue("thumbnails", exchange, routing_key="image.#")
     with app.connection_for_write() as connection:
         bound = queue(connection.default_channel)
         bound.declare()
         connection.Producer().publish({}, exchange=exchange, routing_key="image.png", serializer="json")
-        assert (await read(valkey)) == [Queue("thumbnails", ((0, 1),))]
+        assert (await read(broker)) == [Queue("thumbnails", ((0, 1),))]
         message = bound.get()  # held, until it is acknowledged
-        assert (await read(valkey)) == [Queue("thumbnails", (), 1)]
+        assert (await read(broker)) == [Queue("thumbnails", (), 1)]
         assert message is not None
         message.ack()
-        assert (await read(valkey)) == [Queue("thumbnails")]
+        assert (await read(broker)) == [Queue("thumbnails")]
 
 
-async def test_the_applications_own_prefix_steps_and_separator_are_honoured(valkey: Valkey) -> None:
-    valkey.flush()
-    app = Celery("own", broker=f"redis://{valkey.host}:{valkey.port}/0")
+async def test_the_applications_own_prefix_steps_and_separator_are_honoured(broker: Valkey) -> None:
+    broker.flush()
+    app = Celery("own", broker=f"redis://{broker.host}:{broker.port}/0")
     app.conf.broker_transport_options = {
         "global_keyprefix": "shop[1]*:",
         "priority_steps": list(range(10)),
@@ -109,56 +96,56 @@ async def test_the_applications_own_prefix_steps_and_separator_are_honoured(valk
     for priority in (0, 4, 9):
         app.send_task("add", [1, 2], queue="orders", priority=priority)
     app.close()
-    other = celery_app(valkey.host, valkey.port)
+    other = celery_app(broker.host, broker.port)
     other.send_task("add", [1, 2], queue="of-someone-else")
     other.close()
     layout = Layout("shop[1]*:", tuple(range(10)), ":")
-    assert await read(valkey, layout) == [Queue("orders", ((0, 1), (4, 1), (9, 1)))]
+    assert await read(broker, layout) == [Queue("orders", ((0, 1), (4, 1), (9, 1)))]
 
 
 async def test_a_queue_that_lost_its_binding_is_seen_while_it_has_messages(
-    app: Celery, valkey: Valkey
+    app: Celery, broker: Valkey
 ) -> None:
     app.send_task("add", [1, 2], queue="waiting")
-    with redis.Redis(valkey.host, valkey.port) as client:
+    with redis.Redis(broker.host, broker.port) as client:
         client.delete("_kombu.binding.waiting")
-        assert await read(valkey, heard=("waiting", "long-gone")) == [Queue("waiting", ((0, 1),))]
+        assert await read(broker, heard=("waiting", "long-gone")) == [Queue("waiting", ((0, 1),))]
 
 
-async def test_more_unacknowledged_messages_than_one_look_may_touch_are_projected(valkey: Valkey) -> None:
-    valkey.flush()
-    with redis.Redis(valkey.host, valkey.port) as client:
+async def test_more_unacknowledged_messages_than_one_look_may_touch_are_projected(broker: Valkey) -> None:
+    broker.flush()
+    with redis.Redis(broker.host, broker.port) as client:
         for queue, count in (("many", 9_000), ("few", 3_000)):
             client.sadd(f"_kombu.binding.{queue}", f"{queue}\x06\x16\x06\x16{queue}")
             entry = json.dumps([{"body": "e30=", "properties": {"delivery_tag": "t"}}, "", queue])
             client.hset("unacked", mapping={f"{queue}-{number}": entry for number in range(count)})
-    few, many = await read(valkey)
+    few, many = await read(broker)
     assert few.unacknowledged_estimated and many.unacknowledged_estimated
     assert abs(few.unacknowledged + many.unacknowledged - 12_000) <= 1
     assert 2_500 < few.unacknowledged < 3_500
 
 
-async def test_keys_that_are_not_kombus_do_no_harm(valkey: Valkey) -> None:
-    valkey.flush()
-    with redis.Redis(valkey.host, valkey.port) as client:
+async def test_keys_that_are_not_kombus_do_no_harm(broker: Valkey) -> None:
+    broker.flush()
+    with redis.Redis(broker.host, broker.port) as client:
         client.sadd("_kombu.binding.strange", "no separators", b"\xff\xfe\x06\x16\x06\x16\xff")
         client.sadd("_kombu.binding.strange", "a\x06\x16[(\x06\x16b", "a\x06\x16\x06\x16" + "long" * 100)
         client.sadd("_kombu.binding.text", "text\x06\x16\x06\x16text")
         client.set("text", "not a list")
         client.set("_kombu.binding.no-set", "x")
         client.hset("unacked", mapping={"tag": "not json", "other": '[{}, null, ["text"]]'})
-    assert await read(valkey) == [Queue("text")]
+    assert await read(broker) == [Queue("text")]
 
 
 def test_while_the_broker_is_away_the_call_is_unavailable_and_works_again_after(
-    monitor: Monitor, app: Celery, valkey: Valkey
+    monitor: Monitor, app: Celery, broker: Valkey
 ) -> None:
     app.send_task("add", [1, 2], queue="waiting")
-    valkey.stop()
+    broker.stop()
     try:
         code, message = refused(monitor.queues.ListQueues, pb.ListQueuesRequest())
         assert code is grpc.StatusCode.UNAVAILABLE
         assert "broker" in message
     finally:
-        valkey.start()
+        broker.start()
     assert listed(monitor)["queues/waiting"].length == 1

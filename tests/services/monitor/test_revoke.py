@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import grpc
@@ -12,36 +12,21 @@ from celery import Celery
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually, fields_at_fault, refused
-from tests.support.celery_workers import Worker, celery_app, running_worker
+from tests.support.celery_workers import Worker, running_worker
 from tests.support.monitors import Monitor, running_monitor
 from tests.support.servers import Valkey, temporary_valkey
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    with temporary_valkey() as server:
-        yield server
+def monitor_settings() -> Mapping[str, str]:
+    return {"CELERIAC_MONITOR_CONTROL_TIMEOUT": "1"}
 
 
 @pytest.fixture(scope="module")
-def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> Iterator[Monitor]:
-    settings = {"CELERIAC_MONITOR_CONTROL_TIMEOUT": "1"}
-    with running_monitor(certificates, tokens, database_url, valkey, **settings) as monitor:
-        yield monitor
-
-
-@pytest.fixture(scope="module")
-def worker(monitor: Monitor, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with running_worker(valkey, tmp_path_factory.mktemp("worker")) as worker:
+def worker(monitor: Monitor, broker: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    with running_worker(broker, tmp_path_factory.mktemp("worker")) as worker:
         monitor.await_worker(worker.name)
         yield worker
-
-
-@pytest.fixture(scope="module")
-def app(valkey: Valkey) -> Iterator[Celery]:
-    app = celery_app(valkey.host, valkey.port)
-    yield app
-    app.close()
 
 
 def revoke(monitor: Monitor, task_id: str, **how: object) -> list[pb.WorkerReply]:
@@ -130,9 +115,9 @@ def test_a_signal_without_terminate_is_refused(monitor: Monitor) -> None:
 
 
 def test_a_worker_that_is_dead_and_not_yet_missed_is_told_as_one_that_gave_no_answer(
-    monitor: Monitor, worker: Worker, valkey: Valkey, tmp_path: Path
+    monitor: Monitor, worker: Worker, broker: Valkey, tmp_path: Path
 ) -> None:
-    with running_worker(valkey, tmp_path, name="doomed@test", queues="elsewhere") as doomed:
+    with running_worker(broker, tmp_path, name="doomed@test", queues="elsewhere") as doomed:
         monitor.await_worker(doomed.name)
         doomed.kill()
         replies = {reply.worker: reply for reply in revoke(monitor, "whatever")}
@@ -146,19 +131,19 @@ def test_without_workers_or_broker_it_is_unavailable_and_says_why(
 ) -> None:
     request = pb.RevokeTaskRequest(name="tasks/x")
     with (
-        temporary_valkey() as valkey,
-        running_monitor(certificates, tokens, database_url, valkey) as monitor,
+        temporary_valkey() as broker,
+        running_monitor(certificates, tokens, database_url, broker) as monitor,
     ):
         code, message = refused(monitor.tasks.RevokeTask, request)
         assert code is grpc.StatusCode.UNAVAILABLE
         assert "none is online" in message
-        with running_worker(valkey, tmp_path) as worker:
+        with running_worker(broker, tmp_path) as worker:
             monitor.await_worker(worker.name)
-            valkey.stop()
+            broker.stop()
             code, message = refused(monitor.tasks.RevokeTask, request)
             assert code is grpc.StatusCode.UNAVAILABLE
             assert "broker" in message
-            valkey.start()
+            broker.start()
             monitor.await_worker(worker.name)
             assert eventually(lambda: all(reply.ok for reply in _replies(monitor, request)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import grpc
@@ -16,11 +16,12 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
 from services.monitor.peers import services_elsewhere
+from tests.support.audits import running_audit
 from tests.support.calls import Caller, eventually, refused
 from tests.support.celery_workers import running_worker
-from tests.support.monitors import Monitor, running_monitor
-from tests.support.processes import ServiceProcess, environment_of, migrate
-from tests.support.servers import Valkey, temporary_valkey
+from tests.support.monitors import Monitor
+from tests.support.processes import ServiceProcess
+from tests.support.servers import Valkey
 
 HEALTHY, DEGRADED, UNHEALTHY = pb.HEALTH_HEALTHY, pb.HEALTH_DEGRADED, pb.HEALTH_UNHEALTHY
 Serving = health_pb2.HealthCheckResponse
@@ -32,7 +33,7 @@ class System:
 
     monitor: Monitor
     audit: ServiceProcess
-    valkey: Valkey
+    broker: Valkey
 
     def components(self) -> dict[str, pb.Component]:
         answer = self.monitor.system.GetStatus(pb.GetStatusRequest())
@@ -53,16 +54,21 @@ class System:
 
 
 @pytest.fixture(scope="module")
-def system(certificates: Path, tokens: LocalIssuer, audit_key: Path, database_url: str) -> Iterator[System]:
-    with temporary_valkey() as valkey:
-        environment = environment_of("audit", certificates, database_url, CELERIAC_AUDIT_KEY=str(audit_key))
-        migrate("audit", environment)
-        audit = ServiceProcess("audit", certificates, environment)
-        audit.start()
-        settings = {"CELERIAC_AUDIT_ADDRESS": audit.address}
-        with running_monitor(certificates, tokens, database_url, valkey, **settings) as monitor:
-            yield System(monitor, audit, valkey)
-        audit.stop()
+def audit(
+    certificates: Path, tokens: LocalIssuer, audit_key: Path, database_url: str
+) -> Iterator[ServiceProcess]:
+    with running_audit(certificates, database_url, audit_key) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def monitor_settings(audit: ServiceProcess) -> Mapping[str, str]:
+    return {"CELERIAC_AUDIT_ADDRESS": audit.address}
+
+
+@pytest.fixture(scope="module")
+def system(monitor: Monitor, audit: ServiceProcess, broker: Valkey) -> System:
+    return System(monitor, audit, broker)
 
 
 def test_every_component_is_named_with_what_is_known_of_it(system: System) -> None:
@@ -104,14 +110,14 @@ def test_the_whole_is_as_well_as_its_worst_part(system: System) -> None:
 
 def test_without_workers_the_system_is_degraded(system: System, tmp_path: Path) -> None:
     assert "none is online" in system.await_health("workers", DEGRADED).detail
-    with running_worker(system.valkey, tmp_path):
+    with running_worker(system.broker, tmp_path):
         assert system.await_health("workers", HEALTHY).detail == "1 online"
     system.await_health("workers", DEGRADED)
 
 
 def test_a_broker_that_may_evict_messages_is_degraded(system: System) -> None:
     system.await_health("broker", HEALTHY)
-    with redis.Redis(system.valkey.host, system.valkey.port) as client:
+    with redis.Redis(system.broker.host, system.broker.port) as client:
         client.config_set("maxmemory", 64 * 1024 * 1024)
         client.config_set("maxmemory-policy", "allkeys-lru")
         assert "allkeys-lru" in system.await_health("broker", DEGRADED).detail
@@ -122,10 +128,10 @@ def test_a_broker_that_may_evict_messages_is_degraded(system: System) -> None:
 
 def test_while_the_broker_is_away_broker_and_events_say_so(system: System) -> None:
     system.await_health("events", HEALTHY)
-    system.valkey.stop()
+    system.broker.stop()
     system.await_health("broker", UNHEALTHY)
     assert "cut off" in system.await_health("events", DEGRADED).detail
-    system.valkey.start()
+    system.broker.start()
     system.await_health("broker", HEALTHY)
     system.await_health("events", HEALTHY)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,26 +11,14 @@ from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import workers_pb2
 from celery import Celery
 
-from deploy.standalone.tokens import LocalIssuer
-from tests.support.calls import eventually, fields_at_fault, refused
-from tests.support.celery_workers import Worker, celery_app, running_worker
-from tests.support.monitors import Monitor, running_monitor
-from tests.support.servers import Valkey, temporary_valkey
+from tests.support.calls import all_listed, eventually, fields_at_fault, refused
+from tests.support.celery_workers import Worker, running_worker
+from tests.support.monitors import Monitor
+from tests.support.servers import Valkey
 
 WORKER = "plain@intake"
+pytestmark = pytest.mark.usefixtures("worker")
 ENDED = {pb.TASK_STATE_SUCCESS, pb.TASK_STATE_FAILURE, pb.TASK_STATE_REVOKED, pb.TASK_STATE_REJECTED}
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Valkey]:
-    with temporary_valkey() as valkey:
-        yield valkey
-
-
-@pytest.fixture(scope="module")
-def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, broker: Valkey) -> Iterator[Monitor]:
-    with running_monitor(certificates, tokens, database_url, broker) as monitor:
-        yield monitor
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +27,6 @@ def worker(broker: Valkey, monitor: Monitor, tmp_path_factory: pytest.TempPathFa
     with running_worker(broker, folder, queues="alpha,beta", name=WORKER, concurrency=2) as worker:
         monitor.await_worker(WORKER)
         yield worker
-
-
-@pytest.fixture(scope="module")
-def app(broker: Valkey, worker: Worker) -> Iterator[Celery]:
-    app = celery_app(broker.host, broker.port)
-    yield app
-    app.close()
 
 
 def send(app: Celery, task: str, *args: Any, queue: str = "alpha", **options: Any) -> str:
@@ -143,12 +123,8 @@ def test_lists_are_filtered_and_paged(monitor: Monitor, app: Celery) -> None:
     wanted = pb.ListTasksRequest(state=pb.TASK_STATE_FAILURE, task="fail", worker=WORKER, text="NO LUCK")
     (task,) = monitor.tasks.ListTasks(wanted).tasks
     assert task.exception and not task.traceback
-    names, token = [], ""
-    while True:
-        page = monitor.tasks.ListTasks(pb.ListTasksRequest(task="add", page_size=50, page_token=token))
-        names += [task.name for task in page.tasks]
-        if not (token := page.next_page_token):
-            break
+    added = all_listed(monitor.tasks.ListTasks, pb.ListTasksRequest(task="add", page_size=50), "tasks")
+    names = [task.name for task in added]
     assert len(names) == len(set(names)) > 200
 
 

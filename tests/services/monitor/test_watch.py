@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,52 +14,28 @@ import pytest
 import redis
 from celeriac.monitor.v1 import monitoring_pb2 as pb
 from celeriac.monitor.v1 import monitoring_pb2_grpc, tasks_pb2
+from celery import Celery
 from google.protobuf.duration_pb2 import Duration
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually, fields_at_fault
-from tests.support.celery_workers import celery_app, running_worker
+from tests.support.celery_workers import running_worker
 from tests.support.events import CHANNEL, Life, event_message
 from tests.support.monitors import Monitor, running_monitor
-from tests.support.servers import Valkey, temporary_valkey
+from tests.support.servers import Valkey
+from tests.support.streams import StreamReader
 
 BUFFER = 100
 NEVER = Duration(seconds=60)
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    with temporary_valkey() as server:
-        yield server
+def monitor_settings() -> Mapping[str, str]:
+    return {"CELERIAC_MONITOR_WATCH_BUFFER": str(BUFFER)}
 
 
-@pytest.fixture(scope="module")
-def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> Iterator[Monitor]:
-    settings = {"CELERIAC_MONITOR_WATCH_BUFFER": str(BUFFER)}
-    with running_monitor(certificates, tokens, database_url, valkey, **settings) as monitor:
-        yield monitor
-
-
-class Reader:
-    """Reads a stream in a thread, and keeps all that came."""
-
-    def __init__(self, stream: Any) -> None:
-        self.seen: list[pb.WatchResponse] = []
-        self.error: Any = None
-        self._stream = stream
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            self.seen.extend(self._stream)
-        except grpc.RpcError as error:
-            self.error = error
-
-    def await_end(self) -> Any:
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        return self.error
+class Reader(StreamReader[pb.WatchResponse]):
+    """Has read tasks, workers and figures."""
 
     def tasks(self) -> list[tasks_pb2.Task]:
         return [response.task for response in self.seen if response.HasField("task")]
@@ -78,18 +53,16 @@ def opened(monitor: Monitor, channel: grpc.Channel | None = None, **request: Any
 
 @contextmanager
 def watching(monitor: Monitor, **request: Any) -> Iterator[Reader]:
-    stream = opened(monitor, **request)
-    reader = Reader(stream)
+    reader = Reader(opened(monitor, **request))
     try:
         eventually(reader.metrics)
         yield reader
     finally:
-        stream.cancel()
-        reader.await_end()
+        reader.end()
 
 
-def publish(valkey: Valkey, *lives: Life, whole: bool = True) -> None:
-    with redis.Redis(valkey.host, valkey.port) as client:
+def publish(broker: Valkey, *lives: Life, whole: bool = True) -> None:
+    with redis.Redis(broker.host, broker.port) as client:
         for life in lives:
             client.publish(CHANNEL, event_message(life.whole() if whole else life.started()))
 
@@ -110,11 +83,10 @@ def test_figures_come_at_once_and_then_at_the_interval_asked_for(monitor: Monito
 
 
 def test_a_real_task_is_seen_to_come_into_each_state_and_a_worker_to_come_and_go(
-    monitor: Monitor, valkey: Valkey, tmp_path: Path
+    monitor: Monitor, app: Celery, broker: Valkey, tmp_path: Path
 ) -> None:
-    app = celery_app(valkey.host, valkey.port)
     with watching(monitor) as reader:
-        with running_worker(valkey, tmp_path, name="seen@test"):
+        with running_worker(broker, tmp_path, name="seen@test"):
             task_id = app.send_task("retry_then_succeed", [1]).id
 
             def states() -> list[str]:
@@ -129,7 +101,6 @@ def test_a_real_task_is_seen_to_come_into_each_state_and_a_worker_to_come_and_go
             return mine[:1] == [True] and mine[-1:] == [False]
 
         eventually(came_and_went)
-    app.close()
     seen = states()
     assert seen[0] in ("PENDING", "RECEIVED")
     assert [state for state in seen if state in ("RETRY", "SUCCESS")] == ["RETRY", "SUCCESS"]
@@ -145,12 +116,12 @@ def test_a_real_task_is_seen_to_come_into_each_state_and_a_worker_to_come_and_go
     ],
 )
 def test_only_what_was_asked_for_comes(
-    monitor: Monitor, valkey: Valkey, wanted: dict[str, Any], expected: set[tuple[str, str]]
+    monitor: Monitor, broker: Valkey, wanted: dict[str, Any], expected: set[tuple[str, str]]
 ) -> None:
     with watching(monitor) as all_of_it, watching(monitor, **wanted) as reader:
         now = time.time()
         publish(
-            valkey,
+            broker,
             *(Life(now, name=name, queue=queue) for name in ("mine", "other") for queue in ("one", "two")),
         )
         eventually(lambda: len(all_of_it.tasks()) == 16)
@@ -158,19 +129,19 @@ def test_only_what_was_asked_for_comes(
         assert {(task.task, task.queue) for task in reader.tasks()} == expected
 
 
-def test_a_state_of_choice_is_watched_alone(monitor: Monitor, valkey: Valkey) -> None:
+def test_a_state_of_choice_is_watched_alone(monitor: Monitor, broker: Valkey) -> None:
     with watching(monitor, state=tasks_pb2.TASK_STATE_SUCCESS) as reader:
         lives = [Life(time.time()) for _ in range(5)]
-        publish(valkey, *lives)
+        publish(broker, *lives)
         eventually(lambda: len(reader.tasks()) == 5)
         assert {task.name for task in reader.tasks()} == {f"tasks/{life.id}" for life in lives}
         assert {task.state for task in reader.tasks()} == {tasks_pb2.TASK_STATE_SUCCESS}
 
 
-def test_ends_are_watched_alone(monitor: Monitor, valkey: Valkey) -> None:
+def test_ends_are_watched_alone(monitor: Monitor, broker: Valkey) -> None:
     with watching(monitor, ended_only=True) as reader:
         lives = [Life(time.time()) for _ in range(5)]
-        publish(valkey, *lives)
+        publish(broker, *lives)
         eventually(lambda: len(reader.tasks()) == 5)
         assert {task.name for task in reader.tasks()} == {f"tasks/{life.id}" for life in lives}
         assert {task.state for task in reader.tasks()} == {tasks_pb2.TASK_STATE_SUCCESS}
@@ -187,7 +158,7 @@ def narrow_channel(monitor: Monitor, state: Path) -> grpc.Channel:
 
 
 def test_a_reader_that_does_not_read_is_told_what_it_lost_and_another_gets_all(
-    monitor: Monitor, valkey: Valkey, certificates: Path
+    monitor: Monitor, broker: Valkey, certificates: Path
 ) -> None:
     rounds, size = 100, BUFFER // 4
     total = rounds * size * 4
@@ -195,7 +166,7 @@ def test_a_reader_that_does_not_read_is_told_what_it_lost_and_another_gets_all(
         slow = opened(monitor, channel, metrics_interval=NEVER)
         assert next(slow).HasField("metrics")
         for number in range(1, rounds + 1):
-            publish(valkey, *(Life(time.time()) for _ in range(size)))
+            publish(broker, *(Life(time.time()) for _ in range(size)))
             eventually(lambda wanted=number * size * 4: len(quick.tasks()) == wanted)
         assert not [response for response in quick.seen if response.HasField("skipped_tasks")]
 
@@ -221,9 +192,9 @@ def test_a_reader_that_goes_away_leaves_nothing_behind(monitor: Monitor) -> None
 
 
 def test_at_shutdown_readers_are_told_to_come_back(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
+    certificates: Path, tokens: LocalIssuer, database_url: str, broker: Valkey
 ) -> None:
-    with running_monitor(certificates, tokens, database_url, valkey) as other:
+    with running_monitor(certificates, tokens, database_url, broker) as other:
         stream = opened(other)
         reader = Reader(stream)
         eventually(reader.metrics)
@@ -259,11 +230,9 @@ def test_nonsense_is_refused_with_the_fields_name(
     assert fields_at_fault(first, pb.WatchRequest(**request_fields)) == [field]
 
 
-def test_realtime_metrics_hold_what_happened(monitor: Monitor, valkey: Valkey) -> None:
-    app = celery_app(valkey.host, valkey.port)
+def test_realtime_metrics_hold_what_happened(monitor: Monitor, app: Celery, broker: Valkey) -> None:
     app.send_task("add", [1, 2], queue="nobody-consumes", priority=9)
-    app.close()
-    publish(valkey, *(Life(time.time(), name="counted") for _ in range(10)))
+    publish(broker, *(Life(time.time(), name="counted") for _ in range(10)))
 
     def metrics() -> pb.Metrics | None:
         found: pb.Metrics = monitor.monitoring.GetRealtimeMetrics(pb.GetRealtimeMetricsRequest()).metrics

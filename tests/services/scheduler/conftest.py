@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.standalone.tokens import LocalIssuer
+from services.kernel.database import Database
+from services.kernel.migrations import migrate
+from tests.support.backfills import Hourly
 from tests.support.celery_workers import Worker, running_worker
 from tests.support.monitors import Monitor, running_monitor
 from tests.support.schedulers import Scheduler, running_scheduler
@@ -19,6 +22,18 @@ from tests.support.servers import Valkey, temporary_valkey
 def valkey() -> Iterator[Valkey]:
     with temporary_valkey() as server:
         yield server
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The scheduler's tables, without schedules, runs, and what was seen of a broker."""
+    await migrate(database_url, "scheduler")
+    database = Database(database_url)
+    async with database.transaction() as connection:
+        for table in ("schedules", "schedule_batches", "schedule_broker"):
+            await connection.execute(f"DELETE FROM celery_{table}")
+    yield database
+    await database.close()
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +75,8 @@ def schedules(lone_scheduler: Scheduler) -> Any:
 @pytest.fixture
 def manifests(lone_scheduler: Scheduler) -> Any:
     return lone_scheduler.manifests
+
+
+@pytest.fixture
+def hourly(lone_scheduler: Scheduler, valkey: Valkey) -> Hourly:
+    return Hourly(lone_scheduler, valkey)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import json
 from typing import Any
 
 import asyncpg
 import pytest
 
-from services.kernel.database import Database, driver_url
+from services.kernel.database import driver_url
 from services.kernel.migrations import migrate
 from services.scheduler import store_batches, store_due
 from services.scheduler.store_listing import ScheduleFilter, listing
+from tests.support.sql import fetch, nodes, plan_of
 
 MILLION = 1_000_000
 BATCH = 1000
@@ -52,46 +52,25 @@ def million_url(database_url: str) -> str:
 async def pages(
     url: str, query: str, *values: Any, settings: str = store_batches.SETTINGS
 ) -> tuple[int, set[str]]:
-    """Runs a query, in vain; how often it touched a page of 8 KiB, and the tables that it read whole."""
-    connection = await asyncpg.connect(driver_url(url))
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await connection.execute(settings)
-        told = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", *values)
-    finally:
-        await transaction.rollback()
-        await connection.close()
-    plan, whole = json.loads(told)[0]["Plan"], set[str]()
-    waiting = [plan]
-    while waiting:
-        node = waiting.pop()
-        if node["Node Type"] == "Seq Scan":
-            whole.add(node["Relation Name"])
-        waiting += node.get("Plans", [])
-    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], whole
+    """How often a query touched a page of 8 KiB, and the tables that it read whole."""
+    plan = await plan_of(url, query, *values, settings=settings)
+    whole = {node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"}
+    return touched_by(plan), whole
+
+
+def touched_by(plan: dict[str, Any]) -> int:
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 async def pages_of_list(url: str, wanted: ScheduleFilter, after: str) -> tuple[int, int]:
     """How many schedules a page of 100 has, and how many pages of 8 KiB it touches."""
     query, values = listing(wanted, after, 101)
-    database = Database(url)
-    try:
-        async with database.reading() as connection:
-            found = len(await connection.fetch(query, *values))
-            told = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", *values)
-    finally:
-        await database.close()
-    plan = json.loads(told)[0]["Plan"]
-    return found, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    found = await fetch(url, query, *values)
+    return len(found), touched_by(await plan_of(url, query, *values))
 
 
 async def some(url: str, query: str) -> tuple[list[str], list[dt.datetime]]:
-    connection = await asyncpg.connect(driver_url(url))
-    try:
-        rows = await connection.fetch(f"{query} LIMIT {BATCH}")
-    finally:
-        await connection.close()
+    rows = await fetch(url, f"{query} LIMIT {BATCH}")
     return [row[0] for row in rows], [row[1] for row in rows]
 
 

@@ -12,17 +12,16 @@ from typing import Any
 import asyncpg
 import pytest
 import redis.asyncio
-from prometheus_client import CollectorRegistry
 
 from services.kernel.database import Database, driver_url
-from services.kernel.migrations import migrate
-from services.scheduler.delivery import Delivery
+from services.scheduler.clock import now_at
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.plan import Misfire, MisfireAction
 from services.scheduler.publisher import PERMIT_SECONDS, Publisher
 from services.scheduler.schedules import Definition, Task
 from services.scheduler.store import ScheduleStore
 from services.scheduler.timing import IntervalTiming
+from tests.support.dispatchers import dispatcher as running_dispatcher
 from tests.support.servers import Valkey, create_database, temporary_valkey
 
 NO_TIME = dt.timedelta(0)
@@ -63,29 +62,22 @@ def valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, "scheduler")
-    database = Database(database_url)
-    async with database.transaction() as connection:
-        await connection.execute("DELETE FROM celery_schedules")
-        await connection.execute("DELETE FROM celery_schedule_batches")
+async def database(database: Database) -> Database:
     await set_clock(database, NO_TIME)
-    yield database
-    await database.close()
+    return database
 
 
 @pytest.fixture
 async def dispatcher(database: Database, valkey: Valkey) -> AsyncIterator[Dispatcher]:
-    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        yield Dispatcher(database, Delivery(database, Publisher(client, 0), CollectorRegistry()))
+    async with running_dispatcher(database, valkey) as dispatcher:
+        yield dispatcher
 
 
 async def set_clock(database: Database, by: dt.timedelta) -> dt.datetime:
     """Sets the database's clock off ours; what it shows then."""
     async with database.transaction() as connection:
         await connection.execute("UPDATE clock.off SET by = $1", by)
-    async with database.reading() as connection:
-        return await ScheduleStore(connection).now()
+    return await now_at(database)
 
 
 async def minutely(database: Database, now: dt.datetime, misfire: Misfire | None = None) -> None:

@@ -10,46 +10,33 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import redis.asyncio
-from prometheus_client import CollectorRegistry
 
 from services.kernel.database import Database
-from services.kernel.migrations import migrate
 from services.scheduler.catalogue import Catalogue
-from services.scheduler.delivery import Delivery
+from services.scheduler.clock import now_at
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.plan import Bounds, Misfire, MisfireAction
-from services.scheduler.publisher import Publisher
 from services.scheduler.schedules import Definition, Run, Task
 from services.scheduler.store import ScheduleStore
 from services.scheduler.timing import IntervalTiming
+from tests.support.dispatchers import dispatcher
 from tests.support.schedules import DAY, HOUR, MINUTE, SECOND
 from tests.support.servers import Valkey
 
 TASK = Task("count", queue="due")
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, "scheduler")
-    database = Database(database_url)
-    async with database.transaction() as connection:
-        await connection.execute("DELETE FROM celery_schedules")
-    yield database
-    await database.close()
-
-
 @asynccontextmanager
-async def dispatcher(database: Database, valkey: Valkey) -> AsyncIterator[Dispatcher]:
-    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        dispatcher = Dispatcher(database, Delivery(database, Publisher(client, 0), CollectorRegistry()))
-        yield dispatcher
-        await dispatcher.delivery.drain()
+async def drained(database: Database, valkey: Valkey) -> AsyncIterator[Dispatcher]:
+    """A dispatcher that has published all that it recorded."""
+    async with dispatcher(database, valkey) as one:
+        yield one
+        await one.delivery.drain()
 
 
 async def dispatched(database: Database, valkey: Valkey) -> None:
     """Dispatches until nothing is due."""
-    async with dispatcher(database, valkey) as one:
+    async with drained(database, valkey) as one:
         while await one.dispatch_batch():
             pass
 
@@ -121,7 +108,7 @@ async def test_a_due_time_that_was_run_already_is_not_counted_again(
 async def test_a_higher_most_wakes_a_schedule_that_was_done(database: Database, valkey: Valkey) -> None:
     since = a_while_ago(5 * SECOND)
     await created(database, each_minute("s", since, bounds=Bounds(max_runs=1)), since)
-    async with dispatcher(database, valkey) as one:
+    async with drained(database, valkey) as one:
         await one.dispatch_batch()
         assert await due_next(database, "s") is None
         wanted = each_minute("s", since, bounds=Bounds(max_runs=2))
@@ -212,9 +199,9 @@ async def test_django_celery_beat_818_an_edit_at_the_due_time_loses_no_run(
 ) -> None:
     since = a_while_ago(2 * SECOND)
     await created(database, each_minute("s", since), since)
-    async with dispatcher(database, valkey) as one:
+    async with drained(database, valkey) as one:
         catalogue = Catalogue(database, one.delivery)
-        now = await catalogue.now()
+        now = await now_at(database)
         other = IntervalTiming(HOUR, now + HOUR, "UTC")
         # The due time has come, and no dispatcher has taken it yet.
         changed = await catalogue.change("s", "", lambda *_: Definition("s", TASK, other))
@@ -229,11 +216,11 @@ async def test_django_celery_beat_537_a_resumed_schedule_does_not_fire_at_once(
 ) -> None:
     since = a_while_ago(3 * HOUR)
     await created(database, each_minute("s", since), since + 5 * HOUR)
-    async with dispatcher(database, valkey) as one:
+    async with drained(database, valkey) as one:
         catalogue = Catalogue(database, one.delivery)
         assert (await catalogue.pause("s", "")).next_due_at is None
         resumed = await catalogue.resume("s")
-        now = await catalogue.now()
+        now = await now_at(database)
         assert resumed.next_due_at is not None and now - SECOND < resumed.next_due_at <= now + MINUTE
     assert await runs_of(database, "s") == []
 
@@ -243,7 +230,7 @@ async def test_celery_7577_an_edit_right_after_the_due_time_does_not_send_it_aga
 ) -> None:
     since = a_while_ago(2 * SECOND)
     await created(database, each_minute("s", since), since)
-    async with dispatcher(database, valkey) as one:
+    async with drained(database, valkey) as one:
         await one.dispatch_batch()
         changed = Definition("s", TASK._replace(args_json="[1]"), IntervalTiming(MINUTE, since, "UTC"))
         schedule = await Catalogue(database, one.delivery).change("s", "", lambda *_: changed)

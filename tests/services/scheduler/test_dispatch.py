@@ -9,18 +9,13 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis.asyncio
-from prometheus_client import CollectorRegistry
 
 from services.kernel.database import Database
-from services.kernel.migrations import migrate
-from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import Parcel, PermitEnded, Publisher, Receipt
@@ -28,26 +23,10 @@ from services.scheduler.schedules import Definition, Task
 from services.scheduler.store import ScheduleStore
 from services.scheduler.timing import IntervalTiming
 from tests.support.calls import eventually
+from tests.support.dispatchers import dispatcher
 from tests.support.servers import Valkey, temporary_valkey
 
 NOW = dt.timedelta(0)
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, "scheduler")
-    database = Database(database_url)
-    async with database.transaction() as connection:
-        await connection.execute("DELETE FROM celery_schedules")
-        await connection.execute("DELETE FROM celery_schedule_batches")
-    yield database
-    await database.close()
-
-
-@asynccontextmanager
-async def dispatcher(database: Database, valkey: Valkey) -> AsyncIterator[Dispatcher]:
-    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        yield Dispatcher(database, Delivery(database, Publisher(client, 0), CollectorRegistry()))
 
 
 async def due_schedules(database: Database, count: int, ago: float = 0.5, queue: str = "due") -> None:

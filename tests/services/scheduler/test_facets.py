@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import asyncpg
@@ -40,12 +40,14 @@ def url(postgres_url: str) -> str:
 async def connection(url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
     connection = await asyncpg.connect(driver_url(url))
     await connection.execute("TRUNCATE celery_schedules, celery_schedule_runs")
-    names = [*COLUMNS.split(), "paused", "pause_note"]
-    await connection.copy_records_to_table(
-        "celery_schedules", records=[row(number) for number in range(50)], columns=names
-    )
+    await copy(connection, range(50))
     yield connection
     await connection.close()
+
+
+async def copy(connection: asyncpg.Connection[Any], numbers: Iterable[int]) -> None:
+    names = [*COLUMNS.split(), "paused", "pause_note"]
+    await connection.copy_records_to_table("celery_schedules", records=map(row, numbers), columns=names)
 
 
 def row(number: int) -> tuple[Any, ...]:
@@ -84,6 +86,24 @@ async def test_facets_are_those_of_the_rows(connection: asyncpg.Connection[Any],
     assert await connection.fetch(WRONG) == []
     filled = await connection.fetchval("SELECT count(*) > 0 FROM celery_schedule_facets")
     assert filled != statement.startswith("TRUNCATE")
+
+
+@pytest.mark.parametrize("left_behind", [[], ["s-70", "s-2999"]], ids=["none", "some"])
+async def test_facets_of_many_rows_at_once_are_theirs_whatever_was_left_behind(
+    connection: asyncpg.Connection[Any], left_behind: list[str]
+) -> None:
+    await connection.execute(
+        "INSERT INTO celery_schedule_facets SELECT"
+        " celery_schedule_facet('queue', 'queue-' || split_part(id, '-', 2)::int % 3), id"
+        " FROM unnest($1::text[]) AS id",
+        left_behind,
+    )
+    await copy(connection, range(50, 3000))
+    assert await connection.fetch(WRONG) == []
+    whole = (
+        "SELECT count(*) FROM celery_schedule_facets WHERE facet = celery_schedule_facet('task', 'task-1')"
+    )
+    assert await connection.fetchval(whole) == 600
 
 
 async def test_a_list_of_a_facet_goes_on_page_by_page(url: str, connection: asyncpg.Connection[Any]) -> None:

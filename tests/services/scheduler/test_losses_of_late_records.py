@@ -8,21 +8,18 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import redis.asyncio
-from prometheus_client import CollectorRegistry
 
 from services.kernel.broker_layout import Layout
 from services.kernel.database import Database
-from services.kernel.migrations import migrate
 from services.scheduler.broker_data import BrokerData
-from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.losses import Losses
 from services.scheduler.monitor import Heard, Monitor
-from services.scheduler.publisher import Publisher
 from services.scheduler.schedules import Definition, Task
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_batches import BatchStore
 from services.scheduler.timing import OnceTiming
+from tests.support.dispatchers import delivery_to
 from tests.support.servers import temporary_valkey
 
 
@@ -34,17 +31,6 @@ class NothingHeard(Monitor):
 
     async def heard_of(self, task_ids: Sequence[str]) -> dict[str, Heard]:
         return {}
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, "scheduler")
-    database = Database(database_url)
-    async with database.transaction() as connection:
-        for table in ("schedules", "schedule_batches", "schedule_broker"):
-            await connection.execute(f"DELETE FROM celery_{table}")
-    yield database
-    await database.close()
 
 
 @pytest.fixture
@@ -80,7 +66,7 @@ async def test_what_was_pushed_before_a_loss_and_recorded_after_it_was_found_is_
         await ScheduleStore(connection).create(once, now)
     losses = Losses(database, BrokerData(client, Layout()), NothingHeard())
     assert await losses.look() == 0
-    delivery = Delivery(database, Publisher(client, 0), CollectorRegistry())
+    delivery = delivery_to(client, database)
     dispatcher = Dispatcher(database, delivery)
     with monkeypatch.context() as frozen:
         frozen.setattr(BatchStore, "published", late)
@@ -89,7 +75,7 @@ async def test_what_was_pushed_before_a_loss_and_recorded_after_it_was_found_is_
     await client.flushall()
     assert await losses.look() == 0
     if healed_first:
-        other = Delivery(database, Publisher(client, 0), CollectorRegistry())
+        other = delivery_to(client, database)
         assert await other.heal(dt.timedelta(0)) == 1
     go_on.set()
     await delivery.drain()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import json
-from collections.abc import Iterator
 from typing import Any
 
-import asyncpg
 import pytest
 
-from services.kernel.database import Database, driver_url
+from services.kernel.database import Database
 from services.kernel.migrations import migrate
 from services.scheduler import (
     store_backfilling,
@@ -28,6 +25,7 @@ from services.scheduler.schedules import Definition, RunState, Task
 from services.scheduler.store import WRITTEN_AS, ScheduleStore
 from services.scheduler.timing import CrontabTiming
 from tests.support.servers import create_database
+from tests.support.sql import nodes, plan_of
 
 SCHEDULES, RUNS = 100_000, 200_000
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
@@ -82,23 +80,9 @@ def url(request: pytest.FixtureRequest, postgres_url: str) -> str:
 
 
 async def scans(url: str, query: str, *values: Any, settings: str = "SELECT 1") -> list[dict[str, Any]]:
-    """Runs a query, in vain, and gives how each table was read."""
-    connection = await asyncpg.connect(driver_url(url))
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await connection.execute(settings)
-        told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values)
-    finally:
-        await transaction.rollback()
-        await connection.close()
-    return [node for node in nodes(json.loads(told)[0]["Plan"]) if "Relation Name" in node]
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for below in plan.get("Plans", []):
-        yield from nodes(below)
+    """How each table was read."""
+    plan = await plan_of(url, query, *values, settings=settings)
+    return [node for node in nodes(plan) if "Relation Name" in node]
 
 
 def rows_read(scans: list[dict[str, Any]]) -> float:

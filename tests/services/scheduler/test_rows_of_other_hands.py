@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import Any
 
-import asyncpg
 import grpc
 import pytest
 from celeriac.scheduler.v1 import manifests_pb2
@@ -14,6 +12,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.support.calls import refused
+from tests.support.sql import fetch_sync
 
 Code = grpc.StatusCode
 # What is written by hand, and the field that is told.
@@ -45,20 +44,9 @@ def create(schedules: Any, queue: str) -> pb.Schedule:
     return stored
 
 
-def execute(url: str, statement: str, *values: object) -> Any:
-    async def run() -> Any:
-        connection = await asyncpg.connect(url)
-        try:
-            return await connection.fetch(statement, *values)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
-
-
 def write(url: str, schedule: pb.Schedule, change: str) -> None:
     name = schedule.name.removeprefix("schedules/")
-    execute(url, f"UPDATE celery_schedules SET {change} WHERE id = $1", name)
+    fetch_sync(url, f"UPDATE celery_schedules SET {change} WHERE id = $1", name)
 
 
 def get(schedules: Any, name: str) -> pb.Schedule:
@@ -100,7 +88,7 @@ def test_what_cannot_be_read_stays_as_it_is_until_it_is_repaired(schedules: Any,
     assert shown.fault.startswith("timing can't be read: ")
     assert (shown.paused, shown.description) == (True, "to be repaired")
     statement = "SELECT crontab FROM celery_schedules WHERE id = $1"
-    rows = execute(database_url, statement, broken.name.removeprefix("schedules/"))
+    rows = fetch_sync(database_url, statement, broken.name.removeprefix("schedules/"))
     assert rows[0]["crontab"] == "61 * * * *"
     schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=broken.name))
 

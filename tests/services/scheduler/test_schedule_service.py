@@ -15,7 +15,7 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from deploy.standalone.tokens import LocalIssuer
-from tests.support.calls import Caller, eventually, fields_at_fault, refused
+from tests.support.calls import Caller, all_listed, eventually, fields_at_fault, refused
 from tests.support.schedulers import Scheduler
 from tests.support.servers import Valkey
 
@@ -148,15 +148,9 @@ def test_lists_are_filtered_and_paged(schedules: Any) -> None:
     schedules.PauseSchedule(pb.PauseScheduleRequest(name=f"schedules/{mark}-3"))
 
     def names(**wanted: Any) -> list[str]:
-        found, token = [], ""
-        while True:
-            page = schedules.ListSchedules(
-                pb.ListSchedulesRequest(**{"text": mark, **wanted}, page_size=2, page_token=token)
-            )
-            found += [schedule.name.rpartition("-")[2] for schedule in page.schedules]
-            token = page.next_page_token
-            if not token:
-                return found
+        request = pb.ListSchedulesRequest(**{"text": mark, **wanted}, page_size=2)
+        found = all_listed(schedules.ListSchedules, request, "schedules")
+        return [schedule.name.rpartition("-")[2] for schedule in found]
 
     assert names() == list("01234")
     assert names(queue=f"{mark}-1") == list("13")
@@ -225,14 +219,8 @@ def test_runs_are_paged_newest_first(schedules: Any) -> None:
     triggered = [
         schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name)).run.task_id for _ in range(5)
     ]
-    found, token = [], ""
-    while True:
-        page = schedules.ListRuns(pb.ListRunsRequest(parent=stored.name, page_size=2, page_token=token))
-        found += [run.task_id for run in page.runs]
-        token = page.next_page_token
-        if not token:
-            break
-    assert found == triggered[::-1]
+    found = all_listed(schedules.ListRuns, pb.ListRunsRequest(parent=stored.name, page_size=2), "runs")
+    assert [run.task_id for run in found] == triggered[::-1]
 
 
 def test_a_preview_needs_no_stored_schedule(schedules: Any) -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from services.kernel.database import Database, driver_url
 from services.kernel.errors import Unavailable
-from services.kernel.migrations import migrate
 from services.scheduler.changes import Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
 from services.scheduler.crontab import parse_crontab
 from services.scheduler.schedules import Definition, Task
@@ -33,14 +32,6 @@ BATCH = """
     FROM batch, generate_series(1, $1::int) AS n RETURNING batch_id
 """
 PUBLISH = "UPDATE celery_schedule_batches SET published_at = now() WHERE id = $1"
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, "scheduler")
-    database = Database(database_url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

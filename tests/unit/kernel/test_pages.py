@@ -17,6 +17,7 @@ from services.kernel.pages import (
     encode_last,
     encode_page_token,
     encode_place,
+    next_page_token,
 )
 
 MOMENT = dt.datetime(2026, 11, 24, 3, 30, 0, 123456, dt.UTC)
@@ -30,6 +31,12 @@ def test_what_a_list_gave_comes_back() -> None:
 
 def test_the_first_page_has_no_token() -> None:
     assert (decode_place(""), decode_last(""), decode_before("")) == (None, "", None)
+
+
+def test_only_a_page_that_another_follows_has_a_token() -> None:
+    assert next_page_token(["a", "b", "c"], 2, encode_last) == encode_last("b")
+    assert next_page_token(["a", "b"], 2, encode_last) == ""
+    assert next_page_token([], 2, encode_last) == ""
 
 
 @pytest.mark.parametrize(
