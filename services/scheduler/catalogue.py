@@ -88,11 +88,11 @@ class Catalogue:
         pending = written(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)
         try:
             await self._delivery.publish([Batch(key, [pending])], permit)
+            async with self._database.reading() as connection:
+                # The broker may have no place for it; or its schedule is deleted by now.
+                return await ScheduleStore(connection).run(schedule_id, run.due_at) or run
         except (*FAULTS, PermitEnded):
             return run
-        if permit is None:
-            return run
-        return run._replace(state=RunState.PUBLISHED, published_at=now)
 
     async def _current(self, store: ScheduleStore, schedule_id: str, etag: str) -> Schedule:
         current = await store.get(schedule_id, for_change=True)

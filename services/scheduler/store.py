@@ -34,6 +34,7 @@ ADD_RUN = """
     SELECT $1, $2, 'batched', $3, $4, $5, id FROM batch
     RETURNING batch_id, due_at
 """
+RUN = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND due_at = $2"
 MADE_BY = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND request_id = $2"
 
 
@@ -80,6 +81,10 @@ class ScheduleStore(Store):
         """Records a triggered run, under the schedule's lock; gives the batch that it is."""
         values = run.schedule_id, run.due_at, run.reason, request_id, exclusive
         return BatchKey(*await self._connection.fetchrow(ADD_RUN, *values))
+
+    async def run(self, schedule_id: str, due_at: dt.datetime) -> Run | None:
+        row = await self._connection.fetchrow(RUN, schedule_id, due_at)
+        return None if row is None else run_of(row)
 
     async def run_made_by(self, schedule_id: str, request_id: str) -> Run | None:
         """The run that the request has triggered already."""

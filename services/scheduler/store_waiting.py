@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,7 +19,12 @@ LIVE = """
         AND exclusive AND outcome IS NULL AND recorded_state IN ('waiting', 'batched')
     ORDER BY schedule_id, due_at
 """
-WAITING = "SELECT schedule_id FROM celery_schedule_runs WHERE state = 'waiting' ORDER BY recorded_at LIMIT $1"
+# With ties: what one transaction recorded has one moment.
+WAITING = """
+    SELECT schedule_id, recorded_at FROM celery_schedule_runs
+    WHERE state = 'waiting' AND recorded_at > coalesce($1::timestamptz, '-infinity')
+    ORDER BY recorded_at FETCH FIRST $2 ROWS WITH TIES
+"""
 LOCKED = f"""
     SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
 """
@@ -44,10 +50,12 @@ class Exclusive(NamedTuple):
 class WaitingStore(DispatchStore):
     """Runs that wait, on one connection."""
 
-    async def waiting(self, most: int) -> list[str]:
-        """Schedules with runs that wait, those that have waited longest first."""
-        rows = await self._connection.fetch(WAITING, most)
-        return list(dict.fromkeys(row["schedule_id"] for row in rows))
+    async def waiting(self, after: dt.datetime | None, least: int) -> tuple[list[str], dt.datetime | None]:
+        """Schedules with runs that wait and were recorded after a moment (None: ever), the longest waiting
+        first, of at least so many runs if there are; and the moment after which more may be."""
+        rows = await self._connection.fetch(WAITING, after, least)
+        more_after = rows[-1]["recorded_at"] if len(rows) >= least else None
+        return list(dict.fromkeys(row["schedule_id"] for row in rows)), more_after
 
     async def live(self, schedule_ids: Sequence[str]) -> dict[str, list[LiveRun]]:
         """Their runs that wait, or that have not ended as far as is known; oldest first."""

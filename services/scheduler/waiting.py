@@ -30,6 +30,7 @@ from services.scheduler.store_waiting import Exclusive, WaitingStore
 
 log = structlog.get_logger(__name__)
 
+# Runs that are decided on at a time.
 BATCH = 200
 # While something waits: how often the monitor is asked. While nothing does: how often the table is looked at,
 # for what a replica left behind that died.
@@ -64,13 +65,25 @@ class Waiting:
                 await asyncio.wait_for(self._woken.wait(), seconds)
 
     async def decide(self) -> int:
-        """Decides on what waits; how many schedules have runs that do."""
+        """Decides on all that waits; how many schedules have runs that do."""
+        count, after = 0, None
+        while True:
+            began = time.monotonic()
+            found, after = await self._decide_some(after)
+            count += found
+            if after is None:
+                return count
+            # Many that wait long leave half of this process to what it does beside.
+            await asyncio.sleep(time.monotonic() - began)
+
+    async def _decide_some(self, after: dt.datetime | None) -> tuple[int, dt.datetime | None]:
+        """Of what was recorded after a moment; gives the moment after which there may be more."""
         async with self._database.connection() as connection:
             store = WaitingStore(connection)
-            schedule_ids = await store.waiting(BATCH)
+            schedule_ids, more_after = await store.waiting(after, BATCH)
             live = await store.live(schedule_ids) if schedule_ids else {}
         if not live:
-            return 0
+            return 0, more_after
         permit = await self._delivery.permit()
         answer = await self._answer([run for runs in live.values() for run in runs])
         verdicts, batch = await self._apply(schedule_ids, answer)
@@ -78,7 +91,7 @@ class Waiting:
             await self._delivery.publish([batch], permit)
         for verdict in verdicts:
             await self._cancel(verdict.cancel)
-        return len(live)
+        return len(live), more_after
 
     async def _answer(self, runs: Sequence[LiveRun]) -> Answer:
         sent = {run.task_id: run for run in runs if run.state is RunState.PUBLISHED}

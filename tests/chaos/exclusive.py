@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
-from services.scheduler.plan import Bounds
-from services.scheduler.schedules import Definition, Overlap, Task
-from services.scheduler.timing import IntervalTiming
-from tests.chaos.load import EACH, MILLISECOND, Expected, Window, task_id
+from services.scheduler.schedules import Overlap
+from tests.chaos.load import Expected, Window, interval, task_id
+from tests.chaos.workers import Work
 
 QUEUE = "exclusive"
 EACH_POLICY = 16
 # Shorter and longer than from one due time to the next.
 SHORT, LONG = (0.05, 2.5), (30.0, 60.0)
+# Why a due time was passed over, and the run that was the cause of it.
+MOMENT = r"the run of (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)Z "
+SKIPPED = {
+    Overlap.SKIP: re.compile(MOMENT + r".*; its policy is to skip$"),
+    Overlap.QUEUE: re.compile(MOMENT + "waits already$"),
+    Overlap.CANCEL: re.compile(MOMENT + "took its place$"),
+}
 
 
-def exclusives(window: Window) -> list[Expected]:
-    """Due after the window's beginning, up to its end and at it."""
-    policies = (Overlap.SKIP, Overlap.QUEUE, Overlap.CANCEL)
-    return [_exclusive(overlap, number, window) for overlap in policies for number in range(EACH_POLICY)]
+def exclusives(window: Window, *, resend_lost: bool = False) -> list[Expected]:
+    """Due after the window's beginning, up to its end and at it.
 
-
-def _exclusive(overlap: Overlap, number: int, window: Window) -> Expected:
-    start, end = window
-    every = (1000 + 90 * number) * MILLISECOND
-    definition = Definition(
-        f"{overlap.value}-{number}",
-        Task("count", queue=QUEUE),
-        IntervalTiming(every, start + every, "UTC"),
-        bounds=Bounds(end=end),
-        misfire=EACH,
-        overlap=overlap,
-    )
-    return Expected(definition, tuple(_each(start + every, every, end)))
-
-
-def _each(first: dt.datetime, every: dt.timedelta, end: dt.datetime) -> Iterator[dt.datetime]:
-    while first <= end:
-        yield first
-        first += every
+    `resend_lost`: a lost run is sent again of every other one.
+    """
+    return [
+        interval(
+            f"{overlap.value}-{number}",
+            window,
+            1000 + 90 * number,
+            0,
+            queue=QUEUE,
+            overlap=overlap,
+            resend_lost=resend_lost and number % 2 == 0,
+        )
+        for overlap in SKIPPED
+        for number in range(EACH_POLICY)
+    ]
 
 
 def lengths(expected: Sequence[Expected]) -> Callable[[str], float]:
@@ -53,3 +55,24 @@ def lengths(expected: Sequence[Expected]) -> Callable[[str], float]:
             long = schedule.overlap is Overlap.CANCEL and chance.random() < 0.5
             known[task] = chance.uniform(*(LONG if long else SHORT))
     return known.__getitem__
+
+
+def by_schedule(expected: Sequence[Expected], works: Sequence[Work]) -> dict[str, list[Work]]:
+    """The tasks of each schedule, in the order in which workers took them."""
+    schedules = {
+        task_id(each.definition.id, due): each.definition.id for each in expected for due in each.due
+    }
+    found: dict[str, list[Work]] = defaultdict(list)
+    for work in works:
+        found[schedules[work.task_id]].append(work)
+    return found
+
+
+def overlapping(expected: Sequence[Expected], works: Sequence[Work]) -> list[str]:
+    """Tells of each task that was taken while another of its schedule was going."""
+    return [
+        f"{schedule}: {after.task_id} came {before.ends - after.began:.3f} s before {before.task_id} ended"
+        for schedule, each in by_schedule(expected, works).items()
+        for before, after in itertools.pairwise(each)
+        if after.began < before.ends
+    ]

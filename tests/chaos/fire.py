@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tests.chaos import exclusive
 from tests.chaos.cluster import Cluster, running_cluster, wait_until
-from tests.chaos.hand import Hand, planned
+from tests.chaos.hand import Hand, Hurt, planned
 from tests.chaos.load import QUEUE, Expected, Window, load, store, task_id
 from tests.chaos.monitor import playing_monitor
 from tests.chaos.workers import Work, Workers, ids_of, lists_of
@@ -141,17 +141,9 @@ def aftermath_of_a_fire(state: Path, logs: Path) -> Aftermath:
 
 def _put_under_fire(cluster: Cluster, logs: Path) -> str:
     """Until all that was due is settled; tells what was done."""
-    for replica in cluster.replicas:
-        replica.start()
-    hand, ends = Hand(cluster), time.monotonic() + SECONDS
-    told = f"CELERIAC_CHAOS_SEED={SEED} CELERIAC_CHAOS_SECONDS={SECONDS:g}; logs in {logs}"
-    try:
-        hand.hurt(planned(SEED, SECONDS))
-    except Exception as error:
-        raise AssertionError(f"the hand slipped; {told}; done:\n" + "\n".join(hand.done)) from error
-    cluster.heal()
+    ends = time.monotonic() + SECONDS
+    told = hurt(cluster, planned(SEED, SECONDS), logs)
     wait_until(ends)
-    told += "; done:\n" + "\n".join(hand.done)
     try:
         eventually(lambda: settled(cluster), SETTLE_SECONDS)
     except AssertionError as error:
@@ -160,3 +152,17 @@ def _put_under_fire(cluster: Cluster, logs: Path) -> str:
     with contextlib.suppress(AssertionError):
         eventually(lambda: nothing_waits(cluster) and settled(cluster), SETTLE_SECONDS)
     return told
+
+
+def hurt(cluster: Cluster, hurts: list[Hurt], logs: Path) -> str:
+    """Starts the replicas, does it all, and heals; tells what was done."""
+    for replica in cluster.replicas:
+        replica.start()
+    hand = Hand(cluster)
+    told = f"CELERIAC_CHAOS_SEED={SEED} CELERIAC_CHAOS_SECONDS={SECONDS:g}; logs in {logs}"
+    try:
+        hand.hurt(hurts)
+    except Exception as error:
+        raise AssertionError(f"the hand slipped; {told}; done:\n" + "\n".join(hand.done)) from error
+    cluster.heal()
+    return f"{told}; done:\n" + "\n".join(hand.done)

@@ -6,13 +6,14 @@ import datetime as dt
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tests.chaos.cluster import Cluster, wait_until
 
 # How often each is done, and for how many seconds at the least and at the most.
-HURTS: dict[str, tuple[int, float, float]] = {
+Hurts = Mapping[str, tuple[int, float, float]]
+HURTS: Hurts = {
     "kill": (6, 0.1, 3.0),
     # To beyond the two seconds after which PostgreSQL ends a transaction that does nothing.
     "freeze": (5, 0.3, 5.0),
@@ -40,16 +41,16 @@ class Hurt(NamedTuple):
     clock_off: float
 
 
-def planned(seed: int, seconds: float, replicas: int = 3) -> list[Hurt]:
+def planned(seed: int, seconds: float, known: Hurts = HURTS, replicas: int = 3) -> list[Hurt]:
     """Everything is well again when the seconds are over."""
     chance = random.Random(seed)
-    weights = [often for often, _, _ in HURTS.values()]
+    weights = [often for often, _, _ in known.values()]
     hurts: list[Hurt] = []
     at = 3.0
     while True:
         at += chance.uniform(0.2, 1.8)
-        what = chance.choices(list(HURTS), weights)[0]
-        lasts = chance.uniform(*HURTS[what][1:])
+        what = chance.choices(list(known), weights)[0]
+        lasts = chance.uniform(*known[what][1:])
         # Any two of three at most.
         whom = tuple(chance.sample(range(replicas), chance.randint(1, replicas - 1)))
         clock_off = chance.uniform(-45, 45)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from services.kernel.database import Database
 from services.scheduler.crontab import parse_crontab
 from services.scheduler.plan import Bounds, Misfire, MisfireAction
-from services.scheduler.schedules import Definition, Task
+from services.scheduler.schedules import Definition, Overlap, Task
 from services.scheduler.store import ScheduleStore
 from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming
 
@@ -44,12 +44,12 @@ def load(window: Window, each_second: int = 80, others: int = 40, crontabs: int 
 
 def _each_second(window: Window, count: int) -> Iterator[Expected]:
     for number in range(count):
-        yield _interval(f"second-{number}", window, 1000, 0, priority=number % 2 * 5)
+        yield interval(f"second-{number}", window, 1000, 0, priority=number % 2 * 5)
 
 
 def _odd(window: Window, count: int) -> Iterator[Expected]:
     for number in range(count):
-        yield _interval(f"odd-{number}", window, 1100 + 177 * number, 37 * number)
+        yield interval(f"odd-{number}", window, 1100 + 177 * number, 37 * number)
 
 
 def _crontabs(window: Window, count: int) -> Iterator[Expected]:
@@ -73,36 +73,41 @@ def _bounded(window: Window) -> Iterator[Expected]:
     start, end = window
     middle = start + (end - start) // 2
     middle -= dt.timedelta(microseconds=middle.microsecond % 1000)
-    yield _interval("jitter", window, 2500, 0, jitter=dt.timedelta(seconds=2))
-    seven = _interval("seven", window, 1500, 0)
+    yield interval("jitter", window, 2500, 0, jitter=dt.timedelta(seconds=2))
+    seven = interval("seven", window, 1500, 0)
     bounds = Bounds(end=end, max_runs=7)
     yield Expected(_with_bounds(seven.definition, bounds), seven.due[:7])
-    late = _interval("late", window, 1500, 0)
+    late = interval("late", window, 1500, 0)
     due = tuple(moment for moment in late.due if moment >= middle)
     yield Expected(_with_bounds(late.definition, Bounds(middle, end)), due)
     once = Definition("once", Task("count", queue=QUEUE), OnceTiming(middle, "UTC"), misfire=EACH)
     yield Expected(once, (middle,))
 
 
-def _interval(
+def interval(
     schedule: str,
     window: Window,
     every: int,
     offset: int,
     *,
+    queue: str = QUEUE,
     priority: int = 0,
     jitter: dt.timedelta = dt.timedelta(0),
+    overlap: Overlap = Overlap.ALLOW,
+    resend_lost: bool = False,
 ) -> Expected:
     """`every` and `offset` in milliseconds; first due at the window's beginning plus one of each."""
     start, end = window
     anchor = start + (offset + every) * MILLISECOND
     definition = Definition(
         schedule,
-        Task("count", queue=QUEUE, priority=priority),
+        Task("count", queue=queue, priority=priority),
         IntervalTiming(every * MILLISECOND, anchor, "UTC"),
         bounds=Bounds(end=end),
         jitter=jitter,
         misfire=EACH,
+        overlap=overlap,
+        resend_lost=resend_lost,
     )
     count = (end - anchor) // (every * MILLISECOND) + 1
     return Expected(definition, tuple(anchor + number * every * MILLISECOND for number in range(count)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,34 +12,15 @@ import pytest
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.chaos.cluster import Cluster, running_cluster, wait_until
-from tests.chaos.fire import SEED, SETTLE_SECONDS, History, history, identities, settled, store_in, window_of
+from tests.chaos.fire import SEED, SETTLE_SECONDS, history, identities, settled, store_in, window_of
 from tests.chaos.load import QUEUE, Expected, Window, load, task_id
+from tests.chaos.losing import found_lost, hurt_while_it_looks, knows_its_broker, lost_in_one_step
 from tests.chaos.monitor import playing_monitor
-from tests.chaos.workers import Workers, ids_of, lists_of
+from tests.chaos.workers import Workers, lists_of
 from tests.support.calls import eventually
 
 LISTS = lists_of(QUEUE)
 pytestmark = pytest.mark.timeout(200)
-
-
-def lost_in_one_step(cluster: Cluster, *, is_replaced: bool) -> list[str]:
-    """The broker forgets all that it has, or is another from then on; what was queued is what is lost."""
-    if is_replaced:
-        # Nobody puts anything on it between the look at its queues and its end.
-        cluster.proxy.cut()
-    with cluster.broker.client() as client:
-        pipeline = client.pipeline(transaction=True)
-        for name in LISTS:
-            pipeline.lrange(name, 0, -1)
-        pipeline.flushall()
-        pipeline.script_flush()
-        lost = [task for messages in pipeline.execute()[: len(LISTS)] for task in ids_of(messages)]
-    if is_replaced:
-        cluster.broker.stop()
-        cluster.broker.lose_everything()
-        cluster.broker.start()
-        cluster.proxy.heal()
-    return lost
 
 
 def ended(cluster: Cluster, workers: Workers) -> list[int]:
@@ -70,7 +50,7 @@ def test_a_broker_that_loses_its_data_loses_what_was_queued_and_nothing_runs_twi
             workers.rest()
             # Long enough that something is queued, and what was taken before is known to be published.
             wait_until(began + 3 * number + chance.uniform(1.2, 2.2))
-            lost += lost_in_one_step(cluster, is_replaced=number == 2)
+            lost += lost_in_one_step(cluster, LISTS, is_replaced=number == 2)
             workers.go_on()
         codes = ended(cluster, workers)
         told, wanted = f"CELERIAC_CHAOS_SEED={SEED}; logs in {tmp_path}", identities(expected)
@@ -93,14 +73,6 @@ def half_of_them_sent_again(window: Window) -> list[Expected]:
     ]
 
 
-def knows_its_broker(cluster: Cluster) -> bool:
-    """The schedulers have seen that it is another, if it is, and are done with what was lost."""
-    with cluster.broker.client() as client:
-        identity = client.get("celeriac:broker")
-    known = cluster.postgres.values("SELECT identity FROM celery_schedule_broker WHERE lost_at IS NULL")
-    return isinstance(identity, bytes) and known == [(identity.decode(),)]
-
-
 def nothing_on_its_way(cluster: Cluster) -> bool:
     """Something is queued, all of it is known to be published, and nothing is due for a moment.
 
@@ -117,30 +89,6 @@ def looked_just_now(cluster: Cluster) -> bool:
     """So that some is published between the loss and the next look, and must not be taken to be lost."""
     recent = "SELECT clock_timestamp() - seen_at < interval '1.5 seconds' FROM celery_schedule_broker"
     return cluster.postgres.values(recent) == [(True,)]
-
-
-def hurt_while_it_looks(cluster: Cluster, chance: random.Random, *, kill: bool) -> None:
-    """Whichever replica looks for losses, it or the other is frozen or killed; and the monitor is away."""
-    whom = chance.choice(cluster.replicas)
-    cluster.to_monitor.cut()
-    if kill:
-        whom.kill()
-        whom.start()
-    else:
-        whom.signal(signal.SIGSTOP)
-    wait_until(time.monotonic() + chance.uniform(0.5, 2.5))
-    whom.signal(signal.SIGCONT)
-    cluster.to_monitor.heal()
-
-
-def found_lost(found: History) -> Counter[str]:
-    """How often each task was found to be lost, by what its run says."""
-    return +Counter(
-        {
-            task_id(run.schedule, run.due): run.reason.count("; sent again: ") + run.reason.count("; lost: ")
-            for run in found.runs
-        }
-    )
 
 
 def test_what_was_lost_is_sent_again_once_for_each_loss_and_marked_and_what_a_worker_took_is_not(
@@ -163,7 +111,7 @@ def test_what_was_lost_is_sent_again_once_for_each_loss_and_marked_and_what_a_wo
             for is_second in (False, True):
                 # The second loses some of what was sent again after the first.
                 eventually(lambda: looked_just_now(cluster) and nothing_on_its_way(cluster))
-                lost.update(lost_in_one_step(cluster, is_replaced=is_second))
+                lost.update(lost_in_one_step(cluster, LISTS, is_replaced=is_second))
                 hurt_while_it_looks(cluster, chance, kill=is_second)
                 eventually(lambda: knows_its_broker(cluster))
                 assert found_lost(history(cluster)) == lost, told

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 
 import pytest
 
 from services.scheduler.schedules import Overlap
+from tests.chaos.exclusive import SKIPPED, by_schedule, overlapping
 from tests.chaos.fire import SECONDS, Aftermath, SeenRun
 from tests.chaos.load import task_id
-from tests.chaos.workers import Work
 
 pytestmark = pytest.mark.timeout(SECONDS + 300)
-# Why a due time was passed over, and the run that was the cause of it.
-MOMENT = r"the run of (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)Z "
-SKIPPED = {
-    Overlap.SKIP: re.compile(MOMENT + r".*; its policy is to skip$"),
-    Overlap.QUEUE: re.compile(MOMENT + "waits already$"),
-    Overlap.CANCEL: re.compile(MOMENT + "took its place$"),
-}
-
-
-def by_schedule(aftermath: Aftermath) -> dict[str, list[Work]]:
-    """The tasks of each schedule, in the order in which workers took them."""
-    schedules = {
-        task_id(each.definition.id, due): each.definition.id
-        for each in aftermath.exclusives
-        for due in each.due
-    }
-    found: dict[str, list[Work]] = defaultdict(list)
-    for work in aftermath.works:
-        found[schedules[work.task_id]].append(work)
-    return found
 
 
 def runs_of(aftermath: Aftermath, policies: Iterable[Overlap] = Overlap) -> list[tuple[Overlap, SeenRun]]:
@@ -44,13 +22,7 @@ def runs_of(aftermath: Aftermath, policies: Iterable[Overlap] = Overlap) -> list
 
 
 def test_no_run_is_sent_while_another_of_its_schedule_is_going(aftermath: Aftermath) -> None:
-    overlapping = [
-        f"{schedule}: {after.task_id} came {before.ends - after.began:.3f} s before {before.task_id} ended"
-        for schedule, works in by_schedule(aftermath).items()
-        for before, after in itertools.pairwise(works)
-        if after.began < before.ends
-    ]
-    assert overlapping == [], aftermath.told
+    assert overlapping(aftermath.exclusives, aftermath.works) == [], aftermath.told
 
 
 def test_each_due_time_is_published_exactly_once_or_passed_over_with_its_reason(aftermath: Aftermath) -> None:
@@ -94,7 +66,7 @@ def test_only_what_is_to_make_way_is_terminated_and_the_newest_goes(aftermath: A
     cancelling = {
         each.definition.id for each in aftermath.exclusives if each.definition.overlap is Overlap.CANCEL
     }
-    for schedule, works in by_schedule(aftermath).items():
+    for schedule, works in by_schedule(aftermath.exclusives, aftermath.works).items():
         killed = [work for work in works if work.revoked]
         assert bool(killed) == (schedule in cancelling), (schedule, aftermath.told)
     newest = {each.definition.id: each.due[-1] for each in aftermath.exclusives}

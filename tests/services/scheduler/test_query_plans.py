@@ -113,7 +113,7 @@ async def test_what_is_pending_is_found_by_its_index(url: str) -> None:
 
 
 async def test_what_waits_is_found_by_its_index(url: str) -> None:
-    assert rows_read(await scans(url, store_waiting.WAITING, 200)) == 0
+    assert rows_read(await scans(url, store_waiting.WAITING, None, 200)) == 0
     found = await scans(url, store_waiting.LIVE, ["s-1", "s-2"], settings=store_batches.SETTINGS)
     assert rows_read(found) == 0
 

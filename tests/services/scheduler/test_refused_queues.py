@@ -14,10 +14,11 @@ from prometheus_client import CollectorRegistry
 
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
+from services.scheduler.catalogue import Catalogue
 from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.publisher import Publisher
-from services.scheduler.schedules import Definition, Task, task_id
+from services.scheduler.schedules import Definition, RunState, Task, task_id
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_batches import BatchStore
 from services.scheduler.timing import OnceTiming
@@ -130,3 +131,13 @@ async def test_a_refusal_is_known_to_who_heals_when_its_process_died_before_it_w
     assert await runs(database) == expected
     assert await sent(client) == expected_sent
     assert await client.exists("wrong", "wrong too") == 0
+
+
+async def test_who_triggers_a_run_is_told_that_it_was_refused(
+    database: Database, client: redis.asyncio.Redis
+) -> None:
+    catalogue = Catalogue(database, delivery_of(database, client))
+    run = await catalogue.trigger("s-1", "mei", "once")
+    assert (run.state, run.reason) == (RunState.SKIPPED, refused("wrong")[1])
+    assert await catalogue.trigger("s-1", "mei", "once") == run
+    assert (await catalogue.trigger("s-0", "mei", "once")).state is RunState.PUBLISHED
