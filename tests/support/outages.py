@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import asyncpg
 
@@ -20,6 +21,17 @@ async def end_connections(database_url: str) -> None:
         )
     finally:
         await connection.close()
+
+
+@contextmanager
+def first_line_of(path: Path, line: str) -> Iterator[None]:
+    """Of a pg_hba.conf, the line that counts; it is in force once the server has read the file again."""
+    before = path.read_text()
+    path.write_text(f"{line}\n{before}")
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 @asynccontextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,7 +20,7 @@ from services.kernel import database as module
 from services.kernel.database import Database
 from services.kernel.grpc.errors import outage_of
 from services.kernel.sessions import opened_sessions
-from tests.support.outages import end_connections
+from tests.support.outages import end_connections, first_line_of
 
 
 @dataclass(frozen=True)
@@ -92,16 +92,6 @@ def by_pg_hba(sqlstate: str, method: str) -> Refusal:
             await server.until("")
 
     return refusing
-
-
-@contextmanager
-def first_line_of(path: Path, line: str) -> Iterator[None]:
-    before = path.read_text()
-    path.write_text(f"{line}\n{before}")
-    try:
-        yield
-    finally:
-        path.write_text(before)
 
 
 NOT_ACCEPTING = by_sql(

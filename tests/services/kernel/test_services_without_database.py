@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import grpc
 import pytest
 from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
@@ -18,11 +17,15 @@ from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 from sqlalchemy.engine import make_url
 
 from deploy.standalone.tokens import LocalIssuer
-from tests.support.calls import Caller
+from tests.support.calls import Caller, eventually
+from tests.support.outages import first_line_of
 from tests.support.processes import ServiceProcess, environment_of, running_service
 from tests.support.servers import Valkey, create_database
+from tests.support.sql import fetch_sync
 
 Code = grpc.StatusCode
+END = "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname = '{0}'"
+RELOAD = "SELECT pg_reload_conf()"
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,16 @@ class Running:
     database_url: str
     caller: Caller
 
+    @property
+    def database(self) -> str:
+        return str(make_url(self.database_url).database)
+
     def codes(self) -> set[grpc.StatusCode]:
         """How the calls end; OK for one that is answered."""
         return {self._code(method, request) for method, request in self.service.calls.items()}
+
+    def lives(self) -> bool:
+        return self.process.process is not None and self.process.process.poll() is None
 
     def _code(self, method: str, request: Any) -> grpc.StatusCode:
         try:
@@ -112,15 +122,8 @@ def running(
 
 
 def in_server(server_url: str, *statements: str) -> None:
-    async def executed() -> None:
-        connection = await asyncpg.connect(server_url)
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(executed())
+    for statement in statements:
+        fetch_sync(server_url, statement)
 
 
 @pytest.mark.parametrize(
@@ -139,14 +142,33 @@ def test_while_the_database_takes_no_connections_calls_are_unavailable_and_go_th
 ) -> None:
     ordinary = running.codes()
     assert Code.OK in ordinary <= {Code.OK, Code.NOT_FOUND}
-    name = make_url(running.database_url).database
-    end = f"SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname = '{name}'"
+    name = running.database
     first, *rest = closed.format(name).split("; ")
-    in_server(postgres_url, first, end, *rest)
+    in_server(postgres_url, first, END.format(name), *rest)
     try:
         for _ in range(3):
             assert running.codes() == {Code.UNAVAILABLE}
     finally:
         in_server(postgres_url, *opened.format(name).split("; "))
     assert running.codes() == ordinary
-    assert running.process.process is not None and running.process.process.poll() is None
+    assert running.lives()
+
+
+def test_a_service_that_the_database_does_not_let_in_says_why_and_lives_on(
+    running: Running, postgres_url: str
+) -> None:
+    """A call that changes something is UNAVAILABLE even so: it can't be recorded."""
+    ordinary = running.codes()
+    [row] = fetch_sync(postgres_url, "SHOW hba_file")
+    with first_line_of(Path(row["hba_file"]), f"local {running.database} all reject"):
+
+        def shut_out() -> bool:
+            in_server(postgres_url, RELOAD, END.format(running.database))
+            return Code.INTERNAL in running.codes() <= {Code.INTERNAL, Code.UNAVAILABLE}
+
+        eventually(shut_out)
+        log = running.process.log()
+    assert "database.refused" in log and "pg_hba.conf rejects connection" in log
+    in_server(postgres_url, RELOAD)
+    eventually(lambda: running.codes() == ordinary)
+    assert running.lives()
