@@ -20,7 +20,6 @@ HOLD = """
     WHERE known.holder = excluded.holder OR known.until < now()
     RETURNING true
 """
-GIVE_BACK = "DELETE FROM celery_schedule_leases WHERE name = $1 AND holder = $2"
 
 
 class Lease:
@@ -41,9 +40,3 @@ class Lease:
             held = await connection.fetchval(HOLD, self._name, self._holder, LEASE_SECONDS)
         self._renewed_at = asked_at if held else float("-inf")
         return bool(held)
-
-    async def give_back(self) -> None:
-        """Another may have it at once."""
-        self._renewed_at = float("-inf")
-        async with self._database.connection() as connection:
-            await connection.execute(GIVE_BACK, self._name, self._holder)
