@@ -125,6 +125,8 @@ class Backfills:
             if seconds is None or seconds > 0:
                 return IDLE_SECONDS if seconds is None else min(seconds, LOOK_SECONDS)
             ready = await store.ready(READY_AT_A_TIME)
+        if await self._delivery.permit() is None:
+            return LOOK_SECONDS
         for schedule_id in ready:
             try:
                 await self._step(schedule_id)

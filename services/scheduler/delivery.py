@@ -97,10 +97,14 @@ class Delivery:
                 await store.give_up(batch.key.id, [(run.schedule_id, run.due) for run in runs], reason)
             await store.published([batch.key.id for batch in batches])
         await self._publisher.shorten_marks([batch.key.mark for batch in batches])
-        done = dt.datetime.now(dt.UTC)
+        done, gone = dt.datetime.now(dt.UTC), {run.message.task_id for _, runs, _ in refused for run in runs}
         for batch in batches:
-            self.metrics.published(batch.runs, done)
-        log.info("dispatch.published", batches=len(batches), runs=sum(len(batch.runs) for batch in batches))
+            runs = [run for run in batch.runs if run.message.task_id not in gone] if gone else batch.runs
+            self.metrics.published(runs, done)
+        if gone:
+            self.metrics.runs.labels("skipped").inc(len(gone))
+        runs_sent = sum(len(batch.runs) for batch in batches) - len(gone)
+        log.info("dispatch.published", batches=len(batches), runs=runs_sent)
 
     async def _push(self, batch: Batch, permit: int) -> list[tuple[Batch, Sequence[PendingRun], str]]:
         """Gives the runs that the broker has no place for, with the reason."""

@@ -10,19 +10,17 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from prometheus_client import CollectorRegistry
 
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
-from services.scheduler.delivery import Delivery
 from services.scheduler.monitor import MOST_AT_ONCE, Heard, Monitor
 from services.scheduler.overlap import LiveRun
-from services.scheduler.publisher import Publisher
 from services.scheduler.schedules import Definition, Overlap, Task, task_id
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_waiting import WaitingStore
 from services.scheduler.timing import IntervalTiming
 from services.scheduler.waiting import BATCH, Waiting
+from tests.support.dispatchers import delivery_to
 from tests.support.servers import Valkey
 
 # Of one moment, as one transaction records them; and more at another.
@@ -84,7 +82,7 @@ async def test_what_may_go_is_found_behind_hundreds_that_go_on_waiting(
     may_go = {names[0], names[BATCH + 1], names[TOGETHER - 1], names[-1]}
     monitor = AllGoingBut({task_id(name, EARLIER) for name in may_go})
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        delivery = Delivery(database, Publisher(client, 0), CollectorRegistry())
+        delivery = delivery_to(client, database)
         waiting = Waiting(database, monitor, delivery, asyncio.Event())
         assert await waiting.decide() == len(names)
         assert await waiting.decide() == len(names) - len(may_go)
@@ -112,7 +110,7 @@ async def test_two_replicas_that_decide_at_one_time_send_it_once(
 
     monkeypatch.setattr(WaitingStore, "live", slowly)
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        delivery = Delivery(database, Publisher(client, 0), CollectorRegistry())
+        delivery = delivery_to(client, database)
         replicas = [Waiting(database, monitor, delivery, asyncio.Event()) for _ in range(2)]
         assert await asyncio.gather(*(replica.decide() for replica in replicas)) == [1, 1]
         sent: Any = await client.llen("q")

@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from prometheus_client import CollectorRegistry
 
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
-from services.scheduler.publisher import Publisher
 from services.scheduler.schedules import Definition, RunState, Task, task_id
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_batches import BatchStore
 from services.scheduler.timing import OnceTiming
+from tests.support.dispatchers import delivery_to
 from tests.support.servers import Valkey
 
 NOW = dt.timedelta(0)
@@ -55,10 +54,6 @@ async def client(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
         yield client
 
 
-def delivery_of(database: Database, client: redis.asyncio.Redis) -> Delivery:
-    return Delivery(database, Publisher(client, 0), CollectorRegistry())
-
-
 async def dispatch(database: Database, delivery: Delivery) -> None:
     await Dispatcher(database, delivery).dispatch_batch()
     await delivery.drain()
@@ -89,7 +84,7 @@ async def task_ids(database: Database, *schedules: str) -> set[str]:
 async def test_a_queue_whose_key_holds_something_else_holds_up_no_other(
     database: Database, client: redis.asyncio.Redis
 ) -> None:
-    delivery = delivery_of(database, client)
+    delivery = delivery_to(client, database)
     await dispatch(database, delivery)
     assert await delivery.heal(NOW) == 0
     assert await sent(client) == await task_ids(database, "s-0", "s-2")
@@ -99,6 +94,9 @@ async def test_a_queue_whose_key_holds_something_else_holds_up_no_other(
         "s-2": ("published", "due"),
         "s-3": refused("wrong too"),
     }
+    [counted] = delivery.metrics.runs.collect()
+    totals = {each.labels["state"]: each.value for each in counted.samples if each.name.endswith("_total")}
+    assert totals == {"published": 2, "skipped": 2}
 
 
 @pytest.mark.parametrize("meanwhile", ["", MOVED, DELETED], ids=["as it was", "moved", "deleted"])
@@ -111,14 +109,14 @@ async def test_a_refusal_is_known_to_who_heals_when_its_process_died_before_it_w
     with monkeypatch.context() as dying:
         for write in ("give_up", "published"):
             dying.setattr(BatchStore, write, dies)
-        await dispatch(database, delivery_of(database, client))
+        await dispatch(database, delivery_to(client, database))
     expected_sent = await task_ids(database, "s-0", "s-2")
     assert {state for state, _ in (await runs(database)).values()} == {"pending"}
     await client.delete("wrong", "wrong too")
     if meanwhile:
         async with database.transaction() as connection:
             await connection.execute(meanwhile)
-    assert await delivery_of(database, client).heal(NOW) == 1
+    assert await delivery_to(client, database).heal(NOW) == 1
     # As the broker took them and refused them, whatever their schedules and its keys are now.
     expected = {
         "s-0": ("published", "due"),
@@ -136,7 +134,7 @@ async def test_a_refusal_is_known_to_who_heals_when_its_process_died_before_it_w
 async def test_who_triggers_a_run_is_told_that_it_was_refused(
     database: Database, client: redis.asyncio.Redis
 ) -> None:
-    catalogue = Catalogue(database, delivery_of(database, client))
+    catalogue = Catalogue(database, delivery_to(client, database))
     run = await catalogue.trigger("s-1", "mei", "once")
     assert (run.state, run.reason) == (RunState.SKIPPED, refused("wrong")[1])
     assert await catalogue.trigger("s-1", "mei", "once") == run
