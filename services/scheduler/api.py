@@ -119,6 +119,7 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     ) -> pb.PreviewTimesResponse:
         faults, now = Faults(), await self._catalogue.now()
         start = moment_in(request, "start_time", faults) or now
+        checks.moment(start, faults, "start_time")
         in_range = 0 <= request.count <= MOST_PREVIEWED
         faults.unless(in_range, "count", f"is {request.count}, it must be 1 to 1000", "10")
         proposed, run_count = await self._proposed(request, now, faults)

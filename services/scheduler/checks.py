@@ -19,6 +19,11 @@ ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 MOST_JSON = 256 * 1024
 LONGEST_SECONDS = 10 * 365 * 86400
 MOST_RUNS = 2**53
+# The ends of what Python and PostgreSQL can tell are no times: they stand for infinity there, and for "unset" in
+# other languages (Go's zero time, .NET's MinValue). A day to either side, every zone can still tell them.
+EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+LATEST = dt.datetime(9998, 12, 31, tzinfo=dt.UTC)
+FOR_EVER = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 
 
 def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
@@ -51,6 +56,16 @@ def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
         return None
 
 
+def moment(
+    found: dt.datetime, faults: Faults, field: str, latest: dt.datetime = LATEST
+) -> dt.datetime | None:
+    """The time, if something may be due then; of an end, the last second that there is stands for the rest of it."""
+    found = found if latest is not FOR_EVER else min(found, FOR_EVER)
+    fault = f"is {found.isoformat()}, not between {EARLIEST.date()} and {latest.date()}"
+    sound = faults.unless(EARLIEST <= found <= latest, field, fault, "2026-12-24T09:00:00Z")
+    return found if sound else None
+
+
 def degrees(value: float | None, most: int, faults: Faults, field: str, example: str) -> bool:
     fault = f"must be set, {-most} to {most} degrees"
     sound = value is not None and math.isfinite(value) and -most <= value <= most
@@ -61,7 +76,8 @@ def bounds(found: Bounds, faults: Faults, field: str) -> None:
     in_order = found.start is None or found.end is None or found.start <= found.end
     faults.unless(in_order, f"{field}.end_time", "is before start_time", "2027-01-01T00:00:00Z")
     sound = found.max_runs is None or 1 <= found.max_runs <= MOST_RUNS
-    faults.unless(sound, f"{field}.max_runs", f"is {found.max_runs}, it must be at least 1, or unset", "12")
+    fault = f"is {found.max_runs}, it must be 1 to {MOST_RUNS}, or unset"
+    faults.unless(sound, f"{field}.max_runs", fault, "12")
 
 
 def jitter(found: dt.timedelta, expires: float | None, faults: Faults, field: str) -> None:

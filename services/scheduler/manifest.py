@@ -180,7 +180,9 @@ def _task(entry: Entry, faults: Faults) -> Task:
 
 
 def _bounds(entry: Entry, faults: Faults) -> Bounds:
-    bounds = Bounds(entry.moment("start"), entry.moment("end"), entry.whole("max_runs", "12"))
+    bounds = Bounds(
+        entry.moment("start"), entry.moment("end", checks.FOR_EVER), entry.whole("max_runs", "12")
+    )
     checks.bounds(bounds, faults, entry.place)
     return bounds
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.kernel.validation import Faults
+from services.scheduler import checks
 from services.scheduler.spans import parse_span
 
 KINDS: dict[type, str] = {
@@ -126,7 +127,7 @@ class Entry:
             self._faults.add(self.at(name), f"is {shown}, no length of time", SPAN_EXAMPLE)
         return found
 
-    def moment(self, name: str) -> dt.datetime | None:
+    def moment(self, name: str, latest: dt.datetime = checks.LATEST) -> dt.datetime | None:
         """A time with its offset, as UTC."""
         value = self._values.get(name)
         if value is None:
@@ -134,7 +135,7 @@ class Entry:
         try:
             found = dt.datetime.fromisoformat(value if isinstance(value, str) else "")
             if found.tzinfo is not None:
-                return found.astimezone(dt.UTC)
+                return checks.moment(found.astimezone(dt.UTC), self._faults, self.at(name), latest)
             fault = "has no offset from UTC: end it with Z or with one like +08:00"
         except (ValueError, OverflowError):
             shown = repr(value)[:100] if isinstance(value, str) else kind_of(value)
