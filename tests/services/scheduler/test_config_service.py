@@ -476,3 +476,9 @@ def test_many_editors_at_once_make_revisions_one_after_the_other(config: Any) ->
     assert len(set(numbers)) == 40
     [newest] = config.ListConfigRevisions(pb.ListConfigRevisionsRequest(name=CHUNKS, page_size=1)).revisions
     assert eventually(lambda: get(config, CHUNKS).value == newest.new_value)
+
+
+def test_a_secret_of_a_name_that_none_can_have_is_refused_by_its_name(config: Any) -> None:
+    for name in ("secrets.密碼", "secrets.SMTP", "secrets.", "secrets." + "a" * 101):
+        wanted = pb.SetConfigRequest(name=f"config/{name}", value=pb.ConfigValue(string_value="x"))
+        assert fields_at_fault(config.SetConfig, wanted) == ["name"]
