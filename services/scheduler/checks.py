@@ -15,12 +15,23 @@ from services.scheduler.crontab import Crontab, CrontabInvalid, parse_crontab
 from services.scheduler.plan import Bounds
 from services.scheduler.schedules import Definition, Task
 
+# Where the database of a machine has them beside its zones: whatever zone that machine is in, and none.
+NO_ZONES = {"localtime", "Factory"}
+# What each message has, as Celery's protocol says (messages.py): who gave one of these would not be heeded.
+CELERYS_HEADERS = frozenset(
+    (
+        *("lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit"),
+        *("root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result"),
+        *("replaced_task_nesting", "stamped_headers", "stamps"),
+    )
+)
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+MOST_CRONTAB = 1000
 MOST_JSON = 256 * 1024
 LONGEST_SECONDS = 10 * 365 * 86400
 MOST_RUNS = 2**53
-# The ends of what Python and PostgreSQL can tell are no times: they stand for infinity there, and for "unset" in
-# other languages (Go's zero time, .NET's MinValue). A day to either side, every zone can still tell them.
+# The ends of what Python and PostgreSQL can tell are no times: they stand for infinity there, and for "unset"
+# in other languages (Go's zero time, .NET's MinValue). A day from the ends, every zone can still tell them.
 EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 LATEST = dt.datetime(9998, 12, 31, tzinfo=dt.UTC)
 FOR_EVER = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
@@ -31,7 +42,9 @@ def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
     collection, _, found = name.partition("/")
     sound = collection == "schedules" and ID.fullmatch(found) is not None
     shown = name if len(name) <= 100 else f"{name[:100]}…"
-    fault = f'is {shown!r}, not "schedules/" and 1 to 200 of a-z, 0-9, "-", "_", "."'
+    fault = (
+        f'is {shown!r}, not "schedules/" and 1 to 200 of a-z, 0-9, "-", "_", ".", beginning with a-z or 0-9'
+    )
     faults.unless(sound, field, fault, "schedules/cleanup-cache-daily")
     return found
 
@@ -39,7 +52,7 @@ def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
 @lru_cache
 def known_zones() -> frozenset[str]:
     """The names of the IANA database. Walks through its files, some thousand, the first time."""
-    return frozenset(available_timezones())
+    return frozenset(available_timezones() - NO_ZONES)
 
 
 def zone(name: str, default: str, faults: Faults, field: str) -> str:
@@ -49,8 +62,10 @@ def zone(name: str, default: str, faults: Faults, field: str) -> str:
 
 
 def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
+    if not faults.text(field, expression, "30 */6 * * *", most=MOST_CRONTAB, required=False):
+        return None
     try:
-        return parse_crontab(expression[:1000])
+        return parse_crontab(expression)
     except CrontabInvalid as error:
         faults.add(field, f"{error}", "30 */6 * * *")
         return None
@@ -59,7 +74,7 @@ def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
 def moment(
     found: dt.datetime, faults: Faults, field: str, latest: dt.datetime = LATEST
 ) -> dt.datetime | None:
-    """The time, if something may be due then; of an end, the last second that there is stands for the rest of it."""
+    """The time, if something may be due then. Of an end, the last second there is stands for all after it."""
     found = found if latest is not FOR_EVER else min(found, FOR_EVER)
     fault = f"is {found.isoformat()}, not between {EARLIEST.date()} and {latest.date()}"
     sound = faults.unless(EARLIEST <= found <= latest, field, fault, "2026-12-24T09:00:00Z")
@@ -111,15 +126,28 @@ def task(found: Task, faults: Faults, field: str) -> None:
     )
     faults.unless(limits_fit, f"{field}.soft_time_limit", "must be less than time_limit", "600s")
     strings(found.headers, faults, f"{field}.headers", most=50, example="tenant=acme")
+    for name in sorted(found.headers.keys() & CELERYS_HEADERS):
+        faults.add(
+            f"{field}.headers.{name}", "is a header that Celery's messages have of their own", "tenant=acme"
+        )
 
 
 def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, example: str) -> None:
     """Checks a map of short strings: labels, headers."""
     faults.unless(len(found) <= most, field, f"has {len(found)} entries, at most {most}", example)
     for name, value in list(found.items())[:most]:
-        sound = faults.text(field, name, example, most=100)
-        if sound:
+        own = Faults()
+        if own.text(field, name, example, most=100):
             faults.text(f"{field}.{name}", value, example, most=1000, required=False)
+        for fault in own:
+            faults.add(field, f"has a name that {fault.fault}", example)
+
+
+def labels(found: Mapping[str, str], faults: Faults, field: str) -> None:
+    strings(found, faults, field, most=64, example="team=growth")
+    for name in found:
+        # A filter by label is split at the first one.
+        faults.unless("=" not in name, field, f'has the name {name[:100]!r}, with a "=" in it', "team=growth")
 
 
 def label(text: str, faults: Faults, field: str) -> tuple[str, str] | None:

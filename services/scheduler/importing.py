@@ -6,6 +6,7 @@ Nothing is dropped in silence: what an entry has and a schedule can't is noted, 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -56,13 +57,17 @@ class _Ids:
 def _id_of(name: str) -> str:
     if checks.ID.fullmatch(name):
         return name
-    words = re.sub(r"[^a-z0-9._]+", "-", name.lower())
-    return words.strip("-._")[:LONGEST_ID] or "schedule"
+    words = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
+    if words and name.isascii():
+        return words[:LONGEST_ID]
+    # What is lost of it may be all that tells it from others: "每日報表", "每週報表".
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{words[: LONGEST_ID - 9].rstrip('-._') or 'schedule'}-{digest}"
 
 
 def read_dump(text: str, labels: Mapping[str, str], zone: str, now: dt.datetime, faults: Faults) -> Imported:
     """The schedules in a dump. Faults are those of the dump as a whole; an entry's are among its notes."""
-    checks.strings(labels, faults, "labels", most=64, example="origin=redbeat")
+    checks.labels(labels, faults, "labels")
     entries = _entries(text, faults)
     if faults:
         return Imported((), ())

@@ -193,4 +193,7 @@ def _headers(value: Any, found: dict[str, Any], notes: Notes) -> None:
     headers = {name: each for name, each in value.items() if isinstance(each, str)}
     for name in value.keys() - headers.keys():
         notes.add(f"options.headers.{name}", "is no text; headers are texts here")
+    for name in sorted(headers.keys() & checks.CELERYS_HEADERS):
+        del headers[name]
+        notes.add(f"options.headers.{name}", "is a header that Celery's messages have of their own")
     found["headers"] = headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import json
 from collections.abc import Mapping
 from decimal import Decimal
@@ -45,15 +46,18 @@ class Entry:
     def at(self, name: str) -> str:
         return f"{self.place}.{name}"
 
-    def inner(self, name: str) -> Entry:
+    def inner(self, name: str, example: str) -> Entry:
         """A mapping within the entry, as an entry of its own."""
-        return Entry(self._kind(name, dict, "a mapping", "{}") or {}, self.at(name), self._faults)
+        return Entry(self._kind(name, dict, "a mapping", example) or {}, self.at(name), self._faults)
 
     def only(self, known: tuple[str, ...]) -> None:
         """Refuses fields that nobody knows: a misspelt one must not be passed over."""
         for name in self._values:
             if name not in known:
-                self._faults.add(self.at(name[:100]), f"is no field; known are {', '.join(known)}", known[0])
+                nearest = difflib.get_close_matches(name[:100], known, 1, 0) or known
+                self._faults.add(
+                    self.at(name[:100]), f"is no field; known are {', '.join(known)}", nearest[0]
+                )
 
     def text(self, name: str, example: str, default: str = "") -> str:
         found = self._kind(name, str, "a text (in quotes, if it looks like something else)", f'"{example}"')

@@ -51,7 +51,7 @@ def migrate(service: str, environment: Mapping[str, str]) -> None:
 
 
 def as_its_role(service: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a service that logs in as itself, as where it is deployed: it has no right but its own."""
+    """The settings of a service that logs in as itself, as where it is deployed: it has its own rights."""
     owners = environment["DATABASE_URL"]
 
     async def let_it_log_in() -> None:

@@ -18,10 +18,8 @@ TINY = Duration(nanos=1000)
 HUGE = Duration(seconds=315_576_000_000)
 BAD_TIME = Timestamp(seconds=10**15)
 # What Go calls no time, and .NET the greatest one: PostgreSQL's infinities to asyncpg.
-ZERO_TIME, LAST_TIME = (
-    Timestamp(seconds=-62_135_596_800),
-    Timestamp(seconds=253_402_300_799, nanos=999_999_900),
-)
+ZERO_TIME = Timestamp(seconds=-62_135_596_800)
+LAST_TIME = Timestamp(seconds=253_402_300_799, nanos=999_999_900)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from typing import Any
 
 import pytest
@@ -75,14 +76,29 @@ def test_every_entry_becomes_a_schedule_or_is_noted(entries: list[dict[str, Any]
 
 
 def test_names_become_ids_that_are_their_own() -> None:
-    names = ["Add Every", "add-every", "add every", "每日報表", "a" * 300, "ok-", "a" * 299 + "b"]
+    names = ["Add Every", "add-every", "add every", "!?", "a" * 300, "ok-", "a" * 299 + "b"]
     found = read(*map(entry, names))
     ids = [each.definition.id for each in found.wanted]
-    assert ids[:6] == ["add-every-2", "add-every", "add-every-3", "schedule", "a" * 200, "ok-"]
+    assert ids[:6] == ["add-every-2", "add-every", "add-every-3", "schedule-8faf838e", "a" * 200, "ok-"]
     assert len(set(ids)) == len(ids)
     # In another order, each has the same one.
     turned = read(*map(entry, reversed(names)))
     assert [each.definition.id for each in turned.wanted] == ids[::-1]
+
+
+def test_a_name_in_another_script_keeps_its_id_whatever_others_come() -> None:
+    names = ["每日報表", "每週報表", "VIP 客戶 report", "é" * 300]
+    ids = [each.definition.id for each in read(*map(entry, names)).wanted]
+    assert all(re.fullmatch(r"(schedule|vip-report)-[0-9a-f]{8}", each) for each in ids)
+    assert len(set(ids)) == len(ids)
+    for name, found in zip(names, ids, strict=True):
+        assert [each.definition.id for each in read(entry(name)).wanted] == [found]
+
+
+def test_headers_that_celery_writes_itself_are_noted() -> None:
+    found = read(entry("a", options={"headers": {"tenant": "acme", "id": "x", "timelimit": "5"}}))
+    assert found.wanted[0].definition.task.headers == {"tenant": "acme"}
+    assert [note.field for note in found.not_carried] == ["options.headers.id", "options.headers.timelimit"]
 
 
 def test_what_a_schedule_may_hold_at_most_is_kept() -> None:
