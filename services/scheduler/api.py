@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
@@ -71,7 +72,8 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     async def UpdateSchedule(
         self, request: pb.UpdateScheduleRequest, context: Context
     ) -> pb.UpdateScheduleResponse:
-        paths = list(request.update_mask.paths) or list(convert.CHANGEABLE)
+        named = list(request.update_mask.paths)
+        paths = list(convert.CHANGEABLE) if named in ([], ["*"]) else named
 
         def change(current: Definition, now: dt.datetime) -> Definition:
             faults = Faults()
@@ -125,8 +127,9 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         proposed, run_count = await self._proposed(request, now, faults)
         faults.raise_any()
         assert proposed is not None
-        due = proposed.coming_due(start, run_count, request.count or 10)
-        return convert_timing.times_to(due, [proposed.plan.sent_at(proposed.id, each) for each in due])
+        # In a thread: the sun is looked for day by day, through whole polar nights.
+        due, sent = await asyncio.to_thread(_coming, proposed, start, run_count, request.count or 10)
+        return convert_timing.times_to(due, sent)
 
     async def _proposed(
         self, request: pb.PreviewTimesRequest, now: dt.datetime, faults: Faults
@@ -161,6 +164,14 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
             last = runs[size - 1]
             token = encode_place((last.due_at, last.schedule_id))
         return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
+
+
+def _coming(
+    proposed: Definition, after: dt.datetime, run_count: int, most: int
+) -> tuple[list[dt.datetime], list[dt.datetime]]:
+    """The next due times, and when each is sent."""
+    due = proposed.coming_due(after, run_count, most)
+    return due, [proposed.plan.sent_at(proposed.id, each) for each in due]
 
 
 def _id(name: str, field: str = "name") -> str:

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
+from services.scheduler.convert import run_to
 from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.messages import Letterhead
@@ -292,6 +293,8 @@ async def test_a_queue_whose_key_holds_something_else_holds_up_no_other(
     async with database.reading() as connection:
         [run] = await ScheduleStore(connection).list_runs("s-1", None, None, 10)
     assert "'wrong' is no list" in run.reason
+    # It never was on a queue.
+    assert not run_to(run).HasField("publish_time")
 
 
 async def test_a_batch_of_many_lists_and_of_more_messages_than_a_lua_call_takes_goes_out_whole(

@@ -99,6 +99,15 @@ def test_a_change_follows_its_mask_and_moves_the_etag(schedules: Any) -> None:
     assert updated.timing.crontab.expression == "0 3 * * *"
 
 
+def test_a_mask_of_everything_changes_what_no_mask_changes(schedules: Any) -> None:
+    stored = create(schedules, yearly())
+    change = pb.Schedule(name=stored.name, description="all of it", task=stored.task, timing=stored.timing)
+    change.jitter.seconds = 5
+    request = pb.UpdateScheduleRequest(schedule=change, update_mask=FieldMask(paths=["*"]))
+    updated = schedules.UpdateSchedule(request).schedule
+    assert (updated.description, updated.jitter.seconds, len(updated.labels)) == ("all of it", 5, 0)
+
+
 def test_the_later_of_two_editors_is_told_the_current_etag(schedules: Any) -> None:
     stored = create(schedules, yearly())
 
