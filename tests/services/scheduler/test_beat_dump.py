@@ -102,7 +102,15 @@ KEYS = """
     save("rule", "count", rrule("MINUTELY", dt.datetime(2030, 1, 1, tzinfo=dt.timezone.utc), interval=20))
     ran = RedBeatSchedulerEntry("ran", "count", schedule(3600), app=app).save()
     next(ran)
+    import json
     get_redis(app).hset("[shop]:bad", "definition", "{no json")
+    every = {"__type__": "interval", "every": 5, "relative": False}
+    whole = {"name": "x", "task": "count", "schedule": every, "args": [], "kwargs": {}, "options": {}}
+    for number, damage in enumerate(({"args": 5}, {"kwargs": [1]}, {"options": [1]}, {"task": None})):
+        get_redis(app).hset(f"[shop]:bad-{number}", "definition", json.dumps(whole | damage))
+    get_redis(app).hset("[shop]:bad-4", "definition", json.dumps(whole))
+    get_redis(app).hset("[shop]:bad-4", "meta", json.dumps({"last_run_at": "x"}))
+    get_redis(app).hset("[shop]:copy", "definition", json.dumps(whole | {"name": "every"}))
     get_redis(app).hset("[other]:x", "definition", "{}")
 """
 
@@ -329,18 +337,52 @@ def test_redbeats_keys_are_taken_over(manifests: Any, folder: Path, environment:
             "pause_note": "disabled in the beat that it was taken over from",
         },
         "ran": {"task": "count", "queue": "shop", "every": "1h", "zone": zone},
+        "shop-copy": {
+            "description": "[shop]:copy",
+            "task": "count",
+            "queue": "shop",
+            "every": "5s",
+            "zone": zone,
+        },
     }
     notes = not_carried(answer)
     assert set(notes) == {
         ("off", "schedule.relative"),
         ("rule", ""),
         # Redbeat writes one down when it makes an entry.
-        *((name, "last_run_at") for name in found),
+        *((name, "last_run_at") for name in found.keys() - {"shop-copy"}),
         ("ran", "total_run_count"),
+        *((f"[shop]:{key}", "name") for key in ("copy", "bad-3")),
         ("[shop]:bad", ""),
+        *((f"[shop]:bad-{number}", "") for number in range(5)),
     }
     assert "rrule" in notes["rule", ""]
     is_imported_once(manifests, text, "redbeat")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "beat-schedule nope",
+            "no app 'nope', named as for celery -A (proj, proj.celery:app): ModuleNotFound",
+        ),
+        ("beat-schedule raising", "RuntimeError: boom (at "),
+        ("django shop", "django of 'shop' can't be read: ImproperlyConfigured: "),
+        ("redbeat shop", "redbeat of 'shop' can't be read: ConnectionError: "),
+    ],
+)
+def test_what_can_not_be_read_is_told_in_a_line(
+    folder: Path, environment: dict[str, str], words: str, told: str
+) -> None:
+    (folder / "raising.py").write_text("raise RuntimeError('boom')\n")
+    away = {**environment, "BROKER": "redis://127.0.0.1:1/0"}
+    del away["DJANGO_SETTINGS_MODULE"]
+    command = [sys.executable, "-m", "celeriac.beat_dump", *words.split()]
+    ran = subprocess.run(command, env=away, cwd=folder, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("beat_dump: ") and told in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_the_tool_can_be_copied_and_needs_no_more_than_celery(

@@ -19,8 +19,9 @@ import datetime as dt
 import importlib
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 # datetime.UTC is of Python 3.11.
 UTC = dt.timezone(dt.timedelta(0))
@@ -53,28 +54,35 @@ def entries_of_redbeat(app: Any) -> list[dict[str, Any]]:
     app.set_current()
     config, client = redbeat.ensure_conf(app), redbeat.get_redis(app)
     keys = sorted(client.scan_iter(match=f"{_literal(config.key_prefix)}*", count=1000))
-    return list(_of_redbeat(app, redbeat, client, keys))
+    return list(_of_redbeat(app, redbeat, client, config.key_prefix, keys))
 
 
-def _of_redbeat(app: Any, redbeat: Any, client: Any, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _of_redbeat(
+    app: Any, redbeat: Any, client: Any, prefix: str, keys: Iterable[str]
+) -> Iterator[dict[str, Any]]:
     for key in keys:
         # Its schedule, statics and lock are no hashes.
         if client.type(key) != "hash" or not client.hexists(key, "definition"):
             continue
         try:
-            found = redbeat.RedBeatSchedulerEntry.from_key(key, app=app)
+            entry = _of_key(app, redbeat, key)
         except Exception as error:  # whatever is in there, the others are carried over
-            yield {
-                "name": key,
-                "schedule": {"kind": "unreadable", "what": f"unreadable definition ({error})"},
-            }
-            continue
-        meta = redbeat.RedBeatSchedulerEntry.load_meta(key, app=app)
-        yield _entry(app, found) | {
-            "enabled": bool(found.enabled),
-            "last_run_at": _moment(meta.get("last_run_at")),
-            "total_run_count": meta.get("total_run_count", 0),
-        }
+            what = f"unreadable definition ({error})"
+            entry = {"name": key, "schedule": {"kind": "unreadable", "what": what}}
+        if key != f"{prefix}{entry['name']}":
+            # A key that was copied or renamed: names are to tell one from another.
+            entry["name"] = key
+        yield entry
+
+
+def _of_key(app: Any, redbeat: Any, key: str) -> dict[str, Any]:
+    found = redbeat.RedBeatSchedulerEntry.from_key(key, app=app)
+    meta = redbeat.RedBeatSchedulerEntry.load_meta(key, app=app)
+    return _entry(app, found) | {
+        "enabled": bool(found.enabled),
+        "last_run_at": _moment(meta.get("last_run_at")),
+        "total_run_count": meta.get("total_run_count", 0),
+    }
 
 
 def entries_of_django(app: Any) -> list[dict[str, Any]]:
@@ -254,6 +262,13 @@ def _literal(prefix: str) -> str:
     return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix)
 
 
+def _fail(what: str, error: Exception) -> NoReturn:
+    """Ends with one line: what can't be done, why, and where in which file that is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((one for one in reversed(frames) if not one.filename.startswith("<")), frames[-1])
+    sys.exit(f"beat_dump: {what}: {type(error).__name__}: {error} (at {place.filename}:{place.lineno})")
+
+
 def _warn(text: str) -> None:
     print(f"beat_dump: {text}", file=sys.stderr)  # noqa: T201 # a person runs this
 
@@ -274,11 +289,18 @@ def main() -> None:
     given = parser.parse_args()
     from celery.app.utils import find_app
 
-    app: Any = find_app(given.app)
-    # So that tasks are known, with what their decorators say.
-    app.loader.import_default_modules()
+    try:
+        app: Any = find_app(given.app)
+        # So that tasks are known, with what their decorators say.
+        app.loader.import_default_modules()
+    except Exception as error:  # importing runs the app's own code
+        _fail(f"no app {given.app!r}, named as for celery -A (proj, proj.celery:app)", error)
     name, read = SOURCES[given.source]
-    json.dump({"celeriac_dump": 1, "source": name, "entries": read(app)}, sys.stdout, indent=2)
+    try:
+        entries = read(app)
+    except Exception as error:  # of Django's settings, a database, a broker
+        _fail(f"{given.source} of {given.app!r} can't be read", error)
+    json.dump({"celeriac_dump": 1, "source": name, "entries": entries}, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
 
