@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +94,14 @@ def test_a_name_in_another_script_keeps_its_id_whatever_others_come() -> None:
     assert len(set(ids)) == len(ids)
     for name, found in zip(names, ids, strict=True):
         assert [each.definition.id for each in read(entry(name)).wanted] == [found]
+
+
+def test_the_ids_in_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs/coming-from-another-beat.md").read_text()
+    told = dict(re.findall(r'"([^"\n]+)" → `([a-z0-9-]+)`', page))
+    assert len(told) == 2
+    for name, found in told.items():
+        assert read(entry(name)).wanted[0].definition.id == found
 
 
 def test_headers_that_celery_writes_itself_are_noted() -> None:

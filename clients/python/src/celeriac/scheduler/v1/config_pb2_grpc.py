@@ -144,7 +144,8 @@ class ConfigServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevealConfig(self, request, context):
-        """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive, or has no value.
+        """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive; NOT_FOUND if it
+        has no value.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -77,7 +77,9 @@ class ConfigServiceStub:
         celeriac.scheduler.v1.config_pb2.RevealConfigRequest,
         celeriac.scheduler.v1.config_pb2.RevealConfigResponse,
     ]
-    """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive, or has no value."""
+    """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive; NOT_FOUND if it
+    has no value.
+    """
 
     ReadSecret: grpc.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
@@ -144,7 +146,9 @@ class ConfigServiceAsyncStub:
         celeriac.scheduler.v1.config_pb2.RevealConfigRequest,
         celeriac.scheduler.v1.config_pb2.RevealConfigResponse,
     ]
-    """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive, or has no value."""
+    """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive; NOT_FOUND if it
+    has no value.
+    """
 
     ReadSecret: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
@@ -227,7 +231,9 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.config_pb2.RevealConfigRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.config_pb2.RevealConfigResponse, collections.abc.Awaitable[celeriac.scheduler.v1.config_pb2.RevealConfigResponse]]:
-        """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive, or has no value."""
+        """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive; NOT_FOUND if it
+        has no value.
+        """
 
     @abc.abstractmethod
     def ReadSecret(
