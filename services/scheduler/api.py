@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Iterable, Iterator
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
@@ -25,6 +26,8 @@ from services.scheduler.stored import check_readable
 from services.scheduler.watching import Watching
 
 MOST_PREVIEWED = 1000
+# gRPC's clients take messages of 4 MiB, unless told otherwise.
+MOST_BYTES = 3 * 1024 * 1024
 
 
 class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceServicer):
@@ -63,10 +66,10 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         after = decode_last(request.page_token)
         async with self._database.reading() as connection:
             found = await ScheduleStore(connection).list(wanted, after, size + 1)
-        more = len(found) > size
+        told = list(_fitting(map(convert.schedule_to, found[:size])))
+        more = len(found) > len(told)
         return pb.ListSchedulesResponse(
-            schedules=map(convert.schedule_to, found[:size]),
-            next_page_token=encode_last(found[size - 1].definition.id) if more else "",
+            schedules=told, next_page_token=encode_last(found[len(told) - 1].definition.id) if more else ""
         )
 
     async def UpdateSchedule(
@@ -164,6 +167,17 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
             last = runs[size - 1]
             token = encode_place((last.due_at, last.schedule_id))
         return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
+
+
+def _fitting(schedules: Iterable[pb.Schedule]) -> Iterator[pb.Schedule]:
+    """The first ones, as many as a client takes in one message; one at least."""
+    room = MOST_BYTES
+    for schedule in schedules:
+        size = schedule.ByteSize()
+        if size > room and room < MOST_BYTES:
+            return
+        room -= size
+        yield schedule
 
 
 def _coming(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from zoneinfo import available_timezones
 
+import orjson
+
 from services.kernel.validation import Faults
 from services.scheduler.crontab import Crontab, CrontabInvalid, parse_crontab
 from services.scheduler.plan import Bounds
@@ -166,7 +168,8 @@ def _json(text: str, kind: type, what: str, example: str, faults: Faults, field:
         value = json.loads(text, parse_constant=_no_constant)
         # What PostgreSQL and the workers' JSON can hold; a lone surrogate can't be UTF-8.
         json.dumps(value, ensure_ascii=False).encode()
-        text.encode()
+        # What messages are made with: it knows no number beyond a double's, such as 1e999.
+        orjson.loads(text.encode())
     except (ValueError, RecursionError) as error:
         faults.add(field, f"is not JSON ({str(error)[:100]})", example)
         return

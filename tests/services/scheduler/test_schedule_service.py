@@ -108,6 +108,23 @@ def test_a_mask_of_everything_changes_what_no_mask_changes(schedules: Any) -> No
     assert (updated.description, updated.jitter.seconds, len(updated.labels)) == ("all of it", 5, 0)
 
 
+def test_a_page_of_large_schedules_is_short_enough_for_every_client(schedules: Any) -> None:
+    """Twenty of 250 KB each; a client of gRPC takes 4 MiB at a time."""
+    queue, large = f"q-{uuid.uuid4().hex[:8]}", json.dumps({"text": "x" * 250_000})
+    names = []
+    for _ in range(20):
+        wanted = yearly()
+        wanted.task.MergeFrom(pb.Task(queue=queue, kwargs_json=large))
+        names.append(create(schedules, wanted).name)
+    found, token, pages = list[str](), "", 0
+    while token or not pages:
+        page = schedules.ListSchedules(pb.ListSchedulesRequest(queue=queue, page_size=1000, page_token=token))
+        found += [each.name for each in page.schedules]
+        token, pages = page.next_page_token, pages + 1
+    assert found == sorted(names)
+    assert pages == 2
+
+
 def test_the_later_of_two_editors_is_told_the_current_etag(schedules: Any) -> None:
     stored = create(schedules, yearly())
 

@@ -34,6 +34,17 @@ def test_headers_that_each_message_has_of_its_own_are_refused() -> None:
     assert told(checks.task, task) == [("field.headers.id", fault), ("field.headers.timelimit", fault)]
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e400", "1" * 400])
+def test_arguments_that_no_message_can_be_made_of_are_refused(number: str) -> None:
+    """They were stored, and then told as if other hands had written them."""
+    [(field, fault)] = told(checks.task, Task("count", args_json=f"[{number}]"))
+    assert field == "field.args_json" and "infinity" in fault
+    [(field, _)] = told(checks.task, Task("count", kwargs_json=f'{{"n": {number}}}'))
+    assert field == "field.kwargs_json"
+    Letterhead(Task("count", args_json="[12345678901234567890123, 1e-999, 1e308]"))
+    assert told(checks.task, Task("count", args_json="[12345678901234567890123, 1e-999, 1e308]")) == []
+
+
 def test_a_long_crontab_is_refused_and_never_cut() -> None:
     """Cut at its end, it would be another one."""
     expression = "0 3 * *".ljust(999) + "1-3"

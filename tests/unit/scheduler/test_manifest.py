@@ -89,7 +89,7 @@ def test_a_span_is_read_back_exactly(span: float | dt.timedelta) -> None:
 
 def test_arguments_too_deep_or_too_large_for_yaml_are_kept_as_json() -> None:
     deep = "[" * 300 + "]" * 300
-    definition = dataclasses.replace(one("every: 30s"), task=Task("count", deep, '{"much": 1e999}'))
+    definition = dataclasses.replace(one("every: 30s"), task=Task("count", deep, '{"much": 1e-999}'))
     (found,) = read(manifest_text([definition]))
     assert found.settled(definition) == definition
 
