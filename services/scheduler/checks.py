@@ -7,18 +7,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from functools import lru_cache
-from zoneinfo import available_timezones
 
 import orjson
 
 from services.kernel.validation import Faults
+from services.kernel.zones import known_zones
 from services.scheduler.crontab import Crontab, CrontabInvalid, parse_crontab
 from services.scheduler.plan import Bounds
 from services.scheduler.schedules import Definition, Task
 
-# Where the database of a machine has them beside its zones: whatever zone that machine is in, and none.
-NO_ZONES = {"localtime", "Factory"}
 # What each message has, as Celery's protocol says (messages.py): who gave one of these would not be heeded.
 CELERYS_HEADERS = frozenset(
     (
@@ -49,12 +46,6 @@ def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
     )
     faults.unless(sound, field, fault, "schedules/cleanup-cache-daily")
     return found
-
-
-@lru_cache
-def known_zones() -> frozenset[str]:
-    """The names of the IANA database. Walks through its files, some thousand, the first time."""
-    return frozenset(available_timezones() - NO_ZONES)
 
 
 def zone(name: str, default: str, faults: Faults, field: str) -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from services.kernel.zones import known_zones
 from services.scheduler import checks
 from services.scheduler.spans import format_span
 from services.scheduler.timing import zone_of
@@ -113,7 +114,7 @@ def _history(entry: dict[str, Any], notes: Notes) -> None:
 def _timing(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
     schedule = _mapping(entry, "schedule")
     zone = str(schedule.get("zone"))
-    known = zone in checks.known_zones()
+    known = zone in known_zones()
     values: dict[str, Any] = {"zone": zone} if known else {}
     match schedule.get("kind"):
         case "crontab":
