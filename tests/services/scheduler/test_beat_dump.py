@@ -50,6 +50,7 @@ APP = """
                  "options": {"expires": dt.datetime(2030, 1, 1), "priority": 200}},
         "moon": {"task": "count", "schedule": Moon(30)},
         "decimal": {"task": "count", "schedule": 10, "args": [Decimal(1)]},
+        "letters": {"task": "count", "schedule": 10, "args": ("daily")},
         "fast": {"task": "count", "schedule": 0.1},
         "routed": {"task": "count", "schedule": 60, "options": {"exchange": "x", "routing_key": "a.b"}},
     }
@@ -82,6 +83,8 @@ ROWS = """
         solar=SolarSchedule.objects.create(event="solar_noon", latitude="25.03", longitude="121.56"))
     PeriodicTask.objects.create(name="once", task="count", one_off=True, exchange="x", queue="q",
         routing_key="r", clocked=ClockedSchedule.objects.create(clocked_time=moment))
+    PeriodicTask.objects.create(name="fortnightly", task="count",
+        interval=IntervalSchedule.objects.create(every=5, period="fortnights"))
     PeriodicTask.objects.create(name="micro", task="count",
         interval=IntervalSchedule.objects.create(every=5, period="microseconds"))
     PeriodicTask.objects.filter(pk=PeriodicTask.objects.create(
@@ -235,6 +238,7 @@ def test_a_beat_schedule_is_taken_over(manifests: Any, folder: Path, environment
         ("dusk", "options.priority"),
         ("moon", ""),
         ("decimal", ""),
+        ("letters", ""),
         ("fast", ""),
         ("routed", "options.exchange"),
         ("routed", "options.routing_key"),
@@ -303,6 +307,7 @@ def test_django_celery_beats_tables_are_taken_over(
         ("Morning", "options.priority"),
         ("once", "options.exchange"),
         ("once", "options.routing_key"),
+        ("fortnightly", ""),
         ("micro", ""),
         ("broken", ""),
     }

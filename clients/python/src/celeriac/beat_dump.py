@@ -67,8 +67,7 @@ def _of_redbeat(
         try:
             entry = _of_key(app, redbeat, key)
         except Exception as error:  # whatever is in there, the others are carried over
-            what = f"unreadable definition ({error})"
-            entry = {"name": key, "schedule": {"kind": "unreadable", "what": what}}
+            entry = _unreadable(key, f"unreadable definition ({error})")
         if key != f"{prefix}{entry['name']}":
             # A key that was copied or renamed: names are to tell one from another.
             entry["name"] = key
@@ -93,7 +92,18 @@ def entries_of_django(app: Any) -> list[dict[str, Any]]:
     settings: Any = importlib.import_module("django.conf").settings
     in_zone = getattr(settings, "DJANGO_CELERY_BEAT_TZ_AWARE", True)
     rows = models.PeriodicTask.objects.select_related("interval", "crontab", "solar", "clocked")
-    return [_of_row(app, row, in_zone) for row in rows.order_by("name")]
+    return [_of_row_or_why_not(app, row, in_zone) for row in rows.order_by("name")]
+
+
+def _of_row_or_why_not(app: Any, row: Any, in_zone: bool) -> dict[str, Any]:
+    try:
+        return _of_row(app, row, in_zone)
+    except Exception as error:  # whatever is in there, the others are carried over
+        return _unreadable(row.name, f"unreadable row ({error})")
+
+
+def _unreadable(name: str, what: str) -> dict[str, Any]:
+    return {"name": name, "schedule": {"kind": "unreadable", "what": what}}
 
 
 def _of_row(app: Any, row: Any, in_zone: bool) -> dict[str, Any]:
@@ -154,8 +164,8 @@ def _loaded(name: str, text: str | None, default: str, not_json: dict[str, str])
 def _entry(app: Any, entry: Any) -> dict[str, Any]:
     """A celery.beat.ScheduleEntry, or one of a kind of it."""
     not_json: dict[str, str] = {}
-    args = _json(list(entry.args or ()), "args", not_json)
-    kwargs = _json(dict(entry.kwargs or {}), "kwargs", not_json)
+    args = _arguments(entry.args or (), "args", (list, tuple), not_json)
+    kwargs = _arguments(entry.kwargs or {}, "kwargs", (Mapping,), not_json)
     return {
         "name": str(entry.name),
         "task": entry.task,
@@ -165,6 +175,14 @@ def _entry(app: Any, entry: Any) -> dict[str, Any]:
         "options": _plain(_routed(app, entry.task, args, kwargs, dict(entry.options or {}))),
         "not_json": not_json,
     }
+
+
+def _arguments(value: Any, name: str, kinds: tuple[type, ...], not_json: dict[str, str]) -> Any:
+    """`args` or `kwargs`; ("daily") is a text, of which no list of letters is to be made."""
+    if not isinstance(value, kinds):
+        not_json[name] = f"{name} is of the type {type(value).__name__}"
+        return None
+    return _json(dict(value) if isinstance(value, Mapping) else list(value), name, not_json)
 
 
 def _json(value: Any, name: str, not_json: dict[str, str]) -> Any:
