@@ -40,13 +40,16 @@ class _Ids:
     def __init__(self, names: list[str]) -> None:
         self._ids: dict[str, str] = {}
         taken: set[str] = set()
+        # How many have wanted the same: what is below is taken, and need not be tried again.
+        numbers: dict[str, int] = {}
         # Names that are ids already keep themselves; then the others, by name.
         for name in sorted(names, key=lambda name: (_id_of(name) != name, name)):
             wanted = _id_of(name)
-            found, number = wanted, 1
+            found, number = wanted, numbers.get(wanted, 1)
             while found in taken:
                 number += 1
                 found = f"{wanted[: LONGEST_ID - 8]}-{number}"
+            numbers[wanted] = number
             taken.add(found)
             self._ids[name] = found
 

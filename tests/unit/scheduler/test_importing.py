@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,15 @@ def test_names_become_ids_that_are_their_own() -> None:
     # In another order, each has the same one.
     turned = read(*map(entry, reversed(names)))
     assert [each.definition.id for each in turned.wanted] == ids[::-1]
+
+
+def test_ten_thousand_names_that_all_become_one_id_are_told_apart_at_once() -> None:
+    names = [f"{number:b}".replace("0", "!").replace("1", "?") + "a" for number in range(10_000)]
+    began = time.monotonic()
+    ids = [each.definition.id for each in read(*map(entry, names)).wanted]
+    assert set(ids) == {"a", *(f"a-{number}" for number in range(2, 10_001))}
+    # A trial of each number for each name would be fifty million.
+    assert time.monotonic() - began < 8
 
 
 def test_a_name_in_another_script_keeps_its_id_whatever_others_come() -> None:
