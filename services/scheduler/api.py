@@ -63,6 +63,8 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         self, request: pb.ListSchedulesRequest, context: Context
     ) -> pb.ListSchedulesResponse:
         wanted, size = _filter(request), page_size(request.page_size)
+        if request.order == pb.SCHEDULE_ORDER_NEXT_RUN_TIME:
+            return await self._list_by_next_run(wanted, request.page_token, size)
         after = decode_last(request.page_token)
         async with self._database.reading() as connection:
             found = await ScheduleStore(connection).list(wanted, after, size + 1)
@@ -71,6 +73,19 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         return pb.ListSchedulesResponse(
             schedules=told, next_page_token=encode_last(found[len(told) - 1].definition.id) if more else ""
         )
+
+    async def _list_by_next_run(
+        self, wanted: ScheduleFilter, token: str, size: int
+    ) -> pb.ListSchedulesResponse:
+        after = decode_place(token)
+        async with self._database.reading() as connection:
+            found = await ScheduleStore(connection).list_by_next_run(wanted, after, size + 1)
+        told = list(_fitting(convert.schedule_to(schedule) for schedule, _ in found[:size]))
+        next_token = ""
+        if len(found) > len(told):
+            last, moment = found[len(told) - 1]
+            next_token = encode_place((moment, last.definition.id))
+        return pb.ListSchedulesResponse(schedules=told, next_page_token=next_token)
 
     async def UpdateSchedule(
         self, request: pb.UpdateScheduleRequest, context: Context
@@ -201,6 +216,8 @@ def _filter(request: pb.ListSchedulesRequest) -> ScheduleFilter:
     for name, example in examples.items():
         faults.text(name, getattr(request, name), example, most=500, required=False)
     label = checks.label(request.label, faults, "label")
+    known = request.order in pb.ScheduleOrder.values()
+    faults.unless(known, "order", f"is {request.order}, not a ScheduleOrder", "SCHEDULE_ORDER_NEXT_RUN_TIME")
     faults.raise_any()
     return ScheduleFilter(
         text=request.text,

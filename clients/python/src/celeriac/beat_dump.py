@@ -165,7 +165,7 @@ def _entry(app: Any, entry: Any) -> dict[str, Any]:
     """A celery.beat.ScheduleEntry, or one of a kind of it."""
     not_json: dict[str, str] = {}
     args = _arguments(entry.args or (), "args", (list, tuple), not_json)
-    kwargs = _arguments(entry.kwargs or {}, "kwargs", (Mapping,), not_json)
+    kwargs = _arguments(entry.kwargs or {}, "kwargs", Mapping, not_json)
     return {
         "name": str(entry.name),
         "task": entry.task,
@@ -177,12 +177,12 @@ def _entry(app: Any, entry: Any) -> dict[str, Any]:
     }
 
 
-def _arguments(value: Any, name: str, kinds: tuple[type, ...], not_json: dict[str, str]) -> Any:
+def _arguments(value: Any, name: str, kind: Any, not_json: dict[str, str]) -> Any:
     """`args` or `kwargs`; ("daily") is a text, of which no list of letters is to be made."""
-    if not isinstance(value, kinds):
+    if not isinstance(value, kind):
         not_json[name] = f"{name} is of the type {type(value).__name__}"
         return None
-    return _json(dict(value) if isinstance(value, Mapping) else list(value), name, not_json)
+    return _json(dict(value) if kind is Mapping else list(value), name, not_json)
 
 
 def _json(value: Any, name: str, not_json: dict[str, str]) -> Any:
