@@ -40,8 +40,9 @@ class ConfigServiceStub:
         celeriac.scheduler.v1.config_pb2.SetConfigRequest,
         celeriac.scheduler.v1.config_pb2.SetConfigResponse,
     ]
-    """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds; ABORTED, with the current
-    etag, if the key changed since the caller read it; NOT_FOUND if no such key is declared.
+    """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds, and for a name that no secret
+    can have; ABORTED, with the current etag, if the key changed since the caller read it; NOT_FOUND if no such
+    key is declared.
     FAILED_PRECONDITION for a sensitive key while the scheduler has no encryption keys.
     """
 
@@ -109,8 +110,9 @@ class ConfigServiceAsyncStub:
         celeriac.scheduler.v1.config_pb2.SetConfigRequest,
         celeriac.scheduler.v1.config_pb2.SetConfigResponse,
     ]
-    """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds; ABORTED, with the current
-    etag, if the key changed since the caller read it; NOT_FOUND if no such key is declared.
+    """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds, and for a name that no secret
+    can have; ABORTED, with the current etag, if the key changed since the caller read it; NOT_FOUND if no such
+    key is declared.
     FAILED_PRECONDITION for a sensitive key while the scheduler has no encryption keys.
     """
 
@@ -184,8 +186,9 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.config_pb2.SetConfigRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.config_pb2.SetConfigResponse, collections.abc.Awaitable[celeriac.scheduler.v1.config_pb2.SetConfigResponse]]:
-        """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds; ABORTED, with the current
-        etag, if the key changed since the caller read it; NOT_FOUND if no such key is declared.
+        """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds, and for a name that no secret
+        can have; ABORTED, with the current etag, if the key changed since the caller read it; NOT_FOUND if no such
+        key is declared.
         FAILED_PRECONDITION for a sensitive key while the scheduler has no encryption keys.
         """
 
