@@ -95,8 +95,11 @@ class Key(Generic[ValueType]):
 
 
 def shown(value: Value) -> str:
-    """For people: a duration in seconds ("90s")."""
-    return f"{value.total_seconds():g}s" if isinstance(value, dt.timedelta) else str(value)
+    """For people: a duration in seconds ("90s"), as JSON takes it."""
+    if not isinstance(value, dt.timedelta):
+        return str(value)
+    # In full: no JSON of a Duration has an exponent.
+    return f"{value.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
 
 
 LOG_LEVEL = Key(

@@ -57,16 +57,16 @@ def encode_place(place: Place) -> str:
 
 def decode_place(token: str) -> Place | None:
     """Where the next page of a list by time begins; None for the first page."""
-    position = decode_page_token(token)
-    if not position:
+    if not token:
         return None
+    position = decode_page_token(token)
     try:
         moment, identity = dt.datetime.fromisoformat(position["at"]), position["id"]
-    except (KeyError, TypeError, ValueError) as error:
+        if moment.tzinfo is None or not _is_text(identity):
+            raise invalid_page_token()
+        return moment.astimezone(dt.UTC), identity
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise invalid_page_token() from error
-    if moment.tzinfo is None or not _is_text(identity):
-        raise invalid_page_token()
-    return moment, identity
 
 
 def encode_last(name: str) -> str:
@@ -75,7 +75,9 @@ def encode_last(name: str) -> str:
 
 def decode_last(token: str) -> str:
     """The name after which the next page of a list by name begins; empty for the first page."""
-    last = decode_page_token(token).get("after", "")
+    if not token:
+        return ""
+    last = decode_page_token(token).get("after")
     if not _is_text(last):
         raise invalid_page_token()
     return str(last)

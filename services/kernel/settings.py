@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeVar
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.kernel.zones import known_zones
+
 
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in known_zones():
         raise ValueError(f"{name!r} is not a zone of the IANA database")
     return name
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from collections.abc import Iterable, Iterator
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
@@ -32,6 +34,8 @@ from services.scheduler.stored import check_readable
 from services.scheduler.watching import Watching
 
 MOST_PREVIEWED = 1000
+# gRPC's clients take messages of 4 MiB, unless told otherwise.
+MOST_BYTES = 3 * 1024 * 1024
 
 
 class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceServicer):
@@ -67,18 +71,36 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         self, request: pb.ListSchedulesRequest, context: Context
     ) -> pb.ListSchedulesResponse:
         wanted, size = _filter(request), page_size(request.page_size)
+        if request.order == pb.SCHEDULE_ORDER_NEXT_RUN_TIME:
+            return await self._list_by_next_run(wanted, request.page_token, size)
         after = decode_last(request.page_token)
         async with self._database.reading() as connection:
             found = await ScheduleStore(connection).list(wanted, after, size + 1)
+        told = list(_fitting(map(convert.schedule_to, found[:size])))
         return pb.ListSchedulesResponse(
-            schedules=map(convert.schedule_to, found[:size]),
-            next_page_token=next_page_token(found, size, lambda last: encode_last(last.definition.id)),
+            schedules=told,
+            next_page_token=next_page_token(found, len(told), lambda last: encode_last(last.definition.id)),
+        )
+
+    async def _list_by_next_run(
+        self, wanted: ScheduleFilter, token: str, size: int
+    ) -> pb.ListSchedulesResponse:
+        after = decode_place(token)
+        async with self._database.reading() as connection:
+            found = await ScheduleStore(connection).list_by_next_run(wanted, after, size + 1)
+        told = list(_fitting(convert.schedule_to(schedule) for schedule, _ in found[:size]))
+        return pb.ListSchedulesResponse(
+            schedules=told,
+            next_page_token=next_page_token(
+                found, len(told), lambda last: encode_place((last[1], last[0].definition.id))
+            ),
         )
 
     async def UpdateSchedule(
         self, request: pb.UpdateScheduleRequest, context: Context
     ) -> pb.UpdateScheduleResponse:
-        paths = list(request.update_mask.paths) or list(convert.CHANGEABLE)
+        named = list(request.update_mask.paths)
+        paths = list(convert.CHANGEABLE) if named in ([], ["*"]) else named
 
         def change(current: Definition, now: dt.datetime) -> Definition:
             faults = Faults()
@@ -125,13 +147,15 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     ) -> pb.PreviewTimesResponse:
         faults, now = Faults(), await now_at(self._database)
         start = moment_in(request, "start_time", faults) or now
+        checks.moment(start, faults, "start_time")
         in_range = 0 <= request.count <= MOST_PREVIEWED
         faults.unless(in_range, "count", f"is {request.count}, it must be 1 to 1000", "10")
         proposed, run_count = await self._proposed(request, now, faults)
         faults.raise_any()
         assert proposed is not None
-        due = proposed.coming_due(start, run_count, request.count or 10)
-        return convert_timing.times_to(due, [proposed.plan.sent_at(proposed.id, each) for each in due])
+        # In a thread: the sun is looked for day by day, through whole polar nights.
+        due, sent = await asyncio.to_thread(_coming, proposed, start, run_count, request.count or 10)
+        return convert_timing.times_to(due, sent)
 
     async def _proposed(
         self, request: pb.PreviewTimesRequest, now: dt.datetime, faults: Faults
@@ -165,6 +189,25 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
 
 
+def _fitting(schedules: Iterable[pb.Schedule]) -> Iterator[pb.Schedule]:
+    """The first ones, as many as a client takes in one message; one at least."""
+    room = MOST_BYTES
+    for schedule in schedules:
+        size = schedule.ByteSize()
+        if size > room and room < MOST_BYTES:
+            return
+        room -= size
+        yield schedule
+
+
+def _coming(
+    proposed: Definition, after: dt.datetime, run_count: int, most: int
+) -> tuple[list[dt.datetime], list[dt.datetime]]:
+    """The next due times, and when each is sent."""
+    due = proposed.coming_due(after, run_count, most)
+    return due, [proposed.plan.sent_at(proposed.id, each) for each in due]
+
+
 def _id(name: str, field: str = "name") -> str:
     faults = Faults()
     found = checks.schedule_id(name, faults, field)
@@ -178,6 +221,8 @@ def _filter(request: pb.ListSchedulesRequest) -> ScheduleFilter:
     for name, example in examples.items():
         faults.text(name, getattr(request, name), example, most=500, required=False)
     label = checks.label(request.label, faults, "label")
+    known = request.order in pb.ScheduleOrder.values()
+    faults.unless(known, "order", f"is {request.order}, not a ScheduleOrder", "SCHEDULE_ORDER_NEXT_RUN_TIME")
     faults.raise_any()
     return ScheduleFilter(
         text=request.text,

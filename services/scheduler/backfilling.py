@@ -18,7 +18,7 @@ import structlog
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, NotFound
 from services.kernel.validation import Faults
-from services.scheduler.backfills import Backfill, Window, due_times, pace
+from services.scheduler.backfills import MOST_RUNS, Backfill, Window, due_times, pace
 from services.scheduler.batches import Batch, BatchKey, written
 from services.scheduler.decide import unreadable
 from services.scheduler.delivery import FAULTS, Delivery, letterhead_of
@@ -188,8 +188,12 @@ async def _record(
 
 def _check_number(times: Sequence[dt.datetime], window: Window) -> None:
     faults = Faults()
-    fault = f"is {window.most}, and the window has more due times: a shorter one has less"
-    faults.unless(len(times) <= window.most, "max_runs", fault, "10000")
+    if len(times) > window.most < MOST_RUNS:
+        fault = f"is {window.most}, and the window has more due times: a shorter one has less"
+        faults.add("max_runs", fault, str(MOST_RUNS))
+    elif len(times) > window.most:
+        fault = f"makes a window of more than {MOST_RUNS} due times; a shorter one has less"
+        faults.add("end_time", fault, times[MOST_RUNS].isoformat())
     faults.raise_any()
 
 

@@ -11,6 +11,8 @@ from services.scheduler.plan import JUST_BEFORE, Plan
 
 # Runs of fast backfills are sent several at a time, so often.
 STEP_SECONDS = 0.2
+# Of one backfill.
+MOST_RUNS = 10_000
 
 
 class BackfillState(Enum):

@@ -7,18 +7,33 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from functools import lru_cache
-from zoneinfo import available_timezones
+
+import orjson
 
 from services.kernel.validation import Faults
+from services.kernel.zones import known_zones
 from services.scheduler.crontab import Crontab, CrontabInvalid, parse_crontab
 from services.scheduler.plan import Bounds
 from services.scheduler.schedules import Definition, Task
 
+# What each message has, as Celery's protocol says (messages.py): who gave one of these would not be heeded.
+CELERYS_HEADERS = frozenset(
+    (
+        *("lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit"),
+        *("root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result"),
+        *("replaced_task_nesting", "stamped_headers", "stamps"),
+    )
+)
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+MOST_CRONTAB = 1000
 MOST_JSON = 256 * 1024
 LONGEST_SECONDS = 10 * 365 * 86400
 MOST_RUNS = 2**53
+# The ends of what Python and PostgreSQL can tell are no times: they stand for infinity there, and for "unset"
+# in other languages (Go's zero time, .NET's MinValue). A day from the ends, every zone can still tell them.
+EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+LATEST = dt.datetime(9998, 12, 31, tzinfo=dt.UTC)
+FOR_EVER = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 
 
 def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
@@ -26,15 +41,11 @@ def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
     collection, _, found = name.partition("/")
     sound = collection == "schedules" and ID.fullmatch(found) is not None
     shown = name if len(name) <= 100 else f"{name[:100]}…"
-    fault = f'is {shown!r}, not "schedules/" and 1 to 200 of a-z, 0-9, "-", "_", "."'
+    fault = (
+        f'is {shown!r}, not "schedules/" and 1 to 200 of a-z, 0-9, "-", "_", ".", beginning with a-z or 0-9'
+    )
     faults.unless(sound, field, fault, "schedules/cleanup-cache-daily")
     return found
-
-
-@lru_cache
-def known_zones() -> frozenset[str]:
-    """The names of the IANA database. Walks through its files, some thousand, the first time."""
-    return frozenset(available_timezones())
 
 
 def zone(name: str, default: str, faults: Faults, field: str) -> str:
@@ -44,11 +55,23 @@ def zone(name: str, default: str, faults: Faults, field: str) -> str:
 
 
 def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
+    if not faults.text(field, expression, "30 */6 * * *", most=MOST_CRONTAB, required=False):
+        return None
     try:
-        return parse_crontab(expression[:1000])
+        return parse_crontab(expression)
     except CrontabInvalid as error:
         faults.add(field, f"{error}", "30 */6 * * *")
         return None
+
+
+def moment(
+    found: dt.datetime, faults: Faults, field: str, latest: dt.datetime = LATEST
+) -> dt.datetime | None:
+    """The time, if something may be due then. Of an end, the last second there is stands for all after it."""
+    found = found if latest is not FOR_EVER else min(found, FOR_EVER)
+    fault = f"is {found.isoformat()}, not between {EARLIEST.date()} and {latest.date()}"
+    sound = faults.unless(EARLIEST <= found <= latest, field, fault, "2026-12-24T09:00:00Z")
+    return found if sound else None
 
 
 def degrees(value: float | None, most: int, faults: Faults, field: str, example: str) -> bool:
@@ -61,7 +84,8 @@ def bounds(found: Bounds, faults: Faults, field: str) -> None:
     in_order = found.start is None or found.end is None or found.start <= found.end
     faults.unless(in_order, f"{field}.end_time", "is before start_time", "2027-01-01T00:00:00Z")
     sound = found.max_runs is None or 1 <= found.max_runs <= MOST_RUNS
-    faults.unless(sound, f"{field}.max_runs", f"is {found.max_runs}, it must be at least 1, or unset", "12")
+    fault = f"is {found.max_runs}, it must be 1 to {MOST_RUNS}, or unset"
+    faults.unless(sound, f"{field}.max_runs", fault, "12")
 
 
 def jitter(found: dt.timedelta, expires: float | None, faults: Faults, field: str) -> None:
@@ -95,15 +119,28 @@ def task(found: Task, faults: Faults, field: str) -> None:
     )
     faults.unless(limits_fit, f"{field}.soft_time_limit", "must be less than time_limit", "600s")
     strings(found.headers, faults, f"{field}.headers", most=50, example="tenant=acme")
+    for name in sorted(found.headers.keys() & CELERYS_HEADERS):
+        faults.add(
+            f"{field}.headers.{name}", "is a header that Celery's messages have of their own", "tenant=acme"
+        )
 
 
 def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, example: str) -> None:
     """Checks a map of short strings: labels, headers."""
     faults.unless(len(found) <= most, field, f"has {len(found)} entries, at most {most}", example)
     for name, value in list(found.items())[:most]:
-        sound = faults.text(field, name, example, most=100)
-        if sound:
+        own = Faults()
+        if own.text(field, name, example, most=100):
             faults.text(f"{field}.{name}", value, example, most=1000, required=False)
+        for fault in own:
+            faults.add(field, f"has a name that {fault.fault}", example)
+
+
+def labels(found: Mapping[str, str], faults: Faults, field: str) -> None:
+    strings(found, faults, field, most=64, example="team=growth")
+    for name in found:
+        # A filter by label is split at the first one.
+        faults.unless("=" not in name, field, f'has the name {name[:100]!r}, with a "=" in it', "team=growth")
 
 
 def label(text: str, faults: Faults, field: str) -> tuple[str, str] | None:
@@ -122,7 +159,8 @@ def _json(text: str, kind: type, what: str, example: str, faults: Faults, field:
         value = json.loads(text, parse_constant=_no_constant)
         # What PostgreSQL and the workers' JSON can hold; a lone surrogate can't be UTF-8.
         json.dumps(value, ensure_ascii=False).encode()
-        text.encode()
+        # What messages are made with: it knows no number beyond a double's, such as 1e999.
+        orjson.loads(text.encode())
     except (ValueError, RecursionError) as error:
         faults.add(field, f"is not JSON ({str(error)[:100]})", example)
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.kernel.config_keys import KEYS, AnyKey, ConfigType, Value, key_named
+from services.kernel.config_keys import KEYS, AnyKey, ConfigType, Value, key_named, shown
 from services.kernel.config_wire import FIELDS
 from services.kernel.errors import NotFound
 from services.kernel.validation import Faults
@@ -123,14 +123,14 @@ def example_of(key: AnyKey) -> str:
     """A value as REST has it."""
     match key.default:
         case dt.timedelta() as span:
-            shown = f'"{span.total_seconds():g}s"'
+            example = f'"{shown(span)}"'
         case bool() as flag:
-            shown = str(flag).lower()
+            example = str(flag).lower()
         case int() | float() as number:
-            shown = str(number)
+            example = str(number)
         case text:
-            shown = f'"{text or "correct horse battery staple"}"'
-    return f'{{"{FIELDS[key.type]}": {shown}}}'
+            example = f'"{text or "correct horse battery staple"}"'
+    return f'{{"{FIELDS[key.type]}": {example}}}'
 
 
 def to_json(value: Value) -> bool | int | float | str:

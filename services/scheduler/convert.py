@@ -72,7 +72,7 @@ def definition_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: F
     faults.text(
         "schedule.pause_note", message.pause_note, "until the move is over", most=1000, required=False
     )
-    checks.strings(message.labels, faults, "schedule.labels", most=64, example="team=growth")
+    checks.labels(message.labels, faults, "schedule.labels")
     if faults or proposed is None:
         return None
     return dataclasses.replace(
@@ -175,7 +175,7 @@ def _with(
             _description(wanted, faults)
             changes["description"] = wanted.description
         case "labels":
-            checks.strings(wanted.labels, faults, "schedule.labels", most=64, example="team=growth")
+            checks.labels(wanted.labels, faults, "schedule.labels")
             changes["labels"] = dict(wanted.labels)
         case "start_time" | "end_time" | "max_runs":
             bound = {"start_time": "start", "end_time": "end", "max_runs": "max_runs"}[path]
@@ -254,7 +254,7 @@ def run_to(run: Run) -> pb.Run:
         state=STATES[run.state],
         reason=run.reason,
         task_id="" if run.state is RunState.SKIPPED else run.task_id,
-        publish_time=timestamp(run.published_at),
+        publish_time=None if run.state is RunState.SKIPPED else timestamp(run.published_at),
         outcome=OUTCOMES.get(run.outcome),
         runtime=duration(run.runtime),
         error=run.error or "",

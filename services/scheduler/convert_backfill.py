@@ -11,7 +11,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from services.kernel.grpc.wire import timestamp, window_in
 from services.kernel.validation import Faults
 from services.scheduler import checks
-from services.scheduler.backfills import Backfill, BackfillState, Window
+from services.scheduler.backfills import MOST_RUNS, Backfill, BackfillState, Window
 
 STATES = {
     None: pb.BACKFILL_STATE_UNSPECIFIED,
@@ -24,7 +24,7 @@ ORDERS = (
     pb.BACKFILL_ORDER_OLDEST_FIRST,
     pb.BACKFILL_ORDER_NEWEST_FIRST,
 )
-MOST_RUNS, USUAL_RUNS = 10_000, 1_000
+USUAL_RUNS = 1_000
 SLOWEST, FASTEST = 0.01, 100.0
 LONGEST_AGO = dt.timedelta(days=3660)
 NAME = re.compile(r"(schedules/[^/]*)/backfills/([0-9a-f]{16})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celeriac.scheduler.v1 import config_pb2 as pb
 
-from services.kernel.config_keys import ConfigType, Value
+from services.kernel.config_keys import SECRET_NAME, SECRETS, ConfigType, Value
 from services.kernel.config_wire import FIELDS, value_from, value_to
 from services.kernel.grpc.wire import timestamp
 from services.kernel.identity import current_subject
@@ -36,8 +36,12 @@ def key_in(name: str, faults: Faults, field: str = "name") -> str:
     if not name.startswith(COLLECTION) or len(name) == len(COLLECTION):
         faults.add(field, f"is {name[:200]!r}, not config/ and a key", EXAMPLE)
         return ""
-    faults.text(field, name, EXAMPLE, most=200)
-    return name.removeprefix(COLLECTION)
+    key = name.removeprefix(COLLECTION)
+    if faults.text(field, name, EXAMPLE, most=200) and key.startswith(SECRETS):
+        rule = '1 to 100 of a-z, 0-9, "-", "_", ".", beginning with a letter or digit'
+        fault = f"is {name[:200]!r}; what follows {SECRETS!r} has {rule}"
+        faults.unless(SECRET_NAME.fullmatch(key) is not None, field, fault, "config/secrets.smtp.password")
+    return key
 
 
 def key_of(name: str) -> str:

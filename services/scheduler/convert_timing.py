@@ -121,7 +121,7 @@ def bounds_from(message: pb.Schedule, faults: Faults, field: str, only: str | No
     if only in (None, "start_time"):
         start = _moment(message, "start_time", faults, f"{field}.start_time")
     if only in (None, "end_time"):
-        end = _moment(message, "end_time", faults, f"{field}.end_time")
+        end = _moment(message, "end_time", faults, f"{field}.end_time", latest=checks.FOR_EVER)
     return Bounds(start, end, message.max_runs or None)
 
 
@@ -165,7 +165,13 @@ def _span(
 
 
 def _moment(
-    message: Message, name: str, faults: Faults, field: str, *, required: bool = False
+    message: Message,
+    name: str,
+    faults: Faults,
+    field: str,
+    *,
+    required: bool = False,
+    latest: dt.datetime = checks.LATEST,
 ) -> dt.datetime | None:
     example = "2026-12-24T09:00:00Z"
     if not message.HasField(name):
@@ -176,7 +182,7 @@ def _moment(
     except (ValueError, OverflowError):
         faults.add(field, "is not a time between the years 1 and 9999", example)
         return None
-    return moment
+    return checks.moment(moment, faults, field, latest)
 
 
 def timing_to(timing: Timing) -> pb.Timing:

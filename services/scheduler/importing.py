@@ -6,6 +6,7 @@ Nothing is dropped in silence: what an entry has and a schedule can't is noted, 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,13 +40,16 @@ class _Ids:
     def __init__(self, names: list[str]) -> None:
         self._ids: dict[str, str] = {}
         taken: set[str] = set()
+        # How many have wanted the same: what is below is taken, and need not be tried again.
+        numbers: dict[str, int] = {}
         # Names that are ids already keep themselves; then the others, by name.
         for name in sorted(names, key=lambda name: (_id_of(name) != name, name)):
             wanted = _id_of(name)
-            found, number = wanted, 1
+            found, number = wanted, numbers.get(wanted, 1)
             while found in taken:
                 number += 1
                 found = f"{wanted[: LONGEST_ID - 8]}-{number}"
+            numbers[wanted] = number
             taken.add(found)
             self._ids[name] = found
 
@@ -56,13 +60,17 @@ class _Ids:
 def _id_of(name: str) -> str:
     if checks.ID.fullmatch(name):
         return name
-    words = re.sub(r"[^a-z0-9._]+", "-", name.lower())
-    return words.strip("-._")[:LONGEST_ID] or "schedule"
+    words = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
+    if words and name.isascii():
+        return words[:LONGEST_ID]
+    # What is lost of it may be all that tells it from others: "每日報表", "每週報表".
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{words[: LONGEST_ID - 9].rstrip('-._') or 'schedule'}-{digest}"
 
 
 def read_dump(text: str, labels: Mapping[str, str], zone: str, now: dt.datetime, faults: Faults) -> Imported:
     """The schedules in a dump. Faults are those of the dump as a whole; an entry's are among its notes."""
-    checks.strings(labels, faults, "labels", most=64, example="origin=redbeat")
+    checks.labels(labels, faults, "labels")
     entries = _entries(text, faults)
     if faults:
         return Imported((), ())

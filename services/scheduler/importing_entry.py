@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from services.kernel.zones import known_zones
 from services.scheduler import checks
 from services.scheduler.spans import format_span
 from services.scheduler.timing import zone_of
@@ -113,7 +114,7 @@ def _history(entry: dict[str, Any], notes: Notes) -> None:
 def _timing(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
     schedule = _mapping(entry, "schedule")
     zone = str(schedule.get("zone"))
-    known = zone in checks.known_zones()
+    known = zone in known_zones()
     values: dict[str, Any] = {"zone": zone} if known else {}
     match schedule.get("kind"):
         case "crontab":
@@ -193,4 +194,7 @@ def _headers(value: Any, found: dict[str, Any], notes: Notes) -> None:
     headers = {name: each for name, each in value.items() if isinstance(each, str)}
     for name in value.keys() - headers.keys():
         notes.add(f"options.headers.{name}", "is no text; headers are texts here")
+    for name in sorted(headers.keys() & checks.CELERYS_HEADERS):
+        del headers[name]
+        notes.add(f"options.headers.{name}", "is a header that Celery's messages have of their own")
     found["headers"] = headers

@@ -180,7 +180,8 @@ def _task(entry: Entry, faults: Faults) -> Task:
 
 
 def _bounds(entry: Entry, faults: Faults) -> Bounds:
-    bounds = Bounds(entry.moment("start"), entry.moment("end"), entry.whole("max_runs", "12"))
+    start, end = entry.moment("start"), entry.moment("end", checks.FOR_EVER)
+    bounds = Bounds(start, end, entry.whole("max_runs", "12"))
     checks.bounds(bounds, faults, entry.place)
     return bounds
 
@@ -210,10 +211,12 @@ def _timing(
             at = entry.moment("once")
             return OnceTiming(at, zone) if at else None
         case _:
-            return _solar(entry.inner("solar"), zone, faults)
+            return _solar(entry, zone, faults)
 
 
-def _solar(entry: Entry, zone: str, faults: Faults) -> SolarTiming | None:
+def _solar(outer: Entry, zone: str, faults: Faults) -> SolarTiming | None:
+    example = '{"event": "sunset", "latitude": 25.03, "longitude": 121.56}'
+    entry = outer.inner("solar", example)
     entry.only(("event", "latitude", "longitude"))
     event = entry.text("event", "sunrise")
     known = faults.unless(
@@ -262,5 +265,5 @@ def _described(entry: Entry, faults: Faults) -> tuple[str, dict[str, str]]:
     description = entry.text("description", example)
     faults.text(entry.at("description"), description, example, most=4000, required=False)
     labels = entry.texts("labels", 'team: "growth"')
-    checks.strings(labels, faults, entry.at("labels"), most=64, example="team=growth")
+    checks.labels(labels, faults, entry.at("labels"))
     return description, labels

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from services.kernel.validation import Faults
+from services.scheduler import checks
 from services.scheduler.spans import parse_span
 
 KINDS: dict[type, str] = {
@@ -44,15 +46,18 @@ class Entry:
     def at(self, name: str) -> str:
         return f"{self.place}.{name}"
 
-    def inner(self, name: str) -> Entry:
+    def inner(self, name: str, example: str) -> Entry:
         """A mapping within the entry, as an entry of its own."""
-        return Entry(self._kind(name, dict, "a mapping", "{}") or {}, self.at(name), self._faults)
+        return Entry(self._kind(name, dict, "a mapping", example) or {}, self.at(name), self._faults)
 
     def only(self, known: tuple[str, ...]) -> None:
         """Refuses fields that nobody knows: a misspelt one must not be passed over."""
         for name in self._values:
             if name not in known:
-                self._faults.add(self.at(name[:100]), f"is no field; known are {', '.join(known)}", known[0])
+                nearest = difflib.get_close_matches(name[:100], known, 1, 0) or known
+                self._faults.add(
+                    self.at(name[:100]), f"is no field; known are {', '.join(known)}", nearest[0]
+                )
 
     def text(self, name: str, example: str, default: str = "") -> str:
         found = self._kind(name, str, "a text (in quotes, if it looks like something else)", f'"{example}"')
@@ -126,7 +131,7 @@ class Entry:
             self._faults.add(self.at(name), f"is {shown}, no length of time", SPAN_EXAMPLE)
         return found
 
-    def moment(self, name: str) -> dt.datetime | None:
+    def moment(self, name: str, latest: dt.datetime = checks.LATEST) -> dt.datetime | None:
         """A time with its offset, as UTC."""
         value = self._values.get(name)
         if value is None:
@@ -134,7 +139,7 @@ class Entry:
         try:
             found = dt.datetime.fromisoformat(value if isinstance(value, str) else "")
             if found.tzinfo is not None:
-                return found.astimezone(dt.UTC)
+                return checks.moment(found.astimezone(dt.UTC), self._faults, self.at(name), latest)
             fault = "has no offset from UTC: end it with Z or with one like +08:00"
         except (ValueError, OverflowError):
             shown = repr(value)[:100] if isinstance(value, str) else kind_of(value)

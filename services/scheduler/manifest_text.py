@@ -18,6 +18,8 @@ MOST_BYTES = 4 * 1024 * 1024
 DEEPEST = 100
 INTEGER = re.compile(r"[-+]?[0-9]+")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+# A crontab, mostly: `crontab: */5 * * * *`, `crontab: @daily`.
+UNQUOTED = re.compile(r"(?::|-)\s+([*@%`])")
 WORDS = {"null": None, "~": None, "": None, "true": True, "false": False}
 # Digits that Python turns into a number without being asked twice.
 MOST_DIGITS = 4000
@@ -52,9 +54,11 @@ def _json(text: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise TextInvalid(f"has the key {twice[:100]!r} twice in one object")
+        seen = set[str]()
+        for name, _ in pairs:
+            if name in seen:
+                raise TextInvalid(f"has the key {name[:100]!r} twice in one object")
+            seen.add(name)
     return found
 
 
@@ -69,10 +73,20 @@ def _yaml(text: str) -> Any:
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise TextInvalid(f"is not YAML: {error.problem} at {_place(mark)}") from error
+        raise TextInvalid(f"is not YAML: {error.problem} at {_place(mark)}{_hint(text, mark)}") from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise TextInvalid(f"is not YAML: {' '.join(str(error).split())[:200]}") from error
     return builder.root
+
+
+def _hint(text: str, mark: Any) -> str:
+    """What people get wrong most often, by the line at fault."""
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return ": indent with blanks, not with tabs"
+    found = UNQUOTED.search(line)
+    return f': what begins with "{found[1]}" must be in quotes' if found else ""
 
 
 class _Builder:

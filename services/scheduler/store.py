@@ -8,12 +8,13 @@ from collections.abc import Collection, Sequence
 import asyncpg
 
 from services.kernel.errors import AlreadyExists, NotFound
+from services.kernel.pages import Place
 from services.kernel.parameters import Parameters
 from services.scheduler.batches import BatchKey
 from services.scheduler.rows import run_of, values_of
 from services.scheduler.schedules import Definition, Run, RunState, Schedule
 from services.scheduler.store_base import Store
-from services.scheduler.store_listing import ScheduleFilter, listing
+from services.scheduler.store_listing import ScheduleFilter, a_rare_facet, listing, listing_by_next_run
 from services.scheduler.stored import schedule_of
 
 # How a run of that state stands in its row, in the words of the indexes that find it.
@@ -76,6 +77,18 @@ class ScheduleStore(Store):
         """Schedules with an id beyond `after`, by id."""
         query, values = listing(wanted, after, most)
         return [schedule_of(row) for row in await self._connection.fetch(query, *values)]
+
+    async def list_by_next_run(
+        self, wanted: ScheduleFilter, after: Place | None, most: int
+    ) -> Sequence[tuple[Schedule, dt.datetime]]:
+        """Schedules that are to be sent after that moment and id, what is next first, and when each is."""
+        rare = None
+        if probe := a_rare_facet(wanted):
+            query, values = probe
+            rare = await self._connection.fetchval(query, *values)
+        query, values = listing_by_next_run(wanted, after, rare, most)
+        rows = await self._connection.fetch(query, *values)
+        return [(schedule_of(row), row["next_run_at"]) for row in rows]
 
     async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> BatchKey:
         """Records a triggered run, under the schedule's lock; gives the batch that it is."""

@@ -31,6 +31,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "task": tuple(TASK_COLUMNS.split(", ")),
     "timing": tuple(PLAN_COLUMNS.split(", ")[:8]),
     "labels": ("labels",),
+    "start_time": ("start_at",),
+    "end_time": ("end_at",),
     "jitter": ("jitter_seconds",),
     "misfire_policy": ("misfire", "misfire_window_seconds"),
 }
@@ -66,7 +68,11 @@ def schedule_of(row: Row) -> Schedule:
         labels=read("labels", lambda row: _texts(json.loads(row["labels"])), dict[str, str]),
         paused=row["paused"],
         pause_note=row["pause_note"],
-        bounds=Bounds(row["start_at"], row["end_at"], row["max_runs"]),
+        bounds=Bounds(
+            read("start_time", lambda row: _finite(row["start_at"]), lambda: None),
+            read("end_time", lambda row: _finite(row["end_at"]), lambda: None),
+            row["max_runs"],
+        ),
         jitter=read("jitter", lambda row: dt.timedelta(seconds=row["jitter_seconds"]), lambda: NO_TIME),
         misfire=read("misfire_policy", _misfire, lambda: ONCE_WITHIN_AN_HOUR),
         overlap=Overlap(row["overlap"]),
@@ -75,10 +81,10 @@ def schedule_of(row: Row) -> Schedule:
     return Schedule(
         definition=definition,
         version=row["version"],
-        next_due_at=row["next_due_at"] or row["next_run_at"],
-        last_run_at=row["last_run_at"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
+        next_due_at=_known(row["next_due_at"]) or _known(row["next_run_at"]),
+        last_run_at=_known(row["last_run_at"]),
+        created_at=_known(row["created_at"]) or NEVER.at,
+        updated_at=_known(row["updated_at"]) or NEVER.at,
         run_count=row["run_count"],
         faults=faults,
     )
@@ -115,7 +121,21 @@ def _without_headers(row: Row) -> Task:
     return Task(name, args, kwargs, queue, priority)
 
 
+def _finite(moment: dt.datetime | None) -> dt.datetime | None:
+    # What PostgreSQL calls infinity is to asyncpg the first or last moment of all, without a zone.
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError("it is infinite")
+    return moment
+
+
+def _known(moment: dt.datetime | None) -> dt.datetime | None:
+    """None for what is infinite."""
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
 def _timing(row: Row) -> Timing:
+    for column in ("anchor", "once_at"):
+        _finite(row[column])
     timing = plan_of({**row, **PLAIN}).timing
     ZoneInfo(timing.zone)
     return timing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -11,9 +12,12 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import asyncpg
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy.engine import make_url
 
+from services.kernel.grants import role_of
 from tests.support.servers import Valkey, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +48,22 @@ def migrate(service: str, environment: Mapping[str, str]) -> None:
         check=True,
         capture_output=True,
     )
+
+
+def as_its_role(service: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a service that logs in as itself, as where it is deployed: it has its own rights."""
+    owners = environment["DATABASE_URL"]
+
+    async def let_it_log_in() -> None:
+        connection = await asyncpg.connect(owners)
+        try:
+            await connection.execute(f"ALTER ROLE {role_of(service)} LOGIN")
+        finally:
+            await connection.close()
+
+    asyncio.run(let_it_log_in())
+    own = make_url(owners).set(username=role_of(service), password=None)
+    return {**environment, "DATABASE_URL": own.render_as_string(hide_password=False)}
 
 
 class ServiceProcess:
@@ -111,9 +131,9 @@ class ServiceProcess:
 def running_service(
     service: str, state: Path, environment: Mapping[str, str], module: str | None = None
 ) -> Iterator[ServiceProcess]:
-    """Migrates and starts a service, by another module than its own if one is given; stops it at the end."""
+    """Migrates and starts a service, as its own role; stops it at the end. `module`: another than its own."""
     migrate(service, environment)
-    process = ServiceProcess(service, state, environment, module)
+    process = ServiceProcess(service, state, as_its_role(service, environment), module)
     process.start()
     try:
         yield process

@@ -69,6 +69,17 @@ def test_faults_are_told_on_standard_error(gateway: Gateway, admin: str, file: P
     code, out, error = command(gateway, "", "apply", str(file))
     assert (code, out) == (1, "")
     assert error.startswith("CELERIAC_TOKEN is not set")
+    file.write_bytes("# 每日".encode("big5"))
+    nowhere = str(file.with_name("nowhere.yaml"))
+    for words, told in (
+        (["apply", nowhere], f"{nowhere} can't be read: No such file or directory\n"),
+        (["apply", str(file)], f"{file} is not UTF-8: byte 3 is 0xa8\n"),
+        (
+            ["--ca", nowhere, "export"],
+            f"{nowhere} can't be read: No such file or directory; --ca names the file\n",
+        ),
+    ):
+        assert command(gateway, admin, *words) == (1, "", told)
 
 
 def test_a_dump_is_imported_from_a_terminal(gateway: Gateway, admin: str, tmp_path: Path, team: str) -> None:

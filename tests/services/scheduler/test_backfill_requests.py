@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
 from typing import Any
 
 import grpc
@@ -57,6 +59,24 @@ def test_bad_input_names_the_fields(
 ) -> None:
     request = hourly.request(10, **fields)
     assert fields_at_fault(schedules.BackfillSchedule, request) == at_fault
+
+
+def test_a_window_of_more_than_there_may_be_comes_with_one_of_as_many(schedules: Any) -> None:
+    minutely = pb.Schedule(
+        name=f"schedules/b-{uuid.uuid4().hex[:8]}",
+        task=pb.Task(name="report", queue="elsewhere"),
+        timing=pb.Timing(crontab=pb.Crontab(expression="* * * * *")),
+    )
+    schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=minutely))
+    now = dt.datetime.now(dt.UTC)
+    request = pb.BackfillScheduleRequest(name=minutely.name, max_runs=10_000, validate_only=True)
+    request.start_time.FromDatetime(now - 200 * HOUR)
+    request.end_time.FromDatetime(now - HOUR)
+    code, told = refused(schedules.BackfillSchedule, request)
+    assert code is Code.INVALID_ARGUMENT
+    assert told.startswith("end_time makes a window of more than 10000 due times")
+    request.end_time.FromDatetime(dt.datetime.fromisoformat(told.rpartition("for example: ")[2]))
+    assert schedules.BackfillSchedule(request).backfill.run_count == 10_000
 
 
 def test_other_names_and_tokens_are_refused(schedules: Any) -> None:

@@ -50,6 +50,7 @@ APP = """
                  "options": {"expires": dt.datetime(2030, 1, 1), "priority": 200}},
         "moon": {"task": "count", "schedule": Moon(30)},
         "decimal": {"task": "count", "schedule": 10, "args": [Decimal(1)]},
+        "letters": {"task": "count", "schedule": 10, "args": ("daily")},
         "fast": {"task": "count", "schedule": 0.1},
         "routed": {"task": "count", "schedule": 60, "options": {"exchange": "x", "routing_key": "a.b"}},
     }
@@ -82,6 +83,8 @@ ROWS = """
         solar=SolarSchedule.objects.create(event="solar_noon", latitude="25.03", longitude="121.56"))
     PeriodicTask.objects.create(name="once", task="count", one_off=True, exchange="x", queue="q",
         routing_key="r", clocked=ClockedSchedule.objects.create(clocked_time=moment))
+    PeriodicTask.objects.create(name="fortnightly", task="count",
+        interval=IntervalSchedule.objects.create(every=5, period="fortnights"))
     PeriodicTask.objects.create(name="micro", task="count",
         interval=IntervalSchedule.objects.create(every=5, period="microseconds"))
     PeriodicTask.objects.filter(pk=PeriodicTask.objects.create(
@@ -102,7 +105,15 @@ KEYS = """
     save("rule", "count", rrule("MINUTELY", dt.datetime(2030, 1, 1, tzinfo=dt.timezone.utc), interval=20))
     ran = RedBeatSchedulerEntry("ran", "count", schedule(3600), app=app).save()
     next(ran)
+    import json
     get_redis(app).hset("[shop]:bad", "definition", "{no json")
+    every = {"__type__": "interval", "every": 5, "relative": False}
+    whole = {"name": "x", "task": "count", "schedule": every, "args": [], "kwargs": {}, "options": {}}
+    for number, damage in enumerate(({"args": 5}, {"kwargs": [1]}, {"options": [1]}, {"task": None})):
+        get_redis(app).hset(f"[shop]:bad-{number}", "definition", json.dumps(whole | damage))
+    get_redis(app).hset("[shop]:bad-4", "definition", json.dumps(whole))
+    get_redis(app).hset("[shop]:bad-4", "meta", json.dumps({"last_run_at": "x"}))
+    get_redis(app).hset("[shop]:copy", "definition", json.dumps(whole | {"name": "every"}))
     get_redis(app).hset("[other]:x", "definition", "{}")
 """
 
@@ -227,6 +238,7 @@ def test_a_beat_schedule_is_taken_over(manifests: Any, folder: Path, environment
         ("dusk", "options.priority"),
         ("moon", ""),
         ("decimal", ""),
+        ("letters", ""),
         ("fast", ""),
         ("routed", "options.exchange"),
         ("routed", "options.routing_key"),
@@ -295,6 +307,7 @@ def test_django_celery_beats_tables_are_taken_over(
         ("Morning", "options.priority"),
         ("once", "options.exchange"),
         ("once", "options.routing_key"),
+        ("fortnightly", ""),
         ("micro", ""),
         ("broken", ""),
     }
@@ -329,18 +342,52 @@ def test_redbeats_keys_are_taken_over(manifests: Any, folder: Path, environment:
             "pause_note": "disabled in the beat that it was taken over from",
         },
         "ran": {"task": "count", "queue": "shop", "every": "1h", "zone": zone},
+        "shop-copy": {
+            "description": "[shop]:copy",
+            "task": "count",
+            "queue": "shop",
+            "every": "5s",
+            "zone": zone,
+        },
     }
     notes = not_carried(answer)
     assert set(notes) == {
         ("off", "schedule.relative"),
         ("rule", ""),
         # Redbeat writes one down when it makes an entry.
-        *((name, "last_run_at") for name in found),
+        *((name, "last_run_at") for name in found.keys() - {"shop-copy"}),
         ("ran", "total_run_count"),
+        *((f"[shop]:{key}", "name") for key in ("copy", "bad-3")),
         ("[shop]:bad", ""),
+        *((f"[shop]:bad-{number}", "") for number in range(5)),
     }
     assert "rrule" in notes["rule", ""]
     is_imported_once(manifests, text, "redbeat")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "beat-schedule nope",
+            "no app 'nope', named as for celery -A (proj, proj.celery:app): ModuleNotFound",
+        ),
+        ("beat-schedule raising", "RuntimeError: boom (at "),
+        ("django shop", "django of 'shop' can't be read: ImproperlyConfigured: "),
+        ("redbeat shop", "redbeat of 'shop' can't be read: ConnectionError: "),
+    ],
+)
+def test_what_can_not_be_read_is_told_in_a_line(
+    folder: Path, environment: dict[str, str], words: str, told: str
+) -> None:
+    (folder / "raising.py").write_text("raise RuntimeError('boom')\n")
+    away = {**environment, "BROKER": "redis://127.0.0.1:1/0"}
+    del away["DJANGO_SETTINGS_MODULE"]
+    command = [sys.executable, "-m", "celeriac.beat_dump", *words.split()]
+    ran = subprocess.run(command, env=away, cwd=folder, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("beat_dump: ") and told in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_the_tool_can_be_copied_and_needs_no_more_than_celery(

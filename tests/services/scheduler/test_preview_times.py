@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime as dt
 from typing import Any
 
@@ -61,3 +62,17 @@ def test_a_preview_tells_when_jitter_sends(schedules: Any) -> None:
     assert all(due <= moment < due + HOUR for due, moment in zip(times, sent, strict=True))
     create(schedules, wanted)
     assert preview(schedules, name=wanted.name) == (times, sent)
+
+
+def test_a_preview_that_takes_long_holds_up_nobody(schedules: Any) -> None:
+    """So near to the pole, each of a thousand sunrises is looked for through half a year of none."""
+    stored = create(schedules, schedule_of(CRONTAB))
+    sun = pb.Solar(event=pb.SOLAR_EVENT_SUNRISE, latitude=88.6, longitude=12.5)
+    answered = 0
+    with concurrent.futures.ThreadPoolExecutor(1) as others:
+        previewed = others.submit(preview, schedules, timing=pb.Timing(solar=sun), count=1000)
+        while not previewed.done():
+            schedules.GetSchedule(pb.GetScheduleRequest(name=stored.name))
+            answered += 1
+    assert len(previewed.result()[0]) == 1000
+    assert answered > 10

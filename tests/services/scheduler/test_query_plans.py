@@ -23,9 +23,10 @@ from services.scheduler import (
 from services.scheduler.crontab import parse_crontab
 from services.scheduler.schedules import Definition, RunState, Task
 from services.scheduler.store import WRITTEN_AS, ScheduleStore
+from services.scheduler.store_listing import FEW, ScheduleFilter, a_rare_facet, listing_by_next_run
 from services.scheduler.timing import CrontabTiming
 from tests.support.servers import create_database
-from tests.support.sql import nodes, plan_of
+from tests.support.sql import fetch, nodes, plan_of
 
 SCHEDULES, RUNS = 100_000, 200_000
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
@@ -153,6 +154,30 @@ async def test_a_page_of_runs_is_read_by_an_index(url: str) -> None:
     assert rows_read(await scans(url, newest)) <= 2 * 51
     of_one = newest.replace("ORDER", "WHERE schedule_id = $1 ORDER")
     assert rows_read(await scans(url, of_one, "s-7")) <= 10
+
+
+@pytest.mark.parametrize("wanted", [ScheduleFilter(), ScheduleFilter(task="count", paused=False)])
+@pytest.mark.parametrize("after", [None, (NOW, "s-7")])
+async def test_a_page_by_what_runs_next_is_read_by_an_index(
+    url: str, wanted: ScheduleFilter, after: tuple[dt.datetime, str] | None
+) -> None:
+    query, values = listing_by_next_run(wanted, after, None, 51)
+    # By statistics, as runs of a rare state.
+    assert rows_read(await scans(url, query, *values, settings="ANALYZE celery_schedules")) <= 3 * 51
+
+
+async def test_what_runs_next_of_a_rare_task_is_found_by_its_facet(url: str) -> None:
+    common, rare = ScheduleFilter(task="count"), ScheduleFilter(queue="celery", task="rare")
+    for wanted, number in ((common, None), (rare, 0)):
+        probe = a_rare_facet(wanted)
+        assert probe is not None
+        query, values = probe
+        assert rows_read(await scans(url, query, *values)) <= FEW + 1 + 2
+        [row] = await fetch(url, query, *values)
+        assert row[0] == number
+    query, values = listing_by_next_run(rare, None, 0, 51)
+    assert rows_read(await scans(url, query, *values)) == 0
+    assert a_rare_facet(ScheduleFilter(text="some")) is None
 
 
 @pytest.mark.parametrize("state", [RunState.SKIPPED, RunState.WAITING, RunState.LOST, RunState.PENDING])

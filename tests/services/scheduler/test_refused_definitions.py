@@ -17,6 +17,9 @@ LONG = Duration(seconds=400 * 86400)
 TINY = Duration(nanos=1000)
 HUGE = Duration(seconds=315_576_000_000)
 BAD_TIME = Timestamp(seconds=10**15)
+# What Go calls no time, and .NET the greatest one: PostgreSQL's infinities to asyncpg.
+ZERO_TIME = Timestamp(seconds=-62_135_596_800)
+LAST_TIME = Timestamp(seconds=253_402_300_799, nanos=999_999_900)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,15 @@ BAD_TIME = Timestamp(seconds=10**15)
             "timing",
         ),
         (schedule_of(CRONTAB, start_time=BAD_TIME), "start_time"),
+        (schedule_of(CRONTAB, start_time=ZERO_TIME), "start_time"),
+        (schedule_of(CRONTAB, start_time=LAST_TIME), "start_time"),
         (schedule_of(CRONTAB, end_time=BAD_TIME), "end_time"),
+        (schedule_of(CRONTAB, end_time=ZERO_TIME), "end_time"),
+        (schedule_of(pb.Timing(once=pb.Once(at=LAST_TIME))), "timing.once.at"),
+        (
+            schedule_of(pb.Timing(interval=pb.Interval(every={"seconds": 9}, anchor=ZERO_TIME))),
+            "timing.interval.anchor",
+        ),
         (schedule_of(CRONTAB, start_time=at(FUTURE), end_time=at(FUTURE - SECOND)), "end_time"),
         (schedule_of(CRONTAB, end_time={"seconds": 1}), "timing"),
         (schedule_of(CRONTAB, max_runs=-1), "max_runs"),
@@ -89,6 +100,13 @@ def test_nonsense_is_refused_by_field_at_creation_and_in_a_preview(
     if field != "timing":
         request = pb.PreviewTimesRequest(schedule=broken)
         assert fields_at_fault(schedules.PreviewTimes, request) == [f"schedule.{field}"]
+
+
+def test_an_end_at_the_last_moment_of_all_is_an_end(schedules: Any) -> None:
+    stored = create(schedules, schedule_of(CRONTAB, end_time=LAST_TIME))
+    assert stored.end_time == Timestamp(seconds=LAST_TIME.seconds)
+    got = schedules.GetSchedule(pb.GetScheduleRequest(name=stored.name)).schedule
+    assert got.end_time == stored.end_time
 
 
 def test_jitter_must_leave_time_until_the_message_expires(schedules: Any) -> None:

@@ -21,6 +21,10 @@ BROKEN = {
     "time_zone = 'Mars/Olympus'": "timing",
     "crontab = NULL, interval_seconds = 'NaN', anchor = now()": "timing",
     "crontab = NULL, solar_event = 'eclipse', latitude = 1, longitude = 1": "timing",
+    "crontab = NULL, once_at = 'infinity'": "timing",
+    "crontab = NULL, interval_seconds = 60, anchor = '-infinity'": "timing",
+    "start_at = '-infinity'": "start_time",
+    "end_at = 'infinity'": "end_time",
     "args_json = '[1, '": "task",
     "headers = '[1]'": "task",
     "expires = 'infinity'": "task",
@@ -75,6 +79,18 @@ def test_a_broken_row_is_listed_with_its_fault_and_repaired_by_an_update(
     repaired = get(schedules, broken.name)
     assert (repaired.timing, repaired.task, repaired.labels) == (sound.timing, sound.task, sound.labels)
     assert repaired.next_run_time == sound.next_run_time
+
+
+def test_a_row_with_times_without_end_is_listed(schedules: Any, database_url: str) -> None:
+    stored = create(schedules, f"q-{uuid.uuid4().hex[:8]}")
+    infinite = ("next_run_at", "next_due_at", "last_run_at", "created_at", "updated_at")
+    write(database_url, stored, ", ".join(f"{column} = 'infinity'" for column in infinite))
+    shown = get(schedules, stored.name)
+    assert not shown.HasField("next_run_time") and not shown.HasField("last_run_time")
+    wanted = pb.Schedule(name=stored.name, timing=stored.timing)
+    wanted.timing.crontab.expression = "0 3 * * *"
+    change = pb.UpdateScheduleRequest(schedule=wanted, update_mask=FieldMask(paths=["timing"]))
+    assert schedules.UpdateSchedule(change).schedule.HasField("next_run_time")
 
 
 def test_what_cannot_be_read_stays_as_it_is_until_it_is_repaired(schedules: Any, database_url: str) -> None:

@@ -99,6 +99,71 @@ def test_a_change_follows_its_mask_and_moves_the_etag(schedules: Any) -> None:
     assert updated.timing.crontab.expression == "0 3 * * *"
 
 
+def test_a_mask_of_everything_changes_what_no_mask_changes(schedules: Any) -> None:
+    stored = create(schedules, yearly())
+    change = pb.Schedule(name=stored.name, description="all of it", task=stored.task, timing=stored.timing)
+    change.jitter.seconds = 5
+    request = pb.UpdateScheduleRequest(schedule=change, update_mask=FieldMask(paths=["*"]))
+    updated = schedules.UpdateSchedule(request).schedule
+    assert (updated.description, updated.jitter.seconds, len(updated.labels)) == ("all of it", 5, 0)
+
+
+def test_schedules_are_listed_by_what_runs_next(schedules: Any) -> None:
+    """Two that are due at one moment, one earlier, one later, and a paused one, which is due never."""
+    queue = f"q-{uuid.uuid4().hex[:8]}"
+    days = {"b": 2, "a": 2, "first": 1, "last": 3, "paused": 1}
+    for name, day in days.items():
+        wanted = yearly()
+        wanted.name = f"schedules/{queue}-{name}"
+        wanted.task.queue, wanted.paused = queue, name == "paused"
+        wanted.timing.once.at.FromDatetime(dt.datetime(2040, 1, day, tzinfo=dt.UTC))
+        create(schedules, wanted)
+    expected = [f"schedules/{queue}-{name}" for name in ("first", "a", "b", "last")]
+    request = pb.ListSchedulesRequest(queue=queue, order=pb.SCHEDULE_ORDER_NEXT_RUN_TIME)
+    assert [each.name for each in schedules.ListSchedules(request).schedules] == expected
+    paged = list[str]()
+    request.page_size = 2
+    while True:
+        page = schedules.ListSchedules(request)
+        paged += [each.name for each in page.schedules]
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            break
+    assert paged == expected
+    request.text = "FIRST"
+    assert [each.name for each in schedules.ListSchedules(request).schedules] == expected[:1]
+
+
+def test_an_order_is_one_that_there_is_and_a_token_is_of_its_order(schedules: Any) -> None:
+    create(schedules, yearly())
+    create(schedules, yearly())
+    strange = pb.ListSchedulesRequest(order=7)  # type: ignore[arg-type]
+    assert fields_at_fault(schedules.ListSchedules, strange) == ["order"]
+    by_name = pb.ListSchedulesRequest(page_size=1)
+    by_time = pb.ListSchedulesRequest(page_size=1, order=pb.SCHEDULE_ORDER_NEXT_RUN_TIME)
+    tokens = [schedules.ListSchedules(request).next_page_token for request in (by_time, by_name)]
+    for request, token in zip((by_name, by_time), tokens, strict=True):
+        request.page_token = token
+        assert fields_at_fault(schedules.ListSchedules, request) == ["page_token"]
+
+
+def test_a_page_of_large_schedules_is_short_enough_for_every_client(schedules: Any) -> None:
+    """Twenty of 250 KB each; a client of gRPC takes 4 MiB at a time."""
+    queue, large = f"q-{uuid.uuid4().hex[:8]}", json.dumps({"text": "x" * 250_000})
+    names = []
+    for _ in range(20):
+        wanted = yearly()
+        wanted.task.MergeFrom(pb.Task(queue=queue, kwargs_json=large))
+        names.append(create(schedules, wanted).name)
+    found, token, pages = list[str](), "", 0
+    while token or not pages:
+        page = schedules.ListSchedules(pb.ListSchedulesRequest(queue=queue, page_size=1000, page_token=token))
+        found += [each.name for each in page.schedules]
+        token, pages = page.next_page_token, pages + 1
+    assert found == sorted(names)
+    assert pages == 2
+
+
 def test_the_later_of_two_editors_is_told_the_current_etag(schedules: Any) -> None:
     stored = create(schedules, yearly())
 

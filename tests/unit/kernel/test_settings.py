@@ -58,6 +58,13 @@ def test_each_wrong_variable_is_named_with_its_fault_and_an_example(
     assert "'Asia/Taipai' is not a zone of the IANA database; for example: Asia/Taipei" in text
 
 
+@pytest.mark.parametrize("name", ["localtime", "Factory"])
+def test_the_zone_is_the_same_on_every_machine(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.setenv("CELERIAC_TIME_ZONE", name)
+    with pytest.raises(SystemExit, match="is not a zone of the IANA database"):
+        load(KernelSettings)
+
+
 def test_settings_do_not_change_once_read(environment: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="frozen"):
         setattr(load(KernelSettings), "redis_port", 1)  # noqa: B010 # mypy knows it, too

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from zoneinfo import available_timezones
 
 from hypothesis import strategies as st
 
+from services.kernel.zones import known_zones
+from services.scheduler.checks import CELERYS_HEADERS
 from services.scheduler.crontab import parse_crontab
 from services.scheduler.plan import Bounds, Misfire, MisfireAction
 from services.scheduler.schedules import Definition, Overlap, Task
@@ -17,7 +18,8 @@ from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming,
 STORABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 NOTES = st.text(STORABLE, max_size=30)
 NAMES = st.text(STORABLE, min_size=1, max_size=20).filter(lambda name: bool(name.strip()))
-MAPS = st.dictionaries(NAMES, NOTES, max_size=4)
+LABELS = st.dictionaries(NAMES.filter(lambda name: "=" not in name), NOTES, max_size=4)
+HEADERS = st.dictionaries(NAMES.filter(lambda name: name not in CELERYS_HEADERS), NOTES, max_size=4)
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -27,8 +29,8 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NOTES, inner, max_size=4),
     max_leaves=12,
 )
-ZONES = st.sampled_from(sorted(available_timezones()))
-MOMENTS = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30), timezones=st.just(dt.UTC))
+ZONES = st.sampled_from(sorted(known_zones()))
+MOMENTS = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9998, 12, 30), timezones=st.just(dt.UTC))
 MILLISECONDS = st.integers(1000, 366 * 86_400_000).map(lambda number: dt.timedelta(milliseconds=number))
 # As the wire has them: nanoseconds in a double.
 SECONDS = st.none() | st.integers(1, 10**17).map(lambda number: number / 1e9)
@@ -43,7 +45,7 @@ TASKS = st.builds(
     expires=SECONDS,
     soft_time_limit=st.none(),
     time_limit=SECONDS,
-    headers=MAPS,
+    headers=HEADERS,
 )
 CRONTABS = st.sampled_from(
     ["0 3 * * *", "*/15 8-18 * * mon-fri", "@hourly", " 0  0 29 2 * ", "30 */6 1,15 JAN-mar 7", "@Daily"]
@@ -77,7 +79,7 @@ FIELDS = {
     "task": TASKS,
     "timing": TIMINGS,
     "description": NOTES,
-    "labels": MAPS,
+    "labels": LABELS,
     "paused": st.booleans(),
     "pause_note": st.just(""),
     "bounds": BOUNDS,

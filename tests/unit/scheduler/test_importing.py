@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,14 +78,46 @@ def test_every_entry_becomes_a_schedule_or_is_noted(entries: list[dict[str, Any]
 
 
 def test_names_become_ids_that_are_their_own() -> None:
-    names = ["Add Every", "add-every", "add every", "每日報表", "a" * 300, "ok-", "a" * 299 + "b"]
+    names = ["Add Every", "add-every", "add every", "!?", "a" * 300, "ok-", "a" * 299 + "b"]
     found = read(*map(entry, names))
     ids = [each.definition.id for each in found.wanted]
-    assert ids[:6] == ["add-every-2", "add-every", "add-every-3", "schedule", "a" * 200, "ok-"]
+    assert ids[:6] == ["add-every-2", "add-every", "add-every-3", "schedule-8faf838e", "a" * 200, "ok-"]
     assert len(set(ids)) == len(ids)
     # In another order, each has the same one.
     turned = read(*map(entry, reversed(names)))
     assert [each.definition.id for each in turned.wanted] == ids[::-1]
+
+
+def test_ten_thousand_names_that_all_become_one_id_are_told_apart_at_once() -> None:
+    names = [f"{number:b}".replace("0", "!").replace("1", "?") + "a" for number in range(10_000)]
+    began = time.monotonic()
+    ids = [each.definition.id for each in read(*map(entry, names)).wanted]
+    assert set(ids) == {"a", *(f"a-{number}" for number in range(2, 10_001))}
+    # A trial of each number for each name would be fifty million.
+    assert time.monotonic() - began < 8
+
+
+def test_a_name_in_another_script_keeps_its_id_whatever_others_come() -> None:
+    names = ["每日報表", "每週報表", "VIP 客戶 report", "é" * 300]
+    ids = [each.definition.id for each in read(*map(entry, names)).wanted]
+    assert all(re.fullmatch(r"(schedule|vip-report)-[0-9a-f]{8}", each) for each in ids)
+    assert len(set(ids)) == len(ids)
+    for name, found in zip(names, ids, strict=True):
+        assert [each.definition.id for each in read(entry(name)).wanted] == [found]
+
+
+def test_the_ids_in_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs/coming-from-another-beat.md").read_text()
+    told = dict(re.findall(r'"([^"\n]+)" → `([a-z0-9-]+)`', page))
+    assert len(told) == 2
+    for name, found in told.items():
+        assert read(entry(name)).wanted[0].definition.id == found
+
+
+def test_headers_that_celery_writes_itself_are_noted() -> None:
+    found = read(entry("a", options={"headers": {"tenant": "acme", "id": "x", "timelimit": "5"}}))
+    assert found.wanted[0].definition.task.headers == {"tenant": "acme"}
+    assert [note.field for note in found.not_carried] == ["options.headers.id", "options.headers.timelimit"]
 
 
 def test_what_a_schedule_may_hold_at_most_is_kept() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -88,7 +89,7 @@ def test_a_span_is_read_back_exactly(span: float | dt.timedelta) -> None:
 
 def test_arguments_too_deep_or_too_large_for_yaml_are_kept_as_json() -> None:
     deep = "[" * 300 + "]" * 300
-    definition = dataclasses.replace(one("every: 30s"), task=Task("count", deep, '{"much": 1e999}'))
+    definition = dataclasses.replace(one("every: 30s"), task=Task("count", deep, '{"much": 1e-999}'))
     (found,) = read(manifest_text([definition]))
     assert found.settled(definition) == definition
 
@@ -226,6 +227,9 @@ def test_every_fault_is_told_at_once_by_its_place() -> None:
         ('{"schedules": [}', "begins as JSON, and is none"),
         ('{"schedules": NaN}', "has NaN"),
         ("schedules: [", "is not YAML"),
+        ("schedules:\n- id: a\n  crontab: */5 * * * *", 'what begins with "*" must be in quotes'),
+        ("schedules:\n- id: a\n  crontab: @daily", 'what begins with "@" must be in quotes'),
+        ("schedules:\n- id: a\n\ttask: b", "indent with blanks, not with tabs"),
         ("schedules: []\n---\nschedules: []", "has a second document at line 2"),
         ("schedules: &all []", "has an anchor (&all) at line 1"),
         ("a: &a [x]\nb: *a", "has an anchor"),
@@ -242,6 +246,22 @@ def test_every_fault_is_told_at_once_by_its_place() -> None:
 )
 def test_a_text_that_is_no_manifest_is_refused(text: str, fault: str) -> None:
     assert fault in faults_of(text)["manifest"]
+
+
+def test_a_key_that_is_given_twice_among_very_many_is_found_at_once() -> None:
+    keys = ", ".join(f'"k{number}": 0' for number in range(200_000))
+    began = time.monotonic()
+    assert "has the key 'k199999' twice" in faults_of(f'{{{keys}, "k199999": 0}}')["manifest"]
+    # One look at each key for each key would take minutes.
+    assert time.monotonic() - began < 10
+
+
+def test_a_misspelt_field_comes_with_what_may_have_been_meant() -> None:
+    faults = Faults()
+    read_manifest("schedules:\n- {id: a, task: b, querue: c, solar: sunset}", ZONE, NOW, faults)
+    examples = {fault.field: fault.example for fault in faults}
+    assert examples["schedules[0].querue"] == "queue"
+    assert "latitude" in examples["schedules[0].solar"]
 
 
 def test_a_bomb_of_aliases_is_refused_before_it_goes_off() -> None:

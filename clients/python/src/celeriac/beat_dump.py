@@ -19,8 +19,9 @@ import datetime as dt
 import importlib
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 # datetime.UTC is of Python 3.11.
 UTC = dt.timezone(dt.timedelta(0))
@@ -53,28 +54,34 @@ def entries_of_redbeat(app: Any) -> list[dict[str, Any]]:
     app.set_current()
     config, client = redbeat.ensure_conf(app), redbeat.get_redis(app)
     keys = sorted(client.scan_iter(match=f"{_literal(config.key_prefix)}*", count=1000))
-    return list(_of_redbeat(app, redbeat, client, keys))
+    return list(_of_redbeat(app, redbeat, client, config.key_prefix, keys))
 
 
-def _of_redbeat(app: Any, redbeat: Any, client: Any, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _of_redbeat(
+    app: Any, redbeat: Any, client: Any, prefix: str, keys: Iterable[str]
+) -> Iterator[dict[str, Any]]:
     for key in keys:
         # Its schedule, statics and lock are no hashes.
         if client.type(key) != "hash" or not client.hexists(key, "definition"):
             continue
         try:
-            found = redbeat.RedBeatSchedulerEntry.from_key(key, app=app)
+            entry = _of_key(app, redbeat, key)
         except Exception as error:  # whatever is in there, the others are carried over
-            yield {
-                "name": key,
-                "schedule": {"kind": "unreadable", "what": f"unreadable definition ({error})"},
-            }
-            continue
-        meta = redbeat.RedBeatSchedulerEntry.load_meta(key, app=app)
-        yield _entry(app, found) | {
-            "enabled": bool(found.enabled),
-            "last_run_at": _moment(meta.get("last_run_at")),
-            "total_run_count": meta.get("total_run_count", 0),
-        }
+            entry = _unreadable(key, f"unreadable definition ({error})")
+        if key != f"{prefix}{entry['name']}":
+            # A key that was copied or renamed: names are to tell one from another.
+            entry["name"] = key
+        yield entry
+
+
+def _of_key(app: Any, redbeat: Any, key: str) -> dict[str, Any]:
+    found = redbeat.RedBeatSchedulerEntry.from_key(key, app=app)
+    meta = redbeat.RedBeatSchedulerEntry.load_meta(key, app=app)
+    return _entry(app, found) | {
+        "enabled": bool(found.enabled),
+        "last_run_at": _moment(meta.get("last_run_at")),
+        "total_run_count": meta.get("total_run_count", 0),
+    }
 
 
 def entries_of_django(app: Any) -> list[dict[str, Any]]:
@@ -85,7 +92,18 @@ def entries_of_django(app: Any) -> list[dict[str, Any]]:
     settings: Any = importlib.import_module("django.conf").settings
     in_zone = getattr(settings, "DJANGO_CELERY_BEAT_TZ_AWARE", True)
     rows = models.PeriodicTask.objects.select_related("interval", "crontab", "solar", "clocked")
-    return [_of_row(app, row, in_zone) for row in rows.order_by("name")]
+    return [_of_row_or_why_not(app, row, in_zone) for row in rows.order_by("name")]
+
+
+def _of_row_or_why_not(app: Any, row: Any, in_zone: bool) -> dict[str, Any]:
+    try:
+        return _of_row(app, row, in_zone)
+    except Exception as error:  # whatever is in there, the others are carried over
+        return _unreadable(row.name, f"unreadable row ({error})")
+
+
+def _unreadable(name: str, what: str) -> dict[str, Any]:
+    return {"name": name, "schedule": {"kind": "unreadable", "what": what}}
 
 
 def _of_row(app: Any, row: Any, in_zone: bool) -> dict[str, Any]:
@@ -146,8 +164,8 @@ def _loaded(name: str, text: str | None, default: str, not_json: dict[str, str])
 def _entry(app: Any, entry: Any) -> dict[str, Any]:
     """A celery.beat.ScheduleEntry, or one of a kind of it."""
     not_json: dict[str, str] = {}
-    args = _json(list(entry.args or ()), "args", not_json)
-    kwargs = _json(dict(entry.kwargs or {}), "kwargs", not_json)
+    args = _arguments(entry.args or (), "args", (list, tuple), not_json)
+    kwargs = _arguments(entry.kwargs or {}, "kwargs", Mapping, not_json)
     return {
         "name": str(entry.name),
         "task": entry.task,
@@ -157,6 +175,14 @@ def _entry(app: Any, entry: Any) -> dict[str, Any]:
         "options": _plain(_routed(app, entry.task, args, kwargs, dict(entry.options or {}))),
         "not_json": not_json,
     }
+
+
+def _arguments(value: Any, name: str, kind: Any, not_json: dict[str, str]) -> Any:
+    """`args` or `kwargs`; ("daily") is a text, of which no list of letters is to be made."""
+    if not isinstance(value, kind):
+        not_json[name] = f"{name} is of the type {type(value).__name__}"
+        return None
+    return _json(dict(value) if kind is Mapping else list(value), name, not_json)
 
 
 def _json(value: Any, name: str, not_json: dict[str, str]) -> Any:
@@ -254,6 +280,13 @@ def _literal(prefix: str) -> str:
     return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix)
 
 
+def _fail(what: str, error: Exception) -> NoReturn:
+    """Ends with one line: what can't be done, why, and where in which file that is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((one for one in reversed(frames) if not one.filename.startswith("<")), frames[-1])
+    sys.exit(f"beat_dump: {what}: {type(error).__name__}: {error} (at {place.filename}:{place.lineno})")
+
+
 def _warn(text: str) -> None:
     print(f"beat_dump: {text}", file=sys.stderr)  # noqa: T201 # a person runs this
 
@@ -274,11 +307,18 @@ def main() -> None:
     given = parser.parse_args()
     from celery.app.utils import find_app
 
-    app: Any = find_app(given.app)
-    # So that tasks are known, with what their decorators say.
-    app.loader.import_default_modules()
+    try:
+        app: Any = find_app(given.app)
+        # So that tasks are known, with what their decorators say.
+        app.loader.import_default_modules()
+    except Exception as error:  # importing runs the app's own code
+        _fail(f"no app {given.app!r}, named as for celery -A (proj, proj.celery:app)", error)
     name, read = SOURCES[given.source]
-    json.dump({"celeriac_dump": 1, "source": name, "entries": read(app)}, sys.stdout, indent=2)
+    try:
+        entries = read(app)
+    except Exception as error:  # of Django's settings, a database, a broker
+        _fail(f"{given.source} of {given.app!r} can't be read", error)
+    json.dump({"celeriac_dump": 1, "source": name, "entries": entries}, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
 

@@ -71,7 +71,12 @@ def _tell(difference: pb.Difference, validate_only: bool) -> None:
 
 
 def _read(file: str) -> str:
-    return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    read = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    try:
+        # With or without the mark that editors on Windows put before it.
+        return read.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        sys.exit(f"{file} is not UTF-8: byte {error.start + 1} is 0x{read[error.start]:02x}")
 
 
 def _label(text: str) -> str:
@@ -128,6 +133,9 @@ def main() -> None:
     except grpc.RpcError as error:
         failed: Any = error
         sys.exit(f"{failed.code().name}: {failed.details()}")
+    except OSError as error:
+        hint = "; --ca names the file" if error.filename == given.ca else ""
+        sys.exit(f"{error.filename or 'a file'} can't be read: {error.strerror or error}{hint}")
 
 
 if __name__ == "__main__":

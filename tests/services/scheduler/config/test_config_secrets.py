@@ -16,7 +16,7 @@ from celeriac.scheduler.v1 import config_pb2 as pb
 from celeriac.scheduler.v1 import config_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
-from tests.support.calls import Caller, refused
+from tests.support.calls import Caller, fields_at_fault, refused
 from tests.support.configurations import CHUNKS, get, put, set_secret
 from tests.support.processes import ROOT, ServiceProcess
 from tests.support.sql import fetch_sync
@@ -168,6 +168,13 @@ def test_a_value_moved_to_another_key_does_not_open(config: Any, worker: Any, da
     code, message = refused(worker.ReadSecret, pb.ReadSecretRequest(name=mine.name))
     assert code is Code.FAILED_PRECONDITION
     assert "encrypted value" in message
+
+
+def test_a_secret_of_a_name_that_none_can_have_is_refused_by_its_name(config: Any) -> None:
+    for name in ("secrets.密碼", "secrets.SMTP", "secrets.", "secrets." + "a" * 101):
+        wanted = pb.SetConfigRequest(name=f"config/{name}", value=pb.ConfigValue(string_value="x"))
+        assert fields_at_fault(config.SetConfig, wanted) == ["name"]
+        assert fields_at_fault(config.GetConfig, pb.GetConfigRequest(name=f"config/{name}")) == ["name"]
 
 
 def test_without_encryption_keys_everything_but_secrets_can_be_set(

@@ -105,8 +105,9 @@ class ConfigServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetConfig(self, request, context):
-        """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds; ABORTED, with the current
-        etag, if the key changed since the caller read it; NOT_FOUND if no such key is declared.
+        """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds, and for a name that no secret
+        can have; ABORTED, with the current etag, if the key changed since the caller read it; NOT_FOUND if no such
+        key is declared.
         FAILED_PRECONDITION for a sensitive key while the scheduler has no encryption keys.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -144,7 +145,8 @@ class ConfigServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevealConfig(self, request, context):
-        """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive, or has no value.
+        """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive; NOT_FOUND if it
+        has no value.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

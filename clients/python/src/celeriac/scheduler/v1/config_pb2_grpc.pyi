@@ -40,8 +40,9 @@ class ConfigServiceStub:
         celeriac.scheduler.v1.config_pb2.SetConfigRequest,
         celeriac.scheduler.v1.config_pb2.SetConfigResponse,
     ]
-    """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds; ABORTED, with the current
-    etag, if the key changed since the caller read it; NOT_FOUND if no such key is declared.
+    """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds, and for a name that no secret
+    can have; ABORTED, with the current etag, if the key changed since the caller read it; NOT_FOUND if no such
+    key is declared.
     FAILED_PRECONDITION for a sensitive key while the scheduler has no encryption keys.
     """
 
@@ -77,7 +78,9 @@ class ConfigServiceStub:
         celeriac.scheduler.v1.config_pb2.RevealConfigRequest,
         celeriac.scheduler.v1.config_pb2.RevealConfigResponse,
     ]
-    """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive, or has no value."""
+    """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive; NOT_FOUND if it
+    has no value.
+    """
 
     ReadSecret: grpc.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
@@ -107,8 +110,9 @@ class ConfigServiceAsyncStub:
         celeriac.scheduler.v1.config_pb2.SetConfigRequest,
         celeriac.scheduler.v1.config_pb2.SetConfigResponse,
     ]
-    """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds; ABORTED, with the current
-    etag, if the key changed since the caller read it; NOT_FOUND if no such key is declared.
+    """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds, and for a name that no secret
+    can have; ABORTED, with the current etag, if the key changed since the caller read it; NOT_FOUND if no such
+    key is declared.
     FAILED_PRECONDITION for a sensitive key while the scheduler has no encryption keys.
     """
 
@@ -144,7 +148,9 @@ class ConfigServiceAsyncStub:
         celeriac.scheduler.v1.config_pb2.RevealConfigRequest,
         celeriac.scheduler.v1.config_pb2.RevealConfigResponse,
     ]
-    """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive, or has no value."""
+    """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive; NOT_FOUND if it
+    has no value.
+    """
 
     ReadSecret: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
@@ -180,8 +186,9 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.config_pb2.SetConfigRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.config_pb2.SetConfigResponse, collections.abc.Awaitable[celeriac.scheduler.v1.config_pb2.SetConfigResponse]]:
-        """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds; ABORTED, with the current
-        etag, if the key changed since the caller read it; NOT_FOUND if no such key is declared.
+        """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds, and for a name that no secret
+        can have; ABORTED, with the current etag, if the key changed since the caller read it; NOT_FOUND if no such
+        key is declared.
         FAILED_PRECONDITION for a sensitive key while the scheduler has no encryption keys.
         """
 
@@ -227,7 +234,9 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.config_pb2.RevealConfigRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.config_pb2.RevealConfigResponse, collections.abc.Awaitable[celeriac.scheduler.v1.config_pb2.RevealConfigResponse]]:
-        """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive, or has no value."""
+        """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive; NOT_FOUND if it
+        has no value.
+        """
 
     @abc.abstractmethod
     def ReadSecret(

@@ -49,6 +49,12 @@ class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STATE_WAITING: _ClassVar[RunState]
     RUN_STATE_LOST: _ClassVar[RunState]
 
+class ScheduleOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCHEDULE_ORDER_UNSPECIFIED: _ClassVar[ScheduleOrder]
+    SCHEDULE_ORDER_NAME: _ClassVar[ScheduleOrder]
+    SCHEDULE_ORDER_NEXT_RUN_TIME: _ClassVar[ScheduleOrder]
+
 class BackfillOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     BACKFILL_ORDER_UNSPECIFIED: _ClassVar[BackfillOrder]
@@ -93,6 +99,9 @@ RUN_STATE_PUBLISHED: RunState
 RUN_STATE_SKIPPED: RunState
 RUN_STATE_WAITING: RunState
 RUN_STATE_LOST: RunState
+SCHEDULE_ORDER_UNSPECIFIED: ScheduleOrder
+SCHEDULE_ORDER_NAME: ScheduleOrder
+SCHEDULE_ORDER_NEXT_RUN_TIME: ScheduleOrder
 BACKFILL_ORDER_UNSPECIFIED: BackfillOrder
 BACKFILL_ORDER_OLDEST_FIRST: BackfillOrder
 BACKFILL_ORDER_NEWEST_FIRST: BackfillOrder
@@ -288,7 +297,7 @@ class GetScheduleResponse(_message.Message):
     def __init__(self, schedule: _Optional[_Union[Schedule, _Mapping]] = ...) -> None: ...
 
 class ListSchedulesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "text", "task", "queue", "paused", "label")
+    __slots__ = ("page_size", "page_token", "text", "task", "queue", "paused", "label", "order")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -296,6 +305,7 @@ class ListSchedulesRequest(_message.Message):
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     text: str
@@ -303,7 +313,8 @@ class ListSchedulesRequest(_message.Message):
     queue: str
     paused: bool
     label: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., text: _Optional[str] = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., paused: bool = ..., label: _Optional[str] = ...) -> None: ...
+    order: ScheduleOrder
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., text: _Optional[str] = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., paused: bool = ..., label: _Optional[str] = ..., order: _Optional[_Union[ScheduleOrder, str]] = ...) -> None: ...
 
 class ListSchedulesResponse(_message.Message):
     __slots__ = ("schedules", "next_page_token")

@@ -37,7 +37,7 @@ class ScheduleServiceStub:
         celeriac.scheduler.v1.schedules_pb2.ListSchedulesRequest,
         celeriac.scheduler.v1.schedules_pb2.ListSchedulesResponse,
     ]
-    """Lists schedules by name."""
+    """Lists schedules, by name or by what runs next."""
 
     UpdateSchedule: grpc.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.UpdateScheduleRequest,
@@ -144,7 +144,7 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.ListSchedulesRequest,
         celeriac.scheduler.v1.schedules_pb2.ListSchedulesResponse,
     ]
-    """Lists schedules by name."""
+    """Lists schedules, by name or by what runs next."""
 
     UpdateSchedule: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.UpdateScheduleRequest,
@@ -257,7 +257,7 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.schedules_pb2.ListSchedulesRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.ListSchedulesResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.ListSchedulesResponse]]:
-        """Lists schedules by name."""
+        """Lists schedules, by name or by what runs next."""
 
     @abc.abstractmethod
     def UpdateSchedule(
