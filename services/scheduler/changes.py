@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
+from services.scheduler.backfills import Backfill
 from services.scheduler.schedules import Run, Schedule
 from services.scheduler.watching_cursor import Cursor, Place
 
@@ -17,7 +18,7 @@ RunKey: TypeAlias = tuple[str, dt.datetime]
 
 
 class Kind(Enum):
-    """What a row of the log is about: a change of schedules, or of runs."""
+    """What a row of the log is about: a change of schedules, of runs, or of a backfill."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -25,10 +26,15 @@ class Kind(Enum):
     RUNS = "runs"
     # Runs that were published together.
     BATCH = "batch"
+    BACKFILL = "backfill"
 
     @property
     def of_runs(self) -> bool:
         return self in (Kind.RUNS, Kind.BATCH)
+
+    @property
+    def of_schedules(self) -> bool:
+        return self in (Kind.CREATED, Kind.UPDATED, Kind.DELETED)
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Entry:
     # Of runs, beside schedule_ids.
     due_at: Sequence[dt.datetime] = ()
     batch_id: int | None = None
+    # Of the one schedule in schedule_ids.
+    backfill_id: str | None = None
 
     @property
     def end(self) -> Place:
@@ -59,8 +67,11 @@ class Wanted:
     names: frozenset[str] = frozenset()
     schedules: bool = True
     runs: bool = True
+    backfills: bool = True
 
     def wants(self, kind: Kind) -> bool:
+        if kind is Kind.BACKFILL:
+            return self.backfills
         return self.runs if kind.of_runs else self.schedules
 
     def names_it(self, schedule_id: str) -> bool:
@@ -83,7 +94,14 @@ class RunEvents:
     runs: Sequence[Run]
 
 
-Event: TypeAlias = ScheduleEvent | RunEvents
+@dataclass(frozen=True)
+class BackfillEvent:
+    """As it is now."""
+
+    backfill: Backfill
+
+
+Event: TypeAlias = ScheduleEvent | RunEvents | BackfillEvent
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,8 @@ class Found:
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     runs: Mapping[RunKey, Run] = field(default_factory=dict)
     batches: Mapping[int, Sequence[Run]] = field(default_factory=dict)
+    # By their ids.
+    backfills: Mapping[str, Backfill] = field(default_factory=dict)
     # How many runs a batch has, where not all were looked up.
     sizes: Mapping[int, int] = field(default_factory=dict)
 
@@ -110,7 +130,7 @@ class Change(NamedTuple):
     kind: Kind
     event: Event | None
     whole: bool
-    # How many schedules or runs changed.
+    # How many schedules, runs or backfills changed.
     size: int
     # After it.
     cursor: Cursor
@@ -123,6 +143,8 @@ def part_for(wanted: Wanted, event: Event | None) -> Event | None:
             return None
         case ScheduleEvent():
             return event if wanted.schedules and wanted.names_it(event.id) else None
+        case BackfillEvent(backfill):
+            return event if wanted.backfills and wanted.names_it(backfill.schedule_id) else None
         case RunEvents() if not wanted.runs:
             return None
         case RunEvents() if not wanted.names:
@@ -142,6 +164,8 @@ def changes_of(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) ->
     begun = place.told if place and place[:2] == (entry.txid, entry.position) else 0
     if entry.kind.of_runs:
         return _of_runs(entry, looked_up, found, cursor)
+    if entry.backfill_id is not None:
+        return _of_backfill(entry, looked_up, found, cursor)
     return _of_schedules(entry, begun, looked_up, found, cursor)
 
 
@@ -181,3 +205,12 @@ def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> l
     ]
     rest = count - len(runs)
     return [Change(entry.kind, None, False, rest, before), *changes] if rest > 0 else changes
+
+
+def _of_backfill(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> list[Change]:
+    after = cursor.at(entry.end)
+    if not looked_up.backfills or not looked_up.names_it(entry.schedule_ids[0]):
+        return [Change(entry.kind, None, False, 1, after)]
+    # One that is gone went with its schedule, which is told.
+    backfill = found.backfills.get(entry.backfill_id or "")
+    return [Change(entry.kind, BackfillEvent(backfill), True, 1, after)] if backfill else []

@@ -1,4 +1,4 @@
-"""The SQL of the log of changes. It is written by triggers (migration 0010), and by `log_unbatched`."""
+"""The SQL of the log of changes. Triggers write it (migrations 0010 and 0013), and `log_unbatched` does."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from services.kernel.database import Connection
 from services.scheduler.changes import Entry, Found, Kind, RunKey, Wanted
 from services.scheduler.rows import run_of
 from services.scheduler.schedules import Run, RunState, Schedule
+from services.scheduler.store_backfills import BackfillStore
 from services.scheduler.store_base import Store
 from services.scheduler.stored import schedule_of
 from services.scheduler.watching_cursor import Cursor, Head, Snapshot
@@ -34,7 +35,7 @@ _VISIBLE = """
     ORDER BY txid, position LIMIT $6
 """
 ENTRIES = f"""
-    SELECT txid::text::bigint AS number, position, kind, schedule_ids, due_at, batch_id FROM (
+    SELECT txid::text::bigint AS number, position, kind, schedule_ids, due_at, batch_id, backfill_id FROM (
         ({_VISIBLE.format(which="txid = ANY ($1::text[]::xid8[])")})
         UNION ALL
         ({_VISIBLE.format(which="txid >= $2::text::xid8")})
@@ -101,6 +102,7 @@ class ChangeStore(Store):
                 row["schedule_ids"] or (),
                 row["due_at"] or (),
                 row["batch_id"],
+                row["backfill_id"],
             )
             for row in await self._connection.fetch(ENTRIES, *values)
         ]
@@ -109,8 +111,12 @@ class ChangeStore(Store):
         """What has become of what the entries name and is wanted. `sizes`: of all batches, too."""
         found = Found()
         if wanted.schedules:
-            ids = {each for entry in entries if not entry.kind.of_runs for each in entry.schedule_ids}
+            ids = {each for entry in entries if entry.kind.of_schedules for each in entry.schedule_ids}
             await self._find_schedules([each for each in ids if wanted.names_it(each)], found)
+        if wanted.backfills:
+            moved = [entry for entry in entries if entry.kind is Kind.BACKFILL]
+            backfills = {each.backfill_id for each in moved if wanted.names_it(each.schedule_ids[0])}
+            found.backfills = await BackfillStore(self._connection).with_ids(backfills) if backfills else {}
         batches = [entry.batch_id for entry in entries if entry.batch_id is not None]
         if wanted.runs:
             keys = {key for entry in entries for key in entry.run_keys if wanted.names_it(key[0])}

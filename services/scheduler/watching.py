@@ -31,7 +31,7 @@ Message = TypeVar("Message")
 # None: a sign of life.
 Tell = Callable[[Event | LeftOut | None, Cursor], Message]
 
-# Changes that may wait for a reader, a schedule or a run each.
+# Changes that may wait for a reader, a schedule, a run or a backfill each.
 BUFFER = 20_000
 LIFE_SECONDS = 15.0
 # Several commits of one moment are one look at the log.
@@ -215,8 +215,9 @@ class Watching(Generic[Message]):
             names = frozenset()
         schedules = any(reader.wanted.schedules for reader in hungry)
         runs = any(reader.wanted.runs for reader in hungry)
+        backfills = any(reader.wanted.backfills for reader in hungry)
         counting = any(reader.wanted.runs and not reader.wanted.names for reader in self._readers)
-        return Wanted(names, schedules, runs), counting and bool(names or not runs)
+        return Wanted(names, schedules, runs, backfills), counting and bool(names or not runs)
 
     def _hand_on(self, change: Change) -> None:
         shared: Message | None = None

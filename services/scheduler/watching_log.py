@@ -84,5 +84,6 @@ class ChangeLog:
 def expired() -> FailedPrecondition:
     return FailedPrecondition(
         "CURSOR_EXPIRED",
-        "what came after the cursor is no longer kept; watch without a cursor, then list schedules and runs",
+        "what came after the cursor is no longer kept; watch without a cursor, then list schedules, runs and"
+        " backfills",
     )

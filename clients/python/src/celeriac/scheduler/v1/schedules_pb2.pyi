@@ -524,16 +524,18 @@ class CancelBackfillResponse(_message.Message):
     def __init__(self, backfill: _Optional[_Union[Backfill, _Mapping]] = ...) -> None: ...
 
 class WatchSchedulesRequest(_message.Message):
-    __slots__ = ("names", "without_schedules", "without_runs", "cursor")
+    __slots__ = ("names", "without_schedules", "without_runs", "cursor", "without_backfills")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_SCHEDULES_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_RUNS_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_BACKFILLS_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     without_schedules: bool
     without_runs: bool
     cursor: str
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., without_schedules: bool = ..., without_runs: bool = ..., cursor: _Optional[str] = ...) -> None: ...
+    without_backfills: bool
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., without_schedules: bool = ..., without_runs: bool = ..., cursor: _Optional[str] = ..., without_backfills: bool = ...) -> None: ...
 
 class ScheduleEvent(_message.Message):
     __slots__ = ("kind", "name", "schedule")
@@ -558,13 +560,15 @@ class LeftOut(_message.Message):
     def __init__(self, count: _Optional[int] = ...) -> None: ...
 
 class WatchSchedulesResponse(_message.Message):
-    __slots__ = ("schedule", "runs", "left_out", "cursor")
+    __slots__ = ("schedule", "runs", "left_out", "backfill", "cursor")
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    BACKFILL_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     schedule: ScheduleEvent
     runs: RunEvents
     left_out: LeftOut
+    backfill: Backfill
     cursor: str
-    def __init__(self, schedule: _Optional[_Union[ScheduleEvent, _Mapping]] = ..., runs: _Optional[_Union[RunEvents, _Mapping]] = ..., left_out: _Optional[_Union[LeftOut, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
+    def __init__(self, schedule: _Optional[_Union[ScheduleEvent, _Mapping]] = ..., runs: _Optional[_Union[RunEvents, _Mapping]] = ..., left_out: _Optional[_Union[LeftOut, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
