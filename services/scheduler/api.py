@@ -17,9 +17,9 @@ from services.scheduler.api_backfill import BackfillCalls
 from services.scheduler.api_watch import WatchCalls
 from services.scheduler.backfilling import Backfills
 from services.scheduler.catalogue import Catalogue
+from services.scheduler.convert_filter import filter_in
 from services.scheduler.schedules import Definition
 from services.scheduler.store import ScheduleStore
-from services.scheduler.store_listing import ScheduleFilter
 from services.scheduler.stored import check_readable
 from services.scheduler.watching import Watching
 
@@ -58,7 +58,9 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     async def ListSchedules(
         self, request: pb.ListSchedulesRequest, context: Context
     ) -> pb.ListSchedulesResponse:
-        wanted, size = _filter(request), page_size(request.page_size)
+        faults, size = Faults(), page_size(request.page_size)
+        wanted = filter_in(request, faults)
+        faults.raise_any()
         after = decode_last(request.page_token)
         async with self._database.reading() as connection:
             found = await ScheduleStore(connection).list(wanted, after, size + 1)
@@ -167,19 +169,3 @@ def _id(name: str, field: str = "name") -> str:
     found = checks.schedule_id(name, faults, field)
     faults.raise_any()
     return found
-
-
-def _filter(request: pb.ListSchedulesRequest) -> ScheduleFilter:
-    faults = Faults()
-    examples = {"text": "vectors", "task": "rebuild_chat_vectors", "queue": "ai_analysis"}
-    for name, example in examples.items():
-        faults.text(name, getattr(request, name), example, most=500, required=False)
-    label = checks.label(request.label, faults, "label")
-    faults.raise_any()
-    return ScheduleFilter(
-        text=request.text,
-        task=request.task,
-        queue=request.queue,
-        paused=request.paused if request.HasField("paused") else None,
-        label=label,
-    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from services.scheduler.backfills import Backfill
 from services.scheduler.schedules import Run, Schedule
+from services.scheduler.store_listing import EVERY, ScheduleFilter
 from services.scheduler.watching_cursor import Cursor, Place
 
 # In one message.
@@ -27,6 +28,8 @@ class Kind(Enum):
     # Runs that were published together.
     BATCH = "batch"
     BACKFILL = "backfill"
+    # Only told: the log does not know who watches by which filter.
+    LEFT_FILTER = "left filter"
 
     @property
     def of_runs(self) -> bool:
@@ -62,12 +65,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which changes a reader wants; no names: of all schedules."""
+    """Which changes a reader wants; no names: of all schedules that match."""
 
     names: frozenset[str] = frozenset()
     schedules: bool = True
     runs: bool = True
     backfills: bool = True
+    matching: ScheduleFilter = EVERY
 
     def wants(self, kind: Kind) -> bool:
         if kind is Kind.BACKFILL:
@@ -80,7 +84,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ScheduleEvent:
-    """`schedule` as it is now; None when it is gone."""
+    """`schedule` as it is now; None when it is gone, or no longer matches."""
 
     kind: Kind
     id: str
@@ -122,6 +126,20 @@ class Found:
     backfills: Mapping[str, Backfill] = field(default_factory=dict)
     # How many runs a batch has, where not all were looked up.
     sizes: Mapping[int, int] = field(default_factory=dict)
+    # By a filter: of the schedules that the entries name, those that match now. None: all do.
+    matching: Collection[str] | None = None
+    # And those that matched before the entry, which is known by its place.
+    former: Mapping[tuple[int, int], Collection[str]] = field(default_factory=dict)
+
+    def matches(self, schedule_id: str) -> bool:
+        """Now."""
+        return self.matching is None or schedule_id in self.matching
+
+    def matched(self, entry: Entry, schedule_id: str) -> bool:
+        """Before the entry, so that it may have been told, or listed, and is to be told as gone if it is."""
+        if self.matching is None:
+            return entry.kind is Kind.DELETED
+        return schedule_id in self.former.get((entry.txid, entry.position), ())
 
 
 class Change(NamedTuple):
@@ -174,14 +192,21 @@ def _of_schedules(entry: Entry, begun: int, looked_up: Wanted, found: Found, cur
     for told, schedule_id in enumerate(entry.schedule_ids[begun:], begun + 1):
         after = cursor.at(Place(entry.txid, entry.position, told))
         if not looked_up.schedules or not looked_up.names_it(schedule_id):
-            changes.append(Change(entry.kind, None, False, 1, after))
-            continue
-        schedule = found.schedules.get(schedule_id)
-        # What is no longer so, or not yet, is told by the entry that made it so.
-        if (schedule is not None) == (entry.kind is not Kind.DELETED):
-            event = ScheduleEvent(entry.kind, schedule_id, schedule)
+            if found.matches(schedule_id) or found.matched(entry, schedule_id):
+                changes.append(Change(entry.kind, None, False, 1, after))
+        elif event := _schedule_event(entry, schedule_id, found):
             changes.append(Change(entry.kind, event, True, 1, after))
     return changes
+
+
+def _schedule_event(entry: Entry, schedule_id: str, found: Found) -> ScheduleEvent | None:
+    """None: what is no longer so, or not yet, is told by the entry that made it so."""
+    schedule = found.schedules.get(schedule_id)
+    if schedule is not None and found.matches(schedule_id):
+        return None if entry.kind is Kind.DELETED else ScheduleEvent(entry.kind, schedule_id, schedule)
+    if not found.matched(entry, schedule_id):
+        return None
+    return ScheduleEvent(Kind.DELETED if schedule is None else Kind.LEFT_FILTER, schedule_id, None)
 
 
 def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> list[Change]:
@@ -192,7 +217,7 @@ def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> l
         count = len(runs) if whole else found.sizes.get(entry.batch_id, 0)
     else:
         runs = [found.runs[key] for key in entry.run_keys if key in found.runs]
-        count = len(runs) if whole else len(entry.schedule_ids)
+        count = len(runs) if whole else sum(map(found.matches, entry.schedule_ids))
     if not runs:
         return [Change(entry.kind, None, False, count, after)] if count and not whole else []
     parts = [runs[start : start + MOST_RUNS] for start in range(0, len(runs), MOST_RUNS)]
@@ -209,6 +234,8 @@ def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> l
 
 def _of_backfill(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> list[Change]:
     after = cursor.at(entry.end)
+    if not found.matches(entry.schedule_ids[0]):
+        return []
     if not looked_up.backfills or not looked_up.names_it(entry.schedule_ids[0]):
         return [Change(entry.kind, None, False, 1, after)]
     # One that is gone went with its schedule, which is told.

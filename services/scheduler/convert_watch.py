@@ -9,6 +9,7 @@ from services.scheduler import checks
 from services.scheduler.changes import BackfillEvent, Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
 from services.scheduler.convert import run_to, schedule_to
 from services.scheduler.convert_backfill import backfill_to
+from services.scheduler.convert_filter import filter_in
 from services.scheduler.watching_cursor import Cursor
 
 MOST_NAMES = 100
@@ -16,6 +17,7 @@ KINDS = {
     Kind.CREATED: pb.SCHEDULE_EVENT_KIND_CREATED,
     Kind.UPDATED: pb.SCHEDULE_EVENT_KIND_UPDATED,
     Kind.DELETED: pb.SCHEDULE_EVENT_KIND_DELETED,
+    Kind.LEFT_FILTER: pb.SCHEDULE_EVENT_KIND_LEFT_FILTER,
 }
 
 
@@ -30,6 +32,7 @@ def wanted_in(request: pb.WatchSchedulesRequest) -> Wanted:
             checks.schedule_id(name, faults, f"names[{position}]")
             for position, name in enumerate(request.names)
         ]
+    matching = filter_in(request, faults)
     nothing = request.without_schedules and request.without_runs and request.without_backfills
     fault = "is set, and so are without_schedules and without_runs: nothing is left to tell"
     faults.unless(not nothing, "without_backfills", fault, "false")
@@ -39,6 +42,7 @@ def wanted_in(request: pb.WatchSchedulesRequest) -> Wanted:
         schedules=not request.without_schedules,
         runs=not request.without_runs,
         backfills=not request.without_backfills,
+        matching=matching,
     )
 
 

@@ -1,4 +1,7 @@
-"""The SQL of lists of schedules: a page goes by an index, also that of a rare task, queue or label."""
+"""The SQL of lists of schedules: a page goes by an index, also that of a rare task, queue or label.
+
+And of what a filter of schedules is, for those who watch by one.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,9 @@ class ScheduleFilter:
     label: tuple[str, str] | None = None
 
 
+EVERY = ScheduleFilter()
+
+
 def listing(wanted: ScheduleFilter, after: str, most: int) -> tuple[str, Parameters]:
     """The query, and its values, for whole rows with an id beyond `after`, by id.
 
@@ -26,25 +32,42 @@ def listing(wanted: ScheduleFilter, after: str, most: int) -> tuple[str, Paramet
     """
     values = Parameters()
     beyond = values.place(after)
+    facets, conditions = _conditions(wanted, values)
+    conditions.append(f"s.id > {beyond}")
+    source, order = (
+        (_with_facets(facets, beyond), "schedule_id") if facets else ("celery_schedules s", "s.id")
+    )
+    query = f"SELECT s.* FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order}"
+    return f"{query} LIMIT {values.place(most)}", values
+
+
+def matches(wanted: ScheduleFilter, values: Parameters) -> str:
+    """The condition that a row of celery_schedules, `s`, is one of those; its values are added."""
+    _, conditions = _conditions(wanted, values)
+    return " AND ".join(conditions) or "true"
+
+
+def _conditions(wanted: ScheduleFilter, values: Parameters) -> tuple[list[str], list[str]]:
+    """Facets that a schedule must have, and conditions on its row, `s`, which say all by themselves."""
     facets: list[str] = []
-    conditions = [f"id > {beyond}"]
+    conditions: list[str] = []
     for name in ("task", "queue"):
         if value := getattr(wanted, name):
-            place = values.place(value)
+            place = f"{values.place(value)}::text"
             facets.append(f"celery_schedule_facet('{name}', {place})")
-            conditions.append(f"{name} = {place}")
+            conditions.append(f"s.{name} = {place}")
     if wanted.label is not None:
         label, value = (f"{values.place(part)}::text" for part in wanted.label)
         facets.append(f"celery_schedule_facet('label ' || {label}, {value})")
-        conditions.append(f"labels ->> {label} = {value}")
+        conditions.append(f"s.labels ->> {label} = {value}")
     if wanted.paused is not None:
-        conditions.append(f"paused = {values.place(wanted.paused)}")
+        conditions.append(f"s.paused = {values.place(wanted.paused)}")
     if wanted.text:
         text = f"lower({values.place(wanted.text)}::text)"
-        conditions.append(f"position({text} IN lower(id || ' ' || task || ' ' || description)) > 0")
-    source, order = (_with_facets(facets, beyond), "schedule_id") if facets else ("celery_schedules s", "id")
-    query = f"SELECT s.* FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order}"
-    return f"{query} LIMIT {values.place(most)}", values
+        # Ids compare as bytes, in which only a to z have another case.
+        all_text = "(s.id || ' ' || s.task || ' ' || s.description) COLLATE \"default\""
+        conditions.append(f"position({text} IN lower({all_text})) > 0")
+    return facets, conditions
 
 
 def _with_facets(facets: list[str], after: str) -> str:

@@ -72,6 +72,11 @@ async def watch_schedules(
     channel: grpc.aio.Channel,
     *,
     names: Iterable[str] = (),
+    text: str = "",
+    task: str = "",
+    queue: str = "",
+    paused: bool | None = None,
+    label: str = "",
     without_schedules: bool = False,
     without_runs: bool = False,
     without_backfills: bool = False,
@@ -82,7 +87,9 @@ async def watch_schedules(
     """What changes after the cursor ("": from now on), message by message; never ends by itself.
 
     `names` ("schedules/{id}", at most 100), `without_schedules`, `without_runs` and `without_backfills` make
-    it less.
+    it less; so do `text`, `task`, `queue`, `paused` and `label` ("team=growth"), which choose schedules as in
+    ListSchedules. One that no longer matches after an edit is told once more, without its `schedule`, as one
+    that was deleted is.
 
     Each message has a `cursor`. Store it when you are done with the message, and begin with it after a
     restart of your own. A message without an event is a sign of life: the first of each stream, and one after
@@ -109,6 +116,11 @@ async def watch_schedules(
     stub: Any = schedules_pb2_grpc.ScheduleServiceStub(channel)
     wanted = pb.WatchSchedulesRequest(
         names=names,
+        text=text,
+        task=task,
+        queue=queue,
+        paused=paused,  # type: ignore[arg-type] # which has None as unset
+        label=label,
         without_schedules=without_schedules,
         without_runs=without_runs,
         without_backfills=without_backfills,
@@ -135,6 +147,11 @@ def watch_schedules_blocking(
     channel: grpc.Channel,
     *,
     names: Iterable[str] = (),
+    text: str = "",
+    task: str = "",
+    queue: str = "",
+    paused: bool | None = None,
+    label: str = "",
     without_schedules: bool = False,
     without_runs: bool = False,
     without_backfills: bool = False,
@@ -153,6 +170,11 @@ def watch_schedules_blocking(
     stub: Any = schedules_pb2_grpc.ScheduleServiceStub(channel)
     wanted = pb.WatchSchedulesRequest(
         names=names,
+        text=text,
+        task=task,
+        queue=queue,
+        paused=paused,  # type: ignore[arg-type] # which has None as unset
+        label=label,
         without_schedules=without_schedules,
         without_runs=without_runs,
         without_backfills=without_backfills,

@@ -68,6 +68,7 @@ class ScheduleEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SCHEDULE_EVENT_KIND_CREATED: _ClassVar[ScheduleEventKind]
     SCHEDULE_EVENT_KIND_UPDATED: _ClassVar[ScheduleEventKind]
     SCHEDULE_EVENT_KIND_DELETED: _ClassVar[ScheduleEventKind]
+    SCHEDULE_EVENT_KIND_LEFT_FILTER: _ClassVar[ScheduleEventKind]
 SOLAR_EVENT_UNSPECIFIED: SolarEvent
 SOLAR_EVENT_DAWN_ASTRONOMICAL: SolarEvent
 SOLAR_EVENT_DAWN_NAUTICAL: SolarEvent
@@ -104,6 +105,7 @@ SCHEDULE_EVENT_KIND_UNSPECIFIED: ScheduleEventKind
 SCHEDULE_EVENT_KIND_CREATED: ScheduleEventKind
 SCHEDULE_EVENT_KIND_UPDATED: ScheduleEventKind
 SCHEDULE_EVENT_KIND_DELETED: ScheduleEventKind
+SCHEDULE_EVENT_KIND_LEFT_FILTER: ScheduleEventKind
 
 class Crontab(_message.Message):
     __slots__ = ("expression",)
@@ -524,18 +526,28 @@ class CancelBackfillResponse(_message.Message):
     def __init__(self, backfill: _Optional[_Union[Backfill, _Mapping]] = ...) -> None: ...
 
 class WatchSchedulesRequest(_message.Message):
-    __slots__ = ("names", "without_schedules", "without_runs", "cursor", "without_backfills")
+    __slots__ = ("names", "without_schedules", "without_runs", "cursor", "text", "task", "queue", "paused", "label", "without_backfills")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_SCHEDULES_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_RUNS_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_BACKFILLS_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     without_schedules: bool
     without_runs: bool
     cursor: str
+    text: str
+    task: str
+    queue: str
+    paused: bool
+    label: str
     without_backfills: bool
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., without_schedules: bool = ..., without_runs: bool = ..., cursor: _Optional[str] = ..., without_backfills: bool = ...) -> None: ...
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., without_schedules: bool = ..., without_runs: bool = ..., cursor: _Optional[str] = ..., text: _Optional[str] = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., paused: bool = ..., label: _Optional[str] = ..., without_backfills: bool = ...) -> None: ...
 
 class ScheduleEvent(_message.Message):
     __slots__ = ("kind", "name", "schedule")
