@@ -27,13 +27,15 @@ class Kind(Enum):
     RUNS = "runs"
     # Runs that were published together.
     BATCH = "batch"
+    # Runs that were recorded together and are not published some seconds later.
+    UNPUBLISHED = "unpublished"
     BACKFILL = "backfill"
     # Only told: the log does not know who watches by which filter.
     LEFT_FILTER = "left filter"
 
     @property
     def of_runs(self) -> bool:
-        return self in (Kind.RUNS, Kind.BATCH)
+        return self in (Kind.RUNS, Kind.BATCH, Kind.UNPUBLISHED)
 
     @property
     def of_schedules(self) -> bool:
@@ -126,6 +128,8 @@ class Found:
     backfills: Mapping[str, Backfill] = field(default_factory=dict)
     # How many runs a batch has, where not all were looked up.
     sizes: Mapping[int, int] = field(default_factory=dict)
+    # Batches that still are.
+    unpublished: Collection[int] = ()
     # By a filter: of the schedules that the entries name, those that match now. None: all do.
     matching: Collection[str] | None = None
     # And those that matched before the entry, which is known by its place.
@@ -210,6 +214,9 @@ def _schedule_event(entry: Entry, schedule_id: str, found: Found) -> ScheduleEve
 
 
 def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> list[Change]:
+    if entry.kind is Kind.UNPUBLISHED and entry.batch_id not in found.unpublished:
+        # That it was published is told by the entry of that.
+        return []
     after = cursor.at(entry.end)
     whole = looked_up.runs and not looked_up.names
     if entry.batch_id is not None:

@@ -1,4 +1,7 @@
-"""The SQL of the log of changes. Triggers write it (migrations 0010 and 0013), and `log_unbatched` does."""
+"""The SQL of the log of changes.
+
+It is written by triggers (migrations 0010 and 0013), by `log_unbatched`, and by store_pending.py.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
-
-import asyncpg
 
 from services.kernel.database import Connection
 from services.kernel.parameters import Parameters
@@ -63,6 +64,7 @@ SIZES = """
     SELECT r.batch_id, count(*) AS size FROM celery_schedule_runs r {of_matching}
     WHERE r.batch_id = ANY ($1::bigint[]) AND r.state = 'batched' AND r.outcome IS NULL GROUP BY r.batch_id
 """
+UNPUBLISHED = "SELECT id FROM celery_schedule_batches WHERE id = ANY ($1::bigint[]) AND published_at IS NULL"
 # By a filter. OFFSET 0 keeps the planner to going run by run, however many schedules it thinks there are.
 OF_MATCHING = """
     JOIN LATERAL (SELECT * FROM celery_schedules WHERE id = r.schedule_id OFFSET 0) AS s ON {matches}
@@ -151,12 +153,16 @@ class ChangeStore(Store):
             backfills = {each.backfill_id for each in moved if wanted.names_it(each.schedule_ids[0])}
             found.backfills = await BackfillStore(self._connection).with_ids(backfills) if backfills else {}
         batches = [entry.batch_id for entry in entries if entry.batch_id is not None]
+        if late := [entry.batch_id for entry in entries if entry.kind is Kind.UNPUBLISHED]:
+            rows = await self._connection.fetch(UNPUBLISHED, late)
+            found.unpublished = {row["id"] for row in rows}
         if wanted.runs:
             keys = {key for entry in entries for key in entry.run_keys if wanted.names_it(key[0])}
             found.runs = await self._runs([key for key in keys if found.matches(key[0])])
             found.batches = await self._batches(batches, wanted)
         if sizes and batches:
-            rows = await self._of_matching(SIZES, wanted.matching, batches)
+            query, values = of_matching(SIZES, wanted.matching, batches)
+            rows = await self._connection.fetch(query, *values)
             found.sizes = {row["batch_id"]: row["size"] for row in rows}
         return found
 
@@ -172,13 +178,6 @@ class ChangeStore(Store):
         for row in await self._connection.fetch(query, *values) if changed else ():
             former[row["number"], row["position"]].add(row["id"])
         found.former = former
-
-    async def _of_matching(self, query: str, matching: ScheduleFilter, *values: Any) -> list[asyncpg.Record]:
-        """Runs of a query that has a place for OF_MATCHING."""
-        places = Parameters(values)
-        joined = "" if matching == EVERY else OF_MATCHING.format(matches=matches(matching, places))
-        rows: list[asyncpg.Record] = await self._connection.fetch(query.format(of_matching=joined), *places)
-        return rows
 
     async def _schedules(self, ids: Sequence[str]) -> dict[str, Schedule]:
         schedules = {}
@@ -201,11 +200,19 @@ class ChangeStore(Store):
     async def _batches(self, batches: Sequence[int], wanted: Wanted) -> dict[int, list[Run]]:
         runs = defaultdict(list)
         names = sorted(wanted.names) or None
-        rows = await self._of_matching(BATCHES, wanted.matching, batches, names) if batches else ()
+        query, values = of_matching(BATCHES, wanted.matching, batches, names)
+        rows = await self._connection.fetch(query, *values) if batches else ()
         for number, row in enumerate(rows):
             await _let_others(number)
             runs[row["batch_id"]].append(run_of(row))
         return runs
+
+
+def of_matching(query: str, matching: ScheduleFilter, *values: Any) -> tuple[str, Parameters]:
+    """The query, BATCHES or SIZES, of runs of schedules that match, and all of its values."""
+    places = Parameters(values)
+    joined = "" if matching == EVERY else OF_MATCHING.format(matches=matches(matching, places))
+    return query.format(of_matching=joined), places
 
 
 async def _let_others(number: int) -> None:

@@ -1,7 +1,8 @@
-"""The log of changes has backfills, and what schedules were that are no longer so.
+"""The log of changes has backfills, what schedules were that are no longer so, and what stays pending.
 
 Each step of a backfill is written by its own transaction. What a schedule was is for those who watch by a
 filter: one that no longer matches has to be told as gone. The dispatcher's changes of schedules are no such.
+Batches that stay unpublished are logged by whoever finds them (the scheduler's pending.py), once.
 """
 
 from services.kernel.migrations import run_script
@@ -20,7 +21,9 @@ def upgrade() -> None:
             ADD COLUMN before jsonb,
             DROP CONSTRAINT celery_schedule_changes_kind_check,
             ADD CONSTRAINT celery_schedule_changes_kind_check
-                CHECK (kind IN ('created', 'updated', 'deleted', 'runs', 'batch', 'backfill'));
+                CHECK (kind IN ('created', 'updated', 'deleted', 'runs', 'batch', 'unpublished', 'backfill'));
+        CREATE UNIQUE INDEX celery_schedule_changes_unpublished ON celery_schedule_changes (batch_id)
+            WHERE kind = 'unpublished';
 
         CREATE OR REPLACE FUNCTION celery_schedules_updated() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
