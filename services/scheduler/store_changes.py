@@ -167,9 +167,11 @@ class ChangeStore(Store):
         return found
 
     async def _find_matching(self, entries: Sequence[Entry], matching: ScheduleFilter, found: Found) -> None:
-        values = Parameters([list({each for entry in entries for each in entry.schedule_ids})])
+        ids = {each for entry in entries for each in entry.schedule_ids}
+        values = Parameters([list(ids)])
         query = MATCHING.format(matches=matches(matching, values))
-        found.matching = {row["id"] for row in await self._connection.fetch(query, *values)}
+        rows = await self._connection.fetch(query, *values) if ids else ()
+        found.matching = {row["id"] for row in rows}
         # One that is new matched nothing before.
         changed = [entry for entry in entries if entry.kind in (Kind.UPDATED, Kind.DELETED)]
         values = Parameters([[str(entry.txid) for entry in changed], [entry.position for entry in changed]])
