@@ -36,6 +36,7 @@ from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
 from services.scheduler.losses import Losses
 from services.scheduler.monitor import Monitor
 from services.scheduler.outcomes import Outcomes
+from services.scheduler.pending import Pending
 from services.scheduler.publisher import Publisher
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store_changes import delete_old_changes
@@ -59,6 +60,7 @@ async def serve(settings: SchedulerSettings) -> None:
         delivery = Delivery(database, publisher, registry)
         dispatcher = Dispatcher(database, delivery, on_waiting=woken.set)
         backfills = Backfills(database, delivery)
+        pending = Pending(database)
         watching = Watching(database, watch_response_to, registry)
         catalogue = Catalogue(database, delivery)
         api = ScheduleApi(database, catalogue, backfills, watching, settings.time_zone)
@@ -84,6 +86,7 @@ async def serve(settings: SchedulerSettings) -> None:
                 waiting.run,
                 losses.run,
                 backfills.run,
+                pending.run,
                 feed.run,
                 watching.run,
                 old_runs.run,

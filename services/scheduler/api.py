@@ -27,6 +27,7 @@ from services.scheduler.api_watch import WatchCalls
 from services.scheduler.backfilling import Backfills
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.clock import now_at
+from services.scheduler.convert_filter import filter_in
 from services.scheduler.schedules import Definition
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_listing import ScheduleFilter
@@ -70,7 +71,12 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
     async def ListSchedules(
         self, request: pb.ListSchedulesRequest, context: Context
     ) -> pb.ListSchedulesResponse:
-        wanted, size = _filter(request), page_size(request.page_size)
+        faults, size = Faults(), page_size(request.page_size)
+        wanted = filter_in(request, faults)
+        known = request.order in pb.ScheduleOrder.values()
+        fault = f"is {request.order}, not a ScheduleOrder"
+        faults.unless(known, "order", fault, "SCHEDULE_ORDER_NEXT_RUN_TIME")
+        faults.raise_any()
         if request.order == pb.SCHEDULE_ORDER_NEXT_RUN_TIME:
             return await self._list_by_next_run(wanted, request.page_token, size)
         after = decode_last(request.page_token)
@@ -213,21 +219,3 @@ def _id(name: str, field: str = "name") -> str:
     found = checks.schedule_id(name, faults, field)
     faults.raise_any()
     return found
-
-
-def _filter(request: pb.ListSchedulesRequest) -> ScheduleFilter:
-    faults = Faults()
-    examples = {"text": "vectors", "task": "rebuild_chat_vectors", "queue": "ai_analysis"}
-    for name, example in examples.items():
-        faults.text(name, getattr(request, name), example, most=500, required=False)
-    label = checks.label(request.label, faults, "label")
-    known = request.order in pb.ScheduleOrder.values()
-    faults.unless(known, "order", f"is {request.order}, not a ScheduleOrder", "SCHEDULE_ORDER_NEXT_RUN_TIME")
-    faults.raise_any()
-    return ScheduleFilter(
-        text=request.text,
-        task=request.task,
-        queue=request.queue,
-        paused=request.paused if request.HasField("paused") else None,
-        label=label,
-    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
+from services.scheduler.backfills import Backfill
 from services.scheduler.schedules import Run, Schedule
+from services.scheduler.store_listing import EVERY, ScheduleFilter
 from services.scheduler.watching_cursor import Cursor, Place
 
 # In one message.
@@ -17,7 +19,7 @@ RunKey: TypeAlias = tuple[str, dt.datetime]
 
 
 class Kind(Enum):
-    """What a row of the log is about: a change of schedules, or of runs."""
+    """What a row of the log is about: a change of schedules, of runs, or of a backfill."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -25,10 +27,19 @@ class Kind(Enum):
     RUNS = "runs"
     # Runs that were published together.
     BATCH = "batch"
+    # Runs that were recorded together and are not published some seconds later.
+    UNPUBLISHED = "unpublished"
+    BACKFILL = "backfill"
+    # Only told: the log does not know who watches by which filter.
+    LEFT_FILTER = "left filter"
 
     @property
     def of_runs(self) -> bool:
-        return self in (Kind.RUNS, Kind.BATCH)
+        return self in (Kind.RUNS, Kind.BATCH, Kind.UNPUBLISHED)
+
+    @property
+    def of_schedules(self) -> bool:
+        return self in (Kind.CREATED, Kind.UPDATED, Kind.DELETED)
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class Entry:
     # Of runs, beside schedule_ids.
     due_at: Sequence[dt.datetime] = ()
     batch_id: int | None = None
+    # Of the one schedule in schedule_ids.
+    backfill_id: str | None = None
 
     @property
     def end(self) -> Place:
@@ -54,13 +67,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which changes a reader wants; no names: of all schedules."""
+    """Which changes a reader wants; no names: of all schedules that match."""
 
     names: frozenset[str] = frozenset()
     schedules: bool = True
     runs: bool = True
+    backfills: bool = True
+    matching: ScheduleFilter = EVERY
 
     def wants(self, kind: Kind) -> bool:
+        if kind is Kind.BACKFILL:
+            return self.backfills
         return self.runs if kind.of_runs else self.schedules
 
     def names_it(self, schedule_id: str) -> bool:
@@ -69,7 +86,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ScheduleEvent:
-    """`schedule` as it is now; None when it is gone."""
+    """`schedule` as it is now; None when it is gone, or no longer matches."""
 
     kind: Kind
     id: str
@@ -83,7 +100,14 @@ class RunEvents:
     runs: Sequence[Run]
 
 
-Event: TypeAlias = ScheduleEvent | RunEvents
+@dataclass(frozen=True)
+class BackfillEvent:
+    """As it is now."""
+
+    backfill: Backfill
+
+
+Event: TypeAlias = ScheduleEvent | RunEvents | BackfillEvent
 
 
 @dataclass(frozen=True)
@@ -100,8 +124,26 @@ class Found:
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     runs: Mapping[RunKey, Run] = field(default_factory=dict)
     batches: Mapping[int, Sequence[Run]] = field(default_factory=dict)
+    # By their ids.
+    backfills: Mapping[str, Backfill] = field(default_factory=dict)
     # How many runs a batch has, where not all were looked up.
     sizes: Mapping[int, int] = field(default_factory=dict)
+    # Batches that still are.
+    unpublished: Collection[int] = ()
+    # By a filter: of the schedules that the entries name, those that match now. None: all do.
+    matching: Collection[str] | None = None
+    # And those that matched before the entry, which is known by its place.
+    former: Mapping[tuple[int, int], Collection[str]] = field(default_factory=dict)
+
+    def matches(self, schedule_id: str) -> bool:
+        """Now."""
+        return self.matching is None or schedule_id in self.matching
+
+    def matched(self, entry: Entry, schedule_id: str) -> bool:
+        """Before the entry, so that it may have been told, or listed, and is to be told as gone if it is."""
+        if self.matching is None:
+            return entry.kind is Kind.DELETED
+        return schedule_id in self.former.get((entry.txid, entry.position), ())
 
 
 class Change(NamedTuple):
@@ -110,7 +152,7 @@ class Change(NamedTuple):
     kind: Kind
     event: Event | None
     whole: bool
-    # How many schedules or runs changed.
+    # How many schedules, runs or backfills changed.
     size: int
     # After it.
     cursor: Cursor
@@ -123,6 +165,8 @@ def part_for(wanted: Wanted, event: Event | None) -> Event | None:
             return None
         case ScheduleEvent():
             return event if wanted.schedules and wanted.names_it(event.id) else None
+        case BackfillEvent(backfill):
+            return event if wanted.backfills and wanted.names_it(backfill.schedule_id) else None
         case RunEvents() if not wanted.runs:
             return None
         case RunEvents() if not wanted.names:
@@ -142,6 +186,8 @@ def changes_of(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) ->
     begun = place.told if place and place[:2] == (entry.txid, entry.position) else 0
     if entry.kind.of_runs:
         return _of_runs(entry, looked_up, found, cursor)
+    if entry.backfill_id is not None:
+        return _of_backfill(entry, looked_up, found, cursor)
     return _of_schedules(entry, begun, looked_up, found, cursor)
 
 
@@ -150,17 +196,27 @@ def _of_schedules(entry: Entry, begun: int, looked_up: Wanted, found: Found, cur
     for told, schedule_id in enumerate(entry.schedule_ids[begun:], begun + 1):
         after = cursor.at(Place(entry.txid, entry.position, told))
         if not looked_up.schedules or not looked_up.names_it(schedule_id):
-            changes.append(Change(entry.kind, None, False, 1, after))
-            continue
-        schedule = found.schedules.get(schedule_id)
-        # What is no longer so, or not yet, is told by the entry that made it so.
-        if (schedule is not None) == (entry.kind is not Kind.DELETED):
-            event = ScheduleEvent(entry.kind, schedule_id, schedule)
+            if found.matches(schedule_id) or found.matched(entry, schedule_id):
+                changes.append(Change(entry.kind, None, False, 1, after))
+        elif event := _schedule_event(entry, schedule_id, found):
             changes.append(Change(entry.kind, event, True, 1, after))
     return changes
 
 
+def _schedule_event(entry: Entry, schedule_id: str, found: Found) -> ScheduleEvent | None:
+    """None: what is no longer so, or not yet, is told by the entry that made it so."""
+    schedule = found.schedules.get(schedule_id)
+    if schedule is not None and found.matches(schedule_id):
+        return None if entry.kind is Kind.DELETED else ScheduleEvent(entry.kind, schedule_id, schedule)
+    if not found.matched(entry, schedule_id):
+        return None
+    return ScheduleEvent(Kind.DELETED if schedule is None else Kind.LEFT_FILTER, schedule_id, None)
+
+
 def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> list[Change]:
+    if entry.kind is Kind.UNPUBLISHED and entry.batch_id not in found.unpublished:
+        # That it was published is told by the entry of that.
+        return []
     after = cursor.at(entry.end)
     whole = looked_up.runs and not looked_up.names
     if entry.batch_id is not None:
@@ -168,7 +224,7 @@ def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> l
         count = len(runs) if whole else found.sizes.get(entry.batch_id, 0)
     else:
         runs = [found.runs[key] for key in entry.run_keys if key in found.runs]
-        count = len(runs) if whole else len(entry.schedule_ids)
+        count = len(runs) if whole else sum(map(found.matches, entry.schedule_ids))
     if not runs:
         return [Change(entry.kind, None, False, count, after)] if count and not whole else []
     parts = [runs[start : start + MOST_RUNS] for start in range(0, len(runs), MOST_RUNS)]
@@ -181,3 +237,14 @@ def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> l
     ]
     rest = count - len(runs)
     return [Change(entry.kind, None, False, rest, before), *changes] if rest > 0 else changes
+
+
+def _of_backfill(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> list[Change]:
+    after = cursor.at(entry.end)
+    if not found.matches(entry.schedule_ids[0]):
+        return []
+    if not looked_up.backfills or not looked_up.names_it(entry.schedule_ids[0]):
+        return [Change(entry.kind, None, False, 1, after)]
+    # One that is gone went with its schedule, which is told.
+    backfill = found.backfills.get(entry.backfill_id or "")
+    return [Change(entry.kind, BackfillEvent(backfill), True, 1, after)] if backfill else []

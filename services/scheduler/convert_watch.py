@@ -6,8 +6,10 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from services.kernel.validation import Faults
 from services.scheduler import checks
-from services.scheduler.changes import Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
+from services.scheduler.changes import BackfillEvent, Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
 from services.scheduler.convert import run_to, schedule_to
+from services.scheduler.convert_backfill import backfill_to
+from services.scheduler.convert_filter import filter_in
 from services.scheduler.watching_cursor import Cursor
 
 MOST_NAMES = 100
@@ -15,6 +17,7 @@ KINDS = {
     Kind.CREATED: pb.SCHEDULE_EVENT_KIND_CREATED,
     Kind.UPDATED: pb.SCHEDULE_EVENT_KIND_UPDATED,
     Kind.DELETED: pb.SCHEDULE_EVENT_KIND_DELETED,
+    Kind.LEFT_FILTER: pb.SCHEDULE_EVENT_KIND_LEFT_FILTER,
 }
 
 
@@ -29,10 +32,18 @@ def wanted_in(request: pb.WatchSchedulesRequest) -> Wanted:
             checks.schedule_id(name, faults, f"names[{position}]")
             for position, name in enumerate(request.names)
         ]
-    nothing = request.without_schedules and request.without_runs
-    faults.unless(not nothing, "without_runs", "is set, and so is without_schedules", "false")
+    matching = filter_in(request, faults)
+    nothing = request.without_schedules and request.without_runs and request.without_backfills
+    fault = "is set, and so are without_schedules and without_runs: nothing is left to tell"
+    faults.unless(not nothing, "without_backfills", fault, "false")
     faults.raise_any()
-    return Wanted(frozenset(names), not request.without_schedules, not request.without_runs)
+    return Wanted(
+        frozenset(names),
+        schedules=not request.without_schedules,
+        runs=not request.without_runs,
+        backfills=not request.without_backfills,
+        matching=matching,
+    )
 
 
 def watch_response_to(event: Event | LeftOut | None, cursor: Cursor) -> pb.WatchSchedulesResponse:
@@ -45,6 +56,8 @@ def watch_response_to(event: Event | LeftOut | None, cursor: Cursor) -> pb.Watch
                 message.schedule.schedule.CopyFrom(schedule_to(event.schedule))
         case RunEvents():
             message.runs.runs.extend(map(run_to, event.runs))
+        case BackfillEvent():
+            message.backfill.CopyFrom(backfill_to(event.backfill))
         case LeftOut():
             message.left_out.count = event.count
     return message

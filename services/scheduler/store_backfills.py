@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from services.kernel.parameters import Parameters
 from services.scheduler.backfills import Backfill, BackfillState
 from services.scheduler.store_base import Store
 
-ADD = """
+# All but the due times, of which there may be thousands.
+COLUMNS = """
+    id, schedule_id, start_at, end_at, newest_first, rate, actor, state, note, run_count, first_due_at,
+    last_due_at, handled, sent, created_at, ended_at
+"""
+ADD = f"""
     INSERT INTO celery_schedule_backfills (
         id, schedule_id, start_at, end_at, newest_first, rate, actor, request_id, due_at, run_count,
         first_due_at, last_due_at, state, ended_at)
     VALUES (
         $1, $2, $3, $4, $5, $6, $7, $8, $9::timestamptz[], $10, $11, $12,
         CASE WHEN $10 = 0 THEN 'done' ELSE 'running' END, CASE WHEN $10 = 0 THEN now() END)
-    RETURNING *
+    RETURNING {COLUMNS}
 """
+WITH_IDS = f"SELECT {COLUMNS} FROM celery_schedule_backfills WHERE id = ANY ($1::text[])"
 RUN_ALREADY = """
     SELECT due_at FROM celery_schedule_runs
     WHERE schedule_id = $1 AND due_at >= $2 AND due_at < $3 AND state <> 'skipped'
@@ -69,8 +75,13 @@ class BackfillStore(Store):
     async def find(self, schedule_id: str, backfill_id: str) -> Backfill | None:
         return await self._one("schedule_id = $1 AND id = $2", schedule_id, backfill_id)
 
+    async def with_ids(self, ids: Collection[str | None]) -> Mapping[str, Backfill]:
+        """Those of them that there are, by id; of any schedules."""
+        rows = await self._connection.fetch(WITH_IDS, list(ids))
+        return {row["id"]: _backfill_of(row) for row in rows}
+
     async def _one(self, condition: str, *values: str) -> Backfill | None:
-        query = f"SELECT * FROM celery_schedule_backfills WHERE {condition}"
+        query = f"SELECT {COLUMNS} FROM celery_schedule_backfills WHERE {condition}"
         row = await self._connection.fetchrow(query, *values)
         return None if row is None else _backfill_of(row)
 
@@ -86,7 +97,7 @@ class BackfillStore(Store):
             created, backfill = map(values.place, before)
             conditions.append(f"(created_at, id) < ({created}, {backfill})")
         query = (
-            f"SELECT * FROM celery_schedule_backfills WHERE {' AND '.join(conditions)}"
+            f"SELECT {COLUMNS} FROM celery_schedule_backfills WHERE {' AND '.join(conditions)}"
             f" ORDER BY created_at DESC, id DESC LIMIT {values.place(most)}"
         )
         return [_backfill_of(row) for row in await self._connection.fetch(query, *values)]

@@ -1,4 +1,7 @@
-"""The SQL of the log of changes. It is written by triggers (migration 0010), and by `log_unbatched`."""
+"""The SQL of the log of changes.
+
+It is written by triggers (migrations 0010 and 0013), by `log_unbatched`, and by store_pending.py.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import asyncio
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from services.kernel.database import Connection
+from services.kernel.parameters import Parameters
 from services.scheduler.changes import Entry, Found, Kind, RunKey, Wanted
 from services.scheduler.rows import run_of
 from services.scheduler.schedules import Run, RunState, Schedule
+from services.scheduler.store_backfills import BackfillStore
 from services.scheduler.store_base import Store
+from services.scheduler.store_listing import EVERY, ScheduleFilter, matches
 from services.scheduler.stored import schedule_of
 from services.scheduler.watching_cursor import Cursor, Head, Snapshot
 
@@ -34,7 +41,7 @@ _VISIBLE = """
     ORDER BY txid, position LIMIT $6
 """
 ENTRIES = f"""
-    SELECT txid::text::bigint AS number, position, kind, schedule_ids, due_at, batch_id FROM (
+    SELECT txid::text::bigint AS number, position, kind, schedule_ids, due_at, batch_id, backfill_id FROM (
         ({_VISIBLE.format(which="txid = ANY ($1::text[]::xid8[])")})
         UNION ALL
         ({_VISIBLE.format(which="txid >= $2::text::xid8")})
@@ -48,14 +55,33 @@ RUNS = """
 """
 # Those whose end was heard are told by the entry of that.
 BATCHES = """
-    SELECT * FROM celery_schedule_runs_seen
-    WHERE batch_id = ANY ($1::bigint[]) AND recorded_state = 'batched' AND outcome IS NULL
-        AND ($2::text[] IS NULL OR schedule_id = ANY ($2))
-    ORDER BY schedule_id, due_at
+    SELECT r.* FROM celery_schedule_runs_seen r {of_matching}
+    WHERE r.batch_id = ANY ($1::bigint[]) AND r.recorded_state = 'batched' AND r.outcome IS NULL
+        AND ($2::text[] IS NULL OR r.schedule_id = ANY ($2))
+    ORDER BY r.schedule_id, r.due_at
 """
 SIZES = """
-    SELECT batch_id, count(*) AS size FROM celery_schedule_runs
-    WHERE batch_id = ANY ($1::bigint[]) AND state = 'batched' AND outcome IS NULL GROUP BY batch_id
+    SELECT r.batch_id, count(*) AS size FROM celery_schedule_runs r {of_matching}
+    WHERE r.batch_id = ANY ($1::bigint[]) AND r.state = 'batched' AND r.outcome IS NULL GROUP BY r.batch_id
+"""
+UNPUBLISHED = "SELECT id FROM celery_schedule_batches WHERE id = ANY ($1::bigint[]) AND published_at IS NULL"
+# By a filter. OFFSET 0 keeps the planner to going run by run, however many schedules it thinks there are.
+OF_MATCHING = """
+    JOIN LATERAL (SELECT * FROM celery_schedules WHERE id = r.schedule_id OFFSET 0) AS s ON {matches}
+"""
+MATCHING = "SELECT s.id FROM celery_schedules s WHERE s.id = ANY ($1::text[]) AND {matches}"
+# What was logged before migration 0013 does not tell: it may have been any.
+FORMER = """
+    WITH entry AS (
+        SELECT c.* FROM unnest($1::text[], $2::bigint[]) AS wanted (txid, position), LATERAL (
+            SELECT txid::text::bigint AS number, position, schedule_ids, before FROM celery_schedule_changes
+            WHERE txid = wanted.txid::xid8 AND position = wanted.position OFFSET 0
+        ) AS c
+    )
+    SELECT number, position, s.id
+    FROM entry, LATERAL jsonb_populate_recordset(NULL::celery_schedules, before) AS s WHERE {matches}
+    UNION ALL
+    SELECT number, position, unnest(schedule_ids) FROM entry WHERE before IS NULL
 """
 # A floor that is beyond the present is of another database, whose dump was restored here.
 TRIM = """
@@ -101,33 +127,67 @@ class ChangeStore(Store):
                 row["schedule_ids"] or (),
                 row["due_at"] or (),
                 row["batch_id"],
+                row["backfill_id"],
             )
             for row in await self._connection.fetch(ENTRIES, *values)
         ]
 
-    async def find(self, entries: Sequence[Entry], wanted: Wanted, *, sizes: bool) -> Found:
+    async def find(self, entries: Sequence[Entry], wanted: Wanted, sizes: bool = False) -> Found:
         """What has become of what the entries name and is wanted. `sizes`: of all batches, too."""
         found = Found()
+        if not entries:
+            return found
+        if wanted.matching != EVERY:
+            await self._find_matching(entries, wanted.matching, found)
         if wanted.schedules:
-            ids = {each for entry in entries if not entry.kind.of_runs for each in entry.schedule_ids}
-            await self._find_schedules([each for each in ids if wanted.names_it(each)], found)
+            ids = {
+                each
+                for entry in entries
+                if entry.kind.of_schedules
+                for each in entry.schedule_ids
+                if wanted.names_it(each) and (found.matches(each) or found.matched(entry, each))
+            }
+            found.schedules = await self._schedules(list(ids))
+        if wanted.backfills:
+            moved = [entry for entry in entries if entry.kind is Kind.BACKFILL]
+            backfills = {each.backfill_id for each in moved if wanted.names_it(each.schedule_ids[0])}
+            found.backfills = await BackfillStore(self._connection).with_ids(backfills) if backfills else {}
         batches = [entry.batch_id for entry in entries if entry.batch_id is not None]
+        if late := [entry.batch_id for entry in entries if entry.kind is Kind.UNPUBLISHED]:
+            rows = await self._connection.fetch(UNPUBLISHED, late)
+            found.unpublished = {row["id"] for row in rows}
         if wanted.runs:
             keys = {key for entry in entries for key in entry.run_keys if wanted.names_it(key[0])}
-            found.runs = await self._runs(list(keys))
+            found.runs = await self._runs([key for key in keys if found.matches(key[0])])
             found.batches = await self._batches(batches, wanted)
         if sizes and batches:
-            rows = await self._connection.fetch(SIZES, batches)
+            query, values = of_matching(SIZES, wanted.matching, batches)
+            rows = await self._connection.fetch(query, *values)
             found.sizes = {row["batch_id"]: row["size"] for row in rows}
         return found
 
-    async def _find_schedules(self, ids: Sequence[str], found: Found) -> None:
-        schedules: dict[str, Schedule] = {}
+    async def _find_matching(self, entries: Sequence[Entry], matching: ScheduleFilter, found: Found) -> None:
+        ids = {each for entry in entries for each in entry.schedule_ids}
+        values = Parameters([list(ids)])
+        query = MATCHING.format(matches=matches(matching, values))
+        rows = await self._connection.fetch(query, *values) if ids else ()
+        found.matching = {row["id"] for row in rows}
+        # One that is new matched nothing before.
+        changed = [entry for entry in entries if entry.kind in (Kind.UPDATED, Kind.DELETED)]
+        values = Parameters([[str(entry.txid) for entry in changed], [entry.position for entry in changed]])
+        query = FORMER.format(matches=matches(matching, values))
+        former = defaultdict(set)
+        for row in await self._connection.fetch(query, *values) if changed else ():
+            former[row["number"], row["position"]].add(row["id"])
+        found.former = former
+
+    async def _schedules(self, ids: Sequence[str]) -> dict[str, Schedule]:
+        schedules = {}
         rows = await self._connection.fetch(SCHEDULES, ids) if ids else ()
         for number, row in enumerate(rows):
             await _let_others(number)
             schedules[row["id"]] = schedule_of(row)
-        found.schedules = schedules
+        return schedules
 
     async def _runs(self, keys: Sequence[RunKey]) -> dict[RunKey, Run]:
         runs = {}
@@ -142,11 +202,19 @@ class ChangeStore(Store):
     async def _batches(self, batches: Sequence[int], wanted: Wanted) -> dict[int, list[Run]]:
         runs = defaultdict(list)
         names = sorted(wanted.names) or None
-        rows = await self._connection.fetch(BATCHES, batches, names) if batches else ()
+        query, values = of_matching(BATCHES, wanted.matching, batches, names)
+        rows = await self._connection.fetch(query, *values) if batches else ()
         for number, row in enumerate(rows):
             await _let_others(number)
             runs[row["batch_id"]].append(run_of(row))
         return runs
+
+
+def of_matching(query: str, matching: ScheduleFilter, *values: Any) -> tuple[str, Parameters]:
+    """The query, BATCHES or SIZES, of runs of schedules that match, and all of its values."""
+    places = Parameters(values)
+    joined = "" if matching == EVERY else OF_MATCHING.format(matches=matches(matching, places))
+    return query.format(of_matching=joined), places
 
 
 async def _let_others(number: int) -> None:

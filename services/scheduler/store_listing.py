@@ -1,4 +1,7 @@
-"""The SQL of lists of schedules: a page goes by an index, also that of a rare task, queue or label."""
+"""The SQL of lists of schedules: a page goes by an index, also that of a rare task, queue or label.
+
+And of what a filter of schedules is, for those who watch by one.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,9 @@ class ScheduleFilter:
     label: tuple[str, str] | None = None
 
 
+EVERY = ScheduleFilter()
+
+
 def listing(wanted: ScheduleFilter, after: str, most: int) -> tuple[str, Parameters]:
     """The query, and its values, for whole rows with an id beyond `after`, by id.
 
@@ -32,10 +38,11 @@ def listing(wanted: ScheduleFilter, after: str, most: int) -> tuple[str, Paramet
     values = Parameters()
     beyond = values.place(after)
     facets, conditions = _asked(wanted, values)
-    source, order = "celery_schedules s", "id"
+    conditions.append(f"s.id > {beyond}")
+    source, order = "celery_schedules s", "s.id"
     if facets:
         source, order = _rows_of(_found(facets, beyond)), "schedule_id"
-    query = f"SELECT s.* FROM {source} WHERE {' AND '.join([f'id > {beyond}', *conditions])} ORDER BY {order}"
+    query = f"SELECT s.* FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order}"
     return f"{query} LIMIT {values.place(most)}", values
 
 
@@ -61,33 +68,41 @@ def listing_by_next_run(
     """
     values = Parameters()
     facets, conditions = _asked(wanted, values)
-    conditions.append("next_run_at IS NOT NULL")
+    conditions.append("s.next_run_at IS NOT NULL")
     if after is not None:
         moment, identity = (values.place(part) for part in after)
-        conditions.append(f"next_run_at >= {moment} AND (next_run_at, id) > ({moment}, {identity})")
+        conditions.append(f"s.next_run_at >= {moment} AND (s.next_run_at, s.id) > ({moment}, {identity})")
     source = "celery_schedules s" if rare is None else _rows_of(_found(facets[rare : rare + 1], "''"))
-    query = f"SELECT s.* FROM {source} WHERE {' AND '.join(conditions)} ORDER BY next_run_at, id"
+    query = f"SELECT s.* FROM {source} WHERE {' AND '.join(conditions)} ORDER BY s.next_run_at, s.id"
     return f"{query} LIMIT {values.place(most)}", values
 
 
+def matches(wanted: ScheduleFilter, values: Parameters) -> str:
+    """The condition that a row of celery_schedules, `s`, is one of those; its values are added."""
+    _, conditions = _asked(wanted, values)
+    return " AND ".join(conditions) or "true"
+
+
 def _asked(wanted: ScheduleFilter, values: Parameters) -> tuple[list[str], list[str]]:
-    """The facets that are asked for, and the conditions that a row must fulfil."""
+    """The facets that are asked for, and conditions on the row, `s`, which say all by themselves."""
     facets: list[str] = []
     conditions: list[str] = []
     for name in ("task", "queue"):
         if value := getattr(wanted, name):
-            place = values.place(value)
+            place = f"{values.place(value)}::text"
             facets.append(f"celery_schedule_facet('{name}', {place})")
-            conditions.append(f"{name} = {place}")
+            conditions.append(f"s.{name} = {place}")
     if wanted.label is not None:
         label, value = (f"{values.place(part)}::text" for part in wanted.label)
         facets.append(f"celery_schedule_facet('label ' || {label}, {value})")
-        conditions.append(f"labels ->> {label} = {value}")
+        conditions.append(f"s.labels ->> {label} = {value}")
     if wanted.paused is not None:
-        conditions.append(f"paused = {values.place(wanted.paused)}")
+        conditions.append(f"s.paused = {values.place(wanted.paused)}")
     if wanted.text:
         text = f"lower({values.place(wanted.text)}::text)"
-        conditions.append(f"position({text} IN lower(id || ' ' || task || ' ' || description)) > 0")
+        # Ids compare as bytes, in which only a to z have another case.
+        all_text = "(s.id || ' ' || s.task || ' ' || s.description) COLLATE \"default\""
+        conditions.append(f"position({text} IN lower({all_text})) > 0")
     return facets, conditions
 
 

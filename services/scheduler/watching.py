@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Generic, TypeVar
 
+import prometheus_client
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from services.kernel import readers
 from services.kernel.database import DATABASE_ERRORS, Database
@@ -22,8 +25,9 @@ from services.kernel.errors import CeleriacError, Unavailable
 from services.kernel.readers import Skipped
 from services.scheduler.changes import Change, Event, LeftOut, Wanted, part_for, size_of
 from services.scheduler.store_changes import CHANNEL
+from services.scheduler.store_listing import ScheduleFilter
 from services.scheduler.watching_cursor import Cursor
-from services.scheduler.watching_log import ChangeLog, Page, expired
+from services.scheduler.watching_log import ChangeLog, Look, Page, expired
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +35,7 @@ Message = TypeVar("Message")
 # None: a sign of life.
 Tell = Callable[[Event | LeftOut | None, Cursor], Message]
 
-# Changes that may wait for a reader, a schedule or a run each.
+# Changes that may wait for a reader, a schedule, a run or a backfill each.
 BUFFER = 20_000
 LIFE_SECONDS = 15.0
 # Several commits of one moment are one look at the log.
@@ -51,6 +55,8 @@ class Reader(readers.Reader[Message]):
     def __init__(self, wanted: Wanted, most: int) -> None:
         super().__init__(most)
         self.wanted = wanted
+        # All up to there: each group of readers is handed its own part of a page after the other.
+        self.handed: Cursor | None = None
         self.joined: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
         self._failed: CeleriacError | None = None
 
@@ -86,11 +92,11 @@ class Watching(Generic[Message]):
         self._readers: set[Reader[Message]] = set()
         self._joining: set[Reader[Message]] = set()
         self._woken = asyncio.Event()
-        # What all readers have been handed.
+        # Up to where the log was read for all.
         self._cursor: Cursor | None = None
         watchers = Gauge("celeriac_scheduler_watchers", "Readers of WatchSchedules", registry=registry)
         watchers.set_function(lambda: self.readers)
-        self._left_out = Counter(
+        self._left_out = prometheus_client.Counter(
             "celeriac_scheduler_watch_left_out",
             "Changes that were left out of WatchSchedules, over all readers",
             registry=registry,
@@ -138,7 +144,7 @@ class Watching(Generic[Message]):
             while True:
                 news = await reader.next(LIFE_SECONDS)
                 # Without news, it has been handed all that there was.
-                now = self._cursor or start
+                now = reader.handed or start
                 match news:
                     case None:
                         yield self._tell(None, now)
@@ -181,46 +187,44 @@ class Watching(Generic[Message]):
     async def _look(self) -> None:
         """Hands on what is new; those who wanted to join have joined."""
         joining = list(self._joining)
-        cursor = self._cursor
-        if cursor is None:
-            cursor = (await self._log.head()).cursor
+        if self._cursor is None:
+            self._cursor = (await self._log.head()).cursor
         else:
-            ended, looked_up = False, 0
-            while not ended:
-                wanted, sizes = self._appetite(in_full=looked_up < MOST_LOOKED_UP)
-                page = await self._log.page(cursor, wanted, sizes=sizes, checked=False)
-                for change in page.changes:
-                    self._hand_on(change)
-                    looked_up += size_of(change.event) if change.event else 0
-                    # A thousand runs are ten milliseconds, in which a due time may have come.
-                    await asyncio.sleep(0)
-                cursor, ended = page.cursor, page.ended
-                self._cursor = cursor
-        self._cursor = cursor
+            self._cursor = await self._hand_on_after(self._cursor)
         for reader in self._joining.intersection(joining):
             self._joining.discard(reader)
             if not reader.joined.cancelled():
                 self._readers.add(reader)
-                reader.joined.set_result(cursor)
+                reader.handed = self._cursor
+                reader.joined.set_result(self._cursor)
 
-    def _appetite(self, *, in_full: bool) -> tuple[Wanted, bool]:
-        """What must be looked up: for readers with room, if `in_full`, and for those who want little anyway.
+    async def _hand_on_after(self, cursor: Cursor) -> Cursor:
+        """What came after the cursor; who watches by the same filter is a group. Gives the cursor of now."""
+        ended, looked_up = False, Counter[ScheduleFilter]()
+        while not ended:
+            groups: dict[ScheduleFilter, list[Reader[Message]]] = {}
+            for reader in self._readers:
+                groups.setdefault(reader.wanted.matching, []).append(reader)
+            looks = [
+                look_for(group, matching, in_full=looked_up[matching] < MOST_LOOKED_UP)
+                for matching, group in groups.items()
+            ]
+            page = await self._log.page(cursor, looks, checked=False)
+            for (matching, group), changes in zip(groups.items(), page.changes, strict=True):
+                for change in changes:
+                    self._hand_on(change, group)
+                    looked_up[matching] += size_of(change.event) if change.event else 0
+                    # A thousand runs are ten milliseconds, in which a due time may have come.
+                    await asyncio.sleep(0)
+            cursor, ended = page.cursor, page.ended
+            for reader in chain(*groups.values()):
+                reader.handed = cursor
+        return cursor
 
-        And whether of the rest the sizes are needed, to tell a reader without room how much it missed.
-        """
-        hungry = [reader for reader in self._readers if reader.wanted.names or (in_full and reader.has_room)]
-        if all(reader.wanted.names for reader in hungry):
-            names = frozenset().union(*(reader.wanted.names for reader in hungry))
-        else:
-            names = frozenset()
-        schedules = any(reader.wanted.schedules for reader in hungry)
-        runs = any(reader.wanted.runs for reader in hungry)
-        counting = any(reader.wanted.runs and not reader.wanted.names for reader in self._readers)
-        return Wanted(names, schedules, runs), counting and bool(names or not runs)
-
-    def _hand_on(self, change: Change) -> None:
+    def _hand_on(self, change: Change, group: Sequence[Reader[Message]]) -> None:
         shared: Message | None = None
-        for reader in self._readers:
+        for reader in group:
+            reader.handed = change.cursor
             wanted = reader.wanted
             if not wanted.wants(change.kind):
                 continue
@@ -237,14 +241,13 @@ class Watching(Generic[Message]):
             else:
                 shared = shared or self._tell(change.event, change.cursor)
                 reader.put(shared, change.size)
-        self._cursor = change.cursor
 
     def _skip(self, reader: Reader[Message], size: int) -> None:
         reader.skip(size)
         self._left_out.inc(size)
 
     def _messages(self, page: Page, wanted: Wanted) -> Iterator[Message]:
-        for change in page.changes:
+        for change in chain(*page.changes):
             event = part_for(wanted, change.event)
             if event is not None:
                 yield self._tell(event, change.cursor)
@@ -254,3 +257,22 @@ class Watching(Generic[Message]):
             reader.fail(error)
         self._readers.clear()
         self._joining.clear()
+
+
+def look_for(group: Sequence[Reader[Message]], matching: ScheduleFilter, *, in_full: bool) -> Look:
+    """What must be looked up for these, who watch by that filter: for those with room, if `in_full`, and for
+    those who want little anyway.
+
+    And whether of the rest the sizes are needed, to tell a reader without room how much it missed.
+    """
+    hungry = [reader for reader in group if reader.wanted.names or (in_full and reader.has_room)]
+    if all(reader.wanted.names for reader in hungry):
+        names = frozenset().union(*(reader.wanted.names for reader in hungry))
+    else:
+        names = frozenset()
+    schedules = any(reader.wanted.schedules for reader in hungry)
+    runs = any(reader.wanted.runs for reader in hungry)
+    backfills = any(reader.wanted.backfills for reader in hungry)
+    counting = any(reader.wanted.runs and not reader.wanted.names for reader in group)
+    wanted = Wanted(names, schedules, runs, backfills, matching)
+    return Look(wanted, sizes=counting and bool(names or not runs))

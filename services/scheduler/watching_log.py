@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition
-from services.scheduler.changes import Change, Found, Wanted, changes_of
+from services.scheduler.changes import Change, Entry, Found, Wanted, changes_of
 from services.scheduler.store_changes import ChangeStore
 from services.scheduler.watching_cursor import Cursor, Head, Snapshot
 
@@ -18,10 +18,17 @@ from services.scheduler.watching_cursor import Cursor, Head, Snapshot
 PAGE = 10
 
 
-class Page(NamedTuple):
-    """What came after a cursor. `ended`: that is all that there was."""
+class Look(NamedTuple):
+    """What is to be looked up: what is wanted, and, with `sizes`, how many runs all batches have."""
 
-    changes: list[Change]
+    wanted: Wanted
+    sizes: bool = False
+
+
+class Page(NamedTuple):
+    """What came after a cursor, for each look. `ended`: that is all that there was."""
+
+    changes: Sequence[list[Change]]
     cursor: Cursor
     ended: bool
 
@@ -36,13 +43,10 @@ class ChangeLog:
         async with self._database.reading() as connection:
             return await ChangeStore(connection).head()
 
-    async def page(
-        self, cursor: Cursor, wanted: Wanted, *, sizes: bool = False, checked: bool = True
-    ) -> Page:
+    async def page(self, cursor: Cursor, looks: Sequence[Look], *, checked: bool = True) -> Page:
         """The next changes, those that are wanted in full; up to now, or to the cursor's `until`.
 
-        `sizes`: of what is not wanted the sizes are, too. FailedPrecondition, if checked, when the log no
-        longer has all that comes after the cursor.
+        FailedPrecondition, if checked, when the log no longer has all that comes after the cursor.
         """
         async with self._database.reading() as connection:
             store = ChangeStore(connection)
@@ -52,17 +56,14 @@ class ChangeLog:
             if cursor.until is None:
                 cursor = dataclasses.replace(cursor, until=head.now)
             entries = await store.entries(cursor, PAGE)
-            found = await store.find(entries, wanted, sizes=sizes) if entries else Found()
-        changes: list[Change] = []
-        after = cursor
-        for entry in entries:
-            changes += changes_of(entry, wanted, found, after)
-            after = cursor.at(entry.end)
-        if len(entries) < PAGE:
-            end = cursor.at(None)
-            changes[-1:] = [last._replace(cursor=end) for last in changes[-1:]]
-            return Page(changes, end, ended=True)
-        return Page(changes, after, ended=False)
+            found = [await store.find(entries, *look) for look in looks]
+        changes = [_changes(entries, look, each, cursor) for look, each in zip(looks, found, strict=True)]
+        if len(entries) == PAGE:
+            return Page(changes, cursor.at(entries[-1].end), ended=False)
+        end = cursor.at(None)
+        for each in changes:
+            each[-1:] = [last._replace(cursor=end) for last in each[-1:]]
+        return Page(changes, end, ended=True)
 
     async def pages(self, cursor: Cursor, wanted: Wanted, until: Snapshot | None) -> AsyncIterator[Page]:
         """All pages up to `until`, or to a moment at which there was no more than a page."""
@@ -71,7 +72,7 @@ class ChangeLog:
                 cursor = dataclasses.replace(cursor, until=until)
             to_the_moment = cursor.until is None
             begun = time.monotonic()
-            page = await self.page(cursor, wanted)
+            page = await self.page(cursor, [Look(wanted)])
             spent = time.monotonic() - begun
             yield page
             # The process has more to do than this.
@@ -81,8 +82,18 @@ class ChangeLog:
                 return
 
 
+def _changes(entries: Sequence[Entry], look: Look, found: Found, cursor: Cursor) -> list[Change]:
+    changes: list[Change] = []
+    after = cursor
+    for entry in entries:
+        changes += changes_of(entry, look.wanted, found, after)
+        after = cursor.at(entry.end)
+    return changes
+
+
 def expired() -> FailedPrecondition:
     return FailedPrecondition(
         "CURSOR_EXPIRED",
-        "what came after the cursor is no longer kept; watch without a cursor, then list schedules and runs",
+        "what came after the cursor is no longer kept; watch without a cursor, then list schedules, runs and"
+        " backfills",
     )

@@ -16,6 +16,7 @@ from celeriac.schedule_watch import watch_schedules, watch_schedules_blocking
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from tests.support.calls import eventually
+from tests.support.schedulers import Scheduler
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Target:
         if self.credentials is None:
             return grpc.insecure_channel(self.address)
         return grpc.secure_channel(self.address, self.credentials)
+
+
+def target_of(scheduler: Scheduler) -> Target:
+    """With its token."""
+    token = grpc.access_token_call_credentials(scheduler.token)
+    process = scheduler.process
+    return Target(process.address, grpc.composite_channel_credentials(process.credentials(), token))
 
 
 @dataclass

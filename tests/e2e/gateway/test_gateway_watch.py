@@ -63,6 +63,21 @@ def test_changes_come_as_lines_and_are_taken_up_again(
         assert [(run["schedule"], run["state"]) for run in runs] == [(name, "RUN_STATE_PUBLISHED")]
 
 
+def test_a_filter_goes_through_rest_and_an_edit_that_leaves_it_is_told(gateway: Gateway, admin: str) -> None:
+    label = f"e2e-{uuid.uuid4().hex[:8]}"
+    with lines(gateway, f"?label={label}%3Dyes&paused=false&without_backfills=true", admin) as messages:
+        next(messages)
+        name, other = create(gateway, admin), create(gateway, admin)
+        for each, value in ((other, "no"), (name, "yes"), (name, "no")):
+            change = {"name": each, "labels": {label: value}}
+            body = {"schedule": change, "update_mask": "labels"}
+            assert gateway.rest("PATCH", f"/v1/{each}", body, admin).status == 200
+        told = [next(messages)["schedule"] for _ in range(2)]
+    # The first may be told when the second is made already.
+    assert {event["name"] for event in told} == {name}
+    assert told[-1] == {"kind": "SCHEDULE_EVENT_KIND_LEFT_FILTER", "name": name}
+
+
 def test_changes_come_by_grpc(gateway: Gateway, admin: str) -> None:
     with gateway.channel(admin) as channel:
         stub = schedules_pb2_grpc.ScheduleServiceStub(channel)

@@ -118,6 +118,14 @@ async def test_a_list_of_a_facet_goes_on_page_by_page(url: str, connection: asyn
     assert await listed(url, ScheduleFilter(queue="queue-2", text="S-05")) == ["s-05"]
 
 
+async def test_a_text_is_found_in_any_case_of_any_alphabet(
+    url: str, connection: asyncpg.Connection[Any]
+) -> None:
+    await connection.execute("UPDATE celery_schedules SET description = 'Neue Ärmel' WHERE id = 's-07'")
+    for text in ("neue ä", "ÄRMEL", "Ärmel"):
+        assert await listed(url, ScheduleFilter(text=text)) == ["s-07"]
+
+
 async def test_a_collision_of_facets_lists_nothing_else(
     url: str, connection: asyncpg.Connection[Any]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
+from services.kernel.parameters import Parameters
 from services.scheduler import (
     store_backfilling,
     store_batches,
@@ -17,13 +18,21 @@ from services.scheduler import (
     store_due,
     store_losses,
     store_outcomes,
+    store_pending,
     store_retention,
     store_waiting,
 )
 from services.scheduler.crontab import parse_crontab
 from services.scheduler.schedules import Definition, RunState, Task
 from services.scheduler.store import WRITTEN_AS, ScheduleStore
-from services.scheduler.store_listing import FEW, ScheduleFilter, a_rare_facet, listing_by_next_run
+from services.scheduler.store_listing import (
+    EVERY,
+    FEW,
+    ScheduleFilter,
+    a_rare_facet,
+    listing_by_next_run,
+    matches,
+)
 from services.scheduler.timing import CrontabTiming
 from tests.support.servers import create_database
 from tests.support.sql import fetch, nodes, plan_of
@@ -97,6 +106,7 @@ def rows_read(scans: list[dict[str, Any]]) -> float:
 
 
 LONG_AGO = NOW - dt.timedelta(days=400)
+BY_LABEL, BY_TASK = ScheduleFilter(label=("team", "growth")), ScheduleFilter(task="count")
 SECOND, DAY = dt.timedelta(seconds=1), dt.timedelta(days=1)
 
 
@@ -198,15 +208,29 @@ async def test_old_runs_are_deleted_by_an_index(url: str) -> None:
 
 
 async def test_what_is_told_to_those_who_watch_is_found_by_indexes(url: str) -> None:
-    batches = store_changes.BATCHES.replace(":batches", "$1").replace(":names", "$2")
-    assert rows_read(await scans(url, batches, [1000, 2000, 7], None)) <= 20
-    assert rows_read(await scans(url, batches, [1000, 2000, 7], ["s-1000"])) <= 20
-    assert rows_read(await scans(url, store_changes.SIZES.replace(":batches", "$1"), [1000, 7])) <= 10
-    runs = store_changes.RUNS.replace(":ids", "$1").replace(":due_at", "$2")
-    assert (
-        rows_read(await scans(url, runs, ["s-7"] * 20, [NOW + number * SECOND for number in range(20)])) <= 60
-    )
-    assert rows_read(await scans(url, store_changes.SCHEDULES.replace(":ids", "$1"), ["s-7", "s-8"])) <= 4
+    for matching in (EVERY, BY_LABEL, BY_TASK):
+        for names in (None, ["s-1000"]):
+            query, values = store_changes.of_matching(store_changes.BATCHES, matching, [1000, 2000, 7], names)
+            assert rows_read(await scans(url, query, *values)) <= 20
+        query, values = store_changes.of_matching(store_changes.SIZES, matching, [1000, 7])
+        assert rows_read(await scans(url, query, *values)) <= 10
+    due = [NOW + number * SECOND for number in range(20)]
+    assert rows_read(await scans(url, store_changes.RUNS, ["s-7"] * 20, due)) <= 60
+    assert rows_read(await scans(url, store_changes.SCHEDULES, ["s-7", "s-8"])) <= 4
+    assert rows_read(await scans(url, store_changes.UNPUBLISHED, [7, RUNS])) <= 2
+
+
+async def test_what_matches_a_filter_is_found_by_keys(url: str) -> None:
+    values = Parameters([["s-7", "s-8"]])
+    query = store_changes.MATCHING.format(matches=matches(BY_LABEL, values))
+    assert rows_read(await scans(url, query, *values)) <= 4
+    values = Parameters([["3", "4"], [7, 8]])
+    query = store_changes.FORMER.format(matches=matches(BY_LABEL, values))
+    assert rows_read(await scans(url, query, *values)) <= 4
+
+
+async def test_what_stays_pending_is_found_by_an_index(url: str) -> None:
+    assert rows_read(await scans(url, store_pending.LATE, 0, SECOND, DAY, 1000)) == 0
 
 
 async def test_what_is_trimmed_of_the_log_is_found_by_its_index(url: str) -> None:

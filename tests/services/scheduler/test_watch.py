@@ -318,7 +318,10 @@ def test_what_is_no_cursor_and_what_is_at_odds_is_refused_by_name(scheduler: Sch
         (pb.WatchSchedulesRequest(cursor="e30"), ["cursor"]),
         (pb.WatchSchedulesRequest(names=["schedules/one", "two"]), ["names[1]"]),
         (pb.WatchSchedulesRequest(names=["schedules/a"] * 101), ["names"]),
-        (pb.WatchSchedulesRequest(without_schedules=True, without_runs=True), ["without_runs"]),
+        (
+            pb.WatchSchedulesRequest(without_schedules=True, without_runs=True, without_backfills=True),
+            ["without_backfills"],
+        ),
     ]:
         assert fields_at_fault(call, request) == fields
 

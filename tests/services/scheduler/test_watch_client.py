@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from services.kernel.database import driver_url
 from tests.support.outages import end_connections
 from tests.support.schedulers import Scheduler
-from tests.support.watch_clients import WAYS, Target, Watch, until
+from tests.support.watch_clients import WAYS, Target, Watch, target_of, until
 
 CREATED, UPDATED = pb.SCHEDULE_EVENT_KIND_CREATED, pb.SCHEDULE_EVENT_KIND_UPDATED
 CHANGE = "UPDATE celery_schedules SET description = gen_random_uuid()::text WHERE id = $1"
@@ -34,9 +34,7 @@ def scheduler(lone_scheduler: Scheduler) -> Scheduler:
 
 @pytest.fixture
 def target(scheduler: Scheduler) -> Target:
-    token = grpc.access_token_call_credentials(scheduler.token)
-    process = scheduler.process
-    return Target(process.address, grpc.composite_channel_credentials(process.credentials(), token))
+    return target_of(scheduler)
 
 
 def new_names(count: int) -> list[str]:
@@ -221,7 +219,7 @@ async def test_a_call_that_is_at_fault_is_not_tried_again(
     nobody = Target(target.address, scheduler.process.credentials())
     refusals: list[tuple[Target, dict[str, Any], grpc.StatusCode]] = [
         (target, {"cursor": "yesterday"}, grpc.StatusCode.INVALID_ARGUMENT),
-        (target, {"without_schedules": True, "without_runs": True}, grpc.StatusCode.INVALID_ARGUMENT),
+        (target, {"names": ["nightly"]}, grpc.StatusCode.INVALID_ARGUMENT),
         (nobody, {}, grpc.StatusCode.UNAUTHENTICATED),
     ]
     for where, wanted, code in refusals:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -13,25 +12,9 @@ import pytest
 
 from services.kernel.database import Database, driver_url
 from services.kernel.errors import Unavailable
-from services.scheduler.changes import Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.schedules import Definition, Task
-from services.scheduler.store import ScheduleStore
+from services.scheduler.changes import Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
 from services.scheduler.store_changes import ENTRIES
-from services.scheduler.timing import CrontabTiming
-from services.scheduler.watching import Watching
-from services.scheduler.watching_cursor import Cursor
-
-Told = tuple[Event | LeftOut | None, Cursor]
-BUFFER = 50
-BATCH = """
-    WITH batch AS (INSERT INTO celery_schedule_batches DEFAULT VALUES RETURNING id)
-    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id)
-    SELECT CASE WHEN n % 10 = 0 THEN 'tenth' ELSE 'one' END, clock_timestamp() + n * interval '1 second',
-        'batched', 'due', batch.id
-    FROM batch, generate_series(1, $1::int) AS n RETURNING batch_id
-"""
-PUBLISH = "UPDATE celery_schedule_batches SET published_at = now() WHERE id = $1"
+from tests.support.watch_hubs import BATCH, PUBLISH, create, publish, read, read_until, running, sizes
 
 
 @pytest.fixture
@@ -40,50 +23,6 @@ async def connection(database_url: str, database: Database) -> AsyncIterator[Any
     yield connection
     await connection.execute("DELETE FROM celery_schedules; DELETE FROM celery_schedule_runs")
     await connection.close()
-
-
-@asynccontextmanager
-async def running(database: Database, buffer: int = BUFFER) -> AsyncIterator[Watching[Told]]:
-    watching = Watching[Told](database, lambda event, cursor: (event, cursor), buffer=buffer)
-    loop = asyncio.create_task(watching.run())
-    try:
-        yield watching
-    finally:
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
-
-
-async def publish(connection: Any, size: int) -> None:
-    batch_id = await connection.fetchval(BATCH, size)
-    await connection.execute(PUBLISH, batch_id)
-
-
-async def create(database: Database, *names: str) -> None:
-    timing = CrontabTiming(parse_crontab("0 3 29 2 *"), "UTC")
-    for name in names:
-        async with database.transaction() as connection:
-            await ScheduleStore(connection).create(Definition(name, Task("count"), timing), None)
-
-
-async def read(stream: AsyncIterator[Told]) -> Told:
-    async with asyncio.timeout(20):
-        return await anext(stream)
-
-
-async def read_until(stream: AsyncIterator[Told], schedule_id: str) -> list[Event | LeftOut]:
-    """All that is told before a schedule of that name is."""
-    told: list[Event | LeftOut] = []
-    async with asyncio.timeout(20):
-        async for event, _ in stream:
-            if isinstance(event, ScheduleEvent) and event.id == schedule_id:
-                break
-            if event is not None:
-                told.append(event)
-    return told
-
-
-def sizes(told: list[Event | LeftOut]) -> list[int]:
-    return [len(event.runs) for event in told if isinstance(event, RunEvents)]
 
 
 async def test_a_slow_reader_loses_one_gap_is_told_its_size_and_holds_nobody_up(

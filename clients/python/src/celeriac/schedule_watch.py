@@ -63,7 +63,7 @@ class CursorExpired(Exception):
         super().__init__(
             "what came after the cursor is no longer kept (scheduler.changes.retention), or the database was "
             "restored or failed over; watch without a cursor, and when the first message has come, list "
-            "schedules and runs"
+            "schedules, runs and backfills"
         )
         self.cursor = cursor
 
@@ -72,15 +72,24 @@ async def watch_schedules(
     channel: grpc.aio.Channel,
     *,
     names: Iterable[str] = (),
+    text: str = "",
+    task: str = "",
+    queue: str = "",
+    paused: bool | None = None,
+    label: str = "",
     without_schedules: bool = False,
     without_runs: bool = False,
+    without_backfills: bool = False,
     cursor: str = "",
     catch_up: bool = False,
     idle_timeout: float = IDLE_TIMEOUT_SECONDS,
 ) -> AsyncGenerator[pb.WatchSchedulesResponse, None]:
     """What changes after the cursor ("": from now on), message by message; never ends by itself.
 
-    `names` ("schedules/{id}", at most 100), `without_schedules` and `without_runs` make it less.
+    `names` ("schedules/{id}", at most 100), `without_schedules`, `without_runs` and `without_backfills` make
+    it less; so do `text`, `task`, `queue`, `paused` and `label` ("team=growth"), which choose schedules as in
+    ListSchedules. One that no longer matches after an edit is told once more, without its `schedule`, as one
+    that was deleted is.
 
     Each message has a `cursor`. Store it when you are done with the message, and begin with it after a
     restart of your own. A message without an event is a sign of life: the first of each stream, and one after
@@ -105,7 +114,18 @@ async def watch_schedules(
             first = await anext(messages)
     """
     stub: Any = schedules_pb2_grpc.ScheduleServiceStub(channel)
-    place = _Place(names, without_schedules, without_runs, cursor, catch_up)
+    wanted = pb.WatchSchedulesRequest(
+        names=names,
+        text=text,
+        task=task,
+        queue=queue,
+        paused=paused,  # type: ignore[arg-type] # which has None as unset
+        label=label,
+        without_schedules=without_schedules,
+        without_runs=without_runs,
+        without_backfills=without_backfills,
+    )
+    place = _Place(wanted, cursor, catch_up)
     while True:
         call = stub.WatchSchedules(place.request())
         try:
@@ -127,8 +147,14 @@ def watch_schedules_blocking(
     channel: grpc.Channel,
     *,
     names: Iterable[str] = (),
+    text: str = "",
+    task: str = "",
+    queue: str = "",
+    paused: bool | None = None,
+    label: str = "",
     without_schedules: bool = False,
     without_runs: bool = False,
+    without_backfills: bool = False,
     cursor: str = "",
     catch_up: bool = False,
     idle_timeout: float = IDLE_TIMEOUT_SECONDS,
@@ -142,7 +168,18 @@ def watch_schedules_blocking(
     To end it from another thread, close the channel: the loop gets a ValueError within a moment.
     """
     stub: Any = schedules_pb2_grpc.ScheduleServiceStub(channel)
-    place = _Place(names, without_schedules, without_runs, cursor, catch_up)
+    wanted = pb.WatchSchedulesRequest(
+        names=names,
+        text=text,
+        task=task,
+        queue=queue,
+        paused=paused,  # type: ignore[arg-type] # which has None as unset
+        label=label,
+        without_schedules=without_schedules,
+        without_runs=without_runs,
+        without_backfills=without_backfills,
+    )
+    place = _Place(wanted, cursor, catch_up)
     while True:
         call = _WatchedCall(stub.WatchSchedules(place.request()), idle_timeout)
         try:
@@ -163,12 +200,8 @@ def watch_schedules_blocking(
 class _Place:
     """Where the reader is, and how often it could not get on from there."""
 
-    def __init__(
-        self, names: Iterable[str], without_schedules: bool, without_runs: bool, cursor: str, catch_up: bool
-    ) -> None:
-        self._wanted = pb.WatchSchedulesRequest(
-            names=names, without_schedules=without_schedules, without_runs=without_runs
-        )
+    def __init__(self, wanted: pb.WatchSchedulesRequest, cursor: str, catch_up: bool) -> None:
+        self._wanted = wanted
         self._cursor = cursor
         self._catch_up = catch_up
         self._failures = 0

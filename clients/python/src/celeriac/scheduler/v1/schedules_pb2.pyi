@@ -74,6 +74,7 @@ class ScheduleEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SCHEDULE_EVENT_KIND_CREATED: _ClassVar[ScheduleEventKind]
     SCHEDULE_EVENT_KIND_UPDATED: _ClassVar[ScheduleEventKind]
     SCHEDULE_EVENT_KIND_DELETED: _ClassVar[ScheduleEventKind]
+    SCHEDULE_EVENT_KIND_LEFT_FILTER: _ClassVar[ScheduleEventKind]
 SOLAR_EVENT_UNSPECIFIED: SolarEvent
 SOLAR_EVENT_DAWN_ASTRONOMICAL: SolarEvent
 SOLAR_EVENT_DAWN_NAUTICAL: SolarEvent
@@ -113,6 +114,7 @@ SCHEDULE_EVENT_KIND_UNSPECIFIED: ScheduleEventKind
 SCHEDULE_EVENT_KIND_CREATED: ScheduleEventKind
 SCHEDULE_EVENT_KIND_UPDATED: ScheduleEventKind
 SCHEDULE_EVENT_KIND_DELETED: ScheduleEventKind
+SCHEDULE_EVENT_KIND_LEFT_FILTER: ScheduleEventKind
 
 class Crontab(_message.Message):
     __slots__ = ("expression",)
@@ -535,16 +537,28 @@ class CancelBackfillResponse(_message.Message):
     def __init__(self, backfill: _Optional[_Union[Backfill, _Mapping]] = ...) -> None: ...
 
 class WatchSchedulesRequest(_message.Message):
-    __slots__ = ("names", "without_schedules", "without_runs", "cursor")
+    __slots__ = ("names", "without_schedules", "without_runs", "cursor", "text", "task", "queue", "paused", "label", "without_backfills")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_SCHEDULES_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_RUNS_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_BACKFILLS_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     without_schedules: bool
     without_runs: bool
     cursor: str
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., without_schedules: bool = ..., without_runs: bool = ..., cursor: _Optional[str] = ...) -> None: ...
+    text: str
+    task: str
+    queue: str
+    paused: bool
+    label: str
+    without_backfills: bool
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., without_schedules: bool = ..., without_runs: bool = ..., cursor: _Optional[str] = ..., text: _Optional[str] = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., paused: bool = ..., label: _Optional[str] = ..., without_backfills: bool = ...) -> None: ...
 
 class ScheduleEvent(_message.Message):
     __slots__ = ("kind", "name", "schedule")
@@ -569,13 +583,15 @@ class LeftOut(_message.Message):
     def __init__(self, count: _Optional[int] = ...) -> None: ...
 
 class WatchSchedulesResponse(_message.Message):
-    __slots__ = ("schedule", "runs", "left_out", "cursor")
+    __slots__ = ("schedule", "runs", "left_out", "backfill", "cursor")
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    BACKFILL_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     schedule: ScheduleEvent
     runs: RunEvents
     left_out: LeftOut
+    backfill: Backfill
     cursor: str
-    def __init__(self, schedule: _Optional[_Union[ScheduleEvent, _Mapping]] = ..., runs: _Optional[_Union[RunEvents, _Mapping]] = ..., left_out: _Optional[_Union[LeftOut, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
+    def __init__(self, schedule: _Optional[_Union[ScheduleEvent, _Mapping]] = ..., runs: _Optional[_Union[RunEvents, _Mapping]] = ..., left_out: _Optional[_Union[LeftOut, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...

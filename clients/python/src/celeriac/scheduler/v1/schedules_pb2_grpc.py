@@ -219,14 +219,14 @@ class ScheduleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchSchedules(self, request, context):
-        """What changes, of schedules and of runs, within a tenth of a second of its commit; whoever made the change,
-        by whichever replica, or by SQL. The first message comes at once and has only a cursor.
+        """What changes, of schedules, runs and backfills, within a tenth of a second of its commit; whoever made the
+        change, by whichever replica, or by SQL. The first message comes at once and has only a cursor.
 
         Each message has a cursor. Call again with the last one that was read, after UNAVAILABLE or any break, on
         any replica: nothing is left out. Something may be told twice, so take each message as the newest word on
         what it names. FAILED_PRECONDITION with the reason CURSOR_EXPIRED: what came after the cursor is no longer
         kept (scheduler.changes.retention, an hour), or the database was restored. Watch without a cursor, and when
-        the first message has come, list schedules and runs.
+        the first message has come, list schedules, runs and backfills.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
