@@ -1,6 +1,6 @@
 """The SQL of the log of changes.
 
-It is written by triggers (migrations 0010 and 0013), by `log_unbatched`, and by store_pending.py.
+It is written by triggers (migrations 0010 and 0014), by `log_unbatched`, and by store_pending.py.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ OF_MATCHING = """
     JOIN LATERAL (SELECT * FROM celery_schedules WHERE id = r.schedule_id OFFSET 0) AS s ON {matches}
 """
 MATCHING = "SELECT s.id FROM celery_schedules s WHERE s.id = ANY ($1::text[]) AND {matches}"
-# What was logged before migration 0013 does not tell: it may have been any.
+# What was logged before migration 0014 does not tell: it may have been any.
 FORMER = """
     WITH entry AS (
         SELECT c.* FROM unnest($1::text[], $2::bigint[]) AS wanted (txid, position), LATERAL (
