@@ -68,14 +68,17 @@ def test_a_filter_goes_through_rest_and_an_edit_that_leaves_it_is_told(gateway: 
     with lines(gateway, f"?label={label}%3Dyes&paused=false&without_backfills=true", admin) as messages:
         next(messages)
         name, other = create(gateway, admin), create(gateway, admin)
+        told = []
+        # Each is told before the next is made: of one that has left again, neither is told.
         for each, value in ((other, "no"), (name, "yes"), (name, "no")):
             change = {"name": each, "labels": {label: value}}
             body = {"schedule": change, "update_mask": "labels"}
             assert gateway.rest("PATCH", f"/v1/{each}", body, admin).status == 200
-        told = [next(messages)["schedule"] for _ in range(2)]
-    # The first may be told when the second is made already.
-    assert {event["name"] for event in told} == {name}
-    assert told[-1] == {"kind": "SCHEDULE_EVENT_KIND_LEFT_FILTER", "name": name}
+            if each == name:
+                told.append(next(message["schedule"] for message in messages if "schedule" in message))
+    assert [event["name"] for event in told] == [name] * 2
+    assert [event["kind"].rpartition("KIND_")[2] for event in told] == ["UPDATED", "LEFT_FILTER"]
+    assert told[0]["schedule"]["labels"] == {label: "yes"} and "schedule" not in told[1]
 
 
 def test_changes_come_by_grpc(gateway: Gateway, admin: str) -> None:
