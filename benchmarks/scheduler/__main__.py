@@ -120,6 +120,7 @@ def in_turns(servers: Servers, scheduler: ours.Scheduler, sizes: Sizes, results:
                 rate = asyncio.run(scheduler.drain(sizes.drained, replicas))
                 results.drains.setdefault(replicas, []).append(rate)
                 check(asyncio.run(scheduler.messages()), sizes.drained)
+            results.watched_drains.append(asyncio.run(scheduler.watched_drain(sizes.drained, REPLICAS[-1])))
             worker.run_sample(servers, rows.QUEUE, rows.TASK)
         entries = sizes.rates[turn % len(sizes.rates)]
         for peer in PEERS:

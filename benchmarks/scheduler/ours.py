@@ -16,6 +16,7 @@ import redis.asyncio
 
 from benchmarks.scheduler import rows, sql
 from benchmarks.scheduler.measuring import cpu_seconds, reaches, resident_mb, until
+from benchmarks.scheduler.watcher import watching
 from benchmarks.servers import Servers, ServiceProcess, Valkey, environment_of, migrate
 from deploy.standalone.certificates import ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
@@ -54,13 +55,30 @@ class Scheduler:
         with contextlib.ExitStack() as processes:
             for _ in range(replicas):
                 processes.enter_context(self.process())
-            moment = await self._insert_due(count)
-            async with self.database() as database, self.broker() as broker:
-                await until(moment)
-                start = asyncio.get_running_loop().time()
-                await reaches(count, lambda: broker.llen(rows.QUEUE))
-                await reaches(count, lambda: database.fetchval(sql.PUBLISHED))
-                return count / (asyncio.get_running_loop().time() - start)
+            return await self._drained(count)
+
+    async def watched_drain(self, count: int, replicas: int) -> float:
+        """`drain`, while a client reads WatchSchedules, which tells all runs or how many are left out."""
+        with contextlib.ExitStack() as processes:
+            started = [processes.enter_context(self.process()) for _ in range(replicas)]
+            process, _ = started[0]
+            watcher = processes.enter_context(watching(process, self.tokens.mint("viewer")))
+            rate = await self._drained(count)
+
+            async def told() -> int:
+                return watcher.runs
+
+            await reaches(count, told)
+            return rate
+
+    async def _drained(self, count: int) -> float:
+        moment = await self._insert_due(count)
+        async with self.database() as database, self.broker() as broker:
+            await until(moment)
+            start = asyncio.get_running_loop().time()
+            await reaches(count, lambda: broker.llen(rows.QUEUE))
+            await reaches(count, lambda: database.fetchval(sql.PUBLISHED))
+            return count / (asyncio.get_running_loop().time() - start)
 
     async def lateness(self, rate: int, seconds: float) -> float:
         """The 99th percentile, in seconds, of: due time to recorded as published, at a steady rate."""

@@ -32,6 +32,8 @@ class Results:
     window_seconds: float
     # By the number of replicas.
     drains: dict[int, list[float]] = field(default_factory=dict)
+    # By the most replicas, with somebody who watches.
+    watched_drains: list[float] = field(default_factory=list)
     rates: dict[tuple[str, int], list[float]] = field(default_factory=dict)
     minutes: FullMinutes = field(init=False)
     peers_minutes: dict[tuple[str, int], FullMinute] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class Results:
             rate, goal = median(found), f"{LEAST_RATE:,}"
             name = f"drain of {self.drained:,}, {by}"
             yield Measure(name, rate, "runs/s", goal=goal, met=rate >= LEAST_RATE)
+        yield Measure(f"drain of {self.drained:,}, one who watches", median(self.watched_drains), "runs/s")
         rate = median(self.drains[1])
         goal = f"{TIMES_A_PEER:.0f} times the peer"
         for (name, count), rates in sorted(self.rates.items(), key=lambda item: -item[0][1]):
