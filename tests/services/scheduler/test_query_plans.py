@@ -178,13 +178,12 @@ async def test_a_page_by_what_runs_next_is_read_by_an_index(
 
 async def test_what_runs_next_of_a_rare_task_is_found_by_its_facet(url: str) -> None:
     common, rare = ScheduleFilter(task="count"), ScheduleFilter(queue="celery", task="rare")
-    for wanted, number in ((common, None), (rare, 0)):
+    for wanted, numbers in ((common, []), (rare, [0])):
         probe = a_rare_facet(wanted)
         assert probe is not None
         query, values = probe
         assert rows_read(await scans(url, query, *values)) <= FEW + 1 + 2
-        [row] = await fetch(url, query, *values)
-        assert row[0] == number
+        assert [row["number"] for row in await fetch(url, query, *values)] == numbers
     query, values = listing_by_next_run(rare, None, 0, 51)
     assert rows_read(await scans(url, query, *values)) == 0
     assert a_rare_facet(ScheduleFilter(text="some")) is None
