@@ -20,6 +20,7 @@ from services.scheduler.dispatch import Dispatcher
 from services.scheduler.schedules import Definition, RunState, Task, task_id
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_batches import BatchStore
+from services.scheduler.store_listing_runs import RunFilter
 from services.scheduler.timing import OnceTiming
 from tests.support.dispatchers import delivery_to
 from tests.support.servers import Valkey
@@ -96,7 +97,7 @@ async def test_a_queue_whose_key_holds_something_else_holds_up_no_other(
         "s-3": refused("wrong too"),
     }
     async with database.reading() as connection:
-        [run] = await ScheduleStore(connection).list_runs("s-1", None, None, 10)
+        [run] = await ScheduleStore(connection).list_runs(RunFilter("s-1"), None, 10)
     # It never was on a queue.
     assert not run_to(run).HasField("publish_time")
     [counted] = delivery.metrics.runs.collect()

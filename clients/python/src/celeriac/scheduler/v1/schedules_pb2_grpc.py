@@ -182,7 +182,8 @@ class ScheduleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListRuns(self, request, context):
-        """The runs of a schedule, or of all, newest first.
+        """The runs of a schedule, or of all, newest first: by state, outcome and due time. INVALID_ARGUMENT for each
+        field at fault.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
