@@ -188,7 +188,10 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         faults.raise_any()
         before = decode_place(request.page_token)
         async with self._database.reading() as connection:
-            runs = await ScheduleStore(connection).list_runs(wanted, before, size + 1)
+            store = ScheduleStore(connection)
+            if wanted.schedule_id:
+                await store.require(wanted.schedule_id)
+            runs = await store.list_runs(wanted, before, size + 1)
         token = next_page_token(runs, size, lambda last: encode_place((last.due_at, last.schedule_id)))
         return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
 

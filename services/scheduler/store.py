@@ -23,6 +23,7 @@ ADD_RUN = """
     SELECT $1, $2, 'batched', $3, $4, $5, id FROM batch
     RETURNING batch_id, due_at
 """
+EXISTS = "SELECT EXISTS (SELECT FROM celery_schedules WHERE id = $1)"
 RUN = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND due_at = $2"
 MADE_BY = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND request_id = $2"
 
@@ -46,6 +47,11 @@ class ScheduleStore(Store):
         if row is None:
             raise NotFound("schedule", f"schedules/{schedule_id}")
         return schedule_of(row)
+
+    async def require(self, schedule_id: str) -> None:
+        """Raises NotFound unless there is such a schedule."""
+        if not await self._connection.fetchval(EXISTS, schedule_id):
+            raise NotFound("schedule", f"schedules/{schedule_id}")
 
     async def change(
         self,
