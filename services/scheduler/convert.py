@@ -255,7 +255,7 @@ def run_to(run: Run) -> pb.Run:
         state=STATES[run.state],
         reason=run.reason,
         task_id="" if run.state is RunState.SKIPPED else run.task_id,
-        publish_time=None if run.state is RunState.SKIPPED else timestamp(run.published_at),
+        publish_time=timestamp(run.published_at),
         outcome=OUTCOMES.get(run.outcome or ""),
         runtime=duration(run.runtime),
         error=run.error or "",
