@@ -8,11 +8,18 @@ import os
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from deploy.standalone.settings import StandaloneSettings, load_settings
 
+if TYPE_CHECKING:
+    from deploy.standalone.tokens import LocalIssuer
+
 # Workers may finish their tasks for a minute, services their calls for 20 s.
 DOWN_SECONDS = 150.0
+# A first start makes its keys before anything else, once it has ended what an earlier one left running; and
+# takes its folder some moments after it was called.
+KEY_SECONDS, FOLDER_SECONDS = 60.0, 3.0
 
 
 def main() -> int:
@@ -107,7 +114,7 @@ def _token(settings: StandaloneSettings, role: str, code: str) -> int:
     if role not in ROLES:
         raise SystemExit(f"ROLE={role} is none of {', '.join(ROLES)}; for example: make token ROLE=admin")
     issuer = LocalIssuer(settings.state)
-    issuer.ensure_key()
+    _await_key(settings, issuer)
     if not code:
         print(issuer.mint(role))
         return 0
@@ -117,6 +124,25 @@ def _token(settings: StandaloneSettings, role: str, code: str) -> int:
         raise SystemExit(f"OTP={code[:20]}: {error}") from None
     print(issuer.mint(role, amr=["otp"], auth_time=given_at))
     return 0
+
+
+def _await_key(settings: StandaloneSettings, issuer: LocalIssuer) -> None:
+    """Waits for a first `make up` that is still at work; stops where there never was one."""
+    from deploy.standalone.lock import holder
+
+    began = time.monotonic()
+    while not issuer.has_key():
+        starting, waited = holder(settings.run) is not None, time.monotonic() - began
+        if starting and waited > KEY_SECONDS:
+            raise SystemExit(
+                f"the system in {settings.state} made no keys for {KEY_SECONDS:.0f} s; `make logs` tells why"
+            )
+        if not starting and waited > FOLDER_SECONDS:
+            raise SystemExit(
+                f"no system was ever started in {settings.state}, so nobody would accept a token of it. "
+                f"Name the folder of yours, or start one there: make up CELERIAC_STATE_DIR={settings.state}"
+            )
+        time.sleep(0.1)
 
 
 def _enrol(settings: StandaloneSettings) -> int:

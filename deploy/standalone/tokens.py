@@ -30,9 +30,13 @@ class LocalIssuer:
         self.key_set = state / "jwks.json"
         self._key_path = state / "keys" / "token-es256.pem"
 
+    def has_key(self) -> bool:
+        """Whether the signing key and the key set are there."""
+        return self._key_path.exists() and self.key_set.exists()
+
     def ensure_key(self) -> None:
         """Makes the signing key and the key set, unless they are there."""
-        if self._key_path.exists() and self.key_set.exists():
+        if self.has_key():
             return
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(

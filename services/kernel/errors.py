@@ -21,10 +21,10 @@ class CeleriacError(Exception):
 
 
 class NotFound(CeleriacError):
-    """The named resource does not exist."""
+    """The named resource does not exist; `text` says so where kind and name read badly."""
 
-    def __init__(self, resource: str, name: str) -> None:
-        super().__init__(f"{resource.upper()}_NOT_FOUND", f"there is no {resource} {name!r}")
+    def __init__(self, resource: str, name: str, text: str = "") -> None:
+        super().__init__(f"{resource.upper()}_NOT_FOUND", text or f"there is no {resource} {name!r}")
         self.resource = resource
         self.name = name
 

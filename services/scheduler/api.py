@@ -27,7 +27,7 @@ from services.scheduler.api_watch import WatchCalls
 from services.scheduler.backfilling import Backfills
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.clock import now_at
-from services.scheduler.convert_filter import filter_in
+from services.scheduler.convert_filter import filter_in, runs_in
 from services.scheduler.schedules import Definition
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_listing import ScheduleFilter
@@ -184,13 +184,14 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         faults, size = Faults(), page_size(request.page_size)
-        known = request.state == 0 or request.state in convert.STATES_FROM_WIRE
-        faults.unless(known, "state", f"is {request.state}, not a RunState", "RUN_STATE_SKIPPED")
-        parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
+        wanted = runs_in(request, faults)
         faults.raise_any()
-        state, before = convert.STATES_FROM_WIRE.get(request.state), decode_place(request.page_token)
+        before = decode_place(request.page_token)
         async with self._database.reading() as connection:
-            runs = await ScheduleStore(connection).list_runs(parent, state, before, size + 1)
+            store = ScheduleStore(connection)
+            if wanted.schedule_id:
+                await store.require(wanted.schedule_id)
+            runs = await store.list_runs(wanted, before, size + 1)
         token = next_page_token(runs, size, lambda last: encode_place((last.due_at, last.schedule_id)))
         return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
 

@@ -15,6 +15,7 @@ from services.scheduler import convert_backfill as convert
 from services.scheduler.backfilling import Backfills
 from services.scheduler.backfills import Backfill
 from services.scheduler.clock import now_at
+from services.scheduler.store import ScheduleStore
 from services.scheduler.store_backfills import BackfillStore
 
 
@@ -43,6 +44,8 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
         faults.raise_any()
         before = decode_place(request.page_token)
         async with self._database.reading() as connection:
+            if parent:
+                await ScheduleStore(connection).require(parent)
             found = await BackfillStore(connection).list(parent, before, size + 1)
         return pb.ListBackfillsResponse(
             backfills=map(convert.backfill_to, found[:size]),

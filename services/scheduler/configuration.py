@@ -108,7 +108,8 @@ class Configuration:
         async with self._database.reading() as connection:
             found = await ConfigStore(connection).revision(key.name, number)
         if found is None:
-            raise NotFound("config_revision", f"{number} of config/{key.name}")
+            text = f"config/{key.name} has no revision {number}; ListConfigRevisions tells those that it has"
+            raise NotFound("config_revision", f"{number} of config/{key.name}", text)
         return found
 
     def _value_of(self, key: AnyKey, revision: Revision) -> Value | None:

@@ -39,12 +39,13 @@ OVERLAPS = {
     Overlap.QUEUE: pb.OVERLAP_POLICY_QUEUE,
     Overlap.CANCEL: pb.OVERLAP_POLICY_CANCEL,
 }
-OUTCOMES: dict[str | None, tasks_pb2.TaskState] = {
+OUTCOMES: dict[str, tasks_pb2.TaskState] = {
     "SUCCESS": tasks_pb2.TASK_STATE_SUCCESS,
     "FAILURE": tasks_pb2.TASK_STATE_FAILURE,
     "REVOKED": tasks_pb2.TASK_STATE_REVOKED,
     "REJECTED": tasks_pb2.TASK_STATE_REJECTED,
 }
+OUTCOMES_FROM_WIRE = {number: outcome for outcome, number in OUTCOMES.items()}
 PREVIEWED = Task("previewed")
 # What a change may name, in the order in which it is made: an interval's anchor looks at the bounds.
 CHANGEABLE = (
@@ -254,8 +255,8 @@ def run_to(run: Run) -> pb.Run:
         state=STATES[run.state],
         reason=run.reason,
         task_id="" if run.state is RunState.SKIPPED else run.task_id,
-        publish_time=None if run.state is RunState.SKIPPED else timestamp(run.published_at),
-        outcome=OUTCOMES.get(run.outcome),
+        publish_time=timestamp(run.published_at),
+        outcome=OUTCOMES.get(run.outcome or ""),
         runtime=duration(run.runtime),
         error=run.error or "",
         end_time=timestamp(run.ended_at),

@@ -9,32 +9,21 @@ import asyncpg
 
 from services.kernel.errors import AlreadyExists, NotFound
 from services.kernel.pages import Place
-from services.kernel.parameters import Parameters
 from services.scheduler.batches import BatchKey
 from services.scheduler.rows import run_of, values_of
-from services.scheduler.schedules import Definition, Run, RunState, Schedule
+from services.scheduler.schedules import Definition, Run, Schedule
 from services.scheduler.store_base import Store
 from services.scheduler.store_listing import ScheduleFilter, a_rare_facet, listing, listing_by_next_run
+from services.scheduler.store_listing_runs import RunFilter, listing_runs
 from services.scheduler.stored import schedule_of
 
-# How a run of that state stands in its row, in the words of the indexes that find it.
-UNSENT = "recorded_state IN ('lost', 'skipped', 'waiting')"
-WRITTEN_AS = {
-    RunState.PENDING: (
-        "recorded_state = 'batched' AND outcome IS NULL"
-        " AND batch_id IN (SELECT id FROM celery_schedule_batches WHERE published_at IS NULL)"
-    ),
-    RunState.PUBLISHED: "recorded_state = 'batched'",
-    RunState.SKIPPED: UNSENT,
-    RunState.WAITING: UNSENT,
-    RunState.LOST: UNSENT,
-}
 ADD_RUN = """
     WITH batch AS (INSERT INTO celery_schedule_batches (recorded_at) VALUES ($2) RETURNING id)
     INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id, exclusive, batch_id)
     SELECT $1, $2, 'batched', $3, $4, $5, id FROM batch
     RETURNING batch_id, due_at
 """
+EXISTS = "SELECT EXISTS (SELECT FROM celery_schedules WHERE id = $1)"
 RUN = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND due_at = $2"
 MADE_BY = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND request_id = $2"
 
@@ -58,6 +47,11 @@ class ScheduleStore(Store):
         if row is None:
             raise NotFound("schedule", f"schedules/{schedule_id}")
         return schedule_of(row)
+
+    async def require(self, schedule_id: str) -> None:
+        """Raises NotFound unless there is such a schedule."""
+        if not await self._connection.fetchval(EXISTS, schedule_id):
+            raise NotFound("schedule", f"schedules/{schedule_id}")
 
     async def change(
         self,
@@ -104,29 +98,10 @@ class ScheduleStore(Store):
         row = await self._connection.fetchrow(MADE_BY, schedule_id, request_id)
         return None if row is None else run_of(row)
 
-    async def list_runs(
-        self,
-        schedule_id: str,
-        state: RunState | None,
-        before: tuple[dt.datetime, str] | None,
-        most: int,
-    ) -> Sequence[Run]:
+    async def list_runs(self, wanted: RunFilter, before: Place | None, most: int) -> Sequence[Run]:
         """Runs before (due time, schedule), newest first."""
-        values = Parameters()
-        conditions = ["true"]
-        if schedule_id:
-            conditions.append(f"schedule_id = {values.place(schedule_id)}")
-        if state is not None:
-            conditions += [f"state = {values.place(state.value)}", WRITTEN_AS[state]]
-        if before is not None:
-            due, schedule = map(values.place, before)
-            conditions.append(f"(due_at, schedule_id) < ({due}, {schedule})")
-        rows = await self._connection.fetch(
-            f"SELECT * FROM celery_schedule_runs_seen WHERE {' AND '.join(conditions)}"
-            f" ORDER BY due_at DESC, schedule_id DESC LIMIT {values.place(most)}",
-            *values,
-        )
-        return [run_of(row) for row in rows]
+        query, values = listing_runs(wanted, before, most)
+        return [run_of(row) for row in await self._connection.fetch(query, *values)]
 
 
 def insert(columns: Collection[str]) -> str:

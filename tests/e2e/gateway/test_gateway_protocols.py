@@ -121,6 +121,17 @@ def test_rest_prints_every_field_under_its_own_name(gateway: Gateway, admin: str
     assert list(answer.json) == ["schedules", "next_page_token"]
 
 
+def test_runs_are_asked_for_by_several_outcomes_and_a_window_by_rest(gateway: Gateway, admin: str) -> None:
+    window = "start_time=2000-01-01T00:00:00Z&end_time=2000-01-02T00:00:00%2B08:00"
+    answer = gateway.rest(
+        "GET", f"/v1/runs?outcomes=TASK_STATE_FAILURE&outcomes=TASK_STATE_REVOKED&{window}", token=admin
+    )
+    assert (answer.status, answer.json["runs"]) == (200, [])
+    refused = gateway.rest("GET", f"/v1/runs?outcomes=TASK_STATE_STARTED&{window}", token=admin)
+    assert refused.status == 400
+    assert "outcomes has TASK_STATE_STARTED" in refused.body.decode()
+
+
 @pytest.mark.parametrize("protocol", ["grpc", "grpcweb"])
 def test_a_client_without_contracts_learns_them_by_reflection(
     protocol: str, gateway: Gateway, admin: str

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import jwt
 import psutil
 import pytest
 from celeriac.embedder.v1 import messages_pb2, messages_pb2_grpc
@@ -97,22 +96,6 @@ def test_the_first_start_gives_five_schedules_and_a_sample_chat(system: System) 
     with system.channel("viewer") as channel:
         request = messages_pb2.ListMessagesRequest(page_size=1)
         assert messages_pb2_grpc.MessageServiceStub(channel).ListMessages(request, timeout=30).messages
-
-
-@pytest.mark.parametrize("role", ["viewer", "admin", "super_admin"])
-def test_a_token_is_printed_and_nothing_else_also_before_the_first_start(role: str, tmp_path: Path) -> None:
-    told = System(tmp_path / "new").run("token", role)
-    assert told.returncode == 0, told.stderr
-    claims = jwt.decode(told.stdout.removesuffix("\n"), options={"verify_signature": False})
-    assert claims["roles"] == [role]
-    assert told.stderr == ""
-
-
-def test_a_role_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
-    told = System(tmp_path / "new").run("token", "root")
-    assert told.returncode == 1
-    assert told.stdout == ""
-    assert "ROLE=root is none of viewer, admin, super_admin" in told.stderr
 
 
 def test_logs_show_each_process_or_one(system: System) -> None:

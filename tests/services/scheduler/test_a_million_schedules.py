@@ -13,6 +13,7 @@ from services.kernel.database import driver_url
 from services.kernel.migrations import migrate
 from services.scheduler import store_batches, store_due
 from services.scheduler.store_listing import ScheduleFilter, listing
+from services.scheduler.store_listing_runs import RunFilter, listing_runs
 from tests.support.sql import fetch, nodes, plan_of
 
 MILLION = 1_000_000
@@ -69,6 +70,12 @@ async def pages_of_list(url: str, wanted: ScheduleFilter, after: str) -> tuple[i
     return len(found), touched_by(await plan_of(url, query, *values))
 
 
+async def pages_of_runs(url: str, wanted: RunFilter) -> tuple[int, set[str]]:
+    """As `pages`, of the first 100 of a list."""
+    query, values = listing_runs(wanted, None, 101)
+    return await pages(url, query, *values, settings="SELECT 1")
+
+
 async def some(url: str, query: str) -> tuple[list[str], list[dt.datetime]]:
     rows = await fetch(url, f"{query} LIMIT {BATCH}")
     return [row[0] for row in rows], [row[1] for row in rows]
@@ -104,9 +111,13 @@ async def test_a_batch_touches_few_pages(million_url: str) -> None:
             "SELECT * FROM celery_schedule_runs_seen ORDER BY due_at DESC, schedule_id DESC LIMIT 101",
             settings="SELECT 1",
         ),
+        "failed": await pages_of_runs(million_url, RunFilter(outcomes=frozenset({"FAILURE", "REVOKED"}))),
+        "failed of one": await pages_of_runs(million_url, RunFilter("s-7", outcomes=frozenset({"FAILURE"}))),
+        "succeeded": await pages_of_runs(million_url, RunFilter(outcomes=frozenset({"SUCCESS"}))),
     }
     assert {name: whole for name, (_, whole) in touched.items() if whole} == {}
     most = {"claim": 5.0, "record": 40, "publish": 0.1, "unpublished": 0.1, "next": 1, "page": 1, "runs": 2}
+    most |= {"failed": 0.1, "failed of one": 0.1, "succeeded": 2}
     beyond = {name: count for name, (count, _) in touched.items() if count > most[name] * BATCH}
     assert beyond == {}, touched
     # Of a single row, or of none.

@@ -20,6 +20,7 @@ from services.scheduler.plan import Misfire, MisfireAction
 from services.scheduler.publisher import PERMIT_SECONDS, Publisher
 from services.scheduler.schedules import Definition, Task
 from services.scheduler.store import ScheduleStore
+from services.scheduler.store_listing_runs import RunFilter
 from services.scheduler.timing import IntervalTiming
 from tests.support.dispatchers import dispatcher as running_dispatcher
 from tests.support.servers import Valkey, create_database, temporary_valkey
@@ -100,7 +101,7 @@ async def dispatch(dispatcher: Dispatcher) -> int:
 
 async def runs(database: Database) -> list[tuple[dt.datetime, str]]:
     async with database.reading() as connection:
-        found = await ScheduleStore(connection).list_runs("s", None, None, 1000)
+        found = await ScheduleStore(connection).list_runs(RunFilter("s"), None, 1000)
     return [(run.due_at, run.state.value) for run in reversed(found)]
 
 

@@ -18,6 +18,7 @@ from services.scheduler.dispatch import Dispatcher
 from services.scheduler.plan import Bounds, Misfire, MisfireAction
 from services.scheduler.schedules import Definition, Run, Task
 from services.scheduler.store import ScheduleStore
+from services.scheduler.store_listing_runs import EVERY_RUN, RunFilter
 from services.scheduler.timing import IntervalTiming
 from tests.support.dispatchers import dispatcher
 from tests.support.schedules import DAY, HOUR, MINUTE, SECOND
@@ -52,7 +53,7 @@ async def created(database: Database, definition: Definition, due: dt.datetime) 
 
 async def runs_of(database: Database, name: str) -> list[Run]:
     async with database.reading() as connection:
-        return list(reversed(await ScheduleStore(connection).list_runs(name, None, None, 1000)))
+        return list(reversed(await ScheduleStore(connection).list_runs(RunFilter(name), None, 1000)))
 
 
 async def due_next(database: Database, name: str) -> dt.datetime | None:
@@ -182,7 +183,7 @@ async def test_jitter_delays_the_message_and_not_the_due_time(database: Database
         await created(database, definition, since)
     await dispatched(database, valkey)
     async with database.reading() as connection:
-        runs = await ScheduleStore(connection).list_runs("", None, None, 100)
+        runs = await ScheduleStore(connection).list_runs(EVERY_RUN, None, 100)
     ran = {run.schedule_id for run in runs}
     assert set(sent) <= ran and sent and waits
     assert {run.due_at for run in runs} == {since}

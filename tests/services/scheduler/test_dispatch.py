@@ -21,6 +21,7 @@ from services.scheduler.messages import Letterhead
 from services.scheduler.publisher import Parcel, PermitEnded, Publisher, Receipt
 from services.scheduler.schedules import Definition, Task
 from services.scheduler.store import ScheduleStore
+from services.scheduler.store_listing_runs import RunFilter
 from services.scheduler.timing import IntervalTiming
 from tests.support.calls import eventually
 from tests.support.dispatchers import dispatcher
@@ -155,8 +156,8 @@ async def test_what_was_missed_for_long_is_made_up_for_once_and_said_so(
         assert await one.dispatch_batch() == 0
     async with database.reading() as connection:
         store = ScheduleStore(connection)
-        by_minute = await store.list_runs("minute", None, None, 10)
-        by_day = await store.list_runs("day", None, None, 10)
+        by_minute = await store.list_runs(RunFilter("minute"), None, 10)
+        by_day = await store.list_runs(RunFilter("day"), None, 10)
         following = [(await store.get(name)).next_due_at for name in ("minute", "day")]
     assert [run.state.value for run in by_minute] == ["published", "skipped"]
     assert "makes up for all that was missed" in by_minute[0].reason
@@ -205,7 +206,7 @@ async def test_a_row_that_someone_broke_by_sql_is_passed_over_and_the_others_run
         assert await one.dispatch_batch() == 0
     assert len(await sent(valkey)) == 2
     async with database.reading() as connection:
-        [run] = await ScheduleStore(connection).list_runs("s-1", None, None, 10)
+        [run] = await ScheduleStore(connection).list_runs(RunFilter("s-1"), None, 10)
     assert run.state.value == "skipped"
     assert "can't be read" in run.reason
 
@@ -328,7 +329,7 @@ async def test_a_plain_celery_worker_runs_what_is_dispatched(
         await one.dispatch_batch()
         await one.delivery.drain()
     async with database.reading() as connection:
-        [run] = await ScheduleStore(connection).list_runs("sum", None, None, 10)
+        [run] = await ScheduleStore(connection).list_runs(RunFilter("sum"), None, 10)
     script = tmp_path / "plain.py"
     script.write_text(WORKER)
     url = f"redis://{valkey.host}:{valkey.port}/0"

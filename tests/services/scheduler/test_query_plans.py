@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
+from services.kernel.pages import Place
 from services.kernel.parameters import Parameters
 from services.scheduler import (
     store_backfilling,
@@ -24,7 +26,7 @@ from services.scheduler import (
 )
 from services.scheduler.crontab import parse_crontab
 from services.scheduler.schedules import Definition, RunState, Task
-from services.scheduler.store import WRITTEN_AS, ScheduleStore
+from services.scheduler.store import ScheduleStore
 from services.scheduler.store_listing import (
     EVERY,
     FEW,
@@ -33,13 +35,15 @@ from services.scheduler.store_listing import (
     listing_by_next_run,
     matches,
 )
+from services.scheduler.store_listing_runs import EVERY_RUN, RunFilter, listing_runs
 from services.scheduler.timing import CrontabTiming
 from tests.support.servers import create_database
 from tests.support.sql import fetch, nodes, plan_of
 
-SCHEDULES, RUNS = 100_000, 200_000
+SCHEDULES, RUNS, RUNS_OF_ONE = 100_000, 200_000, 20_000
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
-# Copies of one schedule, due over a day; and a history in which nearly all has ended.
+# Copies of one schedule, due over a day; and a history in which nearly all has ended well. Its oldest part is
+# of that one.
 MANY_SCHEDULES = f"""
     INSERT INTO celery_schedules SELECT (jsonb_populate_record(s, jsonb_build_object(
         'id', 's-' || n, 'next_run_at', now() + n * interval '1 second'))).*
@@ -54,8 +58,9 @@ MANY_RUNS = f"""
         RETURNING id, recorded_at
     )
     INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, recorded_at, batch_id, outcome)
-    SELECT 's-' || n % {SCHEDULES}, moment, 'batched', 'due', moment, id,
-        CASE WHEN n % 1000 <> 0 THEN 'SUCCESS' END
+    SELECT CASE WHEN n <= {RUNS - RUNS_OF_ONE} THEN 's-' || n % {SCHEDULES} ELSE 'one' END, moment,
+        'batched', 'due', moment, id,
+        CASE n % 1000 WHEN 0 THEN NULL WHEN 500 THEN 'FAILURE' ELSE 'SUCCESS' END
     FROM generate_series(1, {RUNS}) AS n, LATERAL (SELECT now() - n * interval '1 second' AS moment) AS at
     JOIN batches ON recorded_at = moment
 """
@@ -107,7 +112,10 @@ def rows_read(scans: list[dict[str, Any]]) -> float:
 
 LONG_AGO = NOW - dt.timedelta(days=400)
 BY_LABEL, BY_TASK = ScheduleFilter(label=("team", "growth")), ScheduleFilter(task="count")
-SECOND, DAY = dt.timedelta(seconds=1), dt.timedelta(days=1)
+SECOND, HOUR, DAY = dt.timedelta(seconds=1), dt.timedelta(hours=1), dt.timedelta(days=1)
+FAILED = ("FAILURE", "REJECTED", "REVOKED")
+# Rare states and outcomes go by statistics, which a table has that was not filled a moment ago.
+KNOWN = "ANALYZE celery_schedule_runs, celery_schedule_batches"
 
 
 async def test_what_is_due_is_claimed_by_its_index(url: str) -> None:
@@ -159,11 +167,58 @@ async def test_a_step_of_a_backfill_goes_by_indexes(url: str) -> None:
         assert rows_read(await scans(url, query, *values, settings=settings)) <= 100
 
 
+async def runs_read(url: str, wanted: RunFilter, before: Place | None = None) -> tuple[int, float]:
+    """How many runs a page of 50 finds, and the rows that are looked at for them."""
+    query, values = listing_runs(wanted, before, 51)
+    read = rows_read(await scans(url, query, *values, settings=KNOWN))
+    return len(await fetch(url, query, *values)), read
+
+
 async def test_a_page_of_runs_is_read_by_an_index(url: str) -> None:
-    newest = "SELECT * FROM celery_schedule_runs_seen ORDER BY due_at DESC, schedule_id DESC LIMIT 51"
-    assert rows_read(await scans(url, newest)) <= 2 * 51
-    of_one = newest.replace("ORDER", "WHERE schedule_id = $1 ORDER")
-    assert rows_read(await scans(url, of_one, "s-7")) <= 10
+    query, values = listing_runs(EVERY_RUN, None, 51)
+    assert rows_read(await scans(url, query, *values)) <= 2 * 51
+    query, values = listing_runs(RunFilter("s-7"), None, 51)
+    assert rows_read(await scans(url, query, *values)) <= 10
+
+
+@pytest.mark.parametrize("schedule", ["", "one"])
+@pytest.mark.parametrize("outcomes", [(), ("SUCCESS",), ("FAILURE", "SUCCESS"), ("FAILURE",), FAILED])
+async def test_runs_by_outcome_and_due_time_are_found_by_an_index(
+    url: str, schedule: str, outcomes: tuple[str, ...]
+) -> None:
+    """However few of a schedule's runs failed, however long ago, and however many others did."""
+    most = 2 * 51 + 10
+    wanted = RunFilter(schedule, outcomes=frozenset(outcomes))
+    failed = RUNS_OF_ONE // 1000 if schedule and "SUCCESS" not in outcomes else 51
+    found, read = await runs_read(url, wanted)
+    assert found == (failed if outcomes else 51) and read <= most
+    # The oldest tenth is the one's.
+    long_ago = dt.datetime.now(dt.UTC) - (RUNS - RUNS_OF_ONE // 2) * SECOND
+    for part in (replace(wanted, end=long_ago), replace(wanted, start=long_ago - HOUR, end=long_ago)):
+        found, read = await runs_read(url, part)
+        assert found >= 3 and read <= most
+    found, read = await runs_read(url, wanted, (long_ago, "one"))
+    assert found >= 3 and read <= most
+
+
+async def test_the_runs_of_one_that_failed_are_found_however_many_others_did(url: str) -> None:
+    many_failed = "UPDATE celery_schedule_runs SET outcome = 'FAILURE' WHERE schedule_id LIKE 's-1%'"
+    query, values = listing_runs(RunFilter("one", outcomes=frozenset(FAILED)), None, 51)
+    # A tenth of all runs: they are passed over in the index.
+    found = await scans(url, query, *values, settings=f"{many_failed}; {KNOWN}")
+    assert 2 * RUNS_OF_ONE // 1000 <= rows_read(found) <= 3 * RUNS_OF_ONE // 1000
+
+
+async def test_runs_that_failed_are_found_by_a_plan_that_is_kept_for_any_outcomes(url: str) -> None:
+    query, _ = listing_runs(RunFilter(outcomes=frozenset(FAILED)), None, 51)
+    kept = f"{KNOWN}; SET LOCAL plan_cache_mode = force_generic_plan; PREPARE page AS {query}"
+    assert rows_read(await scans(url, "EXECUTE page ('{FAILURE}', 51)", settings=kept)) <= 2 * 51
+
+
+async def test_runs_with_an_outcome_that_none_has_are_looked_for_among_those_that_failed(url: str) -> None:
+    for schedule in ("", "one", "s-7"):
+        found, read = await runs_read(url, RunFilter(schedule, outcomes=frozenset({"REJECTED"})))
+        assert found == 0 and read <= RUNS // 1000
 
 
 @pytest.mark.parametrize("wanted", [ScheduleFilter(), ScheduleFilter(task="count", paused=False)])
@@ -178,13 +233,12 @@ async def test_a_page_by_what_runs_next_is_read_by_an_index(
 
 async def test_what_runs_next_of_a_rare_task_is_found_by_its_facet(url: str) -> None:
     common, rare = ScheduleFilter(task="count"), ScheduleFilter(queue="celery", task="rare")
-    for wanted, number in ((common, None), (rare, 0)):
+    for wanted, numbers in ((common, []), (rare, [0])):
         probe = a_rare_facet(wanted)
         assert probe is not None
         query, values = probe
         assert rows_read(await scans(url, query, *values)) <= FEW + 1 + 2
-        [row] = await fetch(url, query, *values)
-        assert row[0] == number
+        assert [row["number"] for row in await fetch(url, query, *values)] == numbers
     query, values = listing_by_next_run(rare, None, 0, 51)
     assert rows_read(await scans(url, query, *values)) == 0
     assert a_rare_facet(ScheduleFilter(text="some")) is None
@@ -192,13 +246,9 @@ async def test_what_runs_next_of_a_rare_task_is_found_by_its_facet(url: str) -> 
 
 @pytest.mark.parametrize("state", [RunState.SKIPPED, RunState.WAITING, RunState.LOST, RunState.PENDING])
 async def test_runs_of_a_rare_state_are_found_by_an_index(url: str, state: RunState) -> None:
-    rare = (
-        "SELECT * FROM celery_schedule_runs_seen"
-        f" WHERE state = $1 AND {WRITTEN_AS[state]} ORDER BY due_at DESC, schedule_id DESC LIMIT 51"
-    )
-    # It goes by statistics, which a table has that was not filled a moment ago.
-    known = "ANALYZE celery_schedule_runs, celery_schedule_batches"
-    assert rows_read(await scans(url, rare, state.value, settings=known)) <= 2 * (RUNS // 1000)
+    for wanted in (RunFilter(state=state), RunFilter(state=state, start=NOW - DAY)):
+        _, read = await runs_read(url, wanted)
+        assert read <= 2 * (RUNS // 1000)
 
 
 async def test_old_runs_are_deleted_by_an_index(url: str) -> None:

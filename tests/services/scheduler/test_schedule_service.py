@@ -288,6 +288,23 @@ def test_runs_are_paged_newest_first(schedules: Any) -> None:
     assert [run.task_id for run in found] == triggered[::-1]
 
 
+@pytest.mark.parametrize(
+    ("method", "request_type"),
+    [("ListRuns", pb.ListRunsRequest), ("ListBackfills", pb.ListBackfillsRequest)],
+)
+def test_what_a_schedule_has_is_not_listed_once_it_is_gone(
+    schedules: Any, method: str, request_type: Any
+) -> None:
+    """A name that was mistyped is told from a schedule that has nothing to list."""
+    stored, call = create(schedules, yearly()), getattr(schedules, method)
+    assert not call(request_type(parent=stored.name)).ListFields()
+    schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=stored.name))
+    assert refused(call, request_type(parent=stored.name)) == (
+        Code.NOT_FOUND,
+        f"there is no schedule {stored.name!r}",
+    )
+
+
 def test_a_preview_needs_no_stored_schedule(schedules: Any) -> None:
     timing = pb.Timing(crontab=pb.Crontab(expression="30 3 * * *"), time_zone="Asia/Taipei")
     request = pb.PreviewTimesRequest(timing=timing, start_time={"seconds": 1795500000}, count=3)

@@ -76,8 +76,14 @@ def test_a_rollback_is_a_new_revision_with_the_old_value(config: Any) -> None:
     # Back to when it was not set: the default.
     again = config.RollbackConfig(pb.RollbackConfigRequest(name=WAITING, revision=reset.revision)).config
     assert not again.is_set
-    code, _ = refused(config.RollbackConfig, pb.RollbackConfigRequest(name=TASKS, revision=first.revision))
-    assert code is Code.NOT_FOUND
+
+
+def test_a_rollback_to_a_revision_of_another_key_is_told_as_one_that_there_is_none_of(config: Any) -> None:
+    other = put(config, WAITING, pb.ConfigValue(int_value=9000)).revision
+    assert refused(config.RollbackConfig, pb.RollbackConfigRequest(name=TASKS, revision=other)) == (
+        Code.NOT_FOUND,
+        f"{TASKS} has no revision {other}; ListConfigRevisions tells those that it has",
+    )
 
 
 def test_many_editors_at_once_make_revisions_one_after_the_other(config: Any) -> None:

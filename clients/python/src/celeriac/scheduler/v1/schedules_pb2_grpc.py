@@ -182,7 +182,8 @@ class ScheduleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListRuns(self, request, context):
-        """The runs of a schedule, or of all, newest first.
+        """The runs of a schedule, or of all, newest first: by state, outcome and due time. NOT_FOUND if there is no such
+        schedule, INVALID_ARGUMENT for each field at fault.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,7 +206,7 @@ class ScheduleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListBackfills(self, request, context):
-        """The backfills of a schedule, or of all, newest first.
+        """The backfills of a schedule, or of all, newest first. NOT_FOUND if there is no such schedule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -82,7 +82,9 @@ class ScheduleServiceStub:
         celeriac.scheduler.v1.schedules_pb2.ListRunsRequest,
         celeriac.scheduler.v1.schedules_pb2.ListRunsResponse,
     ]
-    """The runs of a schedule, or of all, newest first."""
+    """The runs of a schedule, or of all, newest first: by state, outcome and due time. NOT_FOUND if there is no such
+    schedule, INVALID_ARGUMENT for each field at fault.
+    """
 
     BackfillSchedule: grpc.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.BackfillScheduleRequest,
@@ -103,7 +105,7 @@ class ScheduleServiceStub:
         celeriac.scheduler.v1.schedules_pb2.ListBackfillsRequest,
         celeriac.scheduler.v1.schedules_pb2.ListBackfillsResponse,
     ]
-    """The backfills of a schedule, or of all, newest first."""
+    """The backfills of a schedule, or of all, newest first. NOT_FOUND if there is no such schedule."""
 
     CancelBackfill: grpc.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.CancelBackfillRequest,
@@ -189,7 +191,9 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.ListRunsRequest,
         celeriac.scheduler.v1.schedules_pb2.ListRunsResponse,
     ]
-    """The runs of a schedule, or of all, newest first."""
+    """The runs of a schedule, or of all, newest first: by state, outcome and due time. NOT_FOUND if there is no such
+    schedule, INVALID_ARGUMENT for each field at fault.
+    """
 
     BackfillSchedule: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.BackfillScheduleRequest,
@@ -210,7 +214,7 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.ListBackfillsRequest,
         celeriac.scheduler.v1.schedules_pb2.ListBackfillsResponse,
     ]
-    """The backfills of a schedule, or of all, newest first."""
+    """The backfills of a schedule, or of all, newest first. NOT_FOUND if there is no such schedule."""
 
     CancelBackfill: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.CancelBackfillRequest,
@@ -316,7 +320,9 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.schedules_pb2.ListRunsRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.ListRunsResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.ListRunsResponse]]:
-        """The runs of a schedule, or of all, newest first."""
+        """The runs of a schedule, or of all, newest first: by state, outcome and due time. NOT_FOUND if there is no such
+        schedule, INVALID_ARGUMENT for each field at fault.
+        """
 
     @abc.abstractmethod
     def BackfillSchedule(
@@ -343,7 +349,7 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.schedules_pb2.ListBackfillsRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.ListBackfillsResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.ListBackfillsResponse]]:
-        """The backfills of a schedule, or of all, newest first."""
+        """The backfills of a schedule, or of all, newest first. NOT_FOUND if there is no such schedule."""
 
     @abc.abstractmethod
     def CancelBackfill(
