@@ -23,8 +23,6 @@ class Decision(NamedTuple):
     runs: tuple[Run, ...]
     next_due_at: dt.datetime | None
     next_run_at: dt.datetime | None
-    # The usual case: one run, of the due time itself.
-    in_time: bool = False
 
 
 def decide(
@@ -39,7 +37,7 @@ def decide(
     if now - (plan.sent_at(schedule_id, due) if jittered else due) <= IN_TIME:
         runs, following = (_run(schedule_id, due, "due"),), plan.next_due(due)
         sent = plan.sent_at(schedule_id, following) if jittered and following else following
-        return Decision(runs, following, sent, True)
+        return Decision(runs, following, sent)
     missed = {
         MisfireAction.SKIP: _skip,
         MisfireAction.RUN_ONCE: _run_once,
@@ -61,7 +59,7 @@ def held_back(decision: Decision) -> Decision:
         run._replace(state=RunState.WAITING) if run.state is RunState.PENDING else run
         for run in decision.runs
     )
-    return decision._replace(runs=runs, in_time=False)
+    return decision._replace(runs=runs)
 
 
 def unreadable(fault: str) -> str:

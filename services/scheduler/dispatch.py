@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import asyncpg
 import structlog
 
 from services.kernel.database import Database
-from services.scheduler.batches import Batch, written
+from services.scheduler.batches import Batch, PendingRun, written
 from services.scheduler.decide import Decision, decide, decide_unreadable, held_back
 from services.scheduler.delivery import FAULTS, Delivery, letterhead_of
 from services.scheduler.in_time import InTime
 from services.scheduler.messages import Letterhead
-from services.scheduler.schedules import RunState
+from services.scheduler.schedules import Run, RunState
 from services.scheduler.store_batches import UNREADABLE
 from services.scheduler.store_due import Due, DueStore, due_of
 
@@ -113,7 +113,7 @@ class Dispatcher:
                 claimed, key = len(rows), await store.new_batch()
                 in_time = InTime(key.recorded_at)
                 others = [due_of(row) for row in rows if each_by_itself or not in_time.take(row)]
-                # Thirty values a row, let go before anything is waited for.
+                # Thirty values a row, let go before more is waited for.
                 del rows
                 if in_time.runs:
                     await store.record_in_time(key.id, in_time.schedule_ids, in_time.following)
@@ -121,16 +121,29 @@ class Dispatcher:
                 runs = await store.record(key.id, others, [decision for decision, _ in decided])
         letterheads = {due.id: letterhead for due, (_, letterhead) in zip(others, decided, strict=True)}
         jitters = {due.id: due.sent - due.due for due in others}
+        pending = self._pending(runs, letterheads, jitters, key.recorded_at)
+        return claimed, Batch(key, in_time.runs + pending)
+
+    def _pending(
+        self,
+        runs: Sequence[Run],
+        letterheads: Mapping[str, Letterhead | None],
+        jitters: Mapping[str, dt.timedelta],
+        now: dt.datetime,
+    ) -> list[PendingRun]:
+        """Those that are to be published, of what was decided one by one; of the others it is told."""
+        pending = []
         for run in runs:
-            letterhead, jitter = letterheads[run.schedule_id], jitters[run.schedule_id]
+            letterhead = letterheads[run.schedule_id]
             if letterhead is not None and run.state is RunState.PENDING:
-                in_time.runs.append(written(run.schedule_id, letterhead, run.due_at, key.recorded_at, jitter))
+                jitter = jitters[run.schedule_id]
+                pending.append(written(run.schedule_id, letterhead, run.due_at, now, jitter))
             elif run.state is RunState.WAITING:
                 self._on_waiting()
             else:
                 log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
                 self.delivery.metrics.runs.labels(run.state.value).inc()
-        return claimed, Batch(key, in_time.runs)
+        return pending
 
     async def _seconds_to_sleep(self) -> float:
         async with self._database.connection() as connection:
