@@ -67,6 +67,15 @@ def lone_scheduler(
         yield scheduler
 
 
+@pytest.fixture(scope="module")
+def other(
+    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey, lone_scheduler: Scheduler
+) -> Iterator[Scheduler]:
+    """Another replica beside the lone one: it does all that each replica does."""
+    with running_scheduler(certificates, tokens, database_url, valkey) as other:
+        yield other
+
+
 @pytest.fixture
 def schedules(lone_scheduler: Scheduler) -> Any:
     return lone_scheduler.schedules

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import redis.asyncio
 
 from services.kernel.database import Database
-from services.kernel.migrations import migrate
 from services.scheduler.monitor import MOST_AT_ONCE, Heard, Monitor
 from services.scheduler.overlap import LiveRun
 from services.scheduler.schedules import Definition, Overlap, Task, task_id
@@ -50,16 +49,6 @@ class AllGoingBut(Monitor):
         await self._asked.wait()
         states = {task: "SUCCESS" if task in self._ended else "STARTED" for task in task_ids}
         return {task: Heard(task, state, "w", None, None, NOW, NOW) for task, state in states.items()}
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, "scheduler")
-    database = Database(database_url)
-    async with database.transaction() as connection:
-        await connection.execute("DELETE FROM celery_schedules")
-    yield database
-    await database.close()
 
 
 async def recorded(database: Database, names: Sequence[str], overlap: Overlap = Overlap.QUEUE) -> None:

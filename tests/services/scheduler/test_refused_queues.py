@@ -12,7 +12,6 @@ import pytest
 import redis.asyncio
 
 from services.kernel.database import Database
-from services.kernel.migrations import migrate
 from services.scheduler.catalogue import Catalogue
 from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
@@ -32,18 +31,13 @@ DELETED = "DELETE FROM celery_schedules WHERE id = 's-3'"
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, "scheduler")
-    database = Database(database_url)
+async def database(database: Database) -> Database:
     async with database.transaction() as connection:
-        await connection.execute("DELETE FROM celery_schedules")
-        await connection.execute("DELETE FROM celery_schedule_batches")
         due = await ScheduleStore(connection).now()
         for name, queue in QUEUES.items():
             definition = Definition(name, Task("count", queue=queue), OnceTiming(due, "UTC"))
             await ScheduleStore(connection).create(definition, due)
-    yield database
-    await database.close()
+    return database
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -18,8 +17,7 @@ from celeriac.scheduler.v1 import schedules_pb2_grpc
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import driver_url
 from tests.support.calls import eventually, fields_at_fault, refused
-from tests.support.schedulers import Scheduler, running_scheduler
-from tests.support.servers import Valkey
+from tests.support.schedulers import Scheduler
 from tests.support.watchers import Watcher, opened, watching
 
 CREATED, UPDATED = pb.SCHEDULE_EVENT_KIND_CREATED, pb.SCHEDULE_EVENT_KIND_UPDATED
@@ -28,20 +26,8 @@ NEVER = "0 0 29 2 *"
 
 
 @pytest.fixture(scope="module")
-def scheduler(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey
-) -> Iterator[Scheduler]:
-    with running_scheduler(certificates, tokens, database_url, valkey) as scheduler:
-        yield scheduler
-
-
-@pytest.fixture(scope="module")
-def other(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey, scheduler: Scheduler
-) -> Iterator[Scheduler]:
-    """Another replica."""
-    with running_scheduler(certificates, tokens, database_url, valkey) as other:
-        yield other
+def scheduler(lone_scheduler: Scheduler) -> Scheduler:
+    return lone_scheduler
 
 
 def new_name() -> str:

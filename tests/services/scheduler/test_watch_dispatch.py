@@ -6,18 +6,14 @@ import asyncio
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import asyncpg
-import pytest
 import redis
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
-from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import driver_url
 from tests.support.calls import eventually
-from tests.support.schedulers import Scheduler, running_scheduler
+from tests.support.schedulers import Scheduler
 from tests.support.schedules import HOUR, at, create
 from tests.support.servers import Valkey
 from tests.support.watchers import Watcher, watching
@@ -31,15 +27,6 @@ DUE_NOW = """
         'labels', CASE WHEN n % 2 = 0 THEN '{"half": "even"}' ELSE '{}' END::jsonb))).*
     FROM celery_schedules s, generate_series(1, $2::int) AS n WHERE s.id = 'd'
 """
-
-
-@pytest.fixture(scope="module")
-def other(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey, lone_scheduler: Scheduler
-) -> Iterator[Scheduler]:
-    """Another replica, which dispatches, too."""
-    with running_scheduler(certificates, tokens, database_url, valkey) as other:
-        yield other
 
 
 def published(watcher: Watcher) -> Counter[str]:

@@ -6,19 +6,16 @@ import asyncio
 import random
 import threading
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
-from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import driver_url
 from tests.support.backfills import Hourly
 from tests.support.calls import eventually, fields_at_fault
-from tests.support.schedulers import Scheduler, running_scheduler
+from tests.support.schedulers import Scheduler
 from tests.support.schedules import create, update
 from tests.support.servers import Valkey
 from tests.support.watch_clients import WAYS, Watch, target_of, until
@@ -33,15 +30,6 @@ Fields = dict[str, Any]
 @pytest.fixture
 def scheduler(lone_scheduler: Scheduler) -> Scheduler:
     return lone_scheduler
-
-
-@pytest.fixture(scope="module")
-def other(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey, lone_scheduler: Scheduler
-) -> Iterator[Scheduler]:
-    """Another replica."""
-    with running_scheduler(certificates, tokens, database_url, valkey) as other:
-        yield other
 
 
 def schedule(name: str, **fields: Any) -> pb.Schedule:

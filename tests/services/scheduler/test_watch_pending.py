@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
-from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
 from services.scheduler.changes import Event, LeftOut, RunEvents, Wanted
 from services.scheduler.pending import Pending
 from services.scheduler.schedules import RunState
 from tests.support.calls import eventually
-from tests.support.schedulers import Scheduler, running_scheduler
+from tests.support.schedulers import Scheduler
 from tests.support.schedules import CRONTAB, create
 from tests.support.servers import Valkey, create_database
 from tests.support.watch_hubs import BATCH, PUBLISH, read, read_until, running
@@ -30,15 +28,6 @@ PENDING, PUBLISHED = pb.RUN_STATE_PENDING, pb.RUN_STATE_PUBLISHED
 NAME, OTHER = "schedules/p", "schedules/other"
 AGED = "UPDATE celery_schedule_batches SET recorded_at = now() - $2::interval WHERE id = $1"
 LOGGED = "SELECT batch_id FROM celery_schedule_changes WHERE kind = 'unpublished' ORDER BY batch_id"
-
-
-@pytest.fixture(scope="module")
-def other(
-    certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey, lone_scheduler: Scheduler
-) -> Iterator[Scheduler]:
-    """Another replica, which looks for what stays pending, too."""
-    with running_scheduler(certificates, tokens, database_url, valkey) as other:
-        yield other
 
 
 def states(watcher: Watcher) -> list[int]:
