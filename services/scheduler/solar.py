@@ -13,10 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-import ephem
-
-# The type stubs that come with celery-types know next to nothing of it.
-EPHEM: Any = ephem
 DAY = 86_400
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # Beyond the longest polar night; where an event doesn't happen within a year, it never does.
@@ -64,23 +60,32 @@ def next_event(name: str, latitude: float, longitude: float, after: dt.datetime)
 
 @lru_cache(maxsize=20_000)
 def _event_of_day(name: str, latitude: float, longitude: float, day: int) -> dt.datetime | None:
-    event, observer = EVENTS[name], EPHEM.Observer()
+    ephem = _ephem()
+    event, observer = EVENTS[name], ephem.Observer()
     observer.lat, observer.lon = str(latitude), str(longitude)
     # The horizon's 34 minutes of arc stand for refraction, as in the almanacs; no other.
     observer.horizon, observer.pressure = event.horizon, 0
     start = EPOCH + dt.timedelta(seconds=day * DAY + event.search_from - longitude * DAY / 360)
     try:
-        found = _search(observer, event, EPHEM.Date(start))
-    except EPHEM.CircumpolarError:
+        found = _search(observer, event, ephem.Date(start))
+    except ephem.CircumpolarError:
         return None
     moment = (found.datetime() + dt.timedelta(seconds=0.5)).replace(microsecond=0, tzinfo=dt.UTC)
     return moment if start <= moment < start + dt.timedelta(days=1) else None
 
 
 def _search(observer: Any, event: Event, start: Any) -> Any:
-    sun = EPHEM.Sun()
+    sun = _ephem().Sun()
     if event.way == "transit":
         return observer.next_transit(sun, start=start)
     if event.way == "rising":
         return observer.next_rising(sun, start=start, use_center=event.centre)
     return observer.next_setting(sun, start=start, use_center=event.centre)
+
+
+def _ephem() -> Any:
+    # Loaded when the sun is first asked for: a megabyte, and few schedules go by it. Untyped, as the stubs
+    # that come with celery-types know next to nothing of it.
+    import ephem
+
+    return ephem
