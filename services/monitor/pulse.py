@@ -20,8 +20,9 @@ QUEUE_SECONDS = 1.0
 # What was read earlier is no longer the figure of the moment.
 STALE_SECONDS = 2.0
 MOST_QUEUES = 200
-# Figures younger than this are handed out again: many may watch.
-FRESH_SECONDS = 0.2
+# Figures younger than this are handed out again: many may watch. Half of the shortest interval that anybody
+# may watch at, so that nobody is handed the same ones twice.
+FRESH_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Pulse:
         return self._queues if time.monotonic() - self._read_at <= STALE_SECONDS else ()
 
     def now(self) -> Moment:
-        """The figures, at most a fifth of a second old: the same object for all who ask meanwhile."""
+        """The figures, at most a tenth of a second old: the same object for all who ask meanwhile."""
         now = time.monotonic()
         if self._moment is None or now - self._taken > FRESH_SECONDS:
             self._taken = now
