@@ -45,7 +45,7 @@ class InTime:
     def take(self, row: Sequence[Any]) -> bool:
         """Takes a claimed row, if it is plain, in time and can be read; tells whether it has."""
         schedule_id, due, args_json, kwargs_json, expires, crontab, interval, anchor, zone = row[OWN]
-        if row[SPECIAL] != PLAIN or due < self._oldest:
+        if row[SPECIAL] != PLAIN:
             return False
         # Many are due at one moment: as one object it is hashed once, by all that look it up.
         if due == self._due:
@@ -53,6 +53,9 @@ class InTime:
         else:
             self._due = due
         try:
+            # An infinite moment, which somebody has written by SQL, has no zone and can't be compared.
+            if due < self._oldest:
+                return False
             if crontab is not None:
                 following = next_of_crontab(crontab, zone, due)
             else:

@@ -189,6 +189,7 @@ BROKEN = {
     "arguments": "args_json = '[1, '",
     "arguments' kind": "kwargs_json = '[]'",
     "headers": "headers = '[1]'",
+    "moment": "next_run_at = '-infinity'",
 }
 
 
