@@ -130,7 +130,10 @@ def _shown(arguments_json: str, kind: type[list[Any]] | type[dict[str, Any]]) ->
     arguments = orjson.loads(arguments_json)
     if not isinstance(arguments, kind):
         raise ValueError("its arguments are not a JSON list and a JSON object")
-    shown = repr(arguments if kind is dict else tuple(arguments))
+    try:
+        shown = repr(arguments if kind is dict else tuple(arguments))
+    except RecursionError as error:
+        raise ValueError("its arguments are nested too deep") from error
     return b"%b" % orjson.dumps(shown[:1024])  # copied: orjson's own bytes keep 4 KiB at least
 
 

@@ -188,6 +188,7 @@ BROKEN = {
     "interval": "interval_seconds = 0",
     "arguments": "args_json = '[1, '",
     "arguments' kind": "kwargs_json = '[]'",
+    "arguments' depth": f"args_json = '{'[' * 1000}{']' * 1000}'",
     "headers": "headers = '[1]'",
     "moment": "next_run_at = '-infinity'",
 }
