@@ -129,7 +129,7 @@ def _lowest_bit(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=4000)
 def parse_crontab(expression: str) -> Crontab:
     """Parses five fields or a nickname; raises `CrontabInvalid`, which names the field at fault."""
     lowered = expression.strip().lower()

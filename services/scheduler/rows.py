@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from services.scheduler.crontab import parse_crontab
@@ -44,46 +43,25 @@ def task_of(row: Row) -> Task:
 
 
 def plan_of(row: Row) -> Plan:
-    misfire, window, jitter = row["misfire"], row["misfire_window_seconds"], row["jitter_seconds"]
-    start, end, most = row["start_at"], row["end_at"], row["max_runs"]
-    usual = misfire == "run_once" and window == 3600 and not jitter
-    if usual and start is None and end is None and most is None:
-        # Nearly every row, and thousands at a time: what many have in common is made once.
-        crontab, interval = row["crontab"], row["interval_seconds"]
-        if crontab is not None:
-            return _crontab_plan(crontab, row["time_zone"])
-        if interval is not None:
-            return _interval_plan(interval, row["anchor"], row["time_zone"])
-        return Plan(_timing_of(row))
     return Plan(
-        _timing_of(row),
-        Bounds(start, end, most),
-        dt.timedelta(seconds=jitter),
-        Misfire(MisfireAction(misfire), dt.timedelta(seconds=window)),
+        timing_of(row),
+        Bounds(row["start_at"], row["end_at"], row["max_runs"]),
+        dt.timedelta(seconds=row["jitter_seconds"]),
+        Misfire(MisfireAction(row["misfire"]), dt.timedelta(seconds=row["misfire_window_seconds"])),
     )
 
 
-def _timing_of(row: Row) -> Timing:
+def timing_of(row: Row) -> Timing:
     zone = row["time_zone"]
     if row["crontab"] is not None:
-        return _crontab_plan(row["crontab"], zone).timing
+        return CrontabTiming(parse_crontab(row["crontab"]), zone)
     if row["interval_seconds"] is not None:
-        return _interval_plan(row["interval_seconds"], row["anchor"], zone).timing
+        return IntervalTiming(dt.timedelta(seconds=row["interval_seconds"]), row["anchor"], zone)
     if row["once_at"] is not None:
         return OnceTiming(row["once_at"], zone)
     if row["solar_event"] not in EVENTS:
         raise ValueError(f"{row['solar_event']!r} is no event of the sun")
     return SolarTiming(row["solar_event"], row["latitude"], row["longitude"], zone)
-
-
-@lru_cache(maxsize=4000)
-def _crontab_plan(expression: str, zone: str) -> Plan:
-    return Plan(CrontabTiming(parse_crontab(expression), zone))
-
-
-@lru_cache(maxsize=4000)
-def _interval_plan(seconds: float, anchor: dt.datetime, zone: str) -> Plan:
-    return Plan(IntervalTiming(dt.timedelta(seconds=seconds), anchor, zone))
 
 
 def run_of(row: Row) -> Run:

@@ -10,14 +10,13 @@ import datetime as dt
 import json
 import math
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from services.kernel.errors import FailedPrecondition
 from services.scheduler.messages import Letterhead
 from services.scheduler.plan import NO_TIME, ONCE_WITHIN_AN_HOUR, Bounds, Misfire, MisfireAction
-from services.scheduler.rows import PLAN_COLUMNS, TASK_COLUMNS, Row, plan_of, task_of
+from services.scheduler.rows import PLAN_COLUMNS, TASK_COLUMNS, Row, task_of, timing_of
 from services.scheduler.schedules import Definition, Overlap, Schedule, Task
 from services.scheduler.store_batches import UNREADABLE
 from services.scheduler.timing import OnceTiming, Timing
@@ -36,17 +35,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "jitter": ("jitter_seconds",),
     "misfire_policy": ("misfire", "misfire_window_seconds"),
 }
-# What a plan has beside the timing, as most rows have it.
-PLAIN = MappingProxyType(
-    {
-        "start_at": None,
-        "end_at": None,
-        "max_runs": None,
-        "jitter_seconds": 0,
-        "misfire": "run_once",
-        "misfire_window_seconds": 3600,
-    }
-)
 
 
 def schedule_of(row: Row) -> Schedule:
@@ -136,7 +124,7 @@ def _known(moment: dt.datetime | None) -> dt.datetime | None:
 def _timing(row: Row) -> Timing:
     for column in ("anchor", "once_at"):
         _finite(row[column])
-    timing = plan_of({**row, **PLAIN}).timing
+    timing = timing_of(row)
     ZoneInfo(timing.zone)
     return timing
 
