@@ -13,17 +13,10 @@ import orjson
 from services.kernel.validation import Faults
 from services.kernel.zones import known_zones
 from services.scheduler.crontab import Crontab, CrontabInvalid, parse_crontab
+from services.scheduler.messages import CELERYS_HEADERS
 from services.scheduler.plan import Bounds
 from services.scheduler.schedules import Definition, Task
 
-# What each message has, as Celery's protocol says (messages.py): who gave one of these would not be heeded.
-CELERYS_HEADERS = frozenset(
-    (
-        *("lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit"),
-        *("root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result"),
-        *("replaced_task_nesting", "stamped_headers", "stamps"),
-    )
-)
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 MOST_CRONTAB = 1000
 MOST_JSON = 256 * 1024

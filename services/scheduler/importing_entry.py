@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from services.kernel.zones import known_zones
-from services.scheduler import checks
+from services.scheduler.messages import CELERYS_HEADERS
 from services.scheduler.spans import format_span
 from services.scheduler.timing import zone_of
 
@@ -194,7 +194,7 @@ def _headers(value: Any, found: dict[str, Any], notes: Notes) -> None:
     headers = {name: each for name, each in value.items() if isinstance(each, str)}
     for name in value.keys() - headers.keys():
         notes.add(f"options.headers.{name}", "is no text; headers are texts here")
-    for name in sorted(headers.keys() & checks.CELERYS_HEADERS):
+    for name in sorted(headers.keys() & CELERYS_HEADERS):
         del headers[name]
         notes.add(f"options.headers.{name}", "is a header that Celery's messages have of their own")
     found["headers"] = headers

@@ -224,6 +224,10 @@ def _place(name: str) -> str:
     return f"\0{name}"
 
 
+# What each message has: who gave one of these would not be heeded.
+CELERYS_HEADERS = frozenset(_headers("", [None, None]))
+
+
 def _template(message: Mapping[str, object]) -> Template:
     text = orjson.dumps(message).replace(b"%", b"%%")
     places = [PLACES.index(name.decode()) for name in PLACE.findall(text)]

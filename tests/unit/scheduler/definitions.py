@@ -8,8 +8,8 @@ import json
 from hypothesis import strategies as st
 
 from services.kernel.zones import known_zones
-from services.scheduler.checks import CELERYS_HEADERS
 from services.scheduler.crontab import parse_crontab
+from services.scheduler.messages import CELERYS_HEADERS
 from services.scheduler.plan import Bounds, Misfire, MisfireAction
 from services.scheduler.schedules import Definition, Overlap, Task
 from services.scheduler.solar import EVENTS

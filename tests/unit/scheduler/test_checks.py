@@ -12,7 +12,7 @@ import pytest
 
 from services.kernel.validation import Faults
 from services.scheduler import checks
-from services.scheduler.messages import Letterhead
+from services.scheduler.messages import CELERYS_HEADERS, Letterhead
 from services.scheduler.schedules import Task
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -27,7 +27,7 @@ def told(check: Callable[..., Any], *values: Any) -> list[tuple[str, str]]:
 def test_headers_that_each_message_has_of_its_own_are_refused() -> None:
     """They would not be heeded: the message's own take their place."""
     message = json.loads(Letterhead(Task("count")).message("id", NOW, NOW).envelope)
-    assert set(message["headers"]) == checks.CELERYS_HEADERS
+    assert set(message["headers"]) == CELERYS_HEADERS
     assert json.loads(base64.b64decode(message["body"]))[:2] == [[], {}]
     fault = "is a header that Celery's messages have of their own"
     task = Task("count", headers={"tenant": "acme", "id": "x", "timelimit": "5"})
