@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from celery import Celery
 from celery.schedules import crontab as celery_crontab
 
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.timing import CrontabTiming, next_due
+from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, next_due
 
 ZONE = "America/New_York"
 # Minute, hour, day of month, month, day of week.

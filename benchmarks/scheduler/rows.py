@@ -8,8 +8,8 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from benchmarks.scheduler.crontabs import crontabs
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.timing import CrontabTiming, next_due
+from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, next_due
 
 Row: TypeAlias = tuple[object, ...]
 

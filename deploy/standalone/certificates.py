@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from services.scheduler.encryption import add_key
+from services.scheduler.config.encryption import add_key
 
 COMPONENTS = ("gateway", "scheduler", "embedder", "monitor", "audit", "worker")
 LIFE = dt.timedelta(days=365)

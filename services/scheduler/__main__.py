@@ -19,30 +19,30 @@ from services.kernel.grpc.server import Servicer
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
 from services.kernel.retention import Retention
-from services.scheduler import garbage
-from services.scheduler.api import ScheduleApi
-from services.scheduler.api_config import ConfigApi
-from services.scheduler.api_manifest import ManifestApi
-from services.scheduler.apply import Sets
-from services.scheduler.backfilling import Backfills
-from services.scheduler.broker_data import BrokerData
-from services.scheduler.catalogue import Catalogue
-from services.scheduler.config_feed import ConfigFeed
-from services.scheduler.configuration import Configuration
-from services.scheduler.convert_watch import watch_response_to
-from services.scheduler.delivery import Delivery
-from services.scheduler.dispatch import Dispatcher
-from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
-from services.scheduler.losses import Losses
-from services.scheduler.monitor import Monitor
-from services.scheduler.outcomes import Outcomes
-from services.scheduler.pending import Pending
-from services.scheduler.publisher import Publisher
+from services.scheduler.api.config import ConfigApi
+from services.scheduler.api.convert_watch import watch_response_to
+from services.scheduler.api.manifests import ManifestApi
+from services.scheduler.api.schedules import ScheduleApi
+from services.scheduler.backfill.backfiller import Backfills
+from services.scheduler.catalogue.catalogue import Catalogue
+from services.scheduler.config.change import Configuration
+from services.scheduler.config.encryption import KeyRing, WrongKeyFile, add_key
+from services.scheduler.config.feed import ConfigFeed
+from services.scheduler.dispatch import garbage
+from services.scheduler.dispatch.delivery import Delivery
+from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.dispatch.publisher import Publisher
+from services.scheduler.dispatch.unpublished import Pending
+from services.scheduler.manifests.apply import Sets
+from services.scheduler.runs.broker_data import BrokerData
+from services.scheduler.runs.losses import Losses
+from services.scheduler.runs.monitor_client import Monitor
+from services.scheduler.runs.outcomes import Outcomes
+from services.scheduler.runs.retention import delete_old_batches, delete_old_runs
+from services.scheduler.runs.waiting import Waiting
 from services.scheduler.settings import SchedulerSettings
-from services.scheduler.store_changes import delete_old_changes
-from services.scheduler.store_retention import delete_old_batches, delete_old_runs
-from services.scheduler.waiting import Waiting
-from services.scheduler.watching import Watching
+from services.scheduler.watch.hub import Watching
+from services.scheduler.watch.store_changes import delete_old_changes
 
 log = structlog.get_logger(__name__)
 

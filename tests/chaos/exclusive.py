@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from services.scheduler.schedules import Overlap
+from services.scheduler.schedule.definition import Overlap
 from tests.chaos.load import Expected, Window, interval, task_id
 from tests.chaos.workers import Work
 

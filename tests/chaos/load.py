@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from services.kernel.database import Database
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.plan import Bounds, Misfire, MisfireAction
-from services.scheduler.schedules import Definition, Overlap, Task
-from services.scheduler.store import ScheduleStore
-from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.schedule.definition import Definition, Overlap, Task
+from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming
+from services.scheduler.timing.plan import Bounds, Misfire, MisfireAction
 
 QUEUE = "chaos"
 # The namespace of task ids, as docs/any-celery-application.md has it.

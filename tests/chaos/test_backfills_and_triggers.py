@@ -22,8 +22,8 @@ import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from deploy.standalone.tokens import LocalIssuer
-from services.scheduler.schedules import Overlap
-from services.scheduler.timing import IntervalTiming
+from services.scheduler.schedule.definition import Overlap
+from services.scheduler.timing.due_times import IntervalTiming
 from tests.chaos import fire
 from tests.chaos.callers import Callers
 from tests.chaos.cluster import Cluster, running_cluster

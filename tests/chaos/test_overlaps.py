@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from services.scheduler.schedules import Overlap
+from services.scheduler.schedule.definition import Overlap
 from tests.chaos.exclusive import SKIPPED, by_schedule, overlapping
 from tests.chaos.fire import SECONDS, Aftermath, SeenRun
 from tests.chaos.load import task_id

@@ -11,7 +11,7 @@ import redis
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
-from services.scheduler.schedules import task_id
+from services.scheduler.schedule.definition import task_id
 from tests.support.calls import eventually
 from tests.support.schedulers import Scheduler
 from tests.support.schedules import HOUR, at

@@ -9,9 +9,9 @@ import redis.asyncio
 from prometheus_client import CollectorRegistry
 
 from services.kernel.database import Database
-from services.scheduler.delivery import Delivery
-from services.scheduler.dispatch import Dispatcher
-from services.scheduler.publisher import Publisher
+from services.scheduler.dispatch.delivery import Delivery
+from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.dispatch.publisher import Publisher
 from tests.support.servers import Valkey
 
 

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from services.kernel.database import Database
-from services.scheduler.changes import Event, LeftOut, RunEvents, ScheduleEvent
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.schedules import Definition, Task
-from services.scheduler.store import ScheduleStore
-from services.scheduler.timing import CrontabTiming
-from services.scheduler.watching import Tell, Watching
-from services.scheduler.watching_cursor import Cursor
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.schedule.definition import Definition, Task
+from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming
+from services.scheduler.watch.changes import Event, LeftOut, RunEvents, ScheduleEvent
+from services.scheduler.watch.cursor import Cursor
+from services.scheduler.watch.hub import Tell, Watching
 
 Told = tuple[Event | LeftOut | None, Cursor]
 BUFFER = 50

@@ -17,8 +17,8 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import Database
-from services.scheduler.backfilling import Backfills
-from services.scheduler.delivery import Delivery
+from services.scheduler.backfill.backfiller import Backfills
+from services.scheduler.dispatch.delivery import Delivery
 from tests.support.backfills import CANCELLED, Hourly
 from tests.support.calls import eventually, refused
 from tests.support.dispatchers import delivery_to

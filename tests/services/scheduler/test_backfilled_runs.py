@@ -9,7 +9,7 @@ from typing import Any
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from services.kernel.database import Database
-from services.scheduler.store_retention import delete_old_runs
+from services.scheduler.runs.retention import delete_old_runs
 from tests.support.backfills import DONE, Hourly, record
 from tests.support.calls import eventually
 from tests.support.schedules import HOUR, at

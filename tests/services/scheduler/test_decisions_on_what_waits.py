@@ -12,13 +12,13 @@ import pytest
 import redis.asyncio
 
 from services.kernel.database import Database
-from services.scheduler.monitor import MOST_AT_ONCE, Heard, Monitor
-from services.scheduler.overlap import LiveRun
-from services.scheduler.schedules import Definition, Overlap, Task, task_id
-from services.scheduler.store import ScheduleStore
-from services.scheduler.store_waiting import WaitingStore
-from services.scheduler.timing import IntervalTiming
-from services.scheduler.waiting import BATCH, Waiting
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor
+from services.scheduler.runs.overlap import LiveRun
+from services.scheduler.runs.store_waiting import WaitingStore
+from services.scheduler.runs.waiting import BATCH, Waiting
+from services.scheduler.schedule.definition import Definition, Overlap, Task, task_id
+from services.scheduler.timing.due_times import IntervalTiming
 from tests.support.dispatchers import delivery_to
 from tests.support.servers import Valkey
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from services.kernel.database import Database
-from services.scheduler.catalogue import Catalogue
-from services.scheduler.clock import now_at
-from services.scheduler.dispatch import Dispatcher
-from services.scheduler.plan import Bounds, Misfire, MisfireAction
-from services.scheduler.schedules import Definition, Run, Task
-from services.scheduler.store import ScheduleStore
-from services.scheduler.store_listing_runs import EVERY_RUN, RunFilter
-from services.scheduler.timing import IntervalTiming
+from services.scheduler.catalogue.catalogue import Catalogue
+from services.scheduler.catalogue.store_listing_runs import EVERY_RUN, RunFilter
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.schedule.clock import now_at
+from services.scheduler.schedule.definition import Definition, Run, Task
+from services.scheduler.timing.due_times import IntervalTiming
+from services.scheduler.timing.plan import Bounds, Misfire, MisfireAction
 from tests.support.dispatchers import dispatcher
 from tests.support.schedules import DAY, HOUR, MINUTE, SECOND
 from tests.support.servers import Valkey

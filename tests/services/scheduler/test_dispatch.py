@@ -16,13 +16,13 @@ import pytest
 import redis.asyncio
 
 from services.kernel.database import Database
-from services.scheduler.dispatch import Dispatcher
-from services.scheduler.messages import Letterhead
-from services.scheduler.publisher import Parcel, PermitEnded, Publisher, Receipt
-from services.scheduler.schedules import Definition, Task
-from services.scheduler.store import ScheduleStore
-from services.scheduler.store_listing_runs import RunFilter
-from services.scheduler.timing import IntervalTiming
+from services.scheduler.catalogue.store_listing_runs import RunFilter
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.dispatch.publisher import Parcel, PermitEnded, Publisher, Receipt
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import Definition, Task
+from services.scheduler.timing.due_times import IntervalTiming
 from tests.support.calls import eventually
 from tests.support.dispatchers import dispatcher
 from tests.support.servers import Valkey, temporary_valkey

@@ -11,8 +11,8 @@ import pytest
 
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
-from services.scheduler.store import ScheduleStore
-from services.scheduler.store_listing import ScheduleFilter
+from services.scheduler.catalogue.store_listing import ScheduleFilter
+from services.scheduler.catalogue.store_schedules import ScheduleStore
 from tests.support.servers import create_database
 
 COLUMNS = "id task args_json kwargs_json queue priority headers crontab time_zone description labels"

@@ -11,14 +11,14 @@ import redis.asyncio
 
 from services.kernel.broker_layout import Layout
 from services.kernel.database import Database
-from services.scheduler.broker_data import BrokerData
-from services.scheduler.dispatch import Dispatcher
-from services.scheduler.losses import Losses
-from services.scheduler.monitor import Heard, Monitor
-from services.scheduler.schedules import Definition, Task
-from services.scheduler.store import ScheduleStore
-from services.scheduler.store_batches import BatchStore
-from services.scheduler.timing import OnceTiming
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.dispatch.store_batches import BatchStore
+from services.scheduler.runs.broker_data import BrokerData
+from services.scheduler.runs.losses import Losses
+from services.scheduler.runs.monitor_client import Heard, Monitor
+from services.scheduler.schedule.definition import Definition, Task
+from services.scheduler.timing.due_times import OnceTiming
 from tests.support.dispatchers import delivery_to
 from tests.support.servers import temporary_valkey
 

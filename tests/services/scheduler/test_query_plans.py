@@ -13,21 +13,8 @@ from services.kernel.database import Database
 from services.kernel.migrations import migrate
 from services.kernel.pages import Place
 from services.kernel.parameters import Parameters
-from services.scheduler import (
-    store_backfilling,
-    store_batches,
-    store_changes,
-    store_due,
-    store_losses,
-    store_outcomes,
-    store_pending,
-    store_retention,
-    store_waiting,
-)
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.schedules import Definition, RunState, Task
-from services.scheduler.store import ScheduleStore
-from services.scheduler.store_listing import (
+from services.scheduler.backfill import store_backfilling
+from services.scheduler.catalogue.store_listing import (
     EVERY,
     FEW,
     ScheduleFilter,
@@ -35,8 +22,15 @@ from services.scheduler.store_listing import (
     listing_by_next_run,
     matches,
 )
-from services.scheduler.store_listing_runs import EVERY_RUN, RunFilter, listing_runs
-from services.scheduler.timing import CrontabTiming
+from services.scheduler.catalogue.store_listing_runs import EVERY_RUN, RunFilter, listing_runs
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.dispatch import store_batches, store_due, store_pending
+from services.scheduler.runs import retention as store_retention
+from services.scheduler.runs import store_losses, store_outcomes, store_waiting
+from services.scheduler.schedule.definition import Definition, RunState, Task
+from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming
+from services.scheduler.watch import store_changes
 from tests.support.servers import create_database
 from tests.support.sql import fetch, nodes, plan_of
 

@@ -12,14 +12,14 @@ import pytest
 import redis.asyncio
 
 from services.kernel.database import Database
-from services.scheduler.catalogue import Catalogue
-from services.scheduler.delivery import Delivery
-from services.scheduler.dispatch import Dispatcher
-from services.scheduler.schedules import Definition, RunState, Task, task_id
-from services.scheduler.store import ScheduleStore
-from services.scheduler.store_batches import BatchStore
-from services.scheduler.store_listing_runs import RunFilter
-from services.scheduler.timing import OnceTiming
+from services.scheduler.catalogue.catalogue import Catalogue
+from services.scheduler.catalogue.store_listing_runs import RunFilter
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.dispatch.delivery import Delivery
+from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.dispatch.store_batches import BatchStore
+from services.scheduler.schedule.definition import Definition, RunState, Task, task_id
+from services.scheduler.timing.due_times import OnceTiming
 from tests.support.dispatchers import delivery_to
 from tests.support.servers import Valkey
 

@@ -12,8 +12,8 @@ import pytest
 
 from services.kernel.database import Database, driver_url
 from services.kernel.errors import Unavailable
-from services.scheduler.changes import Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
-from services.scheduler.store_changes import ENTRIES
+from services.scheduler.watch.changes import Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
+from services.scheduler.watch.store_changes import ENTRIES
 from tests.support.watch_hubs import BATCH, PUBLISH, create, publish, read, read_until, running, sizes
 
 

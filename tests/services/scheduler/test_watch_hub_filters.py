@@ -13,11 +13,11 @@ import pytest
 
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
-from services.scheduler import watching as watching_module
-from services.scheduler.changes import Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
-from services.scheduler.store_listing import ScheduleFilter
-from services.scheduler.watching import Watching
-from services.scheduler.watching_cursor import Cursor
+from services.scheduler.catalogue.store_listing import ScheduleFilter
+from services.scheduler.watch import hub as watching_module
+from services.scheduler.watch.changes import Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
+from services.scheduler.watch.cursor import Cursor
+from services.scheduler.watch.hub import Watching
 from tests.support.watch_hubs import Told, create, publish, read, read_until, running, sizes
 
 # Of each batch, a tenth; or all of it.

@@ -13,9 +13,9 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
-from services.scheduler.changes import Event, LeftOut, RunEvents, Wanted
-from services.scheduler.pending import Pending
-from services.scheduler.schedules import RunState
+from services.scheduler.dispatch.unpublished import Pending
+from services.scheduler.schedule.definition import RunState
+from services.scheduler.watch.changes import Event, LeftOut, RunEvents, Wanted
 from tests.support.calls import eventually
 from tests.support.schedulers import Scheduler
 from tests.support.schedules import CRONTAB, create

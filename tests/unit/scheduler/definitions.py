@@ -8,12 +8,12 @@ import json
 from hypothesis import strategies as st
 
 from services.kernel.zones import known_zones
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.messages import CELERYS_HEADERS
-from services.scheduler.plan import Bounds, Misfire, MisfireAction
-from services.scheduler.schedules import Definition, Overlap, Task
-from services.scheduler.solar import EVENTS
-from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
+from services.scheduler.schedule.celery_message import CELERYS_HEADERS
+from services.scheduler.schedule.definition import Definition, Overlap, Task
+from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
+from services.scheduler.timing.plan import Bounds, Misfire, MisfireAction
+from services.scheduler.timing.solar import EVENTS
 
 STORABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 NOTES = st.text(STORABLE, max_size=30)

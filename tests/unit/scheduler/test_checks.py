@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from services.kernel.validation import Faults
-from services.scheduler import checks
-from services.scheduler.messages import CELERYS_HEADERS, Letterhead
-from services.scheduler.schedules import Task
+from services.scheduler.schedule import checks
+from services.scheduler.schedule.celery_message import CELERYS_HEADERS, Letterhead
+from services.scheduler.schedule.definition import Task
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.decide import decide
-from services.scheduler.plan import Plan
-from services.scheduler.timing import CrontabTiming, IntervalTiming, Timing, next_due
+from services.scheduler.dispatch.decide import decide
+from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, Timing, next_due
+from services.scheduler.timing.plan import Plan
 
 HOUR = dt.timedelta(hours=1)
 

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 
 from services.kernel.config_keys import KEYS, AnyKey, ConfigType, Key, key_named, shown
 from services.kernel.config_wire import value_from
-from services.scheduler.config import example_of
+from services.scheduler.config.in_force import example_of
 
 SECRET = key_named("secrets.smtp.password")
 assert SECRET is not None

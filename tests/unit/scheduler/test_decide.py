@@ -6,11 +6,11 @@ import datetime as dt
 
 import pytest
 
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.decide import EACH_AT_A_TIME, IN_TIME, Decision, decide
-from services.scheduler.plan import Bounds, Misfire, MisfireAction, Plan
-from services.scheduler.schedules import RunState
-from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming
+from services.scheduler.dispatch.decide import EACH_AT_A_TIME, IN_TIME, Decision, decide
+from services.scheduler.schedule.definition import RunState
+from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming
+from services.scheduler.timing.plan import Bounds, Misfire, MisfireAction, Plan
 
 DUE = dt.datetime(2026, 11, 24, 10, tzinfo=dt.UTC)
 SECOND, MINUTE, HOUR, DAY = (dt.timedelta(seconds=found) for found in (1, 60, 3600, 86400))

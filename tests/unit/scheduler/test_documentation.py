@@ -12,9 +12,9 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf import json_format
 
 from services.kernel.validation import Faults
-from services.scheduler import convert
-from services.scheduler.crontab import NICKNAMES, parse_crontab
-from services.scheduler.timing import CrontabTiming, next_due
+from services.scheduler.api import convert
+from services.scheduler.timing.crontab import NICKNAMES, parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, next_due
 
 PAGE = (Path(__file__).parents[3] / "docs/scheduling.md").read_text()
 ROW = re.compile(r"^\| `([^`]+)` \| ([\w/]+) \| (\d{4}-\S+ \S+) \| (\d{4}[^|]+) \|$", re.MULTILINE)

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from services.kernel.errors import Invalid
 from services.kernel.validation import Faults
-from services.scheduler.importing import Imported, read_dump
-from services.scheduler.importing_entry import CRONTAB_FIELDS, KNOWN, OPTIONS
-from services.scheduler.manifest import read_manifest
-from services.scheduler.manifest_written import entries_text, said_by
-from services.scheduler.timing import next_due
+from services.scheduler.manifests.read import read_manifest
+from services.scheduler.manifests.take_over import Imported, read_dump
+from services.scheduler.manifests.take_over_entry import CRONTAB_FIELDS, KNOWN, OPTIONS
+from services.scheduler.manifests.write import entries_text, said_by
+from services.scheduler.timing.due_times import next_due
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 ANY = st.recursive(

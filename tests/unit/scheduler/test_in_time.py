@@ -8,13 +8,13 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scheduler.decide import IN_TIME, decide
-from services.scheduler.in_time import COLUMNS, InTime
-from services.scheduler.messages import Letterhead
-from services.scheduler.plan import JUST_BEFORE, UNBOUNDED
-from services.scheduler.rows import values_of
-from services.scheduler.schedules import Definition, Overlap, Run, RunState, task_id
-from services.scheduler.timing import CrontabTiming, IntervalTiming
+from services.scheduler.dispatch.decide import IN_TIME, decide
+from services.scheduler.dispatch.fast_path import COLUMNS, InTime
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, task_id
+from services.scheduler.schedule.rows import values_of
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming
+from services.scheduler.timing.plan import JUST_BEFORE, UNBOUNDED
 from tests.unit.scheduler.definitions import CRONTABS, DEFINITIONS, MILLISECONDS, MOMENTS, ZONES
 
 DUE = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9998, 12, 30), timezones=st.just(dt.UTC))

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.kernel.validation import Faults
-from services.scheduler.difference import Kind, difference
-from services.scheduler.manifest import Wanted, read_manifest
-from services.scheduler.manifest_text import TextInvalid, parse_text, yaml_text
-from services.scheduler.manifest_written import manifest_text
-from services.scheduler.plan import Bounds, Misfire, MisfireAction
-from services.scheduler.schedules import Definition, Overlap, Schedule, Task
-from services.scheduler.spans import format_span, parse_span
-from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
+from services.scheduler.manifests.difference import Kind, difference
+from services.scheduler.manifests.read import Wanted, read_manifest
+from services.scheduler.manifests.text import TextInvalid, parse_text, yaml_text
+from services.scheduler.manifests.write import manifest_text
+from services.scheduler.schedule.definition import Definition, Overlap, Schedule, Task
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
+from services.scheduler.timing.durations import format_span, parse_span
+from services.scheduler.timing.plan import Bounds, Misfire, MisfireAction
 from tests.unit.scheduler.definitions import DEFINITIONS, FIELDS
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)

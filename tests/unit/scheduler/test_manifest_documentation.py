@@ -12,10 +12,10 @@ import pytest
 from celeriac.beat_dump import SOURCES
 
 from services.kernel.validation import Faults
-from services.scheduler.difference import difference
-from services.scheduler.importing_entry import OPTIONS
-from services.scheduler.manifest import FIELDS, TIMINGS, Wanted, read_manifest
-from services.scheduler.schedules import Schedule
+from services.scheduler.manifests.difference import difference
+from services.scheduler.manifests.read import FIELDS, TIMINGS, Wanted, read_manifest
+from services.scheduler.manifests.take_over_entry import OPTIONS
+from services.scheduler.schedule.definition import Schedule
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "manifests.md").read_text()

@@ -15,9 +15,9 @@ from cronsim import CronSim
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from services.scheduler.crontab import DAY_NAMES, parse_crontab
-from services.scheduler.solar import EVENTS, next_event
-from services.scheduler.timing import CrontabTiming, next_due
+from services.scheduler.timing.crontab import DAY_NAMES, parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, next_due
+from services.scheduler.timing.solar import EVENTS, next_event
 
 ZONES = [
     "America/New_York",

@@ -6,9 +6,9 @@ import datetime as dt
 
 import pytest
 
-from services.scheduler.monitor import Heard
-from services.scheduler.overlap import Answer, LiveRun, decide_overlap
-from services.scheduler.schedules import Overlap, RunState
+from services.scheduler.runs.monitor_client import Heard
+from services.scheduler.runs.overlap import Answer, LiveRun, decide_overlap
+from services.scheduler.schedule.definition import Overlap, RunState
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 WAITING, PUBLISHED, PENDING, SKIPPED = (

@@ -7,9 +7,9 @@ import datetime as dt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scheduler.crontab import parse_crontab
-from services.scheduler.plan import Bounds, Plan
-from services.scheduler.timing import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
+from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
+from services.scheduler.timing.plan import Bounds, Plan
 
 HOUR = dt.timedelta(hours=1)
 SECOND = dt.timedelta(seconds=1)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scheduler.crontab import CrontabInvalid, parse_crontab
-from services.scheduler.timing import CrontabTiming, IntervalTiming, next_due
+from services.scheduler.timing.crontab import CrontabInvalid, parse_crontab
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, next_due
 
 ZONES = [
     "Asia/Taipei",

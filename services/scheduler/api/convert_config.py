@@ -1,0 +1,139 @@
+"""Between the contract of ConfigService and its domain."""
+
+from __future__ import annotations
+
+from celeriac.scheduler.v1 import config_pb2 as pb
+
+from services.kernel.config_keys import SECRET_NAME, SECRETS, ConfigType, Value
+from services.kernel.config_wire import FIELDS, value_from, value_to
+from services.kernel.grpc.wire import timestamp
+from services.kernel.identity import current_subject
+from services.kernel.validation import Faults
+from services.scheduler.config.change import Order
+from services.scheduler.config.feed import News
+from services.scheduler.config.in_force import Change, Revision, Setting, declared, example_of, value_at
+
+COLLECTION = "config/"
+EXAMPLE = "config/monitor.tasks.retention"
+TYPES = {
+    ConfigType.BOOL: pb.CONFIG_TYPE_BOOL,
+    ConfigType.INT: pb.CONFIG_TYPE_INT,
+    ConfigType.FLOAT: pb.CONFIG_TYPE_FLOAT,
+    ConfigType.STRING: pb.CONFIG_TYPE_STRING,
+    ConfigType.DURATION: pb.CONFIG_TYPE_DURATION,
+    ConfigType.ENUM: pb.CONFIG_TYPE_ENUM,
+}
+CHANGES = {
+    Change.SET: pb.CONFIG_CHANGE_SET,
+    Change.RESET: pb.CONFIG_CHANGE_RESET,
+    Change.ROLLBACK: pb.CONFIG_CHANGE_ROLLBACK,
+}
+Changing = pb.SetConfigRequest | pb.ResetConfigRequest | pb.RollbackConfigRequest
+
+
+def key_in(name: str, faults: Faults, field: str = "name") -> str:
+    """The key in a resource name; empty when that is at fault."""
+    if not name.startswith(COLLECTION) or len(name) == len(COLLECTION):
+        faults.add(field, f"is {name[:200]!r}, not config/ and a key", EXAMPLE)
+        return ""
+    key = name.removeprefix(COLLECTION)
+    if faults.text(field, name, EXAMPLE, most=200) and key.startswith(SECRETS):
+        rule = '1 to 100 of a-z, 0-9, "-", "_", ".", beginning with a letter or digit'
+        fault = f"is {name[:200]!r}; what follows {SECRETS!r} has {rule}"
+        faults.unless(SECRET_NAME.fullmatch(key) is not None, field, fault, "config/secrets.smtp.password")
+    return key
+
+
+def key_of(name: str) -> str:
+    """The key in a resource name; raises `Invalid`."""
+    faults = Faults()
+    key = key_in(name, faults)
+    faults.raise_any()
+    return key
+
+
+def order_in(request: Changing, faults: Faults) -> Order:
+    faults.text("etag", request.etag, "7", most=100, required=False)
+    faults.text("comment", request.comment, "fewer rows until the move", most=1000, required=False)
+    faults.text("request_id", request.request_id, "retry-7f9c24e8", most=100, required=False)
+    return Order(
+        key=key_in(request.name, faults),
+        actor=current_subject(),
+        comment=request.comment,
+        etag=request.etag,
+        request_id=request.request_id,
+        validate_only=request.validate_only,
+    )
+
+
+def order_of(request: Changing) -> Order:
+    """What every change carries; raises `Invalid`."""
+    faults = Faults()
+    order = order_in(request, faults)
+    if isinstance(request, pb.RollbackConfigRequest):
+        faults.unless(request.revision > 0, "revision", f"is {request.revision}, not a revision", "12")
+    faults.raise_any()
+    return order
+
+
+def value_in(request: pb.SetConfigRequest, order: Order) -> Value:
+    """Raises `Invalid` for a value of another type than the key's, and `NotFound` for a key that is none."""
+    key, faults = declared(order.key), Faults()
+    wanted, given = FIELDS[key.type], request.value.WhichOneof("kind")
+    value: Value | None = None
+    if given != wanted:
+        fault = f"is {given}, this key takes {wanted}" if given else f"is not set, this key takes {wanted}"
+        faults.add("value", fault, example_of(key))
+    else:
+        try:
+            value = value_from(request.value)
+        except OverflowError:
+            faults.add("value.duration_value", "is not a span of time", example_of(key))
+    faults.raise_any()
+    assert value is not None
+    return value
+
+
+def config_to(setting: Setting) -> pb.Config:
+    key = setting.key
+    return pb.Config(
+        name=COLLECTION + key.name,
+        description=key.description,
+        type=TYPES[key.type],
+        value=value_to(setting.value),
+        default_value=value_to(key.default),
+        is_set=setting.is_set,
+        sensitive=key.sensitive,
+        unit=key.unit or ("characters" if key.type is ConfigType.STRING else ""),
+        minimum=value_to(key.minimum),
+        maximum=value_to(key.maximum),
+        choices=key.choices,
+        used_by=key.used_by,
+        revision=setting.revision,
+        etag=setting.etag,
+        update_time=timestamp(setting.updated_at),
+        updated_by=setting.updated_by,
+    )
+
+
+def revision_to(revision: Revision) -> pb.ConfigRevision:
+    return pb.ConfigRevision(
+        revision=revision.number,
+        name=COLLECTION + revision.key,
+        change=CHANGES[revision.change],
+        old_value=value_to(value_at(revision, "old_value")),
+        new_value=value_to(value_at(revision, "value")),
+        sensitive=revision.sensitive,
+        actor=revision.actor,
+        create_time=timestamp(revision.created_at),
+        comment=revision.comment,
+        rolled_back_to=revision.rolled_back_to or 0,
+    )
+
+
+def news_to(news: News, prefixes: tuple[str, ...]) -> pb.WatchConfigResponse:
+    """Only keys that begin with one of the prefixes, if there are any."""
+    wanted = [one for one in news.settings if not prefixes or one.key.name.startswith(prefixes)]
+    return pb.WatchConfigResponse(
+        configs=map(config_to, wanted), revision=news.revision, complete=news.complete
+    )

@@ -1,0 +1,71 @@
+"""Between the contract's messages and what changes."""
+
+from __future__ import annotations
+
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+
+from services.kernel.validation import Faults
+from services.scheduler.api.convert import run_to, schedule_to
+from services.scheduler.api.convert_backfill import backfill_to
+from services.scheduler.api.convert_filter import filter_in
+from services.scheduler.schedule import checks
+from services.scheduler.watch.changes import (
+    BackfillEvent,
+    Event,
+    Kind,
+    LeftOut,
+    RunEvents,
+    ScheduleEvent,
+    Wanted,
+)
+from services.scheduler.watch.cursor import Cursor
+
+MOST_NAMES = 100
+KINDS = {
+    Kind.CREATED: pb.SCHEDULE_EVENT_KIND_CREATED,
+    Kind.UPDATED: pb.SCHEDULE_EVENT_KIND_UPDATED,
+    Kind.DELETED: pb.SCHEDULE_EVENT_KIND_DELETED,
+    Kind.LEFT_FILTER: pb.SCHEDULE_EVENT_KIND_LEFT_FILTER,
+}
+
+
+def wanted_in(request: pb.WatchSchedulesRequest) -> Wanted:
+    """What to watch; raises `Invalid` when the request is not sound."""
+    faults = Faults()
+    few = len(request.names) <= MOST_NAMES
+    fault = f"has {len(request.names)} names, at most {MOST_NAMES} are allowed"
+    names: list[str] = []
+    if faults.unless(few, "names", fault, '["schedules/cleanup-cache-daily"]'):
+        names = [
+            checks.schedule_id(name, faults, f"names[{position}]")
+            for position, name in enumerate(request.names)
+        ]
+    matching = filter_in(request, faults)
+    nothing = request.without_schedules and request.without_runs and request.without_backfills
+    fault = "is set, and so are without_schedules and without_runs: nothing is left to tell"
+    faults.unless(not nothing, "without_backfills", fault, "false")
+    faults.raise_any()
+    return Wanted(
+        frozenset(names),
+        schedules=not request.without_schedules,
+        runs=not request.without_runs,
+        backfills=not request.without_backfills,
+        matching=matching,
+    )
+
+
+def watch_response_to(event: Event | LeftOut | None, cursor: Cursor) -> pb.WatchSchedulesResponse:
+    message = pb.WatchSchedulesResponse(cursor=cursor.encode())
+    match event:
+        case ScheduleEvent():
+            message.schedule.kind = KINDS[event.kind]
+            message.schedule.name = f"schedules/{event.id}"
+            if event.schedule is not None:
+                message.schedule.schedule.CopyFrom(schedule_to(event.schedule))
+        case RunEvents():
+            message.runs.runs.extend(map(run_to, event.runs))
+        case BackfillEvent():
+            message.backfill.CopyFrom(backfill_to(event.backfill))
+        case LeftOut():
+            message.left_out.count = event.count
+    return message

@@ -1,0 +1,223 @@
+"""ScheduleService, as the contract has it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterable, Iterator
+
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+from celeriac.scheduler.v1 import schedules_pb2_grpc
+
+from services.kernel.database import Database
+from services.kernel.grpc.wire import Context, moment_in
+from services.kernel.identity import current_subject
+from services.kernel.pages import (
+    decode_last,
+    decode_place,
+    encode_last,
+    encode_place,
+    next_page_token,
+    page_size,
+)
+from services.kernel.validation import Faults
+from services.scheduler.api import convert, convert_timing
+from services.scheduler.api.backfills import BackfillCalls
+from services.scheduler.api.convert_filter import filter_in, runs_in
+from services.scheduler.api.watches import WatchCalls
+from services.scheduler.backfill.backfiller import Backfills
+from services.scheduler.catalogue.catalogue import Catalogue
+from services.scheduler.catalogue.store_listing import ScheduleFilter
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.schedule import checks
+from services.scheduler.schedule.clock import now_at
+from services.scheduler.schedule.definition import Definition
+from services.scheduler.schedule.stored import check_readable
+from services.scheduler.watch.hub import Watching
+
+MOST_PREVIEWED = 1000
+# gRPC's clients take messages of 4 MiB, unless told otherwise.
+MOST_BYTES = 3 * 1024 * 1024
+
+
+class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceServicer):
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        backfills: Backfills,
+        watching: Watching[pb.WatchSchedulesResponse],
+        zone: str,
+    ) -> None:
+        BackfillCalls.__init__(self, database, backfills)
+        WatchCalls.__init__(self, watching)
+        self._catalogue = catalogue
+        self._zone = zone
+
+    async def CreateSchedule(
+        self, request: pb.CreateScheduleRequest, context: Context
+    ) -> pb.CreateScheduleResponse:
+        faults, now = Faults(), await now_at(self._database)
+        definition = convert.new_from(request.schedule, self._zone, now, faults)
+        faults.raise_any()
+        assert definition is not None
+        schedule = await self._catalogue.create(definition)
+        return pb.CreateScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def GetSchedule(self, request: pb.GetScheduleRequest, context: Context) -> pb.GetScheduleResponse:
+        async with self._database.reading() as connection:
+            schedule = await ScheduleStore(connection).get(_id(request.name))
+        return pb.GetScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def ListSchedules(
+        self, request: pb.ListSchedulesRequest, context: Context
+    ) -> pb.ListSchedulesResponse:
+        faults, size = Faults(), page_size(request.page_size)
+        wanted = filter_in(request, faults)
+        known = request.order in pb.ScheduleOrder.values()
+        fault = f"is {request.order}, not a ScheduleOrder"
+        faults.unless(known, "order", fault, "SCHEDULE_ORDER_NEXT_RUN_TIME")
+        faults.raise_any()
+        if request.order == pb.SCHEDULE_ORDER_NEXT_RUN_TIME:
+            return await self._list_by_next_run(wanted, request.page_token, size)
+        after = decode_last(request.page_token)
+        async with self._database.reading() as connection:
+            found = await ScheduleStore(connection).list(wanted, after, size + 1)
+        told = list(_fitting(map(convert.schedule_to, found[:size])))
+        return pb.ListSchedulesResponse(
+            schedules=told,
+            next_page_token=next_page_token(found, len(told), lambda last: encode_last(last.definition.id)),
+        )
+
+    async def _list_by_next_run(
+        self, wanted: ScheduleFilter, token: str, size: int
+    ) -> pb.ListSchedulesResponse:
+        after = decode_place(token)
+        async with self._database.reading() as connection:
+            found = await ScheduleStore(connection).list_by_next_run(wanted, after, size + 1)
+        told = list(_fitting(convert.schedule_to(schedule) for schedule, _ in found[:size]))
+        return pb.ListSchedulesResponse(
+            schedules=told,
+            next_page_token=next_page_token(
+                found, len(told), lambda last: encode_place((last[1], last[0].definition.id))
+            ),
+        )
+
+    async def UpdateSchedule(
+        self, request: pb.UpdateScheduleRequest, context: Context
+    ) -> pb.UpdateScheduleResponse:
+        named = list(request.update_mask.paths)
+        paths = list(convert.CHANGEABLE) if named in ([], ["*"]) else named
+
+        def change(current: Definition, now: dt.datetime) -> Definition:
+            faults = Faults()
+            wanted = convert.changed(current, request.schedule, paths, self._zone, now, faults)
+            faults.raise_any()
+            return wanted
+
+        found = _id(request.schedule.name, "schedule.name")
+        schedule = await self._catalogue.change(found, request.schedule.etag, change, paths)
+        return pb.UpdateScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def DeleteSchedule(
+        self, request: pb.DeleteScheduleRequest, context: Context
+    ) -> pb.DeleteScheduleResponse:
+        await self._catalogue.delete(_id(request.name), request.etag)
+        return pb.DeleteScheduleResponse()
+
+    async def PauseSchedule(
+        self, request: pb.PauseScheduleRequest, context: Context
+    ) -> pb.PauseScheduleResponse:
+        faults = Faults()
+        faults.text("note", request.note, "until the move is over", most=1000, required=False)
+        faults.raise_any()
+        schedule = await self._catalogue.pause(_id(request.name), request.note)
+        return pb.PauseScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def ResumeSchedule(
+        self, request: pb.ResumeScheduleRequest, context: Context
+    ) -> pb.ResumeScheduleResponse:
+        schedule = await self._catalogue.resume(_id(request.name))
+        return pb.ResumeScheduleResponse(schedule=convert.schedule_to(schedule))
+
+    async def TriggerSchedule(
+        self, request: pb.TriggerScheduleRequest, context: Context
+    ) -> pb.TriggerScheduleResponse:
+        faults = Faults()
+        faults.text("request_id", request.request_id, "retry-7f9c24e8", most=100, required=False)
+        faults.raise_any()
+        run = await self._catalogue.trigger(_id(request.name), current_subject(), request.request_id)
+        return pb.TriggerScheduleResponse(run=convert.run_to(run))
+
+    async def PreviewTimes(
+        self, request: pb.PreviewTimesRequest, context: Context
+    ) -> pb.PreviewTimesResponse:
+        faults, now = Faults(), await now_at(self._database)
+        start = moment_in(request, "start_time", faults) or now
+        checks.moment(start, faults, "start_time")
+        in_range = 0 <= request.count <= MOST_PREVIEWED
+        faults.unless(in_range, "count", f"is {request.count}, it must be 1 to 1000", "10")
+        proposed, run_count = await self._proposed(request, now, faults)
+        faults.raise_any()
+        assert proposed is not None
+        # In a thread: the sun is looked for day by day, through whole polar nights.
+        due, sent = await asyncio.to_thread(_coming, proposed, start, run_count, request.count or 10)
+        return convert_timing.times_to(due, sent)
+
+    async def _proposed(
+        self, request: pb.PreviewTimesRequest, now: dt.datetime, faults: Faults
+    ) -> tuple[Definition | None, int]:
+        """What is previewed, and how many runs it has behind it."""
+        match request.WhichOneof("source"):
+            case "name":
+                async with self._database.reading() as connection:
+                    stored = await ScheduleStore(connection).get(_id(request.name))
+                check_readable(stored, "timing")
+                return stored.definition, stored.run_count
+            case "timing":
+                return convert.proposed_timing(request.timing, self._zone, now, faults), 0
+            case "schedule":
+                return convert.proposed_from(request.schedule, self._zone, now, faults), 0
+            case _:
+                example = '{"name": "schedules/cleanup-cache-daily"}'
+                faults.add("source", "has neither name, timing nor schedule", example)
+                return None, 0
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
+        faults, size = Faults(), page_size(request.page_size)
+        wanted = runs_in(request, faults)
+        faults.raise_any()
+        before = decode_place(request.page_token)
+        async with self._database.reading() as connection:
+            store = ScheduleStore(connection)
+            if wanted.schedule_id:
+                await store.require(wanted.schedule_id)
+            runs = await store.list_runs(wanted, before, size + 1)
+        token = next_page_token(runs, size, lambda last: encode_place((last.due_at, last.schedule_id)))
+        return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
+
+
+def _fitting(schedules: Iterable[pb.Schedule]) -> Iterator[pb.Schedule]:
+    """The first ones, as many as a client takes in one message; one at least."""
+    room = MOST_BYTES
+    for schedule in schedules:
+        size = schedule.ByteSize()
+        if size > room and room < MOST_BYTES:
+            return
+        room -= size
+        yield schedule
+
+
+def _coming(
+    proposed: Definition, after: dt.datetime, run_count: int, most: int
+) -> tuple[list[dt.datetime], list[dt.datetime]]:
+    """The next due times, and when each is sent."""
+    due = proposed.coming_due(after, run_count, most)
+    return due, [proposed.plan.sent_at(proposed.id, each) for each in due]
+
+
+def _id(name: str, field: str = "name") -> str:
+    faults = Faults()
+    found = checks.schedule_id(name, faults, field)
+    faults.raise_any()
+    return found

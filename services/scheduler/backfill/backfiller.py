@@ -1,0 +1,227 @@
+"""Begins backfills, and sends what they are for; every replica does.
+
+What a backfill is for is written down when it begins, and each step is one transaction: runs are recorded and
+the backfill moves past them together. They are published after it, as all runs are, or healed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
+import secrets
+from collections.abc import Sequence
+
+import structlog
+
+from services.kernel.database import Database
+from services.kernel.errors import FailedPrecondition, NotFound
+from services.kernel.validation import Faults
+from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, Window, due_times, pace
+from services.scheduler.backfill.store_backfilling import BackfillingStore, Step
+from services.scheduler.backfill.store_backfills import BackfillStore
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.dispatch.batches import Batch, BatchKey, written
+from services.scheduler.dispatch.decide import unreadable
+from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
+from services.scheduler.dispatch.publisher import PermitEnded
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import Schedule
+from services.scheduler.schedule.stored import check_readable
+
+log = structlog.get_logger(__name__)
+
+READY_AT_A_TIME = 100
+# So many due times are looked at in one step, of which those that were run meanwhile cost nothing.
+SLICE = 200
+# While one is running: how often it is looked for more. While none is: how often the table is looked at, for
+# what a replica left behind that died; whoever begins one wakes its own replica.
+LOOK_SECONDS = 1.0
+IDLE_SECONDS = 5.0
+# While the schedule is being dispatched, or another replica has the backfill.
+AGAIN_SECONDS = 0.05
+
+
+class Backfills:
+    """The backfills of a platform; `run` is the background loop that sends."""
+
+    def __init__(self, database: Database, delivery: Delivery) -> None:
+        self._database = database
+        self._delivery = delivery
+        self._woken = asyncio.Event()
+
+    async def begin(self, window: Window, actor: str, request_id: str, *, validate_only: bool) -> Backfill:
+        """Begins a backfill of what the window has; with `validate_only`, tells what it would be."""
+        while True:
+            async with self._database.reading() as connection:
+                schedule = await ScheduleStore(connection).get(window.schedule_id)
+                check_readable(schedule, "timing", "task")
+                made = request_id and await BackfillStore(connection).made_by(window.schedule_id, request_id)
+            if made:
+                return made
+            times = await asyncio.to_thread(due_times, schedule.definition.plan, window)
+            _check_number(times, window)
+            begun = await self._begin(window, schedule, times, actor, request_id, validate_only)
+            if begun is not None:
+                self._woken.set()
+                return begun
+
+    async def _begin(
+        self,
+        window: Window,
+        read: Schedule,
+        times: Sequence[dt.datetime],
+        actor: str,
+        request_id: str,
+        validate_only: bool,
+    ) -> Backfill | None:
+        """None when the schedule was changed since it was read."""
+        async with self._database.transaction() as connection:
+            schedule = await ScheduleStore(connection).get(window.schedule_id, for_change=True)
+            store = BackfillStore(connection)
+            if schedule.version != read.version:
+                return None
+            if request_id and (made := await store.made_by(window.schedule_id, request_id)):
+                return made
+            _check_may_run(schedule, await store.running(window.schedule_id))
+            run = await store.run_already(window.schedule_id, window.start, window.end)
+            # From its next due time on, the dispatcher decides.
+            until = schedule.next_due_at or window.end
+            due = [each for each in times if each < until and each not in run]
+            backfill = _proposed(window, due, actor)
+            if validate_only:
+                return backfill
+            named = dataclasses.replace(backfill, id=secrets.token_hex(8))
+            return await store.add(named, due[::-1] if window.newest_first else due, request_id or None)
+
+    async def get(self, schedule_id: str, backfill_id: str) -> Backfill:
+        async with self._database.reading() as connection:
+            return await _found(BackfillStore(connection), schedule_id, backfill_id)
+
+    async def cancel(self, schedule_id: str, backfill_id: str, actor: str) -> Backfill:
+        """One that has ended stays as it is."""
+        async with self._database.transaction() as connection:
+            store = BackfillStore(connection)
+            await store.cancel(schedule_id, backfill_id, f"cancelled by {actor}")
+            return await _found(store, schedule_id, backfill_id)
+
+    async def run(self) -> None:
+        while True:
+            self._woken.clear()
+            seconds = LOOK_SECONDS
+            try:
+                seconds = await self.send_ready()
+            except FAULTS as error:
+                log.warning("backfill.not_looked", error=repr(error)[:300])
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), seconds)
+
+    async def send_ready(self) -> float:
+        """Sends the next runs of all backfills that may; the seconds until there may be more."""
+        async with self._database.connection() as connection:
+            store = BackfillingStore(connection)
+            seconds = await store.seconds_to_next()
+            if seconds is None or seconds > 0:
+                return IDLE_SECONDS if seconds is None else min(seconds, LOOK_SECONDS)
+            ready = await store.ready(READY_AT_A_TIME)
+        if await self._delivery.permit() is None:
+            return LOOK_SECONDS
+        for schedule_id in ready:
+            try:
+                await self._step(schedule_id)
+            except (*FAULTS, PermitEnded) as error:
+                # What was recorded is healed, and the backfill has moved on past it; or neither.
+                log.warning("backfill.step_failed", schedule=schedule_id, error=repr(error)[:300])
+        # Where one could not be stepped: it is another's for now.
+        return AGAIN_SECONDS
+
+    async def _step(self, schedule_id: str) -> None:
+        permit = await self._delivery.permit()
+        if permit is None:
+            # Recorded at its pace and kept, all would be sent at once when the broker is back.
+            return
+        async with self._database.connection() as connection:
+            store = BackfillingStore(connection)
+            async with store.transaction():
+                step = await store.locked(schedule_id, SLICE)
+                if step is None:
+                    return
+                letterhead = await _letterhead(store, step)
+                if letterhead is None:
+                    return
+                key, due = await _record(store, schedule_id, step)
+        if key is not None:
+            now = key.recorded_at
+            runs = [written(schedule_id, letterhead, each, now, backfilled=True) for each in due]
+            await self._delivery.publish([Batch(key, runs)], permit)
+
+
+async def _letterhead(store: BackfillingStore, step: Step) -> Letterhead | None:
+    """None when the stored task can't be read: that is the end of the backfill."""
+    letterhead, fault = letterhead_of(step.task, step.fault)
+    if letterhead is None:
+        await store.give_up(step, unreadable(fault))
+    return letterhead
+
+
+async def _record(
+    store: BackfillingStore, schedule_id: str, step: Step
+) -> tuple[BatchKey | None, list[dt.datetime]]:
+    """Records the next runs and moves the backfill past them; gives their batch, and their due times."""
+    run = await store.run_already(schedule_id, step.due)
+    wanted, seconds = pace(step.rate)
+    due: list[dt.datetime] = []
+    handled = 0
+    for each in step.due:
+        if len(due) == wanted:
+            break
+        handled += 1
+        if each not in run:
+            due.append(each)
+    key = await store.new_batch() if due else None
+    if key is not None:
+        await store.record(key.id, schedule_id, step, due, f"backfilled by {step.actor}")
+    await store.move_on(step, handled, len(due), seconds if due else 0.0)
+    return key, due
+
+
+def _check_number(times: Sequence[dt.datetime], window: Window) -> None:
+    faults = Faults()
+    if len(times) > window.most < MOST_RUNS:
+        fault = f"is {window.most}, and the window has more due times: a shorter one has less"
+        faults.add("max_runs", fault, str(MOST_RUNS))
+    elif len(times) > window.most:
+        fault = f"makes a window of more than {MOST_RUNS} due times; a shorter one has less"
+        faults.add("end_time", fault, times[MOST_RUNS].isoformat())
+    faults.raise_any()
+
+
+def _check_may_run(schedule: Schedule, running: Backfill | None) -> None:
+    name = f"schedules/{schedule.definition.id}"
+    if schedule.definition.paused:
+        raise FailedPrecondition("SCHEDULE_PAUSED", f"{name!r} is paused; resume it first")
+    if running is not None:
+        other = f"{name}/backfills/{running.id}"
+        raise FailedPrecondition("BACKFILL_RUNNING", f"{other!r} is under way; let it end, or cancel it")
+
+
+def _proposed(window: Window, due: Sequence[dt.datetime], actor: str) -> Backfill:
+    return Backfill(
+        schedule_id=window.schedule_id,
+        start=window.start,
+        end=window.end,
+        rate=window.rate,
+        newest_first=window.newest_first,
+        run_count=len(due),
+        first=due[0] if due else None,
+        last=due[-1] if due else None,
+        actor=actor,
+    )
+
+
+async def _found(store: BackfillStore, schedule_id: str, backfill_id: str) -> Backfill:
+    found = await store.find(schedule_id, backfill_id)
+    if found is None:
+        raise NotFound("backfill", f"schedules/{schedule_id}/backfills/{backfill_id}")
+    return found

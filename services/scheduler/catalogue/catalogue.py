@@ -1,0 +1,113 @@
+"""What people do with schedules: one transaction a use case."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Collection
+
+from services.kernel.database import Database
+from services.kernel.errors import Conflict
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.dispatch.batches import Batch, written
+from services.scheduler.dispatch.decide import IN_TIME
+from services.scheduler.dispatch.delivery import FAULTS, Delivery
+from services.scheduler.dispatch.publisher import PermitEnded
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule
+from services.scheduler.schedule.stored import check_readable, kept_columns
+
+
+class Catalogue:
+    """The schedules of a platform."""
+
+    def __init__(self, database: Database, delivery: Delivery) -> None:
+        self._database = database
+        self._delivery = delivery
+
+    async def create(self, definition: Definition) -> Schedule:
+        async with self._database.transaction() as connection:
+            store = ScheduleStore(connection)
+            due = None if definition.rests(0) else definition.plan.next_due(await store.now())
+            return await store.create(definition, due)
+
+    async def change(
+        self,
+        schedule_id: str,
+        etag: str,
+        change: Callable[[Definition, dt.datetime], Definition],
+        fields: Collection[str] = (),
+    ) -> Schedule:
+        """Applies a change to the current version, if it is the one that the caller read.
+
+        Due times count from now when the timing, its bounds or the pause change, so that nothing of the past
+        fires; any other change leaves them as they are. What is due this very moment still runs.
+
+        `fields`: those of the contract that the change sets. What can't be read of the row, and is not among
+        them, stays as it is stored.
+        """
+        async with self._database.transaction() as connection:
+            store = ScheduleStore(connection)
+            current = await self._current(store, schedule_id, etag)
+            now = await store.now()
+            wanted = change(current.definition, now)
+            if wanted == current.definition and not current.faults.keys() & set(fields):
+                return current
+            kept = kept_columns(current.faults, frozenset(fields))
+            return await store.change(wanted, due_after_change(current, wanted, now), kept)
+
+    async def pause(self, schedule_id: str, note: str) -> Schedule:
+        return await self.change(
+            schedule_id, "", lambda found, _: dataclasses.replace(found, paused=True, pause_note=note)
+        )
+
+    async def resume(self, schedule_id: str) -> Schedule:
+        return await self.change(
+            schedule_id, "", lambda found, _: dataclasses.replace(found, paused=False, pause_note="")
+        )
+
+    async def delete(self, schedule_id: str, etag: str) -> None:
+        async with self._database.transaction() as connection:
+            store = ScheduleStore(connection)
+            await self._current(store, schedule_id, etag)
+            await store.delete(schedule_id)
+
+    async def trigger(self, schedule_id: str, actor: str, request_id: str) -> Run:
+        """Records a run for now, then publishes it. With the broker away it stays pending, and is healed."""
+        permit = await self._delivery.permit()
+        async with self._database.transaction() as connection:
+            store = ScheduleStore(connection)
+            schedule = await store.get(schedule_id, for_change=True)
+            check_readable(schedule, "task")
+            if request_id and (made := await store.run_made_by(schedule_id, request_id)):
+                return made
+            now = await store.now()
+            run = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
+            exclusive = schedule.definition.overlap is not Overlap.ALLOW
+            key = await store.add_run(run, request_id or None, exclusive=exclusive)
+        pending = written(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)
+        try:
+            await self._delivery.publish([Batch(key, [pending])], permit)
+            async with self._database.reading() as connection:
+                # The broker may have no place for it; or its schedule is deleted by now.
+                return await ScheduleStore(connection).run(schedule_id, run.due_at) or run
+        except (*FAULTS, PermitEnded):
+            return run
+
+    async def _current(self, store: ScheduleStore, schedule_id: str, etag: str) -> Schedule:
+        current = await store.get(schedule_id, for_change=True)
+        if etag and etag != current.etag:
+            raise Conflict(f"schedules/{schedule_id}", current.etag)
+        return current
+
+
+def due_after_change(current: Schedule, wanted: Definition, now: dt.datetime) -> dt.datetime | None:
+    before, due = current.definition, current.next_due_at
+    if wanted.rests(current.run_count):
+        return None
+    if due is not None:
+        retimed = (wanted.timing, wanted.bounds) != (before.timing, before.bounds)
+        sent = before.plan.sent_at(before.id, due)
+        if not retimed or (sent <= now <= sent + IN_TIME and wanted.bounds.allow(due)):
+            return due
+    return wanted.plan.next_due(now)

@@ -1,0 +1,125 @@
+"""The SQL of schedules and runs, as people see and change them. Dispatching has its own (store_due.py)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+
+import asyncpg
+
+from services.kernel.errors import AlreadyExists, NotFound
+from services.kernel.pages import Place
+from services.scheduler.catalogue.store_listing import (
+    ScheduleFilter,
+    a_rare_facet,
+    listing,
+    listing_by_next_run,
+)
+from services.scheduler.catalogue.store_listing_runs import RunFilter, listing_runs
+from services.scheduler.dispatch.batches import BatchKey
+from services.scheduler.schedule.definition import Definition, Run, Schedule
+from services.scheduler.schedule.rows import run_of, values_of
+from services.scheduler.schedule.store_base import Store
+from services.scheduler.schedule.stored import schedule_of
+
+ADD_RUN = """
+    WITH batch AS (INSERT INTO celery_schedule_batches (recorded_at) VALUES ($2) RETURNING id)
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id, exclusive, batch_id)
+    SELECT $1, $2, 'batched', $3, $4, $5, id FROM batch
+    RETURNING batch_id, due_at
+"""
+EXISTS = "SELECT EXISTS (SELECT FROM celery_schedules WHERE id = $1)"
+RUN = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND due_at = $2"
+MADE_BY = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND request_id = $2"
+
+
+class ScheduleStore(Store):
+    """Schedules and their runs, on one connection."""
+
+    async def create(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
+        values = values_of(definition, next_due_at)
+        try:
+            row = await self._connection.fetchrow(f"{insert(values)} RETURNING *", *values.values())
+        except asyncpg.UniqueViolationError as error:
+            raise AlreadyExists("schedule", f"schedules/{definition.id}") from error
+        return schedule_of(row)
+
+    async def get(self, schedule_id: str, *, for_change: bool = False) -> Schedule:
+        lock = " FOR UPDATE" if for_change else ""
+        row = await self._connection.fetchrow(
+            f"SELECT * FROM celery_schedules WHERE id = $1{lock}", schedule_id
+        )
+        if row is None:
+            raise NotFound("schedule", f"schedules/{schedule_id}")
+        return schedule_of(row)
+
+    async def require(self, schedule_id: str) -> None:
+        """Raises NotFound unless there is such a schedule."""
+        if not await self._connection.fetchval(EXISTS, schedule_id):
+            raise NotFound("schedule", f"schedules/{schedule_id}")
+
+    async def change(
+        self,
+        definition: Definition,
+        next_due_at: dt.datetime | None,
+        but_not: Collection[str] = frozenset(),
+    ) -> Schedule:
+        """Writes all columns that a person decides, but not those named."""
+        values = values_of(definition, next_due_at)
+        values = {name: value for name, value in values.items() if name not in but_not}
+        return schedule_of(await self._connection.fetchrow(f"{update(values)} RETURNING *", *values.values()))
+
+    async def delete(self, schedule_id: str) -> None:
+        await self._connection.execute("DELETE FROM celery_schedules WHERE id = $1", schedule_id)
+
+    async def list(self, wanted: ScheduleFilter, after: str, most: int) -> Sequence[Schedule]:
+        """Schedules with an id beyond `after`, by id."""
+        query, values = listing(wanted, after, most)
+        return [schedule_of(row) for row in await self._connection.fetch(query, *values)]
+
+    async def list_by_next_run(
+        self, wanted: ScheduleFilter, after: Place | None, most: int
+    ) -> Sequence[tuple[Schedule, dt.datetime]]:
+        """Schedules that are to be sent after that moment and id, what is next first, and when each is."""
+        rare = None
+        if probe := a_rare_facet(wanted):
+            query, values = probe
+            rare = await self._connection.fetchval(query, *values)
+        query, values = listing_by_next_run(wanted, after, rare, most)
+        rows = await self._connection.fetch(query, *values)
+        return [(schedule_of(row), row["next_run_at"]) for row in rows]
+
+    async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> BatchKey:
+        """Records a triggered run, under the schedule's lock; gives the batch that it is."""
+        values = run.schedule_id, run.due_at, run.reason, request_id, exclusive
+        return BatchKey(*await self._connection.fetchrow(ADD_RUN, *values))
+
+    async def run(self, schedule_id: str, due_at: dt.datetime) -> Run | None:
+        row = await self._connection.fetchrow(RUN, schedule_id, due_at)
+        return None if row is None else run_of(row)
+
+    async def run_made_by(self, schedule_id: str, request_id: str) -> Run | None:
+        """The run that the request has triggered already."""
+        row = await self._connection.fetchrow(MADE_BY, schedule_id, request_id)
+        return None if row is None else run_of(row)
+
+    async def list_runs(self, wanted: RunFilter, before: Place | None, most: int) -> Sequence[Run]:
+        """Runs before (due time, schedule), newest first."""
+        query, values = listing_runs(wanted, before, most)
+        return [run_of(row) for row in await self._connection.fetch(query, *values)]
+
+
+def insert(columns: Collection[str]) -> str:
+    """A new schedule; the values come in the order of the columns."""
+    places = ", ".join(f"${number}" for number, _ in enumerate(columns, 1))
+    return f"INSERT INTO celery_schedules ({', '.join(columns)}) VALUES ({places})"
+
+
+def update(columns: Collection[str]) -> str:
+    """A schedule's next version; the values come in the order of the columns, of which `id` is one."""
+    places = {name: f"${number}" for number, name in enumerate(columns, 1)}
+    changes = ", ".join(f"{name} = {place}" for name, place in places.items() if name != "id")
+    return (
+        f"UPDATE celery_schedules SET {changes}, version = version + 1, updated_at = now()"
+        f" WHERE id = {places['id']}"
+    )

@@ -1,0 +1,176 @@
+"""What people do with the live configuration: one transaction a use case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from services.kernel.config_keys import AnyKey, Value
+from services.kernel.database import Database
+from services.kernel.errors import Conflict, FailedPrecondition, NotFound
+from services.scheduler.config.encryption import KeyRing
+from services.scheduler.config.in_force import (
+    Change,
+    Revision,
+    Setting,
+    all_settings,
+    check_value,
+    declared,
+    from_json,
+    setting_of,
+    to_json,
+)
+from services.scheduler.config.store_config import ConfigStore
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every change carries: which key, by whom, why, and on which conditions."""
+
+    key: str
+    actor: str
+    comment: str = ""
+    etag: str = ""
+    request_id: str = ""
+    validate_only: bool = False
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a key shall have, in clear also where it is sensitive; None: its default, or nothing."""
+
+    change: Change
+    value: Value | None
+    rolled_back_to: int | None = None
+
+
+class Configuration:
+    """The live configuration of a platform."""
+
+    def __init__(self, database: Database, key_ring: KeyRing) -> None:
+        self._database = database
+        self._key_ring = key_ring
+
+    async def get(self, name: str) -> Setting:
+        key = declared(name)
+        async with self._database.reading() as connection:
+            return _existing(setting_of(key, await ConfigStore(connection).find(name)))
+
+    async def list(self) -> Sequence[Setting]:
+        """All, by name."""
+        async with self._database.reading() as connection:
+            return all_settings(await ConfigStore(connection).all())
+
+    async def revisions(self, name: str, before: int | None, most: int) -> Sequence[Revision]:
+        """Newest first: of one key, or of all when `name` is empty."""
+        if name:
+            declared(name)
+        async with self._database.reading() as connection:
+            return await ConfigStore(connection).revisions(name, before, most)
+
+    async def set(self, order: Order, value: Value) -> Setting:
+        check_value(declared(order.key), value)
+        return await self._change(order, _Wanted(Change.SET, value))
+
+    async def reset(self, order: Order) -> Setting:
+        return await self._change(order, _Wanted(Change.RESET, None))
+
+    async def roll_back(self, order: Order, number: int) -> Setting:
+        key = declared(order.key)
+        revision = await self._revision(key, number)
+        value = self._value_of(key, revision)
+        if value is not None:
+            check_value(key, value)
+        return await self._change(order, _Wanted(Change.ROLLBACK, value, number))
+
+    async def reveal(self, name: str) -> tuple[str, int]:
+        """A sensitive value in clear, and the revision that set it."""
+        key = declared(name)
+        if not key.sensitive:
+            raise FailedPrecondition("CONFIG_NOT_SENSITIVE", f"config/{name} is told by GetConfig")
+        setting = await self.get(name)
+        revision = await self._revision(key, setting.revision)
+        return str(self._value_of(key, revision)), setting.revision
+
+    async def rewrap(self) -> int:
+        """Has the newest key wrap what others wrap; how many values that were."""
+        async with self._database.transaction() as connection:
+            store = ConfigStore(connection)
+            await store.lock()
+            revisions = await store.sealed_otherwise(self._key_ring.newest)
+            for revision in revisions:
+                assert revision.sealed is not None
+                sealed = self._key_ring.rewrap(revision.sealed, revision.belongs_to)
+                await store.reseal(revision.number, sealed)
+        return len(revisions)
+
+    async def _revision(self, key: AnyKey, number: int) -> Revision:
+        async with self._database.reading() as connection:
+            found = await ConfigStore(connection).revision(key.name, number)
+        if found is None:
+            text = f"config/{key.name} has no revision {number}; ListConfigRevisions tells those that it has"
+            raise NotFound("config_revision", f"{number} of config/{key.name}", text)
+        return found
+
+    def _value_of(self, key: AnyKey, revision: Revision) -> Value | None:
+        if revision.sealed is not None:
+            return self._key_ring.open(revision.sealed, revision.belongs_to)
+        return from_json(key, revision.value) if revision.is_set else None
+
+    async def _change(self, order: Order, wanted: _Wanted) -> Setting:
+        key = declared(order.key)
+        async with self._database.transaction() as connection:
+            store = ConfigStore(connection)
+            await store.lock()
+            current = setting_of(key, await store.find(key.name))
+            if order.request_id and await store.made_by(key.name, order.request_id):
+                return current
+            if order.etag and order.etag != current.etag:
+                raise Conflict(f"config/{key.name}", current.etag)
+            if _is_so(current, wanted):
+                return current
+            number = await store.next_revision()
+            revision = self._revision_for(key, number, current, order, wanted)
+            if order.validate_only:
+                return _as_wanted(current, wanted)
+            await store.write(revision, order.request_id or None)
+            return setting_of(key, await store.find(key.name))
+
+    def _revision_for(
+        self, key: AnyKey, number: int, current: Setting, order: Order, wanted: _Wanted
+    ) -> Revision:
+        clear = wanted.value is not None and not key.sensitive
+        revision = Revision(
+            number=number,
+            key=key.name,
+            change=wanted.change,
+            is_set=wanted.value is not None,
+            value=to_json(wanted.value) if wanted.value is not None and clear else None,
+            sealed=None,
+            previous=current.revision or None,
+            rolled_back_to=wanted.rolled_back_to,
+            actor=order.actor,
+            comment=order.comment,
+        )
+        if wanted.value is None or clear:
+            return revision
+        return replace(revision, sealed=self._key_ring.seal(str(wanted.value), revision.belongs_to))
+
+
+def _existing(setting: Setting) -> Setting:
+    if not setting.exists:
+        raise NotFound("config", f"config/{setting.key.name}")
+    return setting
+
+
+def _is_so(current: Setting, wanted: _Wanted) -> bool:
+    """Then nothing is changed. Two secrets are not compared: whoever sets one may mean to renew it."""
+    if wanted.value is None:
+        return not current.is_set
+    return current.is_set and not current.key.sensitive and current.value == wanted.value
+
+
+def _as_wanted(current: Setting, wanted: _Wanted) -> Setting:
+    """What would be, with the revision that is."""
+    shown = current.key.default if wanted.value is None else wanted.value
+    return replace(current, value=None if current.key.sensitive else shown, is_set=wanted.value is not None)

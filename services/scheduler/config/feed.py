@@ -1,0 +1,91 @@
+"""Tells those who follow the live configuration what changed, as soon as it is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from services.kernel.config_keys import key_named
+from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.live_settings import LiveSettings, Told
+from services.scheduler.config.in_force import Setting, all_settings, setting_of
+from services.scheduler.config.store_config import CHANNEL, ConfigStore
+
+log = structlog.get_logger(__name__)
+
+# A sign of life so often; also a look at the table, should a notice ever be lost.
+LIFE_SECONDS = 10.0
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class News:
+    """What is in force at a revision: all settings when `complete`, else those that changed."""
+
+    settings: Sequence[Setting]
+    revision: int
+    complete: bool
+
+
+class ConfigFeed:
+    """The live configuration as a stream, for any number of readers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._noticed = asyncio.Condition()
+        self._notices = 0
+
+    async def run(self) -> None:
+        """A background loop, without which news are as late as a sign of life."""
+        async with self._database.listening(CHANNEL) as notices:
+            async for _ in notices:
+                async with self._noticed:
+                    self._notices += 1
+                    self._noticed.notify_all()
+
+    async def after(self, revision: int) -> AsyncIterator[News]:
+        """What there is to tell after the revision, then what comes; never ends. 0: everything first.
+
+        News without settings are signs of life.
+        """
+        told_at, everything = float("-inf"), revision == 0
+        while True:
+            # Before the look: a change that it does not see gives a notice that is counted after this.
+            seen = self._notices
+            news = await self._look(revision, everything)
+            now = asyncio.get_running_loop().time()
+            if news.settings or news.complete or now - told_at >= LIFE_SECONDS:
+                yield news
+                told_at = now
+            revision, everything = news.revision, False
+            await self._notice_after(seen)
+
+    async def keep(self, live: LiveSettings) -> None:
+        """A background loop: the scheduler's own live settings need no call."""
+        while True:
+            try:
+                async for news in self.after(live.revision):
+                    told = [Told(one.key.name, one.value if one.is_set else None) for one in news.settings]
+                    await live.take(told, news.revision, complete=news.complete)
+            except DATABASE_ERRORS as error:
+                log.warning("config.not_read", error=str(error)[:300])
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _notice_after(self, seen: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LIFE_SECONDS), self._noticed:
+                await self._noticed.wait_for(lambda: self._notices != seen)
+
+    async def _look(self, revision: int, everything: bool) -> News:
+        async with self._database.reading() as connection:
+            store = ConfigStore(connection)
+            newest = await store.newest_revision()
+            if everything or revision > newest:
+                return News(all_settings(await store.all()), newest, complete=True)
+            changed = await store.changed_after(revision)
+        keys = [(key, stored) for stored in changed if (key := key_named(stored.key)) is not None]
+        return News([setting_of(key, stored) for key, stored in keys], newest, complete=False)

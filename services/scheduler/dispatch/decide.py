@@ -1,0 +1,122 @@
+"""What to do about a due time that has come: run it, or, if it was missed, what its policy says."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+from services.scheduler.schedule.definition import Run, RunState
+from services.scheduler.timing.plan import JUST_BEFORE, UNBOUNDED, MisfireAction, Plan
+
+# Late by no more than this, a due time is run as if in time; every one that passed in between, too.
+IN_TIME = dt.timedelta(seconds=60)
+# A schedule that someone broke by SQL is looked at again after this.
+UNREADABLE_AGAIN = dt.timedelta(minutes=10)
+# So many missed due times of a schedule are run at a time; the rest stays due, and comes next. What a batch
+# of schedules takes of memory is bounded by this.
+EACH_AT_A_TIME = 10
+
+
+class Decision(NamedTuple):
+    """The runs to record, when the schedule is due next, and when that is to be sent (later, with jitter)."""
+
+    runs: tuple[Run, ...]
+    next_due_at: dt.datetime | None
+    next_run_at: dt.datetime | None
+
+
+def decide(
+    schedule_id: str, plan: Plan, due: dt.datetime, now: dt.datetime, left: int | None = None
+) -> Decision:
+    """Decides on a due time whose moment to be sent has come. `left`: so many runs, until it is done."""
+    if left is not None and left <= 0:
+        return Decision((), None, None)
+    if plan.bounds is not UNBOUNDED and not plan.bounds.allow(due):
+        return _going_on(schedule_id, plan, (), plan.next_due(due))
+    jittered = bool(plan.jitter)
+    if now - (plan.sent_at(schedule_id, due) if jittered else due) <= IN_TIME:
+        runs, following = (_run(schedule_id, due, "due"),), plan.next_due(due)
+        sent = plan.sent_at(schedule_id, following) if jittered and following else following
+        return Decision(runs, following, sent)
+    missed = {
+        MisfireAction.SKIP: _skip,
+        MisfireAction.RUN_ONCE: _run_once,
+        MisfireAction.RUN_EACH: _run_each,
+    }
+    made_up, following = missed[plan.misfire.action](schedule_id, plan, due, now, left)
+    return _going_on(schedule_id, plan, tuple(made_up), following)
+
+
+def decide_unreadable(schedule_id: str, due: dt.datetime, now: dt.datetime, fault: str) -> Decision:
+    """A stored schedule that can't be read is passed over, and says so; the others go on."""
+    again = now + UNREADABLE_AGAIN
+    return Decision((_skipped(schedule_id, due, unreadable(fault)),), again, again)
+
+
+def held_back(decision: Decision) -> Decision:
+    """The decision on a schedule whose runs may not overlap: each waits until it is clear that it may run."""
+    runs = tuple(
+        run._replace(state=RunState.WAITING) if run.state is RunState.PENDING else run
+        for run in decision.runs
+    )
+    return decision._replace(runs=runs)
+
+
+def unreadable(fault: str) -> str:
+    return f"the stored schedule can't be read: {fault}"[:500]
+
+
+Missed = tuple[list[Run], dt.datetime | None]
+
+
+def _skip(schedule_id: str, plan: Plan, due: dt.datetime, now: dt.datetime, _: int | None) -> Missed:
+    last = plan.latest_due(schedule_id, due, now - IN_TIME - JUST_BEFORE)
+    reason = f"missed by {_words(now - due)}; its policy is to skip"
+    if last != due:
+        reason += f" this and all until {last:%Y-%m-%d %H:%M:%S}Z"
+    return [_skipped(schedule_id, due, reason)], plan.next_due(last)
+
+
+def _run_once(schedule_id: str, plan: Plan, due: dt.datetime, now: dt.datetime, _: int | None) -> Missed:
+    last, window = plan.latest_due(schedule_id, due, now), plan.misfire.window
+    if now - last > window:
+        reason = f"missed by {_words(now - last)}, more than {_words(window)}"
+        return [_skipped(schedule_id, due, reason)], plan.next_due(last)
+    runs = []
+    if last != due:
+        reason = f"missed by {_words(now - due)}; one later run makes up for it"
+        runs.append(_skipped(schedule_id, due, reason))
+    runs.append(_run(schedule_id, last, f"late by {_words(now - last)}; makes up for all that was missed"))
+    return runs, plan.next_due(last)
+
+
+def _run_each(schedule_id: str, plan: Plan, due: dt.datetime, now: dt.datetime, left: int | None) -> Missed:
+    window, runs = plan.misfire.window, []
+    following = plan.next_due(max(due, now - window) - JUST_BEFORE)
+    if following != due:
+        reason = f"missed by {_words(now - due)}, more than {_words(window)}"
+        runs.append(_skipped(schedule_id, due, reason))
+    for _ in range(EACH_AT_A_TIME if left is None else min(left, EACH_AT_A_TIME)):
+        if following is None or plan.sent_at(schedule_id, following) > now:
+            break
+        late = now - following
+        reason = "due" if late <= IN_TIME else f"late by {_words(late)}; each missed run is made up for"
+        runs.append(_run(schedule_id, following, reason))
+        following = plan.next_due(following)
+    return runs, following
+
+
+def _going_on(schedule_id: str, plan: Plan, runs: tuple[Run, ...], following: dt.datetime | None) -> Decision:
+    return Decision(runs, following, following and plan.sent_at(schedule_id, following))
+
+
+def _run(schedule_id: str, due: dt.datetime, reason: str) -> Run:
+    return Run(schedule_id, due, RunState.PENDING, reason)
+
+
+def _skipped(schedule_id: str, due: dt.datetime, reason: str) -> Run:
+    return Run(schedule_id, due, RunState.SKIPPED, reason)
+
+
+def _words(span: dt.timedelta) -> str:
+    return str(dt.timedelta(seconds=int(span.total_seconds())))

@@ -1,0 +1,165 @@
+"""The dispatcher: takes what is due, and records it. Every replica runs one; all are active.
+
+1. One transaction claims due schedules (SKIP LOCKED), records a run for each due time, and moves each
+   schedule on to its next. Nothing is in memory that a crash could lose.
+2. After the commit, what was recorded is a batch on its way to the broker (delivery.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+import asyncpg
+import structlog
+
+from services.kernel.database import Database
+from services.scheduler.dispatch.batches import Batch, PendingRun, written
+from services.scheduler.dispatch.decide import Decision, decide, decide_unreadable, held_back
+from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
+from services.scheduler.dispatch.fast_path import InTime
+from services.scheduler.dispatch.store_batches import UNREADABLE
+from services.scheduler.dispatch.store_due import Due, DueStore, due_of
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import Run, RunState
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+# Batches that are claimed and decided side by side while there is a backlog.
+LANES = 2
+# Several due times of one moment are one batch: waiting this long costs less than as many transactions.
+COALESCE_SECONDS = 0.005
+# Sleep ends at the next due time or with a notice; this only guards against what nobody thought of.
+SAFETY_SECONDS = 5.0
+
+
+class Dispatcher:
+    """Dispatches for as long as it runs."""
+
+    def __init__(
+        self,
+        database: Database,
+        delivery: Delivery,
+        on_waiting: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_waiting` is called when a run was recorded that waits until no other is going."""
+        self._database = database
+        self.delivery = delivery
+        self._on_waiting = on_waiting
+
+    async def run(self) -> None:
+        async with self._database.listening("celery_schedules") as notices:
+            await self._dispatch_for_ever(notices)
+
+    async def _dispatch_for_ever(self, notices: AsyncIterator[str]) -> None:
+        backoff = 0.1
+        notice = asyncio.ensure_future(anext(notices))
+        try:
+            while True:
+                try:
+                    claimed = await self.dispatch_batch()
+                    if claimed == BATCH:
+                        await self._dispatch_backlog()
+                    wait = 0.0 if claimed else await self._seconds_to_sleep()
+                    backoff = 0.1
+                except FAULTS as error:
+                    log.warning("dispatch.failed", error=str(error)[:300], retry_seconds=backoff)
+                    wait, backoff = backoff, min(backoff * 2, 5.0)
+                if wait:
+                    await asyncio.wait({notice}, timeout=wait)
+                if notice.done():
+                    notice = asyncio.ensure_future(anext(notices))
+        finally:
+            notice.cancel()
+            await self.delivery.drain()
+
+    async def _dispatch_backlog(self) -> None:
+        """Several lanes, so that the database works on one batch while this process decides on another."""
+
+        async def lane() -> None:
+            while await self.dispatch_batch() == BATCH:
+                pass
+
+        ended = await asyncio.gather(*(lane() for _ in range(LANES)), return_exceptions=True)
+        for error in filter(None, ended):
+            raise error
+
+    async def dispatch_batch(self) -> int:
+        """Claims and records one batch, and starts publishing it; how many schedules were due."""
+        permit = await self.delivery.permit()
+        claimed, batch = await self._record_batch()
+        if batch is not None:
+            # All that is left of the rows by now: some batches of them are much of what a process takes.
+            await self.delivery.send_on_its_way(batch, permit)
+        return claimed
+
+    async def _record_batch(self) -> tuple[int, Batch | None]:
+        """How many schedules were due, and what is to be published of them."""
+        try:
+            return await self._record()
+        except asyncpg.UniqueViolationError:
+            # The clock was set back, or a person has set `next_run_at` to a time that has been.
+            return await self._record(each_by_itself=True)
+
+    async def _record(self, *, each_by_itself: bool = False) -> tuple[int, Batch | None]:
+        async with self._database.connection() as connection:
+            store = DueStore(connection)
+            async with store.transaction():
+                rows = await store.claim(BATCH)
+                if not rows:
+                    return 0, None
+                claimed, key = len(rows), await store.new_batch()
+                in_time = InTime(key.recorded_at)
+                others = [due_of(row) for row in rows if each_by_itself or not in_time.take(row)]
+                # Thirty values a row, let go before more is waited for.
+                del rows
+                if in_time.runs:
+                    await store.record_in_time(key.id, in_time.schedule_ids, in_time.following)
+                decided = [_decide(due, key.recorded_at) for due in others]
+                runs = await store.record(key.id, others, [decision for decision, _ in decided])
+        letterheads = {due.id: letterhead for due, (_, letterhead) in zip(others, decided, strict=True)}
+        jitters = {due.id: due.sent - due.due for due in others}
+        pending = self._pending(runs, letterheads, jitters, key.recorded_at)
+        return claimed, Batch(key, in_time.runs + pending)
+
+    def _pending(
+        self,
+        runs: Sequence[Run],
+        letterheads: Mapping[str, Letterhead | None],
+        jitters: Mapping[str, dt.timedelta],
+        now: dt.datetime,
+    ) -> list[PendingRun]:
+        """Those that are to be published, of what was decided one by one; of the others it is told."""
+        pending = []
+        for run in runs:
+            letterhead = letterheads[run.schedule_id]
+            if letterhead is not None and run.state is RunState.PENDING:
+                jitter = jitters[run.schedule_id]
+                pending.append(written(run.schedule_id, letterhead, run.due_at, now, jitter))
+            elif run.state is RunState.WAITING:
+                self._on_waiting()
+            else:
+                log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
+                self.delivery.metrics.runs.labels(run.state.value).inc()
+        return pending
+
+    async def _seconds_to_sleep(self) -> float:
+        async with self._database.connection() as connection:
+            seconds = await DueStore(connection).seconds_to_next()
+        if seconds is None:
+            return SAFETY_SECONDS
+        return min(max(seconds, 0.0) + COALESCE_SECONDS, SAFETY_SECONDS)
+
+
+def _decide(due: Due, now: dt.datetime) -> tuple[Decision, Letterhead | None]:
+    task, plan = due.what or (None, None)
+    letterhead, fault = letterhead_of(task, due.fault)
+    if letterhead is None or plan is None:
+        return decide_unreadable(due.id, due.due, now, fault), None
+    try:
+        decision = decide(due.id, plan, due.due, now, due.left)
+        return decision if due.overlaps else held_back(decision), letterhead
+    except UNREADABLE as error:
+        return decide_unreadable(due.id, due.due, now, repr(error)), None

@@ -1,0 +1,115 @@
+"""The SQL of batches."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import asyncpg
+
+from services.scheduler.dispatch.batches import BatchKey
+from services.scheduler.schedule.definition import Task
+from services.scheduler.schedule.rows import TASK_COLUMNS, task_of
+from services.scheduler.schedule.store_base import Store
+from services.scheduler.timing.crontab import CrontabInvalid
+
+# What a row raises that no API of ours has written.
+UNREADABLE = (CrontabInvalid, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+# A dispatcher that is frozen must not keep others from what it has locked. And a batch is found row by row
+# in the indexes, whatever the planner thinks of reading a whole table: its statistics are of another moment.
+SETTINGS = """
+    SELECT set_config('celeriac.dispatching', 'on', true),
+           set_config('idle_in_transaction_session_timeout', '2s', true),
+           set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+           set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+           set_config('enable_material', 'off', true)
+"""
+NEW = "INSERT INTO celery_schedule_batches (recorded_at) VALUES (clock_timestamp()) RETURNING id, recorded_at"
+# Not waited for until it is on disk: were it lost, the broker's mark of the batch would still tell.
+PUBLISHED = """
+    UPDATE celery_schedule_batches SET published_at = now()
+    FROM set_config('synchronous_commit', 'off', true) WHERE id = ANY($1::bigint[])
+"""
+# One from the future was recorded before the clock was set back.
+UNPUBLISHED = """
+    SELECT id, recorded_at, (
+        SELECT count(*) FROM celery_schedule_runs r
+        WHERE r.batch_id = b.id AND r.state = 'batched' AND r.outcome IS NULL
+    ) AS size
+    FROM celery_schedule_batches b
+    WHERE published_at IS NULL AND (recorded_at <= now() - $1::interval OR recorded_at > now())
+    ORDER BY id LIMIT $2
+"""
+RUNS = f"""
+    SELECT r.batch_id, r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled, {TASK_COLUMNS}
+    FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
+    LEFT JOIN celery_schedule_backfills f ON f.id = r.backfill_id
+    WHERE r.batch_id = ANY($1::bigint[]) AND r.state = 'batched' AND r.outcome IS NULL
+    ORDER BY CASE WHEN f.newest_first THEN r.due_at END DESC, r.due_at, r.schedule_id
+"""
+GIVEN_UP = """
+    UPDATE celery_schedule_runs r SET state = 'skipped', reason = $4
+    FROM unnest($2::text[], $3::timestamptz[]) AS gone (schedule_id, due_at)
+    WHERE r.schedule_id = gone.schedule_id AND r.due_at = gone.due_at
+        AND r.batch_id = $1 AND r.state = 'batched'
+"""
+
+
+class Unpublished(NamedTuple):
+    """A run of a batch that is not known to be published. `task` is None, with the `fault`, when its
+    schedule's row can't be read."""
+
+    batch_id: int
+    schedule_id: str
+    due: dt.datetime
+    task: Task | None
+    fault: str = ""
+    backfilled: bool = False
+
+
+class DispatchStore(Store):
+    """A store on one connection, whose transactions have the dispatcher's settings."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        async with self._connection.transaction():
+            await self._connection.execute(SETTINGS)
+            yield
+
+    async def new_batch(self) -> BatchKey:
+        """For runs that this transaction records."""
+        row = await self._connection.fetchrow(NEW)
+        assert row is not None
+        return BatchKey(*row)
+
+
+class BatchStore(DispatchStore):
+    """Batches that are recorded."""
+
+    async def published(self, batch_ids: Sequence[int]) -> None:
+        await self._connection.execute(PUBLISHED, batch_ids)
+
+    async def unpublished(self, older_than: dt.timedelta, most: int) -> list[tuple[BatchKey, int]]:
+        """Batches that nobody has recorded as published for a while, with the number of their runs."""
+        rows = await self._connection.fetch(UNPUBLISHED, older_than, most)
+        return [(BatchKey(number, recorded_at), size) for number, recorded_at, size in rows]
+
+    async def runs(self, batch_ids: Sequence[int]) -> list[Unpublished]:
+        """Those of the batches that are to be published."""
+        async with self.transaction():
+            return [_unpublished(row) for row in await self._connection.fetch(RUNS, batch_ids)]
+
+    async def give_up(self, batch_id: int, runs: Sequence[tuple[str, dt.datetime]], reason: str) -> None:
+        """Runs of the batch, by schedule and due time, that can't ever be published."""
+        schedule_ids, due = [schedule_id for schedule_id, _ in runs], [each for _, each in runs]
+        await self._connection.execute(GIVEN_UP, batch_id, schedule_ids, due, reason[:500])
+
+
+def _unpublished(row: asyncpg.Record) -> Unpublished:
+    key = row["batch_id"], row["id"], row["due_at"]
+    try:
+        return Unpublished(*key, task_of(row), backfilled=row["backfilled"])
+    except UNREADABLE as error:
+        return Unpublished(*key, None, repr(error))

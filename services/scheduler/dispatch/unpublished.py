@@ -1,0 +1,57 @@
+"""Has runs told that stay pending, because the broker is away or the replica that recorded them has died.
+
+Dispatching logs nothing when it records a run, as nearly every one is published some milliseconds later, and
+told then. So what is not published after some seconds is logged here, apart from it; every replica does so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+
+import structlog
+
+from services.kernel.database import DATABASE_ERRORS, Database
+from services.scheduler.dispatch.store_pending import PendingStore
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 2.0
+# By then a batch has not gone the usual way.
+AGE = dt.timedelta(seconds=3)
+# Ids are drawn before the commit, and a transaction of a dispatcher is over long before this.
+SETTLED = dt.timedelta(minutes=1)
+AT_A_TIME = 1000
+
+
+class Pending:
+    """Looks for as long as it runs."""
+
+    def __init__(self, database: Database, at_a_time: int = AT_A_TIME) -> None:
+        self._database = database
+        self._at_a_time = at_a_time
+        # All batches up to here are dealt with: of an outage of hours, each look is at the last minute of it.
+        self._settled = 0
+
+    async def run(self) -> None:
+        """A background loop."""
+        while True:
+            try:
+                await self.look()
+            except DATABASE_ERRORS as error:
+                log.warning("pending.not_looked", error=str(error)[:300])
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> int:
+        """Logs what is not published and was not logged; how many batches that were."""
+        count, after = 0, self._settled
+        async with self._database.connection() as connection:
+            store = PendingStore(connection)
+            while late := await store.late(after, AGE, SETTLED, self._at_a_time):
+                # Nothing is inserted in vain: also of no rows, an INSERT wakes who listens.
+                if unlogged := [batch.id for batch in late if not batch.logged]:
+                    await store.log(unlogged)
+                    count += len(unlogged)
+                self._settled = max([self._settled, *(batch.id for batch in late if batch.settled)])
+                after = late[-1].id
+        return count

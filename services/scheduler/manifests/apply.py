@@ -1,0 +1,154 @@
+"""Makes the stored schedules what a manifest says: all of it, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.kernel.database import Database
+from services.kernel.errors import AlreadyExists, CeleriacError, Conflict, FailedPrecondition
+from services.kernel.validation import Faults
+from services.scheduler.catalogue.catalogue import due_after_change
+from services.scheduler.catalogue.store_listing import ScheduleFilter
+from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.manifests.difference import Change, Difference, Kind, difference
+from services.scheduler.manifests.read import MOST_SCHEDULES, Wanted, read_manifest
+from services.scheduler.manifests.store_apply import SetStore
+from services.scheduler.manifests.take_over import Imported, read_dump
+from services.scheduler.manifests.text import MOST_BYTES, size_of
+from services.scheduler.manifests.write import manifest_text
+from services.scheduler.schedule.clock import now_at
+from services.scheduler.schedule.definition import Definition, Schedule
+from services.scheduler.schedule.stored import check_readable
+
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Application:
+    """How a set is applied. `prune`: those with this label (name, value) that are not in it are removed."""
+
+    validate_only: bool = False
+    prune: tuple[str, str] | None = None
+    etag: str = ""
+
+
+class Sets:
+    """Whole sets of schedules, each with the zone of those that name none."""
+
+    def __init__(self, database: Database, zone: str) -> None:
+        self._database = database
+        self._zone = zone
+
+    async def apply(self, manifest: str, how: Application) -> Difference:
+        now = await now_at(self._database)
+        faults = Faults()
+        # Up to a second of CPU for a large one: not on the event loop.
+        wanted = await asyncio.to_thread(read_manifest, manifest, self._zone, now, faults)
+        if how.prune is not None and not faults:
+            _all_carry(wanted, how.prune, faults)
+        faults.raise_any()
+        return await self._applied(wanted, how, _seed(manifest, how))
+
+    async def take_over(
+        self, dump: str, labels: dict[str, str], how: Application
+    ) -> tuple[Imported, Difference]:
+        now = await now_at(self._database)
+        faults = Faults()
+        imported = await asyncio.to_thread(read_dump, dump, labels, self._zone, now, faults)
+        faults.raise_any()
+        seed = _seed(json.dumps([dump, sorted(labels.items())]), how)
+        return imported, await self._applied(imported.wanted, how, seed)
+
+    async def export(self, wanted: ScheduleFilter, *, as_json: bool) -> tuple[str, int]:
+        """The schedules as a manifest, and how many they are."""
+        async with self._database.reading() as connection:
+            found = await ScheduleStore(connection).list(wanted, "", MOST_SCHEDULES + 1)
+        if len(found) > MOST_SCHEDULES:
+            raise _too_many(f"there are more than {MOST_SCHEDULES} schedules")
+        for schedule in found:
+            # Left out, it would be removed by whoever applies the file and prunes.
+            check_readable(schedule, *schedule.faults)
+        definitions = [schedule.definition for schedule in found]
+        text = await asyncio.to_thread(manifest_text, definitions, as_json=as_json)
+        if size_of(text) > MOST_BYTES:
+            raise _too_many(f"the manifest would have more than {MOST_BYTES} bytes")
+        return text, len(found)
+
+    async def _applied(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
+        # Someone may create one of the same id in between; then it is there to be changed.
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._applied_once(wanted, how, seed)
+            except AlreadyExists:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _applied_once(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
+        async with self._database.transaction() as connection:
+            store = SetStore(connection)
+            await store.alone()
+            ids = [each.definition.id for each in wanted]
+            stored = await store.locked(ids, how.prune)
+            if how.prune is not None:
+                _none_of_others(ids, stored, how.prune)
+            in_set = set(ids)
+            pruned = [schedule.definition.id for schedule in stored if schedule.definition.id not in in_set]
+            now = await store.now()
+            found = await asyncio.to_thread(difference, wanted, stored, pruned, now, seed)
+            if how.etag and how.etag != found.etag:
+                raise Conflict("schedules", found.etag)
+            if not how.validate_only:
+                await _make(store, found, now)
+            return found
+
+
+async def _make(store: SetStore, found: Difference, now: dt.datetime) -> None:
+    await store.remove([change.id for change in found.of(Kind.REMOVE)])
+    await store.create([_timed(change, now) for change in found.of(Kind.CREATE)])
+    await store.change([_timed(change, now) for change in found.of(Kind.CHANGE)])
+
+
+def _timed(change: Change, now: dt.datetime) -> tuple[Definition, dt.datetime | None]:
+    wanted = change.wanted
+    assert wanted is not None
+    if change.current is not None:
+        return wanted, due_after_change(change.current, wanted, now)
+    return wanted, None if wanted.rests(0) else wanted.plan.next_due(now)
+
+
+def _all_carry(wanted: Sequence[Wanted], label: tuple[str, str], faults: Faults) -> None:
+    """What lacks the label would not be removed when it leaves the set."""
+    name, value = label
+    for number, each in enumerate(wanted):
+        carried = each.definition.labels.get(name) == value
+        fault = f"is not {value!r}, as prune_label says"
+        faults.unless(carried, f"schedules[{number}].labels.{name}", fault, f"{name}: {value}")
+
+
+def _none_of_others(ids: Sequence[str], stored: Sequence[Schedule], label: tuple[str, str]) -> None:
+    name, value = label
+    others = {
+        schedule.definition.id: schedule.definition.labels[name]
+        for schedule in stored
+        if schedule.definition.labels.get(name, value) != value
+    }
+    faults = Faults()
+    for number, found in enumerate(ids):
+        if found in others:
+            fault = f"is {found!r}, which belongs to another set: its {name} is {others[found]!r}"
+            faults.add(f"schedules[{number}].id", fault, f"{value}-{found}")
+    faults.raise_any()
+
+
+def _seed(manifest: str, how: Application) -> str:
+    return hashlib.sha256(json.dumps([manifest, how.prune]).encode()).hexdigest()
+
+
+def _too_many(fault: str) -> CeleriacError:
+    return FailedPrecondition("TOO_MANY_SCHEDULES", f"{fault}; export them by label, task or queue")

@@ -1,0 +1,159 @@
+"""The values of one entry of a manifest, each read as its kind; what is at fault is collected."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from services.kernel.validation import Faults
+from services.scheduler.schedule import checks
+from services.scheduler.timing.durations import parse_span
+
+KINDS: dict[type, str] = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    dict: "a mapping",
+    list: "a list",
+    type(None): "empty",
+}
+SPAN_EXAMPLE = "1h30m"
+MOMENT_EXAMPLE = "2026-12-24T09:00:00Z"
+MILLISECOND = dt.timedelta(milliseconds=1)
+
+
+def kind_of(value: object) -> str:
+    return KINDS.get(type(value), "something else")
+
+
+class Entry:
+    """One entry: `place` is where it is in the manifest ("schedules[3]")."""
+
+    def __init__(self, values: Mapping[str, Any], place: str, faults: Faults) -> None:
+        # An empty value says as much as none: "description:".
+        self._values = {name: value for name, value in values.items() if value is not None}
+        self.place = place
+        self._faults = faults
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def at(self, name: str) -> str:
+        return f"{self.place}.{name}"
+
+    def inner(self, name: str, example: str) -> Entry:
+        """A mapping within the entry, as an entry of its own."""
+        return Entry(self._kind(name, dict, "a mapping", example) or {}, self.at(name), self._faults)
+
+    def only(self, known: tuple[str, ...]) -> None:
+        """Refuses fields that nobody knows: a misspelt one must not be passed over."""
+        for name in self._values:
+            if name not in known:
+                nearest = difflib.get_close_matches(name[:100], known, 1, 0) or known
+                self._faults.add(
+                    self.at(name[:100]), f"is no field; known are {', '.join(known)}", nearest[0]
+                )
+
+    def text(self, name: str, example: str, default: str = "") -> str:
+        found = self._kind(name, str, "a text (in quotes, if it looks like something else)", f'"{example}"')
+        return default if found is None else str(found)
+
+    def flag(self, name: str) -> bool | None:
+        found: bool | None = self._kind(name, bool, "true or false", "true")
+        return found
+
+    def whole(self, name: str, example: str) -> int | None:
+        found: int | None = self._kind(name, int, "a whole number", example)
+        return found
+
+    def number(self, name: str, example: str) -> float | None:
+        if isinstance(self._values.get(name), int) and not isinstance(self._values[name], bool):
+            return float(self._values[name])
+        found: float | None = self._kind(name, float, "a number", example)
+        return found
+
+    def texts(self, name: str, example: str) -> dict[str, str]:
+        """A mapping of texts."""
+        found = self._kind(name, dict, "a mapping of texts", f"{{{example}}}") or {}
+        for key, value in found.items():
+            if not isinstance(value, str):
+                fault = f"is {kind_of(value)}, it must be a text: put it in quotes"
+                self._faults.add(f"{self.at(name)}.{key[:100]}", fault, f"{{{example}}}")
+        return {key: value for key, value in found.items() if isinstance(value, str)}
+
+    def json(self, name: str, kind: type, default: str, example: str) -> str:
+        """Data as JSON text; what is a text is taken to be JSON already."""
+        value = self._values.get(name)
+        if isinstance(value, str):
+            return value
+        found = self._kind(name, kind, KINDS[kind], example)
+        if found is None:
+            return default
+        try:
+            return json.dumps(found, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            self._faults.add(self.at(name), "holds a number that JSON can't", example)
+            return default
+
+    def seconds(self, name: str) -> float | None:
+        found = self._span(name)
+        return None if found is None else float(found)
+
+    def span(self, name: str, least: dt.timedelta, most: dt.timedelta, example: str) -> dt.timedelta | None:
+        """Whole milliseconds within limits."""
+        found = self._span(name)
+        if found is None:
+            return None
+        try:
+            span = dt.timedelta(microseconds=int(found * 1_000_000))
+        except OverflowError:
+            span = dt.timedelta.max
+        whole = found % Decimal("0.001") == 0
+        fault = f"must be whole milliseconds, from {least.total_seconds():g}s to {most.days}d"
+        sound = self._faults.unless(whole and least <= span <= most, self.at(name), fault, example)
+        return span if sound else None
+
+    def _span(self, name: str) -> Decimal | None:
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            # A bare number is seconds, as in Celery.
+            return Decimal(repr(value)) if abs(value) < 1e15 else Decimal(10) ** 15
+        found = parse_span(value) if isinstance(value, str) else None
+        if found is None:
+            shown = repr(value)[:100] if isinstance(value, str) else kind_of(value)
+            self._faults.add(self.at(name), f"is {shown}, no length of time", SPAN_EXAMPLE)
+        return found
+
+    def moment(self, name: str, latest: dt.datetime = checks.LATEST) -> dt.datetime | None:
+        """A time with its offset, as UTC."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        try:
+            found = dt.datetime.fromisoformat(value if isinstance(value, str) else "")
+            if found.tzinfo is not None:
+                return checks.moment(found.astimezone(dt.UTC), self._faults, self.at(name), latest)
+            fault = "has no offset from UTC: end it with Z or with one like +08:00"
+        except (ValueError, OverflowError):
+            shown = repr(value)[:100] if isinstance(value, str) else kind_of(value)
+            fault = f"is {shown}, no time (ISO 8601)"
+        self._faults.add(self.at(name), fault, MOMENT_EXAMPLE)
+        return None
+
+    def _kind(self, name: str, kind: type, what: str, example: str) -> Any:
+        """The value, if it is of that kind; None when it is not set or at fault."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        # bool is a kind of int to Python, and to nobody else.
+        if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
+            return value
+        self._faults.add(self.at(name), f"is {kind_of(value)}, it must be {what}", example)
+        return None

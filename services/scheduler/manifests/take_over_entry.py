@@ -1,0 +1,200 @@
+"""One entry of another beat as an entry of a manifest, with notes on what has no place in one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from services.kernel.zones import known_zones
+from services.scheduler.schedule.celery_message import CELERYS_HEADERS
+from services.scheduler.timing.due_times import zone_of
+from services.scheduler.timing.durations import format_span
+
+CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+# A due time of each interval that Celery's `relative` aligns to days, hours or minutes.
+ALIGNED = "2000-01-01T00:00:00"
+KNOWN = (
+    *("name", "task", "args", "kwargs", "schedule", "options", "enabled", "one_off", "start", "end"),
+    *("description", "last_run_at", "total_run_count", "not_json"),
+)
+# Why an option of apply_async has no place in a schedule.
+OPTIONS = {
+    "exchange": "a schedule names a queue, and the message goes straight to it",
+    "routing_key": "a schedule names a queue, and the message goes straight to it",
+    "serializer": "messages are sent as JSON",
+    "compression": "messages are sent as they are",
+    "countdown": "the task is sent at its due time; use jitter, or another timing",
+    "eta": "the task is sent at its due time; use another timing",
+    "retry": "publishing goes on until the broker has the message",
+    "retry_policy": "publishing goes on until the broker has the message",
+    "link": "a schedule sends one task; send a task that starts the chain",
+    "link_error": "a schedule sends one task; send a task that starts the chain",
+    "chain": "a schedule sends one task; send a task that starts the chain",
+    "chord": "a schedule sends one task; send a task that starts the chain",
+    "task_id": "each run has a task id of its own",
+    "ignore_result": "is for the task's decorator to say",
+    "delivery_mode": "messages are persistent",
+}
+SECONDS_IN_OPTIONS = ("expires", "soft_time_limit", "time_limit")
+
+
+class Note(NamedTuple):
+    """Something of an entry that was not carried over; field "" is the entry as a whole."""
+
+    entry: str
+    field: str
+    reason: str
+
+
+class Notes:
+    """What is noted of one entry."""
+
+    def __init__(self, entry: str) -> None:
+        self._entry = entry
+        self._found: list[Note] = []
+
+    def __iter__(self) -> Iterator[Note]:
+        return iter(self._found)
+
+    def add(self, field: str, reason: str) -> None:
+        self._found.append(Note(self._entry, field[:200], reason[:1000]))
+
+
+def manifest_entry(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
+    """The entry but for its id; None when it can't run here at all. Values are checked by the manifest."""
+    for name, reason in _mapping(entry, "not_json").items():
+        notes.add("", f"is not carried over: its {name} can't be sent as JSON ({reason})")
+        return None
+    timing = _timing(entry, notes)
+    if timing is None:
+        return None
+    for name in entry.keys() - set(KNOWN):
+        notes.add(name, "is not known here")
+    values = {
+        "description": entry.get("description"),
+        "task": entry.get("task"),
+        "args": entry.get("args"),
+        "kwargs": entry.get("kwargs"),
+        **_options(_mapping(entry, "options"), notes),
+        **timing,
+        "start": entry.get("start"),
+        "end": entry.get("end"),
+        "max_runs": 1 if entry.get("one_off") and "once" not in timing else None,
+        **_enabled(entry),
+    }
+    _history(entry, notes)
+    return {name: value for name, value in values.items() if value not in (None, "", {}, [])}
+
+
+def _mapping(values: dict[str, Any], name: str) -> dict[str, Any]:
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _enabled(entry: dict[str, Any]) -> dict[str, Any]:
+    # Only when it is disabled: whether one that exists here is paused is left to this system.
+    if entry.get("enabled") is False:
+        return {"paused": True, "pause_note": "disabled in the beat that it was taken over from"}
+    return {}
+
+
+def _history(entry: dict[str, Any], notes: Notes) -> None:
+    if entry.get("last_run_at"):
+        reason = "due times follow from the timing alone, from the moment of the import on"
+        notes.add("last_run_at", f"is {entry['last_run_at']}; {reason}")
+    if entry.get("total_run_count"):
+        notes.add("total_run_count", f"is {entry['total_run_count']}; runs are counted anew")
+
+
+# ------------------------------------------------------------------------------------- timings
+
+
+def _timing(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
+    schedule = _mapping(entry, "schedule")
+    zone = str(schedule.get("zone"))
+    known = zone in known_zones()
+    values: dict[str, Any] = {"zone": zone} if known else {}
+    match schedule.get("kind"):
+        case "crontab":
+            if not known:
+                reason = f"is {zone!r}, no zone of the IANA database: it runs in the scheduler's own zone"
+                notes.add("schedule.zone", reason)
+            return values | {"crontab": " ".join(str(schedule.get(name, "*")) for name in CRONTAB_FIELDS)}
+        case "interval":
+            return values | _interval(schedule, zone if known else "UTC", notes)
+        case "solar":
+            place = {name: schedule.get(name) for name in ("event", "latitude", "longitude")}
+            return values | {"solar": place}
+        case "clocked":
+            return values | {"once": schedule.get("at")}
+        case _:
+            what = str(schedule.get("what") or schedule.get("kind"))[:300]
+            notes.add("", f"is not carried over: there is no timing like its {what}")
+            return None
+
+
+def _interval(schedule: dict[str, Any], zone: str, notes: Notes) -> dict[str, Any]:
+    every = schedule.get("seconds")
+    if isinstance(every, int | float) and not isinstance(every, bool) and 0 <= every < 1e12:
+        every = format_span(float(every))
+    if not schedule.get("relative"):
+        return {"every": every}
+    local = dt.datetime.fromisoformat(ALIGNED).replace(tzinfo=zone_of(zone))
+    notes.add(
+        "schedule.relative",
+        "is carried as an anchor at local midnight: aligned by elapsed time, also when clocks change",
+    )
+    return {"every": every, "anchor": local.isoformat()}
+
+
+# ------------------------------------------------------------------------------------- options
+
+
+def _options(options: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name == "queue":
+            found["queue"] = value
+        elif name == "priority":
+            _priority(value, found, notes)
+        elif name in SECONDS_IN_OPTIONS:
+            _seconds(name, value, found, notes)
+        elif name == "headers":
+            _headers(value, found, notes)
+        else:
+            known = OPTIONS.get(name, "is no part of a schedule")
+            shown = json.dumps(value, ensure_ascii=False, default=str)[:200]
+            notes.add(f"options.{name}", f"is {shown}; {known}")
+    return found
+
+
+def _priority(value: Any, found: dict[str, Any], notes: Notes) -> None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 9:
+        found["priority"] = value
+    else:
+        notes.add("options.priority", f"is {value!r}; a priority is 0 to 9 here, and 0 is sent")
+
+
+def _seconds(name: str, value: Any, found: dict[str, Any], notes: Notes) -> None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        found[name] = value
+    else:
+        reason = "a schedule's is a number of seconds from the due time on, more than 0"
+        notes.add(f"options.{name}", f"is {str(value)[:200]!r}; {reason}")
+
+
+def _headers(value: Any, found: dict[str, Any], notes: Notes) -> None:
+    if not isinstance(value, dict):
+        notes.add("options.headers", "is no mapping")
+        return
+    headers = {name: each for name, each in value.items() if isinstance(each, str)}
+    for name in value.keys() - headers.keys():
+        notes.add(f"options.headers.{name}", "is no text; headers are texts here")
+    for name in sorted(headers.keys() & CELERYS_HEADERS):
+        del headers[name]
+        notes.add(f"options.headers.{name}", "is a header that Celery's messages have of their own")
+    found["headers"] = headers

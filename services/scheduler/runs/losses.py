@@ -1,0 +1,111 @@
+"""Finds the runs whose messages were lost with the broker's data; one replica does so for all.
+
+The broker keeps an identity with its data. When it has another, its data is gone, and with it every message
+that no worker had taken. A run counts as lost when it was published before, its end was not heard, the broker
+has neither its batch's mark nor its message, and the monitor has heard of no worker that received it. Without
+the monitor nothing is decided: it is waited for.
+
+A broker that loses only its last second (append-only file, synced each second), or that is set back to an
+older copy of its data, keeps its identity: such losses are not found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+
+import structlog
+
+from services.kernel.database import Database
+from services.scheduler.dispatch.delivery import FAULTS
+from services.scheduler.dispatch.publisher import RECORDED_MARK_SECONDS
+from services.scheduler.runs.broker_data import BrokerData
+from services.scheduler.runs.leases import Lease
+from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Monitor, MonitorAway
+from services.scheduler.runs.store_losses import LossStore, Unheard
+from services.scheduler.runs.store_outcomes import OutcomeStore
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 5.0
+LOOK_BACK = dt.timedelta(days=2)
+# As long as every mark of a batch that was published since the loss is there.
+MARKS_LAST = dt.timedelta(seconds=RECORDED_MARK_SECONDS - 60)
+# What was heard of a task that no worker has received.
+ONLY_SENT = "PENDING"
+MARKED = "; lost: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z, and no worker was heard to have it"
+AGAIN = "; sent again: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z"
+
+
+class Losses:
+    """Looks for as long as it runs."""
+
+    def __init__(self, database: Database, broker: BrokerData, monitor: Monitor) -> None:
+        self._database = database
+        self._broker = broker
+        self._monitor = monitor
+        self._lease = Lease(database, "losses")
+
+    async def run(self) -> None:
+        while True:
+            try:
+                if await self._lease.hold():
+                    await self.look()
+            except (*FAULTS, MonitorAway) as error:
+                log.warning("losses.failed", error=repr(error)[:300])
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> int:
+        """Whether this is still the broker; if not, marks what was lost. How many runs that were."""
+        identity = await self._broker.identity()
+        async with self._database.connection() as connection:
+            store = LossStore(connection)
+            seen_at, lost_at = await store.known(identity)
+            if lost_at is None:
+                return 0
+            log.warning("broker.lost_its_data", last_seen=seen_at, found=lost_at)
+            # What was published between: its mark tells, as long as marks last. Later, nothing does.
+            now = await store.now()
+            marks_tell = now - lost_at < MARKS_LAST
+            recorded, published = (lost_at, None) if marks_tell else (seen_at, seen_at)
+            # It may have been pushed to the broker that is gone, and be recorded as published in a moment.
+            more_to_come = marks_tell and await store.on_the_way(lost_at)
+            count, queues = 0, _Queues(self._broker)
+            [after] = await OutcomeStore(connection).last_batches([now - seen_at + LOOK_BACK])
+            while runs := await store.unheard(after, recorded, published, MOST_AT_ONCE):
+                after = runs[-1].batch.id
+                lost = await self._lost(runs, queues)
+                if lost:
+                    await store.lost(lost, MARKED.format(lost_at), AGAIN.format(lost_at))
+                count += len(lost)
+            if not more_to_come:
+                await store.settled(identity)
+        log.warning("broker.losses_marked", runs=count, settled=not more_to_come)
+        return count
+
+    async def _lost(self, runs: list[Unheard], queues: _Queues) -> list[Unheard]:
+        there = await self._broker.marked(list({run.batch.mark for run in runs}))
+        gone = [run for run in runs if run.batch.mark not in there]
+        queued = await queues.tasks({(run.queue, run.priority) for run in gone})
+        gone = [run for run in gone if run.task_id not in queued]
+        taken: set[str] = set()
+        task_ids = [run.task_id for run in gone]
+        for start in range(0, len(gone), MOST_AT_ONCE):
+            heard = await self._monitor.heard_of(task_ids[start : start + MOST_AT_ONCE])
+            taken |= {task_id for task_id, each in heard.items() if each.state != ONLY_SENT}
+        return [run for run in gone if run.task_id not in taken]
+
+
+class _Queues:
+    """The tasks of queues, each of which is read once."""
+
+    def __init__(self, broker: BrokerData) -> None:
+        self._broker = broker
+        self._read: set[tuple[str, int]] = set()
+        self._tasks: set[str] = set()
+
+    async def tasks(self, queues: set[tuple[str, int]]) -> set[str]:
+        if unread := queues - self._read:
+            self._tasks |= await self._broker.queued(unread)
+            self._read |= unread
+        return self._tasks

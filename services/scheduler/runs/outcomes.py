@@ -1,0 +1,183 @@
+"""Follows the tasks of runs to their end, by the monitor's word; one replica does so for all.
+
+The monitor's stream tells of an end at once. It may leave tasks out, and either side may have been away, so
+each run whose end was not heard is also asked about: when it is 1, 2, 4, 8 … seconds old, for two days. For
+each of those ages a moment is kept up to which all runs were asked about; there is nothing to write down for
+a run that goes on. After a gap in the stream, all are asked about once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from services.kernel.database import Database
+from services.scheduler.dispatch.delivery import FAULTS
+from services.scheduler.runs.leases import Lease
+from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Gap, Heard, Monitor, MonitorAway
+from services.scheduler.runs.store_outcomes import Band, OpenRun, OutcomeStore
+
+log = structlog.get_logger(__name__)
+
+AGES = [dt.timedelta(seconds=2**power) for power in range(18)]
+LOOK_SECONDS = 1.0
+# As long as nothing is sent, and no run is open that comes to an age.
+IDLE_SECONDS = 4.0
+# What outcomes may take of this process while much is published: this many tasks a second, by either way.
+MOST_ASKED_A_SECOND = 5_000
+MOST_HEARD_A_SECOND = 5_000
+# Ends that come within this are one write.
+WRITE_SECONDS = 0.1
+# So many runs are known by their task's id, at 400 bytes each; others are found by asking.
+MOST_FOLLOWED = 20_000
+AGAIN_SECONDS = 10.0
+RETRY_SECONDS, LONGEST_RETRY = 0.5, 10.0
+
+
+class Outcomes:
+    """Follows for as long as it runs; `on_ended` is called after ends were recorded."""
+
+    def __init__(
+        self,
+        database: Database,
+        monitor: Monitor,
+        registry: CollectorRegistry,
+        on_ended: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._monitor = monitor
+        self._on_ended = on_ended
+        self._lease = Lease(database, "outcomes")
+        self._counted = Counter(
+            "celeriac_scheduler_outcomes", "Runs whose end was heard", ["state"], registry=registry
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        self._followed: OrderedDict[str, OpenRun] = OrderedDict()
+        self._heard: dict[str, tuple[OpenRun, Heard]] = {}
+        self._news = asyncio.Event()
+        # For each age: up to which batch all runs of it were asked about.
+        self._asked_until: list[int] = []
+        self._again_at = float("-inf")
+
+    async def run(self) -> None:
+        backoff = RETRY_SECONDS
+        while True:
+            began = time.monotonic()
+            try:
+                if await self._lease.hold():
+                    await self._follow()
+                await asyncio.sleep(LOOK_SECONDS)
+            except* (*FAULTS, MonitorAway) as group:
+                if time.monotonic() - began > LONGEST_RETRY:
+                    backoff = RETRY_SECONDS
+                log.warning("outcomes.failed", error=str(group.exceptions[0])[:300], retry_seconds=backoff)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, LONGEST_RETRY)
+
+    async def _follow(self) -> None:
+        """Until the lease is another's."""
+        self._begin()
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(self._listen()), group.create_task(self._write_for_ever())]
+            try:
+                while await self._lease.hold():
+                    seconds = await self.look()
+                    await asyncio.sleep(seconds)
+            finally:
+                for task in others:
+                    task.cancel()
+
+    async def _listen(self) -> None:
+        """Takes ends from the stream, no faster than is good for what else this process does."""
+        backoff = RETRY_SECONDS
+        while True:
+            try:
+                count, since = 0, time.monotonic()
+                async for heard in self._monitor.ended():
+                    backoff = RETRY_SECONDS
+                    if isinstance(heard, Gap):
+                        self._ask_again()
+                        continue
+                    self._take_in(heard)
+                    count += 1
+                    if count == MOST_HEARD_A_SECOND // 20:
+                        await asyncio.sleep(max(0.0, since + 0.05 - time.monotonic()))
+                        count, since = 0, time.monotonic()
+            except MonitorAway as error:
+                log.warning("outcomes.stream_broke", error=str(error), retry_seconds=backoff)
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, LONGEST_RETRY)
+
+    def _take_in(self, heard: Heard) -> None:
+        run = self._followed.pop(heard.task_id, None)
+        if run is not None:
+            self._heard[heard.task_id] = (run, heard)
+            self._news.set()
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            await self._news.wait()
+            await asyncio.sleep(WRITE_SECONDS)
+            self._news.clear()
+            heard, self._heard = self._heard, {}
+            # Should this fail, the runs are still open, and asked about again.
+            await self._record(list(heard.values()))
+
+    async def _record(self, ended: Sequence[tuple[OpenRun, Heard]]) -> None:
+        if not ended:
+            return
+        async with self._database.connection() as connection:
+            await OutcomeStore(connection).ended((run[:2], heard) for run, heard in ended)
+        for _, heard in ended:
+            self._counted.labels(heard.state).inc()
+        self._on_ended()
+
+    def _ask_again(self) -> None:
+        """All open runs are asked about anew, now and then at most."""
+        if time.monotonic() - self._again_at >= AGAIN_SECONDS:
+            self._again_at = time.monotonic()
+            self._asked_until = []
+
+    async def look(self) -> float:
+        """Asks about the open runs that have come to an age; the seconds until there may be more of them."""
+        async with self._database.connection() as connection:
+            store = OutcomeStore(connection)
+            if not self._asked_until:
+                # From each age to the next: so each run is asked about once.
+                self._asked_until = await store.last_batches([2 * age for age in AGES])
+            asked_until = self._asked_until
+            bands = [Band(number, asked_until[number], age) for number, age in enumerate(AGES)]
+            found = await store.open(bands, MOST_AT_ONCE)
+        await self._ask({run.task_id: run for runs in found.values() for run in runs})
+        for number, runs in found.items():
+            asked_until[number] = runs[-1].batch_id
+        if any(len(runs) >= MOST_AT_ONCE for runs in found.values()):
+            return 0.0
+        return LOOK_SECONDS if found else IDLE_SECONDS
+
+    async def _ask(self, runs: dict[str, OpenRun]) -> None:
+        task_ids = list(runs)
+        for start in range(0, len(task_ids), MOST_AT_ONCE):
+            asked = task_ids[start : start + MOST_AT_ONCE]
+            # Before asking: what ends after the answer is told by the stream.
+            self._follow_up({task_id: runs[task_id] for task_id in asked})
+            began = time.monotonic()
+            heard = await self._monitor.heard_of(asked)
+            ended = [(runs[task_id], each) for task_id, each in heard.items() if each.ended]
+            for _, each in ended:
+                self._followed.pop(each.task_id, None)
+            await self._record(ended)
+            await asyncio.sleep(max(0.0, began + len(asked) / MOST_ASKED_A_SECOND - time.monotonic()))
+
+    def _follow_up(self, runs: dict[str, OpenRun]) -> None:
+        self._followed.update(runs)
+        while len(self._followed) > MOST_FOLLOWED:
+            self._followed.popitem(last=False)

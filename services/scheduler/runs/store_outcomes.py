@@ -1,0 +1,92 @@
+"""The SQL of runs whose end was not heard yet, and of what was heard then."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from services.scheduler.runs.monitor_client import Heard
+from services.scheduler.schedule.definition import task_id
+from services.scheduler.schedule.store_base import Store
+
+# By an index, whatever the planner thinks of a table that was small when it last looked.
+SETTINGS = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)"
+# With ties, so that no batch is cut in two.
+OPEN = """
+    SELECT band.number, run.* FROM unnest($1::int[], $2::bigint[], $3::interval[])
+        AS band (number, after, age),
+    LATERAL (
+        SELECT schedule_id, due_at, batch_id FROM celery_schedule_runs
+        WHERE state = 'batched' AND outcome IS NULL
+            AND batch_id > band.after
+            AND batch_id <= (
+                SELECT id FROM celery_schedule_batches WHERE recorded_at <= now() - band.age
+                ORDER BY recorded_at DESC LIMIT 1)
+        ORDER BY batch_id FETCH FIRST $4 ROWS WITH TIES
+    ) AS run
+"""
+LAST = """
+    SELECT coalesce((
+        SELECT id FROM celery_schedule_batches WHERE recorded_at <= now() - age
+        ORDER BY recorded_at DESC LIMIT 1), 0)
+    FROM unnest($1::interval[]) WITH ORDINALITY AS given (age, number) ORDER BY number
+"""
+ENDED = """
+    UPDATE celery_schedule_runs r
+    SET outcome = heard.outcome, runtime = heard.runtime, error = heard.error, ended_at = heard.ended_at
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::float8[], $5::text[], $6::timestamptz[])
+        AS heard (schedule_id, due_at, outcome, runtime, error, ended_at)
+    WHERE r.schedule_id = heard.schedule_id AND r.due_at = heard.due_at
+"""
+
+
+# A schedule, and its due time.
+RunKey: TypeAlias = tuple[str, dt.datetime]
+
+
+class OpenRun(NamedTuple):
+    """A run that is of a batch, and whose end was not heard."""
+
+    schedule_id: str
+    due_at: dt.datetime
+    batch_id: int
+
+    @property
+    def task_id(self) -> str:
+        return task_id(self.schedule_id, self.due_at)
+
+
+class Band(NamedTuple):
+    """Open runs of an age, in batches after one."""
+
+    number: int
+    after: int
+    age: dt.timedelta
+
+
+class OutcomeStore(Store):
+    """Outcomes on one connection."""
+
+    async def last_batches(self, ages: Sequence[dt.timedelta]) -> list[int]:
+        """For each age, the last batch that is older; 0 when none is."""
+        return [number for (number,) in await self._connection.fetch(LAST, ages)]
+
+    async def open(self, bands: Sequence[Band], most: int) -> dict[int, list[OpenRun]]:
+        """Of each band, at least `most` open runs if there are so many, the longest recorded first."""
+        async with self._connection.transaction():
+            await self._connection.execute(SETTINGS)
+            rows = await self._connection.fetch(OPEN, *map(list, zip(*bands, strict=True)), most)
+        found: dict[int, list[OpenRun]] = {}
+        for number, *columns in rows:
+            found.setdefault(number, []).append(OpenRun(*columns))
+        return found
+
+    async def ended(self, heard: Iterable[tuple[RunKey, Heard]]) -> None:
+        """Records how the tasks of runs ended. Doing so twice changes nothing."""
+        # In the order of keys, so that two replicas never wait for each other's rows crosswise.
+        rows = [
+            (*run, end.state, end.runtime, end.error, end.ended_at)
+            for run, end in sorted(heard, key=lambda each: each[0])
+        ]
+        await self._connection.execute(ENDED, *map(list, zip(*rows, strict=True)))

@@ -1,0 +1,83 @@
+"""The SQL of runs that wait until no other of their schedule is going."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from services.scheduler.dispatch.store_batches import UNREADABLE, DispatchStore
+from services.scheduler.runs.overlap import Change, LiveRun
+from services.scheduler.schedule.definition import Overlap, RunState, Task
+from services.scheduler.schedule.rows import TASK_COLUMNS, task_of
+
+LIVE = """
+    SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs_seen
+    WHERE schedule_id = ANY($1::text[])
+        AND exclusive AND outcome IS NULL AND recorded_state IN ('waiting', 'batched')
+    ORDER BY schedule_id, due_at
+"""
+# With ties: what one transaction recorded has one moment.
+WAITING = """
+    SELECT schedule_id, recorded_at FROM celery_schedule_runs
+    WHERE state = 'waiting' AND recorded_at > coalesce($1::timestamptz, '-infinity')
+    ORDER BY recorded_at FETCH FIRST $2 ROWS WITH TIES
+"""
+LOCKED = f"""
+    SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
+"""
+CHANGED = """
+    UPDATE celery_schedule_runs r
+    SET state = CASE WHEN change.state = 'pending' THEN 'batched' ELSE change.state END,
+        batch_id = CASE WHEN change.state = 'pending' THEN $5::bigint END, reason = change.reason
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+        AS change (schedule_id, due_at, state, reason)
+    WHERE r.schedule_id = change.schedule_id AND r.due_at = change.due_at AND r.state = 'waiting'
+"""
+
+
+class Exclusive(NamedTuple):
+    """A schedule some of whose runs wait. `task` is None, with the `fault`, when its row can't be read."""
+
+    id: str
+    overlap: Overlap
+    task: Task | None
+    fault: str = ""
+
+
+class WaitingStore(DispatchStore):
+    """Runs that wait, on one connection."""
+
+    async def waiting(self, after: dt.datetime | None, least: int) -> tuple[list[str], dt.datetime | None]:
+        """Schedules with runs that wait and were recorded after a moment (None: ever), the longest waiting
+        first, of at least so many runs if there are; and the moment after which more may be."""
+        rows = await self._connection.fetch(WAITING, after, least)
+        more_after = rows[-1]["recorded_at"] if len(rows) >= least else None
+        return list(dict.fromkeys(row["schedule_id"] for row in rows)), more_after
+
+    async def live(self, schedule_ids: Sequence[str]) -> dict[str, list[LiveRun]]:
+        """Their runs that wait, or that have not ended as far as is known; oldest first."""
+        found: dict[str, list[LiveRun]] = {}
+        for row in await self._connection.fetch(LIVE, schedule_ids):
+            schedule_id, due, state, reason, published = row
+            run = LiveRun(schedule_id, due, RunState(state), reason, published)
+            found.setdefault(schedule_id, []).append(run)
+        return found
+
+    async def locked(self, schedule_ids: Sequence[str]) -> list[Exclusive]:
+        """The schedules, which nobody else dispatches or decides on until the transaction ends."""
+        return [_exclusive(row) for row in await self._connection.fetch(LOCKED, schedule_ids)]
+
+    async def change(self, changes: Sequence[Change], batch_id: int) -> None:
+        """Those that may go are of that batch."""
+        rows = [(each.run.schedule_id, each.run.due_at, each.state.value, each.reason) for each in changes]
+        await self._connection.execute(CHANGED, *map(list, zip(*rows, strict=True)), batch_id)
+
+
+def _exclusive(row: asyncpg.Record) -> Exclusive:
+    try:
+        return Exclusive(row["id"], Overlap(row["overlap"]), task_of(row))
+    except UNREADABLE as error:
+        return Exclusive(row["id"], Overlap.ALLOW, None, repr(error))

@@ -1,0 +1,172 @@
+"""Lets runs go that wait for an earlier run of their schedule to end; every replica does.
+
+What waits is in the table, and each decision is made on it under the schedule's lock; the monitor is asked
+before, without one. Schedules whose runs may overlap never come here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import time
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import structlog
+
+from services.kernel.database import Database
+from services.scheduler.dispatch.batches import Batch, written
+from services.scheduler.dispatch.decide import unreadable
+from services.scheduler.dispatch.delivery import FAULTS, Delivery
+from services.scheduler.dispatch.publisher import PermitEnded
+from services.scheduler.dispatch.store_batches import UNREADABLE
+from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor, MonitorAway
+from services.scheduler.runs.overlap import Answer, Change, LiveRun, Verdict, decide_overlap
+from services.scheduler.runs.store_outcomes import OutcomeStore
+from services.scheduler.runs.store_waiting import Exclusive, WaitingStore
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import RunState
+
+log = structlog.get_logger(__name__)
+
+# Runs that are decided on at a time.
+BATCH = 200
+# While something waits: how often the monitor is asked. While nothing does: how often the table is looked at,
+# for what a replica left behind that died.
+ASK_SECONDS = 1.0
+IDLE_SECONDS = 5.0
+CANCEL_AGAIN_SECONDS = 10.0
+
+
+class Waiting:
+    """Decides for as long as it runs; `woken` is set when a run begins to wait, or one has ended."""
+
+    def __init__(
+        self, database: Database, monitor: Monitor, delivery: Delivery, woken: asyncio.Event
+    ) -> None:
+        self._database = database
+        self._monitor = monitor
+        self._delivery = delivery
+        self._woken = woken
+        # When a task was last told to terminate, by its id.
+        self._cancelled: dict[str, float] = {}
+
+    async def run(self) -> None:
+        while True:
+            self._woken.clear()
+            seconds = IDLE_SECONDS
+            try:
+                if await self.decide():
+                    seconds = ASK_SECONDS
+            except (*FAULTS, PermitEnded) as error:
+                log.warning("waiting.failed", error=repr(error)[:300])
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), seconds)
+
+    async def decide(self) -> int:
+        """Decides on all that waits; how many schedules have runs that do."""
+        count, after = 0, None
+        while True:
+            began = time.monotonic()
+            found, after = await self._decide_some(after)
+            count += found
+            if after is None:
+                return count
+            # Many that wait long leave half of this process to what it does beside.
+            await asyncio.sleep(time.monotonic() - began)
+
+    async def _decide_some(self, after: dt.datetime | None) -> tuple[int, dt.datetime | None]:
+        """Of what was recorded after a moment; gives the moment after which there may be more."""
+        async with self._database.connection() as connection:
+            store = WaitingStore(connection)
+            schedule_ids, more_after = await store.waiting(after, BATCH)
+            live = await store.live(schedule_ids) if schedule_ids else {}
+        if not live:
+            return 0, more_after
+        permit = await self._delivery.permit()
+        answer = await self._answer([run for runs in live.values() for run in runs])
+        verdicts, batch = await self._apply(schedule_ids, answer)
+        if batch is not None:
+            await self._delivery.publish([batch], permit)
+        for verdict in verdicts:
+            await self._cancel(verdict.cancel)
+        return len(live), more_after
+
+    async def _answer(self, runs: Sequence[LiveRun]) -> Answer:
+        sent = {run.task_id: run for run in runs if run.state is RunState.PUBLISHED}
+        heard: dict[str, Heard] = {}
+        away = ""
+        task_ids = list(sent)
+        try:
+            for start in range(0, len(task_ids), MOST_AT_ONCE):
+                heard |= await self._monitor.heard_of(task_ids[start : start + MOST_AT_ONCE])
+        except MonitorAway as error:
+            away = str(error)
+            log.warning("waiting.monitor_away", error=away, runs=len(sent))
+        await self._record_ended(sent, heard)
+        return Answer(frozenset(sent), heard, away)
+
+    async def _record_ended(self, sent: Mapping[str, LiveRun], heard: Mapping[str, Heard]) -> None:
+        ended = [
+            ((run.schedule_id, run.due_at), heard[task_id])
+            for task_id, run in sent.items()
+            if task_id in heard and heard[task_id].ended
+        ]
+        if ended:
+            async with self._database.connection() as connection:
+                await OutcomeStore(connection).ended(ended)
+
+    async def _apply(self, schedule_ids: Sequence[str], answer: Answer) -> tuple[list[Verdict], Batch | None]:
+        """Decides, and records it; gives what is to be sent then."""
+        verdicts, pending, batch = [], [], None
+        async with self._database.connection() as connection:
+            store = WaitingStore(connection)
+            async with store.transaction():
+                schedules, now = await store.locked(schedule_ids), await store.now()
+                live = await store.live([schedule.id for schedule in schedules])
+                for schedule in schedules:
+                    verdict, letterhead = _verdict(schedule, live.get(schedule.id, []), answer, now)
+                    verdicts.append(verdict)
+                    for change in verdict.changes:
+                        if change.state is RunState.PENDING and letterhead is not None:
+                            pending.append(written(schedule.id, letterhead, change.run.due_at, now))
+                changes = [change for verdict in verdicts for change in verdict.changes]
+                if changes:
+                    key = await store.new_batch()
+                    batch = Batch(key, pending)
+                    await store.change(changes, key.id)
+        for change in changes:
+            due, state = change.run.due_at, change.state.value
+            log.info(
+                "run.decided", schedule=change.run.schedule_id, due=due, state=state, reason=change.reason
+            )
+        return verdicts, batch
+
+    async def _cancel(self, runs: Sequence[LiveRun]) -> None:
+        for run in runs:
+            now = time.monotonic()
+            if now - self._cancelled.get(run.task_id, float("-inf")) < CANCEL_AGAIN_SECONDS:
+                continue
+            self._cancelled[run.task_id] = now
+            for old in islice(list(self._cancelled), max(0, len(self._cancelled) - 1000)):
+                del self._cancelled[old]
+            try:
+                await self._monitor.terminate(run.task_id)
+                log.info("run.terminated", schedule=run.schedule_id, due=run.due_at, task_id=run.task_id)
+            except MonitorAway as error:
+                log.warning("run.not_terminated", schedule=run.schedule_id, error=str(error))
+
+
+def _verdict(
+    schedule: Exclusive, runs: Sequence[LiveRun], answer: Answer, now: dt.datetime
+) -> tuple[Verdict, Letterhead | None]:
+    fault = schedule.fault
+    if schedule.task is not None:
+        try:
+            letterhead = Letterhead(schedule.task)
+            return decide_overlap(schedule.overlap, schedule.task.time_limit, runs, answer, now), letterhead
+        except UNREADABLE as error:
+            fault = repr(error)
+    waiting = [run for run in runs if run.state is RunState.WAITING]
+    return Verdict([Change(run, RunState.SKIPPED, unreadable(fault)) for run in waiting]), None

@@ -1,0 +1,165 @@
+"""What a definition must be: every fault of a request is collected, with its field and an example."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import re
+from collections.abc import Mapping
+
+import orjson
+
+from services.kernel.validation import Faults
+from services.kernel.zones import known_zones
+from services.scheduler.schedule.celery_message import CELERYS_HEADERS
+from services.scheduler.schedule.definition import Definition, Task
+from services.scheduler.timing.crontab import Crontab, CrontabInvalid, parse_crontab
+from services.scheduler.timing.plan import Bounds
+
+ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+MOST_CRONTAB = 1000
+MOST_JSON = 256 * 1024
+LONGEST_SECONDS = 10 * 365 * 86400
+MOST_RUNS = 2**53
+# The ends of what Python and PostgreSQL can tell are no times: they stand for infinity there, and for "unset"
+# in other languages (Go's zero time, .NET's MinValue). A day from the ends, every zone can still tell them.
+EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+LATEST = dt.datetime(9998, 12, 31, tzinfo=dt.UTC)
+FOR_EVER = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+
+
+def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
+    """The id in "schedules/{id}"."""
+    collection, _, found = name.partition("/")
+    sound = collection == "schedules" and ID.fullmatch(found) is not None
+    shown = name if len(name) <= 100 else f"{name[:100]}…"
+    fault = (
+        f'is {shown!r}, not "schedules/" and 1 to 200 of a-z, 0-9, "-", "_", ".", beginning with a-z or 0-9'
+    )
+    faults.unless(sound, field, fault, "schedules/cleanup-cache-daily")
+    return found
+
+
+def zone(name: str, default: str, faults: Faults, field: str) -> str:
+    known = not name or name in known_zones()
+    faults.unless(known, field, f"is {name[:100]!r}, no zone of the IANA database", "Asia/Taipei")
+    return name or default
+
+
+def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
+    if not faults.text(field, expression, "30 */6 * * *", most=MOST_CRONTAB, required=False):
+        return None
+    try:
+        return parse_crontab(expression)
+    except CrontabInvalid as error:
+        faults.add(field, f"{error}", "30 */6 * * *")
+        return None
+
+
+def moment(
+    found: dt.datetime, faults: Faults, field: str, latest: dt.datetime = LATEST
+) -> dt.datetime | None:
+    """The time, if something may be due then. Of an end, the last second there is stands for all after it."""
+    found = found if latest is not FOR_EVER else min(found, FOR_EVER)
+    fault = f"is {found.isoformat()}, not between {EARLIEST.date()} and {latest.date()}"
+    sound = faults.unless(EARLIEST <= found <= latest, field, fault, "2026-12-24T09:00:00Z")
+    return found if sound else None
+
+
+def degrees(value: float | None, most: int, faults: Faults, field: str, example: str) -> bool:
+    fault = f"must be set, {-most} to {most} degrees"
+    sound = value is not None and math.isfinite(value) and -most <= value <= most
+    return faults.unless(sound, field, fault, example)
+
+
+def bounds(found: Bounds, faults: Faults, field: str) -> None:
+    in_order = found.start is None or found.end is None or found.start <= found.end
+    faults.unless(in_order, f"{field}.end_time", "is before start_time", "2027-01-01T00:00:00Z")
+    sound = found.max_runs is None or 1 <= found.max_runs <= MOST_RUNS
+    fault = f"is {found.max_runs}, it must be 1 to {MOST_RUNS}, or unset"
+    faults.unless(sound, f"{field}.max_runs", fault, "12")
+
+
+def jitter(found: dt.timedelta, expires: float | None, faults: Faults, field: str) -> None:
+    """The time to expire counts from the due time, so what jitter delays beyond it is never run."""
+    in_time = expires is None or not found or found.total_seconds() < expires
+    faults.unless(in_time, f"{field}.jitter", "must be less than task.expires", "30s")
+
+
+def comes_due(definition: Definition, now: dt.datetime, faults: Faults, field: str) -> None:
+    """A new schedule that is never due is a mistake."""
+    comes = definition.plan.next_due(now) is not None
+    fault = "is never due: nothing of it lies between now (or start_time) and end_time"
+    faults.unless(comes, f"{field}.timing", fault, '{"crontab": {"expression": "0 3 * * *"}}')
+
+
+def task(found: Task, faults: Faults, field: str) -> None:
+    """Checks all of a task but the kinds of its values, which its message has seen to."""
+    faults.text(f"{field}.name", found.name, "rebuild_chat_vectors", most=255)
+    faults.text(f"{field}.queue", found.queue, "ai_analysis", most=200)
+    _json(found.args_json, list, "a JSON array", '["daily", 7]', faults, f"{field}.args_json")
+    example = '{"min_length": 5, "user_role": "user"}'
+    _json(found.kwargs_json, dict, "a JSON object", example, faults, f"{field}.kwargs_json")
+    in_range = 0 <= found.priority <= 9
+    faults.unless(in_range, f"{field}.priority", f"is {found.priority}, it must be 0 to 9", "3")
+    for name in ("expires", "soft_time_limit", "time_limit"):
+        seconds = getattr(found, name)
+        sound = seconds is None or 0 < seconds <= LONGEST_SECONDS
+        faults.unless(sound, f"{field}.{name}", "must be more than 0 and at most 10 years", "3600s")
+    limits_fit = not (
+        found.soft_time_limit and found.time_limit and found.soft_time_limit >= found.time_limit
+    )
+    faults.unless(limits_fit, f"{field}.soft_time_limit", "must be less than time_limit", "600s")
+    strings(found.headers, faults, f"{field}.headers", most=50, example="tenant=acme")
+    for name in sorted(found.headers.keys() & CELERYS_HEADERS):
+        faults.add(
+            f"{field}.headers.{name}", "is a header that Celery's messages have of their own", "tenant=acme"
+        )
+
+
+def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, example: str) -> None:
+    """Checks a map of short strings: labels, headers."""
+    faults.unless(len(found) <= most, field, f"has {len(found)} entries, at most {most}", example)
+    for name, value in list(found.items())[:most]:
+        own = Faults()
+        if own.text(field, name, example, most=100):
+            faults.text(f"{field}.{name}", value, example, most=1000, required=False)
+        for fault in own:
+            faults.add(field, f"has a name that {fault.fault}", example)
+
+
+def labels(found: Mapping[str, str], faults: Faults, field: str) -> None:
+    strings(found, faults, field, most=64, example="team=growth")
+    for name in found:
+        # A filter by label is split at the first one.
+        faults.unless("=" not in name, field, f'has the name {name[:100]!r}, with a "=" in it', "team=growth")
+
+
+def label(text: str, faults: Faults, field: str) -> tuple[str, str] | None:
+    """Name and value of a label in a filter, "team=growth"; None when empty or at fault."""
+    name, equals, value = text.partition("=")
+    whole = not text or (bool(name) and bool(equals))
+    faults.unless(whole, field, f"is {text[:100]!r}, not name=value", "team=growth")
+    faults.text(field, text, "team=growth", most=1100, required=False)
+    return (name, value) if text and whole else None
+
+
+def _json(text: str, kind: type, what: str, example: str, faults: Faults, field: str) -> None:
+    if not faults.unless(len(text) <= MOST_JSON, field, "has more than 262144 characters", example):
+        return
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        # What PostgreSQL and the workers' JSON can hold; a lone surrogate can't be UTF-8.
+        json.dumps(value, ensure_ascii=False).encode()
+        # What messages are made with: it knows no number beyond a double's, such as 1e999.
+        orjson.loads(text.encode())
+    except (ValueError, RecursionError) as error:
+        faults.add(field, f"is not JSON ({str(error)[:100]})", example)
+        return
+    holds_nul = "\0" in text
+    faults.unless(isinstance(value, kind) and not holds_nul, field, f"is not {what}", example)
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")

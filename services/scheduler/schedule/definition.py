@@ -1,0 +1,152 @@
+"""Schedules and runs, as the scheduler thinks of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from services.scheduler.timing.due_times import Timing
+from services.scheduler.timing.plan import NO_TIME, ONCE_WITHIN_AN_HOUR, UNBOUNDED, Bounds, Misfire, Plan
+
+# The two bits that say so, and the two that are the digest's.
+VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+RUN_NAMESPACE = uuid.UUID("5e1e71ac-0000-5000-8000-ce1e71ac0000").bytes
+
+
+class Task(NamedTuple):
+    """The Celery message that a run sends. Times in seconds; None leaves the limit to the worker."""
+
+    name: str
+    args_json: str = "[]"
+    kwargs_json: str = "{}"
+    queue: str = "celery"
+    priority: int = 0
+    expires: float | None = None
+    soft_time_limit: float | None = None
+    time_limit: float | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+class Overlap(Enum):
+    """What is done about a due time that comes while an earlier run is still going."""
+
+    ALLOW = "allow"
+    SKIP = "skip"
+    QUEUE = "queue"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a person decides about a schedule."""
+
+    id: str
+    task: Task
+    timing: Timing
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    paused: bool = False
+    pause_note: str = ""
+    bounds: Bounds = UNBOUNDED
+    jitter: dt.timedelta = NO_TIME
+    misfire: Misfire = ONCE_WITHIN_AN_HOUR
+    overlap: Overlap = Overlap.ALLOW
+    # A run is sent again when the broker lost its message with its data.
+    resend_lost: bool = False
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(self.timing, self.bounds, self.jitter, self.misfire)
+
+    def coming_due(self, after: dt.datetime, run_count: int, most: int) -> list[dt.datetime]:
+        """The due times that come after `after`, if nothing pauses it."""
+        if self.bounds.max_runs is not None:
+            most = min(most, self.bounds.max_runs - run_count)
+        times: list[dt.datetime] = []
+        due = self.plan.next_due(after)
+        while due is not None and len(times) < most:
+            times.append(due)
+            due = self.plan.next_due(due)
+        return times
+
+    def rests(self, run_count: int) -> bool:
+        """Whether nothing is due, with that many runs behind it: it is paused, or has had its most."""
+        most = self.bounds.max_runs
+        return self.paused or (most is not None and run_count >= most)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A stored schedule. `version` grows with each change by a person; `run_count` with each due time run."""
+
+    definition: Definition
+    version: int
+    next_due_at: dt.datetime | None
+    last_run_at: dt.datetime | None
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    run_count: int = 0
+    # What can't be read of the stored row, and why, by the field of the contract. Only of rows that somebody
+    # else has written.
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fault(self) -> str:
+        """In one text; empty when all can be read."""
+        return "; ".join(f"{field} can't be read: {fault}" for field, fault in self.faults.items())
+
+    @property
+    def etag(self) -> str:
+        return f"{self.definition.id}-{self.version}"
+
+
+class RunState(Enum):
+    PENDING = "pending"
+    PUBLISHED = "published"
+    SKIPPED = "skipped"
+    # Held back until an earlier run has ended.
+    WAITING = "waiting"
+    # Published, and lost with the broker's data.
+    LOST = "lost"
+
+
+class Run(NamedTuple):
+    """One due time of a schedule, and what was done about it."""
+
+    schedule_id: str
+    due_at: dt.datetime
+    state: RunState
+    reason: str
+    published_at: dt.datetime | None = None
+    # How its task ended (one of Celery's states), by the monitor's word; None as long as none was heard.
+    outcome: str | None = None
+    # Seconds.
+    runtime: float | None = None
+    error: str | None = None
+    ended_at: dt.datetime | None = None
+
+    @property
+    def task_id(self) -> str:
+        return task_id(self.schedule_id, self.due_at)
+
+
+def task_id(schedule_id: str, due_at: dt.datetime) -> str:
+    """The Celery task id of a due time: always the same one, so that a run can be known again."""
+    seed = RUN_NAMESPACE + schedule_id.encode() + _at(due_at)
+    digits = hashlib.sha1(seed, usedforsecurity=False).hexdigest()
+    # A UUID of version 5 (RFC 9562), written out: the uuid module takes twice as long, for each run.
+    variant = VARIANTS[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+
+
+# Many runs have one due time.
+@lru_cache(maxsize=1000)
+def _at(due_at: dt.datetime) -> bytes:
+    return f"@{due_at.timestamp()}".encode()

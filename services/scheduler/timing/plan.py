@@ -1,0 +1,103 @@
+"""Which due times of a timing count, when each is sent, and what becomes of missed ones. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from enum import Enum
+from typing import NamedTuple
+
+from services.scheduler.timing.due_times import Timing, next_due
+
+NO_TIME = dt.timedelta(0)
+JUST_BEFORE = dt.timedelta(microseconds=1)
+
+
+class Bounds(NamedTuple):
+    """Between which moments a schedule is due (both count), and how many of its due times are run."""
+
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+    max_runs: int | None = None
+
+    def allow(self, due: dt.datetime) -> bool:
+        return (self.start is None or self.start <= due) and (self.end is None or due <= self.end)
+
+
+class MisfireAction(Enum):
+    SKIP = "skip"
+    RUN_ONCE = "run_once"
+    RUN_EACH = "run_each"
+
+
+class Misfire(NamedTuple):
+    """What is done about due times that were missed, if they were within the window before now."""
+
+    action: MisfireAction = MisfireAction.RUN_ONCE
+    window: dt.timedelta = dt.timedelta(hours=1)
+
+
+UNBOUNDED = Bounds()
+ONCE_WITHIN_AN_HOUR = Misfire()
+
+
+class Plan(NamedTuple):
+    """All that decides when a schedule runs."""
+
+    timing: Timing
+    bounds: Bounds = UNBOUNDED
+    jitter: dt.timedelta = NO_TIME
+    misfire: Misfire = ONCE_WITHIN_AN_HOUR
+
+    def next_due(self, after: dt.datetime) -> dt.datetime | None:
+        """The first due time after `after` within the bounds; None when there is none any more."""
+        if self.bounds is UNBOUNDED:
+            return next_due(self.timing, after)
+        start, end, _ = self.bounds
+        if start is not None and after < start:
+            after = start - JUST_BEFORE
+        due = next_due(self.timing, after)
+        return None if due is None or (end is not None and due > end) else due
+
+    def sent_at(self, schedule_id: str, due: dt.datetime) -> dt.datetime:
+        """When a due time is sent: up to `jitter` later, and before the next one, so that order stays.
+
+        How much later follows from the schedule's id and the due time alone: whoever asks, and however
+        often, gets the same moment. Whole milliseconds.
+        """
+        if not self.jitter:
+            return due
+        following = next_due(self.timing, due)
+        span = self.jitter if following is None else min(self.jitter, following - due)
+        digest = hashlib.sha1(f"{schedule_id}@{due.timestamp()}".encode(), usedforsecurity=False).digest()
+        milliseconds = span // dt.timedelta(milliseconds=1)
+        share = int.from_bytes(digest[:8], "big") * milliseconds >> 64
+        return due + dt.timedelta(milliseconds=share)
+
+    def latest_due(self, schedule_id: str, due: dt.datetime, moment: dt.datetime) -> dt.datetime:
+        """The last due time that was to be sent by `moment`; `due` is one of them."""
+        latest = self._last_due(due, moment)
+        if latest > due and self.sent_at(schedule_id, latest) > moment:
+            # Its jitter has not passed; that of the one before has, since it ends before the next.
+            latest = self._last_due(due, latest - JUST_BEFORE)
+        return latest
+
+    def _last_due(self, due: dt.datetime, moment: dt.datetime) -> dt.datetime:
+        """The last due time up to `moment`, which `due` is not after: by bisection, the next is never far."""
+        low, high = due, moment
+        following = self.next_due(low)
+        if following is None or following > moment:
+            return low
+        # At a steady pace, the last one is at most one pace away from the end.
+        middle = max(low, moment - (following - low))
+        while low < high:
+            found = self.next_due(middle)
+            if found is None or found > moment:
+                high = middle
+            else:
+                low = found
+                following = self.next_due(low)
+                if following is None or following > moment:
+                    return low
+            middle = low + (high - low) / 2
+        return low

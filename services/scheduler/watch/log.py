@@ -1,0 +1,99 @@
+"""Reads the log of changes, a page at a time, from a cursor on."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+from services.kernel.database import Database
+from services.kernel.errors import FailedPrecondition
+from services.scheduler.watch.changes import Change, Entry, Found, Wanted, changes_of
+from services.scheduler.watch.cursor import Cursor, Head, Snapshot
+from services.scheduler.watch.store_changes import ChangeStore
+
+# Rows of the log in a page. Each may name some hundred schedules or a thousand runs.
+PAGE = 10
+
+
+class Look(NamedTuple):
+    """What is to be looked up: what is wanted, and, with `sizes`, how many runs all batches have."""
+
+    wanted: Wanted
+    sizes: bool = False
+
+
+class Page(NamedTuple):
+    """What came after a cursor, for each look. `ended`: that is all that there was."""
+
+    changes: Sequence[list[Change]]
+    cursor: Cursor
+    ended: bool
+
+
+class ChangeLog:
+    """The log of changes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def head(self) -> Head:
+        async with self._database.reading() as connection:
+            return await ChangeStore(connection).head()
+
+    async def page(self, cursor: Cursor, looks: Sequence[Look], *, checked: bool = True) -> Page:
+        """The next changes, those that are wanted in full; up to now, or to the cursor's `until`.
+
+        FailedPrecondition, if checked, when the log no longer has all that comes after the cursor.
+        """
+        async with self._database.reading() as connection:
+            store = ChangeStore(connection)
+            head = await store.head()
+            if cursor.origin != head.origin or (checked and not head.has_all_after(cursor)):
+                raise expired()
+            if cursor.until is None:
+                cursor = dataclasses.replace(cursor, until=head.now)
+            entries = await store.entries(cursor, PAGE)
+            found = [await store.find(entries, *look) for look in looks]
+        changes = [_changes(entries, look, each, cursor) for look, each in zip(looks, found, strict=True)]
+        if len(entries) == PAGE:
+            return Page(changes, cursor.at(entries[-1].end), ended=False)
+        end = cursor.at(None)
+        for each in changes:
+            each[-1:] = [last._replace(cursor=end) for last in each[-1:]]
+        return Page(changes, end, ended=True)
+
+    async def pages(self, cursor: Cursor, wanted: Wanted, until: Snapshot | None) -> AsyncIterator[Page]:
+        """All pages up to `until`, or to a moment at which there was no more than a page."""
+        while cursor.seen != until:
+            if cursor.until is None and until is not None:
+                cursor = dataclasses.replace(cursor, until=until)
+            to_the_moment = cursor.until is None
+            begun = time.monotonic()
+            page = await self.page(cursor, [Look(wanted)])
+            spent = time.monotonic() - begun
+            yield page
+            # The process has more to do than this.
+            await asyncio.sleep(spent)
+            cursor = page.cursor
+            if until is None and to_the_moment and page.ended:
+                return
+
+
+def _changes(entries: Sequence[Entry], look: Look, found: Found, cursor: Cursor) -> list[Change]:
+    changes: list[Change] = []
+    after = cursor
+    for entry in entries:
+        changes += changes_of(entry, look.wanted, found, after)
+        after = cursor.at(entry.end)
+    return changes
+
+
+def expired() -> FailedPrecondition:
+    return FailedPrecondition(
+        "CURSOR_EXPIRED",
+        "what came after the cursor is no longer kept; watch without a cursor, then list schedules, runs and"
+        " backfills",
+    )

@@ -1,0 +1,239 @@
+"""The SQL of the log of changes.
+
+It is written by triggers (migrations 0010 and 0014), by `log_unbatched`, and by store_pending.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from services.kernel.database import Connection
+from services.kernel.parameters import Parameters
+from services.scheduler.backfill.store_backfills import BackfillStore
+from services.scheduler.catalogue.store_listing import EVERY, ScheduleFilter, matches
+from services.scheduler.schedule.definition import Run, RunState, Schedule
+from services.scheduler.schedule.rows import run_of
+from services.scheduler.schedule.store_base import Store
+from services.scheduler.schedule.stored import schedule_of
+from services.scheduler.watch.changes import Entry, Found, Kind, RunKey, Wanted
+from services.scheduler.watch.cursor import Cursor, Head, Snapshot
+
+CHANNEL = "celery_schedule_changes"
+RUNS_CHANGED = """
+    INSERT INTO celery_schedule_changes (kind, schedule_ids, due_at)
+    VALUES ('runs', $1::text[], $2::timestamptz[])
+"""
+HEAD = """
+    SELECT (SELECT system_identifier FROM pg_control_system()) || '/'
+            || left(pg_walfile_name(pg_current_wal_lsn()), 8) AS origin,
+        CAST(pg_current_snapshot() AS text) AS now,
+        (SELECT CAST(CAST(txid AS text) AS bigint) FROM celery_schedule_changes_trimmed) AS trimmed
+"""
+# What is visible now ($3) and was not: of the transactions that were under way, and of those begun since.
+_VISIBLE = """
+    SELECT * FROM celery_schedule_changes
+    WHERE {which} AND pg_visible_in_snapshot(txid, $3::text::pg_snapshot)
+        AND (txid, position) >= ($4::text::xid8, $5::bigint)
+    ORDER BY txid, position LIMIT $6
+"""
+ENTRIES = f"""
+    SELECT txid::text::bigint AS number, position, kind, schedule_ids, due_at, batch_id, backfill_id FROM (
+        ({_VISIBLE.format(which="txid = ANY ($1::text[]::xid8[])")})
+        UNION ALL
+        ({_VISIBLE.format(which="txid >= $2::text::xid8")})
+    ) AS unseen ORDER BY txid, position LIMIT $6
+"""
+SCHEDULES = "SELECT * FROM celery_schedules WHERE id = ANY ($1::text[])"
+RUNS = """
+    SELECT r.* FROM celery_schedule_runs_seen r
+    JOIN unnest($1::text[], $2::timestamptz[]) AS wanted (schedule_id, due_at)
+        ON r.schedule_id = wanted.schedule_id AND r.due_at = wanted.due_at
+"""
+# Those whose end was heard are told by the entry of that.
+BATCHES = """
+    SELECT r.* FROM celery_schedule_runs_seen r {of_matching}
+    WHERE r.batch_id = ANY ($1::bigint[]) AND r.recorded_state = 'batched' AND r.outcome IS NULL
+        AND ($2::text[] IS NULL OR r.schedule_id = ANY ($2))
+    ORDER BY r.schedule_id, r.due_at
+"""
+SIZES = """
+    SELECT r.batch_id, count(*) AS size FROM celery_schedule_runs r {of_matching}
+    WHERE r.batch_id = ANY ($1::bigint[]) AND r.state = 'batched' AND r.outcome IS NULL GROUP BY r.batch_id
+"""
+UNPUBLISHED = "SELECT id FROM celery_schedule_batches WHERE id = ANY ($1::bigint[]) AND published_at IS NULL"
+# By a filter. OFFSET 0 keeps the planner to going run by run, however many schedules it thinks there are.
+OF_MATCHING = """
+    JOIN LATERAL (SELECT * FROM celery_schedules WHERE id = r.schedule_id OFFSET 0) AS s ON {matches}
+"""
+MATCHING = "SELECT s.id FROM celery_schedules s WHERE s.id = ANY ($1::text[]) AND {matches}"
+# What was logged before migration 0014 does not tell: it may have been any.
+FORMER = """
+    WITH entry AS (
+        SELECT c.* FROM unnest($1::text[], $2::bigint[]) AS wanted (txid, position), LATERAL (
+            SELECT txid::text::bigint AS number, position, schedule_ids, before FROM celery_schedule_changes
+            WHERE txid = wanted.txid::xid8 AND position = wanted.position OFFSET 0
+        ) AS c
+    )
+    SELECT number, position, s.id
+    FROM entry, LATERAL jsonb_populate_recordset(NULL::celery_schedules, before) AS s WHERE {matches}
+    UNION ALL
+    SELECT number, position, unnest(schedule_ids) FROM entry WHERE before IS NULL
+"""
+# A floor that is beyond the present is of another database, whose dump was restored here.
+TRIM = """
+    WITH old AS (
+        DELETE FROM celery_schedule_changes
+        WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM celery_schedule_changes
+            WHERE recorded_at < now() - $1::interval
+            ORDER BY recorded_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING txid
+    ), newest AS (
+        SELECT txid FROM old ORDER BY txid DESC LIMIT 1
+    ), trimmed AS (
+        UPDATE celery_schedule_changes_trimmed t SET txid = CASE
+            WHEN t.txid < pg_snapshot_xmax(pg_current_snapshot()) THEN greatest(t.txid, newest.txid)
+            ELSE newest.txid END
+        FROM newest
+    )
+    SELECT count(*) FROM old
+"""
+# Rows that are made into domain objects before others may have the event loop.
+STEP = 500
+
+
+class ChangeStore(Store):
+    """The log of changes, and what has become of what it names, on one connection: one snapshot."""
+
+    async def head(self) -> Head:
+        row = await self._connection.fetchrow(HEAD)
+        return Head(row["origin"], Snapshot.parse(row["now"]), row["trimmed"])
+
+    async def entries(self, cursor: Cursor, most: int) -> list[Entry]:
+        """What is visible in the cursor's `until` and was not told, in order."""
+        txid, position, _ = cursor.place or (0, 0, 0)
+        under_way, xmax = list(map(str, cursor.seen.under_way)), str(cursor.seen.xmax)
+        values = under_way, xmax, str(cursor.until), str(txid), position, most
+        return [
+            Entry(
+                row["number"],
+                row["position"],
+                Kind(row["kind"]),
+                row["schedule_ids"] or (),
+                row["due_at"] or (),
+                row["batch_id"],
+                row["backfill_id"],
+            )
+            for row in await self._connection.fetch(ENTRIES, *values)
+        ]
+
+    async def find(self, entries: Sequence[Entry], wanted: Wanted, sizes: bool = False) -> Found:
+        """What has become of what the entries name and is wanted. `sizes`: of all batches, too."""
+        found = Found()
+        if not entries:
+            return found
+        if wanted.matching != EVERY:
+            await self._find_matching(entries, wanted.matching, found)
+        if wanted.schedules:
+            ids = {
+                each
+                for entry in entries
+                if entry.kind.of_schedules
+                for each in entry.schedule_ids
+                if wanted.names_it(each) and (found.matches(each) or found.matched(entry, each))
+            }
+            found.schedules = await self._schedules(list(ids))
+        if wanted.backfills:
+            moved = [entry for entry in entries if entry.kind is Kind.BACKFILL]
+            backfills = {each.backfill_id for each in moved if wanted.names_it(each.schedule_ids[0])}
+            found.backfills = await BackfillStore(self._connection).with_ids(backfills) if backfills else {}
+        batches = [entry.batch_id for entry in entries if entry.batch_id is not None]
+        if late := [entry.batch_id for entry in entries if entry.kind is Kind.UNPUBLISHED]:
+            rows = await self._connection.fetch(UNPUBLISHED, late)
+            found.unpublished = {row["id"] for row in rows}
+        if wanted.runs:
+            keys = {key for entry in entries for key in entry.run_keys if wanted.names_it(key[0])}
+            found.runs = await self._runs([key for key in keys if found.matches(key[0])])
+            found.batches = await self._batches(batches, wanted)
+        if sizes and batches:
+            query, values = of_matching(SIZES, wanted.matching, batches)
+            rows = await self._connection.fetch(query, *values)
+            found.sizes = {row["batch_id"]: row["size"] for row in rows}
+        return found
+
+    async def _find_matching(self, entries: Sequence[Entry], matching: ScheduleFilter, found: Found) -> None:
+        ids = {each for entry in entries for each in entry.schedule_ids}
+        values = Parameters([list(ids)])
+        query = MATCHING.format(matches=matches(matching, values))
+        rows = await self._connection.fetch(query, *values) if ids else ()
+        found.matching = {row["id"] for row in rows}
+        # One that is new matched nothing before.
+        changed = [entry for entry in entries if entry.kind in (Kind.UPDATED, Kind.DELETED)]
+        values = Parameters([[str(entry.txid) for entry in changed], [entry.position for entry in changed]])
+        query = FORMER.format(matches=matches(matching, values))
+        former = defaultdict(set)
+        for row in await self._connection.fetch(query, *values) if changed else ():
+            former[row["number"], row["position"]].add(row["id"])
+        found.former = former
+
+    async def _schedules(self, ids: Sequence[str]) -> dict[str, Schedule]:
+        schedules = {}
+        rows = await self._connection.fetch(SCHEDULES, ids) if ids else ()
+        for number, row in enumerate(rows):
+            await _let_others(number)
+            schedules[row["id"]] = schedule_of(row)
+        return schedules
+
+    async def _runs(self, keys: Sequence[RunKey]) -> dict[RunKey, Run]:
+        runs = {}
+        schedules, due = [key[0] for key in keys], [key[1] for key in keys]
+        rows = await self._connection.fetch(RUNS, schedules, due) if keys else ()
+        for number, row in enumerate(rows):
+            await _let_others(number)
+            run = run_of(row)
+            runs[run.schedule_id, run.due_at] = run
+        return runs
+
+    async def _batches(self, batches: Sequence[int], wanted: Wanted) -> dict[int, list[Run]]:
+        runs = defaultdict(list)
+        names = sorted(wanted.names) or None
+        query, values = of_matching(BATCHES, wanted.matching, batches, names)
+        rows = await self._connection.fetch(query, *values) if batches else ()
+        for number, row in enumerate(rows):
+            await _let_others(number)
+            runs[row["batch_id"]].append(run_of(row))
+        return runs
+
+
+def of_matching(query: str, matching: ScheduleFilter, *values: Any) -> tuple[str, Parameters]:
+    """The query, BATCHES or SIZES, of runs of schedules that match, and all of its values."""
+    places = Parameters(values)
+    joined = "" if matching == EVERY else OF_MATCHING.format(matches=matches(matching, places))
+    return query.format(of_matching=joined), places
+
+
+async def _let_others(number: int) -> None:
+    if number % STEP == STEP - 1:
+        await asyncio.sleep(0)
+
+
+async def log_unbatched(connection: Connection, runs: Sequence[Run]) -> None:
+    """For who has inserted runs, in the same transaction: those that no batch publishes are logged.
+
+    A trigger would do, but at a cost for each run. What is updated is logged by one.
+    """
+    untold = [run for run in runs if run.state is not RunState.PENDING]
+    if untold:
+        schedules, due = [run.schedule_id for run in untold], [run.due_at for run in untold]
+        await connection.execute(RUNS_CHANGED, schedules, due)
+
+
+async def delete_old_changes(connection: Connection, age: dt.timedelta, most: int) -> int:
+    """What was logged longer ago than `age`, the oldest first; how far is written down."""
+    deleted: int = await connection.fetchval(TRIM, age, most)
+    return deleted
