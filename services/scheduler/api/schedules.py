@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
@@ -21,18 +22,20 @@ from services.kernel.pages import (
     page_size,
 )
 from services.kernel.validation import Faults
-from services.scheduler.api import convert, convert_timing
-from services.scheduler.api.backfills import BackfillCalls
+from services.scheduler.api import convert, convert_backfill, convert_timing
 from services.scheduler.api.convert_filter import filter_in, runs_in
-from services.scheduler.api.watches import WatchCalls
+from services.scheduler.api.convert_watch import wanted_in
+from services.scheduler.backfill.backfill import Backfill
 from services.scheduler.backfill.backfiller import Backfills
+from services.scheduler.backfill.store_backfills import BackfillStore
 from services.scheduler.catalogue.catalogue import Catalogue
 from services.scheduler.catalogue.store_listing import ScheduleFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.schedule import checks
-from services.scheduler.schedule.clock import now_at
 from services.scheduler.schedule.definition import Definition
-from services.scheduler.schedule.stored import check_readable
+from services.scheduler.schedule.rows import check_readable
+from services.scheduler.schedule.store_base import now_at
+from services.scheduler.watch.cursor import decode_cursor
 from services.scheduler.watch.hub import Watching
 
 MOST_PREVIEWED = 1000
@@ -40,7 +43,7 @@ MOST_PREVIEWED = 1000
 MOST_BYTES = 3 * 1024 * 1024
 
 
-class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceServicer):
+class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
     def __init__(
         self,
         database: Database,
@@ -49,9 +52,10 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         watching: Watching[pb.WatchSchedulesResponse],
         zone: str,
     ) -> None:
-        BackfillCalls.__init__(self, database, backfills)
-        WatchCalls.__init__(self, watching)
+        self._database = database
         self._catalogue = catalogue
+        self._backfills = backfills
+        self._watching = watching
         self._zone = zone
 
     async def CreateSchedule(
@@ -196,6 +200,48 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
         token = next_page_token(runs, size, lambda last: encode_place((last.due_at, last.schedule_id)))
         return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
 
+    async def BackfillSchedule(
+        self, request: pb.BackfillScheduleRequest, context: Context
+    ) -> pb.BackfillScheduleResponse:
+        window = convert_backfill.window_from(request, await now_at(self._database))
+        only = request.validate_only
+        begun = await self._backfills.begin(window, current_subject(), request.request_id, validate_only=only)
+        return pb.BackfillScheduleResponse(backfill=convert_backfill.backfill_to(begun))
+
+    async def GetBackfill(self, request: pb.GetBackfillRequest, context: Context) -> pb.GetBackfillResponse:
+        found = await self._backfills.get(*convert_backfill.ids_in(request.name))
+        return pb.GetBackfillResponse(backfill=convert_backfill.backfill_to(found))
+
+    async def ListBackfills(
+        self, request: pb.ListBackfillsRequest, context: Context
+    ) -> pb.ListBackfillsResponse:
+        faults, size = Faults(), page_size(request.page_size)
+        parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
+        faults.raise_any()
+        before = decode_place(request.page_token)
+        async with self._database.reading() as connection:
+            if parent:
+                await ScheduleStore(connection).require(parent)
+            found = await BackfillStore(connection).list(parent, before, size + 1)
+        return pb.ListBackfillsResponse(
+            backfills=map(convert_backfill.backfill_to, found[:size]),
+            next_page_token=next_page_token(found, size, _token_after_backfill),
+        )
+
+    async def CancelBackfill(
+        self, request: pb.CancelBackfillRequest, context: Context
+    ) -> pb.CancelBackfillResponse:
+        ended = await self._backfills.cancel(*convert_backfill.ids_in(request.name), current_subject())
+        return pb.CancelBackfillResponse(backfill=convert_backfill.backfill_to(ended))
+
+    async def WatchSchedules(
+        self, request: pb.WatchSchedulesRequest, context: Context
+    ) -> AsyncIterator[pb.WatchSchedulesResponse]:
+        wanted, cursor = wanted_in(request), decode_cursor(request.cursor)
+        async with aclosing(self._watching.watch(wanted, cursor)) as messages:
+            async for message in messages:
+                yield message
+
 
 def _fitting(schedules: Iterable[pb.Schedule]) -> Iterator[pb.Schedule]:
     """The first ones, as many as a client takes in one message; one at least."""
@@ -221,3 +267,8 @@ def _id(name: str, field: str = "name") -> str:
     found = checks.schedule_id(name, faults, field)
     faults.raise_any()
     return found
+
+
+def _token_after_backfill(last: Backfill) -> str:
+    assert last.created_at is not None, "stored backfills have their time"
+    return encode_place((last.created_at, last.id))

@@ -19,8 +19,7 @@ from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, NotFound
 from services.kernel.validation import Faults
 from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, Window, due_times, pace
-from services.scheduler.backfill.store_backfilling import BackfillingStore, Step
-from services.scheduler.backfill.store_backfills import BackfillStore
+from services.scheduler.backfill.store_backfills import BackfillingStore, BackfillStore, Step
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, BatchKey, written
 from services.scheduler.dispatch.decide import unreadable
@@ -28,7 +27,7 @@ from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
 from services.scheduler.dispatch.publisher import PermitEnded
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Schedule
-from services.scheduler.schedule.stored import check_readable
+from services.scheduler.schedule.rows import check_readable
 
 log = structlog.get_logger(__name__)
 

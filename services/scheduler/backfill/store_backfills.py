@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill.backfill import Backfill, BackfillState
+from services.scheduler.dispatch.store_batches import DispatchStore
+from services.scheduler.schedule.definition import Task
+from services.scheduler.schedule.rows import TASK_COLUMNS, UNREADABLE, task_of
 from services.scheduler.schedule.store_base import Store
 
 # All but the due times, of which there may be thousands.
@@ -126,3 +129,117 @@ def _backfill_of(row: Any) -> Backfill:
         created_at=row["created_at"],
         ended_at=row["ended_at"],
     )
+
+
+READY = """
+    SELECT schedule_id FROM celery_schedule_backfills
+    WHERE state = 'running' AND next_at <= clock_timestamp() ORDER BY next_at LIMIT $1
+"""
+SECONDS_TO_NEXT = """
+    SELECT extract(epoch FROM min(next_at) - clock_timestamp())::float8 FROM celery_schedule_backfills
+    WHERE state = 'running'
+"""
+SCHEDULE = f"SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED"
+BACKFILL = """
+    SELECT id, rate, actor, due_at[handled + 1 : handled + $2] AS due,
+        due_at[handled - $2 + 1 : handled] AS last
+    FROM celery_schedule_backfills
+    WHERE schedule_id = $1 AND state = 'running' AND next_at <= clock_timestamp()
+    FOR UPDATE SKIP LOCKED
+"""
+# Runs that were recorded by the step before this one; those of any earlier step were published before that.
+ON_THE_WAY = """
+    SELECT EXISTS (
+        SELECT FROM celery_schedule_runs r JOIN celery_schedule_batches b ON b.id = r.batch_id
+        WHERE r.schedule_id = $1 AND r.due_at = ANY($2::timestamptz[]) AND r.backfill_id = $3
+            AND r.state = 'batched' AND b.published_at IS NULL)
+"""
+# What was passed over is taken over; what was run by now is not run again.
+RECORD = """
+    INSERT INTO celery_schedule_runs AS r
+        (schedule_id, due_at, state, reason, exclusive, backfill_id, batch_id)
+    SELECT $1, due_at, 'batched', $3, $4, $5, $6 FROM unnest($2::timestamptz[]) AS due_at
+    ON CONFLICT (schedule_id, due_at) DO UPDATE
+    SET state = 'batched', reason = excluded.reason, exclusive = excluded.exclusive,
+        backfill_id = excluded.backfill_id, recorded_at = now(), batch_id = excluded.batch_id
+    WHERE r.state = 'skipped'
+"""
+THOSE_RUN_ALREADY = """
+    SELECT due_at FROM celery_schedule_runs
+    WHERE schedule_id = $1 AND due_at = ANY($2::timestamptz[]) AND state <> 'skipped'
+"""
+# After an outage no more than a second is made up for.
+MOVE_ON = """
+    UPDATE celery_schedule_backfills
+    SET handled = handled + $2, sent = sent + $3,
+        next_at = greatest(next_at, clock_timestamp() - interval '1 second') + $4 * interval '1 second',
+        state = CASE WHEN handled + $2 >= run_count THEN 'done' ELSE state END,
+        ended_at = CASE WHEN handled + $2 >= run_count THEN now() END,
+        due_at = CASE WHEN handled + $2 >= run_count THEN '{}' ELSE due_at END
+    WHERE id = $1
+"""
+GIVE_UP = """
+    UPDATE celery_schedule_backfills
+    SET state = 'cancelled', note = $2, ended_at = now(), due_at = '{}' WHERE id = $1
+"""
+
+
+class Step(NamedTuple):
+    """A backfill whose next runs are to be sent. `task` is None, with the `fault`, when it can't be read."""
+
+    id: str
+    rate: float
+    actor: str
+    # The next due times in its order; more than one step is for.
+    due: Sequence[dt.datetime]
+    exclusive: bool
+    task: Task | None
+    fault: str = ""
+
+
+class BackfillingStore(DispatchStore):
+    """Progress on one connection."""
+
+    async def ready(self, most: int) -> list[str]:
+        """Schedules whose backfills may send again, the longest waiting first."""
+        return [row["schedule_id"] for row in await self._connection.fetch(READY, most)]
+
+    async def seconds_to_next(self) -> float | None:
+        """None when no backfill runs."""
+        seconds: float | None = await self._connection.fetchval(SECONDS_TO_NEXT)
+        return seconds
+
+    async def locked(self, schedule_id: str, most: int) -> Step | None:
+        """The schedule's backfill, if it may send, and no other replica has it or the schedule now.
+
+        It may not while what it recorded last is not known to be published: that would come after what is
+        recorded now, and beyond the rate. No step may take more due times than `most`, ever.
+        """
+        schedule = await self._connection.fetchrow(SCHEDULE, schedule_id)
+        if schedule is None:
+            return None
+        row = await self._connection.fetchrow(BACKFILL, schedule_id, most)
+        if row is None or await self._connection.fetchval(ON_THE_WAY, schedule_id, row["last"], row["id"]):
+            return None
+        task, fault = None, ""
+        try:
+            task = task_of(schedule)
+        except UNREADABLE as error:
+            fault = repr(error)
+        exclusive = schedule["overlap"] != "allow"
+        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, task, fault)
+
+    async def run_already(self, schedule_id: str, due: Sequence[dt.datetime]) -> set[dt.datetime]:
+        """Those that have a run which was not passed over."""
+        return {row["due_at"] for row in await self._connection.fetch(THOSE_RUN_ALREADY, schedule_id, due)}
+
+    async def record(
+        self, batch_id: int, schedule_id: str, step: Step, due: Sequence[dt.datetime], reason: str
+    ) -> None:
+        await self._connection.execute(RECORD, schedule_id, due, reason, step.exclusive, step.id, batch_id)
+
+    async def move_on(self, step: Step, handled: int, sent: int, seconds: float) -> None:
+        await self._connection.execute(MOVE_ON, step.id, handled, sent, seconds)
+
+    async def give_up(self, step: Step, note: str) -> None:
+        await self._connection.execute(GIVE_UP, step.id, note)

@@ -15,7 +15,7 @@ from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.publisher import PermitEnded
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule
-from services.scheduler.schedule.stored import check_readable, kept_columns
+from services.scheduler.schedule.rows import check_readable, kept_columns
 
 
 class Catalogue:

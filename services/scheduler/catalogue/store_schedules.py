@@ -10,17 +10,17 @@ import asyncpg
 from services.kernel.errors import AlreadyExists, NotFound
 from services.kernel.pages import Place
 from services.scheduler.catalogue.store_listing import (
+    RunFilter,
     ScheduleFilter,
     a_rare_facet,
     listing,
     listing_by_next_run,
+    listing_runs,
 )
-from services.scheduler.catalogue.store_listing_runs import RunFilter, listing_runs
 from services.scheduler.dispatch.batches import BatchKey
 from services.scheduler.schedule.definition import Definition, Run, Schedule
-from services.scheduler.schedule.rows import run_of, values_of
+from services.scheduler.schedule.rows import run_of, schedule_of, values_of
 from services.scheduler.schedule.store_base import Store
-from services.scheduler.schedule.stored import schedule_of
 
 ADD_RUN = """
     WITH batch AS (INSERT INTO celery_schedule_batches (recorded_at) VALUES ($2) RETURNING id)

@@ -22,9 +22,10 @@ from services.scheduler.dispatch.batches import Batch, BatchKey, PendingRun, wri
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.metrics import DispatchMetrics
 from services.scheduler.dispatch.publisher import Parcel, PermitEnded, Publisher
-from services.scheduler.dispatch.store_batches import UNREADABLE, BatchStore
+from services.scheduler.dispatch.store_batches import BatchStore
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Task
+from services.scheduler.schedule.rows import UNREADABLE
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,6 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-import asyncpg
 import structlog
 
 from services.kernel.database import Database
@@ -19,10 +18,10 @@ from services.scheduler.dispatch.batches import Batch, PendingRun, written
 from services.scheduler.dispatch.decide import Decision, decide, decide_unreadable, held_back
 from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
 from services.scheduler.dispatch.fast_path import InTime
-from services.scheduler.dispatch.store_batches import UNREADABLE
-from services.scheduler.dispatch.store_due import Due, DueStore, due_of
+from services.scheduler.dispatch.store_due import Due, DueStore, RecordedAlready, due_of
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Run, RunState
+from services.scheduler.schedule.rows import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +98,7 @@ class Dispatcher:
         """How many schedules were due, and what is to be published of them."""
         try:
             return await self._record()
-        except asyncpg.UniqueViolationError:
+        except RecordedAlready:
             # The clock was set back, or a person has set `next_run_at` to a time that has been.
             return await self._record(each_by_itself=True)
 

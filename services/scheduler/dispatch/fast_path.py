@@ -13,9 +13,9 @@ from typing import Any
 
 from services.scheduler.dispatch.batches import PendingRun
 from services.scheduler.dispatch.decide import IN_TIME
-from services.scheduler.dispatch.store_batches import UNREADABLE
 from services.scheduler.schedule.celery_message import content_of, expiry, frame_of
 from services.scheduler.schedule.definition import task_id
+from services.scheduler.schedule.rows import UNREADABLE
 from services.scheduler.timing.due_times import next_of_crontab, next_of_interval
 
 # The columns that are read by position, first of all that are claimed.

@@ -11,12 +11,9 @@ import asyncpg
 
 from services.scheduler.dispatch.batches import BatchKey
 from services.scheduler.schedule.definition import Task
-from services.scheduler.schedule.rows import TASK_COLUMNS, task_of
+from services.scheduler.schedule.rows import TASK_COLUMNS, UNREADABLE, task_of
 from services.scheduler.schedule.store_base import Store
-from services.scheduler.timing.crontab import CrontabInvalid
 
-# What a row raises that no API of ours has written.
-UNREADABLE = (CrontabInvalid, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 # A dispatcher that is frozen must not keep others from what it has locked. And a batch is found row by row
 # in the indexes, whatever the planner thinks of reading a whole table: its statistics are of another moment.
 SETTINGS = """

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from services.kernel.database import Connection
 from services.scheduler.dispatch.decide import Decision
 from services.scheduler.dispatch.fast_path import COLUMNS
-from services.scheduler.dispatch.store_batches import UNREADABLE, DispatchStore
+from services.scheduler.dispatch.store_batches import DispatchStore
 from services.scheduler.schedule.definition import Run, RunState, Task
-from services.scheduler.schedule.rows import plan_of, task_of
+from services.scheduler.schedule.rows import UNREADABLE, plan_of, task_of
 from services.scheduler.timing.plan import Plan
-from services.scheduler.watch.store_changes import log_unbatched
 
 # What is read by position comes first, and nothing twice.
 CLAIM = f"""
@@ -61,6 +61,11 @@ RECORDED = """
     JOIN unnest($1::text[], $2::timestamptz[]) AS wanted (schedule_id, due_at) USING (schedule_id, due_at)
     WHERE celery_schedule_runs.xmin = pg_current_xact_id()::xid
 """
+# A line of the log of changes, which watch/ reads.
+RUNS_CHANGED = """
+    INSERT INTO celery_schedule_changes (kind, schedule_ids, due_at)
+    VALUES ('runs', $1::text[], $2::timestamptz[])
+"""
 
 
 class Due(NamedTuple):
@@ -79,6 +84,10 @@ class Due(NamedTuple):
     overlaps: bool = True
 
 
+class RecordedAlready(Exception):
+    """One of the due times has a run already; nothing of the batch was recorded."""
+
+
 class DueStore(DispatchStore):
     """Dispatching on one connection."""
 
@@ -95,11 +104,14 @@ class DueStore(DispatchStore):
     ) -> None:
         """Records a run of what each of the schedules is due for, and moves them on to the following times.
 
-        Raises `asyncpg.UniqueViolationError` when one of the due times is recorded already.
+        Raises `RecordedAlready` when one of the due times has a run; the transaction is over then.
         """
         places: dict[dt.datetime | None, int] = {}
         place = [places.setdefault(each, len(places) + 1) for each in following]
-        await self._connection.execute(IN_TIME, schedule_ids, place, list(places), batch_id)
+        try:
+            await self._connection.execute(IN_TIME, schedule_ids, place, list(places), batch_id)
+        except asyncpg.UniqueViolationError as error:
+            raise RecordedAlready from error
 
     async def record(self, batch_id: int, claimed: Sequence[Due], decisions: Sequence[Decision]) -> list[Run]:
         """Records the runs and moves their schedules on; gives the runs that are new."""
@@ -168,3 +180,14 @@ def _moved(due: Due, decision: Decision) -> tuple[Any, ...]:
         return due.id, None, None, last, len(ran)
     next_due_at = None if decision.next_due_at == decision.next_run_at else decision.next_due_at
     return due.id, decision.next_run_at, next_due_at, last, len(ran)
+
+
+async def log_unbatched(connection: Connection, runs: Sequence[Run]) -> None:
+    """For who has inserted runs, in the same transaction: those that no batch publishes are logged.
+
+    A trigger would do, but at a cost for each run. What is updated is logged by one.
+    """
+    untold = [run for run in runs if run.state is not RunState.PENDING]
+    if untold:
+        schedules, due = [run.schedule_id for run in untold], [run.due_at for run in untold]
+        await connection.execute(RUNS_CHANGED, schedules, due)

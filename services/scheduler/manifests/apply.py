@@ -21,9 +21,9 @@ from services.scheduler.manifests.store_apply import SetStore
 from services.scheduler.manifests.take_over import Imported, read_dump
 from services.scheduler.manifests.text import MOST_BYTES, size_of
 from services.scheduler.manifests.write import manifest_text
-from services.scheduler.schedule.clock import now_at
 from services.scheduler.schedule.definition import Definition, Schedule
-from services.scheduler.schedule.stored import check_readable
+from services.scheduler.schedule.rows import check_readable
+from services.scheduler.schedule.store_base import now_at
 
 ATTEMPTS = 3
 

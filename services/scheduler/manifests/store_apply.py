@@ -10,9 +10,8 @@ import asyncpg
 from services.kernel.errors import AlreadyExists
 from services.scheduler.catalogue.store_schedules import insert, update
 from services.scheduler.schedule.definition import Definition, Schedule
-from services.scheduler.schedule.rows import values_of
+from services.scheduler.schedule.rows import schedule_of, values_of
 from services.scheduler.schedule.store_base import Store
-from services.scheduler.schedule.stored import schedule_of
 
 # One manifest at a time is applied: two of them would take their rows in each other's way.
 APPLYING = 0x6365_6C65_7269_6163

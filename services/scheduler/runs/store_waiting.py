@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import asyncpg
 
-from services.scheduler.dispatch.store_batches import UNREADABLE, DispatchStore
+from services.scheduler.dispatch.store_batches import DispatchStore
 from services.scheduler.runs.overlap import Change, LiveRun
 from services.scheduler.schedule.definition import Overlap, RunState, Task
-from services.scheduler.schedule.rows import TASK_COLUMNS, task_of
+from services.scheduler.schedule.rows import TASK_COLUMNS, UNREADABLE, task_of
 
 LIVE = """
     SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs_seen

@@ -20,13 +20,13 @@ from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.publisher import PermitEnded
-from services.scheduler.dispatch.store_batches import UNREADABLE
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor, MonitorAway
 from services.scheduler.runs.overlap import Answer, Change, LiveRun, Verdict, decide_overlap
 from services.scheduler.runs.store_outcomes import OutcomeStore
 from services.scheduler.runs.store_waiting import Exclusive, WaitingStore
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import RunState
+from services.scheduler.schedule.rows import UNREADABLE
 
 log = structlog.get_logger(__name__)
 

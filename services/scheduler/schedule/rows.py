@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any, TypeAlias
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
 
-from services.scheduler.schedule.definition import Definition, Run, RunState, Task
-from services.scheduler.timing.crontab import parse_crontab
+from services.kernel.errors import FailedPrecondition
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule, Task
+from services.scheduler.timing.crontab import CrontabInvalid, parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 from services.scheduler.timing.plan import (
+    NO_TIME,
+    ONCE_WITHIN_AN_HOUR,
     Bounds,
     Misfire,
     MisfireAction,
@@ -17,6 +24,8 @@ from services.scheduler.timing.plan import (
 )
 from services.scheduler.timing.solar import EVENTS
 
+# What a row raises that no API of ours has written.
+UNREADABLE = (CrontabInvalid, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 # asyncpg's Record, or a mapping like it: by column name.
 Row: TypeAlias = Any
 
@@ -125,3 +134,121 @@ def _timing_values(timing: Timing) -> dict[str, Any]:
         "longitude": solar and solar.longitude,
         "time_zone": timing.zone,
     }
+
+
+Part = TypeVar("Part")
+
+# In the place of a timing that can't be read: never due.
+NEVER = OnceTiming(dt.datetime(1970, 1, 1, tzinfo=dt.UTC), "UTC")
+# The columns of what can be unreadable, by the field of the contract.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "task": tuple(TASK_COLUMNS.split(", ")),
+    "timing": tuple(PLAN_COLUMNS.split(", ")[:8]),
+    "labels": ("labels",),
+    "start_time": ("start_at",),
+    "end_time": ("end_at",),
+    "jitter": ("jitter_seconds",),
+    "misfire_policy": ("misfire", "misfire_window_seconds"),
+}
+
+
+def schedule_of(row: Row) -> Schedule:
+    """Never raises: `faults` has what is wrong with the row."""
+    faults: dict[str, str] = {}
+
+    def read(field: str, part: Callable[[Row], Part], otherwise: Callable[[], Part]) -> Part:
+        try:
+            return part(row)
+        except UNREADABLE as error:
+            faults[field] = str(error)[:300] or repr(error)
+            return otherwise()
+
+    definition = Definition(
+        id=row["id"],
+        task=read("task", _task, lambda: _without_headers(row)),
+        timing=read("timing", _timing, lambda: NEVER),
+        description=row["description"],
+        labels=read("labels", lambda row: _texts(json.loads(row["labels"])), dict[str, str]),
+        paused=row["paused"],
+        pause_note=row["pause_note"],
+        bounds=Bounds(
+            read("start_time", lambda row: _finite(row["start_at"]), lambda: None),
+            read("end_time", lambda row: _finite(row["end_at"]), lambda: None),
+            row["max_runs"],
+        ),
+        jitter=read("jitter", lambda row: dt.timedelta(seconds=row["jitter_seconds"]), lambda: NO_TIME),
+        misfire=read("misfire_policy", _misfire, lambda: ONCE_WITHIN_AN_HOUR),
+        overlap=Overlap(row["overlap"]),
+        resend_lost=row["resend_lost"],
+    )
+    return Schedule(
+        definition=definition,
+        version=row["version"],
+        next_due_at=_known(row["next_due_at"]) or _known(row["next_run_at"]),
+        last_run_at=_known(row["last_run_at"]),
+        created_at=_known(row["created_at"]) or NEVER.at,
+        updated_at=_known(row["updated_at"]) or NEVER.at,
+        run_count=row["run_count"],
+        faults=faults,
+    )
+
+
+def kept_columns(faults: Mapping[str, str], named: frozenset[str]) -> frozenset[str]:
+    """The columns that can't be read and are not being changed: they stay as they are, to be looked at."""
+    return frozenset(column for field in faults if field not in named for column in COLUMNS[field])
+
+
+def check_readable(schedule: Schedule, *fields: str) -> None:
+    """Refuses what needs these fields, where they can't be read."""
+    for field in fields:
+        if field in schedule.faults:
+            name, why = f"schedules/{schedule.definition.id}", schedule.faults[field]
+            fault = f"{name!r} was written by other hands, and its {field} can't be read ({why}); update it"
+            raise FailedPrecondition("SCHEDULE_UNREADABLE", fault)
+
+
+def _task(row: Row) -> Task:
+    task = task_of(row)
+    for limit in (task.expires, task.soft_time_limit, task.time_limit):
+        if limit is not None and not math.isfinite(limit):
+            raise ValueError(f"{limit} is no number of seconds")
+    task = task._replace(headers=_texts(task.headers))
+    # Arguments that are no JSON are found here too.
+    Letterhead(task)
+    return task
+
+
+def _without_headers(row: Row) -> Task:
+    """What of a task is shown that can't be read whole."""
+    name, args, kwargs, queue, priority = (row[column] for column in COLUMNS["task"][:5])
+    return Task(name, args, kwargs, queue, priority)
+
+
+def _finite(moment: dt.datetime | None) -> dt.datetime | None:
+    # What PostgreSQL calls infinity is to asyncpg the first or last moment of all, without a zone.
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError("it is infinite")
+    return moment
+
+
+def _known(moment: dt.datetime | None) -> dt.datetime | None:
+    """None for what is infinite."""
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
+def _timing(row: Row) -> Timing:
+    for column in ("anchor", "once_at"):
+        _finite(row[column])
+    timing = timing_of(row)
+    ZoneInfo(timing.zone)
+    return timing
+
+
+def _misfire(row: Row) -> Misfire:
+    return Misfire(MisfireAction(row["misfire"]), dt.timedelta(seconds=row["misfire_window_seconds"]))
+
+
+def _texts(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+        raise ValueError("is not a JSON object of texts")
+    return dict(value)

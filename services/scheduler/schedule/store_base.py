@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from services.kernel.database import Connection
+from services.kernel.database import Connection, Database
 
 
 class Store:
@@ -17,3 +17,9 @@ class Store:
         """The database's clock: the one that counts."""
         moment: dt.datetime = await self._connection.fetchval("SELECT clock_timestamp()")
         return moment
+
+
+async def now_at(database: Database) -> dt.datetime:
+    """For who has nothing else to ask of the database yet; in a transaction, its store tells the time."""
+    async with database.reading() as connection:
+        return await Store(connection).now()

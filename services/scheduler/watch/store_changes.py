@@ -1,6 +1,7 @@
 """The SQL of the log of changes.
 
-It is written by triggers (migrations 0010 and 0014), by `log_unbatched`, and by store_pending.py.
+It is written by triggers (migrations 0010 and 0014), by dispatch/store_due.py (`log_unbatched`),
+and by dispatch/store_unpublished.py.
 """
 
 from __future__ import annotations
@@ -15,18 +16,13 @@ from services.kernel.database import Connection
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill.store_backfills import BackfillStore
 from services.scheduler.catalogue.store_listing import EVERY, ScheduleFilter, matches
-from services.scheduler.schedule.definition import Run, RunState, Schedule
-from services.scheduler.schedule.rows import run_of
+from services.scheduler.schedule.definition import Run, Schedule
+from services.scheduler.schedule.rows import run_of, schedule_of
 from services.scheduler.schedule.store_base import Store
-from services.scheduler.schedule.stored import schedule_of
 from services.scheduler.watch.changes import Entry, Found, Kind, RunKey, Wanted
 from services.scheduler.watch.cursor import Cursor, Head, Snapshot
 
 CHANNEL = "celery_schedule_changes"
-RUNS_CHANGED = """
-    INSERT INTO celery_schedule_changes (kind, schedule_ids, due_at)
-    VALUES ('runs', $1::text[], $2::timestamptz[])
-"""
 HEAD = """
     SELECT (SELECT system_identifier FROM pg_control_system()) || '/'
             || left(pg_walfile_name(pg_current_wal_lsn()), 8) AS origin,
@@ -220,17 +216,6 @@ def of_matching(query: str, matching: ScheduleFilter, *values: Any) -> tuple[str
 async def _let_others(number: int) -> None:
     if number % STEP == STEP - 1:
         await asyncio.sleep(0)
-
-
-async def log_unbatched(connection: Connection, runs: Sequence[Run]) -> None:
-    """For who has inserted runs, in the same transaction: those that no batch publishes are logged.
-
-    A trigger would do, but at a cost for each run. What is updated is logged by one.
-    """
-    untold = [run for run in runs if run.state is not RunState.PENDING]
-    if untold:
-        schedules, due = [run.schedule_id for run in untold], [run.due_at for run in untold]
-        await connection.execute(RUNS_CHANGED, schedules, due)
 
 
 async def delete_old_changes(connection: Connection, age: dt.timedelta, most: int) -> int:

@@ -11,8 +11,7 @@ import pytest
 
 from services.kernel.database import driver_url
 from services.kernel.migrations import migrate
-from services.scheduler.catalogue.store_listing import ScheduleFilter, listing
-from services.scheduler.catalogue.store_listing_runs import RunFilter, listing_runs
+from services.scheduler.catalogue.store_listing import RunFilter, ScheduleFilter, listing, listing_runs
 from services.scheduler.dispatch import store_batches, store_due
 from tests.support.sql import fetch, nodes, plan_of
 

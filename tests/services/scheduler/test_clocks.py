@@ -14,12 +14,12 @@ import pytest
 import redis.asyncio
 
 from services.kernel.database import Database, driver_url
-from services.scheduler.catalogue.store_listing_runs import RunFilter
+from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.publisher import PERMIT_SECONDS, Publisher
-from services.scheduler.schedule.clock import now_at
 from services.scheduler.schedule.definition import Definition, Task
+from services.scheduler.schedule.store_base import now_at
 from services.scheduler.timing.due_times import IntervalTiming
 from services.scheduler.timing.plan import Misfire, MisfireAction
 from tests.support.dispatchers import dispatcher as running_dispatcher

@@ -13,11 +13,11 @@ import pytest
 
 from services.kernel.database import Database
 from services.scheduler.catalogue.catalogue import Catalogue
-from services.scheduler.catalogue.store_listing_runs import EVERY_RUN, RunFilter
+from services.scheduler.catalogue.store_listing import EVERY_RUN, RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.dispatcher import Dispatcher
-from services.scheduler.schedule.clock import now_at
 from services.scheduler.schedule.definition import Definition, Run, Task
+from services.scheduler.schedule.store_base import now_at
 from services.scheduler.timing.due_times import IntervalTiming
 from services.scheduler.timing.plan import Bounds, Misfire, MisfireAction
 from tests.support.dispatchers import dispatcher

@@ -16,7 +16,7 @@ import pytest
 import redis.asyncio
 
 from services.kernel.database import Database
-from services.scheduler.catalogue.store_listing_runs import RunFilter
+from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.publisher import Parcel, PermitEnded, Publisher, Receipt

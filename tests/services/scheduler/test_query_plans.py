@@ -16,13 +16,15 @@ from services.kernel.parameters import Parameters
 from services.scheduler.backfill import store_backfilling
 from services.scheduler.catalogue.store_listing import (
     EVERY,
+    EVERY_RUN,
     FEW,
+    RunFilter,
     ScheduleFilter,
     a_rare_facet,
     listing_by_next_run,
+    listing_runs,
     matches,
 )
-from services.scheduler.catalogue.store_listing_runs import EVERY_RUN, RunFilter, listing_runs
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch import store_batches, store_due, store_pending
 from services.scheduler.runs import retention as store_retention

@@ -13,7 +13,7 @@ import redis.asyncio
 
 from services.kernel.database import Database
 from services.scheduler.catalogue.catalogue import Catalogue
-from services.scheduler.catalogue.store_listing_runs import RunFilter
+from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.delivery import Delivery
 from services.scheduler.dispatch.dispatcher import Dispatcher
