@@ -19,9 +19,9 @@ from celery import Celery
 from benchmarks.servers import Servers
 from deploy.standalone.certificates import ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
-from services.embedder.messages import Message
-from services.embedder.store_messages import MessageStore
-from services.embedder.worker import celery_app
+from services.embedder.bulk.worker import celery_app
+from services.embedder.messages.messages import Message
+from services.embedder.messages.store_messages import MessageStore
 from services.kernel.database import Database
 from services.kernel.sessions import opened_sessions
 from services.kernel.settings import KernelSettings

@@ -18,8 +18,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from services.embedder.encoder import InputType
-from services.embedder.onnx_model import Engine, OnnxModel
+from services.embedder.model.encoder import InputType
+from services.embedder.model.onnx_model import Engine, OnnxModel
 
 BUDGETS = (256, 512, 1024)
 SAMPLE = 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from services.embedder.messages import Message, Role
+from services.embedder.messages.messages import Message, Role
 
 CHINESE_PARTS = (
     ["請問", "想問一下，", "不好意思，", "你好，", "", "", ""],

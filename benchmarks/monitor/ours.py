@@ -19,9 +19,9 @@ import uvloop
 from services.kernel import logging
 from services.kernel.database import Database
 from services.monitor.figures import Figures
-from services.monitor.intake import Intake
-from services.monitor.subscription import BrokerAddress
-from services.monitor.workers import WorkerTable
+from services.monitor.intake.intake import Intake
+from services.monitor.intake.subscription import BrokerAddress
+from services.monitor.workers.workers import WorkerTable
 
 QUIET_SECONDS = 1.5
 

@@ -23,7 +23,7 @@ def work(settings: EmbedderSettings) -> None:
 
 
 def prepare() -> None:
-    from services.embedder.default_model.prepare import prepare
+    from services.embedder.model.default_model.prepare import prepare
 
     prepare(ModelSettings().model)
 

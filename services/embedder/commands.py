@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
-from services.embedder.encoder import Encoder
-from services.embedder.model_folder import WrongModel
-from services.embedder.onnx_model import Engine, OnnxModel
+from services.embedder.bulk.tasks import register
+from services.embedder.bulk.worker import PoolProcess, celery_app, work
+from services.embedder.model.encoder import Encoder
+from services.embedder.model.folder import WrongModel
+from services.embedder.model.onnx_model import Engine, OnnxModel
 from services.embedder.serving import serve
 from services.embedder.settings import PROVIDERS, EmbedderSettings
-from services.embedder.tasks import register
-from services.embedder.worker import PoolProcess, celery_app, work
 
 
 def load(settings: EmbedderSettings, threads: int) -> OnnxModel:

@@ -19,8 +19,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from services.embedder.encoder import InputType, Model
-from services.embedder.packing import Tokens, embed_tokens
+from services.embedder.model.encoder import InputType, Model
+from services.embedder.model.packing import Tokens, embed_tokens
 from services.kernel.errors import Exhausted
 
 log = structlog.get_logger(__name__)

@@ -10,16 +10,16 @@ from celeriac.embedder.v1 import (
 )
 from celeriac.operations.v1 import operations_pb2_grpc
 
-from services.embedder.api_embedding import EmbeddingApi
-from services.embedder.api_insights import InsightApi
-from services.embedder.api_messages import MessageApi
-from services.embedder.api_operations import OperationApi
-from services.embedder.api_search import SearchApi
-from services.embedder.encoder import Model
+from services.embedder.api.embedding import EmbeddingApi
+from services.embedder.api.insights import InsightApi
+from services.embedder.api.messages import MessageApi
+from services.embedder.api.operations import OperationApi
+from services.embedder.api.search import SearchApi
+from services.embedder.bulk.plan import Rebuilds
+from services.embedder.bulk.worker import celery_app, chunk_sender
+from services.embedder.model.encoder import Model
 from services.embedder.online import OnlineEncoder
-from services.embedder.rebuild import Rebuilds
-from services.embedder.search import Search
-from services.embedder.worker import celery_app, chunk_sender
+from services.embedder.search.search import Search
 from services.kernel import process
 from services.kernel.config_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
 from services.kernel.grpc.server import Servicer

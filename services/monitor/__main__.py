@@ -21,25 +21,25 @@ from services.kernel.grpc.server import Elsewhere, Servicer
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
 from services.kernel.sessions import opened_sessions
-from services.monitor import checks
-from services.monitor.api_monitoring import MonitoringApi, task_message, worker_message
-from services.monitor.api_queues import QueueApi
-from services.monitor.api_system import SystemApi
-from services.monitor.api_tasks import TaskApi
-from services.monitor.api_workers import WorkerApi
-from services.monitor.components import Components
-from services.monitor.control import Control, control_app
+from services.monitor.api.monitoring import MonitoringApi, task_message, worker_message
+from services.monitor.api.prometheus import MonitorCollector
+from services.monitor.api.queues import QueueApi
+from services.monitor.api.system import SystemApi
+from services.monitor.api.tasks import TaskApi
+from services.monitor.api.workers import WorkerApi
 from services.monitor.figures import Figures
-from services.monitor.hub import Hub
-from services.monitor.intake import Bounds, Intake
-from services.monitor.metrics import MonitorCollector
-from services.monitor.peers import health_elsewhere, peer_look, services_elsewhere
-from services.monitor.pulse import Pulse
+from services.monitor.intake.intake import Bounds, Intake
+from services.monitor.intake.subscription import BrokerAddress
 from services.monitor.queues import BrokerQueues
-from services.monitor.retention import task_retention
 from services.monitor.settings import MonitorSettings
-from services.monitor.subscription import BrokerAddress
-from services.monitor.workers import WorkerTable
+from services.monitor.system import checks
+from services.monitor.system.components import Components
+from services.monitor.system.peers import health_elsewhere, peer_look, services_elsewhere
+from services.monitor.tasks.retention import task_retention
+from services.monitor.watch.hub import Hub
+from services.monitor.watch.pulse import Pulse
+from services.monitor.workers.control import Control, control_app
+from services.monitor.workers.workers import WorkerTable
 
 
 async def serve(settings: MonitorSettings) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ddsketch.ddsketch import LogCollapsingLowestDenseDDSketch
 
 from services.kernel.metrics import Durations
-from services.monitor.tasks import TaskState
+from services.monitor.tasks.tasks import TaskState
 
 RATE_SECONDS = 10
 # Names beyond these many share the name "other": what people name must not fill the memory.

@@ -18,7 +18,7 @@ import redis.asyncio
 import structlog
 
 from services.kernel.broker_layout import Layout
-from services.monitor.tasks import MOST_NAME
+from services.monitor.tasks.tasks import MOST_NAME
 
 log = structlog.get_logger(__name__)
 

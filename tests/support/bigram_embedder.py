@@ -18,11 +18,11 @@ import numpy as np
 import uvloop
 from numpy.typing import NDArray
 
-from services.embedder.encoder import Encoder, InputType, ModelFacts, Pooling
-from services.embedder.packing import Tokens
+from services.embedder.bulk.tasks import register
+from services.embedder.bulk.worker import PoolProcess, celery_app, work
+from services.embedder.model.encoder import Encoder, InputType, ModelFacts, Pooling
+from services.embedder.model.packing import Tokens
 from services.embedder.serving import serve
-from services.embedder.tasks import register
-from services.embedder.worker import PoolProcess, celery_app, work
 from services.kernel import logging
 from services.kernel.settings import KernelSettings, load
 
@@ -30,7 +30,7 @@ BATCH_TOKENS = 512
 
 
 class Bigrams:
-    """A model (services.embedder.encoder.Model) whose tokens are characters."""
+    """A model (services.embedder.model.encoder.Model) whose tokens are characters."""
 
     facts = ModelFacts(
         name="bigrams",

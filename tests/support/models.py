@@ -13,7 +13,7 @@ import orjson
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from services.embedder.default_model import prepare
+from services.embedder.model.default_model import prepare
 
 ROOT = Path(__file__).parents[2]
 WORDS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "b", "c", "d", "query:", "passage:")

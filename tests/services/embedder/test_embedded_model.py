@@ -28,10 +28,10 @@ from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
 from numpy.typing import NDArray
 
 from deploy.standalone.tokens import LocalIssuer
-from services.embedder.default_model.prepare import prepare
-from services.embedder.encoder import Encoder, InputType
-from services.embedder.onnx_model import Engine, OnnxModel
-from services.embedder.packing import embed_tokens
+from services.embedder.model.default_model.prepare import prepare
+from services.embedder.model.encoder import Encoder, InputType
+from services.embedder.model.onnx_model import Engine, OnnxModel
+from services.embedder.model.packing import embed_tokens
 from tests.support.calls import Caller, eventually, fields_at_fault, refused
 from tests.support.models import write_graph, write_tokenizer
 from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate

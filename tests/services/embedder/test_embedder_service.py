@@ -30,7 +30,7 @@ from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from deploy.standalone.tokens import LocalIssuer
-from services.embedder.worker import EMBED_CHUNK, celery_app
+from services.embedder.bulk.worker import EMBED_CHUNK, celery_app
 from services.kernel.settings import KernelSettings
 from tests.support.bigram_embedder import embed
 from tests.support.calls import Caller, all_listed, eventually, fields_at_fault, refused

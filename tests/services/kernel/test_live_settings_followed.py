@@ -23,7 +23,7 @@ from celeriac.scheduler.v1 import config_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
-from services.embedder.worker import celery_app
+from services.embedder.bulk.worker import celery_app
 from services.kernel.settings import KernelSettings
 from tests.support.calls import Caller, eventually, refused
 from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate

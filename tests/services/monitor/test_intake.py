@@ -20,12 +20,12 @@ from services.kernel.live_settings import LiveSettings
 from services.kernel.migrations import migrate
 from services.kernel.sessions import Sessions, opened_sessions
 from services.monitor.figures import Figures
-from services.monitor.intake import Bounds, Intake
-from services.monitor.retention import task_retention
-from services.monitor.store_tasks import TaskBatches, TaskFilter, TaskStore, row_of
-from services.monitor.subscription import BrokerAddress, Subscription
-from services.monitor.tasks import Task, TaskRecord, TaskState, state_of
-from services.monitor.workers import Worker, WorkerTable
+from services.monitor.intake.intake import Bounds, Intake
+from services.monitor.intake.subscription import BrokerAddress, Subscription
+from services.monitor.tasks.retention import task_retention
+from services.monitor.tasks.store_tasks import TaskBatches, TaskFilter, TaskStore, row_of
+from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, state_of
+from services.monitor.workers.workers import Worker, WorkerTable
 from tests.support.events import CHANNEL, Life, event_message, heartbeat
 from tests.support.servers import Valkey, create_database, temporary_valkey
 

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
-from services.monitor.peers import services_elsewhere
+from services.monitor.system.peers import services_elsewhere
 from tests.support.audits import running_audit
 from tests.support.calls import Caller, eventually, refused
 from tests.support.celery_workers import running_worker

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedder.analysis import cluster_questions, words_of
+from services.embedder.insights.clusters import cluster_questions, words_of
 
 QUESTIONS = {
     "refund": ["退款多久會到？", "我的退款還沒到", "退款什麼時候入帳"],

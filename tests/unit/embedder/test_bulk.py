@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.embedder.bulk import Passage, embed_passages
+from services.embedder.bulk.chunk import Passage, embed_passages
 
 
 def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:

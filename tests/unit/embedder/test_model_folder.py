@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.embedder.encoder import InputType, Pooling
-from services.embedder.model_folder import WrongModel
-from services.embedder.onnx_model import Engine, OnnxModel, pool
+from services.embedder.model.encoder import InputType, Pooling
+from services.embedder.model.folder import WrongModel
+from services.embedder.model.onnx_model import Engine, OnnxModel, pool
 from tests.support.models import write_graph, write_json, write_tokenizer
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.embedder.encoder import InputType
+from services.embedder.model.encoder import InputType
+from services.embedder.model.packing import Tokens
 from services.embedder.online import OnlineEncoder
-from services.embedder.packing import Tokens
 from services.kernel.errors import Exhausted
 from tests.support.bigram_embedder import Bigrams, embed
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.embedder.packing import Tokens, batches, embed_tokens
+from services.embedder.model.packing import Tokens, batches, embed_tokens
 
 lengths = st.lists(st.integers(1, 600), max_size=200)
 budgets = st.integers(16, 4096)

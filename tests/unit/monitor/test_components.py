@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from services.monitor import components as subject
-from services.monitor.checks import EventsLook
-from services.monitor.components import Component, Components, Finding, Health, look_once
 from services.monitor.figures import Figures
-from services.monitor.peers import health_elsewhere
+from services.monitor.system import components as subject
+from services.monitor.system.checks import EventsLook
+from services.monitor.system.components import Component, Components, Finding, Health, look_once
+from services.monitor.system.peers import health_elsewhere
 
 
 async def well() -> Finding:

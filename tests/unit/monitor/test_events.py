@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.events import decode
+from services.monitor.intake.events import decode
 from tests.support.events import Life, event_message
 
 

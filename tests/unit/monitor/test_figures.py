@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.monitor.figures import DURATION_BOUNDS, MOST_NAMES, MOST_QUEUES, Figures, Rate
-from services.monitor.tasks import TaskState
+from services.monitor.tasks.tasks import TaskState
 
 
 def test_a_rate_is_of_the_last_ten_whole_seconds() -> None:

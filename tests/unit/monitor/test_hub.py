@@ -8,9 +8,9 @@ import datetime as dt
 import pytest
 
 from services.kernel.readers import Skipped
-from services.monitor.hub import Hub, Wanted
-from services.monitor.tasks import Task, TaskRecord, TaskState
-from services.monitor.workers import Worker
+from services.monitor.tasks.tasks import Task, TaskRecord, TaskState
+from services.monitor.watch.hub import Hub, Wanted
+from services.monitor.workers.workers import Worker
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 

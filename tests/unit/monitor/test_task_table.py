@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.monitor.task_table import TaskTable
-from services.monitor.tasks import TaskRecord
+from services.monitor.tasks.table import TaskTable
+from services.monitor.tasks.tasks import TaskRecord
 from tests.support.events import Life
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.tasks import Task, TaskRecord, TaskState, state_of, time_in
+from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, state_of, time_in
 from tests.support.events import Life
 
 Events = Sequence[dict[str, Any]]

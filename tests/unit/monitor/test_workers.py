@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.workers import MOST_WORKERS, Worker, WorkerTable
+from services.monitor.workers.workers import MOST_WORKERS, Worker, WorkerTable
 from tests.support.events import heartbeat
 
 T = 1_790_000_000.0

@@ -39,7 +39,7 @@ def upgrade() -> None:
             heard_at timestamptz NOT NULL,
             updated_at timestamptz NOT NULL,
             worker_at timestamptz,
-            -- services.monitor.tasks.state_of, in SQL; a test keeps them the same.
+            -- services.monitor.tasks.tasks.state_of, in SQL; a test keeps them the same.
             state text NOT NULL GENERATED ALWAYS AS (
                 CASE
                     WHEN coalesce(

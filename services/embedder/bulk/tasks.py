@@ -1,0 +1,111 @@
+"""The tasks that schedules and other services know by name. They work on whichever queue they come."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+from typing import Any
+
+from celery import Celery
+
+from services.embedder.bulk.operations import REBUILD, ChunkKey, Rebuild
+from services.embedder.bulk.plan import embed_chunk
+from services.embedder.bulk.store_operations import OperationStore
+from services.embedder.bulk.worker import EMBED_CHUNK, RETRIES, PoolProcess
+from services.embedder.insights.clusters import MOST_CLUSTERS, cluster_questions
+from services.embedder.insights.store_questions import QuestionStore
+from services.embedder.messages.messages import Role
+from services.kernel.errors import FieldFault
+
+PRELOADED_DAYS, PRELOADED_QUESTIONS = 7, 20
+KEPT_OPERATIONS = dt.timedelta(days=30)
+
+
+def register(app: Celery, process: PoolProcess) -> None:
+    """Gives the application its tasks, bound to what their process has."""
+
+    @app.task(name=EMBED_CHUNK, **RETRIES)
+    def embed_message_chunk(operation_id: str, number: int) -> None:
+        encoder = process.encoder
+        chunk = ChunkKey(operation_id, number)
+        process.run(embed_chunk(process.database, process.sessions, encoder.model, encoder.embed, chunk))
+
+    @app.task(name=REBUILD, **RETRIES)
+    def rebuild_chat_vectors(
+        force_rebuild: bool = False, user_role: str = "user", min_length: int = 5
+    ) -> dict[str, str]:
+        wanted = checked(force_rebuild, user_role, min_length)
+        return {"operation": f"operations/{process.run(process.rebuilds.begin(wanted))}"}
+
+    @app.task(name="precompute_question_classifications", **RETRIES)
+    def precompute_question_classifications(clusters: int = 0) -> dict[str, int]:
+        return {"clusters": process.run(_classify(process, checked_clusters(clusters)))}
+
+    @app.task(name="preload_vector_services", **RETRIES)
+    def preload_vector_services() -> dict[str, int]:
+        return process.run(_preload(process))
+
+    @app.task(name="cleanup_cache", **RETRIES)
+    def cleanup_cache() -> dict[str, int]:
+        return {"operations_removed": process.run(_forget_operations(process))}
+
+    @app.task(name="report_worker_health", **RETRIES)
+    def report_worker_health() -> dict[str, Any]:
+        process.run(_reach_database(process))
+        return {"pid": os.getpid(), "model": process.encoder.model, "database": "reached"}
+
+
+def checked(force_rebuild: object, user_role: object, min_length: object) -> Rebuild:
+    """The task's arguments come from schedules that people write: wrong ones are told, not guessed."""
+    faults = []
+    if not isinstance(force_rebuild, bool):
+        faults.append(FieldFault("force_rebuild", f"is {force_rebuild!r}, not true or false", "false"))
+    if user_role not in {role.value for role in Role}:
+        faults.append(FieldFault("user_role", f"is {user_role!r}, not user or assistant", "user"))
+    whole = isinstance(min_length, int) and not isinstance(min_length, bool)
+    if not whole or not 0 <= int(str(min_length)) <= 1000:
+        faults.append(FieldFault("min_length", f"is {min_length!r}, it must be 0 to 1000", "5"))
+    if faults:
+        raise ValueError("; ".join(map(str, faults)))
+    return Rebuild(bool(force_rebuild), str(user_role), int(str(min_length)))
+
+
+def checked_clusters(clusters: object) -> int:
+    whole = isinstance(clusters, int) and not isinstance(clusters, bool)
+    if not whole or not 0 <= int(str(clusters)) <= MOST_CLUSTERS:
+        fault = f"is {clusters!r}, it must be 0 (found by itself) to {MOST_CLUSTERS}"
+        raise ValueError(str(FieldFault("clusters", fault, "0")))
+    return int(str(clusters))
+
+
+async def _classify(process: PoolProcess, clusters: int) -> int:
+    """The number of clusters found."""
+    model = process.encoder.model
+    async with process.sessions.reading() as session:
+        ids, texts, vectors = await QuestionStore(session).questions(model)
+    found = await asyncio.to_thread(cluster_questions, texts, vectors, clusters)
+    async with process.sessions.transaction() as session:
+        await QuestionStore(session).replace(model, ids, found, process.time_zone)
+    return len(found)
+
+
+async def _preload(process: PoolProcess) -> dict[str, int]:
+    """Takes the model through a first text, and what is read most through the database's memory."""
+    encoder = process.encoder
+    await asyncio.to_thread(encoder.embed, ["warm"], Role.USER.value)
+    async with process.sessions.reading() as session:
+        store = QuestionStore(session)
+        _, _, vectors = await store.questions(encoder.model)
+        hot, _ = await store.hot(PRELOADED_DAYS, PRELOADED_QUESTIONS, process.time_zone)
+    return {"vectors": len(vectors), "hot_questions": len(hot)}
+
+
+async def _forget_operations(process: PoolProcess) -> int:
+    async with process.sessions.transaction() as session:
+        return await OperationStore(session).forget_ended(KEPT_OPERATIONS)
+
+
+async def _reach_database(process: PoolProcess) -> None:
+    async with process.sessions.reading() as session:
+        await OperationStore(session).now()

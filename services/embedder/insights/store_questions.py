@@ -1,0 +1,108 @@
+"""The SQL of questions, their clusters, and how often they are asked."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.embedder.insights.clusters import Cluster, Vectors
+
+HOT = """
+    SELECT title, keywords, size,
+           sum(questions) FILTER (WHERE day > today - CAST(:days AS integer)) AS count,
+           coalesce(sum(questions) FILTER (WHERE day <= today - CAST(:days AS integer)), 0) AS previous
+    FROM question_clusters JOIN question_stats_daily ON cluster_id = id,
+         (SELECT CAST(now() AT TIME ZONE CAST(:zone AS text) AS date) AS today) AS clock
+    WHERE day > today - 2 * CAST(:days AS integer) AND day <= today
+    GROUP BY id HAVING sum(questions) FILTER (WHERE day > today - CAST(:days AS integer)) > 0
+    ORDER BY count DESC, id LIMIT :most
+"""
+MEMBERS = """
+    INSERT INTO question_cluster_members (cluster_id, message_id)
+    -- A message that was deleted while it was analysed is left out.
+    SELECT cluster_id, message_id
+    FROM unnest(CAST(:clusters AS integer[]), CAST(:messages AS text[])) AS found (cluster_id, message_id)
+    JOIN chat_messages ON id = message_id ORDER BY message_id FOR SHARE OF chat_messages
+"""
+DAILY = """
+    INSERT INTO question_stats_daily (cluster_id, day, questions)
+    SELECT cluster_id, CAST(created_at AT TIME ZONE CAST(:zone AS text) AS date), count(*)
+    FROM question_cluster_members JOIN chat_messages ON id = message_id GROUP BY 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class HotQuestion:
+    """A cluster, with how often it was asked in a period and in the one before."""
+
+    title: str
+    keywords: Sequence[str]
+    count: int
+    previous: int
+    size: int
+
+
+class QuestionStore:
+    """Questions and their clusters, in one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def questions(self, model: str) -> tuple[list[str], list[str], Vectors]:
+        """Ids, texts and vectors [n, 1024] of the users' embedded messages."""
+        result = await self._session.execute(
+            text(
+                "SELECT id, text, vector FROM chat_messages JOIN chat_message_embeddings_1024"
+                " ON message_id = id WHERE model = :model AND role = 'user' ORDER BY id"
+            ),
+            {"model": model},
+        )
+        rows = result.all()
+        vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").reshape(-1, 1024)
+        return [row.id for row in rows], [row.text for row in rows], vectors.astype(np.float32)
+
+    async def replace(self, model: str, ids: Sequence[str], clusters: Sequence[Cluster], zone: str) -> None:
+        """Swaps the whole analysis; a reader sees the old one or the new one."""
+        # Two runs at a time take turns; readers do not wait.
+        await self._session.execute(text("LOCK TABLE question_clusters IN SHARE ROW EXCLUSIVE MODE"))
+        await self._session.execute(text("DELETE FROM question_clusters"))
+        if not clusters:
+            return
+        insert = (
+            "INSERT INTO question_clusters (id, model, title, keywords, size)"
+            " VALUES (:id, :model, :title, :keywords, :size)"
+        )
+        rows: list[dict[str, Any]] = [
+            {
+                "id": number,
+                "model": model,
+                "title": cluster.title,
+                "keywords": list(cluster.keywords),
+                "size": len(cluster.members),
+            }
+            for number, cluster in enumerate(clusters, 1)
+        ]
+        await self._session.execute(text(insert), rows)
+        members = [(n, ids[row]) for n, cluster in enumerate(clusters, 1) for row in cluster.members]
+        await self._session.execute(
+            text(MEMBERS), {"clusters": [n for n, _ in members], "messages": [one for _, one in members]}
+        )
+        await self._session.execute(text(DAILY), {"zone": zone})
+
+    async def hot(self, days: int, most: int, zone: str) -> tuple[Sequence[HotQuestion], dt.datetime | None]:
+        """The clusters asked most in the last days, and when they were computed."""
+        rows = await self._session.execute(text(HOT), {"days": days, "most": most, "zone": zone})
+        found = [
+            HotQuestion(row["title"], row["keywords"], row["count"], row["previous"], row["size"])
+            for row in rows.mappings()
+        ]
+        analysed: dt.datetime | None = await self._session.scalar(
+            text("SELECT max(analysed_at) FROM question_clusters")
+        )
+        return found, analysed

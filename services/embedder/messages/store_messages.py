@@ -1,0 +1,108 @@
+"""The SQL of messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.embedder.messages.messages import Ingested, Message, MessageFilter, Role
+from services.kernel.errors import NotFound
+
+COLUMNS = "id, conversation, role, text, created_at"
+
+# One statement for a batch. A message that is there with the same content is not touched; `xmax = 0` tells
+# an inserted row from an updated one.
+INGEST = """
+    INSERT INTO chat_messages AS stored (id, conversation, role, text, content_hash, created_at)
+    SELECT id, conversation, role, text, content_hash, coalesce(created_at, now())
+    FROM unnest(
+        CAST(:ids AS text[]), CAST(:conversations AS text[]), CAST(:roles AS text[]),
+        CAST(:texts AS text[]), CAST(:hashes AS bytea[]), CAST(:times AS timestamptz[])
+    ) AS arrived (id, conversation, role, text, content_hash, created_at)
+    -- Two streams with the same messages lock them in one order.
+    ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET
+        conversation = excluded.conversation, role = excluded.role, text = excluded.text,
+        content_hash = excluded.content_hash, created_at = excluded.created_at, ingested_at = now()
+    WHERE (stored.conversation, stored.role, stored.content_hash)
+            IS DISTINCT FROM (excluded.conversation, excluded.role, excluded.content_hash)
+        OR (stored.created_at <> excluded.created_at AND stored.id = ANY(CAST(:timed AS text[])))
+    RETURNING id, xmax = 0 AS created
+"""
+
+
+class MessageStore:
+    """Messages, in one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def ingest(self, messages: Sequence[Message]) -> Ingested:
+        """Stores the messages (no two with one id); what changed loses its vectors and errors."""
+        values = {
+            "ids": [message.id for message in messages],
+            "conversations": [message.conversation for message in messages],
+            "roles": [message.role.value for message in messages],
+            "texts": [message.text for message in messages],
+            "hashes": [message.content_hash for message in messages],
+            "times": [message.created_at for message in messages],
+            # Without a time of the client's, the time of the first ingest stays.
+            "timed": [message.id for message in messages if message.created_at],
+        }
+        rows = (await self._session.execute(text(INGEST), values)).all()
+        changed = [row.id for row in rows if not row.created]
+        for table in ("chat_message_embeddings_1024", "chat_message_embedding_errors"):
+            await self._session.execute(
+                text(f"DELETE FROM {table} WHERE message_id = ANY(:changed)"), {"changed": changed}
+            )
+        return Ingested(len(rows) - len(changed), len(changed), len(messages) - len(rows))
+
+    async def get(self, message_id: str) -> Message:
+        found = await self.by_ids([message_id])
+        if not found:
+            raise NotFound("message", f"messages/{message_id}")
+        return found[message_id]
+
+    async def by_ids(self, ids: Sequence[str]) -> dict[str, Message]:
+        """Those of the messages that exist."""
+        rows = await self._session.execute(
+            text(f"SELECT {COLUMNS} FROM chat_messages WHERE id = ANY(:ids)"), {"ids": list(ids)}
+        )
+        return {row["id"]: _message_of(row) for row in rows.mappings()}
+
+    async def standing_writes(self, writes: Sequence[int]) -> set[int]:
+        """Those of the vectors' writes that were neither deleted nor written over."""
+        rows = await self._session.execute(
+            text("SELECT write FROM chat_message_embeddings_1024 WHERE write = ANY(:writes)"),
+            {"writes": list(writes)},
+        )
+        return {row.write for row in rows}
+
+    async def list(self, wanted: MessageFilter, after: str, most: int) -> Sequence[Message]:
+        """Messages with an id beyond `after`, by id."""
+        conditions, values = ["id > :after"], {"after": after, "most": most}
+        if wanted.conversation:
+            conditions.append("conversation = :conversation")
+            values["conversation"] = wanted.conversation
+        if wanted.role is not None:
+            conditions.append("role = :role")
+            values["role"] = wanted.role.value
+        query = (
+            f"SELECT {COLUMNS} FROM chat_messages WHERE {' AND '.join(conditions)} ORDER BY id LIMIT :most"
+        )
+        return [_message_of(row) for row in (await self._session.execute(text(query), values)).mappings()]
+
+    async def delete(self, message_id: str) -> None:
+        """Deletes the message; its vectors and errors go with it."""
+        deleted: Any = await self._session.execute(
+            text("DELETE FROM chat_messages WHERE id = :id"), {"id": message_id}
+        )
+        if not deleted.rowcount:
+            raise NotFound("message", f"messages/{message_id}")
+
+
+def _message_of(row: RowMapping) -> Message:
+    return Message(row["id"], row["conversation"], Role(row["role"]), row["text"], row["created_at"])

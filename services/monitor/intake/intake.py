@@ -1,0 +1,153 @@
+"""The intake of events: from the broker's stream into live state, figures, and the database.
+
+1. `Subscription` empties the socket into a bounded buffer.
+2. A slice of it at a time is decoded and taken in: task table, worker table, figures, those who watch.
+3. `TaskWriter` writes tasks that have news to the database, in batches. While the database is away, live
+   state goes on; what waits to be written is bounded, and what had to be left out is counted.
+
+Everything runs on one event loop, in slices of a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from services.kernel.database import Database
+from services.monitor.figures import Figures
+from services.monitor.intake.events import Event, decode
+from services.monitor.intake.subscription import BrokerAddress, Subscription
+from services.monitor.intake.task_writer import TaskWriter
+from services.monitor.tasks.table import TaskTable
+from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, Task, TaskRecord, TaskState
+from services.monitor.workers.workers import Worker, WorkerTable
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 0.5
+TRIED = frozenset({TaskState.SUCCESS, TaskState.FAILURE})
+WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"})
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the intake may hold in memory, about 1 kB a task in the table and 150 bytes a task sent."""
+
+    # Recent tasks, whatever their state.
+    tasks: int = 100_000
+    # Tasks that were only sent and are no longer among the recent ones.
+    sent_tasks: int = 500_000
+    # Tasks whose news waits to be written, and characters of their texts.
+    waiting_tasks: int = 100_000
+    waiting_text: int = 64 * 1024 * 1024
+
+
+class Intake:
+    """Takes events in for as long as it runs.
+
+    `on_tasks` is handed tasks as they come into a new state, in order, only while `watched` says that
+    someone looks; `on_worker` a worker that came or went.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerAddress,
+        database: Database,
+        figures: Figures,
+        workers: WorkerTable,
+        *,
+        on_tasks: Callable[[Sequence[Task]], None],
+        on_worker: Callable[[Worker], None],
+        watched: Callable[[], bool] = lambda: True,
+        bounds: Bounds | None = None,
+    ) -> None:
+        bounds = bounds or Bounds()
+        self.table = TaskTable(bounds.tasks, bounds.sent_tasks)
+        self._figures = figures
+        self._workers = workers
+        self._on_tasks = on_tasks
+        self._on_worker = on_worker
+        self._watched = watched
+        self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text)
+        self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut)
+
+    @property
+    def waiting_tasks(self) -> Sequence[TaskRecord]:
+        """Those whose news is not in the database yet."""
+        return self._writer.waiting_tasks
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._writer.run())
+            group.create_task(self._sweep_for_ever())
+            async for batch in self._subscription.batches():
+                self.take_in(batch)
+                # The socket, calls and the writer have their turn before the next slice.
+                await asyncio.sleep(0)
+
+    def take_in(self, messages: Sequence[bytes]) -> None:
+        """Takes in messages of the event channel."""
+        now, count, newest = time.monotonic(), 0, 0.0
+        changed: list[Task] | None = [] if self._watched() else None
+        for message in messages:
+            events, refused = decode(message)
+            count += len(events)
+            if refused:
+                self._figures.events_refused += refused
+            for event in events:
+                self._take_event(event, now, changed)
+                newest = event["timestamp"]
+        if count:
+            self._figures.events(count, now)
+            self._figures.event_lag = max(0.0, time.time() - newest)
+        if changed:
+            self._on_tasks(changed)
+
+    def _take_event(self, event: Event, now: float, changed: list[Task] | None) -> None:
+        kind, at = event["type"], int(event["timestamp"] * 1e6 + 0.5)
+        if kind in TIME_OF_TYPE:
+            self._take_task_event(kind, at, event, now, changed)
+        elif kind in WORKER_EVENTS:
+            worker = self._workers.hear(kind, at, event, now)
+            self._figures.events_lost = self._workers.lost()
+            if worker is not None:
+                self._on_worker(worker)
+
+    def _take_task_event(
+        self, kind: str, at: int, event: Event, now: float, changed: list[Task] | None
+    ) -> None:
+        task_id = event["uuid"]
+        record = self.table.get(task_id)
+        new = record is None
+        if record is None:
+            record = self._writer.waiting(task_id) or TaskRecord(task_id)
+            self.table.add(record)
+        before = record.state
+        if not record.hear(kind, at, event):
+            return
+        if kind == "task-started":
+            self._workers.started(event, at)
+        self._writer.put(record, now)
+        state = STATE_OF_TYPE[kind]
+        seconds = record.seconds_run() if state in TRIED else None
+        self._figures.task(record.task or "", record.queue or "", state, seconds)
+        if changed is not None and (new or record.state is not before):
+            changed.append(record.task_now())
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            for worker in self._workers.sweep(time.monotonic()):
+                self._on_worker(worker)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def _listening(self) -> None:
+        self._figures.listening = True
+        log.info("events.listening")
+
+    def _cut(self) -> None:
+        self._figures.listening = False
+        self._figures.stream_cuts += 1

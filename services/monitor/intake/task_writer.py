@@ -1,0 +1,148 @@
+"""Writes tasks that have news to the database, a batch at a time, without ever holding up the intake."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import asyncpg
+import structlog
+
+from services.kernel.database import DATABASE_ERRORS, Database
+from services.monitor.figures import Figures
+from services.monitor.tasks.store_tasks import Row, TaskBatches, row_of
+from services.monitor.tasks.tasks import TaskRecord
+
+log = structlog.get_logger(__name__)
+
+WRITE_SECONDS = 0.2
+# A task that has not ended soon has more news: under load it waits a little, to be written once.
+UNFINISHED_SECONDS = 0.6
+UNFINISHED_AT_ONCE = 500
+BATCH = 2_000
+LONGEST_BACKOFF = 2.0
+LAST_SECONDS = 5.0
+# What is written and longer than this is not kept in memory as well.
+SHORT_TEXT = 512
+# A value that the database can't hold: this row's fault, not the database's.
+BAD_VALUES = (asyncpg.DataError, ValueError, OverflowError)
+
+
+class TaskWriter:
+    """Holds at most `most` tasks and `most_text` characters of theirs; the oldest are left out, counted."""
+
+    def __init__(self, database: Database, figures: Figures, most: int, most_text: int) -> None:
+        self._database = database
+        self._figures = figures
+        self._most = most
+        self._most_text = most_text
+        self._waiting: OrderedDict[str, TaskRecord] = OrderedDict()
+        self._text = 0
+
+    @property
+    def waiting_tasks(self) -> Sequence[TaskRecord]:
+        return list(self._waiting.values())
+
+    def waiting(self, task_id: str) -> TaskRecord | None:
+        """A task that waits to be written, which the table may have forgotten."""
+        return self._waiting.get(task_id)
+
+    def put(self, record: TaskRecord, now: float) -> None:
+        """There is news of the task."""
+        if not record.waiting_since:
+            record.waiting_since = now
+            self._waiting[record.id] = record
+        size = record.text_size
+        self._text += size - record.waiting_text
+        record.waiting_text = size
+        if len(self._waiting) > self._most or self._text > self._most_text:
+            self._take_out(next(iter(self._waiting.values()))).forget_texts()
+            self._figures.tasks_dropped += 1
+
+    async def run(self) -> None:
+        try:
+            await self._run()
+        except asyncio.CancelledError:
+            await self._write_last()
+            raise
+
+    async def _run(self) -> None:
+        backoff = WRITE_SECONDS
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    batches = TaskBatches(connection)
+                    await batches.prepare()
+                    backoff = WRITE_SECONDS
+                    await self._write_for_ever(batches)
+            except DATABASE_ERRORS as error:
+                log.warning("tasks.write_failed", error=str(error)[:300], waiting=len(self._waiting))
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+    async def _write_for_ever(self, batches: TaskBatches) -> None:
+        while True:
+            full = await self.write_batch(batches)
+            self._figures.tasks_waiting = len(self._waiting)
+            if not full:
+                await asyncio.sleep(WRITE_SECONDS)
+
+    async def _write_last(self) -> None:
+        """The process stops: what waits is written first, over a connection that nothing was cut short on."""
+        try:
+            async with asyncio.timeout(LAST_SECONDS), self._database.connection() as connection:
+                batches = TaskBatches(connection)
+                await batches.prepare()
+                while self._waiting:
+                    await self.write_batch(batches, everything=True)
+        except DATABASE_ERRORS as error:
+            log.warning("tasks.left_unwritten", tasks=len(self._waiting), error=str(error)[:300])
+
+    async def write_batch(self, batches: TaskBatches, *, everything: bool = False) -> bool:
+        """Writes what is ready; whether more than a batch was."""
+        records = self._ready(time.monotonic(), everything or len(self._waiting) <= UNFINISHED_AT_ONCE)
+        if not records:
+            return False
+        since = [record.waiting_since for record in records]
+        rows = [row_of(self._take_out(record)) for record in records]
+        try:
+            await self._write(batches, rows)
+        except BaseException:
+            for record, moment in zip(records, since, strict=True):
+                self.put(record, moment)
+            raise
+        for record in records:
+            if not record.waiting_since and (record.state.ended or record.text_size > SHORT_TEXT):
+                record.forget_texts()
+        return len(records) == BATCH
+
+    def _ready(self, now: float, everything: bool) -> Sequence[TaskRecord]:
+        ready = []
+        for record in self._waiting.values():
+            if everything or record.state.ended or now - record.waiting_since >= UNFINISHED_SECONDS:
+                ready.append(record)
+                if len(ready) == BATCH:
+                    break
+        return ready
+
+    def _take_out(self, record: TaskRecord) -> TaskRecord:
+        del self._waiting[record.id]
+        self._text -= record.waiting_text
+        record.waiting_since, record.waiting_text = 0.0, 0
+        return record
+
+    async def _write(self, batches: TaskBatches, rows: Sequence[Row]) -> None:
+        try:
+            await batches.write(rows)
+        except BAD_VALUES as error:
+            if len(rows) == 1:
+                self._figures.tasks_dropped += 1
+                log.error("tasks.row_refused", task_id=rows[0][0], error=str(error)[:300])
+                return
+            middle = len(rows) // 2
+            await self._write(batches, rows[:middle])
+            await self._write(batches, rows[middle:])
+        else:
+            self._figures.rows_written += len(rows)

@@ -1,0 +1,59 @@
+"""The other services, as their own health tells of them, over mutual TLS."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator, Callable
+
+import celeriac
+import grpc.aio
+from google.protobuf.descriptor import FileDescriptor
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.monitor.system.components import TIMEOUT_SECONDS, Components, Finding, Health, Look
+
+# Contracts that are not named after the service that answers them.
+ANSWERED_BY = {"operations": "embedder"}
+
+
+def services_elsewhere() -> dict[str, str]:
+    """Every gRPC service of the contracts that the monitor does not answer itself, and who does."""
+    answered_by = {}
+    for module in pkgutil.walk_packages(celeriac.__path__, "celeriac."):
+        if module.name.endswith("_pb2"):
+            file: FileDescriptor = importlib.import_module(module.name).DESCRIPTOR
+            area = file.package.split(".")[1]
+            for service in file.services_by_name.values():
+                answered_by[service.full_name] = ANSWERED_BY.get(area, area)
+    return {name: component for name, component in answered_by.items() if component != "monitor"}
+
+
+def peer_look(channel: grpc.aio.Channel) -> Look:
+    """Asks a service for its own health."""
+    stub = health_pb2_grpc.HealthStub(channel)
+
+    async def look() -> Finding:
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            return Finding(Health.UNHEALTHY, f"{error.code().name}: {error.details()}"[:300], asked=False)
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            return Finding(Health.UNHEALTHY, "it says that it does not serve: it starts or stops")
+        return Finding(Health.HEALTHY, "serving")
+
+    return look
+
+
+def health_elsewhere(
+    components: Components, answered_by: dict[str, str]
+) -> Callable[[], AsyncIterator[tuple[str, bool]]]:
+    """The health of each gRPC service elsewhere, as the component that answers it is seen to be."""
+
+    async def health() -> AsyncIterator[tuple[str, bool]]:
+        async for component in components.changes():
+            for name, answering in answered_by.items():
+                if answering == component.name:
+                    yield name, component.health is not Health.UNHEALTHY
+
+    return health

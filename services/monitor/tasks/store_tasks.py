@@ -1,0 +1,264 @@
+"""The SQL of tasks: written in batches, read by filter.
+
+Rows are merged as `tasks.py` merges events: each time can only grow, and texts come with the newest time of
+their kind. So a batch may be written twice, or by two replicas, or after a newer one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kernel.database import Connection
+from services.kernel.errors import NotFound
+from services.kernel.pages import Place
+from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, time_in
+
+# A row for `TaskBatches`, as `STAGED` has its columns.
+Row: TypeAlias = tuple[Any, ...]
+
+TEXTS = ("task", "queue", "worker", "args", "kwargs", "result", "exception", "traceback")
+IDS = ("parent_id", "root_id")
+TIMES = ("sent", "received", "started", "retried", "succeeded", "failed", "revoked", "rejected")
+MARKS = ("heard", "updated", "worker_at")
+STAGED = ("id", *TEXTS, *IDS, "retries", "runtime", "eta", "expires", *TIMES, *MARKS)
+
+
+def row_of(record: TaskRecord) -> Row:
+    """What is known of the task, for the staging table. Times in microseconds, None: not heard."""
+    return (
+        record.id,
+        record.task,
+        record.queue,
+        record.worker,
+        record.args,
+        record.kwargs,
+        record.result,
+        record.exception,
+        record.traceback,
+        record.parent_id,
+        record.root_id,
+        record.retries,
+        record.runtime,
+        time_in(record.eta),
+        time_in(record.expires),
+        record.sent or None,
+        record.received or None,
+        record.started or None,
+        record.retried or None,
+        record.succeeded or None,
+        record.failed or None,
+        record.revoked or None,
+        record.rejected or None,
+        record.heard,
+        record.updated,
+        record.worker_at or None,
+    )
+
+
+CREATE_STAGED = f"""
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_tasks (
+    id text, {", ".join(f"{name} text" for name in (*TEXTS, *IDS))},
+    retries int, runtime float8, eta timestamptz, expires timestamptz,
+    {", ".join(f"{name} int8" for name in (*TIMES, *MARKS))}
+) ON COMMIT DELETE ROWS
+"""
+
+
+def _moment(name: str) -> str:
+    return f"to_timestamp({name} / 1000000.0::float8)"
+
+
+def _newest(column: str, *times: str, keep: bool = True) -> str:
+    """The column of whichever row has the newer of the times; what only one of them knows is kept."""
+    ours = ", ".join(f"coalesce(excluded.{time}, '-infinity')" for time in times)
+    theirs = ", ".join(f"coalesce(known.{time}, '-infinity')" for time in times)
+    if not keep:
+        return f"{column} = CASE WHEN ({ours}) >= ({theirs}) THEN excluded.{column} ELSE known.{column} END"
+    return (
+        f"{column} = CASE WHEN ({ours}) >= ({theirs}) THEN coalesce(excluded.{column}, known.{column})"
+        f" ELSE coalesce(known.{column}, excluded.{column}) END"
+    )
+
+
+_TIME_COLUMNS = [f"{name}_at" for name in TIMES]
+_DETAILS = ("task", "args", "kwargs", "parent_id", "root_id", "retries")
+_CHANGES = [
+    *(_newest(column, "received_at", "sent_at") for column in _DETAILS),
+    # A later try may have none, where an earlier one had.
+    *(_newest(column, "received_at", "sent_at", keep=False) for column in ("eta", "expires")),
+    _newest("queue", "sent_at"),
+    _newest("worker", "worker_at"),
+    *(_newest(column, "succeeded_at") for column in ("result", "runtime")),
+    *(
+        f"{column} = CASE WHEN coalesce(greatest(excluded.failed_at, excluded.retried_at), '-infinity')"
+        " >= coalesce(greatest(known.failed_at, known.retried_at), '-infinity')"
+        f" THEN coalesce(excluded.{column}, known.{column}) ELSE known.{column} END"
+        for column in ("exception", "traceback")
+    ),
+    *(f"{column} = greatest(known.{column}, excluded.{column})" for column in _TIME_COLUMNS),
+    "heard_at = least(known.heard_at, excluded.heard_at)",
+    "updated_at = greatest(known.updated_at, excluded.updated_at)",
+    "worker_at = greatest(known.worker_at, excluded.worker_at)",
+]
+_COLUMNS = [
+    "id",
+    *TEXTS,
+    *IDS,
+    "retries",
+    "runtime",
+    "eta",
+    "expires",
+    *_TIME_COLUMNS,
+    "heard_at",
+    "updated_at",
+    "worker_at",
+]
+_VALUES = ["id", *TEXTS, *IDS, "retries", "runtime", "eta", "expires", *map(_moment, (*TIMES, *MARKS))]
+_NEWER = " OR ".join(f"excluded.{column} > coalesce(known.{column}, '-infinity')" for column in _TIME_COLUMNS)
+# In the order of ids, so that two replicas never wait for each other's rows crosswise.
+MERGE = f"""
+INSERT INTO celery_task_results_ext AS known ({", ".join(_COLUMNS)})
+SELECT {", ".join(_VALUES)} FROM staged_tasks ORDER BY id
+ON CONFLICT (id) DO UPDATE SET {", ".join(_CHANGES)}
+WHERE {_NEWER} OR excluded.heard_at < known.heard_at
+"""
+
+
+class TaskBatches:
+    """Writes batches of rows over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def prepare(self) -> None:
+        await self._connection.execute("SET client_min_messages = warning")
+        await self._connection.execute(CREATE_STAGED)
+
+    async def write(self, rows: Sequence[Row]) -> None:
+        """Merges the rows (each id once) in one transaction."""
+        async with self._connection.transaction():
+            await self._connection.copy_records_to_table("staged_tasks", records=rows, columns=STAGED)
+            await self._connection.execute(MERGE)
+
+
+async def delete_before(connection: Connection, moment: dt.datetime, most: int) -> int:
+    """Deletes at most so many of the tasks whose events are all older; how many that were."""
+    deleted: int = await connection.fetchval(
+        "WITH deleted AS (DELETE FROM celery_task_results_ext WHERE id IN ("
+        "  SELECT id FROM celery_task_results_ext WHERE heard_at < $1 AND updated_at < $1"
+        "  ORDER BY heard_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id)"
+        " SELECT count(*) FROM deleted",
+        moment,
+        most,
+    )
+    return deleted
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    """Which tasks; empty and None match any. Times are those of the first event."""
+
+    state: TaskState | None = None
+    task: str = ""
+    queue: str = ""
+    worker: str = ""
+    text: str = ""
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+
+
+SHOWN = (
+    "id, task, state, queue, worker, args, kwargs, retries, result, exception, {traceback} AS traceback,"
+    " runtime, eta, expires, parent_id, root_id, sent_at, received_at, started_at,"
+    " greatest(succeeded_at, failed_at, revoked_at, rejected_at) AS ended_at, heard_at, updated_at"
+)
+
+
+class TaskStore:
+    """Tasks as they were written, in one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, task_id: str) -> Task:
+        task = await self.find(task_id)
+        if task is None:
+            raise NotFound("task", f"tasks/{task_id}")
+        return task
+
+    async def find(self, task_id: str) -> Task | None:
+        """None if nothing was ever heard of it."""
+        query = f"SELECT {SHOWN.format(traceback='traceback')} FROM celery_task_results_ext WHERE id = :id"
+        row = (await self._session.execute(text(query), {"id": task_id})).mappings().one_or_none()
+        return None if row is None else _task_of(row)
+
+    async def get_several(self, task_ids: Sequence[str]) -> Sequence[Task]:
+        """Those of which something was heard, in no order, without tracebacks."""
+        query = f"SELECT {SHOWN.format(traceback='NULL')} FROM celery_task_results_ext WHERE id = ANY(:ids)"
+        rows = await self._session.execute(text(query), {"ids": list(task_ids)})
+        return [_task_of(row) for row in rows.mappings()]
+
+    async def list(self, wanted: TaskFilter, after: Place | None, most: int) -> Sequence[Task]:
+        """Tasks beyond the position, those first heard of most recently first; without tracebacks."""
+        conditions = ["true"]
+        values: dict[str, Any] = {"most": most}
+        for column in ("state", "task", "queue", "worker"):
+            if value := getattr(wanted, column):
+                conditions.append(f"{column} = :{column}")
+                values[column] = str(value)
+        if wanted.text:
+            conditions.append(
+                "position(lower(:text) IN lower(concat_ws(' ', args, kwargs, result, exception))) > 0"
+            )
+            values["text"] = wanted.text
+        if wanted.start is not None:
+            conditions.append("heard_at >= :start")
+            values["start"] = wanted.start
+        if wanted.end is not None:
+            conditions.append("heard_at < :end")
+            values["end"] = wanted.end
+        if after is not None:
+            conditions.append("(heard_at, id) < (:after, :after_id)")
+            values["after"], values["after_id"] = after
+        rows = await self._session.execute(
+            text(
+                f"SELECT {SHOWN.format(traceback='NULL')} FROM celery_task_results_ext"
+                f" WHERE {' AND '.join(conditions)} ORDER BY heard_at DESC, id DESC LIMIT :most"
+            ),
+            values,
+        )
+        return [_task_of(row) for row in rows.mappings()]
+
+
+def _task_of(row: Any) -> Task:
+    state = TaskState(row["state"])
+    return Task(
+        id=row["id"],
+        task=row["task"] or "",
+        state=state,
+        queue=row["queue"] or "",
+        worker=row["worker"] or "",
+        args=row["args"] or "",
+        kwargs=row["kwargs"] or "",
+        retries=row["retries"] or 0,
+        result=row["result"] or "",
+        exception=row["exception"] or "",
+        traceback=row["traceback"] or "",
+        runtime=row["runtime"],
+        eta=row["eta"],
+        expires=row["expires"],
+        parent_id=row["parent_id"] or "",
+        root_id=row["root_id"] or "",
+        sent_at=row["sent_at"],
+        received_at=row["received_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"] if state.ended else None,
+        heard_at=row["heard_at"],
+        updated_at=row["updated_at"],
+    )
