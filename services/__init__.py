@@ -1,0 +1,11 @@
+"""Celeriac's services, one folder each, side by side: none imports another (contracts in pyproject.toml).
+
+kernel      what every service stands on: errors, identity, settings, logging, database, broker, gRPC server
+scheduler   what is due, dispatched once and on time; the live configuration
+embedder    texts into vectors, search by meaning, and what people ask
+monitor     what runs, what waits, which workers there are, and whether all is well
+audit       who did what, in a log that shows any change made to it afterwards
+"""
+
+# The one list of the services that answer gRPC calls: ports, certificates, gateway, rights and tests read it.
+SERVICES = ("scheduler", "embedder", "monitor", "audit")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deploy.envoy.contracts import SERVICES
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings
+from services import SERVICES
 
 
 def main() -> None:

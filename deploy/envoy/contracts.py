@@ -14,11 +14,11 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.rpc import error_details_pb2, status_pb2
 
+from services import SERVICES
 from services.kernel.identity import Role
 from services.kernel.policy import policy_of
 
 # Who answers what: each service its own package, and these.
-SERVICES = ("scheduler", "embedder", "monitor", "audit")
 ANSWERED_BY = {f"celeriac.{service}.v1": service for service in SERVICES} | {
     "celeriac.operations.v1": "embedder"
 }

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from services import SERVICES
 from services.scheduler.config.encryption import add_key
 
-COMPONENTS = ("gateway", "scheduler", "embedder", "monitor", "audit", "worker")
+COMPONENTS = ("gateway", *SERVICES, "worker")
 LIFE = dt.timedelta(days=365)
 RENEW_BEFORE = dt.timedelta(days=30)
 

@@ -13,9 +13,9 @@ import asyncpg
 
 from deploy.standalone.child import ROOT
 from deploy.standalone.given import Given
-from deploy.standalone.ports import SERVICES
 from deploy.standalone.postgres import DATABASE, SUPERUSER, url
 from deploy.standalone.settings import StandaloneSettings, load_settings
+from services import SERVICES
 
 
 async def is_prepared(settings: StandaloneSettings) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import psutil
 
+from services import SERVICES
+
 HOST = "127.0.0.1"
-SERVICES = ("scheduler", "embedder", "monitor", "audit")
 # Gateway, broker, a port for calls and one for metrics of each service, Envoy's own page.
 BLOCK = 2 + 2 * len(SERVICES) + 1
 

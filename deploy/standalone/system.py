@@ -17,9 +17,10 @@ from deploy.envoy.settings import load_settings as load_gateway_settings
 from deploy.standalone import database, postgres, probes
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Step
-from deploy.standalone.ports import HOST, SERVICES, Ports
+from deploy.standalone.ports import HOST, Ports
 from deploy.standalone.settings import StandaloneSettings
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
+from services import SERVICES
 
 # Stages of ending: who gives work ends before who does it, and that before who keeps it.
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)

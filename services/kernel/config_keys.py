@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
 
+from services import SERVICES
+
 Value: TypeAlias = bool | int | float | str | dt.timedelta
 ValueType = TypeVar("ValueType", bool, int, float, str, dt.timedelta)
 
@@ -107,7 +109,7 @@ LOG_LEVEL = Key(
     ConfigType.ENUM,
     "AS_STARTED",
     "How much the services log. AS_STARTED: as CELERY_LOG_LEVEL said when each was started.",
-    used_by=("scheduler", "embedder", "monitor", "audit"),
+    used_by=SERVICES,
     choices=("AS_STARTED", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
 )
 RUNS_RETENTION = Key(

@@ -14,6 +14,7 @@ from celeriac.monitor.v1 import (
 )
 from celeriac.monitor.v1.monitoring_pb2 import WatchResponse
 
+from services import SERVICES
 from services.kernel import broker, process
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
@@ -108,14 +109,12 @@ async def _components(
     workers: WorkerTable,
 ) -> Components:
     """In the order in which they are shown."""
-    addresses = {
-        "scheduler": settings.scheduler_address,
-        "embedder": settings.embedder_address,
-        "audit": settings.audit_address,
-    }
     peers = {
-        name: peer_look(await opened.enter_async_context(channel_to(address, settings)))
-        for name, address in addresses.items()
+        name: peer_look(
+            await opened.enter_async_context(channel_to(getattr(settings, f"{name}_address"), settings))
+        )
+        for name in SERVICES
+        if name != "monitor"
     }
     return Components(
         {

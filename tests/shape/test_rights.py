@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
+from services import SERVICES
 from services.kernel.grants import role_of
 from services.kernel.migrations import migrate
-from tests.shape.test_wiring import SERVICES
 
 # Nobody may change or remove what is in the log.
 APPEND_ONLY = {"celery_audit_logs", "celery_audit_checkpoints"}

@@ -20,8 +20,8 @@ import grpc
 from celeriac import connect_blocking
 
 from deploy.envoy import GatewaySettings, envoy_command, write_gateway_config
-from deploy.envoy.contracts import SERVICES
 from deploy.envoy.generate import DESCRIPTORS
+from services import SERVICES
 from tests.support.calls import eventually
 from tests.support.servers import free_port
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from services import SERVICES
 from services.kernel.errors import Unauthenticated
 from services.kernel.grpc.call import Call
 from services.kernel.identity import Identity, Role, bind_identity
@@ -12,9 +13,7 @@ from services.kernel.tokens import TokenVerifier
 
 # Certificates with these names make their holder a service of Celeriac. The gateway is not among them:
 # it speaks for whoever's token it passes on.
-SERVICE_NAMES = {
-    f"{name}.celeriac.internal": name for name in ("scheduler", "embedder", "monitor", "audit", "worker")
-}
+SERVICE_NAMES = {f"{name}.celeriac.internal": name for name in (*SERVICES, "worker")}
 CERTIFICATE_ISSUER = "mtls"
 
 

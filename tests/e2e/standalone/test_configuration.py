@@ -13,7 +13,7 @@ import pytest
 from celeriac.scheduler.v1 import config_pb2 as pb
 from celeriac.scheduler.v1 import config_pb2_grpc
 
-from deploy.standalone.ports import SERVICES
+from services import SERVICES
 from tests.support.calls import eventually, refused
 from tests.support.system import System
 

@@ -19,7 +19,7 @@ from celeriac.embedder.v1 import messages_pb2, messages_pb2_grpc
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 from google.protobuf import field_mask_pb2
 
-from deploy.standalone.ports import SERVICES
+from services import SERVICES
 from tests.support.calls import eventually
 from tests.support.processes import ROOT
 from tests.support.sql import fetch_sync

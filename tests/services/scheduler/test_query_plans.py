@@ -13,7 +13,7 @@ from services.kernel.database import Database
 from services.kernel.migrations import migrate
 from services.kernel.pages import Place
 from services.kernel.parameters import Parameters
-from services.scheduler.backfill import store_backfilling
+from services.scheduler.backfill import store_backfills
 from services.scheduler.catalogue.store_listing import (
     EVERY,
     EVERY_RUN,
@@ -26,7 +26,7 @@ from services.scheduler.catalogue.store_listing import (
     matches,
 )
 from services.scheduler.catalogue.store_schedules import ScheduleStore
-from services.scheduler.dispatch import store_batches, store_due, store_pending
+from services.scheduler.dispatch import store_batches, store_due, store_unpublished
 from services.scheduler.runs import retention as store_retention
 from services.scheduler.runs import store_losses, store_outcomes, store_waiting
 from services.scheduler.schedule.definition import Definition, RunState, Task
@@ -152,13 +152,13 @@ async def test_outcomes_are_recorded_by_the_key(url: str) -> None:
 async def test_a_step_of_a_backfill_goes_by_indexes(url: str) -> None:
     due, settings = [NOW + number * SECOND for number in range(20)], store_batches.SETTINGS
     for query, values in (
-        (store_backfilling.READY, [100]),
-        (store_backfilling.SECONDS_TO_NEXT, []),
-        (store_backfilling.SCHEDULE, ["s-7"]),
-        (store_backfilling.BACKFILL, ["s-7", 200]),
-        (store_backfilling.ON_THE_WAY, ["s-7", due, "b"]),
-        (store_backfilling.RUN_ALREADY, ["s-7", due]),
-        (store_backfilling.RECORD, ["s-7", due, "backfilled", False, "b", 1]),
+        (store_backfills.READY, [100]),
+        (store_backfills.SECONDS_TO_NEXT, []),
+        (store_backfills.SCHEDULE, ["s-7"]),
+        (store_backfills.BACKFILL, ["s-7", 200]),
+        (store_backfills.ON_THE_WAY, ["s-7", due, "b"]),
+        (store_backfills.THOSE_RUN_ALREADY, ["s-7", due]),
+        (store_backfills.RECORD, ["s-7", due, "backfilled", False, "b", 1]),
     ):
         assert rows_read(await scans(url, query, *values, settings=settings)) <= 100
 
@@ -276,7 +276,7 @@ async def test_what_matches_a_filter_is_found_by_keys(url: str) -> None:
 
 
 async def test_what_stays_pending_is_found_by_an_index(url: str) -> None:
-    assert rows_read(await scans(url, store_pending.LATE, 0, SECOND, DAY, 1000)) == 0
+    assert rows_read(await scans(url, store_unpublished.LATE, 0, SECOND, DAY, 1000)) == 0
 
 
 async def test_what_is_trimmed_of_the_log_is_found_by_its_index(url: str) -> None:

@@ -12,9 +12,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from pydantic import ValidationError
 
 from deploy.envoy import GatewaySettings, envoy_command, load_settings, write_gateway_config
-from deploy.envoy.contracts import ANSWERED_BY, SERVICES, installed_contracts, methods_of
+from deploy.envoy.contracts import ANSWERED_BY, installed_contracts, methods_of
 from deploy.envoy.replies import REFUSALS
 from deploy.envoy.template import Template
+from services import SERVICES
 from services.kernel.identity import Role
 
 UPSTREAMS = {service: 50000 + number for number, service in enumerate(SERVICES)}

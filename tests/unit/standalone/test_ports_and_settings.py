@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.standalone.ports import BLOCK, SERVICES, Ports, refuse_taken
+from deploy.standalone.ports import BLOCK, Ports, refuse_taken
 from deploy.standalone.settings import (
     LONGEST_SOCKET_PATH,
     POSTGRES_SOCKET,
@@ -16,6 +16,7 @@ from deploy.standalone.settings import (
     load_settings,
     make_private_folder,
 )
+from services import SERVICES
 from tests.support.system import free_block
 
 

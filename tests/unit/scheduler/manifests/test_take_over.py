@@ -107,7 +107,7 @@ def test_a_name_in_another_script_keeps_its_id_whatever_others_come() -> None:
 
 
 def test_the_ids_in_the_documentation() -> None:
-    page = (Path(__file__).parents[3] / "docs/coming-from-another-beat.md").read_text()
+    page = (Path(__file__).parents[4] / "docs/coming-from-another-beat.md").read_text()
     told = dict(re.findall(r'"([^"\n]+)" → `([a-z0-9-]+)`', page))
     assert len(told) == 2
     for name, found in told.items():

@@ -16,7 +16,7 @@ from services.scheduler.api import convert
 from services.scheduler.timing.crontab import NICKNAMES, parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, next_due
 
-PAGE = (Path(__file__).parents[3] / "docs/scheduling.md").read_text()
+PAGE = (Path(__file__).parents[4] / "docs/scheduling.md").read_text()
 ROW = re.compile(r"^\| `([^`]+)` \| ([\w/]+) \| (\d{4}-\S+ \S+) \| (\d{4}[^|]+) \|$", re.MULTILINE)
 
 

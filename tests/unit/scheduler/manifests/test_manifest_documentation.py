@@ -17,7 +17,7 @@ from services.scheduler.manifests.read import FIELDS, TIMINGS, Wanted, read_mani
 from services.scheduler.manifests.take_over_entry import OPTIONS
 from services.scheduler.schedule.definition import Schedule
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 PAGE = (DOCS / "manifests.md").read_text()
 MOVING = (DOCS / "coming-from-another-beat.md").read_text()
 EXAMPLE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0]
