@@ -12,19 +12,15 @@ from services.audit.merkle import EMPTY_ROOT
 from services.audit.records import Outcome, Record, RecordFilter
 from services.audit.store import LogStore
 from services.kernel.errors import NotFound
+from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import Context, duration, timestamp, window_in
 from services.kernel.pages import decode_before, encode_before, next_page_token, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
 MOST_ENTRIES = 1000
-OUTCOMES = {
-    Outcome.OK: audit_pb2.OUTCOME_OK,
-    Outcome.FAILED: audit_pb2.OUTCOME_FAILED,
-    Outcome.REFUSED: audit_pb2.OUTCOME_REFUSED,
-    Outcome.UNKNOWN: audit_pb2.OUTCOME_UNKNOWN,
-}
-FROM_WIRE = {number: outcome for outcome, number in OUTCOMES.items()}
+OUTCOMES = wire_values(audit_pb2.Outcome, Outcome)
+OUTCOMES_FROM_WIRE = from_wire(OUTCOMES)
 
 
 class AuditApi(audit_pb2_grpc.AuditServiceServicer):
@@ -105,7 +101,7 @@ def _filter(request: audit_pb2.ListRecordsRequest) -> RecordFilter:
     }
     for name, example in examples.items():
         faults.text(name, getattr(request, name), example, most=500, required=False)
-    known = request.outcome in {0, *FROM_WIRE}
+    known = request.outcome in {0, *OUTCOMES_FROM_WIRE}
     faults.unless(known, "outcome", f"is {request.outcome}, not an Outcome", "OUTCOME_FAILED")
     start, end = window_in(request, faults)
     faults.raise_any()
@@ -114,7 +110,7 @@ def _filter(request: audit_pb2.ListRecordsRequest) -> RecordFilter:
         method=request.method,
         resource=request.resource,
         address=request.address,
-        outcome=FROM_WIRE.get(request.outcome),
+        outcome=OUTCOMES_FROM_WIRE.get(request.outcome),
         start=start,
         end=end,
     )

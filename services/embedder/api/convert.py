@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.embedder.bulk.operations import Operation, OperationState
 from services.embedder.messages.messages import Message, MessageFilter, Role
+from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import moment_in, timestamp, window_in
 from services.kernel.validation import Faults
 
@@ -19,13 +20,9 @@ MOST_CHARACTERS = 100_000
 NAME = re.compile(r"messages/[A-Za-z0-9._:-]{1,200}")
 OPERATION_NAME = re.compile(r"operations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NAME_EXAMPLE = "messages/chat-42:7"
-ROLES_ON_WIRE = {Role.USER: pb.MESSAGE_ROLE_USER, Role.ASSISTANT: pb.MESSAGE_ROLE_ASSISTANT}
-ROLES: dict[int, Role] = {number: role for role, number in ROLES_ON_WIRE.items()}
-STATES_ON_WIRE = {
-    OperationState.RUNNING: operations_pb2.OPERATION_STATE_RUNNING,
-    OperationState.DONE: operations_pb2.OPERATION_STATE_DONE,
-    OperationState.CANCELLED: operations_pb2.OPERATION_STATE_CANCELLED,
-}
+ROLES = wire_values(pb.MessageRole, Role)
+ROLES_FROM_WIRE = from_wire(ROLES)
+STATES = wire_values(operations_pb2.OperationState, OperationState)
 
 
 def message_id(name: str, faults: Faults, field: str = "name") -> str:
@@ -47,20 +44,20 @@ def message_from(sent: pb.Message, field: str, faults: Faults) -> Message:
     inner = Faults()
     found = message_id(sent.name, faults, f"{field}.name")
     faults.text(f"{field}.conversation", sent.conversation, "chat-42", most=200)
-    known = sent.role in ROLES
+    known = sent.role in ROLES_FROM_WIRE
     faults.unless(known, f"{field}.role", f"is {sent.role}, not USER or ASSISTANT", "MESSAGE_ROLE_USER")
     faults.text(f"{field}.text", sent.text, "帳單要在哪裡看？", most=MOST_CHARACTERS)
     created = moment_in(sent, "create_time", inner)
     fault = "is not a time between the years 1 and 9999"
     faults.unless(not inner, f"{field}.create_time", fault, "2026-11-24T00:00:00Z")
-    return Message(found, sent.conversation, ROLES.get(sent.role, Role.USER), sent.text, created)
+    return Message(found, sent.conversation, ROLES_FROM_WIRE.get(sent.role, Role.USER), sent.text, created)
 
 
 def message_to(message: Message) -> pb.Message:
     return pb.Message(
         name=f"messages/{message.id}",
         conversation=message.conversation,
-        role=ROLES_ON_WIRE[message.role],
+        role=ROLES[message.role],
         text=message.text,
         create_time=timestamp(message.created_at),
     )
@@ -70,7 +67,7 @@ def operation_to(operation: Operation) -> operations_pb2.Operation:
     return operations_pb2.Operation(
         name=f"operations/{operation.id}",
         kind=operation.kind,
-        state=STATES_ON_WIRE[operation.state],
+        state=STATES[operation.state],
         total=operation.total,
         done=operation.done,
         failed=operation.failed,

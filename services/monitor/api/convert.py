@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from celeriac.monitor.v1 import tasks_pb2, workers_pb2
 
+from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
 from services.monitor.tasks.tasks import Task, TaskState
 from services.monitor.workers.workers import Worker
 
-STATES = {
-    TaskState.PENDING: tasks_pb2.TASK_STATE_PENDING,
-    TaskState.RECEIVED: tasks_pb2.TASK_STATE_RECEIVED,
-    TaskState.STARTED: tasks_pb2.TASK_STATE_STARTED,
-    TaskState.SUCCESS: tasks_pb2.TASK_STATE_SUCCESS,
-    TaskState.FAILURE: tasks_pb2.TASK_STATE_FAILURE,
-    TaskState.RETRY: tasks_pb2.TASK_STATE_RETRY,
-    TaskState.REVOKED: tasks_pb2.TASK_STATE_REVOKED,
-    TaskState.REJECTED: tasks_pb2.TASK_STATE_REJECTED,
-}
-STATES_FROM_WIRE = {number: state for state, number in STATES.items()}
+STATES = wire_values(tasks_pb2.TaskState, TaskState)
+STATES_FROM_WIRE = from_wire(STATES)
 
 
 def task_to(task: Task) -> tasks_pb2.Task:

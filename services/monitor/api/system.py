@@ -9,15 +9,12 @@ from importlib.metadata import version
 from celeriac.monitor.v1 import system_pb2 as pb
 from celeriac.monitor.v1 import system_pb2_grpc
 
+from services.kernel.grpc.enums import wire_values
 from services.kernel.grpc.wire import Context, duration, timestamp
 from services.monitor.system.components import Component, Components, Health
 
 VERSION = version("celeriac-platform")
-HEALTHS = {
-    Health.HEALTHY: pb.HEALTH_HEALTHY,
-    Health.DEGRADED: pb.HEALTH_DEGRADED,
-    Health.UNHEALTHY: pb.HEALTH_UNHEALTHY,
-}
+HEALTHS = wire_values(pb.Health, Health)
 
 
 class SystemApi(system_pb2_grpc.SystemServiceServicer):

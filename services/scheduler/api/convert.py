@@ -11,6 +11,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
 from services.kernel.validation import Faults
 from services.scheduler.api.convert_timing import (
@@ -25,27 +26,13 @@ from services.scheduler.api.convert_timing import (
 from services.scheduler.schedule import checks
 from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule, Task
 
-STATES = {
-    RunState.PENDING: pb.RUN_STATE_PENDING,
-    RunState.PUBLISHED: pb.RUN_STATE_PUBLISHED,
-    RunState.SKIPPED: pb.RUN_STATE_SKIPPED,
-    RunState.WAITING: pb.RUN_STATE_WAITING,
-    RunState.LOST: pb.RUN_STATE_LOST,
-}
-STATES_FROM_WIRE = {number: state for state, number in STATES.items()}
-OVERLAPS = {
-    Overlap.ALLOW: pb.OVERLAP_POLICY_ALLOW,
-    Overlap.SKIP: pb.OVERLAP_POLICY_SKIP,
-    Overlap.QUEUE: pb.OVERLAP_POLICY_QUEUE,
-    Overlap.CANCEL: pb.OVERLAP_POLICY_CANCEL,
-}
-OUTCOMES: dict[str, tasks_pb2.TaskState] = {
-    "SUCCESS": tasks_pb2.TASK_STATE_SUCCESS,
-    "FAILURE": tasks_pb2.TASK_STATE_FAILURE,
-    "REVOKED": tasks_pb2.TASK_STATE_REVOKED,
-    "REJECTED": tasks_pb2.TASK_STATE_REJECTED,
-}
-OUTCOMES_FROM_WIRE = {number: outcome for outcome, number in OUTCOMES.items()}
+STATES = wire_values(pb.RunState, RunState)
+STATES_FROM_WIRE = from_wire(STATES)
+OVERLAPS = wire_values(pb.OverlapPolicy, Overlap)
+OVERLAPS_FROM_WIRE = from_wire(OVERLAPS)
+# The states in which a task has ended, as rows have them.
+OUTCOMES = wire_values(tasks_pb2.TaskState, ("SUCCESS", "FAILURE", "REVOKED", "REJECTED"))
+OUTCOMES_FROM_WIRE = from_wire(OUTCOMES)
 PREVIEWED = Task("previewed")
 # What a change may name, in the order in which it is made: an interval's anchor looks at the bounds.
 CHANGEABLE = (
@@ -196,7 +183,7 @@ def _with(
 def _overlap_from(message: pb.Schedule, faults: Faults) -> Overlap:
     if not message.overlap_policy:
         return Overlap.ALLOW
-    found = next((each for each, number in OVERLAPS.items() if number == message.overlap_policy), None)
+    found = OVERLAPS_FROM_WIRE.get(message.overlap_policy)
     fault = f"is {message.overlap_policy}, not an OverlapPolicy"
     faults.unless(found is not None, "schedule.overlap_policy", fault, "OVERLAP_POLICY_SKIP")
     return found or Overlap.ALLOW

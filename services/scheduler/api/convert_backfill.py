@@ -8,17 +8,13 @@ import re
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
+from services.kernel.grpc.enums import wire_values
 from services.kernel.grpc.wire import timestamp, window_in
 from services.kernel.validation import Faults
 from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, BackfillState, Window
 from services.scheduler.schedule import checks
 
-STATES = {
-    None: pb.BACKFILL_STATE_UNSPECIFIED,
-    BackfillState.RUNNING: pb.BACKFILL_STATE_RUNNING,
-    BackfillState.DONE: pb.BACKFILL_STATE_DONE,
-    BackfillState.CANCELLED: pb.BACKFILL_STATE_CANCELLED,
-}
+STATES = wire_values(pb.BackfillState, BackfillState)
 ORDERS = (
     pb.BACKFILL_ORDER_UNSPECIFIED,
     pb.BACKFILL_ORDER_OLDEST_FIRST,
@@ -75,7 +71,7 @@ def backfill_to(backfill: Backfill) -> pb.Backfill:
     schedule = f"schedules/{backfill.schedule_id}"
     return pb.Backfill(
         name=f"{schedule}/backfills/{backfill.id}" if backfill.id else "",
-        state=STATES[backfill.state],
+        state=STATES[backfill.state] if backfill.state else None,
         start_time=timestamp(backfill.start),
         end_time=timestamp(backfill.end),
         order=pb.BACKFILL_ORDER_NEWEST_FIRST if newest_first else pb.BACKFILL_ORDER_OLDEST_FIRST,

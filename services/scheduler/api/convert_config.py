@@ -6,6 +6,7 @@ from celeriac.scheduler.v1 import config_pb2 as pb
 
 from services.kernel.config_keys import SECRET_NAME, SECRETS, ConfigType, Value
 from services.kernel.config_wire import FIELDS, value_from, value_to
+from services.kernel.grpc.enums import wire_values
 from services.kernel.grpc.wire import timestamp
 from services.kernel.identity import current_subject
 from services.kernel.validation import Faults
@@ -15,19 +16,8 @@ from services.scheduler.config.in_force import Change, Revision, Setting, declar
 
 COLLECTION = "config/"
 EXAMPLE = "config/monitor.tasks.retention"
-TYPES = {
-    ConfigType.BOOL: pb.CONFIG_TYPE_BOOL,
-    ConfigType.INT: pb.CONFIG_TYPE_INT,
-    ConfigType.FLOAT: pb.CONFIG_TYPE_FLOAT,
-    ConfigType.STRING: pb.CONFIG_TYPE_STRING,
-    ConfigType.DURATION: pb.CONFIG_TYPE_DURATION,
-    ConfigType.ENUM: pb.CONFIG_TYPE_ENUM,
-}
-CHANGES = {
-    Change.SET: pb.CONFIG_CHANGE_SET,
-    Change.RESET: pb.CONFIG_CHANGE_RESET,
-    Change.ROLLBACK: pb.CONFIG_CHANGE_ROLLBACK,
-}
+TYPES = wire_values(pb.ConfigType, ConfigType)
+CHANGES = wire_values(pb.ConfigChange, Change)
 Changing = pb.SetConfigRequest | pb.ResetConfigRequest | pb.RollbackConfigRequest
 
 

@@ -8,34 +8,22 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
 from services.kernel.validation import Faults
 from services.scheduler.schedule import checks
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 from services.scheduler.timing.plan import NO_TIME, Bounds, Misfire, MisfireAction
+from services.scheduler.timing.solar import EVENTS
 
 SECOND = dt.timedelta(seconds=1)
 MILLISECOND = dt.timedelta(milliseconds=1)
 DAY = dt.timedelta(days=1)
 YEAR = dt.timedelta(days=366)
-SOLAR = {
-    "dawn_astronomical": pb.SOLAR_EVENT_DAWN_ASTRONOMICAL,
-    "dawn_nautical": pb.SOLAR_EVENT_DAWN_NAUTICAL,
-    "dawn_civil": pb.SOLAR_EVENT_DAWN_CIVIL,
-    "sunrise": pb.SOLAR_EVENT_SUNRISE,
-    "solar_noon": pb.SOLAR_EVENT_SOLAR_NOON,
-    "sunset": pb.SOLAR_EVENT_SUNSET,
-    "dusk_civil": pb.SOLAR_EVENT_DUSK_CIVIL,
-    "dusk_nautical": pb.SOLAR_EVENT_DUSK_NAUTICAL,
-    "dusk_astronomical": pb.SOLAR_EVENT_DUSK_ASTRONOMICAL,
-}
-SOLAR_FROM_WIRE = {number: name for name, number in SOLAR.items()}
-ACTIONS = {
-    MisfireAction.SKIP: pb.MISFIRE_ACTION_SKIP,
-    MisfireAction.RUN_ONCE: pb.MISFIRE_ACTION_RUN_ONCE,
-    MisfireAction.RUN_EACH: pb.MISFIRE_ACTION_RUN_EACH,
-}
-ACTIONS_FROM_WIRE = {number: action for action, number in ACTIONS.items()}
+SOLAR = wire_values(pb.SolarEvent, EVENTS)
+SOLAR_FROM_WIRE = from_wire(SOLAR)
+ACTIONS = wire_values(pb.MisfireAction, MisfireAction)
+ACTIONS_FROM_WIRE = from_wire(ACTIONS)
 TIMING_EXAMPLE = '{"crontab": {"expression": "0 3 * * *"}}'
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
+from services.kernel.grpc.enums import wire_values
 from services.kernel.validation import Faults
 from services.scheduler.api.convert import run_to, schedule_to
 from services.scheduler.api.convert_backfill import backfill_to
@@ -21,12 +22,8 @@ from services.scheduler.watch.changes import (
 from services.scheduler.watch.cursor import Cursor
 
 MOST_NAMES = 100
-KINDS = {
-    Kind.CREATED: pb.SCHEDULE_EVENT_KIND_CREATED,
-    Kind.UPDATED: pb.SCHEDULE_EVENT_KIND_UPDATED,
-    Kind.DELETED: pb.SCHEDULE_EVENT_KIND_DELETED,
-    Kind.LEFT_FILTER: pb.SCHEDULE_EVENT_KIND_LEFT_FILTER,
-}
+# Other kinds of changes are told by other messages.
+KINDS = wire_values(pb.ScheduleEventKind, (Kind.CREATED, Kind.UPDATED, Kind.DELETED, Kind.LEFT_FILTER))
 
 
 def wanted_in(request: pb.WatchSchedulesRequest) -> Wanted:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from celeriac.scheduler.v1 import manifests_pb2 as pb
 from celeriac.scheduler.v1 import manifests_pb2_grpc
 
+from services.kernel.grpc.enums import wire_values
 from services.kernel.grpc.wire import Context
 from services.kernel.validation import Faults
 from services.scheduler.catalogue.store_listing import ScheduleFilter
@@ -15,11 +16,7 @@ from services.scheduler.manifests.difference import MOST_TOLD, Change, Differenc
 from services.scheduler.manifests.write import entries_text, said_by
 from services.scheduler.schedule import checks
 
-KINDS = {
-    Kind.CREATE: pb.CHANGE_KIND_CREATE,
-    Kind.CHANGE: pb.CHANGE_KIND_CHANGE,
-    Kind.REMOVE: pb.CHANGE_KIND_REMOVE,
-}
+KINDS = wire_values(pb.ChangeKind, Kind)
 FORMATS = (pb.MANIFEST_FORMAT_UNSPECIFIED, pb.MANIFEST_FORMAT_YAML, pb.MANIFEST_FORMAT_JSON)
 
 
