@@ -78,9 +78,9 @@ def operation_to(operation: Operation) -> operations_pb2.Operation:
 
 
 def role_in(number: int, faults: Faults) -> Role | None:
-    known = number == 0 or number in ROLES
+    known = number == 0 or number in ROLES_FROM_WIRE
     faults.unless(known, "role", f"is {number}, not a MessageRole", "MESSAGE_ROLE_USER")
-    return ROLES.get(number)
+    return ROLES_FROM_WIRE.get(number)
 
 
 def list_filter(request: pb.ListMessagesRequest, faults: Faults) -> MessageFilter:

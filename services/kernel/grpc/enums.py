@@ -13,8 +13,8 @@ Wire = TypeVar("Wire", bound=int)
 def wire_values(wire: type[Wire], members: Iterable[Member]) -> dict[Member, Wire]:
     """The contract's value for each member, by its name: `RunState.LOST` gets `RUN_STATE_LOST`.
 
-    A text stands for the name in small letters: "sunrise" gets `SOLAR_EVENT_SUNRISE`. Raises `ValueError` for a
-    member that the contract does not have; as enums are mapped when a module is loaded, the start fails then.
+    A text stands for the name in small letters: "sunrise" gets `SOLAR_EVENT_SUNRISE`. Raises `ValueError` for
+    a member that the contract does not have; enums are mapped when a module is loaded, so the start fails.
     """
     # The generated class is an EnumTypeWrapper at run time; the type checker sees a class of int.
     enum: Any = wire
