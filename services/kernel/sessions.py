@@ -10,12 +10,23 @@ import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from services.kernel.database import ACQUIRE_SECONDS, CONNECT_SECONDS, LOST, Database, open_connection
+from services.kernel.database import (
+    ACQUIRE_SECONDS,
+    AWAY,
+    CONNECT_SECONDS,
+    LOST,
+    Database,
+    open_connection,
+)
+
+# What a session raises while the database is away or restarting, or when it refuses a statement.
+SESSION_ERRORS = (DBAPIError, asyncpg.InterfaceError, *AWAY)
 
 
 def asyncpg_url(url: str) -> str:

@@ -9,12 +9,10 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-import asyncpg
 import structlog
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 from kombu.exceptions import OperationalError
-from sqlalchemy.exc import DBAPIError
 
 from services.embedder.bulk.operations import ChunkKey
 from services.embedder.bulk.plan import Rebuilds
@@ -22,9 +20,9 @@ from services.embedder.model.encoder import Encoder
 from services.kernel import broker
 from services.kernel.channel import channel_to
 from services.kernel.config_keys import CHUNK_CHARACTERS
-from services.kernel.database import AWAY, Database
+from services.kernel.database import Database
 from services.kernel.live_settings import LiveSettings, follow
-from services.kernel.sessions import Sessions
+from services.kernel.sessions import SESSION_ERRORS, Sessions
 from services.kernel.settings import KernelSettings
 
 log = structlog.get_logger(__name__)
@@ -32,7 +30,8 @@ log = structlog.get_logger(__name__)
 EMBED_CHUNK = "embed_message_chunk"
 QUEUE = "ai_analysis"
 SOFT_LIMIT, HARD_LIMIT = 600, 900
-PASSING = (OperationalError, DBAPIError, asyncpg.InterfaceError, *AWAY)
+# A task that one of these ends is tried again: broker or database are away for a moment.
+PASSING = (OperationalError, *SESSION_ERRORS)
 RETRIES: dict[str, Any] = {
     "autoretry_for": PASSING,
     "retry_backoff": 1,

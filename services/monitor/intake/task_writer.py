@@ -7,12 +7,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import asyncpg
 import structlog
 
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.monitor.figures import Figures
-from services.monitor.tasks.store_tasks import Row, TaskBatches, row_of
+from services.monitor.tasks.store_tasks import Row, RowsRefused, TaskBatches, row_of
 from services.monitor.tasks.tasks import TaskRecord
 
 log = structlog.get_logger(__name__)
@@ -26,8 +25,6 @@ LONGEST_BACKOFF = 2.0
 LAST_SECONDS = 5.0
 # What is written and longer than this is not kept in memory as well.
 SHORT_TEXT = 512
-# A value that the database can't hold: this row's fault, not the database's.
-BAD_VALUES = (asyncpg.DataError, ValueError, OverflowError)
 
 
 class TaskWriter:
@@ -136,7 +133,7 @@ class TaskWriter:
     async def _write(self, batches: TaskBatches, rows: Sequence[Row]) -> None:
         try:
             await batches.write(rows)
-        except BAD_VALUES as error:
+        except RowsRefused as error:
             if len(rows) == 1:
                 self._figures.tasks_dropped += 1
                 log.error("tasks.row_refused", task_id=rows[0][0], error=str(error)[:300])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -130,6 +131,10 @@ WHERE {_NEWER} OR excluded.heard_at < known.heard_at
 """
 
 
+class RowsRefused(Exception):
+    """One of the rows holds a value that the database can't: that row's fault, not the database's."""
+
+
 class TaskBatches:
     """Writes batches of rows over one connection."""
 
@@ -141,10 +146,13 @@ class TaskBatches:
         await self._connection.execute(CREATE_STAGED)
 
     async def write(self, rows: Sequence[Row]) -> None:
-        """Merges the rows (each id once) in one transaction."""
+        """Merges the rows (each id once) in one transaction. Raises `RowsRefused`, with nothing written."""
         async with self._connection.transaction():
-            await self._connection.copy_records_to_table("staged_tasks", records=rows, columns=STAGED)
-            await self._connection.execute(MERGE)
+            try:
+                await self._connection.copy_records_to_table("staged_tasks", records=rows, columns=STAGED)
+                await self._connection.execute(MERGE)
+            except (asyncpg.DataError, ValueError, OverflowError) as error:
+                raise RowsRefused(str(error)) from error
 
 
 async def delete_before(connection: Connection, moment: dt.datetime, most: int) -> int:
