@@ -40,8 +40,8 @@ async def migrated(url: str) -> tuple[dict[str, str], Sequence[asyncpg.Record]]:
 
 
 @pytest.fixture(scope="module")
-def rights(database_url: str) -> tuple[dict[str, str], set[tuple[str, str, str]]]:
-    owners, rows = asyncio.run(migrated(database_url))
+def rights(empty_database_url: str) -> tuple[dict[str, str], set[tuple[str, str, str]]]:
+    owners, rows = asyncio.run(migrated(empty_database_url))
     return owners, {(row["name"], row["role"], row["right"]) for row in rows}
 
 

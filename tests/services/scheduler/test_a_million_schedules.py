@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 
 from services.kernel.database import driver_url
-from services.kernel.migrations import migrate
 from services.scheduler import store_batches, store_due
 from services.scheduler.store_listing import ScheduleFilter, listing
 from services.scheduler.store_listing_runs import RunFilter, listing_runs
@@ -38,7 +37,6 @@ FILL = f"""
 @pytest.fixture(scope="module")
 def million_url(database_url: str) -> str:
     async def filled() -> None:
-        await migrate(database_url, "scheduler")
         connection = await asyncpg.connect(driver_url(database_url))
         try:
             await connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '256MB'")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from services.kernel.database import Database
-from services.kernel.migrations import migrate
 from services.kernel.pages import Place
 from services.kernel.parameters import Parameters
 from services.scheduler import (
@@ -37,7 +36,7 @@ from services.scheduler.store_listing import (
 )
 from services.scheduler.store_listing_runs import EVERY_RUN, RunFilter, listing_runs
 from services.scheduler.timing import CrontabTiming
-from tests.support.servers import create_database
+from tests.support.servers import create_migrated_database
 from tests.support.sql import fetch, nodes, plan_of
 
 SCHEDULES, RUNS, RUNS_OF_ONE = 100_000, 200_000, 20_000
@@ -79,8 +78,7 @@ async def fill(database: Database) -> None:
 @pytest.fixture(scope="module", params=["without statistics", "with statistics"])
 def url(request: pytest.FixtureRequest, postgres_url: str) -> str:
     async def filled() -> str:
-        url = await create_database(postgres_url)
-        await migrate(url, "scheduler")
+        url = await create_migrated_database(postgres_url)
         database = Database(url)
         try:
             await fill(database)
