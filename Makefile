@@ -96,7 +96,7 @@ check: lint types imports protos-check protos-lint protos-breaking ## All checks
 # Two runs: most tests go to WORKERS processes at once; what needs the machine to itself comes after them. A failed
 # first run is the last one, so that the closing line is always that of the run that decides.
 test: setup ## Every test, on real servers started from the wheels: WORKERS=3 processes at once
-	@$(RUN)/pytest -m "not alone" --numprocesses $(or $(WORKERS),2) --dist loadgroup --no-loadscope-reorder
+	@$(RUN)/pytest -m "not alone" --numprocesses $(or $(WORKERS),2)
 	@$(RUN)/pytest -m alone
 
 chaos: setup ## Replicas under fire for SECONDS (300): killed, frozen, cut off; SEED=… repeats a fire

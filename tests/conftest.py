@@ -9,10 +9,12 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
 
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.models import embedded_model as make_embedded_model
+from tests.support.scheduling import ByModule
 from tests.support.servers import (
     Valkey,
     create_database,
@@ -33,18 +35,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("noisy")
 
 
-# What is started once for a whole folder is started by one worker.
-SHARED = ("tests/chaos", "tests/e2e/gateway")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Which tests go to the same worker: a module's, since servers and a database are made once for them."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            module = item.path.relative_to(config.rootpath).as_posix()
-            group = next((folder for folder in SHARED if module.startswith(folder)), module)
-            item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:
+    return ByModule(config, log)
 
 
 @pytest.fixture(scope="session")

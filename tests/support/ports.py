@@ -23,11 +23,11 @@ def free_ports(count: int) -> int:
     """The first of `count` free ports in a row."""
     while True:
         first = random.SystemRandom().randrange(FIRST, LAST - count)
-        if _reserved(first, count) and all(_free(port) for port in range(first, first + count)):
+        if reserved(first, count) and all(_free(port) for port in range(first, first + count)):
             return first
 
 
-def _reserved(first: int, count: int) -> bool:
+def reserved(first: int, count: int) -> bool:
     """Whether the ports were reserved now: by a lock on as many bytes of a file, which the kernel releases
     when the process ends.
     """
