@@ -9,11 +9,20 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
 
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.models import embedded_model as make_embedded_model
-from tests.support.servers import Valkey, create_database, temporary_postgres, temporary_valkey
+from tests.support.scheduling import ByModule
+from tests.support.servers import (
+    Valkey,
+    create_database,
+    create_migrated_database,
+    make_template,
+    temporary_postgres,
+    temporary_valkey,
+)
 
 # How long an example takes says more of the machine than of the code.
 # Continuous integration tries the same examples each time, so that a change is what makes it fail.
@@ -26,16 +35,28 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("noisy")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:
+    return ByModule(config, log)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server, as its superuser."""
+    """A PostgreSQL server, as its superuser; with the template of migrated databases."""
     with temporary_postgres() as url:
+        asyncio.run(make_template(url))
         yield url
 
 
 @pytest.fixture(scope="module")
 def database_url(postgres_url: str) -> str:
-    """A fresh, empty database for each test module."""
+    """A fresh database for each test module, with all tables and nothing in them."""
+    return asyncio.run(create_migrated_database(postgres_url))
+
+
+@pytest.fixture(scope="module")
+def empty_database_url(postgres_url: str) -> str:
+    """A fresh database for each test module, for tests of the migrations themselves."""
     return asyncio.run(create_database(postgres_url))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import supervised
 from benchmarks.audit import ours, peer
 from benchmarks.report import Measure, quick, report
-from benchmarks.servers import environment_of, running_service, temporary_servers
+from benchmarks.servers import environment_of, migrate, running_service, temporary_servers
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 
@@ -36,6 +36,7 @@ def main() -> None:
         environment = environment_of(
             "audit", state, servers.database_url, CELERIAC_AUDIT_KEY=str(key), CELERY_LOG_LEVEL="WARNING"
         )
+        migrate("audit", environment)
         with running_service("audit", state, environment) as service:
             asyncio.run(peer.make_table(servers))
             for _ in range(repetitions):

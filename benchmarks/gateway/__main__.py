@@ -31,7 +31,7 @@ from deploy.envoy import GatewaySettings
 from deploy.standalone.certificates import ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.gateway import Gateway, running_gateway
-from tests.support.processes import ServiceProcess, environment_of, running_service
+from tests.support.processes import ServiceProcess, environment_of, migrate, running_service
 
 NAME = "schedules/measured"
 PROCESSES = 2
@@ -66,6 +66,7 @@ def system() -> Iterator[System]:
         )
         # The limit of calls a second is not what is measured.
         settings = GatewaySettings(rate=1_000_000, burst=1_000_000)
+        migrate("scheduler", environment)
         with running_service("scheduler", state, environment) as scheduler:
             ports = {"scheduler": int(scheduler.address.rpartition(":")[2])}
             with running_gateway(state, ports, settings, health_from="scheduler") as gateway:

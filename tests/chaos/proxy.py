@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 
 CHUNK = 65536
 

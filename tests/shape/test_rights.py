@@ -11,6 +11,8 @@ import pytest
 from services import SERVICES
 from services.kernel.grants import role_of
 from services.kernel.migrations import migrate
+from tests.shape.test_wiring import SERVICES
+from tests.support.sql import fetch_sync
 
 # Nobody may change or remove what is in the log.
 APPEND_ONLY = {"celery_audit_logs", "celery_audit_checkpoints"}
@@ -40,9 +42,17 @@ async def migrated(url: str) -> tuple[dict[str, str], Sequence[asyncpg.Record]]:
 
 
 @pytest.fixture(scope="module")
-def rights(database_url: str) -> tuple[dict[str, str], set[tuple[str, str, str]]]:
-    owners, rows = asyncio.run(migrated(database_url))
+def rights(empty_database_url: str) -> tuple[dict[str, str], set[tuple[str, str, str]]]:
+    owners, rows = asyncio.run(migrated(empty_database_url))
     return owners, {(row["name"], row["role"], row["right"]) for row in rows}
+
+
+def test_a_copy_of_the_tests_template_has_the_tables_and_rights_that_migrations_leave(
+    rights: tuple[dict[str, str], set[tuple[str, str, str]]], database_url: str
+) -> None:
+    owners, granted = rights
+    assert {row["tablename"] for row in fetch_sync(database_url, TABLES)} == set(owners)
+    assert {(row["name"], row["role"], row["right"]) for row in fetch_sync(database_url, RIGHTS)} == granted
 
 
 def test_every_table_is_usable_by_its_service(

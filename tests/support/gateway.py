@@ -23,7 +23,7 @@ from deploy.envoy import GatewaySettings, envoy_command, write_gateway_config
 from deploy.envoy.generate import DESCRIPTORS
 from services import SERVICES
 from tests.support.calls import eventually
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 
 BUF = Path(sys.executable).with_name("buf")
 READY_SECONDS = 30.0

@@ -19,8 +19,9 @@ from celeriac.monitor.v1 import (
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, eventually
+from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess, environment_of, running_service
-from tests.support.servers import Valkey, free_port
+from tests.support.servers import Valkey
 
 
 @dataclass

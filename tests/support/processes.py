@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -18,10 +18,17 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy.engine import make_url
 
 from services.kernel.grants import role_of
-from tests.support.servers import Valkey, free_port
+from tests.support.ports import free_port
+from tests.support.servers import Valkey
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
+# A channel that was refused tries again after a second or more by default; a service is there sooner.
+SOON_AGAIN = (
+    ("grpc.initial_reconnect_backoff_ms", 20),
+    ("grpc.min_reconnect_backoff_ms", 20),
+    ("grpc.max_reconnect_backoff_ms", 50),
+)
 
 
 def environment_of(
@@ -89,7 +96,7 @@ class ServiceProcess:
                 stderr=log,
             )
         deadline = time.monotonic() + READY_SECONDS
-        with self.channel() as channel:
+        with self.channel(options=SOON_AGAIN) as channel:
             health = health_pb2_grpc.HealthStub(channel)
             while True:
                 try:
@@ -98,14 +105,16 @@ class ServiceProcess:
                 except grpc.RpcError:
                     if self.process.poll() is not None or time.monotonic() > deadline:
                         raise AssertionError(f"{self.service} did not start:\n{self.log()}") from None
-                    time.sleep(0.05)
+                    time.sleep(0.02)
 
     def log(self) -> str:
         return self._log.read_text()
 
-    def channel(self, component: str = "gateway") -> grpc.Channel:
+    def channel(
+        self, component: str = "gateway", options: Sequence[tuple[str, int]] | None = None
+    ) -> grpc.Channel:
         """A channel with the component's certificate; a service's makes its holder that service."""
-        return grpc.secure_channel(self.address, self.credentials(component))
+        return grpc.secure_channel(self.address, self.credentials(component), options)
 
     def credentials(self, component: str = "gateway") -> grpc.ChannelCredentials:
         return grpc.ssl_channel_credentials(
@@ -131,8 +140,10 @@ class ServiceProcess:
 def running_service(
     service: str, state: Path, environment: Mapping[str, str], module: str | None = None
 ) -> Iterator[ServiceProcess]:
-    """Migrates and starts a service, as its own role; stops it at the end. `module`: another than its own."""
-    migrate(service, environment)
+    """Starts a service on a migrated database, as its own role; stops it at the end.
+
+    `module`: another than its own.
+    """
     process = ServiceProcess(service, state, as_its_role(service, environment), module)
     process.start()
     try:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ import grpc
 from celeriac import connect_blocking
 
 from deploy.standalone.ports import BLOCK, Ports
+from tests.support.ports import free_ports
 from tests.support.processes import ROOT
 
 READY_SECONDS = 170.0
@@ -25,20 +24,8 @@ STOPPED_SECONDS = 100.0
 
 
 def free_block() -> int:
-    """The first of a block of free ports, below those that outgoing connections get."""
-    while True:
-        first = random.randrange(20_000, 32_000 - BLOCK)
-        if all(_free(port) for port in Ports(first).all()):
-            return first
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+    """The first of a block of free ports."""
+    return free_ports(BLOCK)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from deploy.standalone.tokens import LocalIssuer
 from tests.support.audits import running_audit
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import ServiceProcess, environment_of, running_service
-from tests.support.servers import Valkey, create_database
+from tests.support.servers import Valkey, create_migrated_database
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Services:
 def services(
     certificates: Path, tokens: LocalIssuer, audit_key: Path, postgres_url: str, valkey: Valkey
 ) -> Iterator[Services]:
-    url = asyncio.run(create_database(postgres_url))
+    url = asyncio.run(create_migrated_database(postgres_url))
     with running_audit(certificates, url, audit_key) as audit:
         more = {
             "CELERIAC_AUDIT_ADDRESS": audit.address,

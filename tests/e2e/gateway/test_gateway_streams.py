@@ -22,7 +22,7 @@ from tests.e2e.gateway.conftest import Services
 from tests.support.calls import eventually, refused
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import ServiceProcess, environment_of, running_service
-from tests.support.servers import Valkey, create_database
+from tests.support.servers import Valkey, create_migrated_database
 
 # All four services start within the first test's time.
 pytestmark = pytest.mark.timeout(420)
@@ -47,7 +47,7 @@ def monitor(
     environment = environment_of(
         "monitor",
         certificates,
-        asyncio.run(create_database(postgres_url)),
+        asyncio.run(create_migrated_database(postgres_url)),
         valkey,
         CELERIAC_SCHEDULER_ADDRESS=services.scheduler.address,
         CELERIAC_AUDIT_ADDRESS=services.audit.address,

@@ -23,7 +23,7 @@ from services.kernel.relay import BATCH, BATCH_BYTES, Relay
 from services.kernel.settings import KernelSettings
 from tests.support.audits import running_audit
 from tests.support.calls import Caller, all_listed
-from tests.support.processes import ServiceProcess, environment_of, migrate
+from tests.support.processes import ServiceProcess
 from tests.support.settings import kernel_settings
 
 
@@ -31,7 +31,6 @@ from tests.support.settings import kernel_settings
 def service(
     certificates: Path, tokens: LocalIssuer, audit_key: Path, database_url: str
 ) -> Iterator[ServiceProcess]:
-    migrate("scheduler", environment_of("scheduler", certificates, database_url))
     with running_audit(certificates, database_url, audit_key) as process:
         yield process
 

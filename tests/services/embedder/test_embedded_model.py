@@ -34,7 +34,7 @@ from services.embedder.model.onnx_model import Engine, OnnxModel
 from services.embedder.model.packing import embed_tokens
 from tests.support.calls import Caller, eventually, fields_at_fault, refused
 from tests.support.models import write_graph, write_tokenizer
-from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate
+from tests.support.processes import ROOT, ServiceProcess, environment_of
 from tests.support.servers import Valkey
 
 LABELLED = ROOT.parent / "shared/data"
@@ -171,7 +171,7 @@ def environment(
     certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey, embedded_model: Path
 ) -> dict[str, str]:
     valkey.flush()
-    found = environment_of(
+    return environment_of(
         "embedder",
         certificates,
         database_url,
@@ -180,8 +180,6 @@ def environment(
         CELERIAC_WORKER_CONCURRENCY="1",
         CELERIAC_WORKER_NAME="analysis",
     )
-    migrate("embedder", found)
-    return found
 
 
 @pytest.fixture(scope="module")

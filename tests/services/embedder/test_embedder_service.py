@@ -34,7 +34,7 @@ from services.embedder.bulk.worker import EMBED_CHUNK, celery_app
 from services.kernel.settings import KernelSettings
 from tests.support.bigram_embedder import embed
 from tests.support.calls import Caller, all_listed, eventually, fields_at_fault, refused
-from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate
+from tests.support.processes import ROOT, ServiceProcess, environment_of
 from tests.support.servers import Valkey
 from tests.support.sql import fetch
 
@@ -82,9 +82,7 @@ class Worker:
 @pytest.fixture(scope="module")
 def environment(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> dict[str, str]:
     valkey.flush()
-    found = environment_of("embedder", certificates, database_url, valkey)
-    migrate("embedder", found)
-    return found
+    return environment_of("embedder", certificates, database_url, valkey)
 
 
 @pytest.fixture(scope="module")

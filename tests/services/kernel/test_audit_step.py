@@ -26,7 +26,6 @@ from services.kernel.grpc.identify import identify
 from services.kernel.grpc.observe import observe
 from services.kernel.grpc.server import Server, Servicer
 from services.kernel.metrics import CallMetrics
-from services.kernel.migrations import migrate
 from services.kernel.outbox import Outbox
 from services.kernel.tokens import TokenVerifier
 from tests.support.probe import CONTRACT, SERVICE, Probe, Text, add_probe
@@ -86,7 +85,6 @@ class Running:
 
 @pytest.fixture
 async def running(certificates: Path, tokens: LocalIssuer, database_url: str) -> AsyncIterator[Running]:
-    await migrate(database_url, "scheduler")
     settings = kernel_settings(certificates, tokens, "scheduler", database_url)
     database = Database(database_url)
     async with database.connection() as connection:

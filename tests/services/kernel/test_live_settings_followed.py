@@ -26,8 +26,8 @@ from deploy.standalone.tokens import LocalIssuer
 from services.embedder.bulk.worker import celery_app
 from services.kernel.settings import KernelSettings
 from tests.support.calls import Caller, eventually, refused
-from tests.support.processes import ROOT, ServiceProcess, environment_of, migrate
-from tests.support.servers import Valkey, create_database
+from tests.support.processes import ROOT, ServiceProcess, environment_of
+from tests.support.servers import Valkey, create_migrated_database
 from tests.support.sql import fetch_sync
 
 BIGRAMS = "tests.support.bigram_embedder"
@@ -98,7 +98,7 @@ def running(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[System]:
     valkey.flush()
-    url = asyncio.run(create_database(postgres_url))
+    url = asyncio.run(create_migrated_database(postgres_url))
 
     def environment(service: str, component: str = "", **more: str) -> dict[str, str]:
         return environment_of(component or service, certificates, url, valkey, **more)
@@ -107,8 +107,6 @@ def running(
     at = {"CELERIAC_SCHEDULER_ADDRESS": scheduler.address}
     embedder = ServiceProcess("embedder", certificates, environment("embedder", **at), BIGRAMS)
     monitor = ServiceProcess("monitor", certificates, environment("monitor", **at))
-    for service in ("scheduler", "embedder", "monitor"):
-        migrate(service, environment(service))
     services = [scheduler, embedder, monitor]
     with (tmp_path_factory.mktemp("worker") / "log").open("wb") as log:
         worker = subprocess.Popen(

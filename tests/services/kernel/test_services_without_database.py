@@ -20,7 +20,7 @@ from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, eventually
 from tests.support.outages import first_line_of
 from tests.support.processes import ServiceProcess, environment_of, running_service
-from tests.support.servers import Valkey, create_database
+from tests.support.servers import Valkey, create_migrated_database
 from tests.support.sql import fetch_sync
 
 Code = grpc.StatusCode
@@ -112,7 +112,7 @@ def running(
     valkey: Valkey,
 ) -> Iterator[Running]:
     service: Service = request.param
-    url = asyncio.run(create_database(postgres_url))
+    url = asyncio.run(create_migrated_database(postgres_url))
     environment = environment_of(service.name, certificates, url, valkey, CELERIAC_AUDIT_KEY=str(audit_key))
     with (
         running_service(service.name, certificates, environment, service.module) as process,

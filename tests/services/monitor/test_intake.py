@@ -34,7 +34,6 @@ Events = Sequence[dict[str, Any]]
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, "monitor")
     database = Database(database_url)
     async with database.connection() as connection:
         await connection.execute("DELETE FROM celery_task_results_ext")

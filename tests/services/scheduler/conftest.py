@@ -10,7 +10,6 @@ import pytest
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import Database
-from services.kernel.migrations import migrate
 from tests.support.backfills import Hourly
 from tests.support.celery_workers import Worker, running_worker
 from tests.support.monitors import Monitor, running_monitor
@@ -27,7 +26,6 @@ def valkey() -> Iterator[Valkey]:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """The scheduler's tables, without schedules, runs, and what was seen of a broker."""
-    await migrate(database_url, "scheduler")
     database = Database(database_url)
     async with database.transaction() as connection:
         for table in ("schedules", "schedule_batches", "schedule_broker"):

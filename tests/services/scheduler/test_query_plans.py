@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from services.kernel.database import Database
-from services.kernel.migrations import migrate
 from services.kernel.pages import Place
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill import store_backfills
@@ -26,14 +25,14 @@ from services.scheduler.catalogue.store_listing import (
     matches,
 )
 from services.scheduler.catalogue.store_schedules import ScheduleStore
-from services.scheduler.dispatch import store_batches, store_due, store_unpublished
+from services.scheduler.dispatch.dispatcher import store_batches, store_due, store_unpublished
 from services.scheduler.runs import retention as store_retention
 from services.scheduler.runs import store_losses, store_outcomes, store_waiting
 from services.scheduler.schedule.definition import Definition, RunState, Task
 from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming
 from services.scheduler.watch import store_changes
-from tests.support.servers import create_database
+from tests.support.servers import create_migrated_database
 from tests.support.sql import fetch, nodes, plan_of
 
 SCHEDULES, RUNS, RUNS_OF_ONE = 100_000, 200_000, 20_000
@@ -75,8 +74,7 @@ async def fill(database: Database) -> None:
 @pytest.fixture(scope="module", params=["without statistics", "with statistics"])
 def url(request: pytest.FixtureRequest, postgres_url: str) -> str:
     async def filled() -> str:
-        url = await create_database(postgres_url)
-        await migrate(url, "scheduler")
+        url = await create_migrated_database(postgres_url)
         database = Database(url)
         try:
             await fill(database)

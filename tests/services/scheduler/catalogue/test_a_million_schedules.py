@@ -10,9 +10,8 @@ import asyncpg
 import pytest
 
 from services.kernel.database import driver_url
-from services.kernel.migrations import migrate
 from services.scheduler.catalogue.store_listing import RunFilter, ScheduleFilter, listing, listing_runs
-from services.scheduler.dispatch import store_batches, store_due
+from services.scheduler.dispatch.dispatcher import store_batches, store_due
 from tests.support.sql import fetch, nodes, plan_of
 
 MILLION = 1_000_000
@@ -37,7 +36,6 @@ FILL = f"""
 @pytest.fixture(scope="module")
 def million_url(database_url: str) -> str:
     async def filled() -> None:
-        await migrate(database_url, "scheduler")
         connection = await asyncpg.connect(driver_url(database_url))
         try:
             await connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '256MB'")

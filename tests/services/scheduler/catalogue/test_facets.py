@@ -10,10 +10,9 @@ import asyncpg
 import pytest
 
 from services.kernel.database import Database, driver_url
-from services.kernel.migrations import migrate
 from services.scheduler.catalogue.store_listing import ScheduleFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
-from tests.support.servers import create_database
+from tests.support.servers import create_migrated_database
 
 COLUMNS = "id task args_json kwargs_json queue priority headers crontab time_zone description labels"
 # What the table's rows say, and what is written of them.
@@ -28,12 +27,7 @@ WRONG = """
 
 @pytest.fixture(scope="module")
 def url(postgres_url: str) -> str:
-    async def made() -> str:
-        url = await create_database(postgres_url)
-        await migrate(url, "scheduler")
-        return url
-
-    return asyncio.run(made())
+    return asyncio.run(create_migrated_database(postgres_url))
 
 
 @pytest.fixture

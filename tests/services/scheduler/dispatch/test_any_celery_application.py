@@ -22,7 +22,7 @@ from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually
 from tests.support.processes import ROOT
 from tests.support.schedulers import Scheduler, running_scheduler
-from tests.support.servers import Valkey, create_database, temporary_valkey
+from tests.support.servers import Valkey, create_migrated_database, temporary_valkey
 
 UV = ROOT / ".uv/bin/uv"
 APPLICATION = '''
@@ -140,7 +140,7 @@ def shop_and_scheduler(
 async def place(
     certificates: Path, tokens: LocalIssuer, postgres_url: str, valkey: Valkey
 ) -> tuple[Path, LocalIssuer, str, Valkey]:
-    return certificates, tokens, await create_database(postgres_url), valkey
+    return certificates, tokens, await create_migrated_database(postgres_url), valkey
 
 
 def once(scheduler: Scheduler, name: str, task: pb.Task) -> pb.Run:

@@ -14,6 +14,7 @@ import pytest
 import redis.asyncio
 
 from services.kernel.database import Database, driver_url
+from services.kernel.migrations import migrate
 from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.dispatcher import Dispatcher
@@ -47,6 +48,8 @@ async def with_a_clock(server: str) -> str:
         await connection.execute(f"ALTER DATABASE {name} SET search_path = public, clock, pg_catalog")
     finally:
         await connection.close()
+    # Not a copy: what tables take by default is looked up when they are made.
+    await migrate(url, "scheduler")
     return url
 
 

@@ -182,9 +182,8 @@ def test_what_is_kept_by_a_filter_is_what_the_list_shows_however_the_stream_brea
     def read_some() -> bool:
         nonlocal cursor
         replicas.reverse()
-        done = not writing.is_alive()
         with watching(replicas[0], cursor=cursor, **wanted) as some:
-            eventually(lambda: len(some.seen) > 5 or done)
+            eventually(lambda: len(some.seen) > 5 or not writing.is_alive())
         for message in some.seen:
             event = message.schedule
             if event.HasField("schedule"):
@@ -193,7 +192,7 @@ def test_what_is_kept_by_a_filter_is_what_the_list_shows_however_the_stream_brea
                 kept.pop(event.name, None)
             kinds.add(event.kind)
             cursor = message.cursor
-        return done and kept == listed()
+        return not writing.is_alive() and kept == listed()
 
     eventually(read_some, 60)
     writing.join()

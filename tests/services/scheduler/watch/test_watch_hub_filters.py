@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 
 from services.kernel.database import Database, driver_url
-from services.kernel.migrations import migrate
 from services.scheduler.catalogue.store_listing import ScheduleFilter
 from services.scheduler.watch import hub as watching_module
 from services.scheduler.watch.changes import Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
@@ -29,7 +28,6 @@ LABELLED = "UPDATE celery_schedules SET labels = jsonb_build_object('only', $1::
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, "scheduler")
     database = Database(database_url)
     yield database
     await database.close()

@@ -12,14 +12,13 @@ import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from services.kernel.database import Database, driver_url
-from services.kernel.migrations import migrate
 from services.scheduler.dispatch.unpublished import Pending
 from services.scheduler.schedule.definition import RunState
 from services.scheduler.watch.changes import Event, LeftOut, RunEvents, Wanted
 from tests.support.calls import eventually
 from tests.support.schedulers import Scheduler
 from tests.support.schedules import CRONTAB, create
-from tests.support.servers import Valkey, create_database
+from tests.support.servers import Valkey, create_migrated_database
 from tests.support.watch_hubs import BATCH, PUBLISH, read, read_until, running
 from tests.support.watch_hubs import create as create_in
 from tests.support.watchers import Watcher, watching
@@ -73,8 +72,7 @@ def test_a_run_whose_broker_is_away_is_told_as_pending_once_and_then_as_publishe
 
 @pytest.fixture
 async def database(postgres_url: str) -> AsyncIterator[Database]:
-    url = await create_database(postgres_url)
-    await migrate(url, "scheduler")
+    url = await create_migrated_database(postgres_url)
     database = Database(url)
     yield database
     await database.close()
