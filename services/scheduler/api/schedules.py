@@ -22,9 +22,9 @@ from services.kernel.pages import (
     page_size,
 )
 from services.kernel.validation import Faults
+from services.scheduler.api import convert, convert_backfill, convert_timing
 from services.scheduler.api.convert_filter import filter_in, runs_in
 from services.scheduler.api.convert_watch import wanted_in
-from services.scheduler.api.schedules import convert, convert_backfill, convert_timing
 from services.scheduler.backfill.backfill import Backfill
 from services.scheduler.backfill.backfiller import Backfills
 from services.scheduler.backfill.store_backfills import BackfillStore

@@ -25,7 +25,7 @@ from services.scheduler.catalogue.store_listing import (
     matches,
 )
 from services.scheduler.catalogue.store_schedules import ScheduleStore
-from services.scheduler.dispatch.dispatcher import store_batches, store_due, store_unpublished
+from services.scheduler.dispatch import store_batches, store_due, store_unpublished
 from services.scheduler.runs import retention as store_retention
 from services.scheduler.runs import store_losses, store_outcomes, store_waiting
 from services.scheduler.schedule.definition import Definition, RunState, Task

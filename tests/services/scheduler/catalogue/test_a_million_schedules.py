@@ -11,7 +11,7 @@ import pytest
 
 from services.kernel.database import driver_url
 from services.scheduler.catalogue.store_listing import RunFilter, ScheduleFilter, listing, listing_runs
-from services.scheduler.dispatch.dispatcher import store_batches, store_due
+from services.scheduler.dispatch import store_batches, store_due
 from tests.support.sql import fetch, nodes, plan_of
 
 MILLION = 1_000_000

@@ -12,7 +12,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf import json_format
 
 from services.kernel.validation import Faults
-from services.scheduler.api.schedules import convert
+from services.scheduler.api import convert
 from services.scheduler.timing.crontab import NICKNAMES, parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, next_due
 
