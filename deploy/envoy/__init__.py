@@ -1,6 +1,7 @@
 """The gateway: Envoy's configuration, from one template (gateway.yaml) and the contracts' own options.
 
-    config = write_gateway_config(folder, state, 8443, 8453, {"scheduler": 8445, …}, load_settings())
+    socket = folder / "admin.sock"
+    config = write_gateway_config(folder, state, 8443, socket, {"scheduler": 8445, …}, load_settings())
     subprocess.Popen(envoy_command(config))
 
 or, for those who deploy elsewhere, `python -m deploy.envoy --help`. What it does for whom: docs/gateway.md.

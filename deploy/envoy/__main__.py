@@ -18,7 +18,7 @@ def main() -> None:
             arguments.folder,
             arguments.state,
             arguments.port,
-            arguments.admin_port,
+            arguments.admin_socket or arguments.folder / "admin.sock",
             upstreams,
             load_settings(),
         )
@@ -38,7 +38,9 @@ def _parser() -> argparse.ArgumentParser:
         "--state", type=Path, required=True, help="holds ca.pem, certs/gateway.crt|key and jwks.json"
     )
     parser.add_argument("--port", type=int, default=8443, help="of the gateway; 8443 when not said")
-    parser.add_argument("--admin-port", type=int, default=8453, help="on loopback; 8453 when not said")
+    parser.add_argument(
+        "--admin-socket", type=Path, help="of Envoy's admin page; admin.sock in the folder when not said"
+    )
     parser.add_argument(
         "--upstream",
         action="append",

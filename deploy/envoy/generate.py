@@ -13,6 +13,7 @@ from deploy.envoy.replies import mappers
 from deploy.envoy.routes import TYPE, rest_prefixes, routes_of
 from deploy.envoy.settings import GatewaySettings
 from deploy.envoy.template import Template
+from deploy.sockets import LONGEST_SOCKET_PATH, fits
 
 CONFIG = "envoy.yaml"
 DESCRIPTORS = "celeriac.binpb"
@@ -24,14 +25,16 @@ def write_gateway_config(
     folder: Path,
     state: Path,
     listen_port: int,
-    admin_port: int,
+    admin_socket: Path,
     upstreams: Mapping[str, int | str],
     settings: GatewaySettings | None = None,
     health_from: str = "monitor",
 ) -> Path:
     """Writes `envoy.yaml` and the contracts' descriptors into `folder`; gives the path for `envoy -c`.
 
-    `state` holds `ca.pem`, `certs/gateway.crt|key` and `jwks.json`. `upstreams` has the port (on 127.0.0.1)
+    `state` holds `ca.pem`, `certs/gateway.crt|key` and `jwks.json`. `admin_socket` is where Envoy's admin
+    page will be, in a folder that only Envoy's user may enter; ValueError when that path is too long.
+    `upstreams` has the port (on 127.0.0.1)
     or "host:port" of each service that the installed contracts need; ValueError when one is missing.
     `health_from` is the service that answers health and reflection for the whole system.
     """
@@ -51,7 +54,7 @@ def write_gateway_config(
         state=str(state.resolve()),
         listen_host=settings.listen_host,
         listen_port=listen_port,
-        admin_port=admin_port,
+        admin_socket=str(_socket(admin_socket)),
         trusted_proxies=settings.trusted_proxies,
         issuer=settings.issuer,
         audience=settings.audience,
@@ -78,6 +81,15 @@ def write_gateway_config(
     config = folder.resolve() / CONFIG
     config.write_text(yaml.dump(bootstrap, Dumper=_Dumper, sort_keys=False, width=1000))
     return config
+
+
+def _socket(path: Path) -> Path:
+    if not fits(path.absolute()):
+        raise ValueError(
+            f"the path of the admin page's socket, {path.absolute()}, is longer than {LONGEST_SOCKET_PATH} "
+            "bytes; for example: /run/celeriac/admin.sock"
+        )
+    return path.absolute()
 
 
 class _Dumper(yaml.SafeDumper):

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from deploy.standalone.settings import StandaloneSettings, load_settings
+from deploy.standalone.state_folder import CLOSED
 
 if TYPE_CHECKING:
     from deploy.standalone.tokens import LocalIssuer
@@ -23,6 +24,8 @@ KEY_SECONDS, FOLDER_SECONDS = 60.0, 3.0
 
 
 def main() -> int:
+    # Of all that is made from here on, and by the processes that are started from here on.
+    os.umask(CLOSED)
     arguments = _arguments()
     settings = load_settings()
     try:

@@ -49,7 +49,6 @@ def ensure_certificates(state: Path) -> None:
     # Last, so that an interrupted run is seen as unfinished. The authority's own key is not kept:
     # renewing makes a new authority.
     write_private(state / "ca.pem", _pem(authority))
-    (state / "ca.pem").chmod(0o644)
 
 
 def ensure_audit_key(state: Path) -> Path:

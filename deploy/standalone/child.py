@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -13,6 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LAUNCH = Path(__file__).with_name("launch.py")
 LONGEST_LINE = 1_000_000
+# What stands between words, if a token is one.
+BETWEEN_WORDS = re.compile(rb"[^\w.~+/=%-]+")
+LAST_WORDS, LAST_WORDS_BYTES = 3, 20_000
 
 
 def launched(
@@ -87,7 +91,8 @@ class _Protocol(asyncio.SubprocessProtocol):
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
-            lines, self._rest = [*lines, self._rest], b""
+            end = _where_to_cut(self._rest)
+            lines, self._rest = [*lines, self._rest[:end]], self._rest[end:]
         for line in lines:
             self._on_line(line.decode("utf-8", "replace").rstrip("\r"))
 
@@ -101,6 +106,15 @@ class _Protocol(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         if not self.exited.done():
             self.exited.set_result(None)
+
+
+def _where_to_cut(line: bytes) -> int:
+    """The place to cut an endless line at: before its last words, which may be a token that is still coming.
+
+    Neither half of a token, nor one apart from the "authorization: Bearer" before it, would be known for one.
+    """
+    ends = [found.start() for found in BETWEEN_WORDS.finditer(line, len(line) - LAST_WORDS_BYTES)]
+    return ends[-LAST_WORDS] if len(ends) >= LAST_WORDS else len(line)
 
 
 def told(code: int) -> str:

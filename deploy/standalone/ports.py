@@ -11,8 +11,8 @@ import psutil
 from services import SERVICES
 
 HOST = "127.0.0.1"
-# Gateway, broker, a port for calls and one for metrics of each service, Envoy's own page.
-BLOCK = 2 + 2 * len(SERVICES) + 1
+# Gateway, broker, a port for calls and one for metrics of each service.
+BLOCK = 2 + 2 * len(SERVICES)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Ports:
         return self.gateway + 2 + len(SERVICES) + SERVICES.index(service)
 
     @property
-    def envoy_admin(self) -> int:
+    def last(self) -> int:
         return self.gateway + BLOCK - 1
 
     def address_of(self, service: str) -> str:
@@ -47,7 +47,6 @@ class Ports:
             self.valkey: "valkey",
             **{self.of(service): service for service in SERVICES},
             **{self.metrics_of(service): f"metrics of {service}" for service in SERVICES},
-            self.envoy_admin: "Envoy's admin page",
         }
 
 
@@ -55,7 +54,7 @@ def refuse_taken(ports: Ports) -> None:
     """Stops the start if a port of the block can't be had, with who has it and what to do."""
     faults = [fault for port, use in ports.all().items() if (fault := _fault_of(port, use))]
     if faults:
-        first, last = ports.gateway, ports.envoy_admin
+        first, last = ports.gateway, ports.last
         advice = (
             f"Celeriac uses the ports {first} to {last}. Stop what uses them, or choose another block: "
             f"make up CELERIAC_GATEWAY_PORT={_free_block(first)}"

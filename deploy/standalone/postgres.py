@@ -54,6 +54,7 @@ def command(settings: StandaloneSettings) -> tuple[str, ...]:
     options = {
         "listen_addresses": "",
         "unix_socket_directories": str(settings.socket_folder),
+        "unix_socket_permissions": "0700",
         "max_connections": "200",
         "timezone": "UTC",
         "log_timezone": "UTC",
@@ -70,7 +71,7 @@ def prepare(settings: StandaloneSettings) -> None:
     if user is not None:
         _ensure_user(user)
         for folder in (BINARIES, data_folder(settings), settings.socket_folder):
-            _let_pass(folder)
+            let_in(pwd.getpwnam(user), folder, closed=(settings.state, settings.run))
     owner = pwd.getpwnam(user).pw_uid if user else os.getuid()
     make_private_folder(settings.socket_folder, owner)
     if not data_folder(settings).exists():
@@ -83,7 +84,9 @@ def _ensure_user(name: str) -> None:
     try:
         pwd.getpwnam(name)
     except KeyError:
-        made = subprocess.run(["useradd", "--system", name], capture_output=True, text=True)
+        command = ["useradd", "--system", "--user-group", name]
+        # The files that it writes are the system's: not with the umask of ours.
+        made = subprocess.run(command, capture_output=True, text=True, umask=0o022)
         if made.returncode:
             raise SystemExit(
                 f"PostgreSQL does not run as root, and the user {name} can't be made: {made.stderr.strip()}. "
@@ -129,10 +132,18 @@ def _forget_dead_postmaster(data: Path) -> None:
         pid_file.unlink()
 
 
-def _let_pass(folder: Path) -> None:
-    """Lets other users pass through, not look into, the folders above; without it the server can't start."""
+def let_in(user: pwd.struct_passwd, folder: Path, closed: tuple[Path, ...]) -> None:
+    """Lets the user pass through the folders above `folder`, not look into them: PostgreSQL can't start else.
+
+    `closed` are folders of ours that nobody else may pass through: they are given to the user's group. The
+    others belong to the machine, and their group may be anyone's.
+    """
     for above in folder.parents:
-        mode = above.stat().st_mode if above.exists() else stat.S_IXOTH
-        if not mode & stat.S_IXOTH:
+        if not above.exists():
+            continue
+        if above in closed:
+            os.chown(above, -1, user.pw_gid)
+            above.chmod(0o710)
+        elif not (mode := stat.S_IMODE(above.stat().st_mode)) & stat.S_IXOTH:
             print(f"setup: {above} may now be passed through by other users (chmod o+x), for PostgreSQL")
-            above.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+            above.chmod(mode | stat.S_IXOTH)

@@ -54,12 +54,16 @@ async def postgres(url: str) -> None:
         raise Unwell(str(error)) from error
 
 
-async def valkey(port: int) -> None:
+async def valkey(port: int, password: str) -> None:
     """PING; while it loads its data the answer is an error."""
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
-        writer.write(b"PING\r\n")
-        answer = (await reader.readline()).decode("utf-8", "replace").strip()
+        writer.write(f"AUTH {password}\r\nPING\r\n".encode())
+        answer = ""
+        for _ in ("AUTH", "PING"):
+            answer = (await reader.readline()).decode("utf-8", "replace").strip()
+            if answer.startswith("-"):
+                break
     finally:
         writer.close()
     if answer != "+PONG":
@@ -92,9 +96,9 @@ async def _listens(address: str) -> None:
     writer.close()
 
 
-async def envoy(admin_port: int) -> None:
+async def envoy(admin_socket: Path) -> None:
     """Envoy's own word that it has its configuration and listens."""
-    reader, writer = await asyncio.open_connection(HOST, admin_port)
+    reader, writer = await asyncio.open_unix_connection(admin_socket)
     try:
         writer.write(b"GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         answer = (await reader.read()).decode("utf-8", "replace")

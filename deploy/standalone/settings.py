@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from deploy.sockets import fits
 from deploy.standalone.ports import BLOCK
 from services.kernel.settings import ZoneName
 
-# sun_path has 108 bytes, with the final NUL (unix(7)).
-LONGEST_SOCKET_PATH = 107
 POSTGRES_SOCKET = ".s.PGSQL.5432"
+ADMIN_SOCKET = "admin.sock"
 
 
 def _absolute(path: Path) -> Path:
@@ -62,12 +62,21 @@ class StandaloneSettings(BaseSettings):
 
     @property
     def socket_folder(self) -> Path:
-        """Where PostgreSQL's socket is: in the state folder, unless that path is too long for a socket."""
-        wanted = self.run / "postgres"
-        if len(os.fsencode(wanted / POSTGRES_SOCKET)) <= LONGEST_SOCKET_PATH:
+        """Where PostgreSQL's socket is."""
+        return self._folder_for_socket("postgres", POSTGRES_SOCKET)
+
+    @property
+    def admin_socket(self) -> Path:
+        """The socket of Envoy's admin page."""
+        return self._folder_for_socket("envoy", ADMIN_SOCKET) / ADMIN_SOCKET
+
+    def _folder_for_socket(self, component: str, socket: str) -> Path:
+        """A folder of the component's own: in the state folder, unless that path is too long for a socket."""
+        wanted = self.run / component
+        if fits(wanted / socket):
             return wanted
         digest = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:12]
-        return Path("/tmp") / f"celeriac-{os.getuid()}-{digest}"
+        return Path("/tmp") / f"celeriac-{os.getuid()}-{digest}-{component}"
 
 
 def load_settings() -> StandaloneSettings:

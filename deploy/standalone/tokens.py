@@ -46,7 +46,6 @@ class LocalIssuer:
         public |= {"kid": uuid.uuid4().hex[:16], "use": "sig", "alg": "ES256"}
         write_private(self._key_path, pem)
         write_private(self.key_set, json.dumps({"keys": [public]}, indent=2).encode())
-        self.key_set.chmod(0o644)
 
     def mint(
         self,

@@ -18,12 +18,13 @@ from celeriac import connect
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import first_start, guide, postgres, system
+from deploy.standalone import first_start, guide, postgres, system, valkey
 from deploy.standalone.lock import running_alone
 from deploy.standalone.logs import Console
 from deploy.standalone.ports import HOST, Ports, refuse_taken
 from deploy.standalone.record import SystemRecord, end_leftovers
 from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.state_folder import close_to_others, make_folders
 from deploy.standalone.supervised import StartFailed
 from deploy.standalone.supervisor import Supervisor
 from deploy.standalone.tokens import LocalIssuer
@@ -39,20 +40,15 @@ def up(settings: StandaloneSettings) -> int:
         raise SystemExit("the one-machine system needs Linux or macOS; on Windows use WSL")
     load_gateway_settings()  # A wrong value is told now, not after a minute.
     console = Console()
-    _make_folders(settings)
+    make_folders(settings)
     with running_alone(settings.run):
         for name in end_leftovers(settings.run):
             console.say(f"setup: {name} was left running by a copy that was killed; ended")
+        close_to_others(settings)
         refuse_taken(Ports(settings.gateway_port))
         _refuse_small_disk(settings)
+        valkey.ensure_password(settings.state)
         return asyncio.run(_Run(settings, console).until_stopped())
-
-
-def _make_folders(settings: StandaloneSettings) -> None:
-    for folder in (settings.state, settings.logs, settings.run, settings.state / "valkey"):
-        folder.mkdir(parents=True, exist_ok=True)
-    # Root's PostgreSQL is another user, who must pass through here; what is secret is closed by itself.
-    settings.state.chmod(0o711 if os.getuid() == 0 else 0o700)
 
 
 def _refuse_small_disk(settings: StandaloneSettings) -> None:

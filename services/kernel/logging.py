@@ -1,15 +1,19 @@
 """structlog, once for all: readable on a terminal, JSON lines anywhere else.
 
 What libraries say through the standard library's logging comes out the same way. Contextvars (request
-id, actor, method, schedule, task id) are bound by the interceptors and merged into each line.
+id, actor, method, schedule, task id) are bound by the interceptors and merged into each line. No line has a
+token in it, at any level.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
+
+from services.kernel.masking import without_tokens
 
 
 def configure(service: str, level: str) -> None:
@@ -26,7 +30,7 @@ def configure(service: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(service))
     )
@@ -39,6 +43,13 @@ def configure(service: str, level: str) -> None:
 def set_level(level: str) -> None:
     """From now on; handlers and noise stay as `configure` had them."""
     logging.getLogger().setLevel(level)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes no token, whoever logs one: a library at DEBUG prints the headers that it sends."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_tokens(super().format(record))
 
 
 def _rendering(service: str) -> list[structlog.typing.Processor]:

@@ -9,8 +9,6 @@ import ssl
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from celeriac import connect_blocking
 from deploy.envoy import GatewaySettings, envoy_command, write_gateway_config
 from deploy.envoy.generate import DESCRIPTORS
 from services import SERVICES
+from tests.support.admin_page import ask_admin_page
 from tests.support.calls import eventually
 from tests.support.ports import free_port
 
@@ -48,7 +47,7 @@ class Gateway:
 
     state: Path
     port: int
-    admin_port: int
+    admin_socket: Path
     log: Path
     upstreams: Mapping[str, int]
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -147,14 +146,12 @@ class Gateway:
     def _ready(self, expected: list[str]) -> bool:
         try:
             return self.admin("/ready").startswith(b"LIVE") and all(map(self.cluster_is_healthy, expected))
-        except (urllib.error.URLError, OSError):
+        except OSError:
             return False
 
     def admin(self, path: str) -> bytes:
         """What Envoy's admin interface answers."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=5) as response:
-            content: bytes = response.read()
-            return content
+        return ask_admin_page(self.admin_socket, path)
 
 
 @contextlib.contextmanager
@@ -169,10 +166,11 @@ def running_gateway(
     A service that is not named is one that is down. `health_from` answers health and reflection.
     """
     ports = {service: free_port() for service in SERVICES} | dict(upstreams)
-    port, admin_port = free_port(), free_port()
+    port = free_port()
     folder = state / f"envoy-{port}"
-    config = write_gateway_config(folder, state, port, admin_port, ports, settings, health_from)
-    gateway = Gateway(state, port, admin_port, folder / "access.log", ports)
+    admin_socket = folder / "admin.sock"
+    config = write_gateway_config(folder, state, port, admin_socket, ports, settings, health_from)
+    gateway = Gateway(state, port, admin_socket, folder / "access.log", ports)
     gateway.start(config, sorted(upstreams))
     try:
         yield gateway

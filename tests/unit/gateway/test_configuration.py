@@ -25,7 +25,9 @@ METHODS = methods_of(installed_contracts())
 @pytest.fixture(scope="module")
 def written(certificates: Path, tokens: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gateway")
-    return write_gateway_config(folder, certificates, 50010, 50011, UPSTREAMS, GatewaySettings())
+    return write_gateway_config(
+        folder, certificates, 50010, folder / "admin.sock", UPSTREAMS, GatewaySettings()
+    )
 
 
 def virtual_host(config: Path) -> dict[str, Any]:
@@ -85,12 +87,16 @@ def test_every_package_of_the_contracts_has_a_service_that_answers() -> None:
 
 def test_a_missing_upstream_is_named(certificates: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="upstreams lacks audit, monitor; for example: 'audit': 8445"):
-        write_gateway_config(tmp_path, certificates, 1, 2, {"scheduler": 3, "embedder": "host:4"})
+        write_gateway_config(
+            tmp_path, certificates, 1, tmp_path / "admin.sock", {"scheduler": 3, "embedder": "host:4"}
+        )
 
 
 def test_an_upstream_may_be_elsewhere(certificates: Path, tmp_path: Path) -> None:
     upstreams = UPSTREAMS | {"audit": "audit.example.com:443"}
-    config = yaml.safe_load(write_gateway_config(tmp_path, certificates, 1, 2, upstreams).read_text())
+    config = yaml.safe_load(
+        write_gateway_config(tmp_path, certificates, 1, tmp_path / "admin.sock", upstreams).read_text()
+    )
     [audit] = [each for each in config["static_resources"]["clusters"] if each["name"] == "audit"]
     endpoint = audit["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
     assert endpoint["address"]["socket_address"] == {"address": "audit.example.com", "port_value": 443}
@@ -141,3 +147,14 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         GatewaySettings().rate = 3  # type: ignore[misc]
+
+
+def test_the_admin_page_is_a_socket_of_its_owners_alone(written: Path) -> None:
+    admin = yaml.safe_load(written.read_text())["admin"]
+    assert admin["address"] == {"pipe": {"path": str(written.parent / "admin.sock"), "mode": 0o600}}
+
+
+def test_a_socket_path_that_is_too_long_is_refused(certificates: Path, tmp_path: Path) -> None:
+    socket = tmp_path / ("x" * 100) / "admin.sock"
+    with pytest.raises(ValueError, match=r"longer than 107 bytes; for example: /run/celeriac/admin\.sock"):
+        write_gateway_config(tmp_path, certificates, 1, socket, UPSTREAMS)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.sockets import LONGEST_SOCKET_PATH
 from deploy.standalone.ports import BLOCK, Ports, refuse_taken
 from deploy.standalone.settings import (
-    LONGEST_SOCKET_PATH,
     POSTGRES_SOCKET,
     StandaloneSettings,
     load_settings,
@@ -25,7 +25,6 @@ def test_one_setting_moves_the_whole_block() -> None:
     assert ports.valkey == 8444
     assert [ports.of(service) for service in SERVICES] == [8445, 8446, 8447, 8448]
     assert [ports.metrics_of(service) for service in SERVICES] == [8449, 8450, 8451, 8452]
-    assert ports.envoy_admin == 8453
     assert sorted(ports.all()) == list(range(8443, 8443 + BLOCK))
 
 
@@ -52,7 +51,7 @@ def test_a_taken_port_is_named_with_its_holder_and_the_setting() -> None:
     ("variable", "value", "fault"),
     [
         ("CELERIAC_GATEWAY_PORT", "https", "valid integer"),
-        ("CELERIAC_GATEWAY_PORT", "65530", "less than or equal to 65525"),
+        ("CELERIAC_GATEWAY_PORT", "65530", "less than or equal to 65526"),
         ("CELERIAC_TIME_ZONE", "Taipei", "'Taipei' is not a zone of the IANA database"),
         ("CELERY_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO'"),
     ],
@@ -75,9 +74,14 @@ def test_a_relative_state_folder_is_one_of_this_folder(monkeypatch: pytest.Monke
 def test_the_socket_of_a_deep_state_folder_is_elsewhere_and_short() -> None:
     near = StandaloneSettings(state=Path("/srv/celeriac"))
     assert near.socket_folder == Path("/srv/celeriac/run/postgres")
+    assert near.admin_socket == Path("/srv/celeriac/run/envoy/admin.sock")
     deep, deeper = (StandaloneSettings(state=Path("/srv") / ("x" * length)) for length in (120, 121))
     assert len(str(deep.socket_folder / POSTGRES_SOCKET)) <= LONGEST_SOCKET_PATH
+    assert len(str(deep.admin_socket)) <= LONGEST_SOCKET_PATH
+    # Where root runs the system, one folder is PostgreSQL's user's and the other is root's.
+    assert deep.socket_folder != deep.admin_socket.parent
     assert deep.socket_folder != deeper.socket_folder
+    assert deep.admin_socket != deeper.admin_socket
 
 
 def test_a_folder_that_somebody_else_made_is_not_used(tmp_path: Path) -> None:

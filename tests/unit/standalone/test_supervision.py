@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.standalone import child as child_module
 from deploy.standalone.child import Child, told
 from deploy.standalone.component import Component
 from deploy.standalone.lock import holder, running_alone
@@ -25,6 +26,7 @@ from deploy.standalone.record import (
     end_leftovers,
 )
 from deploy.standalone.supervised import LONGEST_PAUSE, StartFailed, Supervised, pause_before_restart
+from services.kernel.masking import without_tokens
 
 STAYS = (
     "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print('here', flush=True);"
@@ -185,3 +187,27 @@ def test_a_record_that_cannot_be_read_is_no_record(tmp_path: Path) -> None:
     (tmp_path / "system.json").write_text('{"processes": 3')
     assert SystemRecord.read(tmp_path) is None
     assert end_leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("at", range(0, 60, 7))
+async def test_a_line_without_an_end_is_cut_but_never_in_a_token(
+    monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr(child_module, "LONGEST_LINE", 1000)
+    code = (
+        "import os, time\n"
+        "def write(part):\n"
+        "    os.write(1, part.encode())\n"
+        "    time.sleep(0.05)\n"
+        "text = 'word ' * 210 + \"'authorization', 'Bearer \" + 'abcdefgh' * 6 + \"', more\"\n"
+        f"cut = 1050 + {at}\n"
+        "write(text[:cut])\n"
+        "write(text[cut:])\n"
+    )
+    lines: list[str] = []
+    child = await Child.start((sys.executable, "-c", code), {}, lines.append)
+    await child.ended()
+    assert len(lines) == 2
+    said = "".join(map(without_tokens, lines))
+    assert "abcdefgh" not in said
+    assert said.startswith("word word") and "more" in said

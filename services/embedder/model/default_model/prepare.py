@@ -74,8 +74,6 @@ def _write(folder: Path) -> None:
         location="model.onnx.data",
         size_threshold=1024,
     )
-    # The onnx package gives this one file to its writer alone.
-    (folder / "model.onnx.data").chmod(0o644)
     description = {
         "name": NAME,
         "pooling": "mean",

@@ -1,0 +1,95 @@
+"""Tokens are taken out of what is logged, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.kernel.masking import MASK, without_tokens
+from tests.support.processes import ROOT
+
+JWT = jwt.encode({"sub": "operator", "roles": ["super_admin"]}, "k" * 32)
+OPAQUE = "2YotnFZFEjr1zCsicMWpAA"
+HEADERS = [
+    "':method', 'GET' 'authorization', 'Bearer {}'",
+    "('authorization', b'Bearer {}')",
+    '{{"authorization": "Bearer {}", "x": "y"}}',
+    json.dumps(json.dumps({"authorization": "Bearer {}"})).replace("{{", "{"),
+    "authorization: Bearer {}",
+    "Proxy-Authorization: Basic {}",
+    "completed header: key=authorization value=Bearer {}",
+    "completed header: key=cookie value=session={}; other=1",
+    "'set-cookie', 'session={}; HttpOnly'",
+    "GET /v1/schedules?access_token={}&page_size=5 HTTP/1.1",
+    "the header was Bearer {}, which nobody knows",
+    "/nowhere/bearer%20{}",
+    "issuer: Parse Jwt {}",
+]
+
+
+@pytest.mark.parametrize("token", [JWT, OPAQUE])
+@pytest.mark.parametrize("line", HEADERS)
+def test_a_token_is_masked_however_it_is_written(line: str, token: str) -> None:
+    written = line.replace("{}", token)
+    assert token in written
+    masked = without_tokens(written)
+    assert MASK in masked
+    assert token not in masked
+    assert token[-12:] not in masked
+
+
+@given(st.text(), st.text())
+def test_a_jwt_is_masked_wherever_it_stands(before: str, after: str) -> None:
+    assert JWT not in without_tokens(f"{before}{JWT}{after}")
+
+
+def test_what_stands_beside_a_token_stays() -> None:
+    line = '{"authorization": "Bearer abc", "path": "/v1/schedules?access_token=abc&filter=x"}'
+    masked = '{"authorization": "[redacted]", "path": "/v1/schedules?access_token=[redacted]&filter=x"}'
+    assert without_tokens(line) == masked
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a bearer token is missing; send authorization, or ask for one",
+        '{"event": "rpc.answered", "method": "/celeriac.access.v1.Policy", "token_id": "9f86d081884c7d65"}',
+        '{"page_token": "CAUQAA", "next_page_token": "CAUQAB"}',
+        "GET /v1/schedules?page_token=CAUQAA",
+        "eyJ and 1.2.3",
+    ],
+)
+def test_a_line_without_a_token_stays_as_it_is(line: str) -> None:
+    assert without_tokens(line) == line
+
+
+def test_a_service_logs_no_token_at_any_level() -> None:
+    """In a process of its own: logging is set up once a process."""
+    code = (
+        "import logging, structlog, sys\n"
+        "from services.kernel.logging import configure\n"
+        "configure('scheduler', 'DEBUG')\n"
+        "for token in sys.argv[1:]:\n"
+        "    logging.getLogger('http').debug('sending %s', {'authorization': f'Bearer {token}'})\n"
+        "    structlog.get_logger('own').debug('called', headers=[('authorization', f'Bearer {token}')])\n"
+        "try:\n"
+        "    raise ValueError(f'no key for Bearer {sys.argv[1]}')\n"
+        "except ValueError:\n"
+        "    del token\n"
+        "    structlog.get_logger('own').exception('failed')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, JWT, OPAQUE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert [line["event"] for line in lines][1::2] == ["called", "called"]
+    assert lines[-1]["event"] == "failed"
+    assert ran.stderr.count(MASK) >= 5
+    assert JWT not in ran.stderr
+    assert OPAQUE not in ran.stderr
