@@ -12,7 +12,7 @@ import datetime as dt
 import structlog
 
 from services.kernel.database import DATABASE_ERRORS, Database
-from services.scheduler.dispatch.dispatcher.store_unpublished import PendingStore
+from services.scheduler.dispatch.store_unpublished import PendingStore
 
 log = structlog.get_logger(__name__)
 
