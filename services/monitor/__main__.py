@@ -33,7 +33,7 @@ from services.monitor.figures import Figures
 from services.monitor.hub import Hub
 from services.monitor.intake import Bounds, Intake
 from services.monitor.metrics import MonitorCollector
-from services.monitor.peers import health_elsewhere, peer_look, services_elsewhere
+from services.monitor.peers import audit_look, health_elsewhere, peer_look, services_elsewhere
 from services.monitor.pulse import Pulse
 from services.monitor.queues import BrokerQueues
 from services.monitor.retention import task_retention
@@ -113,8 +113,9 @@ async def _components(
         "embedder": settings.embedder_address,
         "audit": settings.audit_address,
     }
+    looks = {"audit": audit_look}
     peers = {
-        name: peer_look(await opened.enter_async_context(channel_to(address, settings)))
+        name: looks.get(name, peer_look)(await opened.enter_async_context(channel_to(address, settings)))
         for name, address in addresses.items()
     }
     return Components(

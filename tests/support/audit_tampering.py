@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -33,6 +33,16 @@ def tampered(database_url: str, tampering: Tampering, audit_key: Path) -> Iterat
         asyncio.run(_put_right(database_url))
 
 
+@contextlib.asynccontextmanager
+async def tampered_meanwhile(database_url: str, tampering: Tampering, audit_key: Path) -> AsyncIterator[None]:
+    """`tampered`, for tests with an event loop."""
+    await _tamper(database_url, tampering, audit_key)
+    try:
+        yield
+    finally:
+        await _put_right(database_url)
+
+
 async def _tamper(database_url: str, tampering: Tampering, audit_key: Path) -> None:
     connection = await asyncpg.connect(database_url)
     try:
@@ -58,7 +68,7 @@ async def _put_right(database_url: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _past_triggers(connection: asyncpg.Connection) -> Iterator[None]:
+async def _past_triggers(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """One transaction, so that the service sees all of it at once; a superuser's triggers do not fire."""
     async with connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")
