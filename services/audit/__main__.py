@@ -8,6 +8,7 @@ from services.audit.api import AuditApi
 from services.audit.checkpoint import NoteSigner
 from services.audit.log import AuditLog
 from services.audit.settings import AuditSettings
+from services.audit.watch import LogWatch
 from services.kernel import process
 from services.kernel.grpc.server import Servicer
 from services.kernel.metrics import new_registry
@@ -20,9 +21,11 @@ async def serve(settings: AuditSettings) -> None:
         process.opened_database(settings, "audit") as database,
         opened_sessions(database) as sessions,
     ):
-        api = AuditApi(sessions, AuditLog(sessions, signer))
+        log, registry = AuditLog(sessions, signer), new_registry()
+        api = AuditApi(sessions, log)
         servicers = [Servicer.generated(audit_pb2_grpc.add_AuditServiceServicer_to_server, api)]
-        await process.run("audit", settings, database, new_registry(), servicers=servicers)
+        watch = LogWatch(log, registry)
+        await process.run("audit", settings, database, registry, servicers=servicers, background=[watch.run])
 
 
 if __name__ == "__main__":

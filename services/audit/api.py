@@ -61,12 +61,22 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
     async def GetCheckpoint(
         self, request: audit_pb2.GetCheckpointRequest, context: Context
     ) -> audit_pb2.GetCheckpointResponse:
-        async with self._sessions.reading() as session:
-            checkpoint = await LogStore(session).newest_checkpoint()
+        checkpoint = (await self._log.check()).checkpoint
+        self._log.refuse_if_stopped()
         if checkpoint is None:
             return audit_pb2.GetCheckpointResponse(size=0, root=EMPTY_ROOT)
-        size, root, note, time = checkpoint
-        return audit_pb2.GetCheckpointResponse(size=size, root=root, note=note, time=timestamp(time))
+        return audit_pb2.GetCheckpointResponse(
+            size=checkpoint.size,
+            root=checkpoint.root,
+            note=checkpoint.note,
+            time=timestamp(checkpoint.time),
+        )
+
+    async def GetStatus(
+        self, request: audit_pb2.GetStatusRequest, context: Context
+    ) -> audit_pb2.GetStatusResponse:
+        await self._log.check()
+        return audit_pb2.GetStatusResponse(accepting=not self._log.faults, faults=self._log.faults)
 
     async def Verify(self, request: audit_pb2.VerifyRequest, context: Context) -> audit_pb2.VerifyResponse:
         found = await self._log.verify()

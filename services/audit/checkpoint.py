@@ -64,16 +64,20 @@ def key_id(name: str, key: Ed25519PublicKey) -> bytes:
 
 
 def verify_note(note: str, origin: str, key: Ed25519PublicKey) -> Checkpoint:
-    """What the note says, if the key signed it; raises `NoteInvalid` otherwise."""
+    """What the note says, if the key signed it; raises `NoteInvalid`, which says why, otherwise."""
     body, separator, signatures = note.partition("\n\n")
     body += "\n"
     try:
         stated_origin, size, root = body.splitlines()
+        checkpoint = Checkpoint(stated_origin, int(size), base64.b64decode(root, validate=True))
+        if not separator:
+            raise NoteInvalid("the note is malformed: it has no signature")
+        if stated_origin != origin:
+            raise NoteInvalid(f"the note's origin is {stated_origin[:100]!r}, not {origin!r}")
         line = next(line for line in signatures.splitlines() if line.startswith(f"— {origin} "))
         signature = base64.b64decode(line.rpartition(" ")[2], validate=True)
-        checkpoint = Checkpoint(stated_origin, int(size), base64.b64decode(root, validate=True))
-        if not separator or stated_origin != origin or signature[:4] != key_id(origin, key):
-            raise NoteInvalid("the note is another log's, or another key's")
+        if signature[:4] != key_id(origin, key):
+            raise NoteInvalid("the note is signed by another key")
         key.verify(signature[4:], body.encode())
     except (ValueError, StopIteration) as error:
         raise NoteInvalid("the note is malformed") from error

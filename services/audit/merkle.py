@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
@@ -26,8 +27,11 @@ class Tree:
     """The size and frontier of a log; `append` makes it grow."""
 
     def __init__(self, size: int = 0, frontier: Sequence[bytes] = ()) -> None:
-        if len(frontier) != size.bit_count():
+        if size < 0 or len(frontier) != size.bit_count():
             raise ValueError(f"a tree of {size} leaves has {size.bit_count()} perfect subtrees")
+        if any(len(node) != HASH_BYTES for node in frontier):
+            # Bytes moved from one node to its neighbour would give the same root, and later another tree.
+            raise ValueError(f"a perfect subtree's root has {HASH_BYTES} bytes")
         self.size = size
         self._frontier = list(frontier)
 

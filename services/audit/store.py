@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -15,10 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.audit.entries import MORE_TEXTS, TEXTS, Entry
 from services.audit.merkle import Tree
 from services.audit.records import Outcome, Record, RecordFilter, outcome_of
+from services.audit.state import StoredCheckpoint, StoredEnd
 
 COLUMNS = ("event_id", "kind", "time", *TEXTS, *MORE_TEXTS, "duration_ms", "body")
 INSERTED = ("index", "leaf_hash", *COLUMNS)
 column_values = attrgetter(*COLUMNS)
+END = """
+    SELECT newest.*, (SELECT max(index) FROM celery_audit_logs) AS last_index
+    FROM (VALUES (1)) AS one
+    LEFT JOIN (
+        SELECT size, root, frontier, note, time FROM celery_audit_checkpoints ORDER BY size DESC LIMIT 1
+    ) newest ON true
+"""
 RECORDS = """
     SELECT e.index, e.event_id, e.kind, e.time, e.actor, e.role, e.issuer, e.method, e.resource,
            e.address, e.user_agent, e.request_id,
@@ -48,13 +55,24 @@ class LogStore:
         """Waits until no other replica appends; released with the transaction."""
         await self._session.execute(text("SELECT pg_advisory_xact_lock(hashtext('celery_audit_logs'))"))
 
-    async def tree(self) -> Tree:
-        row = (
-            await self._session.execute(
-                text("SELECT size, frontier FROM celery_audit_checkpoints ORDER BY size DESC LIMIT 1")
-            )
-        ).one_or_none()
-        return Tree() if row is None else Tree(row.size, [bytes(node) for node in row.frontier])
+    async def end(self) -> StoredEnd:
+        """The newest checkpoint and the last entry, from one snapshot."""
+        row = (await self._session.execute(text(END))).one()
+        checkpoint = None if row.size is None else _checkpoint(row)
+        return StoredEnd(checkpoint, row.last_index)
+
+    async def leaves(self, first: int, end: int, batch: int) -> AsyncIterator[Sequence[bytes]]:
+        """The stored leaf hashes of the entries from `first` to before `end`, by index, in batches."""
+        result = await self._session.stream(
+            text(
+                "SELECT leaf_hash FROM celery_audit_logs"
+                " WHERE index >= :first AND index < :end ORDER BY index"
+            ),
+            {"first": first, "end": end},
+            execution_options={"yield_per": batch},
+        )
+        async for rows in result.partitions():
+            yield [bytes(row.leaf_hash) for row in rows]
 
     async def known(self, entries: Sequence[Entry]) -> set[tuple[uuid.UUID, str]]:
         """Which of the entries are in the log already."""
@@ -83,15 +101,6 @@ class LogStore:
             {"size": tree.size, "root": tree.root(), "frontier": list(tree.frontier), "note": note},
         )
 
-    async def newest_checkpoint(self) -> tuple[int, bytes, str, dt.datetime] | None:
-        """(size, root, note, time) of the newest checkpoint."""
-        row = (
-            await self._session.execute(
-                text("SELECT size, root, note, time FROM celery_audit_checkpoints ORDER BY size DESC LIMIT 1")
-            )
-        ).one_or_none()
-        return None if row is None else (row.size, bytes(row.root), row.note, row.time)
-
     async def list_records(self, wanted: RecordFilter, before: int | None, most: int) -> list[Record]:
         """Events with an index below `before`, newest first."""
         conditions, values = _conditions(wanted)
@@ -118,6 +127,21 @@ class LogStore:
         )
         async for rows in result.mappings().partitions():
             yield [dict(row) for row in rows]
+
+    async def checkpoints(self, batch: int) -> AsyncIterator[Sequence[StoredCheckpoint]]:
+        """Every checkpoint as it is stored, by size, in batches."""
+        result = await self._session.stream(
+            text("SELECT size, root, frontier, note, time FROM celery_audit_checkpoints ORDER BY size"),
+            execution_options={"yield_per": batch},
+        )
+        async for rows in result.partitions():
+            yield [_checkpoint(row) for row in rows]
+
+
+def _checkpoint(row: Any) -> StoredCheckpoint:
+    # An element that is NULL, or an array itself, is no node: without bytes it fits no tree.
+    nodes = tuple(node if isinstance(node, bytes) else b"" for node in row.frontier)
+    return StoredCheckpoint(row.size, bytes(row.root), nodes, row.note, row.time)
 
 
 def _conditions(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:

@@ -35,7 +35,7 @@ from services.monitor.queues import BrokerQueues
 from services.monitor.settings import MonitorSettings
 from services.monitor.system import checks
 from services.monitor.system.components import Components
-from services.monitor.system.peers import health_elsewhere, peer_look, services_elsewhere
+from services.monitor.system.peers import audit_look, health_elsewhere, peer_look, services_elsewhere
 from services.monitor.tasks.retention import task_retention
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
@@ -109,13 +109,12 @@ async def _components(
     workers: WorkerTable,
 ) -> Components:
     """In the order in which they are shown."""
-    peers = {
-        name: peer_look(
-            await opened.enter_async_context(channel_to(getattr(settings, f"{name}_address"), settings))
-        )
-        for name in SERVICES
-        if name != "monitor"
-    }
+    looks = {"audit": audit_look}
+    peers = {}
+    for name in SERVICES:
+        if name != "monitor":
+            channel = channel_to(getattr(settings, f"{name}_address"), settings)
+            peers[name] = looks.get(name, peer_look)(await opened.enter_async_context(channel))
     return Components(
         {
             **peers,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import celeriac
 import grpc.aio
+from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.monitor.system.components import TIMEOUT_SECONDS, Components, Finding, Health, Look
+from services.monitor.system.components import MOST_DETAIL, TIMEOUT_SECONDS, Components, Finding, Health, Look
 
 # Contracts that are not named after the service that answers them.
 ANSWERED_BY = {"operations": "embedder"}
@@ -37,10 +39,40 @@ def peer_look(channel: grpc.aio.Channel) -> Look:
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
-            return Finding(Health.UNHEALTHY, f"{error.code().name}: {error.details()}"[:300], asked=False)
+            return Finding(
+                Health.UNHEALTHY, f"{error.code().name}: {error.details()}"[:MOST_DETAIL], asked=False
+            )
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             return Finding(Health.UNHEALTHY, "it says that it does not serve: it starts or stops")
         return Finding(Health.HEALTHY, "serving")
+
+    return look
+
+
+def audit_look(channel: grpc.aio.Channel) -> Look:
+    """Asks the audit service for its health, and whether its log takes entries.
+
+    A stopped log takes no entries, and the service still answers all who read.
+    """
+    serving = peer_look(channel)
+    # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
+    stub: Any = audit_pb2_grpc.AuditServiceStub(channel)
+
+    async def look() -> Finding:
+        finding = await serving()
+        if finding.health is not Health.HEALTHY:
+            return finding
+        try:
+            status = await stub.GetStatus(audit_pb2.GetStatusRequest(), timeout=TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            detail = (
+                f"serving; whether its log takes entries is not known: {error.code().name}: {error.details()}"
+            )
+            return Finding(Health.DEGRADED, detail[:MOST_DETAIL])
+        if not status.accepting:
+            detail = f"the log is stopped, nothing is appended: {'; '.join(status.faults)}"
+            return Finding(Health.UNHEALTHY, detail[:MOST_DETAIL])
+        return finding
 
     return look
 

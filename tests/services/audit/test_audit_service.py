@@ -15,11 +15,11 @@ from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.outbox import canonical
+from tests.support.audit_entries import METHOD, intent
 from tests.support.audits import running_audit
 from tests.support.calls import Caller, all_listed
 from tests.support.processes import ServiceProcess
 
-METHOD = "/celeriac.scheduler.v1.ScheduleService/TriggerSchedule"
 Outcome = audit_pb2
 
 
@@ -42,24 +42,6 @@ def relay(service: ServiceProcess) -> Iterator[Any]:
 def admin(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
     with service.channel() as channel:
         yield Caller(audit_pb2_grpc.AuditServiceStub(channel), tokens.mint("admin", subject="mei"))
-
-
-def intent(**changes: Any) -> dict[str, Any]:
-    return {
-        "id": str(uuid.uuid4()),
-        "kind": "intent",
-        "time": "2026-11-24T06:00:00.000000+00:00",
-        "actor": "mei",
-        "role": "admin",
-        "issuer": "https://celeriac.local",
-        "method": METHOD,
-        "resource": "schedules/a",
-        "request": {"name": "schedules/a"},
-        "address": "10.0.0.7",
-        "user_agent": "grpcurl",
-        "request_id": "r-1",
-        **changes,
-    }
 
 
 def outcome(of: dict[str, Any], code: str = "OK") -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import orjson
 import pytest
+import structlog.testing
 from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
@@ -21,6 +22,7 @@ from services.kernel.database import Database
 from services.kernel.outbox import Outbox
 from services.kernel.relay import BATCH, BATCH_BYTES, Relay
 from services.kernel.settings import KernelSettings
+from tests.support.audit_tampering import forge_history, tampered_meanwhile
 from tests.support.audits import running_audit
 from tests.support.calls import Caller, all_listed
 from tests.support.processes import ServiceProcess
@@ -138,6 +140,41 @@ async def test_what_a_killed_audit_service_had_not_answered_is_delivered_once(
         "schedules/last",
     ]
     assert (await asyncio.to_thread(log.Verify, audit_pb2.VerifyRequest())).intact
+
+
+async def test_while_the_log_is_stopped_the_outbox_keeps_all_and_delivery_is_tried_ever_more_seldom(
+    outbox: Outbox,
+    service: ServiceProcess,
+    settings: KernelSettings,
+    log: Caller,
+    database_url: str,
+    audit_key: Path,
+) -> None:
+    async with delivering(outbox, service, settings):
+        await outbox.put(intent("stopped", resource="schedules/before"))
+        await emptied(outbox)
+        with structlog.testing.capture_logs() as told:
+            async with tampered_meanwhile(database_url, forge_history, audit_key):
+                for number in range(50):
+                    await outbox.put(intent("stopped", resource=f"schedules/{number}"))
+                async with asyncio.timeout(60):
+                    while len(waits_of(told)) < 4:  # noqa: ASYNC110 # a log line sets no event
+                        await asyncio.sleep(0.02)
+                assert len(await outbox.oldest(100)) == 50
+            await emptied(outbox)
+    waits = waits_of(told)
+    assert waits == sorted(set(waits))
+    assert all("the audit log is stopped" in event["error"] for event in told if "retry_seconds" in event)
+    assert [record.resource for record in await listed(log, "stopped")] == [
+        "schedules/before",
+        *(f"schedules/{number}" for number in range(50)),
+    ]
+    assert (await asyncio.to_thread(log.Verify, audit_pb2.VerifyRequest())).intact
+
+
+def waits_of(told: list[Any]) -> list[float]:
+    """How long the relay waits after each try that failed."""
+    return [event["retry_seconds"] for event in told if event["event"] == "audit.delivery_failed"]
 
 
 async def test_nothing_that_a_caller_can_write_stops_delivery(

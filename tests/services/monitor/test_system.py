@@ -9,13 +9,17 @@ from pathlib import Path
 import grpc
 import pytest
 import redis
+from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 from celeriac.monitor.v1 import system_pb2 as pb
 from celeriac.monitor.v1 import system_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
+from services.kernel.outbox import canonical
 from services.monitor.system.peers import services_elsewhere
+from tests.support.audit_entries import intent
+from tests.support.audit_tampering import forge_history, tampered
 from tests.support.audits import running_audit
 from tests.support.calls import Caller, eventually, refused
 from tests.support.celery_workers import running_worker
@@ -146,6 +150,21 @@ def test_a_service_that_dies_is_told_by_name_and_comes_back(system: System) -> N
     assert system.health_of("") == Serving.SERVING
     system.audit.start()
     eventually(lambda: system.health_of(name) == Serving.SERVING)
+
+
+def test_an_audit_log_that_stopped_is_told_with_its_reason_until_it_is_put_right(
+    system: System, database_url: str, audit_key: Path
+) -> None:
+    with system.audit.channel("scheduler") as channel:
+        entry = canonical(intent())
+        audit_pb2_grpc.AuditServiceStub(channel).Append(audit_pb2.AppendRequest(entries=[entry]), timeout=20)
+    system.await_health("audit", HEALTHY)
+    with tampered(database_url, forge_history, audit_key):
+        detail = system.await_health("audit", UNHEALTHY).detail
+        assert "the log is stopped" in detail
+        assert "frontier" in detail
+        assert "audit" in system.monitor.system.CheckHealth(pb.CheckHealthRequest()).unhealthy
+    assert system.await_health("audit", HEALTHY).detail == "serving"
 
 
 def test_health_answers_for_every_service_of_the_contracts(system: System) -> None:

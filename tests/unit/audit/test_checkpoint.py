@@ -42,3 +42,10 @@ def test_anothers_signature_is_refused(signer: NoteSigner) -> None:
     other = NoteSigner("celeriac.local/audit", Ed25519PrivateKey.generate())
     with pytest.raises(NoteInvalid, match="another"):
         signer.verify(other.sign(7, ROOT))
+
+
+def test_a_note_of_another_origin_is_refused_by_both_names() -> None:
+    key = Ed25519PrivateKey.generate()
+    note = NoteSigner("elsewhere.example.com/audit", key).sign(7, ROOT)
+    with pytest.raises(NoteInvalid, match=r"'elsewhere\.example\.com/audit', not 'celeriac\.local/audit'"):
+        NoteSigner("celeriac.local/audit", key).verify(note)

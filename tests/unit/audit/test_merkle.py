@@ -74,3 +74,18 @@ def test_a_tree_continued_from_its_frontier_is_the_tree_of_all_entries(
 def test_a_frontier_that_does_not_fit_its_size_is_refused() -> None:
     with pytest.raises(ValueError, match="2 perfect subtrees"):
         Tree(6, [b"x" * 32])
+
+
+def test_a_frontier_with_bytes_moved_between_its_nodes_is_refused() -> None:
+    """It has the same root, as only the bytes together are hashed, and would grow into another tree."""
+    tree = Tree()
+    tree.extend(map(leaf_hash, INPUTS[:3]))
+    left, right = tree.frontier
+    assert node_hash(left[:-1], left[-1:] + right) == tree.root()
+    with pytest.raises(ValueError, match="32 bytes"):
+        Tree(3, [left[:-1], left[-1:] + right])
+
+
+def test_a_tree_of_fewer_than_no_leaves_is_refused() -> None:
+    with pytest.raises(ValueError, match="-1 leaves"):
+        Tree(-1, [b"x" * 32])

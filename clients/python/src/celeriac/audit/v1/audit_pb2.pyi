@@ -131,6 +131,18 @@ class GetCheckpointResponse(_message.Message):
     time: _timestamp_pb2.Timestamp
     def __init__(self, size: _Optional[int] = ..., root: _Optional[bytes] = ..., note: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("accepting", "faults")
+    ACCEPTING_FIELD_NUMBER: _ClassVar[int]
+    FAULTS_FIELD_NUMBER: _ClassVar[int]
+    accepting: bool
+    faults: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, accepting: bool = ..., faults: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class VerifyRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

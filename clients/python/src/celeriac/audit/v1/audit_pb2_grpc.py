@@ -55,6 +55,11 @@ class AuditServiceStub(object):
                 request_serializer=celeriac_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=celeriac_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointResponse.FromString,
                 _registered_method=True)
+        self.GetStatus = channel.unary_unary(
+                '/celeriac.audit.v1.AuditService/GetStatus',
+                request_serializer=celeriac_dot_audit_dot_v1_dot_audit__pb2.GetStatusRequest.SerializeToString,
+                response_deserializer=celeriac_dot_audit_dot_v1_dot_audit__pb2.GetStatusResponse.FromString,
+                _registered_method=True)
         self.Verify = channel.unary_unary(
                 '/celeriac.audit.v1.AuditService/Verify',
                 request_serializer=celeriac_dot_audit_dot_v1_dot_audit__pb2.VerifyRequest.SerializeToString,
@@ -69,6 +74,8 @@ class AuditServiceServicer(object):
     def Append(self, request, context):
         """Appends entries. For the relays of Celeriac's services alone; an entry that is in the log already is
         taken once. INVALID_ARGUMENT names the entry that is not canonical; then none is appended.
+        FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and send them
+        again later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,14 +96,23 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetCheckpoint(self, request, context):
-        """The newest signed checkpoint: size and root of the tree over all entries.
+        """The newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION (reason
+        AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatus(self, request, context):
+        """Whether the log takes entries, and if not, why. Checks the stored end of the log now, as an append does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Verify(self, request, context):
-        """Reads every entry again, and holds bytes, columns, tree and signature against each other.
+        """Reads every entry and every checkpoint again, and holds bytes, columns, tree and signatures against each
+        other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,6 +140,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=celeriac_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.FromString,
                     response_serializer=celeriac_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'GetStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatus,
+                    request_deserializer=celeriac_dot_audit_dot_v1_dot_audit__pb2.GetStatusRequest.FromString,
+                    response_serializer=celeriac_dot_audit_dot_v1_dot_audit__pb2.GetStatusResponse.SerializeToString,
             ),
             'Verify': grpc.unary_unary_rpc_method_handler(
                     servicer.Verify,
@@ -240,6 +261,33 @@ class AuditService(object):
             '/celeriac.audit.v1.AuditService/GetCheckpoint',
             celeriac_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
             celeriac_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.audit.v1.AuditService/GetStatus',
+            celeriac_dot_audit_dot_v1_dot_audit__pb2.GetStatusRequest.SerializeToString,
+            celeriac_dot_audit_dot_v1_dot_audit__pb2.GetStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,9 @@ Who did what, from where, with which outcome: a log in which tampering shows.
 
 Every mutation is two entries of one event: its intent, committed before its effect, and its outcome. Every
 refused call is one entry. Entries are leaves of one Merkle tree (RFC 6962, section 2.1), whose root is
-signed after each batch.
+signed after each batch. Before each batch, the stored end of the log is checked against the newest signed
+checkpoint: on any difference the log is stopped, which means that nothing is appended and nothing is signed
+until the difference has been put right.
 """
 
 import abc
@@ -32,6 +34,8 @@ class AuditServiceStub:
     ]
     """Appends entries. For the relays of Celeriac's services alone; an entry that is in the log already is
     taken once. INVALID_ARGUMENT names the entry that is not canonical; then none is appended.
+    FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and send them
+    again later.
     """
 
     ListRecords: grpc.UnaryUnaryMultiCallable[
@@ -50,13 +54,23 @@ class AuditServiceStub:
         celeriac.audit.v1.audit_pb2.GetCheckpointRequest,
         celeriac.audit.v1.audit_pb2.GetCheckpointResponse,
     ]
-    """The newest signed checkpoint: size and root of the tree over all entries."""
+    """The newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION (reason
+    AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
+    """
+
+    GetStatus: grpc.UnaryUnaryMultiCallable[
+        celeriac.audit.v1.audit_pb2.GetStatusRequest,
+        celeriac.audit.v1.audit_pb2.GetStatusResponse,
+    ]
+    """Whether the log takes entries, and if not, why. Checks the stored end of the log now, as an append does."""
 
     Verify: grpc.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.VerifyRequest,
         celeriac.audit.v1.audit_pb2.VerifyResponse,
     ]
-    """Reads every entry again, and holds bytes, columns, tree and signature against each other."""
+    """Reads every entry and every checkpoint again, and holds bytes, columns, tree and signatures against each
+    other.
+    """
 
 class AuditServiceAsyncStub:
     """The audit log."""
@@ -67,6 +81,8 @@ class AuditServiceAsyncStub:
     ]
     """Appends entries. For the relays of Celeriac's services alone; an entry that is in the log already is
     taken once. INVALID_ARGUMENT names the entry that is not canonical; then none is appended.
+    FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and send them
+    again later.
     """
 
     ListRecords: grpc.aio.UnaryUnaryMultiCallable[
@@ -85,13 +101,23 @@ class AuditServiceAsyncStub:
         celeriac.audit.v1.audit_pb2.GetCheckpointRequest,
         celeriac.audit.v1.audit_pb2.GetCheckpointResponse,
     ]
-    """The newest signed checkpoint: size and root of the tree over all entries."""
+    """The newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION (reason
+    AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
+    """
+
+    GetStatus: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.audit.v1.audit_pb2.GetStatusRequest,
+        celeriac.audit.v1.audit_pb2.GetStatusResponse,
+    ]
+    """Whether the log takes entries, and if not, why. Checks the stored end of the log now, as an append does."""
 
     Verify: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.VerifyRequest,
         celeriac.audit.v1.audit_pb2.VerifyResponse,
     ]
-    """Reads every entry again, and holds bytes, columns, tree and signature against each other."""
+    """Reads every entry and every checkpoint again, and holds bytes, columns, tree and signatures against each
+    other.
+    """
 
 class AuditServiceServicer(metaclass=abc.ABCMeta):
     """The audit log."""
@@ -104,6 +130,8 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[celeriac.audit.v1.audit_pb2.AppendResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.AppendResponse]]:
         """Appends entries. For the relays of Celeriac's services alone; an entry that is in the log already is
         taken once. INVALID_ARGUMENT names the entry that is not canonical; then none is appended.
+        FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and send them
+        again later.
         """
 
     @abc.abstractmethod
@@ -128,7 +156,17 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.audit.v1.audit_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.audit.v1.audit_pb2.GetCheckpointResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.GetCheckpointResponse]]:
-        """The newest signed checkpoint: size and root of the tree over all entries."""
+        """The newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION (reason
+        AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
+        """
+
+    @abc.abstractmethod
+    def GetStatus(
+        self,
+        request: celeriac.audit.v1.audit_pb2.GetStatusRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.audit.v1.audit_pb2.GetStatusResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.GetStatusResponse]]:
+        """Whether the log takes entries, and if not, why. Checks the stored end of the log now, as an append does."""
 
     @abc.abstractmethod
     def Verify(
@@ -136,6 +174,8 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.audit.v1.audit_pb2.VerifyRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.audit.v1.audit_pb2.VerifyResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.VerifyResponse]]:
-        """Reads every entry again, and holds bytes, columns, tree and signature against each other."""
+        """Reads every entry and every checkpoint again, and holds bytes, columns, tree and signatures against each
+        other.
+        """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
