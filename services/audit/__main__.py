@@ -11,10 +11,12 @@ from services.audit.settings import AuditSettings
 from services.kernel import process
 from services.kernel.grpc.server import Servicer
 from services.kernel.metrics import new_registry
+from services.kernel.pace import Pace
 from services.kernel.sessions import opened_sessions
 
 
 async def serve(settings: AuditSettings) -> None:
+    pace = Pace().times(settings.pace)
     signer = NoteSigner.load(settings.origin, settings.key)
     async with (
         process.opened_database(settings, "audit") as database,
@@ -22,7 +24,7 @@ async def serve(settings: AuditSettings) -> None:
     ):
         api = AuditApi(sessions, AuditLog(sessions, signer))
         servicers = [Servicer.generated(audit_pb2_grpc.add_AuditServiceServicer_to_server, api)]
-        await process.run("audit", settings, database, new_registry(), servicers=servicers)
+        await process.run("audit", settings, database, new_registry(), servicers=servicers, pace=pace)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from services.scheduler.decide import Decision, decide, decide_unreadable, held_
 from services.scheduler.delivery import FAULTS, Delivery, letterhead_of
 from services.scheduler.in_time import InTime
 from services.scheduler.messages import Letterhead
+from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedules import Run, RunState
 from services.scheduler.store_batches import UNREADABLE
 from services.scheduler.store_due import Due, DueStore, due_of
@@ -31,8 +32,6 @@ BATCH = 500
 LANES = 2
 # Several due times of one moment are one batch: waiting this long costs less than as many transactions.
 COALESCE_SECONDS = 0.005
-# Sleep ends at the next due time or with a notice; this only guards against what nobody thought of.
-SAFETY_SECONDS = 5.0
 
 
 class Dispatcher:
@@ -43,11 +42,13 @@ class Dispatcher:
         database: Database,
         delivery: Delivery,
         on_waiting: Callable[[], None] = lambda: None,
+        pace: Pace = USUAL,
     ) -> None:
         """`on_waiting` is called when a run was recorded that waits until no other is going."""
         self._database = database
         self.delivery = delivery
         self._on_waiting = on_waiting
+        self._pace = pace
 
     async def run(self) -> None:
         async with self._database.listening("celery_schedules") as notices:
@@ -149,8 +150,8 @@ class Dispatcher:
         async with self._database.connection() as connection:
             seconds = await DueStore(connection).seconds_to_next()
         if seconds is None:
-            return SAFETY_SECONDS
-        return min(max(seconds, 0.0) + COALESCE_SECONDS, SAFETY_SECONDS)
+            return self._pace.dispatch_look
+        return min(max(seconds, 0.0) + COALESCE_SECONDS, self._pace.dispatch_look)
 
 
 def _decide(due: Due, now: dt.datetime) -> tuple[Decision, Letterhead | None]:

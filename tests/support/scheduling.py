@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 SHARED = ("tests/chaos", "tests/e2e/gateway")
 
 
-class ByModule(LoadScopeScheduling):
+class ByModule(LoadScopeScheduling):  # type: ignore[misc] # xdist has no type information
     """A module's tests go to the same worker, since its servers and its database are made once for them.
 
     Modules go out in the order in which they are collected: the long ones, with many processes, first.
