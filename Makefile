@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs token enrol rotate-keys protos protos-check protos-lint protos-breaking protos-release lint types imports check test chaos bench
+.PHONY: help setup up down status logs token enrol rotate-keys protos protos-check protos-lint protos-breaking protos-release lint types imports check test chaos soak bench
 
 help: ## What can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,11 +96,14 @@ check: lint types imports protos-check protos-lint protos-breaking ## All checks
 # Two runs: most tests go to WORKERS processes at once; what needs the machine to itself comes after them. A failed
 # first run is the last one, so that the closing line is always that of the run that decides.
 test: setup ## Every test, on real servers started from the wheels: WORKERS=3 processes at once
-	@$(RUN)/pytest -m "not alone" --numprocesses $(or $(WORKERS),2)
-	@$(RUN)/pytest -m alone
+	@$(RUN)/pytest -m "not alone and not soak" --numprocesses $(or $(WORKERS),2)
+	@$(RUN)/pytest -m "alone and not soak"
 
 chaos: setup ## Replicas under fire for SECONDS (300): killed, frozen, cut off; SEED=… repeats a fire
 	@CELERIAC_CHAOS_SECONDS="$(or $(SECONDS),300)" CELERIAC_CHAOS_SEED="$(or $(SEED),$(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))'))" $(RUN)/pytest tests/chaos
+
+soak: setup ## What takes long by nature: a fire of SECONDS (1800), matrices; kept in benchmarks/results
+	@CELERIAC_CHAOS_SECONDS="$(SECONDS)" CELERIAC_CHAOS_SEED="$(SEED)" $(RUN)/python -m benchmarks.soak
 
 # The peers are installed only where they are measured.
 .venv/.bench: .venv/.synced

@@ -12,10 +12,12 @@ from services.audit.watch import LogWatch
 from services.kernel import process
 from services.kernel.grpc.server import Servicer
 from services.kernel.metrics import new_registry
+from services.kernel.pace import Pace
 from services.kernel.sessions import opened_sessions
 
 
 async def serve(settings: AuditSettings) -> None:
+    pace = Pace().times(settings.pace)
     signer = NoteSigner.load(settings.origin, settings.key)
     async with (
         process.opened_database(settings, "audit") as database,
@@ -25,7 +27,9 @@ async def serve(settings: AuditSettings) -> None:
         api = AuditApi(sessions, log)
         servicers = [Servicer.generated(audit_pb2_grpc.add_AuditServiceServicer_to_server, api)]
         watch = LogWatch(log, registry)
-        await process.run("audit", settings, database, registry, servicers=servicers, background=[watch.run])
+        await process.run(
+            "audit", settings, database, registry, servicers=servicers, background=[watch.run], pace=pace
+        )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from services.embedder.bulk.plan import Rebuilds
 from services.embedder.bulk.worker import celery_app, chunk_sender
 from services.embedder.model.encoder import Model
 from services.embedder.online import OnlineEncoder
+from services.embedder.pace import Pace
 from services.embedder.search.search import Search
 from services.kernel import process
 from services.kernel.config_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
@@ -31,14 +32,15 @@ from services.kernel.settings import KernelSettings
 
 async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> None:
     facts, live = model.facts, LiveSettings("embedder")
+    pace = Pace().times(settings.pace)
     online = OnlineEncoder(model, batch_tokens, lambda: live.get(MOST_WAITING_TOKENS))
     async with (
         process.opened_database(settings, "embedder") as database,
         opened_sessions(database) as sessions,
     ):
-        search = Search(database, sessions, facts.identity, online.question)
+        search = Search(database, sessions, facts.identity, online.question, pace)
         send = chunk_sender(celery_app(settings))
-        rebuilds = Rebuilds(sessions, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS))
+        rebuilds = Rebuilds(sessions, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS), pace)
         # Whoever is told that the service is ready finds what was embedded before.
         await search.follow()
         await process.run(
@@ -59,9 +61,10 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
                     InsightApi(sessions, settings.time_zone),
                 ),
                 Servicer.generated(
-                    operations_pb2_grpc.add_OperationServiceServicer_to_server, OperationApi(sessions)
+                    operations_pb2_grpc.add_OperationServiceServicer_to_server, OperationApi(sessions, pace)
                 ),
             ],
             background=[online.run_forever, search.follow_forever, rebuilds.heal_forever],
             live=live,
+            pace=pace,
         )

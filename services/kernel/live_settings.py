@@ -19,12 +19,13 @@ from celeriac.scheduler.v1 import config_pb2_grpc
 
 from services.kernel.config_keys import Key, Value, ValueType, key_named, keys_of
 from services.kernel.config_wire import value_from
+from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
 # The scheduler gives a sign of life each 10 seconds.
 SILENCE_SECONDS = 30.0
-LEAST_BACKOFF, MOST_BACKOFF = 0.1, 2.0
+LEAST_BACKOFF = 0.1
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class LiveSettings:
             self._news.notify_all()
 
 
-async def follow(live: LiveSettings, channel: grpc.aio.Channel) -> None:
+async def follow(live: LiveSettings, channel: grpc.aio.Channel, pace: Pace = USUAL) -> None:
     """A background loop: takes what ConfigService tells, and comes back to it for as long as it runs."""
     # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
     stub: Any = config_pb2_grpc.ConfigServiceStub(channel)
@@ -115,7 +116,7 @@ async def follow(live: LiveSettings, channel: grpc.aio.Channel) -> None:
         finally:
             stream.cancel()
         await asyncio.sleep(backoff)
-        backoff = min(backoff * 2, MOST_BACKOFF)
+        backoff = min(backoff * 2, pace.config_retry)
 
 
 async def _take(live: LiveSettings, response: pb.WatchConfigResponse) -> None:

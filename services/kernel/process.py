@@ -30,6 +30,7 @@ from services.kernel.grpc.observe import observe
 from services.kernel.grpc.server import Elsewhere, Server, Servicer
 from services.kernel.live_settings import LiveSettings, follow
 from services.kernel.outbox import Outbox
+from services.kernel.pace import USUAL, Pace
 from services.kernel.relay import Relay
 from services.kernel.settings import KernelSettings, SettingsType, load
 from services.kernel.tokens import TokenVerifier
@@ -111,6 +112,7 @@ async def run(
     elsewhere: Elsewhere | None = None,
     live: LiveSettings | None = None,
     source: Background | None = None,
+    pace: Pace = USUAL,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the calls in flight before the background work ends.
 
@@ -141,8 +143,8 @@ async def run(
         channel_to(settings.audit_address, settings) as to_audit,
         channel_to(settings.scheduler_address, settings) as to_scheduler,
     ):
-        following = source or functools.partial(follow, live, to_scheduler)
-        loops = [*background, Relay(outbox, to_audit).run, following]
+        following = source or functools.partial(follow, live, to_scheduler, pace)
+        loops = [*background, Relay(outbox, to_audit, pace).run, following]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_as_coroutine(loop)) for loop in loops]
             await server.start()

@@ -16,21 +16,21 @@ from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 
 from services.kernel.database import DATABASE_ERRORS
 from services.kernel.outbox import Outbox
+from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
 # Below what the audit service takes in one message (8 MiB).
 BATCH_BYTES = 4 * 1024 * 1024
-TICK_SECONDS = 5.0
-MOST_BACKOFF_SECONDS = 30.0
 
 
 class Relay:
     """Takes entries from one service's outbox to the audit service, for as long as it runs."""
 
-    def __init__(self, outbox: Outbox, channel: grpc.aio.Channel) -> None:
+    def __init__(self, outbox: Outbox, channel: grpc.aio.Channel, pace: Pace = USUAL) -> None:
         self._outbox = outbox
+        self._pace = pace
         # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
         self._audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
 
@@ -46,10 +46,10 @@ class Relay:
                 # Entries stay where they are: delivery goes on when the other side is back.
                 log.warning("audit.delivery_failed", error=str(error)[:300], retry_seconds=backoff)
                 await asyncio.sleep(backoff)
-                backoff = min(backoff * 2, MOST_BACKOFF_SECONDS)
+                backoff = min(backoff * 2, self._pace.outbox_retry)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._outbox.arrived.wait(), TICK_SECONDS)
+                await asyncio.wait_for(self._outbox.arrived.wait(), self._pace.outbox_look)
 
     async def deliver_batch(self) -> bool:
         """Delivers the oldest entries; answers whether there may be more."""

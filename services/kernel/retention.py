@@ -11,10 +11,10 @@ import structlog
 from services.kernel.config_keys import Key
 from services.kernel.database import DATABASE_ERRORS, Connection, Database
 from services.kernel.live_settings import LiveSettings
+from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 60.0
 BATCH = 2000
 # Others want the database too.
 PAUSE_SECONDS = 0.2
@@ -30,12 +30,18 @@ class Retention:
     """
 
     def __init__(
-        self, database: Database, live: LiveSettings, key: Key[dt.timedelta], delete: Delete
+        self,
+        database: Database,
+        live: LiveSettings,
+        key: Key[dt.timedelta],
+        delete: Delete,
+        pace: Pace = USUAL,
     ) -> None:
         self._database = database
         self._live = live
         self._key = key
         self._delete = delete
+        self._pace = pace
 
     async def run(self) -> None:
         """A background loop: now and then, and as soon as the setting changes."""
@@ -45,7 +51,7 @@ class Retention:
                 await self.sweep()
             except DATABASE_ERRORS as error:
                 log.warning("retention.failed", setting=self._key.name, error=str(error)[:300])
-            await self._live.changed(SWEEP_SECONDS)
+            await self._live.changed(self._pace.retention_sweep)
 
     async def sweep(self) -> int:
         """Deletes all that is too old; how many that were."""

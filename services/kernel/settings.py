@@ -57,6 +57,8 @@ class KernelSettings(BaseSettings):
         "127.0.0.1:50051", validation_alias="CELERIAC_LISTEN", examples=["127.0.0.1:50051"]
     )
     metrics_port: Port = Field(0, validation_alias="CELERIAC_METRICS_PORT", examples=["9100"])
+    # What intervals of loops are multiplied by (services.kernel.pace): for tests, which would wait for them.
+    pace: float = Field(1.0, gt=0, le=1, validation_alias="CELERIAC_PACE", examples=["1"])
     shutdown_grace: float = Field(20.0, ge=0, validation_alias="CELERIAC_SHUTDOWN_GRACE", examples=["20"])
 
     tls_ca: Path = Field(validation_alias="CELERIAC_TLS_CA", examples=["/etc/celeriac/ca.pem"])

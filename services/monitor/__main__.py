@@ -31,6 +31,7 @@ from services.monitor.api.workers import WorkerApi
 from services.monitor.figures import Figures
 from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.subscription import BrokerAddress
+from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.settings import MonitorSettings
 from services.monitor.system import checks
@@ -44,16 +45,17 @@ from services.monitor.workers.workers import WorkerTable
 
 
 async def serve(settings: MonitorSettings) -> None:
+    pace = Pace().times(settings.pace)
     async with AsyncExitStack() as opened:
         database = await opened.enter_async_context(process.opened_database(settings, "monitor"))
         sessions = await opened.enter_async_context(opened_sessions(database))
         client = await opened.enter_async_context(broker.connect(settings))
         figures, workers = Figures(), WorkerTable()
         hub = Hub(task_message, worker_message, settings.watch_buffer)
-        intake = _intake(settings, database, figures, workers, hub)
+        intake = _intake(settings, database, figures, workers, hub, pace)
         queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
-        pulse = Pulse(figures, workers, queues)
-        components = await _components(settings, opened, database, client, figures, workers)
+        pulse = Pulse(figures, workers, queues, pace)
+        components = await _components(settings, opened, database, client, figures, workers, pace)
         registry = new_registry()
         registry.register(MonitorCollector(figures, workers, pulse, components, hub))
         app = control_app(settings, settings.key_prefix)
@@ -71,9 +73,10 @@ async def serve(settings: MonitorSettings) -> None:
                 TaskApi(sessions, control),
                 WorkerApi(workers),
             ),
-            background=[intake.run, pulse.run, components.run, task_retention(database, live).run],
+            background=[intake.run, pulse.run, components.run, task_retention(database, live, pace).run],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
             live=live,
+            pace=pace,
         )
 
 
@@ -87,6 +90,7 @@ def _intake(
     figures: Figures,
     workers: WorkerTable,
     hub: Hub[WatchResponse],
+    pace: Pace,
 ) -> Intake:
     return Intake(
         BrokerAddress.of(settings, settings.key_prefix),
@@ -97,6 +101,7 @@ def _intake(
         on_worker=hub.worker_changed,
         watched=lambda: hub.watched,
         bounds=Bounds(tasks=settings.tasks_in_memory),
+        pace=pace,
     )
 
 
@@ -107,6 +112,7 @@ async def _components(
     client: redis.asyncio.Redis,
     figures: Figures,
     workers: WorkerTable,
+    pace: Pace,
 ) -> Components:
     """In the order in which they are shown."""
     looks = {"audit": audit_look}
@@ -123,7 +129,8 @@ async def _components(
             "broker": checks.broker_look(client),
             "workers": checks.workers_look(workers),
             "events": checks.EventsLook(figures),
-        }
+        },
+        pace,
     )
 
 

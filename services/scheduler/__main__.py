@@ -34,6 +34,7 @@ from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.publisher import Publisher
 from services.scheduler.dispatch.unpublished import Pending
 from services.scheduler.manifests.apply import Sets
+from services.scheduler.pace import Pace
 from services.scheduler.runs.broker_data import BrokerData
 from services.scheduler.runs.losses import Losses
 from services.scheduler.runs.monitor_client import Monitor
@@ -50,6 +51,7 @@ log = structlog.get_logger(__name__)
 async def serve(settings: SchedulerSettings) -> None:
     garbage.rarely()
     registry, key_ring, live = new_registry(), opened_keys(settings), LiveSettings("scheduler")
+    pace = Pace().times(settings.pace)
     async with (
         process.opened_database(settings, "scheduler") as database,
         broker.connect(settings) as client,
@@ -57,22 +59,22 @@ async def serve(settings: SchedulerSettings) -> None:
     ):
         monitor, woken = Monitor(to_monitor), asyncio.Event()
         publisher = Publisher(client, settings.redis_db_broker, settings.layout)
-        delivery = Delivery(database, publisher, registry)
-        dispatcher = Dispatcher(database, delivery, on_waiting=woken.set)
-        backfills = Backfills(database, delivery)
-        pending = Pending(database)
-        watching = Watching(database, watch_response_to, registry)
+        delivery = Delivery(database, publisher, registry, pace)
+        dispatcher = Dispatcher(database, delivery, on_waiting=woken.set, pace=pace)
+        backfills = Backfills(database, delivery, pace)
+        pending = Pending(database, pace=pace)
+        watching = Watching(database, watch_response_to, registry, pace=pace)
         catalogue = Catalogue(database, delivery)
         api = ScheduleApi(database, catalogue, backfills, watching, settings.time_zone)
-        outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
-        losses = Losses(database, BrokerData(client, settings.layout), monitor)
-        waiting = Waiting(database, monitor, delivery, woken)
+        outcomes = Outcomes(database, monitor, registry, on_ended=woken.set, pace=pace)
+        losses = Losses(database, BrokerData(client, settings.layout), monitor, pace)
+        waiting = Waiting(database, monitor, delivery, woken, pace)
         manifest_api = ManifestApi(Sets(database, settings.time_zone))
-        feed = ConfigFeed(database)
+        feed = ConfigFeed(database, pace)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
-        old_runs = Retention(database, live, RUNS_RETENTION, delete_old_runs)
-        old_batches = Retention(database, live, RUNS_RETENTION, delete_old_batches)
-        old_changes = Retention(database, live, CHANGES_RETENTION, delete_old_changes)
+        old_runs = Retention(database, live, RUNS_RETENTION, delete_old_runs, pace)
+        old_batches = Retention(database, live, RUNS_RETENTION, delete_old_batches, pace)
+        old_changes = Retention(database, live, CHANGES_RETENTION, delete_old_changes, pace)
         await process.run(
             "scheduler",
             settings,
@@ -92,10 +94,11 @@ async def serve(settings: SchedulerSettings) -> None:
                 old_runs.run,
                 old_batches.run,
                 old_changes.run,
-                garbage.collect_now_and_then,
+                lambda: garbage.collect_now_and_then(pace),
             ],
             live=live,
             source=lambda: feed.keep(live),
+            pace=pace,
         )
 
 

@@ -14,7 +14,7 @@ from services import SERVICES
 ROOT = Path(__file__).parents[2]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 # What every service has, and no map has to tell.
-USUAL = {"__init__", "__main__", "__pycache__", "migrations", "settings", "tables"}
+USUAL = {"__init__", "__main__", "__pycache__", "migrations", "pace", "settings", "tables"}
 
 
 def map_of(service: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.kernel.database import Database
 from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming
@@ -30,9 +31,12 @@ PUBLISH = "UPDATE celery_schedule_batches SET published_at = now() WHERE id = $1
 
 @asynccontextmanager
 async def running(
-    database: Database, buffer: int = BUFFER, tell: Tell[Told] = lambda event, cursor: (event, cursor)
+    database: Database,
+    buffer: int = BUFFER,
+    tell: Tell[Told] = lambda event, cursor: (event, cursor),
+    pace: Pace = USUAL,
 ) -> AsyncIterator[Watching[Told]]:
-    watching = Watching[Told](database, tell, buffer=buffer)
+    watching = Watching[Told](database, tell, buffer=buffer, pace=pace)
     loop = asyncio.create_task(watching.run())
     try:
         yield watching

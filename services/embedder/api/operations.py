@@ -12,6 +12,7 @@ from celeriac.operations.v1 import operations_pb2_grpc
 from services.embedder.api import convert
 from services.embedder.bulk.operations import Operation, OperationState
 from services.embedder.bulk.store_operations import OperationStore
+from services.embedder.pace import USUAL, Pace
 from services.kernel.grpc.wire import Context
 from services.kernel.pages import (
     Place,
@@ -25,12 +26,12 @@ from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
 WAIT_SECONDS, MOST_WAIT_SECONDS = 30.0, 60.0
-LOOK_SECONDS = 0.25
 
 
 class OperationApi(operations_pb2_grpc.OperationServiceServicer):
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, pace: Pace = USUAL) -> None:
         self._sessions = sessions
+        self._pace = pace
 
     async def GetOperation(
         self, request: pb.GetOperationRequest, context: Context
@@ -64,7 +65,7 @@ class OperationApi(operations_pb2_grpc.OperationServiceServicer):
         operation_id, deadline = convert.operation_id(request.name), time.monotonic() + _timeout(request)
         operation = await self._get(operation_id)
         while operation.state is OperationState.RUNNING and time.monotonic() < deadline:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._pace.operation_look)
             operation = await self._get(operation_id)
         return pb.WaitOperationResponse(operation=convert.operation_to(operation))
 

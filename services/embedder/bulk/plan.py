@@ -11,6 +11,7 @@ from services.embedder.bulk.chunk import Embed, Embedded, embed_passages
 from services.embedder.bulk.operations import ChunkKey, Rebuild
 from services.embedder.bulk.store_operations import OperationStore
 from services.embedder.bulk.store_vectors import VectorStore
+from services.embedder.pace import USUAL, Pace
 from services.kernel.database import Database
 from services.kernel.sessions import Sessions
 
@@ -19,7 +20,6 @@ log = structlog.get_logger(__name__)
 # Puts the chunks' messages on the queue; blocking.
 Send = Callable[[Sequence[ChunkKey]], None]
 
-HEAL_SECONDS = 5.0
 MOST_RESENT = 1000
 # A text that kills its process must not go round for ever.
 MOST_DEATHS = 5
@@ -32,12 +32,18 @@ class Rebuilds:
     """
 
     def __init__(
-        self, sessions: Sessions, model: str, send: Send, chunk_characters: Callable[[], int]
+        self,
+        sessions: Sessions,
+        model: str,
+        send: Send,
+        chunk_characters: Callable[[], int],
+        pace: Pace = USUAL,
     ) -> None:
         self._sessions = sessions
         self._model = model
         self._send = send
         self._chunk_characters = chunk_characters
+        self._pace = pace
 
     async def begin(self, wanted: Rebuild) -> str:
         """The operation's id. Committed before it is sent: what is not sent, healing sends."""
@@ -58,7 +64,7 @@ class Rebuilds:
             except Exception as error:
                 # The database or the broker is away: the next round finds what this one left.
                 log.warning("rebuild.heal_failed", error=str(error)[:300])
-            await asyncio.sleep(HEAL_SECONDS)
+            await asyncio.sleep(self._pace.heal)
 
     async def heal(self) -> int:
         """Sends chunks whose worker died, whose publisher died, or which the broker lost: how many."""

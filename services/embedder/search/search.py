@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from services.embedder.bulk.store_vectors import VectorStore
 from services.embedder.messages.messages import Message, MessageFilter
 from services.embedder.messages.store_messages import MessageStore
+from services.embedder.pace import USUAL, Pace
 from services.embedder.search.index import Entry, VectorIndex
 from services.kernel.database import Database
 from services.kernel.sessions import Sessions
 
 log = structlog.get_logger(__name__)
 
-FOLLOW_SECONDS = 2.0
 # Vectors fetched at a time: 8 MB.
 FETCHED = 2000
 
@@ -40,13 +40,21 @@ class Query:
 class Search:
     """Messages by meaning, of one model only."""
 
-    def __init__(self, database: Database, sessions: Sessions, model: str, question: Question) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sessions: Sessions,
+        model: str,
+        question: Question,
+        pace: Pace = USUAL,
+    ) -> None:
         self._database = database
         self._sessions = sessions
         self._model = model
         self._question = question
         self._index = VectorIndex()
         self._following = asyncio.Lock()
+        self._pace = pace
 
     async def follow_forever(self) -> None:
         """A background loop of the service."""
@@ -56,7 +64,7 @@ class Search:
             except Exception as error:
                 # The database is away: what is in memory is still searched, and confirmed when it is back.
                 log.warning("search.follow_failed", error=str(error)[:300])
-            await asyncio.sleep(FOLLOW_SECONDS)
+            await asyncio.sleep(self._pace.follow)
 
     async def follow(self) -> None:
         """Brings the index to the table's state.

@@ -22,13 +22,13 @@ from services.monitor.figures import Figures
 from services.monitor.intake.events import Event, decode
 from services.monitor.intake.subscription import BrokerAddress, Subscription
 from services.monitor.intake.task_writer import TaskWriter
+from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.table import TaskTable
 from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, Task, TaskRecord, TaskState
 from services.monitor.workers.workers import Worker, WorkerTable
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 0.5
 TRIED = frozenset({TaskState.SUCCESS, TaskState.FAILURE})
 WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"})
 
@@ -64,6 +64,7 @@ class Intake:
         on_worker: Callable[[Worker], None],
         watched: Callable[[], bool] = lambda: True,
         bounds: Bounds | None = None,
+        pace: Pace = USUAL,
     ) -> None:
         bounds = bounds or Bounds()
         self.table = TaskTable(bounds.tasks, bounds.sent_tasks)
@@ -72,8 +73,9 @@ class Intake:
         self._on_tasks = on_tasks
         self._on_worker = on_worker
         self._watched = watched
-        self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text)
-        self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut)
+        self._pace = pace
+        self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
+        self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut, pace=pace)
 
     @property
     def waiting_tasks(self) -> Sequence[TaskRecord]:
@@ -142,7 +144,7 @@ class Intake:
         while True:
             for worker in self._workers.sweep(time.monotonic()):
                 self._on_worker(worker)
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(self._pace.workers_look)
 
     def _listening(self) -> None:
         self._figures.listening = True

@@ -18,6 +18,7 @@ import hiredis
 import structlog
 
 from services.kernel.settings import KernelSettings
+from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,6 @@ MOST_BUFFERED = 128 * 1024 * 1024
 # Messages taken at a time: a few milliseconds of work, between which the event loop reads on.
 BATCH = 256
 CONNECT_SECONDS = 5.0
-PING_SECONDS = 10.0
 LONGEST_BACKOFF = 2.0
 
 
@@ -67,11 +67,13 @@ class Subscription:
         on_listening: Callable[[], None] = lambda: None,
         on_cut: Callable[[], None] = lambda: None,
         most_buffered: int = MOST_BUFFERED,
+        pace: Pace = USUAL,
     ) -> None:
         self._address = address
         self._on_listening = on_listening
         self._on_cut = on_cut
         self._most_buffered = most_buffered
+        self._pace = pace
         self._stream: _Stream | None = None
 
     @property
@@ -92,7 +94,7 @@ class Subscription:
                 continue
             backoff, self._stream = 0.05, stream
             self._on_listening()
-            pings = asyncio.create_task(stream.keep_alive())
+            pings = asyncio.create_task(stream.keep_alive(self._pace.ping))
             try:
                 while batch := await stream.take():
                     yield batch
@@ -189,14 +191,14 @@ class _Stream(asyncio.Protocol):
             self._transport.resume_reading()
         return batch
 
-    async def keep_alive(self) -> None:
+    async def keep_alive(self, seconds: float) -> None:
         """A connection on which not even a pong comes is given up."""
         while True:
             self._silent = True
             self._write("PING")
-            await asyncio.sleep(PING_SECONDS)
+            await asyncio.sleep(seconds)
             if self._silent and not self._paused:
-                self.fault = TimeoutError(f"silent for {PING_SECONDS:g} s")
+                self.fault = TimeoutError(f"silent for {seconds:g} s")
                 self._transport.abort()
                 return
 

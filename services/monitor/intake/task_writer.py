@@ -11,14 +11,12 @@ import structlog
 
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.monitor.figures import Figures
+from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.store_tasks import Row, RowsRefused, TaskBatches, row_of
 from services.monitor.tasks.tasks import TaskRecord
 
 log = structlog.get_logger(__name__)
 
-WRITE_SECONDS = 0.2
-# A task that has not ended soon has more news: under load it waits a little, to be written once.
-UNFINISHED_SECONDS = 0.6
 UNFINISHED_AT_ONCE = 500
 BATCH = 2_000
 LONGEST_BACKOFF = 2.0
@@ -30,8 +28,11 @@ SHORT_TEXT = 512
 class TaskWriter:
     """Holds at most `most` tasks and `most_text` characters of theirs; the oldest are left out, counted."""
 
-    def __init__(self, database: Database, figures: Figures, most: int, most_text: int) -> None:
+    def __init__(
+        self, database: Database, figures: Figures, most: int, most_text: int, pace: Pace = USUAL
+    ) -> None:
         self._database = database
+        self._pace = pace
         self._figures = figures
         self._most = most
         self._most_text = most_text
@@ -66,13 +67,13 @@ class TaskWriter:
             raise
 
     async def _run(self) -> None:
-        backoff = WRITE_SECONDS
+        backoff = self._pace.write
         while True:
             try:
                 async with self._database.connection() as connection:
                     batches = TaskBatches(connection)
                     await batches.prepare()
-                    backoff = WRITE_SECONDS
+                    backoff = self._pace.write
                     await self._write_for_ever(batches)
             except DATABASE_ERRORS as error:
                 log.warning("tasks.write_failed", error=str(error)[:300], waiting=len(self._waiting))
@@ -84,7 +85,7 @@ class TaskWriter:
             full = await self.write_batch(batches)
             self._figures.tasks_waiting = len(self._waiting)
             if not full:
-                await asyncio.sleep(WRITE_SECONDS)
+                await asyncio.sleep(self._pace.write)
 
     async def _write_last(self) -> None:
         """The process stops: what waits is written first, over a connection that nothing was cut short on."""
@@ -118,7 +119,7 @@ class TaskWriter:
     def _ready(self, now: float, everything: bool) -> Sequence[TaskRecord]:
         ready = []
         for record in self._waiting.values():
-            if everything or record.state.ended or now - record.waiting_since >= UNFINISHED_SECONDS:
+            if everything or record.state.ended or now - record.waiting_since >= self._pace.unfinished:
                 ready.append(record)
                 if len(ready) == BATCH:
                     break

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.monitor.pace import USUAL, Pace
+
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 2.0
 # An answer that takes longer is none: so a component's state is at most 5 seconds old.
 TIMEOUT_SECONDS = 2.5
 MOST_DETAIL = 300
@@ -54,7 +55,8 @@ Look = Callable[[], Awaitable[Finding]]
 class Components:
     """Keeps looking at every component, each in its own time: one that hangs delays no other."""
 
-    def __init__(self, looks: Mapping[str, Look]) -> None:
+    def __init__(self, looks: Mapping[str, Look], pace: Pace = USUAL) -> None:
+        self._pace = pace
         self._looks = looks
         self._known = {name: Component(name, Health.UNHEALTHY, "not looked at yet") for name in looks}
         self._changed = asyncio.Condition()
@@ -96,7 +98,7 @@ class Components:
             async with self._changed:
                 self._known[name] = component
                 self._changed.notify_all()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._pace.components_look)
 
 
 async def look_once(name: str, look: Look) -> Component:

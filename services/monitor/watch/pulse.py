@@ -11,12 +11,12 @@ import redis.exceptions
 import structlog
 
 from services.monitor.figures import Figures, Snapshot
+from services.monitor.pace import USUAL, Pace
 from services.monitor.queues import BrokerQueues, Queue
 from services.monitor.workers.workers import WorkerTable
 
 log = structlog.get_logger(__name__)
 
-QUEUE_SECONDS = 1.0
 # What was read earlier is no longer the figure of the moment.
 STALE_SECONDS = 2.0
 MOST_QUEUES = 200
@@ -39,7 +39,10 @@ class Moment:
 class Pulse:
     """Looks at the queues each second, and puts them together with what the events tell."""
 
-    def __init__(self, figures: Figures, workers: WorkerTable, queues: BrokerQueues) -> None:
+    def __init__(
+        self, figures: Figures, workers: WorkerTable, queues: BrokerQueues, pace: Pace = USUAL
+    ) -> None:
+        self._pace = pace
         self._figures = figures
         self._workers = workers
         self._broker_queues = queues
@@ -55,7 +58,7 @@ class Pulse:
                 self._read_at = time.monotonic()
             except (redis.exceptions.RedisError, OSError) as error:
                 log.warning("queues.not_read", error=str(error)[:300])
-            await asyncio.sleep(QUEUE_SECONDS)
+            await asyncio.sleep(self._pace.queues_look)
 
     @property
     def queues(self) -> Sequence[Queue]:

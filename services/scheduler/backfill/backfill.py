@@ -57,16 +57,16 @@ class Backfill:
     ended_at: dt.datetime | None = None
 
 
-class Pace(NamedTuple):
+class Stride(NamedTuple):
     """So many runs at a time, and the seconds until the next."""
 
     runs: int
     seconds: float
 
 
-def pace(rate: float) -> Pace:
+def stride(rate: float) -> Stride:
     runs = max(1, int(rate * STEP_SECONDS))
-    return Pace(runs, runs / rate)
+    return Stride(runs, runs / rate)
 
 
 def due_times(plan: Plan, window: Window) -> list[dt.datetime]:

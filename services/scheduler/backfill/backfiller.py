@@ -18,13 +18,14 @@ import structlog
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, NotFound
 from services.kernel.validation import Faults
-from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, Window, due_times, pace
+from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, Window, due_times, stride
 from services.scheduler.backfill.store_backfills import BackfillingStore, BackfillStore, Step
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, BatchKey, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
 from services.scheduler.dispatch.publisher import PermitEnded
+from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Schedule
 from services.scheduler.schedule.rows import check_readable
@@ -34,10 +35,6 @@ log = structlog.get_logger(__name__)
 READY_AT_A_TIME = 100
 # So many due times are looked at in one step, of which those that were run meanwhile cost nothing.
 SLICE = 200
-# While one is running: how often it is looked for more. While none is: how often the table is looked at, for
-# what a replica left behind that died; whoever begins one wakes its own replica.
-LOOK_SECONDS = 1.0
-IDLE_SECONDS = 5.0
 # While the schedule is being dispatched, or another replica has the backfill.
 AGAIN_SECONDS = 0.05
 
@@ -45,10 +42,11 @@ AGAIN_SECONDS = 0.05
 class Backfills:
     """The backfills of a platform; `run` is the background loop that sends."""
 
-    def __init__(self, database: Database, delivery: Delivery) -> None:
+    def __init__(self, database: Database, delivery: Delivery, pace: Pace = USUAL) -> None:
         self._database = database
         self._delivery = delivery
         self._woken = asyncio.Event()
+        self._pace = pace
 
     async def begin(self, window: Window, actor: str, request_id: str, *, validate_only: bool) -> Backfill:
         """Begins a backfill of what the window has; with `validate_only`, tells what it would be."""
@@ -108,7 +106,7 @@ class Backfills:
     async def run(self) -> None:
         while True:
             self._woken.clear()
-            seconds = LOOK_SECONDS
+            seconds = self._pace.backfills_look
             try:
                 seconds = await self.send_ready()
             except FAULTS as error:
@@ -122,10 +120,11 @@ class Backfills:
             store = BackfillingStore(connection)
             seconds = await store.seconds_to_next()
             if seconds is None or seconds > 0:
-                return IDLE_SECONDS if seconds is None else min(seconds, LOOK_SECONDS)
+                pace = self._pace
+                return pace.backfills_idle if seconds is None else min(seconds, pace.backfills_look)
             ready = await store.ready(READY_AT_A_TIME)
         if await self._delivery.permit() is None:
-            return LOOK_SECONDS
+            return self._pace.backfills_look
         for schedule_id in ready:
             try:
                 await self._step(schedule_id)
@@ -169,7 +168,7 @@ async def _record(
 ) -> tuple[BatchKey | None, list[dt.datetime]]:
     """Records the next runs and moves the backfill past them; gives their batch, and their due times."""
     run = await store.run_already(schedule_id, step.due)
-    wanted, seconds = pace(step.rate)
+    wanted, seconds = stride(step.rate)
     due: list[dt.datetime] = []
     handled = 0
     for each in step.due:

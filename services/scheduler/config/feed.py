@@ -14,12 +14,9 @@ from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.live_settings import LiveSettings, Told
 from services.scheduler.config.in_force import Setting, all_settings, setting_of
 from services.scheduler.config.store_config import CHANNEL, ConfigStore
+from services.scheduler.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
-
-# A sign of life so often; also a look at the table, should a notice ever be lost.
-LIFE_SECONDS = 10.0
-RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,9 @@ class News:
 class ConfigFeed:
     """The live configuration as a stream, for any number of readers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, pace: Pace = USUAL) -> None:
         self._database = database
+        self._pace = pace
         self._noticed = asyncio.Condition()
         self._notices = 0
 
@@ -58,7 +56,7 @@ class ConfigFeed:
             seen = self._notices
             news = await self._look(revision, everything)
             now = asyncio.get_running_loop().time()
-            if news.settings or news.complete or now - told_at >= LIFE_SECONDS:
+            if news.settings or news.complete or now - told_at >= self._pace.config_life:
                 yield news
                 told_at = now
             revision, everything = news.revision, False
@@ -73,11 +71,11 @@ class ConfigFeed:
                     await live.take(told, news.revision, complete=news.complete)
             except DATABASE_ERRORS as error:
                 log.warning("config.not_read", error=str(error)[:300])
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(self._pace.config_read_again)
 
     async def _notice_after(self, seen: int) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LIFE_SECONDS), self._noticed:
+            async with asyncio.timeout(self._pace.config_life), self._noticed:
                 await self._noticed.wait_for(lambda: self._notices != seen)
 
     async def _look(self, revision: int, everything: bool) -> News:

@@ -23,6 +23,7 @@ from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.metrics import DispatchMetrics
 from services.scheduler.dispatch.publisher import Parcel, PermitEnded, Publisher
 from services.scheduler.dispatch.store_batches import BatchStore
+from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Task
 from services.scheduler.schedule.rows import UNREADABLE
@@ -31,10 +32,7 @@ log = structlog.get_logger(__name__)
 
 # Batches that may be on their way to the broker while the next is being claimed.
 IN_FLIGHT = 2
-# A broker that is away is asked again after this; meanwhile due times are only recorded.
-AWAY_SECONDS = 1.0
 HEAL_AFTER = dt.timedelta(seconds=3)
-HEAL_SECONDS = 3.0
 # Healed at a time: so many batches, but for more than one no more runs than this.
 HEAL_BATCHES = 200
 HEAL_RUNS = 1000
@@ -44,8 +42,11 @@ FAULTS = (*DATABASE_ERRORS, redis.exceptions.RedisError)
 class Delivery:
     """Publishes; `run` is the background loop that heals."""
 
-    def __init__(self, database: Database, publisher: Publisher, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, database: Database, publisher: Publisher, registry: CollectorRegistry, pace: Pace = USUAL
+    ) -> None:
         self._database = database
+        self._pace = pace
         self._publisher = publisher
         self.metrics = DispatchMetrics(registry)
         self._away_since = float("-inf")
@@ -53,7 +54,7 @@ class Delivery:
 
     async def permit(self) -> int | None:
         """The broker's permit to publish what is read from now on; None while it is away."""
-        if time.monotonic() - self._away_since < AWAY_SECONDS:
+        if time.monotonic() - self._away_since < self._pace.broker_retry:
             return None
         try:
             return await self._publisher.permit()
@@ -128,7 +129,7 @@ class Delivery:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(HEAL_SECONDS)
+            await asyncio.sleep(self._pace.heal)
             try:
                 while await self.heal():
                     pass

@@ -19,6 +19,7 @@ from services.scheduler.dispatch.decide import Decision, decide, decide_unreadab
 from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
 from services.scheduler.dispatch.fast_path import InTime
 from services.scheduler.dispatch.store_due import Due, DueStore, RecordedAlready, due_of
+from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Run, RunState
 from services.scheduler.schedule.rows import UNREADABLE
@@ -30,8 +31,6 @@ BATCH = 500
 LANES = 2
 # Several due times of one moment are one batch: waiting this long costs less than as many transactions.
 COALESCE_SECONDS = 0.005
-# Sleep ends at the next due time or with a notice; this only guards against what nobody thought of.
-SAFETY_SECONDS = 5.0
 
 
 class Dispatcher:
@@ -42,11 +41,13 @@ class Dispatcher:
         database: Database,
         delivery: Delivery,
         on_waiting: Callable[[], None] = lambda: None,
+        pace: Pace = USUAL,
     ) -> None:
         """`on_waiting` is called when a run was recorded that waits until no other is going."""
         self._database = database
         self.delivery = delivery
         self._on_waiting = on_waiting
+        self._pace = pace
 
     async def run(self) -> None:
         async with self._database.listening("celery_schedules") as notices:
@@ -148,8 +149,8 @@ class Dispatcher:
         async with self._database.connection() as connection:
             seconds = await DueStore(connection).seconds_to_next()
         if seconds is None:
-            return SAFETY_SECONDS
-        return min(max(seconds, 0.0) + COALESCE_SECONDS, SAFETY_SECONDS)
+            return self._pace.dispatch_look
+        return min(max(seconds, 0.0) + COALESCE_SECONDS, self._pace.dispatch_look)
 
 
 def _decide(due: Due, now: dt.datetime) -> tuple[Decision, Letterhead | None]:

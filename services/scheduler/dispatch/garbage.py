@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import gc
 
+from services.scheduler.pace import USUAL, Pace
+
 EACH = 50_000
-# A full collection takes some 5 ms, as what was imported is not looked through (process.main freezes it).
-SECONDS = 10.0
 
 
 def rarely() -> None:
@@ -20,8 +20,8 @@ def rarely() -> None:
     gc.set_threshold(EACH, 20, 20)
 
 
-async def collect_now_and_then() -> None:
+async def collect_now_and_then(pace: Pace = USUAL) -> None:
     """A background loop."""
     while True:
-        await asyncio.sleep(SECONDS)
+        await asyncio.sleep(pace.garbage)
         gc.collect()

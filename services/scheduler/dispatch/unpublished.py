@@ -13,10 +13,10 @@ import structlog
 
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.scheduler.dispatch.store_unpublished import PendingStore
+from services.scheduler.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 2.0
 # By then a batch has not gone the usual way.
 AGE = dt.timedelta(seconds=3)
 # Ids are drawn before the commit, and a transaction of a dispatcher is over long before this.
@@ -27,9 +27,10 @@ AT_A_TIME = 1000
 class Pending:
     """Looks for as long as it runs."""
 
-    def __init__(self, database: Database, at_a_time: int = AT_A_TIME) -> None:
+    def __init__(self, database: Database, at_a_time: int = AT_A_TIME, pace: Pace = USUAL) -> None:
         self._database = database
         self._at_a_time = at_a_time
+        self._pace = pace
         # All batches up to here are dealt with: of an outage of hours, each look is at the last minute of it.
         self._settled = 0
 
@@ -40,7 +41,7 @@ class Pending:
                 await self.look()
             except DATABASE_ERRORS as error:
                 log.warning("pending.not_looked", error=str(error)[:300])
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._pace.pending_look)
 
     async def look(self) -> int:
         """Logs what is not published and was not logged; how many batches that were."""

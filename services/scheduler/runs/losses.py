@@ -19,6 +19,7 @@ import structlog
 from services.kernel.database import Database
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.dispatch.publisher import RECORDED_MARK_SECONDS
+from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.broker_data import BrokerData
 from services.scheduler.runs.leases import Lease
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Monitor, MonitorAway
@@ -27,7 +28,6 @@ from services.scheduler.runs.store_outcomes import OutcomeStore
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 5.0
 LOOK_BACK = dt.timedelta(days=2)
 # As long as every mark of a batch that was published since the loss is there.
 MARKS_LAST = dt.timedelta(seconds=RECORDED_MARK_SECONDS - 60)
@@ -40,11 +40,12 @@ AGAIN = "; sent again: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z"
 class Losses:
     """Looks for as long as it runs."""
 
-    def __init__(self, database: Database, broker: BrokerData, monitor: Monitor) -> None:
+    def __init__(self, database: Database, broker: BrokerData, monitor: Monitor, pace: Pace = USUAL) -> None:
         self._database = database
         self._broker = broker
         self._monitor = monitor
-        self._lease = Lease(database, "losses")
+        self._pace = pace
+        self._lease = Lease(database, "losses", pace)
 
     async def run(self) -> None:
         while True:
@@ -53,7 +54,7 @@ class Losses:
                     await self.look()
             except (*FAULTS, MonitorAway) as error:
                 log.warning("losses.failed", error=repr(error)[:300])
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._pace.losses_look)
 
     async def look(self) -> int:
         """Whether this is still the broker; if not, marks what was lost. How many runs that were."""

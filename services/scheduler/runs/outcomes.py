@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.kernel.database import Database
 from services.scheduler.dispatch.delivery import FAULTS
+from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.leases import Lease
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Gap, Heard, Monitor, MonitorAway
 from services.scheduler.runs.store_outcomes import Band, OpenRun, OutcomeStore
@@ -26,9 +27,6 @@ from services.scheduler.runs.store_outcomes import Band, OpenRun, OutcomeStore
 log = structlog.get_logger(__name__)
 
 AGES = [dt.timedelta(seconds=2**power) for power in range(18)]
-LOOK_SECONDS = 1.0
-# As long as nothing is sent, and no run is open that comes to an age.
-IDLE_SECONDS = 4.0
 # What outcomes may take of this process while much is published: this many tasks a second, by either way.
 MOST_ASKED_A_SECOND = 5_000
 MOST_HEARD_A_SECOND = 5_000
@@ -36,8 +34,6 @@ MOST_HEARD_A_SECOND = 5_000
 WRITE_SECONDS = 0.1
 # So many runs are known by their task's id, at 400 bytes each; others are found by asking.
 MOST_FOLLOWED = 20_000
-AGAIN_SECONDS = 10.0
-RETRY_SECONDS, LONGEST_RETRY = 0.5, 10.0
 
 
 class Outcomes:
@@ -49,11 +45,13 @@ class Outcomes:
         monitor: Monitor,
         registry: CollectorRegistry,
         on_ended: Callable[[], None] = lambda: None,
+        pace: Pace = USUAL,
     ) -> None:
         self._database = database
         self._monitor = monitor
         self._on_ended = on_ended
-        self._lease = Lease(database, "outcomes")
+        self._pace = pace
+        self._lease = Lease(database, "outcomes", pace)
         self._counted = Counter(
             "celeriac_scheduler_outcomes", "Runs whose end was heard", ["state"], registry=registry
         )
@@ -68,19 +66,19 @@ class Outcomes:
         self._again_at = float("-inf")
 
     async def run(self) -> None:
-        backoff = RETRY_SECONDS
+        backoff = self._pace.outcomes_retry
         while True:
             began = time.monotonic()
             try:
                 if await self._lease.hold():
                     await self._follow()
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(self._pace.outcomes_look)
             except* (*FAULTS, MonitorAway) as group:
-                if time.monotonic() - began > LONGEST_RETRY:
-                    backoff = RETRY_SECONDS
+                if time.monotonic() - began > self._pace.outcomes_longest_retry:
+                    backoff = self._pace.outcomes_retry
                 log.warning("outcomes.failed", error=str(group.exceptions[0])[:300], retry_seconds=backoff)
                 await asyncio.sleep(backoff)
-                backoff = min(backoff * 2, LONGEST_RETRY)
+                backoff = min(backoff * 2, self._pace.outcomes_longest_retry)
 
     async def _follow(self) -> None:
         """Until the lease is another's."""
@@ -97,12 +95,12 @@ class Outcomes:
 
     async def _listen(self) -> None:
         """Takes ends from the stream, no faster than is good for what else this process does."""
-        backoff = RETRY_SECONDS
+        backoff = self._pace.outcomes_retry
         while True:
             try:
                 count, since = 0, time.monotonic()
                 async for heard in self._monitor.ended():
-                    backoff = RETRY_SECONDS
+                    backoff = self._pace.outcomes_retry
                     if isinstance(heard, Gap):
                         self._ask_again()
                         continue
@@ -114,7 +112,7 @@ class Outcomes:
             except MonitorAway as error:
                 log.warning("outcomes.stream_broke", error=str(error), retry_seconds=backoff)
             await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, LONGEST_RETRY)
+            backoff = min(backoff * 2, self._pace.outcomes_longest_retry)
 
     def _take_in(self, heard: Heard) -> None:
         run = self._followed.pop(heard.task_id, None)
@@ -142,7 +140,7 @@ class Outcomes:
 
     def _ask_again(self) -> None:
         """All open runs are asked about anew, now and then at most."""
-        if time.monotonic() - self._again_at >= AGAIN_SECONDS:
+        if time.monotonic() - self._again_at >= self._pace.outcomes_again:
             self._again_at = time.monotonic()
             self._asked_until = []
 
@@ -161,7 +159,7 @@ class Outcomes:
             asked_until[number] = runs[-1].batch_id
         if any(len(runs) >= MOST_AT_ONCE for runs in found.values()):
             return 0.0
-        return LOOK_SECONDS if found else IDLE_SECONDS
+        return self._pace.outcomes_look if found else self._pace.outcomes_idle
 
     async def _ask(self, runs: dict[str, OpenRun]) -> None:
         task_ids = list(runs)

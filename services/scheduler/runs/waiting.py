@@ -20,6 +20,7 @@ from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.publisher import PermitEnded
+from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor, MonitorAway
 from services.scheduler.runs.overlap import Answer, Change, LiveRun, Verdict, decide_overlap
 from services.scheduler.runs.store_outcomes import OutcomeStore
@@ -32,33 +33,34 @@ log = structlog.get_logger(__name__)
 
 # Runs that are decided on at a time.
 BATCH = 200
-# While something waits: how often the monitor is asked. While nothing does: how often the table is looked at,
-# for what a replica left behind that died.
-ASK_SECONDS = 1.0
-IDLE_SECONDS = 5.0
-CANCEL_AGAIN_SECONDS = 10.0
 
 
 class Waiting:
     """Decides for as long as it runs; `woken` is set when a run begins to wait, or one has ended."""
 
     def __init__(
-        self, database: Database, monitor: Monitor, delivery: Delivery, woken: asyncio.Event
+        self,
+        database: Database,
+        monitor: Monitor,
+        delivery: Delivery,
+        woken: asyncio.Event,
+        pace: Pace = USUAL,
     ) -> None:
         self._database = database
         self._monitor = monitor
         self._delivery = delivery
         self._woken = woken
+        self._pace = pace
         # When a task was last told to terminate, by its id.
         self._cancelled: dict[str, float] = {}
 
     async def run(self) -> None:
         while True:
             self._woken.clear()
-            seconds = IDLE_SECONDS
+            seconds = self._pace.waiting_idle
             try:
                 if await self.decide():
-                    seconds = ASK_SECONDS
+                    seconds = self._pace.waiting_look
             except (*FAULTS, PermitEnded) as error:
                 log.warning("waiting.failed", error=repr(error)[:300])
             with contextlib.suppress(TimeoutError):
@@ -146,7 +148,7 @@ class Waiting:
     async def _cancel(self, runs: Sequence[LiveRun]) -> None:
         for run in runs:
             now = time.monotonic()
-            if now - self._cancelled.get(run.task_id, float("-inf")) < CANCEL_AGAIN_SECONDS:
+            if now - self._cancelled.get(run.task_id, float("-inf")) < self._pace.cancel_again:
                 continue
             self._cancelled[run.task_id] = now
             for old in islice(list(self._cancelled), max(0, len(self._cancelled) - 1000)):

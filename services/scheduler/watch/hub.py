@@ -24,6 +24,7 @@ from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.errors import CeleriacError, Unavailable
 from services.kernel.readers import Skipped
 from services.scheduler.catalogue.store_listing import ScheduleFilter
+from services.scheduler.pace import USUAL, Pace
 from services.scheduler.watch.changes import Change, Event, LeftOut, Wanted, part_for, size_of
 from services.scheduler.watch.cursor import Cursor
 from services.scheduler.watch.log import ChangeLog, Look, Page, expired
@@ -37,16 +38,12 @@ Tell = Callable[[Event | LeftOut | None, Cursor], Message]
 
 # Changes that may wait for a reader, a schedule, a run or a backfill each.
 BUFFER = 20_000
-LIFE_SECONDS = 15.0
 # Several commits of one moment are one look at the log.
 COALESCE_SECONDS = 0.02
 # The process has more to do than to tell: it rests so many times as long as a look took, and of what has come
 # meanwhile it looks up no more than this. A backlog that is drained is counted for those who watch all of it.
 REST = 4
 MOST_LOOKED_UP = 20_000
-# A look at the log also without a notice, should one get lost; and idle readers' cursors stay fresh.
-TICK_SECONDS = 5.0
-RETRY_SECONDS = 1.0
 
 
 class Reader(readers.Reader[Message]):
@@ -84,11 +81,13 @@ class Watching(Generic[Message]):
         tell: Tell[Message],
         registry: CollectorRegistry | None = None,
         buffer: int = BUFFER,
+        pace: Pace = USUAL,
     ) -> None:
         self._database = database
         self._log = ChangeLog(database)
         self._tell = tell
         self._buffer = buffer
+        self._pace = pace
         self._readers: set[Reader[Message]] = set()
         self._joining: set[Reader[Message]] = set()
         self._woken = asyncio.Event()
@@ -118,7 +117,7 @@ class Watching(Generic[Message]):
             except* DATABASE_ERRORS as errors:
                 log.warning("watch.failed", error=str(errors.exceptions[0])[:300])
                 self._fail(Unavailable("the database"))
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(self._pace.watch_retry)
             except* CeleriacError:
                 # The database is another than it was: a failover that the connections survived.
                 self._fail(expired())
@@ -142,7 +141,7 @@ class Watching(Generic[Message]):
                     for message in self._messages(page, wanted):
                         yield message
             while True:
-                news = await reader.next(LIFE_SECONDS)
+                news = await reader.next(self._pace.watch_life)
                 # Without news, it has been handed all that there was.
                 now = reader.handed or start
                 match news:
@@ -176,7 +175,7 @@ class Watching(Generic[Message]):
                 await self._look()
                 rest = max(COALESCE_SECONDS, REST * (time.monotonic() - begun))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), TICK_SECONDS)
+                    await asyncio.wait_for(self._woken.wait(), self._pace.watch_look)
                     await asyncio.sleep(rest)
             waker.cancel()
 

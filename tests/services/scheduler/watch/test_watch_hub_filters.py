@@ -13,7 +13,7 @@ import pytest
 
 from services.kernel.database import Database, driver_url
 from services.scheduler.catalogue.store_listing import ScheduleFilter
-from services.scheduler.watch import hub as watching_module
+from services.scheduler.pace import Pace
 from services.scheduler.watch.changes import Event, Kind, LeftOut, RunEvents, ScheduleEvent, Wanted
 from services.scheduler.watch.cursor import Cursor
 from services.scheduler.watch.hub import Watching
@@ -104,11 +104,9 @@ async def test_what_is_left_out_is_counted_by_the_filter(database: Database, con
             await stream.aclose()
 
 
-async def test_no_cursor_is_ahead_of_what_its_reader_was_handed(
-    database: Database, connection: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_cursor_is_ahead_of_what_its_reader_was_handed(database: Database, connection: Any) -> None:
     """Also while another group of readers is handed the same part of the log, which takes its time."""
-    monkeypatch.setattr(watching_module, "LIFE_SECONDS", 0.001)
+    signs_of_life = Pace(watch_life=0.001)
 
     def slowly(event: Event | LeftOut | None, cursor: Cursor) -> Told:
         time.sleep(0.005 if isinstance(event, RunEvents) else 0)
@@ -124,7 +122,7 @@ async def test_no_cursor_is_ahead_of_what_its_reader_was_handed(
                 told.append(await read(stream))
         return told
 
-    async with running(database, buffer=1000, tell=slowly) as watching:
+    async with running(database, buffer=1000, tell=slowly, pace=signs_of_life) as watching:
         readers = [asyncio.create_task(read_all(watching, each)) for each in (TENTH, ALL, Wanted())]
         await begun.wait()
         async with connection.transaction():
