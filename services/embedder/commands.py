@@ -6,7 +6,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
 from services.embedder.encoder import Encoder
-from services.embedder.model_folder import WrongModel
+from services.embedder.model_files import WrongModel
 from services.embedder.onnx_model import Engine, OnnxModel
 from services.embedder.serving import serve
 from services.embedder.settings import PROVIDERS, EmbedderSettings
