@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from services.embedder.model.encoder import InputType
 from services.embedder.model.onnx_model import Engine, OnnxModel
+from services.embedder.model.runtime import onnxruntime
 
 BUDGETS = (256, 512, 1024)
 SAMPLE = 40
@@ -50,8 +50,9 @@ class Peer:
 
 @contextmanager
 def running(folder: Path, texts: Sequence[str], processes: int, threads: int) -> Iterator[Peer]:
-    """Before anything else loads a model: the processes are forked."""
-    context = multiprocessing.get_context("fork")
+    """Starts the processes, and stops them in the end."""
+    # Not forked: the runtime's threads would be missing.
+    context = multiprocessing.get_context("spawn")
     taken = context.Value("i", 0)
     pairs = [context.Pipe() for _ in range(processes)]
     workers = [

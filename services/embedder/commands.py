@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from services.embedder.bulk.tasks import register
 from services.embedder.bulk.worker import PoolProcess, celery_app, work
 from services.embedder.model.encoder import Encoder
-from services.embedder.model.folder import WrongModel
+from services.embedder.model.files import WrongModel
 from services.embedder.model.onnx_model import Engine, OnnxModel
 from services.embedder.serving import serve
 from services.embedder.settings import PROVIDERS, EmbedderSettings

@@ -44,26 +44,32 @@ def write_graph(
     *,
     width: int = 1024,
     pooled: bool = False,
+    position: int = 0,
+    tokens_too: bool = False,
+    states: str = "last_hidden_state",
+    text: str = "sentence_embedding",
     inputs: Sequence[str] = ("input_ids", "attention_mask", "token_type_ids"),
     numbers: bool = True,
 ) -> None:
     """Random word vectors, and one attention over the tokens that are not padding, as BERT begins.
 
-    `pooled` gives the first token's state as the text's; `numbers=False` gives NaN.
+    The tokens' states are the output `states`. `pooled` gives the state at `position` as the text's vector
+    `text` instead, `tokens_too` gives both. `numbers=False` gives NaN.
     """
     random = np.random.default_rng(1)
     words = random.standard_normal((len(WORDS), width)).astype(np.float32)
     constants = {
         "words": words if numbers else words * np.float32("nan"),
-        "inner": (random.standard_normal((width, 16)) / width**0.5).astype(np.float32),
+        # So small that each token attends to all others, and would to padding.
+        "inner": (random.standard_normal((width, 16)) / (4 * width**0.5)).astype(np.float32),
         "most": np.array(-1e9, np.float32),
         "one": np.array(1, np.float32),
         "axis": np.array([1], np.int64),
-        "first": np.array(0, np.int64),
+        "position": np.array(position, np.int64),
     }
     nodes = [
-        helper.make_node("Gather", ["words", "input_ids"], ["states"]),
-        helper.make_node("MatMul", ["states", "inner"], ["looking"]),
+        helper.make_node("Gather", ["words", "input_ids"], ["embedded"]),
+        helper.make_node("MatMul", ["embedded", "inner"], ["looking"]),
         helper.make_node("Transpose", ["looking"], ["looked at"], perm=[0, 2, 1]),
         helper.make_node("MatMul", ["looking", "looked at"], ["scores"]),
     ]
@@ -79,20 +85,19 @@ def write_graph(
         nodes.append(helper.make_node("Identity", ["scores"], ["attended"]))
     nodes += [
         helper.make_node("Softmax", ["attended"], ["shares"], axis=-1),
-        helper.make_node("MatMul", ["shares", "states"], ["context"]),
-        helper.make_node("Add", ["states", "context"], ["last_hidden_state"]),
+        helper.make_node("MatMul", ["shares", "embedded"], ["context"]),
+        helper.make_node("Add", ["embedded", "context"], [states]),
     ]
-    output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["b", "s", width])
+    outputs = [helper.make_tensor_value_info(states, TensorProto.FLOAT, ["b", "s", width])]
     if pooled:
-        nodes.append(
-            helper.make_node("Gather", ["last_hidden_state", "first"], ["sentence_embedding"], axis=1)
-        )
-        output = helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, ["b", width])
+        nodes.append(helper.make_node("Gather", [states, "position"], [text], axis=1))
+        pooled_output = helper.make_tensor_value_info(text, TensorProto.FLOAT, ["b", width])
+        outputs = [*outputs, pooled_output] if tokens_too else [pooled_output]
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info(name, TensorProto.INT64, ["b", "s"]) for name in inputs],
-        [output],
+        outputs,
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 
 from services.embedder.model.encoder import DIMENSIONS, InputType, ModelFacts, Pooling
-from services.embedder.model.folder import ModelFolder, WrongModel, read_folder
+from services.embedder.model.files import WrongModel
+from services.embedder.model.folder import ModelFolder, read_folder
 from services.embedder.model.packing import Tokens
+from services.embedder.model.runtime import onnxruntime
+from services.embedder.model.texts import Reading
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 CPU = "CPUExecutionProvider"
@@ -21,8 +23,13 @@ CPU = "CPUExecutionProvider"
 TEXT_OUTPUTS = ("sentence_embedding", "dense_vecs", "text_embeds", "embeddings")
 TOKEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
 PADDINGS = ("<pad>", "[PAD]", "<|endoftext|>")
-# Two lengths, so that padding is in the trial.
-TRIAL = ("怎麼退貨？", "where can I see my bill of last month?")
+# Two lengths, so that padding is in the trial: most of what the short text's row has.
+TRIAL = ("怎麼退貨？", "where can I see my bill of last month, and how can I pay it by card, please?")
+# Cosine of two vectors that ought to be the same. A text's vectors in two batches have one of 0.99 where the
+# graph is quantised by the scales of each batch.
+SAME = 0.98
+# The same of a graph that isn't told what is padding: it has to find that out itself.
+SAME_UNTOLD = 0.9999
 
 Floats = NDArray[np.float32]
 
@@ -51,17 +58,24 @@ class OnnxModel:
         outputs = {output.name: len(output.shape) for output in self._session.get_outputs()}
         self._output = _chosen(outputs)
         self._pooled = outputs[self._output] == 2
-        self._pooling = found.pooling or (Pooling.UNKNOWN if self._pooled else Pooling.MEAN)
+        if not (self._pooled or found.pooling):
+            raise WrongModel(
+                f"expected a pooling, as the graph's output {self._output!r} is of tokens and not of texts,"
+                " found none in celeriac.json, modules.json and 1_Pooling/config.json; say mean, cls or"
+                ' last_token, for example {"pooling": "mean"} in celeriac.json'
+            )
+        self._pooling = found.pooling or Pooling.UNKNOWN
         self._prefixes = found.prefixes
         self.facts = ModelFacts(
             name=found.name,
             digest=found.digest(),
             pooling=self._pooling,
-            max_tokens=found.max_tokens,
+            max_tokens=found.reading.max_tokens,
             prefixes=found.prefixes,
             providers=self._session.get_providers(),
         )
         self._try()
+        self._try_pooling(next((name for name in TOKEN_OUTPUTS if outputs.get(name) == 3), None))
 
     def tokens(self, texts: Sequence[str], input_type: InputType) -> list[Tokens]:
         prefix = self._prefixes[input_type]
@@ -72,18 +86,18 @@ class OnnxModel:
         ]
 
     def run(self, batch: Sequence[Tokens]) -> Floats:
+        states, mask = self._states(batch, self._output)
+        return _unit(states if self._pooled else pool(self._pooling, states, mask))
+
+    def _states(self, batch: Sequence[Tokens], output: str) -> tuple[Floats, NDArray[np.int64]]:
+        """What the graph gives for the batch, and where its tokens are no padding."""
         lengths = np.array([len(text) for text in batch])
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         ids = np.full(mask.shape, self._padding, dtype=np.int64)
         ids[mask == 1] = np.concatenate([text.ids for text in batch])
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        [found] = self._session.run([self._output], {name: given[name] for name in self._inputs})
-        states: Floats = np.asarray(found, dtype=np.float32)
-        vectors = states if self._pooled else pool(self._pooling, states, mask)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            # Of nothing comes NaN, which whoever asked sets aside.
-            unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        return unit
+        [found] = self._session.run([output], {name: given[name] for name in self._inputs})
+        return np.asarray(found, dtype=np.float32), mask
 
     def _try(self) -> None:
         batch = self.tokens(TRIAL, InputType.QUERY)
@@ -99,6 +113,27 @@ class OnnxModel:
             )
         if not np.isfinite(vectors).all():
             raise WrongModel("expected finite vectors, found some that are not")
+        shortest = min(range(len(batch)), key=lambda row: len(batch[row]))
+        same = float(vectors[shortest] @ self.run([batch[shortest]])[0])
+        if same < (SAME if "attention_mask" in self._inputs else SAME_UNTOLD):
+            raise WrongModel(
+                "expected padding on the right to change no vector, found a text whose vector is another one"
+                f" beside a longer text (cosine {same:.4f}): the graph must heed attention_mask, and not take"
+                " the last position for the last token"
+            )
+
+    def _try_pooling(self, tokens: str | None) -> None:
+        """Where the graph gives the text's vector and the tokens', the pooling that is said must fit them."""
+        if not self._pooled or tokens is None or self._pooling is Pooling.UNKNOWN:
+            return
+        batch = self.tokens(TRIAL, InputType.QUERY)
+        pooled = _unit(pool(self._pooling, *self._states(batch, tokens)))
+        same = float((pooled * self.run(batch)).sum(axis=1).min()) if pooled.shape[1] == DIMENSIONS else 0.0
+        if same < SAME:
+            raise WrongModel(
+                f"expected the graph's {self._output!r} to be the {self._pooling.value} of its {tokens!r}, as"
+                f" the folder says, found another vector (cosine {same:.2f})"
+            )
 
 
 def pool(pooling: Pooling, states: Floats, mask: NDArray[np.int64]) -> Floats:
@@ -116,15 +151,38 @@ def pool(pooling: Pooling, states: Floats, mask: NDArray[np.int64]) -> Floats:
     return mean
 
 
+def _unit(vectors: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Of nothing comes NaN, which whoever asked sets aside.
+        unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
 def _tokenizer(found: ModelFolder) -> Tokenizer:
     try:
         tokenizer: Tokenizer = Tokenizer.from_file(str(found.tokenizer))
     except Exception as error:
         # The library raises nothing narrower.
         raise WrongModel(f"expected a tokenizer in tokenizer.json, found {str(error)[:300]}") from None
+    reading = found.reading
     tokenizer.no_padding()
-    tokenizer.enable_truncation(found.max_tokens)
+    tokenizer.enable_truncation(reading.max_tokens, direction="left" if reading.cut_at_begin else "right")
+    if reading.lower_case:
+        own = [tokenizer.normalizer] if tokenizer.normalizer else []
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
+    _refuse_other_ends(tokenizer, reading)
     return tokenizer
+
+
+def _refuse_other_ends(tokenizer: Tokenizer, reading: Reading) -> None:
+    """Of some models the last token is the text's vector: without its end token it would be another one."""
+    tokens = tokenizer.encode(TRIAL[0]).tokens
+    for place, wanted, found in (("begin", reading.begin, tokens[:1]), ("end", reading.end, tokens[-1:])):
+        if wanted is not None and found != [wanted]:
+            raise WrongModel(
+                f"expected tokenizer.json to {place} each text with {wanted!r}, as tokenizer_config.json"
+                f" says, found {found}"
+            )
 
 
 def _padding(tokenizer: Tokenizer) -> int:
@@ -158,9 +216,15 @@ def _chosen(outputs: dict[str, int]) -> str:
 
     BERT's pooler_output is neither: it was trained to tell whether two sentences follow each other.
     """
-    rest = [name for name in outputs if name != "pooler_output"]
-    for rank, names in ((2, TEXT_OUTPUTS), (3, TOKEN_OUTPUTS), (2, rest), (3, rest)):
+    for rank, names in ((2, TEXT_OUTPUTS), (3, TOKEN_OUTPUTS)):
         for name in names:
             if outputs.get(name) == rank:
                 return name
-    raise WrongModel(f"expected an output of rank 2 (texts) or 3 (tokens), found {outputs}")
+    rest = [name for name, rank in outputs.items() if name != "pooler_output" and rank in (2, 3)]
+    if not rest:
+        raise WrongModel(f"expected an output of rank 2 (texts) or 3 (tokens), found {outputs}")
+    if len(rest) > 1:
+        raise WrongModel(
+            f"expected an output named one of {TEXT_OUTPUTS + TOKEN_OUTPUTS}, or a single one, found {rest}"
+        )
+    return rest[0]

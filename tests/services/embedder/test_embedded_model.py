@@ -33,7 +33,7 @@ from services.embedder.model.encoder import Encoder, InputType
 from services.embedder.model.onnx_model import Engine, OnnxModel
 from services.embedder.model.packing import embed_tokens
 from tests.support.calls import Caller, eventually, fields_at_fault, refused
-from tests.support.models import write_graph, write_tokenizer
+from tests.support.models import write_graph, write_json, write_tokenizer
 from tests.support.processes import ROOT, ServiceProcess, environment_of
 from tests.support.servers import Valkey
 
@@ -163,6 +163,11 @@ def test_a_wrong_model_stops_the_start_with_what_was_found(
     small = tmp_path / "small"
     write_graph(small / "model.onnx", width=384)
     write_tokenizer(small)
+    assert "found none in celeriac.json, modules.json and 1_Pooling/config.json" in start(small)
+    write_json(small / "1_Pooling/config.json", {"embedding_dimension": 384, "pooling_mode": "max"})
+    told = start(small)
+    assert "one pooling mode of cls, lasttoken, mean in 1_Pooling/config.json, found max; for example" in told
+    write_json(small / "1_Pooling/config.json", {"embedding_dimension": 384, "pooling_mode": "mean"})
     assert "1024 numbers a text, found the shape [2, 384]" in start(small)
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.embedder.model.encoder import InputType, Pooling
-from services.embedder.model.folder import WrongModel
+from services.embedder.model.files import WrongModel
 from services.embedder.model.onnx_model import Engine, OnnxModel, pool
 from tests.support.models import write_graph, write_json, write_tokenizer
 
@@ -22,6 +22,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "tiny-model"
     write_graph(folder / "model.onnx")
     write_tokenizer(folder)
+    write_json(folder / "1_Pooling/config.json", {"embedding_dimension": 1024, "pooling_mode": "mean"})
     return folder
 
 
@@ -140,8 +141,11 @@ def spoil(name: str) -> Callable[[Path], None]:
         (graph(width=384, pooled=True), r"'sentence_embedding' to have 1024 .* found the shape \[2, 384\]"),
         (graph(inputs=("input_ids", "pixels")), r"inputs to be of .*, found \['input_ids', 'pixels'\]"),
         (graph(numbers=False), "finite vectors"),
-        (remove("model.onnx"), "expected model.onnx or onnx/model.onnx in it, found tokenizer.json"),
-        (remove("tokenizer.json"), "expected tokenizer.json in it, found model.onnx"),
+        (
+            remove("model.onnx"),
+            "expected model.onnx or onnx/model.onnx in it, found 1_Pooling, tokenizer.json",
+        ),
+        (remove("tokenizer.json"), "expected tokenizer.json in it, found 1_Pooling, model.onnx"),
         (spoil("model.onnx"), "expected an ONNX graph in model.onnx"),
         (spoil("tokenizer.json"), "expected a tokenizer in tokenizer.json"),
         (spoil("celeriac.json"), "expected JSON in celeriac.json"),
