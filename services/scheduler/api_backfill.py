@@ -27,9 +27,9 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
     async def BackfillSchedule(
         self, request: pb.BackfillScheduleRequest, context: Context
     ) -> pb.BackfillScheduleResponse:
-        window = convert.window_from(request, await now_at(self._database))
+        window, once = convert.window_from(request, await now_at(self._database))
         only = request.validate_only
-        begun = await self._backfills.begin(window, current_subject(), request.request_id, validate_only=only)
+        begun = await self._backfills.begin(window, current_subject(), once, validate_only=only)
         return pb.BackfillScheduleResponse(backfill=convert.backfill_to(begun))
 
     async def GetBackfill(self, request: pb.GetBackfillRequest, context: Context) -> pb.GetBackfillResponse:
