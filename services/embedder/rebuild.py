@@ -10,8 +10,10 @@ import structlog
 from services.embedder.bulk import Embed, Embedded, embed_passages
 from services.embedder.operations import ChunkKey, Rebuild
 from services.embedder.store_operations import OperationStore
+from services.embedder.store_requests import RequestStore
 from services.embedder.store_vectors import VectorStore
 from services.kernel.database import Database
+from services.kernel.once import Once
 from services.kernel.sessions import Sessions
 
 log = structlog.get_logger(__name__)
@@ -39,11 +41,19 @@ class Rebuilds:
         self._send = send
         self._chunk_characters = chunk_characters
 
-    async def begin(self, wanted: Rebuild) -> str:
-        """The operation's id. Committed before it is sent: what is not sent, healing sends."""
+    async def begin(self, wanted: Rebuild, once: Once | None = None) -> str:
+        """The operation's id. Committed before it is sent: what is not sent, healing sends.
+
+        A request that is sent again gets the operation that it began.
+        """
         async with self._sessions.transaction() as session:
+            requests = RequestStore(session)
+            if once and (begun := await requests.operation_of(once)):
+                return begun
             budget = self._chunk_characters()
             operation = await OperationStore(session).begin_rebuild(wanted, self._model, budget)
+            if once:
+                await requests.began(once, operation)
         async with self._sessions.reading() as session:
             waiting = await OperationStore(session).waiting(operation)
         await self._publish(waiting)
