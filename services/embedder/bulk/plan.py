@@ -10,9 +10,11 @@ import structlog
 from services.embedder.bulk.chunk import Embed, Embedded, embed_passages
 from services.embedder.bulk.operations import ChunkKey, Rebuild
 from services.embedder.bulk.store_operations import OperationStore
+from services.embedder.bulk.store_requests import RequestStore
 from services.embedder.bulk.store_vectors import VectorStore
 from services.embedder.pace import USUAL, Pace
 from services.kernel.database import Database
+from services.kernel.once import Once
 from services.kernel.sessions import Sessions
 
 log = structlog.get_logger(__name__)
@@ -45,11 +47,19 @@ class Rebuilds:
         self._chunk_characters = chunk_characters
         self._pace = pace
 
-    async def begin(self, wanted: Rebuild) -> str:
-        """The operation's id. Committed before it is sent: what is not sent, healing sends."""
+    async def begin(self, wanted: Rebuild, once: Once | None = None) -> str:
+        """The operation's id. Committed before it is sent: what is not sent, healing sends.
+
+        A request that is sent again gets the operation that it began.
+        """
         async with self._sessions.transaction() as session:
+            requests = RequestStore(session)
+            if once and (begun := await requests.operation_of(once)):
+                return begun
             budget = self._chunk_characters()
             operation = await OperationStore(session).begin_rebuild(wanted, self._model, budget)
+            if once:
+                await requests.began(once, operation)
         async with self._sessions.reading() as session:
             waiting = await OperationStore(session).waiting(operation)
         await self._publish(waiting)

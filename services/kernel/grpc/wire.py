@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 import grpc.aio
@@ -10,6 +12,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.kernel.identity import current_subject
+from services.kernel.once import EXAMPLE, Once
 from services.kernel.validation import Faults
 
 # What a servicer's method is handed beside the request.
@@ -45,6 +49,24 @@ def moment_in(request: Message, field: str, faults: Faults) -> dt.datetime | Non
         faults.add(field, "is not a time between the years 1 and 9999", "2026-11-24T00:00:00Z")
         return None
     return moment
+
+
+def once_in(request: Any, faults: Faults, scope: str, without: Collection[str] = ()) -> Once | None:
+    """What a request's `request_id` is to be known by; None when it has none, or is only to be checked.
+
+    The digest is of the caller and of all fields but those in `without`.
+    """
+    sound = faults.text("request_id", request.request_id, EXAMPLE, most=100, required=False)
+    only_checked = "validate_only" in request.DESCRIPTOR.fields_by_name and request.validate_only
+    if not sound or not request.request_id or only_checked:
+        return None
+    rest = type(request)()
+    rest.CopyFrom(request)
+    for field in ("request_id", *without):
+        rest.ClearField(field)
+    digest = hashlib.sha256(f"{rest.DESCRIPTOR.full_name}\0{current_subject()}\0".encode())
+    digest.update(rest.SerializeToString(deterministic=True))
+    return Once(scope, request.request_id, digest.digest())
 
 
 def window_in(request: Message, faults: Faults) -> tuple[dt.datetime | None, dt.datetime | None]:

@@ -9,7 +9,8 @@ import re
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from services.kernel.grpc.enums import wire_values
-from services.kernel.grpc.wire import timestamp, window_in
+from services.kernel.grpc.wire import once_in, timestamp, window_in
+from services.kernel.once import Once
 from services.kernel.validation import Faults
 from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, BackfillState, Window
 from services.scheduler.schedule import checks
@@ -26,7 +27,7 @@ LONGEST_AGO = dt.timedelta(days=3660)
 NAME = re.compile(r"(schedules/[^/]*)/backfills/([0-9a-f]{16})")
 
 
-def window_from(request: pb.BackfillScheduleRequest, now: dt.datetime) -> Window:
+def window_from(request: pb.BackfillScheduleRequest, now: dt.datetime) -> tuple[Window, Once | None]:
     faults = Faults()
     schedule_id = checks.schedule_id(request.name, faults)
     start, end = window_in(request, faults)
@@ -46,10 +47,11 @@ def window_from(request: pb.BackfillScheduleRequest, now: dt.datetime) -> Window
     )
     known = request.order in ORDERS
     faults.unless(known, "order", f"is {request.order}, not a BackfillOrder", "BACKFILL_ORDER_NEWEST_FIRST")
-    faults.text("request_id", request.request_id, "retry-7f9c24e8", most=100, required=False)
+    once = once_in(request, faults, f"BackfillSchedule of {request.name}")
     faults.raise_any()
     assert start is not None and end is not None
-    return Window(schedule_id, start, end, most, rate, request.order == pb.BACKFILL_ORDER_NEWEST_FIRST)
+    newest_first = request.order == pb.BACKFILL_ORDER_NEWEST_FIRST
+    return Window(schedule_id, start, end, most, rate, newest_first), once
 
 
 def ids_in(name: str) -> tuple[str, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from celeriac.scheduler.v1 import config_pb2 as pb
 
-from services.kernel.config_keys import SECRET_NAME, SECRETS, ConfigType, Value
+from services.kernel.config_keys import SECRET_NAME, SECRETS, ConfigType, Value, key_named
 from services.kernel.config_wire import FIELDS, value_from, value_to
 from services.kernel.grpc.enums import wire_values
-from services.kernel.grpc.wire import timestamp
+from services.kernel.grpc.wire import once_in, timestamp
 from services.kernel.identity import current_subject
 from services.kernel.validation import Faults
 from services.scheduler.config.change import Order
@@ -45,15 +45,22 @@ def key_of(name: str) -> str:
 def order_in(request: Changing, faults: Faults) -> Order:
     faults.text("etag", request.etag, "7", most=100, required=False)
     faults.text("comment", request.comment, "fewer rows until the move", most=1000, required=False)
-    faults.text("request_id", request.request_id, "retry-7f9c24e8", most=100, required=False)
+    key = key_in(request.name, faults)
+    # A digest would give away a secret that is easy to guess; the configuration compares those itself.
+    secret = ("value",) if isinstance(request, pb.SetConfigRequest) and _is_sensitive(key) else ()
     return Order(
-        key=key_in(request.name, faults),
+        key=key,
         actor=current_subject(),
         comment=request.comment,
         etag=request.etag,
-        request_id=request.request_id,
+        once=once_in(request, faults, request.name, without=secret),
         validate_only=request.validate_only,
     )
+
+
+def _is_sensitive(name: str) -> bool:
+    key = key_named(name)
+    return key is not None and key.sensitive
 
 
 def order_of(request: Changing) -> Order:

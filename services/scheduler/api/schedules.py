@@ -11,7 +11,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from services.kernel.database import Database
-from services.kernel.grpc.wire import Context, moment_in
+from services.kernel.grpc.wire import Context, moment_in, once_in
 from services.kernel.identity import current_subject
 from services.kernel.pages import (
     decode_last,
@@ -63,9 +63,10 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
     ) -> pb.CreateScheduleResponse:
         faults, now = Faults(), await now_at(self._database)
         definition = convert.new_from(request.schedule, self._zone, now, faults)
+        once = once_in(request, faults, f"CreateSchedule of {request.schedule.name}")
         faults.raise_any()
         assert definition is not None
-        schedule = await self._catalogue.create(definition)
+        schedule = await self._catalogue.create(definition, once)
         return pb.CreateScheduleResponse(schedule=convert.schedule_to(schedule))
 
     async def GetSchedule(self, request: pb.GetScheduleRequest, context: Context) -> pb.GetScheduleResponse:
@@ -148,9 +149,9 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         self, request: pb.TriggerScheduleRequest, context: Context
     ) -> pb.TriggerScheduleResponse:
         faults = Faults()
-        faults.text("request_id", request.request_id, "retry-7f9c24e8", most=100, required=False)
+        once = once_in(request, faults, f"TriggerSchedule of {request.name}")
         faults.raise_any()
-        run = await self._catalogue.trigger(_id(request.name), current_subject(), request.request_id)
+        run = await self._catalogue.trigger(_id(request.name), current_subject(), once)
         return pb.TriggerScheduleResponse(run=convert.run_to(run))
 
     async def PreviewTimes(
@@ -203,9 +204,9 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
     async def BackfillSchedule(
         self, request: pb.BackfillScheduleRequest, context: Context
     ) -> pb.BackfillScheduleResponse:
-        window = convert_backfill.window_from(request, await now_at(self._database))
+        window, once = convert_backfill.window_from(request, await now_at(self._database))
         only = request.validate_only
-        begun = await self._backfills.begin(window, current_subject(), request.request_id, validate_only=only)
+        begun = await self._backfills.begin(window, current_subject(), once, validate_only=only)
         return pb.BackfillScheduleResponse(backfill=convert_backfill.backfill_to(begun))
 
     async def GetBackfill(self, request: pb.GetBackfillRequest, context: Context) -> pb.GetBackfillResponse:

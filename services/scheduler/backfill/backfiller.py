@@ -17,6 +17,7 @@ import structlog
 
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, NotFound
+from services.kernel.once import Once
 from services.kernel.validation import Faults
 from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, Window, due_times, stride
 from services.scheduler.backfill.store_backfills import BackfillingStore, BackfillStore, Step
@@ -29,6 +30,7 @@ from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Schedule
 from services.scheduler.schedule.rows import check_readable
+from services.scheduler.schedule.store_requests import RequestStore
 
 log = structlog.get_logger(__name__)
 
@@ -48,18 +50,22 @@ class Backfills:
         self._woken = asyncio.Event()
         self._pace = pace
 
-    async def begin(self, window: Window, actor: str, request_id: str, *, validate_only: bool) -> Backfill:
-        """Begins a backfill of what the window has; with `validate_only`, tells what it would be."""
+    async def begin(self, window: Window, actor: str, once: Once | None, *, validate_only: bool) -> Backfill:
+        """Begins a backfill of what the window has; with `validate_only`, tells what it would be.
+
+        A request that is sent again gets the backfill that it began, as that is by then.
+        """
         while True:
             async with self._database.reading() as connection:
                 schedule = await ScheduleStore(connection).get(window.schedule_id)
                 check_readable(schedule, "timing", "task")
-                made = request_id and await BackfillStore(connection).made_by(window.schedule_id, request_id)
+                await RequestStore(connection).check(once)
+                made = await _made_by(BackfillStore(connection), window, once)
             if made:
                 return made
             times = await asyncio.to_thread(due_times, schedule.definition.plan, window)
             _check_number(times, window)
-            begun = await self._begin(window, schedule, times, actor, request_id, validate_only)
+            begun = await self._begin(window, schedule, times, actor, once, validate_only)
             if begun is not None:
                 self._woken.set()
                 return begun
@@ -70,7 +76,7 @@ class Backfills:
         read: Schedule,
         times: Sequence[dt.datetime],
         actor: str,
-        request_id: str,
+        once: Once | None,
         validate_only: bool,
     ) -> Backfill | None:
         """None when the schedule was changed since it was read."""
@@ -79,8 +85,11 @@ class Backfills:
             store = BackfillStore(connection)
             if schedule.version != read.version:
                 return None
-            if request_id and (made := await store.made_by(window.schedule_id, request_id)):
+            first = await RequestStore(connection).is_first(once)
+            if made := await _made_by(store, window, once):
                 return made
+            if not first:
+                raise _is_gone(window.schedule_id)
             _check_may_run(schedule, await store.running(window.schedule_id))
             run = await store.run_already(window.schedule_id, window.start, window.end)
             # From its next due time on, the dispatcher decides.
@@ -90,7 +99,9 @@ class Backfills:
             if validate_only:
                 return backfill
             named = dataclasses.replace(backfill, id=secrets.token_hex(8))
-            return await store.add(named, due[::-1] if window.newest_first else due, request_id or None)
+            return await store.add(
+                named, due[::-1] if window.newest_first else due, once.request_id if once else None
+            )
 
     async def get(self, schedule_id: str, backfill_id: str) -> Backfill:
         async with self._database.reading() as connection:
@@ -202,6 +213,25 @@ def _check_may_run(schedule: Schedule, running: Backfill | None) -> None:
     if running is not None:
         other = f"{name}/backfills/{running.id}"
         raise FailedPrecondition("BACKFILL_RUNNING", f"{other!r} is under way; let it end, or cancel it")
+
+
+async def _made_by(store: BackfillStore, window: Window, once: Once | None) -> Backfill | None:
+    """The backfill that the request has begun already; raises `Invalid` if its id is another one's."""
+    made = await store.made_by(window.schedule_id, once.request_id) if once else None
+    if once and made and _window_of(made) != window._replace(most=0):
+        raise once.refusal()
+    return made
+
+
+def _window_of(backfill: Backfill) -> Window:
+    """Without `most`, which is not kept."""
+    return Window(backfill.schedule_id, backfill.start, backfill.end, 0, backfill.rate, backfill.newest_first)
+
+
+def _is_gone(schedule_id: str) -> NotFound:
+    name = f"schedules/{schedule_id}"
+    text = f"the backfill of {name!r} that this request_id began is no longer kept; send another id"
+    return NotFound("backfill", name, text)
 
 
 def _proposed(window: Window, due: Sequence[dt.datetime], actor: str) -> Backfill:

@@ -7,7 +7,8 @@ import datetime as dt
 from collections.abc import Callable, Collection
 
 from services.kernel.database import Database
-from services.kernel.errors import Conflict
+from services.kernel.errors import Conflict, NotFound
+from services.kernel.once import Once
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import IN_TIME
@@ -16,6 +17,7 @@ from services.scheduler.dispatch.publisher import PermitEnded
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule
 from services.scheduler.schedule.rows import check_readable, kept_columns
+from services.scheduler.schedule.store_requests import RequestStore
 
 
 class Catalogue:
@@ -25,9 +27,12 @@ class Catalogue:
         self._database = database
         self._delivery = delivery
 
-    async def create(self, definition: Definition) -> Schedule:
+    async def create(self, definition: Definition, once: Once | None) -> Schedule:
+        """A request that is sent again gets the schedule as it is by then."""
         async with self._database.transaction() as connection:
             store = ScheduleStore(connection)
+            if not await RequestStore(connection).is_first(once):
+                return await store.get(definition.id)
             due = None if definition.rests(0) else definition.plan.next_due(await store.now())
             return await store.create(definition, due)
 
@@ -72,19 +77,25 @@ class Catalogue:
             await self._current(store, schedule_id, etag)
             await store.delete(schedule_id)
 
-    async def trigger(self, schedule_id: str, actor: str, request_id: str) -> Run:
-        """Records a run for now, then publishes it. With the broker away it stays pending, and is healed."""
+    async def trigger(self, schedule_id: str, actor: str, once: Once | None) -> Run:
+        """Records a run for now, then publishes it. With the broker away it stays pending, and is healed.
+
+        A request that is sent again gets the run that it made, as that is by then.
+        """
         permit = await self._delivery.permit()
         async with self._database.transaction() as connection:
             store = ScheduleStore(connection)
             schedule = await store.get(schedule_id, for_change=True)
             check_readable(schedule, "task")
-            if request_id and (made := await store.run_made_by(schedule_id, request_id)):
+            first = await RequestStore(connection).is_first(once)
+            if once and (made := await store.run_made_by(schedule_id, once.request_id)):
                 return made
+            if not first:
+                raise _run_is_gone(schedule_id)
             now = await store.now()
             run = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
             exclusive = schedule.definition.overlap is not Overlap.ALLOW
-            key = await store.add_run(run, request_id or None, exclusive=exclusive)
+            key = await store.add_run(run, once.request_id if once else None, exclusive=exclusive)
         pending = written(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)
         try:
             await self._delivery.publish([Batch(key, [pending])], permit)
@@ -99,6 +110,12 @@ class Catalogue:
         if etag and etag != current.etag:
             raise Conflict(f"schedules/{schedule_id}", current.etag)
         return current
+
+
+def _run_is_gone(schedule_id: str) -> NotFound:
+    name = f"schedules/{schedule_id}"
+    text = f"the run of {name!r} that this request_id triggered is no longer kept; send another id"
+    return NotFound("run", name, text)
 
 
 def due_after_change(current: Schedule, wanted: Definition, now: dt.datetime) -> dt.datetime | None:

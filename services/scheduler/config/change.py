@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.kernel.config_keys import AnyKey, Value
-from services.kernel.database import Database
+from services.kernel.database import Connection, Database
 from services.kernel.errors import Conflict, FailedPrecondition, NotFound
+from services.kernel.once import Once
 from services.scheduler.config.encryption import KeyRing
 from services.scheduler.config.in_force import (
     Change,
@@ -21,6 +22,7 @@ from services.scheduler.config.in_force import (
     to_json,
 )
 from services.scheduler.config.store_config import ConfigStore
+from services.scheduler.schedule.store_requests import RequestStore
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Order:
     actor: str
     comment: str = ""
     etag: str = ""
-    request_id: str = ""
+    once: Once | None = None
     validate_only: bool = False
 
 
@@ -123,7 +125,7 @@ class Configuration:
             store = ConfigStore(connection)
             await store.lock()
             current = setting_of(key, await store.find(key.name))
-            if order.request_id and await store.made_by(key.name, order.request_id):
+            if await self._is_made(connection, key, order.once, wanted):
                 return current
             if order.etag and order.etag != current.etag:
                 raise Conflict(f"config/{key.name}", current.etag)
@@ -133,8 +135,18 @@ class Configuration:
             revision = self._revision_for(key, number, current, order, wanted)
             if order.validate_only:
                 return _as_wanted(current, wanted)
-            await store.write(revision, order.request_id or None)
+            await store.write(revision, order.once.request_id if order.once else None)
             return setting_of(key, await store.find(key.name))
+
+    async def _is_made(self, connection: Connection, key: AnyKey, once: Once | None, wanted: _Wanted) -> bool:
+        """Whether the request was carried out already; raises `Invalid` if its id is another one's."""
+        if once is None:
+            return False
+        first = await RequestStore(connection).is_first(once)
+        made = await ConfigStore(connection).made_by(key.name, once.request_id)
+        if made and _Wanted(made.change, self._value_of(key, made), made.rolled_back_to) != wanted:
+            raise once.refusal()
+        return made is not None or not first
 
     def _revision_for(
         self, key: AnyKey, number: int, current: Setting, order: Order, wanted: _Wanted

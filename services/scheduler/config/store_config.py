@@ -34,7 +34,7 @@ IN_FORCE = """
 # Revisions become visible in the order of their numbers.
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('celery_system_config_revisions'))"
 NEWEST = "SELECT coalesce(max(revision), 0) FROM celery_system_config_revisions"
-MADE_BY = "SELECT true FROM celery_system_config_revisions WHERE key = $1 AND request_id = $2"
+MADE_BY = f"{REVISION} WHERE r.key = $1 AND r.request_id = $2"
 RESEAL = "UPDATE celery_system_config_revisions SET sealed = $2::jsonb WHERE revision = $1"
 
 
@@ -78,9 +78,10 @@ class ConfigStore(Store):
         rows = await self._connection.fetch(f"{query} LIMIT {values.place(most)}", *values)
         return list(map(_revision_of, rows))
 
-    async def made_by(self, key: str, request_id: str) -> bool:
-        """Whether the request has made its revision already."""
-        return bool(await self._connection.fetchval(MADE_BY, key, request_id))
+    async def made_by(self, key: str, request_id: str) -> Revision | None:
+        """The revision that the request has made already."""
+        row = await self._connection.fetchrow(MADE_BY, key, request_id)
+        return None if row is None else _revision_of(row)
 
     async def next_revision(self) -> int:
         number: int = await self._connection.fetchval("SELECT nextval('celery_system_config_revision')")

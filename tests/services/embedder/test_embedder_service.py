@@ -200,6 +200,17 @@ async def test_each_message_is_embedded_once(stubs: Stubs, database_url: str) ->
 
 
 @pytest.mark.usefixtures("worker")
+def test_a_rebuild_that_is_asked_for_again_under_its_id_is_the_one_that_has_ended(stubs: Stubs) -> None:
+    stubs.ingest(message("how often is this embedded?"))
+    request_id = uuid.uuid4().hex
+    ended = stubs.embed_all(force_rebuild=True, request_id=request_id)
+    assert stubs.embed(force_rebuild=True, request_id=request_id) == ended
+    assert stubs.embed(force_rebuild=True, request_id=uuid.uuid4().hex).name != ended.name
+    other = pb.EmbedMessagesRequest(min_length=7, request_id=request_id)
+    assert fields_at_fault(stubs.messages.EmbedMessages, other) == ["request_id"]
+
+
+@pytest.mark.usefixtures("worker")
 async def test_a_doubled_chunk_changes_nothing(
     stubs: Stubs, database_url: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

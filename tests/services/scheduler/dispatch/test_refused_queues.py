@@ -12,6 +12,7 @@ import pytest
 import redis.asyncio
 
 from services.kernel.database import Database
+from services.kernel.once import Once
 from services.scheduler.catalogue.catalogue import Catalogue
 from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
@@ -134,7 +135,8 @@ async def test_who_triggers_a_run_is_told_that_it_was_refused(
     database: Database, client: redis.asyncio.Redis
 ) -> None:
     catalogue = Catalogue(database, delivery_to(client, database))
-    run = await catalogue.trigger("s-1", "mei", "once")
+    wrong, right = (Once(f"TriggerSchedule of schedules/s-{number}", "once", b"") for number in (1, 0))
+    run = await catalogue.trigger("s-1", "mei", wrong)
     assert (run.state, run.reason) == (RunState.SKIPPED, refused("wrong")[1])
-    assert await catalogue.trigger("s-1", "mei", "once") == run
-    assert (await catalogue.trigger("s-0", "mei", "once")).state is RunState.PUBLISHED
+    assert await catalogue.trigger("s-1", "mei", wrong) == run
+    assert (await catalogue.trigger("s-0", "mei", right)).state is RunState.PUBLISHED

@@ -92,14 +92,16 @@ class DeleteMessageResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class EmbedMessagesRequest(_message.Message):
-    __slots__ = ("force_rebuild", "role", "min_length")
+    __slots__ = ("force_rebuild", "role", "min_length", "request_id")
     FORCE_REBUILD_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     MIN_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     force_rebuild: bool
     role: MessageRole
     min_length: int
-    def __init__(self, force_rebuild: bool = ..., role: _Optional[_Union[MessageRole, str]] = ..., min_length: _Optional[int] = ...) -> None: ...
+    request_id: str
+    def __init__(self, force_rebuild: bool = ..., role: _Optional[_Union[MessageRole, str]] = ..., min_length: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class EmbedMessagesResponse(_message.Message):
     __slots__ = ("operation",)

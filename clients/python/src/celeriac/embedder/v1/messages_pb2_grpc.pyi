@@ -27,7 +27,8 @@ class MessageServiceStub:
     ]
     """Takes messages in. Each request of the stream is stored whole or not at all; those before one that is
     refused stay stored, and the same stream may be sent again: a message that is stored already, with the
-    same content, changes nothing. A message whose text changed loses its vectors until the next embedding.
+    same content, changes nothing. Clients don't send it again by themselves: the counts would be of the second
+    try, and what another caller changed in between would be changed back. A message whose text changed loses its vectors until the next embedding.
     INVALID_ARGUMENT names the request of the stream and the message in it, both counted from 0:
     "requests[2].messages[0].text".
     """
@@ -67,7 +68,8 @@ class MessageServiceAsyncStub:
     ]
     """Takes messages in. Each request of the stream is stored whole or not at all; those before one that is
     refused stay stored, and the same stream may be sent again: a message that is stored already, with the
-    same content, changes nothing. A message whose text changed loses its vectors until the next embedding.
+    same content, changes nothing. Clients don't send it again by themselves: the counts would be of the second
+    try, and what another caller changed in between would be changed back. A message whose text changed loses its vectors until the next embedding.
     INVALID_ARGUMENT names the request of the stream and the message in it, both counted from 0:
     "requests[2].messages[0].text".
     """
@@ -109,7 +111,8 @@ class MessageServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[celeriac.embedder.v1.messages_pb2.IngestMessagesResponse, collections.abc.Awaitable[celeriac.embedder.v1.messages_pb2.IngestMessagesResponse]]:
         """Takes messages in. Each request of the stream is stored whole or not at all; those before one that is
         refused stay stored, and the same stream may be sent again: a message that is stored already, with the
-        same content, changes nothing. A message whose text changed loses its vectors until the next embedding.
+        same content, changes nothing. Clients don't send it again by themselves: the counts would be of the second
+        try, and what another caller changed in between would be changed back. A message whose text changed loses its vectors until the next embedding.
         INVALID_ARGUMENT names the request of the stream and the message in it, both counted from 0:
         "requests[2].messages[0].text".
         """

@@ -1,0 +1,45 @@
+"""The SQL of requests that have their effect once."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from services.kernel.once import Once
+from services.scheduler.schedule.store_base import Store
+
+# Waits for a transaction that has added the same id: then it is committed, or was rolled back.
+ADD = """
+    INSERT INTO celery_schedule_requests (scope, request_id, digest) VALUES ($1, $2, $3)
+    ON CONFLICT DO NOTHING RETURNING true
+"""
+DIGEST = "SELECT digest FROM celery_schedule_requests WHERE scope = $1 AND request_id = $2"
+FORGET = """
+    DELETE FROM celery_schedule_requests WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM celery_schedule_requests WHERE created_at < now() - $1::interval
+        ORDER BY created_at LIMIT 100 FOR UPDATE SKIP LOCKED))
+"""
+REMEMBERED = dt.timedelta(days=1)
+
+
+class RequestStore(Store):
+    """Requests that have had their effect. One whose transaction is rolled back is not among them."""
+
+    async def is_first(self, once: Once | None) -> bool:
+        """Whether the effect is still to come: it is recorded as made, in this transaction.
+
+        Raises `Invalid` if the id was another request's. Old ones are forgotten on the way.
+        """
+        if once is None:
+            return True
+        await self._connection.execute(FORGET, REMEMBERED)
+        if await self._connection.fetchval(ADD, once.scope, once.request_id, once.digest):
+            return True
+        await self.check(once)
+        return False
+
+    async def check(self, once: Once | None) -> None:
+        """Raises `Invalid` if the id was another request's."""
+        if once is not None:
+            digest = await self._connection.fetchval(DIGEST, once.scope, once.request_id)
+            if digest not in {None, once.digest}:
+                raise once.refusal()
