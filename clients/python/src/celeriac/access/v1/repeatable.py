@@ -8,6 +8,7 @@ something each time that it is carried out, or is for services among themselves.
 READS = (
     "/celeriac.audit.v1.AuditService/GetCheckpoint",
     "/celeriac.audit.v1.AuditService/GetRecord",
+    "/celeriac.audit.v1.AuditService/GetStatus",
     "/celeriac.audit.v1.AuditService/ListRecords",
     "/celeriac.audit.v1.AuditService/Verify",
     "/celeriac.embedder.v1.EmbeddingService/Embed",
