@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 
 from services.embedder.encoder import InputType, Pooling
+from services.kernel.logged_errors import Loggable
 
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 DEFAULT_MAX_TOKENS = 512
@@ -39,7 +40,7 @@ PROMPTS = {
 E5_PREFIXES = {InputType.QUERY: "query: ", InputType.PASSAGE: "passage: "}
 
 
-class WrongModel(Exception):
+class WrongModel(Loggable):
     """What was expected of the model's folder, and what was found."""
 
 

@@ -12,6 +12,7 @@ from services.embedder.operations import ChunkKey, Rebuild
 from services.embedder.store_operations import OperationStore
 from services.embedder.store_vectors import VectorStore
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.kernel.sessions import Sessions
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ class Rebuilds:
                 await self.heal()
             except Exception as error:
                 # The database or the broker is away: the next round finds what this one left.
-                log.warning("rebuild.heal_failed", error=str(error)[:300])
+                log.warning("rebuild.heal_failed", error=for_log(error))
             await asyncio.sleep(HEAL_SECONDS)
 
     async def heal(self) -> int:

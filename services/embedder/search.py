@@ -15,6 +15,7 @@ from services.embedder.messages import Message, MessageFilter
 from services.embedder.store_messages import MessageStore
 from services.embedder.store_vectors import VectorStore
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.kernel.sessions import Sessions
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,7 @@ class Search:
                 await self.follow()
             except Exception as error:
                 # The database is away: what is in memory is still searched, and confirmed when it is back.
-                log.warning("search.follow_failed", error=str(error)[:300])
+                log.warning("search.follow_failed", error=for_log(error))
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def follow(self) -> None:

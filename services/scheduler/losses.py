@@ -17,6 +17,7 @@ import datetime as dt
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.scheduler.broker_data import BrokerData
 from services.scheduler.delivery import FAULTS
 from services.scheduler.leases import Lease
@@ -52,7 +53,7 @@ class Losses:
                 if await self._lease.hold():
                     await self.look()
             except (*FAULTS, MonitorAway) as error:
-                log.warning("losses.failed", error=repr(error)[:300])
+                log.warning("losses.failed", error=for_log(error))
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> int:

@@ -12,6 +12,7 @@ import datetime as dt
 import structlog
 
 from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.logged_errors import for_log
 from services.scheduler.store_pending import PendingStore
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ class Pending:
             try:
                 await self.look()
             except DATABASE_ERRORS as error:
-                log.warning("pending.not_looked", error=str(error)[:300])
+                log.warning("pending.not_looked", error=for_log(error))
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> int:

@@ -16,6 +16,7 @@ from itertools import islice
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.scheduler.batches import Batch, written
 from services.scheduler.decide import unreadable
 from services.scheduler.delivery import FAULTS, Delivery
@@ -60,7 +61,7 @@ class Waiting:
                 if await self.decide():
                     seconds = ASK_SECONDS
             except (*FAULTS, PermitEnded) as error:
-                log.warning("waiting.failed", error=repr(error)[:300])
+                log.warning("waiting.failed", error=for_log(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), seconds)
 
@@ -103,7 +104,7 @@ class Waiting:
                 heard |= await self._monitor.heard_of(task_ids[start : start + MOST_AT_ONCE])
         except MonitorAway as error:
             away = str(error)
-            log.warning("waiting.monitor_away", error=away, runs=len(sent))
+            log.warning("waiting.monitor_away", error=for_log(error), runs=len(sent))
         await self._record_ended(sent, heard)
         return Answer(frozenset(sent), heard, away)
 
@@ -155,7 +156,7 @@ class Waiting:
                 await self._monitor.terminate(run.task_id)
                 log.info("run.terminated", schedule=run.schedule_id, due=run.due_at, task_id=run.task_id)
             except MonitorAway as error:
-                log.warning("run.not_terminated", schedule=run.schedule_id, error=str(error))
+                log.warning("run.not_terminated", schedule=run.schedule_id, error=for_log(error))
 
 
 def _verdict(

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from services.kernel import readers
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.errors import CeleriacError, Unavailable
+from services.kernel.logged_errors import for_log
 from services.kernel.readers import Skipped
 from services.scheduler.changes import Change, Event, LeftOut, Wanted, part_for, size_of
 from services.scheduler.store_changes import CHANNEL
@@ -116,7 +117,7 @@ class Watching(Generic[Message]):
                 if self.readers:
                     await self._follow()
             except* DATABASE_ERRORS as errors:
-                log.warning("watch.failed", error=str(errors.exceptions[0])[:300])
+                log.warning("watch.failed", error=for_log(errors.exceptions[0]))
                 self._fail(Unavailable("the database"))
                 await asyncio.sleep(RETRY_SECONDS)
             except* CeleriacError:
