@@ -23,6 +23,7 @@ from deploy.envoy import GatewaySettings, envoy_command, write_gateway_config
 from deploy.envoy.contracts import SERVICES
 from deploy.envoy.generate import DESCRIPTORS
 from tests.support.calls import eventually
+from tests.support.kept_logs import keep_under
 from tests.support.servers import free_port
 
 BUF = Path(sys.executable).with_name("buf")
@@ -172,7 +173,9 @@ def running_gateway(
     port, admin_port = free_port(), free_port()
     folder = state / f"envoy-{port}"
     config = write_gateway_config(folder, state, port, admin_port, ports, settings, health_from)
-    gateway = Gateway(state, port, admin_port, folder / "access.log", ports)
+    keep_under(folder / "access.err", f"envoy-{port}-errors")
+    access_log = keep_under(folder / "access.log", f"envoy-{port}")
+    gateway = Gateway(state, port, admin_port, access_log, ports)
     gateway.start(config, sorted(upstreams))
     try:
         yield gateway

@@ -15,12 +15,14 @@ from celeriac.scheduler.v1 import config_pb2_grpc
 
 from deploy.standalone.ports import SERVICES
 from tests.support.calls import eventually, refused
+from tests.support.secrets_in_logs import canary
 from tests.support.system import System
 
 # A start from nothing, on a machine with other work.
 pytestmark = pytest.mark.timeout(400)
 
 SECRET = "config/secrets.smtp.password"
+VALUE = canary()
 
 
 def config_of(channel: grpc.Channel) -> Any:
@@ -52,7 +54,7 @@ def test_a_change_reaches_every_service(system: System) -> None:
 
 
 def test_a_secret_is_shown_to_whoever_has_the_authenticator_and_its_key_is_rotated(system: System) -> None:
-    put(system, SECRET, string_value="hunter2")
+    put(system, SECRET, string_value=VALUE)
     keys = system.state / "keys/config-keys.json"
     before = [key["id"] for key in json.loads(keys.read_text())["keys"]]
     rotated = system.run("rotate-keys")
@@ -74,14 +76,15 @@ def test_a_secret_is_shown_to_whoever_has_the_authenticator_and_its_key_is_rotat
     credentials = grpc.access_token_call_credentials(token)
     with system.channel("") as channel:
         answer = config_of(channel).RevealConfig(request, credentials=credentials, timeout=30)
-    assert answer.value == "hunter2"
+    assert answer.value == VALUE
 
 
 def test_nothing_of_a_secret_is_in_any_log(system: System) -> None:
-    put(system, SECRET, string_value="never-in-a-log")
+    value = canary()
+    put(system, SECRET, string_value=value)
     logs = "".join(path.read_text(errors="replace") for path in (system.state / "logs").rglob("*.log*"))
     assert "rpc.answered" in logs
-    assert "never-in-a-log" not in logs
+    assert value not in logs
 
 
 def test_keys_are_rotated_only_where_the_system_runs(tmp_path: Any) -> None:

@@ -16,6 +16,7 @@ from celeriac.scheduler.v1 import config_pb2 as pb
 from tests.support.calls import refused
 from tests.support.configurations import set_secret
 from tests.support.processes import ServiceProcess
+from tests.support.secrets_in_logs import canary
 from tests.support.sql import fetch_sync
 
 REVISIONS = "celery_system_config_revisions"
@@ -68,7 +69,7 @@ def test_an_exception_deep_inside_is_logged_without_the_secret(
     exception: str,
     words: str,
 ) -> None:
-    secret, comment = f"hunter2-{uuid.uuid4().hex}", f"hunter3-{uuid.uuid4().hex}"
+    secret, comment = canary("secret"), canary("comment")
     name = f"config/secrets.s-{uuid.uuid4().hex[:8]}"
     request = pb.SetConfigRequest(name=name, value={"string_value": secret}, comment=comment)
     with fault(database_url, key_file):
