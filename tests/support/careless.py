@@ -45,6 +45,13 @@ class LeavesBadly:
         raise ValueError(VALUE)
 
 
+class Holder:
+    """An object whose repr has the value."""
+
+    def __repr__(self) -> str:
+        return f"Holder({VALUE})"
+
+
 class CannotBeWritten:
     """A value at which the JSON of a line fails."""
 
@@ -220,7 +227,7 @@ def line_that_cannot_be_written() -> None:
 
 
 def object_as_a_value() -> None:
-    log.warning("failed", settings=Settings.model_construct(None, port=VALUE))
+    log.warning("failed", holder=Holder())
 
 
 def address_with_a_password() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+import uuid
 from typing import Any
 
+import asyncpg
 import grpc
 import pyotp
 import pytest
@@ -16,6 +18,7 @@ from celeriac.scheduler.v1 import config_pb2_grpc
 from deploy.standalone.ports import SERVICES
 from tests.support.calls import eventually, refused
 from tests.support.secrets_in_logs import canary
+from tests.support.sql import fetch_sync
 from tests.support.system import System
 
 # A start from nothing, on a machine with other work.
@@ -85,6 +88,20 @@ def test_nothing_of_a_secret_is_in_any_log(system: System) -> None:
     logs = "".join(path.read_text(errors="replace") for path in (system.state / "logs").rglob("*.log*"))
     assert "rpc.answered" in logs
     assert value not in logs
+
+
+def test_a_row_that_postgres_refuses_is_not_in_its_log(system: System) -> None:
+    value, table = canary(), f"refuses_{uuid.uuid4().hex[:8]}"
+    fetch_sync(system.database_url, f"CREATE TABLE {table} (name text PRIMARY KEY, n int CHECK (n > 0))")
+    insert = f"INSERT INTO {table} VALUES ($1, $2)"
+    fetch_sync(system.database_url, insert, value, 1)
+    for n in (1, 0):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=table):
+            fetch_sync(system.database_url, insert, value, n)
+    log = system.state / "logs" / "postgres.log"
+    eventually(lambda: f"{table}_pkey" in log.read_text() and f"{table}_n_check" in log.read_text())
+    assert value not in log.read_text()
+    fetch_sync(system.database_url, f"DROP TABLE {table}")
 
 
 def test_keys_are_rotated_only_where_the_system_runs(tmp_path: Any) -> None:

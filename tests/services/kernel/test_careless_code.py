@@ -43,7 +43,7 @@ EXPECTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "library_with_an_exception": ("failed at ", ("some.library", "ValueError", "careless.py")),
     "wrong_placeholders": ("%s and %s", ("some.library",)),
     "line_that_cannot_be_written": ("log.line_lost", ("services.careless",)),
-    "object_as_a_value": ("failed", ("Settings",)),
+    "object_as_a_value": ("failed", ("<Holder>",)),
     "address_with_a_password": ("failed", ("redis://:[password]@127.0.0.1:6379/0", "password=[password]")),
     "header": ("failed", ("Bearer [token]",)),
     "uncaught": ("process.failed", ("ValueError", "careless.py")),
