@@ -13,8 +13,10 @@ from xdist.remote import Producer
 
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
+from tests.support import kept_logs
 from tests.support.models import embedded_model as make_embedded_model
 from tests.support.scheduling import ByModule
+from tests.support.secrets_in_logs import Search, remember_files
 from tests.support.servers import (
     Valkey,
     create_database,
@@ -38,6 +40,21 @@ hypothesis.settings.load_profile("noisy")
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:
     return ByModule(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Search]:
+    """Keeps the logs of all processes, and looks through them when all have ended."""
+    search = kept_logs.keep_in(tmp_path_factory.mktemp("logs"))
+    yield search
+    search.refuse("the end of the session", whole=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_secret_in_logs(request: pytest.FixtureRequest, logs: Search) -> Iterator[None]:
+    """Fails at the end of the module while which a secret was written into any process's log."""
+    yield
+    logs.refuse(str(request.path.relative_to(request.config.rootpath)))
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +97,7 @@ def tokens(certificates: Path) -> LocalIssuer:
     """Mints tokens that services started with this state's `jwks.json` accept."""
     issuer = LocalIssuer(certificates)
     issuer.ensure_key()
+    remember_files(*(certificates / "keys").glob("*.pem"))
     return issuer
 
 

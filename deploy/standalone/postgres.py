@@ -59,6 +59,8 @@ def command(settings: StandaloneSettings) -> tuple[str, ...]:
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] %q%u ",
+        # Without DETAIL and CONTEXT, which quote rows, keys and documents.
+        "log_error_verbosity": "terse",
         "cluster_name": "celeriac",
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]

@@ -18,7 +18,7 @@ from deploy.standalone.logs import Console, LogFile, readable
 from deploy.standalone.record import ProcessRecord, SystemRecord
 from deploy.standalone.settings import StandaloneSettings
 from deploy.standalone.supervised import StartFailed, Supervised
-from services.kernel.masking import without_tokens
+from services.kernel.masking import without_credentials
 
 OWN_NAME = "celeriac"
 DISK_FULL = "No space left on device"
@@ -139,7 +139,7 @@ class Supervisor:
             self._complain(error)
 
     def _write(self, name: str, line: str) -> None:
-        line = without_tokens(line)
+        line = without_credentials(line)
         if name not in self._files:
             self._files[name] = LogFile(self._settings.logs, name, self._complain)
         self._console.pass_on(name, line)

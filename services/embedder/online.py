@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from services.embedder.model.encoder import InputType, Model
 from services.embedder.model.packing import Tokens, embed_tokens
 from services.kernel.errors import Exhausted
+from services.kernel.logged_errors import for_log
 
 log = structlog.get_logger(__name__)
 
@@ -195,7 +196,7 @@ class OnlineEncoder:
         """Only the caller whose text the model can't take hears of it."""
         if len(taken) == 1:
             [(call, row)] = taken
-            log.error("online.text_failed", row=row, error=str(error)[:300])
+            log.error("online.text_failed", row=row, error=for_log(error))
             if not call.done.done():
                 call.done.set_exception(error)
             return

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import asyncpg
 import structlog
 
+from services.kernel.logged_errors import for_log
+
 log = structlog.get_logger(__name__)
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
@@ -63,7 +65,7 @@ async def open_connection(url: str, **settings: Any) -> Connection:
     except CLOSED as error:
         raise ConnectionError(f"the database takes no connections now: {error}") from error
     except asyncpg.PostgresError as error:
-        log.error("database.refused", sqlstate=error.sqlstate, error=str(error))
+        log.error("database.refused", sqlstate=error.sqlstate, error=for_log(error))
         raise
 
 
@@ -165,7 +167,7 @@ class Database:
             try:
                 await self._listen_once(channel, payloads)
             except (*DATABASE_ERRORS, asyncpg.InternalClientError) as error:
-                log.warning("database.listen_failed", channel=channel, error=str(error))
+                log.warning("database.listen_failed", channel=channel, error=for_log(error))
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_once(self, channel: str, payloads: asyncio.Queue[str]) -> None:

@@ -1,7 +1,7 @@
 """The closed family of errors that a caller may be told about.
 
 Domain, store and servicers raise these; one interceptor (`services.kernel.grpc.errors`) turns them into
-google.rpc.Status. Anything else that is raised is a fault of ours: logged whole, told as an incident id.
+google.rpc.Status. Anything else that is raised is a fault of ours: logged, told as an incident id.
 The `reason` of each is stable: clients may branch on it, so a reason once released never changes meaning.
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.kernel.logged_errors import Loggable
 
-class CeleriacError(Exception):
+
+class CeleriacError(Loggable):
     """The family's root: a stable `reason` (UPPER_SNAKE_CASE) and a message for people."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -68,6 +70,10 @@ class Invalid(CeleriacError):
     def __init__(self, faults: Sequence[FieldFault]) -> None:
         super().__init__("INVALID_FIELDS", "; ".join(map(str, faults)))
         self.faults = tuple(faults)
+
+    def logged(self) -> str:
+        """The fields' names: what is wrong with a field is often told by its value."""
+        return f"{self.reason}: {', '.join(fault.field for fault in self.faults)}"
 
 
 class Exhausted(CeleriacError):

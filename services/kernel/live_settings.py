@@ -19,6 +19,7 @@ from celeriac.scheduler.v1 import config_pb2_grpc
 
 from services.kernel.config_keys import Key, Value, ValueType, key_named, keys_of
 from services.kernel.config_wire import value_from
+from services.kernel.logged_errors import for_log
 from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -111,7 +112,7 @@ async def follow(live: LiveSettings, channel: grpc.aio.Channel, pace: Pace = USU
                 backoff, following = LEAST_BACKOFF, True
         except (grpc.aio.AioRpcError, TimeoutError) as error:
             if following:
-                log.warning("config.not_followed", error=str(error)[:300], revision=live.revision)
+                log.warning("config.not_followed", error=for_log(error), revision=live.revision)
             following = False
         finally:
             stream.cancel()

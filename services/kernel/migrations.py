@@ -31,7 +31,7 @@ async def migrate(database_url: str, service: str) -> None:
     """Applies what is missing, in one transaction. Two that migrate at once wait for each other."""
     config = _config(service)
     script = ScriptDirectory.from_config(config)
-    engine = create_async_engine(asyncpg_url(database_url), poolclass=pool.NullPool)
+    engine = create_async_engine(asyncpg_url(database_url), poolclass=pool.NullPool, hide_parameters=True)
     try:
         async with engine.begin() as connection:
             await connection.exec_driver_sql(

@@ -11,6 +11,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
 from services.kernel.identity import Role
+from services.kernel.logged_errors import Loggable
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ STANDARD_METHODS: Mapping[str, MethodPolicy] = {
 }
 
 
-class PolicyMissing(Exception):
+class PolicyMissing(Loggable):
     """A method has no policy, or one that contradicts itself."""
 
 

@@ -15,6 +15,7 @@ import structlog
 from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 
 from services.kernel.database import DATABASE_ERRORS
+from services.kernel.logged_errors import for_log
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
 
@@ -44,7 +45,7 @@ class Relay:
                 backoff = 0.2
             except (grpc.aio.AioRpcError, *DATABASE_ERRORS) as error:
                 # Entries stay where they are: delivery goes on when the other side is back.
-                log.warning("audit.delivery_failed", error=str(error)[:300], retry_seconds=backoff)
+                log.warning("audit.delivery_failed", error=for_log(error), retry_seconds=backoff)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, self._pace.outbox_retry)
                 continue

@@ -11,6 +11,7 @@ import structlog
 from services.kernel.config_keys import Key
 from services.kernel.database import DATABASE_ERRORS, Connection, Database
 from services.kernel.live_settings import LiveSettings
+from services.kernel.logged_errors import for_log
 from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,7 @@ class Retention:
             try:
                 await self.sweep()
             except DATABASE_ERRORS as error:
-                log.warning("retention.failed", setting=self._key.name, error=str(error)[:300])
+                log.warning("retention.failed", setting=self._key.name, error=for_log(error))
             await self._live.changed(self._pace.retention_sweep)
 
     async def sweep(self) -> int:

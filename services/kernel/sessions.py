@@ -56,6 +56,8 @@ class Sessions:
             pool_pre_ping=True,
             # The one used last is used next: with little to do, the others prepare no statements.
             pool_use_lifo=True,
+            # An error's text is without them, wherever it comes to be written.
+            hide_parameters=True,
         )
 
     @asynccontextmanager

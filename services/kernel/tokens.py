@@ -6,7 +6,6 @@ key set in the settings, never from the token. The gateway checks the same; it i
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import jwt
 
 from services.kernel.errors import Unauthenticated
 from services.kernel.identity import TOKEN_ROLES, Identity, Role
+from services.kernel.token_keys import TokenKeys
 
 ALGORITHMS = ["ES256", "EdDSA"]
 REQUIRED_CLAIMS = ["exp", "aud", "iss", "sub", "jti"]
@@ -24,7 +24,7 @@ SECOND_FACTOR_SECONDS = 600.0
 
 
 class TokenVerifier:
-    """Checks tokens of one issuer against its key set, a JWKS file (RFC 7517).
+    """Checks tokens of one issuer against its key set, a JWKS file.
 
     The file is read again when it changes, so that a key can be added or withdrawn while services run.
     """
@@ -36,15 +36,16 @@ class TokenVerifier:
         audience: str,
         second_factor_seconds: float = SECOND_FACTOR_SECONDS,
     ) -> None:
-        self._path = key_set
+        self._keys = TokenKeys(key_set)
         self._issuer = issuer
         self._audience = audience
         self._second_factor_seconds = second_factor_seconds
-        self._read_at = 0.0
-        self._keys: dict[str, jwt.PyJWK] = {}
 
     def verify(self, token: str) -> Identity:
-        """The identity that the token proves; raises `Unauthenticated` with what is wrong with it."""
+        """The identity that the token proves; raises `Unauthenticated` with what is wrong with it.
+
+        Raises `Unavailable` where no key could be read yet.
+        """
         try:
             key = self._key_of(jwt.get_unverified_header(token))
             claims = jwt.decode(
@@ -82,18 +83,10 @@ class TokenVerifier:
     def _key_of(self, header: dict[str, object]) -> jwt.PyJWK:
         if header.get("alg") not in ALGORITHMS:
             raise jwt.InvalidAlgorithmError(f"its algorithm is none of {', '.join(ALGORITHMS)}")
-        self._read_keys()
-        key = self._keys.get(str(header.get("kid")))
+        key = self._keys.find(str(header.get("kid")))
         if key is None:
             raise jwt.InvalidKeyError("its key id (kid) is not one of the issuer's")
         return key
-
-    def _read_keys(self) -> None:
-        written_at = self._path.stat().st_mtime
-        if written_at != self._read_at:
-            key_set = jwt.PyJWKSet.from_dict(json.loads(self._path.read_text()))
-            self._keys = {key.key_id: key for key in key_set.keys if key.key_id}
-            self._read_at = written_at
 
 
 def _is_text(way: object) -> bool:

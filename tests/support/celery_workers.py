@@ -19,6 +19,7 @@ from pathlib import Path
 from celery import Celery, Task
 from celery.exceptions import Reject
 
+from tests.support.kept_logs import keep_under
 from tests.support.servers import Valkey
 
 ROOT = Path(__file__).parents[2]
@@ -108,7 +109,7 @@ def running_worker(
     concurrency: int = 1,
 ) -> Iterator[Worker]:
     """Starts a prefork worker with -E, waits until it answers, and stops it at the end."""
-    log_file = folder / f"worker-{name}.log"
+    log_file = keep_under(folder / f"worker-{name}.log", f"worker-{name}")
     environment = {
         **os.environ,
         "REDIS_HOST": valkey.host,

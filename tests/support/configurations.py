@@ -7,6 +7,8 @@ from typing import Any
 
 from celeriac.scheduler.v1 import config_pb2 as pb
 
+from tests.support.secrets_in_logs import remember
+
 TASKS = "config/monitor.tasks.retention"
 CHUNKS = "config/embedder.rebuild.chunk_characters"
 WAITING = "config/embedder.online.most_waiting_tokens"
@@ -27,5 +29,6 @@ def put(config: Any, name: str, value: pb.ConfigValue, **more: Any) -> pb.Config
 
 
 def set_secret(config: Any, value: str, name: str = "") -> pb.Config:
+    remember(value, "a secret of the configuration")
     name = name or f"config/secrets.s-{uuid.uuid4().hex[:8]}"
     return put(config, name, pb.ConfigValue(string_value=value))

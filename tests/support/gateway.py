@@ -22,6 +22,7 @@ from deploy.envoy.generate import DESCRIPTORS
 from services import SERVICES
 from tests.support.admin_page import ask_admin_page
 from tests.support.calls import eventually
+from tests.support.kept_logs import keep_under
 from tests.support.ports import free_port
 
 BUF = Path(sys.executable).with_name("buf")
@@ -170,7 +171,9 @@ def running_gateway(
     folder = state / f"envoy-{port}"
     admin_socket = folder / "admin.sock"
     config = write_gateway_config(folder, state, port, admin_socket, ports, settings, health_from)
-    gateway = Gateway(state, port, admin_socket, folder / "access.log", ports)
+    keep_under(folder / "access.err", f"envoy-{port}-errors")
+    access_log = keep_under(folder / "access.log", f"envoy-{port}")
+    gateway = Gateway(state, port, admin_socket, access_log, ports)
     gateway.start(config, sorted(upstreams))
     try:
         yield gateway

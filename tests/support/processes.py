@@ -18,7 +18,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy.engine import make_url
 
 from services.kernel.grants import role_of
+from tests.support.kept_logs import new_log
 from tests.support.ports import free_port
+from tests.support.secrets_in_logs import remember_settings
 from tests.support.servers import Valkey
 
 ROOT = Path(__file__).parents[2]
@@ -48,13 +50,11 @@ def environment_of(
 
 
 def migrate(service: str, environment: Mapping[str, str]) -> None:
-    subprocess.run(
-        [sys.executable, "-m", f"services.{service}", "migrate"],
-        env=dict(environment),
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
+    path = new_log(f"{service}-migrate")
+    with path.open("ab") as log:
+        command = [sys.executable, "-m", f"services.{service}", "migrate"]
+        done = subprocess.run(command, env=dict(environment), cwd=ROOT, stdout=log, stderr=log)
+    assert done.returncode == 0, path.read_text()
 
 
 def as_its_role(service: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -84,7 +84,8 @@ class ServiceProcess:
         self.address = f"127.0.0.1:{free_port()}"
         self._state = state
         self._environment = {**environment, "CELERIAC_LISTEN": self.address}
-        self._log = state / f"{service}-{self.address.rpartition(':')[2]}.log"
+        self._log = new_log(service)
+        remember_settings(environment)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -16,8 +16,10 @@ import grpc
 from celeriac import connect_blocking
 
 from deploy.standalone.ports import BLOCK, Ports
+from tests.support import kept_logs
 from tests.support.ports import free_ports
 from tests.support.processes import ROOT
+from tests.support.secrets_in_logs import remember_files
 
 READY_SECONDS = 170.0
 STOPPED_SECONDS = 100.0
@@ -35,6 +37,7 @@ class System:
     state: Path
     port: int = field(default_factory=free_block)
     process: subprocess.Popen[bytes] | None = None
+    _output: Path = field(default_factory=lambda: kept_logs.new_log("make-up"))
 
     @property
     def ports(self) -> Ports:
@@ -59,11 +62,12 @@ class System:
         return self._output.read_text(errors="replace")
 
     @property
-    def _output(self) -> Path:
-        return self.state.with_name(self.state.name + ".out")
+    def _logs(self) -> Path:
+        return self.state / "logs"
 
     def up(self) -> None:
         """Starts it, and waits for the line that begins with "ready"."""
+        kept_logs.follow(self._logs)
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "deploy.standalone", "up"],
@@ -94,7 +98,11 @@ class System:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(STOPPED_SECONDS)
+        code = self.process.wait(STOPPED_SECONDS)
+        remember_files(*self.state.glob("keys/*.pem"), *self.state.glob("keys/*.json"))
+        remember_files(*self.state.glob("certs/*.key"))
+        kept_logs.take_in(self._logs)
+        return code
 
     def token(self, role: str = "admin") -> str:
         return self.run("token", role).stdout.strip()

@@ -14,6 +14,7 @@ from services.embedder.bulk.store_requests import RequestStore
 from services.embedder.bulk.store_vectors import VectorStore
 from services.embedder.pace import USUAL, Pace
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.kernel.once import Once
 from services.kernel.sessions import Sessions
 
@@ -73,7 +74,7 @@ class Rebuilds:
                 await self.heal()
             except Exception as error:
                 # The database or the broker is away: the next round finds what this one left.
-                log.warning("rebuild.heal_failed", error=str(error)[:300])
+                log.warning("rebuild.heal_failed", error=for_log(error))
             await asyncio.sleep(self._pace.heal)
 
     async def heal(self) -> int:

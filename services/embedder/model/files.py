@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 
+from services.kernel.logged_errors import Loggable
 
-class WrongModel(Exception):
+
+class WrongModel(Loggable):
     """What was expected of the model's folder, and what was found."""
 
 

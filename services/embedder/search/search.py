@@ -16,6 +16,7 @@ from services.embedder.messages.store_messages import MessageStore
 from services.embedder.pace import USUAL, Pace
 from services.embedder.search.index import Entry, VectorIndex
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.kernel.sessions import Sessions
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,7 @@ class Search:
                 await self.follow()
             except Exception as error:
                 # The database is away: what is in memory is still searched, and confirmed when it is back.
-                log.warning("search.follow_failed", error=str(error)[:300])
+                log.warning("search.follow_failed", error=for_log(error))
             await asyncio.sleep(self._pace.follow)
 
     async def follow(self) -> None:

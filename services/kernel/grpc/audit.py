@@ -26,6 +26,7 @@ from services.kernel.errors import CeleriacError, PermissionDenied, Unauthentica
 from services.kernel.grpc.access import refusal_of
 from services.kernel.grpc.call import Call
 from services.kernel.grpc.errors import CODES, outage_of
+from services.kernel.logged_errors import for_log
 from services.kernel.outbox import Outbox
 from services.kernel.redaction import redacted
 
@@ -65,7 +66,7 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
     try:
         await outbox.put(intent)
     except DATABASE_ERRORS as error:
-        log.error("audit.intent_not_written", error=str(error)[:300])
+        log.error("audit.intent_not_written", error=for_log(error))
         raise Unavailable("the audit outbox, without which nothing is changed,") from error
     try:
         yield
@@ -88,7 +89,7 @@ async def _put_quietly(outbox: Outbox, entry: dict[str, Any]) -> None:
     try:
         await asyncio.shield(outbox.put(entry))
     except Exception as error:
-        log.error("audit.entry_not_written", kind=entry["kind"], id=entry["id"], error=str(error)[:300])
+        log.error("audit.entry_not_written", kind=entry["kind"], id=entry["id"], error=for_log(error))
 
 
 def _entry(service: str, call: Call, kind: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Second step: the one table from our errors to google.rpc.Status.
 
-An exception that is not of the family is logged whole and told as INTERNAL with an incident id: its text
-may hold what the caller must not see.
+An exception that is not of the family is logged (logged_errors.py) and told as INTERNAL with an incident id:
+its text may hold what the caller must not see.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from google.rpc import error_details_pb2, status_pb2
 from services.kernel import errors
 from services.kernel.database import AWAY
 from services.kernel.grpc.call import Call
+from services.kernel.logged_errors import for_log
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +59,7 @@ async def tell_errors(call: Call) -> AsyncIterator[None]:
     except Exception as error:
         outage = outage_of(error)
         if outage is not None:
-            log.warning("rpc.unavailable", what=outage.message, error=str(error))
+            log.warning("rpc.unavailable", what=outage.message, error=for_log(error))
             await _abort(
                 call, grpc.StatusCode.UNAVAILABLE, outage.message, details_of(outage, call.request_id)
             )

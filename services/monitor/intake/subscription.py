@@ -17,6 +17,7 @@ from typing import Any, cast
 import hiredis
 import structlog
 
+from services.kernel.logged_errors import Loggable, for_log
 from services.kernel.settings import KernelSettings
 from services.monitor.pace import USUAL, Pace
 
@@ -53,8 +54,8 @@ class BrokerAddress:
         return f"{exchange}/*", exchange
 
 
-class Refused(Exception):
-    """The broker answered a command with an error."""
+class Refused(Loggable):
+    """The broker answered a command with an error; the text does not repeat what the command was given."""
 
 
 class Subscription:
@@ -88,7 +89,7 @@ class Subscription:
             try:
                 stream = await self._connect()
             except (OSError, TimeoutError, Refused) as error:
-                log.warning("events.connect_failed", error=str(error), retry_seconds=backoff)
+                log.warning("events.connect_failed", error=for_log(error), retry_seconds=backoff)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
                 continue
@@ -101,7 +102,8 @@ class Subscription:
             finally:
                 pings.cancel()
                 stream.close()
-            log.warning("events.cut", error=str(stream.fault or "closed by the broker"))
+            fault = stream.fault
+            log.warning("events.cut", error="closed by the broker" if fault is None else for_log(fault))
             self._on_cut()
 
     async def _connect(self) -> _Stream:
@@ -173,7 +175,8 @@ class _Stream(asyncio.Protocol):
             if isinstance(answer, ConnectionError):
                 raise answer
             if isinstance(answer, Exception):
-                raise Refused(f"{command[0]}: {answer}")
+                said = str(answer).partition(", with args beginning with")[0]
+                raise Refused(f"{command[0]}: {said}")
 
     def _write(self, *command: str) -> None:
         packed: bytes = hiredis.pack_command(cast("Any", command))

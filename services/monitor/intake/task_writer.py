@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import structlog
 
 from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.logged_errors import for_log
 from services.monitor.figures import Figures
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.store_tasks import Row, RowsRefused, TaskBatches, row_of
@@ -76,7 +77,7 @@ class TaskWriter:
                     backoff = self._pace.write
                     await self._write_for_ever(batches)
             except DATABASE_ERRORS as error:
-                log.warning("tasks.write_failed", error=str(error)[:300], waiting=len(self._waiting))
+                log.warning("tasks.write_failed", error=for_log(error), waiting=len(self._waiting))
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
 
@@ -96,7 +97,7 @@ class TaskWriter:
                 while self._waiting:
                     await self.write_batch(batches, everything=True)
         except DATABASE_ERRORS as error:
-            log.warning("tasks.left_unwritten", tasks=len(self._waiting), error=str(error)[:300])
+            log.warning("tasks.left_unwritten", tasks=len(self._waiting), error=for_log(error))
 
     async def write_batch(self, batches: TaskBatches, *, everything: bool = False) -> bool:
         """Writes what is ready; whether more than a batch was."""
@@ -137,7 +138,7 @@ class TaskWriter:
         except RowsRefused as error:
             if len(rows) == 1:
                 self._figures.tasks_dropped += 1
-                log.error("tasks.row_refused", task_id=rows[0][0], error=str(error)[:300])
+                log.error("tasks.row_refused", task_id=rows[0][0], error=for_log(error))
                 return
             middle = len(rows) // 2
             await self._write(batches, rows[:middle])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import redis.exceptions
 import structlog
 
+from services.kernel.logged_errors import for_log
 from services.monitor.figures import Figures, Snapshot
 from services.monitor.pace import USUAL, Pace
 from services.monitor.queues import BrokerQueues, Queue
@@ -57,7 +58,7 @@ class Pulse:
                 self._queues = _longest(await self._broker_queues.read())
                 self._read_at = time.monotonic()
             except (redis.exceptions.RedisError, OSError) as error:
-                log.warning("queues.not_read", error=str(error)[:300])
+                log.warning("queues.not_read", error=for_log(error))
             await asyncio.sleep(self._pace.queues_look)
 
     @property

@@ -17,6 +17,7 @@ import structlog
 
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, NotFound
+from services.kernel.logged_errors import for_log
 from services.kernel.once import Once
 from services.kernel.validation import Faults
 from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, Window, due_times, stride
@@ -121,7 +122,7 @@ class Backfills:
             try:
                 seconds = await self.send_ready()
             except FAULTS as error:
-                log.warning("backfill.not_looked", error=repr(error)[:300])
+                log.warning("backfill.not_looked", error=for_log(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), seconds)
 
@@ -141,7 +142,7 @@ class Backfills:
                 await self._step(schedule_id)
             except (*FAULTS, PermitEnded) as error:
                 # What was recorded is healed, and the backfill has moved on past it; or neither.
-                log.warning("backfill.step_failed", schedule=schedule_id, error=repr(error)[:300])
+                log.warning("backfill.step_failed", schedule=schedule_id, error=for_log(error))
         # Where one could not be stepped: it is another's for now.
         return AGAIN_SECONDS
 

@@ -23,13 +23,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.kernel.errors import FailedPrecondition
+from services.kernel.logged_errors import Loggable
 
 KEY_BYTES, NONCE_BYTES = 32, 12
 # JSON values: the wrapping key's id, and base64 texts.
 Sealed: TypeAlias = Mapping[str, str]
 
 
-class WrongKeyFile(Exception):
+class WrongKeyFile(Loggable):
     """The key file can't be used; says why, and shows nothing of it."""
 
 

@@ -12,6 +12,7 @@ import structlog
 from services.kernel.config_keys import key_named
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.live_settings import LiveSettings, Told
+from services.kernel.logged_errors import for_log
 from services.scheduler.config.in_force import Setting, all_settings, setting_of
 from services.scheduler.config.store_config import CHANNEL, ConfigStore
 from services.scheduler.pace import USUAL, Pace
@@ -70,7 +71,7 @@ class ConfigFeed:
                     told = [Told(one.key.name, one.value if one.is_set else None) for one in news.settings]
                     await live.take(told, news.revision, complete=news.complete)
             except DATABASE_ERRORS as error:
-                log.warning("config.not_read", error=str(error)[:300])
+                log.warning("config.not_read", error=for_log(error))
                 await asyncio.sleep(self._pace.config_read_again)
 
     async def _notice_after(self, seen: int) -> None:

@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.logged_errors import for_log
 from services.scheduler.dispatch.batches import Batch, BatchKey, PendingRun, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.metrics import DispatchMetrics
@@ -60,7 +61,7 @@ class Delivery:
             return await self._publisher.permit()
         except (redis.exceptions.RedisError, OSError) as error:
             self._away_since = time.monotonic()
-            log.warning("dispatch.broker_away", error=repr(error)[:300])
+            log.warning("dispatch.broker_away", error=for_log(error))
             return None
 
     async def send_on_its_way(self, batch: Batch, permit: int | None) -> None:
@@ -81,7 +82,7 @@ class Delivery:
             await self.publish([batch], permit)
         except (*FAULTS, PermitEnded) as error:
             # It stays committed and unpublished: healing publishes it when the broker is back.
-            log.warning("dispatch.publish_failed", runs=len(batch.runs), error=repr(error)[:300])
+            log.warning("dispatch.publish_failed", runs=len(batch.runs), error=for_log(error))
 
     async def publish(self, batches: Sequence[Batch], permit: int | None) -> None:
         """Publishes batches that are committed, and records that they are; each at most once, ever.
@@ -134,7 +135,7 @@ class Delivery:
                 while await self.heal():
                     pass
             except (*FAULTS, PermitEnded) as error:
-                log.warning("dispatch.healing_failed", error=repr(error)[:300])
+                log.warning("dispatch.healing_failed", error=for_log(error))
 
     async def heal(self, older_than: dt.timedelta = HEAL_AFTER) -> int:
         """Publishes what was committed and not published: its process died, or the broker was away.

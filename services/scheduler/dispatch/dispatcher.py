@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.scheduler.dispatch.batches import Batch, PendingRun, written
 from services.scheduler.dispatch.decide import Decision, decide, decide_unreadable, held_back
 from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
@@ -65,7 +66,7 @@ class Dispatcher:
                     wait = 0.0 if claimed else await self._seconds_to_sleep()
                     backoff = 0.1
                 except FAULTS as error:
-                    log.warning("dispatch.failed", error=str(error)[:300], retry_seconds=backoff)
+                    log.warning("dispatch.failed", error=for_log(error), retry_seconds=backoff)
                     wait, backoff = backoff, min(backoff * 2, 5.0)
                 if wait:
                     await asyncio.wait({notice}, timeout=wait)

@@ -12,6 +12,7 @@ import datetime as dt
 import structlog
 
 from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.logged_errors import for_log
 from services.scheduler.dispatch.store_unpublished import PendingStore
 from services.scheduler.pace import USUAL, Pace
 
@@ -40,7 +41,7 @@ class Pending:
             try:
                 await self.look()
             except DATABASE_ERRORS as error:
-                log.warning("pending.not_looked", error=str(error)[:300])
+                log.warning("pending.not_looked", error=for_log(error))
             await asyncio.sleep(self._pace.pending_look)
 
     async def look(self) -> int:

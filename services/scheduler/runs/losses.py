@@ -17,6 +17,7 @@ import datetime as dt
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.dispatch.publisher import RECORDED_MARK_SECONDS
 from services.scheduler.pace import USUAL, Pace
@@ -53,7 +54,7 @@ class Losses:
                 if await self._lease.hold():
                     await self.look()
             except (*FAULTS, MonitorAway) as error:
-                log.warning("losses.failed", error=repr(error)[:300])
+                log.warning("losses.failed", error=for_log(error))
             await asyncio.sleep(self._pace.losses_look)
 
     async def look(self) -> int:

@@ -11,6 +11,8 @@ import grpc.aio
 from celeriac.monitor.v1 import monitoring_pb2, monitoring_pb2_grpc, tasks_pb2, tasks_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 
+from services.kernel.logged_errors import Loggable
+
 # As many as it tells of at once.
 MOST_AT_ONCE = 500
 TIMEOUT_SECONDS = 5.0
@@ -42,7 +44,7 @@ class Gap(Enum):
     GAP = "gap"
 
 
-class MonitorAway(Exception):
+class MonitorAway(Loggable):
     """The monitor can't be asked, or gave no answer in time."""
 
 

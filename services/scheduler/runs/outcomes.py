@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.leases import Lease
@@ -76,7 +77,7 @@ class Outcomes:
             except* (*FAULTS, MonitorAway) as group:
                 if time.monotonic() - began > self._pace.outcomes_longest_retry:
                     backoff = self._pace.outcomes_retry
-                log.warning("outcomes.failed", error=str(group.exceptions[0])[:300], retry_seconds=backoff)
+                log.warning("outcomes.failed", error=for_log(group.exceptions[0]), retry_seconds=backoff)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, self._pace.outcomes_longest_retry)
 
@@ -110,7 +111,7 @@ class Outcomes:
                         await asyncio.sleep(max(0.0, since + 0.05 - time.monotonic()))
                         count, since = 0, time.monotonic()
             except MonitorAway as error:
-                log.warning("outcomes.stream_broke", error=str(error), retry_seconds=backoff)
+                log.warning("outcomes.stream_broke", error=for_log(error), retry_seconds=backoff)
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, self._pace.outcomes_longest_retry)
 

@@ -16,6 +16,7 @@ from itertools import islice
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.logged_errors import for_log
 from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
@@ -62,7 +63,7 @@ class Waiting:
                 if await self.decide():
                     seconds = self._pace.waiting_look
             except (*FAULTS, PermitEnded) as error:
-                log.warning("waiting.failed", error=repr(error)[:300])
+                log.warning("waiting.failed", error=for_log(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), seconds)
 
@@ -105,7 +106,7 @@ class Waiting:
                 heard |= await self._monitor.heard_of(task_ids[start : start + MOST_AT_ONCE])
         except MonitorAway as error:
             away = str(error)
-            log.warning("waiting.monitor_away", error=away, runs=len(sent))
+            log.warning("waiting.monitor_away", error=for_log(error), runs=len(sent))
         await self._record_ended(sent, heard)
         return Answer(frozenset(sent), heard, away)
 
@@ -157,7 +158,7 @@ class Waiting:
                 await self._monitor.terminate(run.task_id)
                 log.info("run.terminated", schedule=run.schedule_id, due=run.due_at, task_id=run.task_id)
             except MonitorAway as error:
-                log.warning("run.not_terminated", schedule=run.schedule_id, error=str(error))
+                log.warning("run.not_terminated", schedule=run.schedule_id, error=for_log(error))
 
 
 def _verdict(

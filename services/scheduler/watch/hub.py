@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from services.kernel import readers
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.errors import CeleriacError, Unavailable
+from services.kernel.logged_errors import for_log
 from services.kernel.readers import Skipped
 from services.scheduler.catalogue.store_listing import ScheduleFilter
 from services.scheduler.pace import USUAL, Pace
@@ -115,7 +116,7 @@ class Watching(Generic[Message]):
                 if self.readers:
                     await self._follow()
             except* DATABASE_ERRORS as errors:
-                log.warning("watch.failed", error=str(errors.exceptions[0])[:300])
+                log.warning("watch.failed", error=for_log(errors.exceptions[0]))
                 self._fail(Unavailable("the database"))
                 await asyncio.sleep(self._pace.watch_retry)
             except* CeleriacError:

@@ -16,6 +16,7 @@ from deploy.standalone.tokens import LocalIssuer
 from tests.e2e.gateway.conftest import Services
 from tests.support.calls import eventually, refused
 from tests.support.gateway import Gateway
+from tests.support.secrets_in_logs import canary
 
 KEY = "embedder.rebuild.chunk_characters"
 LISTED = "/celery-admin/system/configuration"
@@ -82,7 +83,7 @@ def test_changes_are_streamed_as_lines(gateway: Gateway, admin: str) -> None:
 def test_a_secret_is_shown_with_a_second_factor_only_and_its_reading_is_in_the_log(
     gateway: Gateway, admin: str, tokens: LocalIssuer, services: Services
 ) -> None:
-    name, secret = f"secrets.e2e-{uuid.uuid4().hex[:8]}", f"hunter2-{uuid.uuid4().hex}"
+    name, secret = f"secrets.e2e-{uuid.uuid4().hex[:8]}", canary()
     put = gateway.rest("POST", f"/v1/config/{name}:set", {"value": {"string_value": secret}}, admin)
     assert put.status == 200
     assert secret not in str(key(gateway, admin, name))

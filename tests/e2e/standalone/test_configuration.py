@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+import uuid
 from typing import Any
 
+import asyncpg
 import grpc
 import pyotp
 import pytest
@@ -15,12 +17,15 @@ from celeriac.scheduler.v1 import config_pb2_grpc
 
 from services import SERVICES
 from tests.support.calls import eventually, refused
+from tests.support.secrets_in_logs import canary
+from tests.support.sql import fetch_sync
 from tests.support.system import System
 
 # A start from nothing, on a machine with other work.
 pytestmark = pytest.mark.timeout(400)
 
 SECRET = "config/secrets.smtp.password"
+VALUE = canary()
 
 
 def config_of(channel: grpc.Channel) -> Any:
@@ -52,7 +57,7 @@ def test_a_change_reaches_every_service(system: System) -> None:
 
 
 def test_a_secret_is_shown_to_whoever_has_the_authenticator_and_its_key_is_rotated(system: System) -> None:
-    put(system, SECRET, string_value="hunter2")
+    put(system, SECRET, string_value=VALUE)
     keys = system.state / "keys/config-keys.json"
     before = [key["id"] for key in json.loads(keys.read_text())["keys"]]
     rotated = system.run("rotate-keys")
@@ -74,14 +79,29 @@ def test_a_secret_is_shown_to_whoever_has_the_authenticator_and_its_key_is_rotat
     credentials = grpc.access_token_call_credentials(token)
     with system.channel("") as channel:
         answer = config_of(channel).RevealConfig(request, credentials=credentials, timeout=30)
-    assert answer.value == "hunter2"
+    assert answer.value == VALUE
 
 
 def test_nothing_of_a_secret_is_in_any_log(system: System) -> None:
-    put(system, SECRET, string_value="never-in-a-log")
+    value = canary()
+    put(system, SECRET, string_value=value)
     logs = "".join(path.read_text(errors="replace") for path in (system.state / "logs").rglob("*.log*"))
     assert "rpc.answered" in logs
-    assert "never-in-a-log" not in logs
+    assert value not in logs
+
+
+def test_a_row_that_postgres_refuses_is_not_in_its_log(system: System) -> None:
+    value, table = canary(), f"refuses_{uuid.uuid4().hex[:8]}"
+    fetch_sync(system.database_url, f"CREATE TABLE {table} (name text PRIMARY KEY, n int CHECK (n > 0))")
+    insert = f"INSERT INTO {table} VALUES ($1, $2)"
+    fetch_sync(system.database_url, insert, value, 1)
+    for n in (1, 0):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=table):
+            fetch_sync(system.database_url, insert, value, n)
+    log = system.state / "logs" / "postgres.log"
+    eventually(lambda: f"{table}_pkey" in log.read_text() and f"{table}_n_check" in log.read_text())
+    assert value not in log.read_text()
+    fetch_sync(system.database_url, f"DROP TABLE {table}")
 
 
 def test_keys_are_rotated_only_where_the_system_runs(tmp_path: Any) -> None:

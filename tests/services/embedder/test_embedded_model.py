@@ -33,6 +33,7 @@ from services.embedder.model.encoder import Encoder, InputType
 from services.embedder.model.onnx_model import Engine, OnnxModel
 from services.embedder.model.packing import embed_tokens
 from tests.support.calls import Caller, eventually, fields_at_fault, refused
+from tests.support.kept_logs import new_log
 from tests.support.models import write_graph, write_json, write_tokenizer
 from tests.support.processes import ROOT, ServiceProcess, environment_of
 from tests.support.servers import Valkey
@@ -197,9 +198,9 @@ def channel(certificates: Path, environment: dict[str, str]) -> Iterator[grpc.Ch
 
 
 @pytest.fixture(scope="module")
-def worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def worker(environment: dict[str, str]) -> Iterator[Path]:
     """A worker with the model; gives its log."""
-    path = tmp_path_factory.mktemp("worker") / "log"
+    path = new_log("embedder-worker")
     command = [sys.executable, "-m", "services.embedder", "work"]
     with path.open("ab") as log:
         process = subprocess.Popen(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,7 +12,6 @@ import asyncpg
 import grpc
 import kombu
 import numpy as np
-import psutil
 import pytest
 from celeriac.embedder.v1 import (
     insights_pb2,
@@ -34,49 +29,17 @@ from services.embedder.bulk.worker import EMBED_CHUNK, celery_app
 from services.kernel.settings import KernelSettings
 from tests.support.bigram_embedder import embed
 from tests.support.calls import Caller, all_listed, eventually, fields_at_fault, refused
-from tests.support.processes import ROOT, ServiceProcess, environment_of
+from tests.support.embedder_workers import MODULE, Worker
+from tests.support.processes import ServiceProcess, environment_of
 from tests.support.servers import Valkey
 from tests.support.sql import fetch
 
-MODULE = "tests.support.bigram_embedder"
 # A number that the contract does not have: proto3 enums are open.
 UNKNOWN: Any = 9
 USER, ASSISTANT = pb.MESSAGE_ROLE_USER, pb.MESSAGE_ROLE_ASSISTANT
 DONE = operations_pb2.OPERATION_STATE_DONE
 CANCELLED = operations_pb2.OPERATION_STATE_CANCELLED
 Code = grpc.StatusCode
-
-
-class Worker:
-    """A Celery worker and its pool, as a process tree of their own."""
-
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self._environment, self._log = environment, log
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            command = [sys.executable, "-m", MODULE, "work"]
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
-            )
-        eventually(lambda: len(self.children()) >= 2)
-
-    def children(self) -> list[psutil.Process]:
-        assert self.process is not None
-        return psutil.Process(self.process.pid).children()
-
-    def kill(self) -> None:
-        """The worker with its whole pool, at once."""
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        if self.process is not None:
-            self.process.wait()
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +57,8 @@ def service(certificates: Path, environment: dict[str, str]) -> Iterator[Service
 
 
 @pytest.fixture(scope="module")
-def worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    worker = Worker(environment, tmp_path_factory.mktemp("worker") / "log")
+def worker(environment: dict[str, str]) -> Iterator[Worker]:
+    worker = Worker(environment)
     worker.start()
     yield worker
     worker.kill()

@@ -26,6 +26,7 @@ from deploy.standalone.tokens import LocalIssuer
 from services.embedder.bulk.worker import celery_app
 from services.kernel.settings import KernelSettings
 from tests.support.calls import Caller, eventually, refused
+from tests.support.kept_logs import new_log
 from tests.support.processes import ROOT, ServiceProcess, environment_of
 from tests.support.servers import Valkey, create_migrated_database
 from tests.support.sql import fetch_sync
@@ -95,7 +96,6 @@ def running(
     tokens: LocalIssuer,
     postgres_url: str,
     valkey: Valkey,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[System]:
     valkey.flush()
     url = asyncio.run(create_migrated_database(postgres_url))
@@ -108,7 +108,7 @@ def running(
     embedder = ServiceProcess("embedder", certificates, environment("embedder", **at), BIGRAMS)
     monitor = ServiceProcess("monitor", certificates, environment("monitor", **at))
     services = [scheduler, embedder, monitor]
-    with (tmp_path_factory.mktemp("worker") / "log").open("wb") as log:
+    with new_log("bigrams-worker").open("wb") as log:
         worker = subprocess.Popen(
             [sys.executable, "-m", BIGRAMS, "work"],
             env=environment("embedder", "worker", **at),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.masking import MASK, without_tokens
+from services.kernel.masking import MASK, without_credentials
 from tests.support.processes import ROOT
 
 JWT = jwt.encode({"sub": "operator", "roles": ["super_admin"]}, "k" * 32)
@@ -38,7 +38,7 @@ HEADERS = [
 def test_a_token_is_masked_however_it_is_written(line: str, token: str) -> None:
     written = line.replace("{}", token)
     assert token in written
-    masked = without_tokens(written)
+    masked = without_credentials(written)
     assert MASK in masked
     assert token not in masked
     assert token[-12:] not in masked
@@ -46,13 +46,13 @@ def test_a_token_is_masked_however_it_is_written(line: str, token: str) -> None:
 
 @given(st.text(), st.text())
 def test_a_jwt_is_masked_wherever_it_stands(before: str, after: str) -> None:
-    assert JWT not in without_tokens(f"{before}{JWT}{after}")
+    assert JWT not in without_credentials(f"{before}{JWT}{after}")
 
 
 def test_what_stands_beside_a_token_stays() -> None:
     line = '{"authorization": "Bearer abc", "path": "/v1/schedules?access_token=abc&filter=x"}'
     masked = '{"authorization": "[redacted]", "path": "/v1/schedules?access_token=[redacted]&filter=x"}'
-    assert without_tokens(line) == masked
+    assert without_credentials(line) == masked
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_stands_beside_a_token_stays() -> None:
     ],
 )
 def test_a_line_without_a_token_stays_as_it_is(line: str) -> None:
-    assert without_tokens(line) == line
+    assert without_credentials(line) == line
 
 
 def test_a_service_logs_no_token_at_any_level() -> None:

@@ -14,9 +14,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from structlog.testing import capture_logs
 
 from deploy.standalone.tokens import LocalIssuer
-from services.kernel.errors import Unauthenticated
+from services.kernel.errors import Unauthenticated, Unavailable
 from services.kernel.identity import Role
 from services.kernel.tokens import TokenVerifier
 
@@ -168,3 +169,67 @@ def test_one_that_is_stale_or_claimed_wrongly_counts_for_nothing(
     issuer: LocalIssuer, verifier: TokenVerifier, claims: dict[str, Any]
 ) -> None:
     assert not verifier.verify(issuer.mint(**claims)).second_factor
+
+
+DAMAGED: dict[str, bytes | None] = {
+    "missing": None,
+    "empty": b"",
+    "half-written": b'{"keys": [{"kty": "EC", "x": "hunter2',
+    "no object": b"[1, 2]",
+    "keys that are no list": b'{"keys": {"a": 1}}',
+    "a key without an id": b'{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "hunter2"}]}',
+    "a key that is none": b'{"keys": [3, {"kty": "hunter2"}, {"kty": "EC", "x": "!", "y": 4}]}',
+    "not UTF-8": b"\xff\xfe",
+}
+
+
+def damage(key_set: Path, content: bytes | None) -> None:
+    key_set.unlink(missing_ok=True)
+    if content is not None:
+        key_set.write_bytes(content)
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+def test_while_the_key_set_is_damaged_the_last_good_keys_go_on_and_one_line_names_file_and_fault(
+    issuer: LocalIssuer, verifier: TokenVerifier, content: bytes | None
+) -> None:
+    token, good = issuer.mint("admin", subject="mei"), issuer.key_set.read_bytes()
+    verifier.verify(token)
+    damage(issuer.key_set, content)
+    with capture_logs() as logged:
+        assert [verifier.verify(token).subject for _ in range(3)] == ["mei"] * 3
+    [line] = logged
+    assert (line["event"], line["log_level"]) == ("tokens.keys_not_read", "error")
+    assert line["file"] == str(issuer.key_set)
+    assert line["fault"]
+    assert "hunter2" not in str(line) and token[:20] not in str(line)
+    issuer.key_set.write_bytes(good)
+    with capture_logs() as logged:
+        assert verifier.verify(token).subject == "mei"
+    assert [line["event"] for line in logged] == ["tokens.keys_read"]
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+def test_without_any_good_key_a_call_is_to_be_sent_again_and_the_token_is_not_blamed(
+    issuer: LocalIssuer, verifier: TokenVerifier, content: bytes | None
+) -> None:
+    token, good = issuer.mint("admin", subject="mei"), issuer.key_set.read_bytes()
+    damage(issuer.key_set, content)
+    with capture_logs() as logged:
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="keys that tokens are checked with"):
+                verifier.verify(token)
+    assert [line["event"] for line in logged] == ["tokens.keys_not_read"]
+    issuer.key_set.write_bytes(good)
+    assert verifier.verify(token).subject == "mei"
+
+
+def test_a_key_that_was_withdrawn_is_no_longer_taken(issuer: LocalIssuer, verifier: TokenVerifier) -> None:
+    token = issuer.mint()
+    verifier.verify(token)
+    damage(issuer.key_set, None)
+    verifier.verify(token)
+    other = LocalIssuer(issuer.key_set.parent / "other")
+    other.ensure_key()
+    issuer.key_set.write_bytes(other.key_set.read_bytes())
+    assert refusal(verifier, token).reason == "TOKEN_INVALID"

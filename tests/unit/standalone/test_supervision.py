@@ -26,7 +26,7 @@ from deploy.standalone.record import (
     end_leftovers,
 )
 from deploy.standalone.supervised import LONGEST_PAUSE, StartFailed, Supervised, pause_before_restart
-from services.kernel.masking import without_tokens
+from services.kernel.masking import without_credentials
 
 STAYS = (
     "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print('here', flush=True);"
@@ -208,6 +208,6 @@ async def test_a_line_without_an_end_is_cut_but_never_in_a_token(
     child = await Child.start((sys.executable, "-c", code), {}, lines.append)
     await child.ended()
     assert len(lines) == 2
-    said = "".join(map(without_tokens, lines))
+    said = "".join(map(without_credentials, lines))
     assert "abcdefgh" not in said
     assert said.startswith("word word") and "more" in said

@@ -20,6 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually
+from tests.support.kept_logs import keep_under
 from tests.support.processes import ROOT
 from tests.support.schedulers import Scheduler, running_scheduler
 from tests.support.servers import Valkey, create_migrated_database, temporary_valkey
@@ -78,7 +79,7 @@ class Shop(NamedTuple):
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
         command = [*self.python, "-m", "celery", "-A", "shop", "worker", "-E", "-Q", "shop,mail"]
-        with (self.folder / "worker.log").open("ab") as log:
+        with keep_under(self.folder / "worker.log", "shop-worker").open("ab") as log:
             process = subprocess.Popen(
                 [*command, "--concurrency=1"], env=self.environment, cwd=self.folder, stdout=log, stderr=log
             )

@@ -1,0 +1,51 @@
+"""The embedder's Celery worker as a process, with a model of a few lines (bigram_embedder.py)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+
+from tests.support.calls import eventually
+from tests.support.kept_logs import new_log
+from tests.support.processes import ROOT
+
+MODULE = "tests.support.bigram_embedder"
+
+
+class Worker:
+    """A Celery worker and its pool, as a process tree of their own."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment, self._log = environment, new_log("bigrams-worker")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", MODULE, "work"]
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+        eventually(lambda: len(self.children()) >= 2)
+
+    def children(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children()
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def kill(self) -> None:
+        """The worker with its whole pool, at once."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(30)
