@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.audit.log import AuditLog
 from services.kernel.database import DATABASE_ERRORS
+from services.kernel.logged_errors import for_log
 from services.kernel.sessions import SESSION_ERRORS
 
 logger = structlog.get_logger(__name__)
@@ -38,5 +39,5 @@ class LogWatch:
             try:
                 await self._log.check()
             except (*DATABASE_ERRORS, *SESSION_ERRORS) as error:
-                logger.warning("audit.check_failed", error=str(error)[:300])
+                logger.warning("audit.check_failed", error=for_log(error))
             await asyncio.sleep(self._seconds)

@@ -144,7 +144,7 @@ def test_a_run_fails_at_the_module_that_left_a_secret_in_a_log(
     command = [sys.executable, "-m", "pytest", str(tmp_path), f"--rootdir={tmp_path}", "-q", "-rA"]
     command += ["-c", "/dev/null", "-p", "no:cacheprovider"]
     ran = subprocess.run(
-        command, env={"PYTHONPATH": str(ROOT)}, cwd=ROOT, capture_output=True, text=True, timeout=60
+        command, env={"PYTHONPATH": str(ROOT)}, cwd=ROOT, capture_output=True, text=True, timeout=150
     )
     assert ran.returncode == outcome, ran.stdout + ran.stderr
     failed = "1 secrets in the logs that were written during test_planted.py"
