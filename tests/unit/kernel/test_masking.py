@@ -77,11 +77,12 @@ def test_a_service_logs_no_token_at_any_level() -> None:
         "configure('scheduler', 'DEBUG')\n"
         "for token in sys.argv[1:]:\n"
         "    logging.getLogger('http').warning('sending ' + str({'authorization': f'Bearer {token}'}))\n"
-        "    structlog.get_logger('services.own').debug('called', headers=[('authorization', f'Bearer {token}')])\n"
+        "    headers = [('authorization', f'Bearer {token}')]\n"
+        "    structlog.get_logger('services.own').debug('called', headers=headers)\n"
         "try:\n"
         "    raise ValueError(f'no key for Bearer {sys.argv[1]}')\n"
         "except ValueError:\n"
-        "    del token\n"
+        "    del token, headers\n"
         "    structlog.get_logger('services.own').exception('failed')\n"
     )
     ran = subprocess.run(
