@@ -1,4 +1,4 @@
-"""The SQL of backfills, as people see them. Their progress has its own (store_backfilling.py)."""
+"""The SQL of backfills: as people see them (`BackfillStore`), and as they go on (`BackfillingStore`)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ def upgrade() -> None:
         """
         CREATE TABLE celery_schedule_changes (
             -- Whose transaction it is: one that commits late is known by it (see the scheduler's
-            -- watching_cursor.py). Its changes are in the order of their positions.
+            -- watch/cursor.py). Its changes are in the order of their positions.
             txid xid8 NOT NULL DEFAULT pg_current_xact_id(),
             position bigint GENERATED ALWAYS AS IDENTITY,
             recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
