@@ -22,7 +22,7 @@ from services.embedder.rebuild import Rebuilds
 from services.kernel import broker
 from services.kernel.channel import channel_to
 from services.kernel.config_keys import CHUNK_CHARACTERS
-from services.kernel.database import AWAY, Database
+from services.kernel.database import AWAY, HELD_UP, Database
 from services.kernel.live_settings import LiveSettings, follow
 from services.kernel.sessions import Sessions
 from services.kernel.settings import KernelSettings
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 EMBED_CHUNK = "embed_message_chunk"
 QUEUE = "ai_analysis"
 SOFT_LIMIT, HARD_LIMIT = 600, 900
-PASSING = (OperationalError, DBAPIError, asyncpg.InterfaceError, *AWAY)
+PASSING = (OperationalError, DBAPIError, asyncpg.InterfaceError, *AWAY, *HELD_UP)
 RETRIES: dict[str, Any] = {
     "autoretry_for": PASSING,
     "retry_backoff": 1,

@@ -32,6 +32,7 @@ from services.kernel.live_settings import LiveSettings, follow
 from services.kernel.outbox import Outbox
 from services.kernel.relay import Relay
 from services.kernel.settings import KernelSettings, SettingsType, load
+from services.kernel.stuck_clients import StuckClients
 from services.kernel.tokens import TokenVerifier
 
 log = structlog.get_logger(__name__)
@@ -142,7 +143,7 @@ async def run(
         channel_to(settings.scheduler_address, settings) as to_scheduler,
     ):
         following = source or functools.partial(follow, live, to_scheduler)
-        loops = [*background, Relay(outbox, to_audit).run, following]
+        loops = [*background, Relay(outbox, to_audit).run, following, StuckClients(database).run]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_as_coroutine(loop)) for loop in loops]
             await server.start()
