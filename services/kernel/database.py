@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +26,16 @@ RECONNECT_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
 # Whoever finds all connections in use gives up after this.
 ACQUIRE_SECONDS = 30.0
+# Whoever waits for a lock gives up after this: before the gateway does (15 s), so that the caller hears why.
+LOCK_SECONDS = 10
+# No single statement runs longer on the server, and none is waited for longer by the client.
+STATEMENT_SECONDS = 300
+COMMAND_SECONDS = STATEMENT_SECONDS + 30
+# A transaction that does nothing for this long is ended by the server: a frozen process must not hold rows
+# that others wait for.
+IDLE_SECONDS = 10
+# A rollback that takes longer is left to the server, which rolls back when it loses the connection.
+ROLLBACK_SECONDS = 10.0
 # What is raised while a database is away, restarting or at its limits: a loop tries again later.
 DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 # Of these: it is away, full, or was restarted under a connection that nobody used.
@@ -34,8 +45,13 @@ AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    # The server ended the connection because its transaction stood still (IDLE_SECONDS), or took too long.
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     OSError,
 )
+# Another transaction has what this one needs. Nothing was done: the same may be tried again.
+HELD_UP = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 # What a server says that takes no connections for now, whoever asks: it starts, stops, or has no room; the
 # database is closed (ALLOW_CONNECTIONS false), or it is being dropped, restored or renamed. Some of these are
 # said of statements, too, where they are faults: only of a connection that was asked for do they mean this.
@@ -79,8 +95,11 @@ class Database:
         self.server_settings = {
             "application_name": application_name,
             "timezone": "UTC",
-            # A frozen process must not hold rows that others wait for.
-            "idle_in_transaction_session_timeout": "10s",
+            # None of these ends a transaction whose client stops in the middle of a statement: see
+            # stuck_clients.py.
+            "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+            "lock_timeout": f"{LOCK_SECONDS}s",
+            "statement_timeout": f"{STATEMENT_SECONDS}s",
         }
         self._pool: asyncpg.Pool[Any] | None = None
 
@@ -123,7 +142,7 @@ class Database:
             # Not tried again: whoever found no connection in all that time would wait as long once more.
             connection = await opened.enter_async_context(self.connection())
             try:
-                await opened.enter_async_context(connection.transaction(**kind))
+                await _enter(opened, connection, kind)
             except (*AWAY, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 # It died before it was used, with a server that restarted, and so did the pool's others: new
                 # ones take their places.
@@ -131,7 +150,7 @@ class Database:
                 await opened.aclose()
                 await (await self._opened_pool()).expire_connections()
                 connection = await opened.enter_async_context(self.connection())
-                await opened.enter_async_context(connection.transaction(**kind))
+                await _enter(opened, connection, kind)
             yield connection
 
     async def _opened_pool(self) -> asyncpg.Pool[Any]:
@@ -144,6 +163,7 @@ class Database:
                 reset=_keep,
                 server_settings=self.server_settings,
                 timeout=CONNECT_SECONDS,
+                command_timeout=COMMAND_SECONDS,
             )
         return await self._pool
 
@@ -201,6 +221,31 @@ def is_lost(connection: Connection) -> bool:
 def _drop(connection: Connection) -> None:
     if not is_lost(connection):
         connection.terminate()
+
+
+async def _enter(opened: AsyncExitStack, connection: Connection, kind: dict[str, Any]) -> None:
+    """Begins a transaction, which ends with `opened`."""
+    transaction = connection.transaction(**kind)
+    await transaction.__aenter__()
+    opened.push_async_exit(functools.partial(_end, connection, transaction))
+
+
+async def _end(
+    connection: Connection,
+    transaction: asyncpg.transaction.Transaction,
+    kind: type[BaseException] | None,
+    *raised: Any,
+) -> None:
+    """Commits, or rolls back what was cut short. A server that does not answer keeps no cancelled call."""
+    if kind is None:
+        await transaction.__aexit__(None, None, None)
+        return
+    try:
+        async with asyncio.timeout(ROLLBACK_SECONDS):
+            await transaction.__aexit__(kind, *raised)
+    except TimeoutError:
+        log.warning("database.rollback_not_answered", seconds=ROLLBACK_SECONDS)
+        _drop(connection)
 
 
 async def _keep(_: asyncpg.Connection[Any]) -> None:

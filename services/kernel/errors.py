@@ -91,6 +91,14 @@ class Unavailable(CeleriacError):
         super().__init__("UNAVAILABLE", f"{what} can't be reached now; try again")
 
 
+class Locked(CeleriacError):
+    """Another transaction has what the call needs. Nothing was done: the same call may be sent again."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__("LOCKED", message)
+        self.retry_after = retry_after
+
+
 class Unauthenticated(CeleriacError):
     """The caller did not show who they are."""
 

@@ -28,6 +28,8 @@ class Pace:
     outbox_look: float = steady(5.0)
     # At most, while the audit service does not take entries.
     outbox_retry: float = 30.0
+    # Transactions whose client is stuck, and that others wait for, are looked for.
+    stuck_look: float = steady(5.0)
     # At most, while the scheduler does not tell of the configuration.
     config_retry: float = 2.0
 

@@ -33,6 +33,7 @@ from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
 from services.kernel.relay import Relay
 from services.kernel.settings import KernelSettings, SettingsType, load
+from services.kernel.stuck_clients import StuckClients
 from services.kernel.tokens import TokenVerifier
 
 log = structlog.get_logger(__name__)
@@ -144,7 +145,7 @@ async def run(
         channel_to(settings.scheduler_address, settings) as to_scheduler,
     ):
         following = source or functools.partial(follow, live, to_scheduler, pace)
-        loops = [*background, Relay(outbox, to_audit, pace).run, following]
+        loops = [*background, Relay(outbox, to_audit, pace).run, following, StuckClients(database, pace).run]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_as_coroutine(loop)) for loop in loops]
             await server.start()

@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import asyncpg
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -19,14 +21,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from services.kernel.database import (
     ACQUIRE_SECONDS,
     AWAY,
+    COMMAND_SECONDS,
     CONNECT_SECONDS,
+    HELD_UP,
     LOST,
     Database,
     open_connection,
 )
 
 # What a session raises while the database is away or restarting, or when it refuses a statement.
-SESSION_ERRORS = (DBAPIError, asyncpg.InterfaceError, *AWAY)
+SESSION_ERRORS = (DBAPIError, asyncpg.InterfaceError, *AWAY, *HELD_UP)
 
 
 def asyncpg_url(url: str) -> str:
@@ -37,7 +41,9 @@ def asyncpg_url(url: str) -> str:
 class Sessions:
     """Transactions as sessions, on a pool of their own, with the settings of the database handed in.
 
-    A connection that is lost, or not to be had, raises `ConnectionError`, as the database's own ways do.
+    A connection that is lost, or not to be had, raises `ConnectionError`, and a lock that others hold one of
+    `HELD_UP`, as the database's own ways do. A statement is executed once, never with a list of parameters:
+    give it arrays.
     """
 
     def __init__(self, database: Database) -> None:
@@ -47,6 +53,7 @@ class Sessions:
                 open_connection,
                 database.url,
                 timeout=CONNECT_SECONDS,
+                command_timeout=COMMAND_SECONDS,
                 server_settings=database.server_settings,
             ),
             pool_size=database.pool_size,
@@ -59,6 +66,7 @@ class Sessions:
             # An error's text is without them, wherever it comes to be written.
             hide_parameters=True,
         )
+        event.listen(self.engine.sync_engine, "do_executemany", _refuse_a_list)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -97,4 +105,13 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise ConnectionError(LOST) from error
+        # The driver's own error is the cause of what the dialect made of it.
+        if error.orig is not None and isinstance(error.orig.__cause__, HELD_UP):
+            raise error.orig.__cause__ from error
         raise
+
+
+def _refuse_a_list(*_: object) -> NoReturn:
+    # The driver would execute it by executemany, which never ends when its task is cancelled in the middle
+    # (docs/decisions/kernel-locks.md).
+    raise RuntimeError("a list of parameters for one statement: give it arrays, and use unnest()")

@@ -21,6 +21,10 @@ class Caller:
         call = getattr(self._stub, method)
         return lambda request: call(request, credentials=self._credentials, timeout=30)
 
+    def begin(self, method: str, request: Any) -> Any:
+        """The call as a future, which can be cancelled."""
+        return getattr(self._stub, method).future(request, credentials=self._credentials, timeout=60)
+
 
 def refused(call: Any, request: Any) -> tuple[grpc.StatusCode, str]:
     """The code and message with which a call is refused."""

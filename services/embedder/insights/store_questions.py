@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,12 @@ HOT = """
     WHERE day > today - 2 * CAST(:days AS integer) AND day <= today
     GROUP BY id HAVING sum(questions) FILTER (WHERE day > today - CAST(:days AS integer)) > 0
     ORDER BY count DESC, id LIMIT :most
+"""
+# As JSON: unnest() would take the arrays of keywords apart, too.
+CLUSTERS = """
+    INSERT INTO question_clusters (id, model, title, keywords, size)
+    SELECT id, :model, title, keywords, size FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS found (id integer, title text, keywords text[], size integer)
 """
 MEMBERS = """
     INSERT INTO question_cluster_members (cluster_id, message_id)
@@ -74,21 +80,16 @@ class QuestionStore:
         await self._session.execute(text("DELETE FROM question_clusters"))
         if not clusters:
             return
-        insert = (
-            "INSERT INTO question_clusters (id, model, title, keywords, size)"
-            " VALUES (:id, :model, :title, :keywords, :size)"
-        )
-        rows: list[dict[str, Any]] = [
+        rows = [
             {
                 "id": number,
-                "model": model,
                 "title": cluster.title,
                 "keywords": list(cluster.keywords),
                 "size": len(cluster.members),
             }
             for number, cluster in enumerate(clusters, 1)
         ]
-        await self._session.execute(text(insert), rows)
+        await self._session.execute(text(CLUSTERS), {"model": model, "rows": orjson.dumps(rows).decode()})
         members = [(n, ids[row]) for n, cluster in enumerate(clusters, 1) for row in cluster.members]
         await self._session.execute(
             text(MEMBERS), {"clusters": [n for n, _ in members], "messages": [one for _, one in members]}

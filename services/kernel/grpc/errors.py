@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from services.kernel import errors
-from services.kernel.database import AWAY
+from services.kernel.database import AWAY, HELD_UP, LOCK_SECONDS
 from services.kernel.grpc.call import Call
 from services.kernel.logged_errors import for_log
 
@@ -28,6 +28,10 @@ log = structlog.get_logger(__name__)
 
 DOMAIN = "celeriac"
 STATUS_DETAILS = "grpc-status-details-bin"
+HELD_MESSAGE = (
+    "another call or an administrator's transaction holds what this call needs; nothing was done;"
+    f" try again in {LOCK_SECONDS} s"
+)
 
 CODES: dict[type[errors.CeleriacError], grpc.StatusCode] = {
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
@@ -37,6 +41,7 @@ CODES: dict[type[errors.CeleriacError], grpc.StatusCode] = {
     errors.Invalid: grpc.StatusCode.INVALID_ARGUMENT,
     errors.Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.Locked: grpc.StatusCode.UNAVAILABLE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     errors.Unimplemented: grpc.StatusCode.UNIMPLEMENTED,
@@ -77,8 +82,10 @@ def _code_of(call: Call) -> grpc.StatusCode:
     )
 
 
-def outage_of(error: Exception) -> errors.Unavailable | None:
-    """What is away, when the exception says that something is; such a call may be sent again."""
+def outage_of(error: Exception) -> errors.Unavailable | errors.Locked | None:
+    """What is away or held by others, when the exception says so; such a call may be sent again."""
+    if isinstance(error, HELD_UP):
+        return errors.Locked(HELD_MESSAGE, LOCK_SECONDS)
     if isinstance(error, AWAY):
         return errors.Unavailable("the database")
     if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
@@ -103,7 +110,7 @@ def details_of(error: errors.CeleriacError, request_id: str) -> list[Message]:
                 ]
             )
         )
-    if isinstance(error, errors.Exhausted):
+    if isinstance(error, errors.Exhausted | errors.Locked):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(int(error.retry_after * 1e9))
         details.append(retry)

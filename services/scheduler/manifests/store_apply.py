@@ -7,14 +7,23 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from services.kernel.errors import AlreadyExists
-from services.scheduler.catalogue.store_schedules import insert, update
+from services.kernel.database import LOCK_SECONDS
+from services.kernel.errors import AlreadyExists, Locked
 from services.scheduler.schedule.definition import Definition, Schedule
-from services.scheduler.schedule.rows import schedule_of, values_of
+from services.scheduler.schedule.rows import COLUMN_TYPES, schedule_of, values_of
 from services.scheduler.schedule.store_base import Store
 
 # One manifest at a time is applied: two of them would take their rows in each other's way.
 APPLYING = 0x6365_6C65_7269_6163
+# Since when the one that is being applied has been.
+APPLYING_SINCE = """
+    SELECT xact_start FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (classid::bigint << 32) + objid::bigint = $1
+"""
+# Written by one statement: more would keep the event loop for too long while they are packed.
+ROWS_AT_ONCE = 1000
 
 Timed = tuple[Definition, dt.datetime | None]
 LABELLED = """
@@ -24,13 +33,40 @@ LABELLED = """
     AND labels ->> $2::text = $3::text
 """
 
+# Rows as columns: $1 has the first of COLUMN_TYPES of each row, and so on.
+_ROWS = "unnest({}) AS wanted ({})".format(
+    ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(COLUMN_TYPES.values(), 1)),
+    ", ".join(COLUMN_TYPES),
+)
+INSERT = f"INSERT INTO celery_schedules ({', '.join(COLUMN_TYPES)}) SELECT * FROM {_ROWS}"
+UPDATE = f"""
+    UPDATE celery_schedules AS stored
+    SET {", ".join(f"{name} = wanted.{name}" for name in COLUMN_TYPES if name != "id")},
+        version = stored.version + 1, updated_at = now()
+    FROM {_ROWS} WHERE stored.id = wanted.id
+"""
+
 
 class SetStore(Store):
     """Sets of schedules."""
 
     async def alone(self) -> None:
-        """Waits until no other set is being applied, and keeps others waiting until the end."""
-        await self._connection.execute("SELECT pg_advisory_xact_lock($1)", APPLYING)
+        """Waits until no other set is being applied, and keeps others waiting until the end.
+
+        Raises `Locked` after LOCK_SECONDS.
+        """
+        try:
+            # Within a savepoint, so that the transaction can still be asked who holds the lock.
+            async with self._connection.transaction():
+                await self._connection.execute("SELECT pg_advisory_xact_lock($1)", APPLYING)
+        except asyncpg.LockNotAvailableError as error:
+            since: dt.datetime | None = await self._connection.fetchval(APPLYING_SINCE, APPLYING)
+            told = f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
+            message = (
+                f"another ApplySchedules or ImportSchedules is under way{told}; nothing was done;"
+                f" try again in {LOCK_SECONDS} s"
+            )
+            raise Locked(message, LOCK_SECONDS) from error
 
     async def locked(self, ids: Sequence[str], label: tuple[str, str] | None) -> list[Schedule]:
         """The schedules with these ids, and all with the label: nobody changes them until the end."""
@@ -39,19 +75,21 @@ class SetStore(Store):
         return [schedule_of(row) for row in await self._connection.fetch(query, ids, *(label or ()))]
 
     async def create(self, each: Sequence[Timed]) -> None:
-        if not each:
-            return
-        rows = [values_of(definition, due) for definition, due in each]
         try:
-            await self._connection.executemany(insert(rows[0]), [tuple(row.values()) for row in rows])
+            await self._write(INSERT, each)
         except asyncpg.UniqueViolationError as error:
             raise AlreadyExists("schedule", "one of the manifest's") from error
 
     async def change(self, each: Sequence[Timed]) -> None:
-        if not each:
-            return
-        rows = [values_of(definition, due) for definition, due in each]
-        await self._connection.executemany(update(rows[0]), [tuple(row.values()) for row in rows])
+        await self._write(UPDATE, each)
+
+    async def _write(self, statement: str, each: Sequence[Timed]) -> None:
+        """In columns, not by asyncpg's executemany, which never ends when it is cancelled in the middle."""
+        for start in range(0, len(each), ROWS_AT_ONCE):
+            rows = [
+                values_of(definition, due).values() for definition, due in each[start : start + ROWS_AT_ONCE]
+            ]
+            await self._connection.execute(statement, *map(list, zip(*rows, strict=True)))
 
     async def remove(self, ids: Sequence[str]) -> None:
         if ids:

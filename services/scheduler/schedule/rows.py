@@ -34,6 +34,41 @@ PLAN_COLUMNS = (
     "crontab, interval_seconds, anchor, once_at, solar_event, latitude, longitude, time_zone,"
     " start_at, end_at, max_runs, jitter_seconds, misfire, misfire_window_seconds"
 )
+# The columns that `values_of` gives, in its order, and their types.
+COLUMN_TYPES: Mapping[str, str] = {
+    "id": "text",
+    "task": "text",
+    "args_json": "text",
+    "kwargs_json": "text",
+    "queue": "text",
+    "priority": "smallint",
+    "expires": "float8",
+    "soft_time_limit": "float8",
+    "time_limit": "float8",
+    "headers": "jsonb",
+    "crontab": "text",
+    "interval_seconds": "float8",
+    "anchor": "timestamptz",
+    "once_at": "timestamptz",
+    "solar_event": "text",
+    "latitude": "float8",
+    "longitude": "float8",
+    "time_zone": "text",
+    "start_at": "timestamptz",
+    "end_at": "timestamptz",
+    "max_runs": "bigint",
+    "jitter_seconds": "float8",
+    "misfire": "text",
+    "misfire_window_seconds": "float8",
+    "overlap": "text",
+    "resend_lost": "boolean",
+    "description": "text",
+    "labels": "jsonb",
+    "paused": "boolean",
+    "pause_note": "text",
+    "next_run_at": "timestamptz",
+    "next_due_at": "timestamptz",
+}
 
 
 def task_of(row: Row) -> Task:

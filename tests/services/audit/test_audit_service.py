@@ -18,6 +18,7 @@ from services.kernel.outbox import canonical
 from tests.support.audit_entries import METHOD, intent
 from tests.support.audits import running_audit
 from tests.support.calls import Caller, all_listed
+from tests.support.locks import ended_transactions, locked_table, waiting_for_a_lock
 from tests.support.processes import ServiceProcess
 
 Outcome = audit_pb2
@@ -80,6 +81,20 @@ def test_an_entry_delivered_twice_is_taken_once(relay: Any) -> None:
     again = append(relay, event, outcome(event))
     assert (first.appended, again.appended) == (1, 1)
     assert again.size == first.size + 1
+
+
+async def test_an_append_cut_off_while_it_is_written_leaves_nothing_and_keeps_nobody_waiting(
+    relay: Any, admin: Any, database_url: str
+) -> None:
+    size = admin.Verify(audit_pb2.VerifyRequest()).size
+    lost = [canonical(intent(request={"text": "x" * 2000})) for _ in range(1000)]
+    async with locked_table(database_url, "celery_audit_logs"):
+        call = relay.Append.future(audit_pb2.AppendRequest(entries=lost), timeout=60)
+        pids = await waiting_for_a_lock(database_url, "^COPY ")
+        call.cancel()
+        await ended_transactions(database_url, pids)
+    assert append(relay, intent()).size == size + 1
+    assert admin.Verify(audit_pb2.VerifyRequest()).intact
 
 
 @pytest.mark.parametrize(

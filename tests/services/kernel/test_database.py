@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
 
 from services.kernel import database as module
-from services.kernel.database import DATABASE_ERRORS, Connection, Database, driver_url, is_lost
+from services.kernel.database import DATABASE_ERRORS, HELD_UP, Connection, Database, driver_url, is_lost
+from services.kernel.errors import Locked
 from services.kernel.grpc.errors import outage_of
+from tests.support.locks import locked_table
 from tests.support.outages import end_connections, refusing_server
 
 WRITE = "INSERT INTO notes (words) VALUES ($1)"
@@ -324,13 +328,76 @@ async def test_connections_are_as_they_were_set_up(database: Database) -> None:
     async with database.connection() as connection:
         shown = await connection.fetch(
             "SELECT name, setting FROM pg_settings WHERE name IN"
-            " ('application_name', 'TimeZone', 'idle_in_transaction_session_timeout')"
+            " ('application_name', 'TimeZone', 'idle_in_transaction_session_timeout',"
+            " 'lock_timeout', 'statement_timeout')"
         )
     assert {row["name"]: row["setting"] for row in shown} == {
         "application_name": "celeriac",
         "TimeZone": "UTC",
         "idle_in_transaction_session_timeout": "10000",
+        "lock_timeout": "10000",
+        "statement_timeout": "300000",
     }
+
+
+async def test_who_waits_for_a_lock_in_vain_is_told_that_others_hold_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.2)
+    impatient = Database(database.url, pool_size=1)
+    async with locked_table(database.url, "notes"):
+        with pytest.raises(HELD_UP) as found:
+            async with impatient.transaction() as connection:
+                await connection.execute(WRITE, "lost")
+        outage = outage_of(found.value)
+        assert isinstance(outage, Locked)
+        assert "try again" in outage.message
+    async with impatient.transaction() as connection:
+        await connection.execute(WRITE, "afterwards")
+    await impatient.close()
+    assert await written(database) == ["afterwards"]
+
+
+async def test_a_deadlock_is_told_as_a_lock_that_others_hold(database: Database) -> None:
+    both = asyncio.Barrier(2)
+
+    async def lock(first: int, second: int) -> None:
+        async with database.transaction() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", first)
+            await both.wait()
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", second)
+
+    ended = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
+    [error] = [error for error in ended if error is not None]
+    assert isinstance(error, HELD_UP)
+    assert isinstance(outage_of(error), Locked)
+
+
+async def test_a_cancelled_call_does_not_wait_for_a_server_that_does_not_answer(
+    narrow: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROLLBACK_SECONDS", 0.2)
+    frozen = asyncio.get_running_loop().create_future()
+
+    async def write() -> None:
+        async with narrow.transaction() as connection:
+            await connection.execute(WRITE, "lost")
+            pid = connection.get_server_pid()
+            os.kill(pid, signal.SIGSTOP)
+            frozen.set_result(pid)
+            await connection.execute(WRITE, "lost, too")
+
+    writing = asyncio.create_task(write())
+    pid = await asyncio.wait_for(frozen, 20)
+    try:
+        writing.cancel()
+        ended, _ = await asyncio.wait([writing], timeout=20)
+        assert ended
+        assert writing.cancelled()
+        async with asyncio.timeout(20):
+            assert await written(narrow) == []
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize(

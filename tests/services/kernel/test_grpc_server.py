@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from deploy.standalone.tokens import LocalIssuer
-from services.kernel.errors import Conflict, Exhausted, FieldFault, Invalid
+from services.kernel.errors import Conflict, Exhausted, FieldFault, Invalid, Locked
 from services.kernel.grpc.access import allow
 from services.kernel.grpc.decode import decode
 from services.kernel.grpc.errors import tell_errors
@@ -72,6 +72,8 @@ async def running(settings: KernelSettings, certificates: Path) -> AsyncIterator
                 raise Invalid([FieldFault("cron", "has 4 fields, it needs 5", "*/15 * * * *")])
             case "exhausted":
                 raise Exhausted("the queue is full", 2.5)
+            case "locked":
+                raise Locked("another call is under way", 10)
             case "bug":
                 raise RuntimeError("secret=hunter2")
             case "wait":
@@ -185,6 +187,11 @@ async def test_an_error_of_the_family_carries_its_reason_and_facts(running: Runn
     code, _, details = await refusal(running.call("Say", "exhausted", authorization=admin))
     assert code is Status.RESOURCE_EXHAUSTED
     assert details["RetryInfo"].retry_delay.ToMilliseconds() == 2500
+
+    code, _, details = await refusal(running.call("Say", "locked", authorization=admin))
+    assert code is Status.UNAVAILABLE
+    assert details["ErrorInfo"].reason == "LOCKED"
+    assert details["RetryInfo"].retry_delay.ToMilliseconds() == 10_000
 
 
 async def test_an_error_of_ours_tells_an_incident_and_nothing_else(running: Running, admin: str) -> None:

@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import sqlalchemy
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.kernel import database as database_module
 from services.kernel import sessions as module
-from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.database import DATABASE_ERRORS, HELD_UP, Database
+from services.kernel.errors import Locked
 from services.kernel.grpc.errors import outage_of
 from services.kernel.sessions import Sessions, opened_sessions
+from tests.support.locks import locked_table
 from tests.support.outages import end_connections, refusing_server
 
 WRITE = text("INSERT INTO notes (words) VALUES (:words)")
@@ -56,7 +60,8 @@ async def pid_of(sessions: Sessions) -> int:
 
 async def test_a_transaction_is_committed_whole(sessions: Sessions) -> None:
     async with sessions.transaction() as session:
-        await session.execute(WRITE, [{"words": "一"}, {"words": "two"}])
+        await session.execute(WRITE, {"words": "一"})
+        await session.execute(WRITE, {"words": "two"})
         assert await written(sessions) == []
     assert await written(sessions) == ["一", "two"]
 
@@ -190,11 +195,41 @@ async def test_sessions_have_the_settings_of_their_database(sessions: Sessions) 
         shown = await session.execute(
             text(
                 "SELECT name, setting FROM pg_settings WHERE name IN"
-                " ('application_name', 'TimeZone', 'idle_in_transaction_session_timeout')"
+                " ('application_name', 'TimeZone', 'idle_in_transaction_session_timeout',"
+                " 'lock_timeout', 'statement_timeout')"
             )
         )
     assert {row.name: row.setting for row in shown} == {
         "application_name": "celeriac",
         "TimeZone": "UTC",
         "idle_in_transaction_session_timeout": "10000",
+        "lock_timeout": "10000",
+        "statement_timeout": "300000",
     }
+
+
+async def test_a_list_of_parameters_for_one_statement_is_refused(sessions: Sessions) -> None:
+    table = sqlalchemy.table("notes", sqlalchemy.column("words"))
+    for statement in (WRITE, table.insert(), text("DELETE FROM notes WHERE words = :words")):
+        with pytest.raises(RuntimeError, match="give it arrays"):
+            async with sessions.transaction() as session:
+                await session.execute(statement, [{"words": "one"}, {"words": "two"}])
+    with pytest.raises(RuntimeError, match="give it arrays"):
+        async with sessions.engine.begin() as connection:
+            await connection.execute(WRITE, [{"words": "one"}, {"words": "two"}])
+    assert await written(sessions) == []
+
+
+async def test_who_waits_for_a_lock_in_vain_is_told_that_others_hold_it(
+    sessions: Sessions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "LOCK_SECONDS", 0.2)
+    async with opened_sessions(Database(database_url)) as impatient:
+        async with locked_table(database_url, "notes"):
+            with pytest.raises(HELD_UP) as found:
+                async with impatient.transaction() as session:
+                    await session.execute(WRITE, {"words": "lost"})
+            assert isinstance(outage_of(found.value), Locked)
+        async with impatient.transaction() as session:
+            await session.execute(WRITE, {"words": "afterwards"})
+    assert await written(sessions) == ["afterwards"]
