@@ -33,6 +33,7 @@ from services.scheduler.convert_watch import watch_response_to
 from services.scheduler.delivery import Delivery
 from services.scheduler.dispatch import Dispatcher
 from services.scheduler.encryption import KeyRing, WrongKeyFile, add_key
+from services.scheduler.export import Exports
 from services.scheduler.losses import Losses
 from services.scheduler.monitor import Monitor
 from services.scheduler.outcomes import Outcomes
@@ -41,6 +42,7 @@ from services.scheduler.publisher import Publisher
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store_changes import delete_old_changes
 from services.scheduler.store_retention import delete_old_batches, delete_old_runs
+from services.scheduler.turns import Turns
 from services.scheduler.waiting import Waiting
 from services.scheduler.watching import Watching
 
@@ -57,17 +59,18 @@ async def serve(settings: SchedulerSettings) -> None:
     ):
         monitor, woken = Monitor(to_monitor), asyncio.Event()
         publisher = Publisher(client, settings.redis_db_broker, settings.layout)
-        delivery = Delivery(database, publisher, registry)
+        turns = Turns()
+        delivery = Delivery(database, publisher, registry, turns)
         dispatcher = Dispatcher(database, delivery, on_waiting=woken.set)
         backfills = Backfills(database, delivery)
         pending = Pending(database)
-        watching = Watching(database, watch_response_to, registry)
+        watching = Watching(database, watch_response_to, registry, turns=turns)
         catalogue = Catalogue(database, delivery)
-        api = ScheduleApi(database, catalogue, backfills, watching, settings.time_zone)
+        api = ScheduleApi(database, catalogue, backfills, watching, turns, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set)
         losses = Losses(database, BrokerData(client, settings.layout), monitor)
         waiting = Waiting(database, monitor, delivery, woken)
-        manifest_api = ManifestApi(Sets(database, settings.time_zone))
+        manifest_api = ManifestApi(Sets(database, settings.time_zone), Exports(database, turns))
         feed = ConfigFeed(database)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
         old_runs = Retention(database, live, RUNS_RETENTION, delete_old_runs)
@@ -79,6 +82,7 @@ async def serve(settings: SchedulerSettings) -> None:
             database,
             registry,
             servicers=_servicers(api, manifest_api, config_api),
+            own_steps=[turns.answered],
             background=[
                 dispatcher.run,
                 delivery.run,

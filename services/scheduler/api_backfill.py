@@ -17,11 +17,13 @@ from services.scheduler.backfills import Backfill
 from services.scheduler.clock import now_at
 from services.scheduler.store import ScheduleStore
 from services.scheduler.store_backfills import BackfillStore
+from services.scheduler.turns import SHORT_PAGE, Turns
 
 
 class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
-    def __init__(self, database: Database, backfills: Backfills) -> None:
+    def __init__(self, database: Database, backfills: Backfills, turns: Turns) -> None:
         self._database = database
+        self._turns = turns
         self._backfills = backfills
 
     async def BackfillSchedule(
@@ -43,14 +45,16 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
         parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
         faults.raise_any()
         before = decode_place(request.page_token)
-        async with self._database.reading() as connection:
-            if parent:
-                await ScheduleStore(connection).require(parent)
-            found = await BackfillStore(connection).list(parent, before, size + 1)
-        return pb.ListBackfillsResponse(
-            backfills=map(convert.backfill_to, found[:size]),
-            next_page_token=next_page_token(found, size, _token_after),
-        )
+        answer = pb.ListBackfillsResponse()
+        async with self._turns.long(size > SHORT_PAGE):
+            async with self._database.reading() as connection:
+                if parent:
+                    await ScheduleStore(connection).require(parent)
+                found = await BackfillStore(connection).list(parent, before, size + 1)
+            told = map(convert.backfill_to, found[:size])
+            await self._turns.run(answer.backfills.append(each) for each in told)
+        answer.next_page_token = next_page_token(found, size, _token_after)
+        return answer
 
     async def CancelBackfill(
         self, request: pb.CancelBackfillRequest, context: Context

@@ -10,20 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.kernel.database import Database
-from services.kernel.errors import AlreadyExists, CeleriacError, Conflict, FailedPrecondition
+from services.kernel.errors import AlreadyExists, Conflict
 from services.kernel.validation import Faults
 from services.scheduler.catalogue import due_after_change
 from services.scheduler.clock import now_at
 from services.scheduler.difference import Change, Difference, Kind, difference
 from services.scheduler.importing import Imported, read_dump
-from services.scheduler.manifest import MOST_SCHEDULES, Wanted, read_manifest
-from services.scheduler.manifest_text import MOST_BYTES, size_of
-from services.scheduler.manifest_written import manifest_text
+from services.scheduler.manifest import Wanted, read_manifest
 from services.scheduler.schedules import Definition, Schedule
-from services.scheduler.store import ScheduleStore
 from services.scheduler.store_apply import SetStore
-from services.scheduler.store_listing import ScheduleFilter
-from services.scheduler.stored import check_readable
 
 ATTEMPTS = 3
 
@@ -63,21 +58,6 @@ class Sets:
         faults.raise_any()
         seed = _seed(json.dumps([dump, sorted(labels.items())]), how)
         return imported, await self._applied(imported.wanted, how, seed)
-
-    async def export(self, wanted: ScheduleFilter, *, as_json: bool) -> tuple[str, int]:
-        """The schedules as a manifest, and how many they are."""
-        async with self._database.reading() as connection:
-            found = await ScheduleStore(connection).list(wanted, "", MOST_SCHEDULES + 1)
-        if len(found) > MOST_SCHEDULES:
-            raise _too_many(f"there are more than {MOST_SCHEDULES} schedules")
-        for schedule in found:
-            # Left out, it would be removed by whoever applies the file and prunes.
-            check_readable(schedule, *schedule.faults)
-        definitions = [schedule.definition for schedule in found]
-        text = await asyncio.to_thread(manifest_text, definitions, as_json=as_json)
-        if size_of(text) > MOST_BYTES:
-            raise _too_many(f"the manifest would have more than {MOST_BYTES} bytes")
-        return text, len(found)
 
     async def _applied(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
         # Someone may create one of the same id in between; then it is there to be changed.
@@ -148,7 +128,3 @@ def _none_of_others(ids: Sequence[str], stored: Sequence[Schedule], label: tuple
 
 def _seed(manifest: str, how: Application) -> str:
     return hashlib.sha256(json.dumps([manifest, how.prune]).encode()).hexdigest()
-
-
-def _too_many(fault: str) -> CeleriacError:
-    return FailedPrecondition("TOO_MANY_SCHEDULES", f"{fault}; export them by label, task or queue")

@@ -60,7 +60,10 @@ class Backfills:
                 made = request_id and await BackfillStore(connection).made_by(window.schedule_id, request_id)
             if made:
                 return made
-            times = await asyncio.to_thread(due_times, schedule.definition.plan, window)
+            times: list[dt.datetime] = []
+            async with self._delivery.turns.long():
+                found = due_times(schedule.definition.plan, window)
+                await self._delivery.turns.run(map(times.append, found))
             _check_number(times, window)
             begun = await self._begin(window, schedule, times, actor, request_id, validate_only)
             if begun is not None:

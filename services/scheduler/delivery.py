@@ -25,6 +25,7 @@ from services.scheduler.metrics import DispatchMetrics
 from services.scheduler.publisher import Parcel, PermitEnded, Publisher
 from services.scheduler.schedules import Task
 from services.scheduler.store_batches import UNREADABLE, BatchStore
+from services.scheduler.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +44,16 @@ FAULTS = (*DATABASE_ERRORS, redis.exceptions.RedisError)
 class Delivery:
     """Publishes; `run` is the background loop that heals."""
 
-    def __init__(self, database: Database, publisher: Publisher, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        registry: CollectorRegistry,
+        turns: Turns | None = None,
+    ) -> None:
+        """`turns`: those of the calls that are to give way to what is due."""
         self._database = database
+        self.turns = turns or Turns()
         self._publisher = publisher
         self.metrics = DispatchMetrics(registry)
         self._away_since = float("-inf")
@@ -76,7 +85,8 @@ class Delivery:
 
     async def _publish_or_leave(self, batch: Batch, permit: int | None) -> None:
         try:
-            await self.publish([batch], permit)
+            with self.turns.dispatching():
+                await self.publish([batch], permit)
         except (*FAULTS, PermitEnded) as error:
             # It stays committed and unpublished: healing publishes it when the broker is back.
             log.warning("dispatch.publish_failed", runs=len(batch.runs), error=repr(error)[:300])

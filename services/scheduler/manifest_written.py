@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from services.scheduler.manifest import FIELDS, Wanted
-from services.scheduler.manifest_text import json_text, yaml_text
+from services.scheduler.manifest_writer import writer
 from services.scheduler.plan import Misfire, MisfireAction
 from services.scheduler.schedules import Definition, Overlap, Task
 from services.scheduler.spans import format_span
@@ -24,7 +24,11 @@ def manifest_text(definitions: Iterable[Definition], *, as_json: bool = False) -
 
 
 def entries_text(entries: Sequence[dict[str, Any]], *, as_json: bool = False) -> str:
-    return (json_text if as_json else yaml_text)({"schedules": entries})
+    text = writer(as_json=as_json)
+    for entry in entries:
+        for _ in text.add(entry):
+            pass
+    return text.end()
 
 
 def said_by(wanted: Wanted) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _event_of_day(name: str, latitude: float, longitude: float, day: int) -> dt.
 
 
 def _days_without(name: str, latitude: float, longitude: float, day: int) -> int:
-    """How many days, from `day` on, surely have no such event; 0 when that can't be told, or it may have one."""
+    """How many days, from `day` on, surely have no such event; 0 when there may be one on the first."""
     event = EVENTS[name]
     if event.way == "transit":
         return 0

@@ -26,6 +26,7 @@ from services.kernel.readers import Skipped
 from services.scheduler.changes import Change, Event, LeftOut, Wanted, part_for, size_of
 from services.scheduler.store_changes import CHANNEL
 from services.scheduler.store_listing import ScheduleFilter
+from services.scheduler.turns import Turns
 from services.scheduler.watching_cursor import Cursor
 from services.scheduler.watching_log import ChangeLog, Look, Page, expired
 
@@ -84,10 +85,12 @@ class Watching(Generic[Message]):
         tell: Tell[Message],
         registry: CollectorRegistry | None = None,
         buffer: int = BUFFER,
+        turns: Turns | None = None,
     ) -> None:
         self._database = database
         self._log = ChangeLog(database)
         self._tell = tell
+        self._turns = turns or Turns()
         self._buffer = buffer
         self._readers: set[Reader[Message]] = set()
         self._joining: set[Reader[Message]] = set()
