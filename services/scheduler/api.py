@@ -189,7 +189,7 @@ class ScheduleApi(BackfillCalls, WatchCalls, schedules_pb2_grpc.ScheduleServiceS
                 if wanted.schedule_id:
                     await store.require(wanted.schedule_id)
                 runs = await store.list_runs(wanted, before, size + 1)
-            await self._turns.run(answer.runs.append(convert.run_to(each)) for each in runs[:size])
+            await self._turns.run(map(answer.runs.append, map(convert.run_to, runs[:size])))
         answer.next_page_token = next_page_token(
             runs, size, lambda last: encode_place((last.due_at, last.schedule_id))
         )

@@ -52,7 +52,7 @@ class BackfillCalls(schedules_pb2_grpc.ScheduleServiceServicer):
                     await ScheduleStore(connection).require(parent)
                 found = await BackfillStore(connection).list(parent, before, size + 1)
             told = map(convert.backfill_to, found[:size])
-            await self._turns.run(answer.backfills.append(each) for each in told)
+            await self._turns.run(map(answer.backfills.append, told))
         answer.next_page_token = next_page_token(found, size, _token_after)
         return answer
 

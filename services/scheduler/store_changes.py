@@ -5,7 +5,6 @@ It is written by triggers (migrations 0010 and 0014), by `log_unbatched`, and by
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,12 +13,13 @@ from typing import Any
 from services.kernel.database import Connection
 from services.kernel.parameters import Parameters
 from services.scheduler.changes import Entry, Found, Kind, RunKey, Wanted
-from services.scheduler.rows import run_of
+from services.scheduler.rows import Row, run_of
 from services.scheduler.schedules import Run, RunState, Schedule
 from services.scheduler.store_backfills import BackfillStore
 from services.scheduler.store_base import Store
 from services.scheduler.store_listing import EVERY, ScheduleFilter, matches
 from services.scheduler.stored import schedule_of
+from services.scheduler.turns import Turns
 from services.scheduler.watching_cursor import Cursor, Head, Snapshot
 
 CHANNEL = "celery_schedule_changes"
@@ -103,12 +103,14 @@ TRIM = """
     )
     SELECT count(*) FROM old
 """
-# Rows that are made into domain objects before others may have the event loop.
-STEP = 500
 
 
 class ChangeStore(Store):
     """The log of changes, and what has become of what it names, on one connection: one snapshot."""
+
+    def __init__(self, connection: Connection, turns: Turns) -> None:
+        super().__init__(connection)
+        self._turns = turns
 
     async def head(self) -> Head:
         row = await self._connection.fetchrow(HEAD)
@@ -182,31 +184,29 @@ class ChangeStore(Store):
         found.former = former
 
     async def _schedules(self, ids: Sequence[str]) -> dict[str, Schedule]:
-        schedules = {}
+        schedules: dict[str, Schedule] = {}
         rows = await self._connection.fetch(SCHEDULES, ids) if ids else ()
-        for number, row in enumerate(rows):
-            await _let_others(number)
-            schedules[row["id"]] = schedule_of(row)
+        await self._turns.run(schedules.setdefault(row["id"], schedule_of(row)) for row in rows)
         return schedules
 
     async def _runs(self, keys: Sequence[RunKey]) -> dict[RunKey, Run]:
-        runs = {}
+        runs: dict[RunKey, Run] = {}
         schedules, due = [key[0] for key in keys], [key[1] for key in keys]
         rows = await self._connection.fetch(RUNS, schedules, due) if keys else ()
-        for number, row in enumerate(rows):
-            await _let_others(number)
-            run = run_of(row)
-            runs[run.schedule_id, run.due_at] = run
+        found = map(run_of, rows)
+        await self._turns.run(runs.setdefault((run.schedule_id, run.due_at), run) for run in found)
         return runs
 
     async def _batches(self, batches: Sequence[int], wanted: Wanted) -> dict[int, list[Run]]:
-        runs = defaultdict(list)
+        runs = defaultdict[int, list[Run]](list)
         names = sorted(wanted.names) or None
         query, values = of_matching(BATCHES, wanted.matching, batches, names)
         rows = await self._connection.fetch(query, *values) if batches else ()
-        for number, row in enumerate(rows):
-            await _let_others(number)
+
+        def sort(row: Row) -> None:
             runs[row["batch_id"]].append(run_of(row))
+
+        await self._turns.run(map(sort, rows))
         return runs
 
 
@@ -215,11 +215,6 @@ def of_matching(query: str, matching: ScheduleFilter, *values: Any) -> tuple[str
     places = Parameters(values)
     joined = "" if matching == EVERY else OF_MATCHING.format(matches=matches(matching, places))
     return query.format(of_matching=joined), places
-
-
-async def _let_others(number: int) -> None:
-    if number % STEP == STEP - 1:
-        await asyncio.sleep(0)
 
 
 async def log_unbatched(connection: Connection, runs: Sequence[Run]) -> None:

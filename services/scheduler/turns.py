@@ -36,7 +36,7 @@ RETRY_SECONDS = 2.0
 SLICE_SECONDS = 0.002
 # How long a call, or a slice, waits for dispatching at most. While a backlog is dispatched there is no moment
 # without work under way, and callers still get on.
-COURTESY_SECONDS = 0.02
+COURTESY_SECONDS = 0.01
 
 
 class Place:
@@ -60,6 +60,8 @@ class Turns:
     def __init__(self) -> None:
         self._answered = asyncio.Semaphore(ANSWERED)
         self._long = asyncio.Semaphore(LONG)
+        # Readers of the log of changes who are behind the present. They wait as long as it takes.
+        self.catching_up = asyncio.Semaphore(LONG)
         self._slice = asyncio.Lock()
         self._under_way = 0
         self._quiet = asyncio.Event()
