@@ -34,6 +34,8 @@ RETRY_SECONDS = 2.0
 # What a slice takes of the event loop. The rest after it is as long as the slice took, so that all long calls
 # together take half of the loop at most, and dispatching waits for one slice at most.
 SLICE_SECONDS = 0.002
+# What takes no longer than this is done at once.
+FIRST_SECONDS = 0.0005
 # How long a call, or a slice, waits for dispatching at most. While a backlog is dispatched there is no moment
 # without work under way, and callers still get on.
 COURTESY_SECONDS = 0.01
@@ -57,7 +59,9 @@ _place: ContextVar[Place | None] = ContextVar("place", default=None)
 class Turns:
     """The event loop's time, shared between dispatching and the calls of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
+        """`wait_seconds`: how long a call waits for its turn at most."""
+        self._wait_seconds = wait_seconds
         self._answered = asyncio.Semaphore(ANSWERED)
         self._long = asyncio.Semaphore(LONG)
         # Readers of the log of changes who are behind the present. They wait as long as it takes.
@@ -88,7 +92,7 @@ class Turns:
         if call.policy.least_role is not Role.VIEWER or call.streams:
             yield
             return
-        await _entered(self._answered)
+        await self._entered(self._answered)
         place = Place(self._answered)
         token = _place.set(place)
         try:
@@ -111,7 +115,7 @@ class Turns:
         place = _place.get()
         if place is not None:
             place.leave()
-        await _entered(self._long)
+        await self._entered(self._long)
         try:
             yield
         finally:
@@ -119,7 +123,9 @@ class Turns:
 
     async def run(self, work: Iterable[object]) -> None:
         """Takes all that the iterable gives, in slices. A step of it should take much less than a slice."""
-        steps, ended = iter(work), False
+        steps = iter(work)
+        # Nothing to do, or nearly nothing, waits for nobody.
+        ended = _slice(steps, time.perf_counter() + FIRST_SECONDS)
         while not ended:
             async with self._slice:
                 await self._give_way()
@@ -132,13 +138,13 @@ class Turns:
             async with asyncio.timeout(COURTESY_SECONDS):
                 await self._quiet.wait()
 
-
-async def _entered(places: asyncio.Semaphore) -> None:
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            await places.acquire()
-    except TimeoutError:
-        raise Exhausted(f"no turn came within {WAIT_SECONDS:g} s; try again", RETRY_SECONDS) from None
+    async def _entered(self, places: asyncio.Semaphore) -> None:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await places.acquire()
+        except TimeoutError:
+            fault = f"other calls are being answered, and no turn came within {self._wait_seconds:g} s"
+            raise Exhausted(f"{fault}; try again later", RETRY_SECONDS) from None
 
 
 def _slice(steps: Iterator[object], until: float) -> bool:
