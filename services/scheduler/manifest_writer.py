@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Protocol
 
 import yaml
 
 from services.scheduler.manifest_text import Dumper
+
+# Texts of at most so many characters are looked at once, however often they come.
+MOST_KNOWN = 40
 
 
 class Writer(Protocol):
@@ -31,6 +35,8 @@ class YamlWriter:
     def __init__(self) -> None:
         self._text = io.StringIO()
         self._dumper = Dumper(self._text, allow_unicode=True, width=100)
+        # The names of fields come again with each entry.
+        self._known = lru_cache(maxsize=1000)(self._scalar)
         self._emit(yaml.StreamStartEvent(), yaml.DocumentStartEvent(explicit=False))
         self._emit(_MAPPING, self._scalar("schedules"), _LIST)
 
@@ -56,7 +62,7 @@ class YamlWriter:
         if isinstance(data, dict):
             yield _MAPPING
             for key, value in data.items():
-                yield self._scalar(key)
+                yield self._known(key)
                 yield from self._events(value)
             yield yaml.MappingEndEvent()
         elif isinstance(data, list):
@@ -64,6 +70,8 @@ class YamlWriter:
             for value in data:
                 yield from self._events(value)
             yield yaml.SequenceEndEvent()
+        elif isinstance(data, str) and len(data) <= MOST_KNOWN:
+            yield self._known(data)
         else:
             yield self._scalar(data)
 

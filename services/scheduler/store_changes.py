@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 from services.kernel.database import Connection
 from services.kernel.parameters import Parameters
@@ -22,6 +23,8 @@ from services.scheduler.stored import schedule_of
 from services.scheduler.turns import Turns
 from services.scheduler.watching_cursor import Cursor, Head, Snapshot
 
+Item = TypeVar("Item")
+
 CHANNEL = "celery_schedule_changes"
 RUNS_CHANGED = """
     INSERT INTO celery_schedule_changes (kind, schedule_ids, due_at)
@@ -33,6 +36,8 @@ HEAD = """
         CAST(pg_current_snapshot() AS text) AS now,
         (SELECT CAST(CAST(txid AS text) AS bigint) FROM celery_schedule_changes_trimmed) AS trimmed
 """
+# Looked up at a time.
+PART = 500
 # What is visible now ($3) and was not: of the transactions that were under way, and of those begun since.
 _VISIBLE = """
     SELECT * FROM celery_schedule_changes
@@ -142,13 +147,15 @@ class ChangeStore(Store):
         if wanted.matching != EVERY:
             await self._find_matching(entries, wanted.matching, found)
         if wanted.schedules:
-            ids = {
+            named = (
                 each
                 for entry in entries
                 if entry.kind.of_schedules
                 for each in entry.schedule_ids
                 if wanted.names_it(each) and (found.matches(each) or found.matched(entry, each))
-            }
+            )
+            ids = set[str]()
+            await self._turns.run(map(ids.add, named))
             found.schedules = await self._schedules(list(ids))
         if wanted.backfills:
             moved = [entry for entry in entries if entry.kind is Kind.BACKFILL]
@@ -169,11 +176,12 @@ class ChangeStore(Store):
         return found
 
     async def _find_matching(self, entries: Sequence[Entry], matching: ScheduleFilter, found: Found) -> None:
-        ids = {each for entry in entries for each in entry.schedule_ids}
-        values = Parameters([list(ids)])
-        query = MATCHING.format(matches=matches(matching, values))
-        rows = await self._connection.fetch(query, *values) if ids else ()
-        found.matching = {row["id"] for row in rows}
+        ids, found.matching = set[str](), set[str]()
+        await self._turns.run(map(ids.add, chain.from_iterable(entry.schedule_ids for entry in entries)))
+        for some in _parts(list(ids)):
+            values = Parameters([some])
+            query = MATCHING.format(matches=matches(matching, values))
+            found.matching.update([row["id"] for row in await self._connection.fetch(query, *values)])
         # One that is new matched nothing before.
         changed = [entry for entry in entries if entry.kind in (Kind.UPDATED, Kind.DELETED)]
         values = Parameters([[str(entry.txid) for entry in changed], [entry.position for entry in changed]])
@@ -185,16 +193,17 @@ class ChangeStore(Store):
 
     async def _schedules(self, ids: Sequence[str]) -> dict[str, Schedule]:
         schedules: dict[str, Schedule] = {}
-        rows = await self._connection.fetch(SCHEDULES, ids) if ids else ()
-        await self._turns.run(schedules.setdefault(row["id"], schedule_of(row)) for row in rows)
+        for some in _parts(ids):
+            rows = await self._connection.fetch(SCHEDULES, some)
+            await self._turns.run(schedules.setdefault(row["id"], schedule_of(row)) for row in rows)
         return schedules
 
     async def _runs(self, keys: Sequence[RunKey]) -> dict[RunKey, Run]:
         runs: dict[RunKey, Run] = {}
-        schedules, due = [key[0] for key in keys], [key[1] for key in keys]
-        rows = await self._connection.fetch(RUNS, schedules, due) if keys else ()
-        found = map(run_of, rows)
-        await self._turns.run(runs.setdefault((run.schedule_id, run.due_at), run) for run in found)
+        for some in _parts(keys):
+            schedules, due = [key[0] for key in some], [key[1] for key in some]
+            found = map(run_of, await self._connection.fetch(RUNS, schedules, due))
+            await self._turns.run(runs.setdefault((run.schedule_id, run.due_at), run) for run in found)
         return runs
 
     async def _batches(self, batches: Sequence[int], wanted: Wanted) -> dict[int, list[Run]]:
@@ -208,6 +217,12 @@ class ChangeStore(Store):
 
         await self._turns.run(map(sort, rows))
         return runs
+
+
+def _parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """An entry may name ten thousand schedules. Others are to have the event loop in between."""
+    for start in range(0, len(items), PART):
+        yield items[start : start + PART]
 
 
 def of_matching(query: str, matching: ScheduleFilter, *values: Any) -> tuple[str, Parameters]:

@@ -31,13 +31,14 @@ SHORT_PAGE = 100
 # A call waits so long for its turn; whoever is refused is asked to come back after the second of these.
 WAIT_SECONDS = 5.0
 RETRY_SECONDS = 2.0
-# What a slice takes of the event loop. The rest after it is as long as the slice took, so that all long calls
-# together take half of the loop at most, and dispatching waits for one slice at most.
+# What a slice takes of the event loop. The rest after it is as long as the slice took, twice as long while
+# dispatching has work under way. So all long calls together take half of the loop at most, or a third, and
+# dispatching waits for one slice at most.
 SLICE_SECONDS = 0.002
 # What takes no longer than this is done at once.
 FIRST_SECONDS = 0.0005
-# How long a call, or a slice, waits for dispatching at most. While a backlog is dispatched there is no moment
-# without work under way, and callers still get on.
+# How long a call waits for dispatching at most before it begins. While a backlog is dispatched there is no
+# moment without work under way, and callers still get on.
 COURTESY_SECONDS = 0.01
 
 
@@ -96,7 +97,7 @@ class Turns:
         place = Place(self._answered)
         token = _place.set(place)
         try:
-            await self._give_way()
+            await self._give_way(COURTESY_SECONDS)
             yield
         finally:
             _place.reset(token)
@@ -128,14 +129,18 @@ class Turns:
         ended = _slice(steps, time.perf_counter() + FIRST_SECONDS)
         while not ended:
             async with self._slice:
-                await self._give_way()
                 begun = time.perf_counter()
                 ended = _slice(steps, begun + SLICE_SECONDS)
-                await asyncio.sleep(time.perf_counter() - begun)
+                rest = time.perf_counter() - begun
+                await asyncio.sleep(rest)
+                await self._give_way(rest)
 
-    async def _give_way(self) -> None:
+    async def _give_way(self, seconds: float) -> None:
+        """Waits until dispatching has nothing under way, at most so long."""
+        if self._quiet.is_set():
+            return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(COURTESY_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._quiet.wait()
 
     async def _entered(self, places: asyncio.Semaphore) -> None:

@@ -177,10 +177,10 @@ def test_runs_are_published_in_time_under_any_call_of_viewers(load: Load) -> Non
 def test_the_work_for_a_call_ends_when_its_caller_leaves(load: Load) -> None:
     fetch_sync(load.database_url, "DELETE FROM celery_schedules WHERE id LIKE 'tick-%'")
     method = "/celeriac.scheduler.v1.ScheduleService/PreviewTimes"
-    preview, request = load.scheduler.channel.unary_unary(method), WORST[method]
+    preview: Any = load.scheduler.channel.unary_unary(method)
     before = cpu_seconds(load.pids[:1])
     asked = [
-        preview.future(request(caller, number, "").SerializeToString(), credentials=load.credentials)
+        preview.future(WORST[method](caller, number, "").SerializeToString(), credentials=load.credentials)
         for caller in range(CALLERS)
         for number in range(5)
     ]
