@@ -27,7 +27,7 @@ from services.kernel.grpc.decode import decode
 from services.kernel.grpc.errors import tell_errors
 from services.kernel.grpc.identify import identify
 from services.kernel.grpc.observe import observe
-from services.kernel.grpc.server import Elsewhere, Server, Servicer
+from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
 from services.kernel.live_settings import LiveSettings, follow
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
@@ -109,6 +109,7 @@ async def run(
     registry: CollectorRegistry,
     *,
     servicers: Sequence[Servicer],
+    own_steps: Sequence[Step] = (),
     background: Sequence[Background] = (),
     elsewhere: Elsewhere | None = None,
     live: LiveSettings | None = None,
@@ -119,6 +120,8 @@ async def run(
 
     A background loop that fails ends the process: whoever supervises it starts it anew, which is better
     than a service that is alive and does nothing.
+
+    `own_steps`: of this service, for each call, after those of all services.
 
     `live` is kept up to date by `source`, a background loop; from the scheduler if none is given.
     """
@@ -135,6 +138,7 @@ async def run(
         identify(verifier),
         record(outbox),
         allow,
+        *own_steps,
     ]
     server = Server(settings, servicers, steps, elsewhere)
     stop = _stop_signal()

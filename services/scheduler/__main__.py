@@ -32,8 +32,10 @@ from services.scheduler.dispatch import garbage
 from services.scheduler.dispatch.delivery import Delivery
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.publisher import Publisher
+from services.scheduler.dispatch.turns import Turns
 from services.scheduler.dispatch.unpublished import Pending
 from services.scheduler.manifests.apply import Sets
+from services.scheduler.manifests.export import Exports
 from services.scheduler.pace import Pace
 from services.scheduler.runs.broker_data import BrokerData
 from services.scheduler.runs.losses import Losses
@@ -59,17 +61,18 @@ async def serve(settings: SchedulerSettings) -> None:
     ):
         monitor, woken = Monitor(to_monitor), asyncio.Event()
         publisher = Publisher(client, settings.redis_db_broker, settings.layout)
-        delivery = Delivery(database, publisher, registry, pace)
+        turns = Turns()
+        delivery = Delivery(database, publisher, registry, turns, pace)
         dispatcher = Dispatcher(database, delivery, on_waiting=woken.set, pace=pace)
         backfills = Backfills(database, delivery, pace)
         pending = Pending(database, pace=pace)
-        watching = Watching(database, watch_response_to, registry, pace=pace)
+        watching = Watching(database, watch_response_to, registry, turns=turns, pace=pace)
         catalogue = Catalogue(database, delivery)
-        api = ScheduleApi(database, catalogue, backfills, watching, settings.time_zone)
+        api = ScheduleApi(database, catalogue, backfills, watching, turns, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set, pace=pace)
         losses = Losses(database, BrokerData(client, settings.layout), monitor, pace)
         waiting = Waiting(database, monitor, delivery, woken, pace)
-        manifest_api = ManifestApi(Sets(database, settings.time_zone))
+        manifest_api = ManifestApi(Sets(database, settings.time_zone), Exports(database, turns))
         feed = ConfigFeed(database, pace)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
         old_runs = Retention(database, live, RUNS_RETENTION, delete_old_runs, pace)
@@ -81,6 +84,7 @@ async def serve(settings: SchedulerSettings) -> None:
             database,
             registry,
             servicers=_servicers(api, manifest_api, config_api),
+            own_steps=[turns.answered],
             background=[
                 dispatcher.run,
                 delivery.run,

@@ -27,6 +27,8 @@ class Call:
     context: grpc.aio.ServicerContext[Message, Message]
     # The request as it came: bytes, or a stream of them.
     raw: bytes | AsyncIterator[bytes]
+    # The answer is a stream, which lasts for as long as the caller reads it.
+    streams: bool = False
     # time.monotonic() at arrival.
     started: float = field(default_factory=time.monotonic)
 

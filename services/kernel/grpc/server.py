@@ -6,6 +6,8 @@ decode    parses the request: malformed bytes are the caller's error, not ours
 identify  says who calls
 audit     records a mutation's intent before its effect, and its outcome after
 access    lets it through if the method's policy does
+
+A service may add steps of its own after these.
 """
 
 from __future__ import annotations
@@ -198,7 +200,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
             assert task is not None
             self._streams.add(task)
             try:
-                async with self._through_steps(arriving(context, raw)) as call:
+                async with self._through_steps(arriving(context, raw, streams=True)) as call:
                     await self._write_all(behaviour(call.argument, context), context, task)
             finally:
                 self._streams.discard(task)

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
 from services.kernel.validation import Faults
+from services.scheduler.catalogue.preview import Preview
 from services.scheduler.schedule import checks
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 from services.scheduler.timing.plan import NO_TIME, Bounds, Misfire, MisfireAction
@@ -195,9 +196,11 @@ def misfire_to(misfire: Misfire) -> pb.MisfirePolicy:
     return pb.MisfirePolicy(action=ACTIONS[misfire.action], window=window)
 
 
-def times_to(due: list[dt.datetime], sent: list[dt.datetime]) -> pb.PreviewTimesResponse:
+def times_to(found: Preview) -> pb.PreviewTimesResponse:
     """Due times, and when they are sent if that is another time."""
+    sent = found.sent if found.sent != found.due else []
     return pb.PreviewTimesResponse(
-        times=[moment for each in due if (moment := timestamp(each))],
-        send_times=[moment for each in sent if (moment := timestamp(each))] if sent != due else [],
+        times=[moment for each in found.due if (moment := timestamp(each))],
+        send_times=[moment for each in sent if (moment := timestamp(each))],
+        looked_until=timestamp(found.looked_until),
     )

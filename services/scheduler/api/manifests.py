@@ -13,6 +13,7 @@ from services.kernel.validation import Faults
 from services.scheduler.catalogue.store_listing import ScheduleFilter
 from services.scheduler.manifests.apply import Application, Sets
 from services.scheduler.manifests.difference import MOST_TOLD, Change, Difference, Kind, cut
+from services.scheduler.manifests.export import Exports
 from services.scheduler.manifests.write import entries_text, said_by
 from services.scheduler.schedule import checks
 
@@ -21,8 +22,9 @@ FORMATS = (pb.MANIFEST_FORMAT_UNSPECIFIED, pb.MANIFEST_FORMAT_YAML, pb.MANIFEST_
 
 
 class ManifestApi(manifests_pb2_grpc.ManifestServiceServicer):
-    def __init__(self, sets: Sets) -> None:
+    def __init__(self, sets: Sets, exports: Exports) -> None:
         self._sets = sets
+        self._exports = exports
 
     async def ApplySchedules(
         self, request: pb.ApplySchedulesRequest, context: Context
@@ -40,7 +42,7 @@ class ManifestApi(manifests_pb2_grpc.ManifestServiceServicer):
     ) -> pb.ExportSchedulesResponse:
         wanted = _filter(request)
         as_json = request.format == pb.MANIFEST_FORMAT_JSON
-        manifest, count = await self._sets.export(wanted, as_json=as_json)
+        manifest, count = await self._exports.export(wanted, as_json=as_json)
         return pb.ExportSchedulesResponse(manifest=manifest, count=count)
 
     async def ImportSchedules(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
@@ -16,7 +15,6 @@ from services.kernel.identity import current_subject
 from services.kernel.pages import (
     decode_last,
     decode_place,
-    encode_last,
     encode_place,
     next_page_token,
     page_size,
@@ -25,12 +23,14 @@ from services.kernel.validation import Faults
 from services.scheduler.api import convert, convert_backfill, convert_timing
 from services.scheduler.api.convert_filter import filter_in, runs_in
 from services.scheduler.api.convert_watch import wanted_in
+from services.scheduler.api.schedule_page import SchedulePage
 from services.scheduler.backfill.backfill import Backfill
 from services.scheduler.backfill.backfiller import Backfills
 from services.scheduler.backfill.store_backfills import BackfillStore
 from services.scheduler.catalogue.catalogue import Catalogue
-from services.scheduler.catalogue.store_listing import ScheduleFilter
+from services.scheduler.catalogue.preview import Preview
 from services.scheduler.catalogue.store_schedules import ScheduleStore
+from services.scheduler.dispatch.turns import SHORT_PAGE, Turns
 from services.scheduler.schedule import checks
 from services.scheduler.schedule.definition import Definition
 from services.scheduler.schedule.rows import check_readable
@@ -39,8 +39,6 @@ from services.scheduler.watch.cursor import decode_cursor
 from services.scheduler.watch.hub import Watching
 
 MOST_PREVIEWED = 1000
-# gRPC's clients take messages of 4 MiB, unless told otherwise.
-MOST_BYTES = 3 * 1024 * 1024
 
 
 class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
@@ -50,9 +48,11 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         catalogue: Catalogue,
         backfills: Backfills,
         watching: Watching[pb.WatchSchedulesResponse],
+        turns: Turns,
         zone: str,
     ) -> None:
         self._database = database
+        self._turns = turns
         self._catalogue = catalogue
         self._backfills = backfills
         self._watching = watching
@@ -83,30 +83,25 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         fault = f"is {request.order}, not a ScheduleOrder"
         faults.unless(known, "order", fault, "SCHEDULE_ORDER_NEXT_RUN_TIME")
         faults.raise_any()
-        if request.order == pb.SCHEDULE_ORDER_NEXT_RUN_TIME:
-            return await self._list_by_next_run(wanted, request.page_token, size)
-        after = decode_last(request.page_token)
-        async with self._database.reading() as connection:
-            found = await ScheduleStore(connection).list(wanted, after, size + 1)
-        told = list(_fitting(map(convert.schedule_to, found[:size])))
-        return pb.ListSchedulesResponse(
-            schedules=told,
-            next_page_token=next_page_token(found, len(told), lambda last: encode_last(last.definition.id)),
-        )
-
-    async def _list_by_next_run(
-        self, wanted: ScheduleFilter, token: str, size: int
-    ) -> pb.ListSchedulesResponse:
-        after = decode_place(token)
-        async with self._database.reading() as connection:
-            found = await ScheduleStore(connection).list_by_next_run(wanted, after, size + 1)
-        told = list(_fitting(convert.schedule_to(schedule) for schedule, _ in found[:size]))
-        return pb.ListSchedulesResponse(
-            schedules=told,
-            next_page_token=next_page_token(
-                found, len(told), lambda last: encode_place((last[1], last[0].definition.id))
-            ),
-        )
+        by_next_run = request.order == pb.SCHEDULE_ORDER_NEXT_RUN_TIME
+        token, page = request.page_token, SchedulePage(size, by_next_run=by_next_run)
+        place, last = (decode_place(token), "") if by_next_run else (None, decode_last(token))
+        # A text is looked for in every schedule that the other filters leave.
+        async with (
+            self._turns.long(bool(wanted.text) or size > SHORT_PAGE),
+            self._database.reading() as connection,
+        ):
+            store = ScheduleStore(connection)
+            if by_next_run:
+                listed = store.listed_by_next_run(wanted, place, size + 1)
+            else:
+                listed = store.listed(wanted, last, size + 1)
+            async with aclosing(listed) as parts:
+                async for rows in parts:
+                    await self._turns.run(page.taken(rows))
+                    if page.full:
+                        break
+        return page.answer
 
     async def UpdateSchedule(
         self, request: pb.UpdateScheduleRequest, context: Context
@@ -165,9 +160,10 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         proposed, run_count = await self._proposed(request, now, faults)
         faults.raise_any()
         assert proposed is not None
-        # In a thread: the sun is looked for day by day, through whole polar nights.
-        due, sent = await asyncio.to_thread(_coming, proposed, start, run_count, request.count or 10)
-        return convert_timing.times_to(due, sent)
+        found = Preview(proposed, start, run_count, request.count or 10)
+        async with self._turns.long():
+            await self._turns.run(found.steps())
+        return convert_timing.times_to(found)
 
     async def _proposed(
         self, request: pb.PreviewTimesRequest, now: dt.datetime, faults: Faults
@@ -193,13 +189,18 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         wanted = runs_in(request, faults)
         faults.raise_any()
         before = decode_place(request.page_token)
-        async with self._database.reading() as connection:
-            store = ScheduleStore(connection)
-            if wanted.schedule_id:
-                await store.require(wanted.schedule_id)
-            runs = await store.list_runs(wanted, before, size + 1)
-        token = next_page_token(runs, size, lambda last: encode_place((last.due_at, last.schedule_id)))
-        return pb.ListRunsResponse(runs=map(convert.run_to, runs[:size]), next_page_token=token)
+        answer = pb.ListRunsResponse()
+        async with self._turns.long(size > SHORT_PAGE):
+            async with self._database.reading() as connection:
+                store = ScheduleStore(connection)
+                if wanted.schedule_id:
+                    await store.require(wanted.schedule_id)
+                runs = await store.list_runs(wanted, before, size + 1)
+            await self._turns.run(map(answer.runs.append, map(convert.run_to, runs[:size])))
+        answer.next_page_token = next_page_token(
+            runs, size, lambda last: encode_place((last.due_at, last.schedule_id))
+        )
+        return answer
 
     async def BackfillSchedule(
         self, request: pb.BackfillScheduleRequest, context: Context
@@ -220,14 +221,16 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         parent = checks.schedule_id(request.parent, faults, "parent") if request.parent else ""
         faults.raise_any()
         before = decode_place(request.page_token)
-        async with self._database.reading() as connection:
-            if parent:
-                await ScheduleStore(connection).require(parent)
-            found = await BackfillStore(connection).list(parent, before, size + 1)
-        return pb.ListBackfillsResponse(
-            backfills=map(convert_backfill.backfill_to, found[:size]),
-            next_page_token=next_page_token(found, size, _token_after_backfill),
-        )
+        answer = pb.ListBackfillsResponse()
+        async with self._turns.long(size > SHORT_PAGE):
+            async with self._database.reading() as connection:
+                if parent:
+                    await ScheduleStore(connection).require(parent)
+                found = await BackfillStore(connection).list(parent, before, size + 1)
+            told = map(convert_backfill.backfill_to, found[:size])
+            await self._turns.run(map(answer.backfills.append, told))
+        answer.next_page_token = next_page_token(found, size, _token_after_backfill)
+        return answer
 
     async def CancelBackfill(
         self, request: pb.CancelBackfillRequest, context: Context
@@ -242,25 +245,6 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         async with aclosing(self._watching.watch(wanted, cursor)) as messages:
             async for message in messages:
                 yield message
-
-
-def _fitting(schedules: Iterable[pb.Schedule]) -> Iterator[pb.Schedule]:
-    """The first ones, as many as a client takes in one message; one at least."""
-    room = MOST_BYTES
-    for schedule in schedules:
-        size = schedule.ByteSize()
-        if size > room and room < MOST_BYTES:
-            return
-        room -= size
-        yield schedule
-
-
-def _coming(
-    proposed: Definition, after: dt.datetime, run_count: int, most: int
-) -> tuple[list[dt.datetime], list[dt.datetime]]:
-    """The next due times, and when each is sent."""
-    due = proposed.coming_due(after, run_count, most)
-    return due, [proposed.plan.sent_at(proposed.id, each) for each in due]
 
 
 def _id(name: str, field: str = "name") -> str:

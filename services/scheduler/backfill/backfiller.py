@@ -64,7 +64,10 @@ class Backfills:
                 made = await _made_by(BackfillStore(connection), window, once)
             if made:
                 return made
-            times = await asyncio.to_thread(due_times, schedule.definition.plan, window)
+            times: list[dt.datetime] = []
+            async with self._delivery.turns.long():
+                found = due_times(schedule.definition.plan, window)
+                await self._delivery.turns.run(map(times.append, found))
             _check_number(times, window)
             begun = await self._begin(window, schedule, times, actor, once, validate_only)
             if begun is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 
 import asyncpg
 
@@ -19,7 +19,7 @@ from services.scheduler.catalogue.store_listing import (
 )
 from services.scheduler.dispatch.batches import BatchKey
 from services.scheduler.schedule.definition import Definition, Run, Schedule
-from services.scheduler.schedule.rows import run_of, schedule_of, values_of
+from services.scheduler.schedule.rows import Row, run_of, schedule_of, values_of
 from services.scheduler.schedule.store_base import Store
 
 ADD_RUN = """
@@ -29,6 +29,8 @@ ADD_RUN = """
     RETURNING batch_id, due_at
 """
 EXISTS = "SELECT EXISTS (SELECT FROM celery_schedules WHERE id = $1)"
+# Rows of a list that are in memory at a time: each may have half a megabyte of arguments.
+AT_A_TIME = 50
 RUN = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND due_at = $2"
 MADE_BY = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND request_id = $2"
 
@@ -72,22 +74,27 @@ class ScheduleStore(Store):
     async def delete(self, schedule_id: str) -> None:
         await self._connection.execute("DELETE FROM celery_schedules WHERE id = $1", schedule_id)
 
-    async def list(self, wanted: ScheduleFilter, after: str, most: int) -> Sequence[Schedule]:
-        """Schedules with an id beyond `after`, by id."""
+    async def listed(
+        self, wanted: ScheduleFilter, after: str, most: int
+    ) -> AsyncGenerator[Sequence[Row], None]:
+        """The rows of schedules with an id beyond `after`, by id, some at a time (see `schedule_of`)."""
         query, values = listing(wanted, after, most)
-        return [schedule_of(row) for row in await self._connection.fetch(query, *values)]
+        cursor = await self._connection.cursor(query, *values)
+        while rows := await cursor.fetch(AT_A_TIME):
+            yield rows
 
-    async def list_by_next_run(
+    async def listed_by_next_run(
         self, wanted: ScheduleFilter, after: Place | None, most: int
-    ) -> Sequence[tuple[Schedule, dt.datetime]]:
-        """Schedules that are to be sent after that moment and id, what is next first, and when each is."""
+    ) -> AsyncGenerator[Sequence[Row], None]:
+        """As `listed`, those that are to be sent after that moment and id: what is next first."""
         rare = None
         if probe := a_rare_facet(wanted):
             query, values = probe
             rare = await self._connection.fetchval(query, *values)
         query, values = listing_by_next_run(wanted, after, rare, most)
-        rows = await self._connection.fetch(query, *values)
-        return [(schedule_of(row), row["next_run_at"]) for row in rows]
+        cursor = await self._connection.cursor(query, *values)
+        while rows := await cursor.fetch(AT_A_TIME):
+            yield rows
 
     async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> BatchKey:
         """Records a triggered run, under the schedule's lock; gives the batch that it is."""

@@ -24,6 +24,7 @@ from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.metrics import DispatchMetrics
 from services.scheduler.dispatch.publisher import Parcel, PermitEnded, Publisher
 from services.scheduler.dispatch.store_batches import BatchStore
+from services.scheduler.dispatch.turns import Turns
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Task
@@ -44,10 +45,17 @@ class Delivery:
     """Publishes; `run` is the background loop that heals."""
 
     def __init__(
-        self, database: Database, publisher: Publisher, registry: CollectorRegistry, pace: Pace = USUAL
+        self,
+        database: Database,
+        publisher: Publisher,
+        registry: CollectorRegistry,
+        turns: Turns | None = None,
+        pace: Pace = USUAL,
     ) -> None:
+        """`turns`: those of the calls that are to give way to what is due."""
         self._database = database
         self._pace = pace
+        self.turns = turns or Turns()
         self._publisher = publisher
         self.metrics = DispatchMetrics(registry)
         self._away_since = float("-inf")
@@ -79,7 +87,8 @@ class Delivery:
 
     async def _publish_or_leave(self, batch: Batch, permit: int | None) -> None:
         try:
-            await self.publish([batch], permit)
+            with self.turns.dispatching():
+                await self.publish([batch], permit)
         except (*FAULTS, PermitEnded) as error:
             # It stays committed and unpublished: healing publishes it when the broker is back.
             log.warning("dispatch.publish_failed", runs=len(batch.runs), error=for_log(error))

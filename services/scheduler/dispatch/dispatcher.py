@@ -89,12 +89,13 @@ class Dispatcher:
 
     async def dispatch_batch(self) -> int:
         """Claims and records one batch, and starts publishing it; how many schedules were due."""
-        permit = await self.delivery.permit()
-        claimed, batch = await self._record_batch()
-        if batch is not None:
-            # All that is left of the rows by now: some batches of them are much of what a process takes.
-            await self.delivery.send_on_its_way(batch, permit)
-        return claimed
+        with self.delivery.turns.dispatching():
+            permit = await self.delivery.permit()
+            claimed, batch = await self._record_batch()
+            if batch is not None:
+                # All that is left of the rows by now: some batches of them are much of what a process takes.
+                await self.delivery.send_on_its_way(batch, permit)
+            return claimed
 
     async def _record_batch(self) -> tuple[int, Batch | None]:
         """How many schedules were due, and what is to be published of them."""

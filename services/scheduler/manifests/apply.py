@@ -10,19 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.kernel.database import Database
-from services.kernel.errors import AlreadyExists, CeleriacError, Conflict, FailedPrecondition
+from services.kernel.errors import AlreadyExists, Conflict
 from services.kernel.validation import Faults
 from services.scheduler.catalogue.catalogue import due_after_change
-from services.scheduler.catalogue.store_listing import ScheduleFilter
-from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.manifests.difference import Change, Difference, Kind, difference
-from services.scheduler.manifests.read import MOST_SCHEDULES, Wanted, read_manifest
+from services.scheduler.manifests.read import Wanted, read_manifest
 from services.scheduler.manifests.store_apply import SetStore
 from services.scheduler.manifests.take_over import Imported, read_dump
-from services.scheduler.manifests.text import MOST_BYTES, size_of
-from services.scheduler.manifests.write import manifest_text
 from services.scheduler.schedule.definition import Definition, Schedule
-from services.scheduler.schedule.rows import check_readable
 from services.scheduler.schedule.store_base import now_at
 
 ATTEMPTS = 3
@@ -63,21 +58,6 @@ class Sets:
         faults.raise_any()
         seed = _seed(json.dumps([dump, sorted(labels.items())]), how)
         return imported, await self._applied(imported.wanted, how, seed)
-
-    async def export(self, wanted: ScheduleFilter, *, as_json: bool) -> tuple[str, int]:
-        """The schedules as a manifest, and how many they are."""
-        async with self._database.reading() as connection:
-            found = await ScheduleStore(connection).list(wanted, "", MOST_SCHEDULES + 1)
-        if len(found) > MOST_SCHEDULES:
-            raise _too_many(f"there are more than {MOST_SCHEDULES} schedules")
-        for schedule in found:
-            # Left out, it would be removed by whoever applies the file and prunes.
-            check_readable(schedule, *schedule.faults)
-        definitions = [schedule.definition for schedule in found]
-        text = await asyncio.to_thread(manifest_text, definitions, as_json=as_json)
-        if size_of(text) > MOST_BYTES:
-            raise _too_many(f"the manifest would have more than {MOST_BYTES} bytes")
-        return text, len(found)
 
     async def _applied(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
         # Someone may create one of the same id in between; then it is there to be changed.
@@ -148,7 +128,3 @@ def _none_of_others(ids: Sequence[str], stored: Sequence[Schedule], label: tuple
 
 def _seed(manifest: str, how: Application) -> str:
     return hashlib.sha256(json.dumps([manifest, how.prune]).encode()).hexdigest()
-
-
-def _too_many(fault: str) -> CeleriacError:
-    return FailedPrecondition("TOO_MANY_SCHEDULES", f"{fault}; export them by label, task or queue")

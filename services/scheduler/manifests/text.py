@@ -169,7 +169,7 @@ def _place(mark: Any) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "an unknown place"
 
 
-class _Dumper(yaml.CSafeDumper):
+class Dumper(yaml.CSafeDumper):
     """Quotes every text that would be read as something else, by our rules or by YAML 1.1's."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -185,17 +185,12 @@ def _text(dumper: yaml.representer.SafeRepresenter, value: str) -> yaml.ScalarNo
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
-_Dumper.add_representer(str, _text)
+Dumper.add_representer(str, _text)
 
 
 def yaml_text(data: Any) -> str:
     """The data as YAML that `parse_text` reads back as the same; keys stay in order."""
     text: str = yaml.dump(
-        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False
+        data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False
     )
     return text
-
-
-def json_text(data: Any) -> str:
-    """The data as indented JSON."""
-    return json.dumps(data, ensure_ascii=False, indent=2) + "\n"

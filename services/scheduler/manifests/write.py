@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from services.scheduler.manifests.read import FIELDS, Wanted
-from services.scheduler.manifests.text import json_text, yaml_text
+from services.scheduler.manifests.text_in_steps import writer
 from services.scheduler.schedule.definition import Definition, Overlap, Task
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 from services.scheduler.timing.durations import format_span
@@ -24,7 +24,11 @@ def manifest_text(definitions: Iterable[Definition], *, as_json: bool = False) -
 
 
 def entries_text(entries: Sequence[dict[str, Any]], *, as_json: bool = False) -> str:
-    return (json_text if as_json else yaml_text)({"schedules": entries})
+    text = writer(as_json=as_json)
+    for entry in entries:
+        for _ in text.add(entry):
+            pass
+    return text.end()
 
 
 def said_by(wanted: Wanted) -> dict[str, Any]:

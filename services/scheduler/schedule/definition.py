@@ -65,17 +65,6 @@ class Definition:
     def plan(self) -> Plan:
         return Plan(self.timing, self.bounds, self.jitter, self.misfire)
 
-    def coming_due(self, after: dt.datetime, run_count: int, most: int) -> list[dt.datetime]:
-        """The due times that come after `after`, if nothing pauses it."""
-        if self.bounds.max_runs is not None:
-            most = min(most, self.bounds.max_runs - run_count)
-        times: list[dt.datetime] = []
-        due = self.plan.next_due(after)
-        while due is not None and len(times) < most:
-            times.append(due)
-            due = self.plan.next_due(due)
-        return times
-
     def rests(self, run_count: int) -> bool:
         """Whether nothing is due, with that many runs behind it: it is paused, or has had its most."""
         most = self.bounds.max_runs

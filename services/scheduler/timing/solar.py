@@ -4,19 +4,32 @@ An event is looked for once a day, from a moment of mean local time at which it 
 midnight for dawn and sunrise, six before noon for sunset and dusk, midnight for noon. So each has one time,
 to the second, from wherever it is asked for; searching on from the last one, as Celery does, gives times that
 differ by fractions of a second with the start of the search.
+
+Near the poles the sun does not rise or set for months. Those days are passed over together: how far the sun's
+declination is from where the event can happen, and how fast it moves at most, tells how many days surely have
+none. So the search through half a year of polar night takes some ten looks at the sun, not 180.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 DAY = 86_400
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# What the library counts days from. Its own dates follow the Julian calendar before 1582; ours never do.
+EPHEM_EPOCH = dt.datetime(1899, 12, 31, 12, tzinfo=dt.UTC)
 # Beyond the longest polar night; where an event doesn't happen within a year, it never does.
 SEARCHED_DAYS = 367
+# Degrees a day: the declination's fastest change, at the equinoxes, is 0.41.
+FASTEST = 0.42
+# Degrees: what the sun's seeming size and the rounding of angles may change in the time that is passed over.
+UNSURE = 0.02
+# Days whose event is remembered: as many schedules may go by the sun of one place. 200 bytes each.
+REMEMBERED = 5_000
 
 
 @dataclass(frozen=True)
@@ -50,28 +63,64 @@ def next_event(name: str, latitude: float, longitude: float, after: dt.datetime)
     """The first event after `after`; None if there is none for a year. Degrees, north and east positive."""
     # Mean local time runs ahead of UTC by four minutes a degree to the east.
     local = (after - EPOCH).total_seconds() + longitude * DAY / 360
-    today = int((local - EVENTS[name].search_from) // DAY)
-    for day in range(today, today + SEARCHED_DAYS):
+    day = int((local - EVENTS[name].search_from) // DAY)
+    last = day + SEARCHED_DAYS
+    while day < last:
         found = _event_of_day(name, latitude, longitude, day)
         if found is not None and found > after:
             return found
+        day += 1
+        if found is None:
+            day += _days_without(name, latitude, longitude, day)
     return None
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=REMEMBERED)
 def _event_of_day(name: str, latitude: float, longitude: float, day: int) -> dt.datetime | None:
     ephem = _ephem()
-    event, observer = EVENTS[name], ephem.Observer()
-    observer.lat, observer.lon = str(latitude), str(longitude)
-    # The horizon's 34 minutes of arc stand for refraction, as in the almanacs; no other.
-    observer.horizon, observer.pressure = event.horizon, 0
-    start = EPOCH + dt.timedelta(seconds=day * DAY + event.search_from - longitude * DAY / 360)
+    event, observer = EVENTS[name], _observer(name, latitude, longitude)
+    start = _start_of(event, longitude, day)
     try:
-        found = _search(observer, event, ephem.Date(start))
+        found = _search(observer, event, _days_at(start))
     except ephem.CircumpolarError:
         return None
-    moment = (found.datetime() + dt.timedelta(seconds=0.5)).replace(microsecond=0, tzinfo=dt.UTC)
+    moment = EPHEM_EPOCH + dt.timedelta(seconds=round(found * DAY))
     return moment if start <= moment < start + dt.timedelta(days=1) else None
+
+
+def _days_without(name: str, latitude: float, longitude: float, day: int) -> int:
+    """How many days, from `day` on, surely have no such event; 0 when there may be one on the first."""
+    event = EVENTS[name]
+    if event.way == "transit":
+        return 0
+    ephem = _ephem()
+    observer, sun = _observer(name, latitude, longitude), ephem.Sun()
+    observer.date = _days_at(_start_of(event, longitude, day))
+    sun.compute(observer)
+    height = math.degrees(observer.horizon - (0 if event.centre else sun.radius))
+    declination = math.degrees(sun.dec)
+    # Within a day the sun is at every height between those of midnight and noon.
+    lowest, highest = abs(latitude + declination) - 90, 90 - abs(latitude - declination)
+    missing = max(lowest - height, height - highest) - UNSURE
+    return max(0, int(missing / FASTEST))
+
+
+def _observer(name: str, latitude: float, longitude: float) -> Any:
+    observer = _ephem().Observer()
+    observer.lat, observer.lon = str(latitude), str(longitude)
+    # The horizon's 34 minutes of arc stand for refraction, as in the almanacs; no other.
+    observer.horizon, observer.pressure = EVENTS[name].horizon, 0
+    return observer
+
+
+def _start_of(event: Event, longitude: float, day: int) -> dt.datetime:
+    """When the search for the day's event begins."""
+    return EPOCH + dt.timedelta(seconds=day * DAY + event.search_from - longitude * DAY / 360)
+
+
+def _days_at(moment: dt.datetime) -> float:
+    """The moment as the library has it."""
+    return (moment - EPHEM_EPOCH).total_seconds() / DAY
 
 
 def _search(observer: Any, event: Event, start: Any) -> Any:

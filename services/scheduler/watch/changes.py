@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -180,8 +180,8 @@ def size_of(event: Event) -> int:
     return len(event.runs) if isinstance(event, RunEvents) else 1
 
 
-def changes_of(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> list[Change]:
-    """What an entry has to tell, after the cursor; each with the cursor after it."""
+def changes_of(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> Iterable[Change]:
+    """What an entry has to tell, after the cursor; each with the cursor after it. Some have ten thousand."""
     place = cursor.place
     begun = place.told if place and place[:2] == (entry.txid, entry.position) else 0
     if entry.kind.of_runs:
@@ -191,16 +191,16 @@ def changes_of(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) ->
     return _of_schedules(entry, begun, looked_up, found, cursor)
 
 
-def _of_schedules(entry: Entry, begun: int, looked_up: Wanted, found: Found, cursor: Cursor) -> list[Change]:
-    changes = []
+def _of_schedules(
+    entry: Entry, begun: int, looked_up: Wanted, found: Found, cursor: Cursor
+) -> Iterator[Change]:
     for told, schedule_id in enumerate(entry.schedule_ids[begun:], begun + 1):
         after = cursor.at(Place(entry.txid, entry.position, told))
         if not looked_up.schedules or not looked_up.names_it(schedule_id):
             if found.matches(schedule_id) or found.matched(entry, schedule_id):
-                changes.append(Change(entry.kind, None, False, 1, after))
+                yield Change(entry.kind, None, False, 1, after)
         elif event := _schedule_event(entry, schedule_id, found):
-            changes.append(Change(entry.kind, event, True, 1, after))
-    return changes
+            yield Change(entry.kind, event, True, 1, after)
 
 
 def _schedule_event(entry: Entry, schedule_id: str, found: Found) -> ScheduleEvent | None:

@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 import prometheus_client
@@ -25,6 +25,7 @@ from services.kernel.errors import CeleriacError, Unavailable
 from services.kernel.logged_errors import for_log
 from services.kernel.readers import Skipped
 from services.scheduler.catalogue.store_listing import ScheduleFilter
+from services.scheduler.dispatch.turns import Turns
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.watch.changes import Change, Event, LeftOut, Wanted, part_for, size_of
 from services.scheduler.watch.cursor import Cursor
@@ -39,6 +40,8 @@ Tell = Callable[[Event | LeftOut | None, Cursor], Message]
 
 # Changes that may wait for a reader, a schedule, a run or a backfill each.
 BUFFER = 20_000
+# Messages that are made before they are sent, for a reader that takes up a stream.
+AT_A_TIME = 20
 # Several commits of one moment are one look at the log.
 COALESCE_SECONDS = 0.02
 # The process has more to do than to tell: it rests so many times as long as a look took, and of what has come
@@ -82,10 +85,12 @@ class Watching(Generic[Message]):
         tell: Tell[Message],
         registry: CollectorRegistry | None = None,
         buffer: int = BUFFER,
+        turns: Turns | None = None,
         pace: Pace = USUAL,
     ) -> None:
         self._database = database
-        self._log = ChangeLog(database)
+        self._turns = turns or Turns()
+        self._log = ChangeLog(database, self._turns)
         self._tell = tell
         self._buffer = buffer
         self._pace = pace
@@ -131,7 +136,7 @@ class Watching(Generic[Message]):
                 raise expired()
             yield self._tell(None, cursor)
             async for page in self._log.pages(cursor, wanted, None):
-                for message in self._messages(page, wanted):
+                async for message in self._messages(page, wanted):
                     yield message
                 cursor = page.cursor
         async with self._joined(wanted) as (reader, start):
@@ -139,7 +144,7 @@ class Watching(Generic[Message]):
                 yield self._tell(None, start)
             else:
                 async for page in self._log.pages(cursor, wanted, start.seen):
-                    for message in self._messages(page, wanted):
+                    async for message in self._messages(page, wanted):
                         yield message
             while True:
                 news = await reader.next(self._pace.watch_life)
@@ -246,11 +251,18 @@ class Watching(Generic[Message]):
         reader.skip(size)
         self._left_out.inc(size)
 
-    def _messages(self, page: Page, wanted: Wanted) -> Iterator[Message]:
-        for change in chain(*page.changes):
-            event = part_for(wanted, change.event)
-            if event is not None:
-                yield self._tell(event, change.cursor)
+    async def _messages(self, page: Page, wanted: Wanted) -> AsyncIterator[Message]:
+        """What a reader that takes up a stream is told of a page, made some at a time."""
+        parts = ((part_for(wanted, change.event), change.cursor) for change in chain(*page.changes))
+        told = (self._tell(event, cursor) for event, cursor in parts if event is not None)
+        ended = False
+        while not ended:
+            messages: list[Message] = []
+            some = map(messages.append, islice(told, AT_A_TIME))
+            await self._turns.run(some)
+            for message in messages:
+                yield message
+            ended = len(messages) < AT_A_TIME
 
     def _fail(self, error: CeleriacError) -> None:
         for reader in self._readers | self._joining:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import NamedTuple
 
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition
+from services.scheduler.dispatch.turns import Turns
 from services.scheduler.watch.changes import Change, Entry, Found, Wanted, changes_of
 from services.scheduler.watch.cursor import Cursor, Head, Snapshot
 from services.scheduler.watch.store_changes import ChangeStore
@@ -36,12 +37,13 @@ class Page(NamedTuple):
 class ChangeLog:
     """The log of changes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, turns: Turns) -> None:
         self._database = database
+        self._turns = turns
 
     async def head(self) -> Head:
         async with self._database.reading() as connection:
-            return await ChangeStore(connection).head()
+            return await ChangeStore(connection, self._turns).head()
 
     async def page(self, cursor: Cursor, looks: Sequence[Look], *, checked: bool = True) -> Page:
         """The next changes, those that are wanted in full; up to now, or to the cursor's `until`.
@@ -49,7 +51,7 @@ class ChangeLog:
         FailedPrecondition, if checked, when the log no longer has all that comes after the cursor.
         """
         async with self._database.reading() as connection:
-            store = ChangeStore(connection)
+            store = ChangeStore(connection, self._turns)
             head = await store.head()
             if cursor.origin != head.origin or (checked and not head.has_all_after(cursor)):
                 raise expired()
@@ -57,7 +59,10 @@ class ChangeLog:
                 cursor = dataclasses.replace(cursor, until=head.now)
             entries = await store.entries(cursor, PAGE)
             found = [await store.find(entries, *look) for look in looks]
-        changes = [_changes(entries, look, each, cursor) for look, each in zip(looks, found, strict=True)]
+        changes: list[list[Change]] = []
+        for look, looked_up in zip(looks, found, strict=True):
+            changes.append([])
+            await self._turns.run(map(changes[-1].append, _changes(entries, look, looked_up, cursor)))
         if len(entries) == PAGE:
             return Page(changes, cursor.at(entries[-1].end), ended=False)
         end = cursor.at(None)
@@ -72,7 +77,9 @@ class ChangeLog:
                 cursor = dataclasses.replace(cursor, until=until)
             to_the_moment = cursor.until is None
             begun = time.monotonic()
-            page = await self.page(cursor, [Look(wanted)])
+            # After a restart all readers take up their streams at once.
+            async with self._turns.catching_up:
+                page = await self.page(cursor, [Look(wanted)])
             spent = time.monotonic() - begun
             yield page
             # The process has more to do than this.
@@ -82,13 +89,11 @@ class ChangeLog:
                 return
 
 
-def _changes(entries: Sequence[Entry], look: Look, found: Found, cursor: Cursor) -> list[Change]:
-    changes: list[Change] = []
+def _changes(entries: Sequence[Entry], look: Look, found: Found, cursor: Cursor) -> Iterator[Change]:
     after = cursor
     for entry in entries:
-        changes += changes_of(entry, look.wanted, found, after)
+        yield from changes_of(entry, look.wanted, found, after)
         after = cursor.at(entry.end)
-    return changes
 
 
 def expired() -> FailedPrecondition:

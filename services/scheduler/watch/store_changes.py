@@ -6,21 +6,24 @@ and by dispatch/store_unpublished.py.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 from services.kernel.database import Connection
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill.store_backfills import BackfillStore
 from services.scheduler.catalogue.store_listing import EVERY, ScheduleFilter, matches
+from services.scheduler.dispatch.turns import Turns
 from services.scheduler.schedule.definition import Run, Schedule
-from services.scheduler.schedule.rows import run_of, schedule_of
+from services.scheduler.schedule.rows import Row, run_of, schedule_of
 from services.scheduler.schedule.store_base import Store
 from services.scheduler.watch.changes import Entry, Found, Kind, RunKey, Wanted
 from services.scheduler.watch.cursor import Cursor, Head, Snapshot
+
+Item = TypeVar("Item")
 
 CHANNEL = "celery_schedule_changes"
 HEAD = """
@@ -29,6 +32,8 @@ HEAD = """
         CAST(pg_current_snapshot() AS text) AS now,
         (SELECT CAST(CAST(txid AS text) AS bigint) FROM celery_schedule_changes_trimmed) AS trimmed
 """
+# Looked up at a time.
+PART = 500
 # What is visible now ($3) and was not: of the transactions that were under way, and of those begun since.
 _VISIBLE = """
     SELECT * FROM celery_schedule_changes
@@ -99,12 +104,14 @@ TRIM = """
     )
     SELECT count(*) FROM old
 """
-# Rows that are made into domain objects before others may have the event loop.
-STEP = 500
 
 
 class ChangeStore(Store):
     """The log of changes, and what has become of what it names, on one connection: one snapshot."""
+
+    def __init__(self, connection: Connection, turns: Turns) -> None:
+        super().__init__(connection)
+        self._turns = turns
 
     async def head(self) -> Head:
         row = await self._connection.fetchrow(HEAD)
@@ -136,13 +143,15 @@ class ChangeStore(Store):
         if wanted.matching != EVERY:
             await self._find_matching(entries, wanted.matching, found)
         if wanted.schedules:
-            ids = {
+            named = (
                 each
                 for entry in entries
                 if entry.kind.of_schedules
                 for each in entry.schedule_ids
                 if wanted.names_it(each) and (found.matches(each) or found.matched(entry, each))
-            }
+            )
+            ids = set[str]()
+            await self._turns.run(map(ids.add, named))
             found.schedules = await self._schedules(list(ids))
         if wanted.backfills:
             moved = [entry for entry in entries if entry.kind is Kind.BACKFILL]
@@ -163,11 +172,12 @@ class ChangeStore(Store):
         return found
 
     async def _find_matching(self, entries: Sequence[Entry], matching: ScheduleFilter, found: Found) -> None:
-        ids = {each for entry in entries for each in entry.schedule_ids}
-        values = Parameters([list(ids)])
-        query = MATCHING.format(matches=matches(matching, values))
-        rows = await self._connection.fetch(query, *values) if ids else ()
-        found.matching = {row["id"] for row in rows}
+        ids, found.matching = set[str](), set[str]()
+        await self._turns.run(map(ids.add, chain.from_iterable(entry.schedule_ids for entry in entries)))
+        for some in _parts(list(ids)):
+            values = Parameters([some])
+            query = MATCHING.format(matches=matches(matching, values))
+            found.matching.update([row["id"] for row in await self._connection.fetch(query, *values)])
         # One that is new matched nothing before.
         changed = [entry for entry in entries if entry.kind in (Kind.UPDATED, Kind.DELETED)]
         values = Parameters([[str(entry.txid) for entry in changed], [entry.position for entry in changed]])
@@ -178,32 +188,37 @@ class ChangeStore(Store):
         found.former = former
 
     async def _schedules(self, ids: Sequence[str]) -> dict[str, Schedule]:
-        schedules = {}
-        rows = await self._connection.fetch(SCHEDULES, ids) if ids else ()
-        for number, row in enumerate(rows):
-            await _let_others(number)
-            schedules[row["id"]] = schedule_of(row)
+        schedules: dict[str, Schedule] = {}
+        for some in _parts(ids):
+            rows = await self._connection.fetch(SCHEDULES, some)
+            await self._turns.run(schedules.setdefault(row["id"], schedule_of(row)) for row in rows)
         return schedules
 
     async def _runs(self, keys: Sequence[RunKey]) -> dict[RunKey, Run]:
-        runs = {}
-        schedules, due = [key[0] for key in keys], [key[1] for key in keys]
-        rows = await self._connection.fetch(RUNS, schedules, due) if keys else ()
-        for number, row in enumerate(rows):
-            await _let_others(number)
-            run = run_of(row)
-            runs[run.schedule_id, run.due_at] = run
+        runs: dict[RunKey, Run] = {}
+        for some in _parts(keys):
+            schedules, due = [key[0] for key in some], [key[1] for key in some]
+            found = map(run_of, await self._connection.fetch(RUNS, schedules, due))
+            await self._turns.run(runs.setdefault((run.schedule_id, run.due_at), run) for run in found)
         return runs
 
     async def _batches(self, batches: Sequence[int], wanted: Wanted) -> dict[int, list[Run]]:
-        runs = defaultdict(list)
+        runs = defaultdict[int, list[Run]](list)
         names = sorted(wanted.names) or None
         query, values = of_matching(BATCHES, wanted.matching, batches, names)
         rows = await self._connection.fetch(query, *values) if batches else ()
-        for number, row in enumerate(rows):
-            await _let_others(number)
+
+        def sort(row: Row) -> None:
             runs[row["batch_id"]].append(run_of(row))
+
+        await self._turns.run(map(sort, rows))
         return runs
+
+
+def _parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """An entry may name ten thousand schedules. Others are to have the event loop in between."""
+    for start in range(0, len(items), PART):
+        yield items[start : start + PART]
 
 
 def of_matching(query: str, matching: ScheduleFilter, *values: Any) -> tuple[str, Parameters]:
@@ -211,11 +226,6 @@ def of_matching(query: str, matching: ScheduleFilter, *values: Any) -> tuple[str
     places = Parameters(values)
     joined = "" if matching == EVERY else OF_MATCHING.format(matches=matches(matching, places))
     return query.format(of_matching=joined), places
-
-
-async def _let_others(number: int) -> None:
-    if number % STEP == STEP - 1:
-        await asyncio.sleep(0)
 
 
 async def delete_old_changes(connection: Connection, age: dt.timedelta, most: int) -> int:

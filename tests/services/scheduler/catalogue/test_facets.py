@@ -55,10 +55,10 @@ async def listed(url: str, wanted: ScheduleFilter, after: str = "", most: int = 
     database = Database(url)
     try:
         async with database.reading() as connection:
-            found = await ScheduleStore(connection).list(wanted, after, most)
+            parts = ScheduleStore(connection).listed(wanted, after, most)
+            return [row["id"] async for rows in parts for row in rows]
     finally:
         await database.close()
-    return [schedule.definition.id for schedule in found]
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,27 @@ def test_a_preview_that_takes_long_holds_up_nobody(schedules: Any) -> None:
             answered += 1
     assert len(previewed.result()[0]) == 1000
     assert answered > 10
+
+
+def test_a_preview_looks_400_years_ahead_and_says_so(schedules: Any) -> None:
+    leap_days = pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *"), time_zone="UTC")
+    request = pb.PreviewTimesRequest(timing=leap_days, start_time=at(FUTURE), count=1000)
+    first = schedules.PreviewTimes(request)
+    # The calendar repeats itself after 400 years, with 97 leap days.
+    assert len(first.times) == 97
+    assert first.looked_until.ToDatetime(dt.UTC) == FUTURE.replace(year=FUTURE.year + 400)
+    request.start_time.CopyFrom(first.looked_until)
+    following = schedules.PreviewTimes(request)
+    assert following.times[0].ToDatetime(dt.UTC) == dt.datetime(2444, 2, 29, tzinfo=dt.UTC)
+
+
+def test_a_preview_that_has_all_says_nothing_of_how_far_it_looked(schedules: Any) -> None:
+    for timing in (CRONTAB, ONCE):
+        found = schedules.PreviewTimes(pb.PreviewTimesRequest(timing=timing, start_time=at(FUTURE - SECOND)))
+        assert found.times and not found.HasField("looked_until")
+
+
+def test_a_preview_tells_the_sun_of_years_before_our_calendar_too(schedules: Any) -> None:
+    start = dt.datetime(1500, 2, 28, tzinfo=dt.UTC)
+    times, _ = preview(schedules, timing=SOLAR, start_time=at(start), count=3)
+    assert [moment.day for moment in times] == [28, 1, 2]

@@ -409,12 +409,14 @@ class PreviewTimesRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class PreviewTimesResponse(_message.Message):
-    __slots__ = ("times", "send_times")
+    __slots__ = ("times", "send_times", "looked_until")
     TIMES_FIELD_NUMBER: _ClassVar[int]
     SEND_TIMES_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_UNTIL_FIELD_NUMBER: _ClassVar[int]
     times: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
     send_times: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
-    def __init__(self, times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., send_times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ...) -> None: ...
+    looked_until: _timestamp_pb2.Timestamp
+    def __init__(self, times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., send_times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., looked_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListRunsRequest(_message.Message):
     __slots__ = ("parent", "page_size", "page_token", "state", "outcomes", "start_time", "end_time")

@@ -176,6 +176,7 @@ class ScheduleServiceServicer(object):
 
     def PreviewTimes(self, request, context):
         """The next due times of a stored schedule, or of a timing or schedule that is only proposed.
+        RESOURCE_EXHAUSTED, with a retry delay, while too many calls that take long are being answered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

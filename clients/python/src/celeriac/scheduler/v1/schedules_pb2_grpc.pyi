@@ -76,7 +76,9 @@ class ScheduleServiceStub:
         celeriac.scheduler.v1.schedules_pb2.PreviewTimesRequest,
         celeriac.scheduler.v1.schedules_pb2.PreviewTimesResponse,
     ]
-    """The next due times of a stored schedule, or of a timing or schedule that is only proposed."""
+    """The next due times of a stored schedule, or of a timing or schedule that is only proposed.
+    RESOURCE_EXHAUSTED, with a retry delay, while too many calls that take long are being answered.
+    """
 
     ListRuns: grpc.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.ListRunsRequest,
@@ -185,7 +187,9 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.PreviewTimesRequest,
         celeriac.scheduler.v1.schedules_pb2.PreviewTimesResponse,
     ]
-    """The next due times of a stored schedule, or of a timing or schedule that is only proposed."""
+    """The next due times of a stored schedule, or of a timing or schedule that is only proposed.
+    RESOURCE_EXHAUSTED, with a retry delay, while too many calls that take long are being answered.
+    """
 
     ListRuns: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.ListRunsRequest,
@@ -312,7 +316,9 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.schedules_pb2.PreviewTimesRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.PreviewTimesResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.PreviewTimesResponse]]:
-        """The next due times of a stored schedule, or of a timing or schedule that is only proposed."""
+        """The next due times of a stored schedule, or of a timing or schedule that is only proposed.
+        RESOURCE_EXHAUSTED, with a retry delay, while too many calls that take long are being answered.
+        """
 
     @abc.abstractmethod
     def ListRuns(
