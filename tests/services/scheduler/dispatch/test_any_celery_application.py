@@ -16,7 +16,6 @@ import pytest
 import redis
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually
@@ -145,10 +144,12 @@ async def place(
 
 
 def once(scheduler: Scheduler, name: str, task: pb.Task) -> pb.Run:
-    """Schedules the task for a moment from now, and waits until it is published."""
-    at = Timestamp()
-    at.FromDatetime(dt.datetime.now(dt.UTC) + dt.timedelta(milliseconds=300))
-    schedule = pb.Schedule(name=name, task=task, timing=pb.Timing(once=pb.Once(at=at)))
+    """Schedules the task for one run, a moment from now, and waits until it is published.
+
+    By an interval, whose next due time lies ahead however long the call takes.
+    """
+    timing = pb.Timing(interval=pb.Interval(every=Duration(seconds=1)))
+    schedule = pb.Schedule(name=name, task=task, timing=timing, max_runs=1)
     scheduler.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=schedule))
     run: pb.Run = eventually(
         lambda: next((run for run in scheduler.runs(name) if run.state == pb.RUN_STATE_PUBLISHED), None)
