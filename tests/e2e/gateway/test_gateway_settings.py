@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import ssl
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,8 +209,10 @@ def test_a_call_that_lasts_too_long_ends_as_deadline_exceeded(
     assert answer.json["details"][0]["reason"] == "DEADLINE_EXCEEDED"
 
 
-def test_the_admin_interface_listens_on_loopback_only(gateway: Gateway) -> None:
+def test_the_admin_interface_is_a_socket_of_its_owner_and_no_port(gateway: Gateway) -> None:
     config = json.loads(gateway.admin("/config_dump"))
     [bootstrap] = [part for part in config["configs"] if "bootstrap" in part]
-    address: Any = bootstrap["bootstrap"]["admin"]["address"]["socket_address"]
-    assert address["address"] == "127.0.0.1"
+    address: Any = bootstrap["bootstrap"]["admin"]["address"]
+    assert address["pipe"]["path"] == str(gateway.admin_socket)
+    assert address.keys() == {"pipe"}
+    assert stat.S_IMODE(gateway.admin_socket.stat().st_mode) == 0o600

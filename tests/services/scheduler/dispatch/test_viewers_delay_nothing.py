@@ -31,6 +31,9 @@ from tests.support.servers import Valkey
 from tests.support.sql import fetch_sync
 from tests.support.viewer_calls import FILL, WORST, viewer_methods
 
+# Ratios of times: nothing else may use the machine meanwhile.
+pytestmark = pytest.mark.alone
+
 CALLERS = 8
 ROUND_SECONDS = 1.2
 # A method that seems to delay runs is looked at so often before that is believed.
