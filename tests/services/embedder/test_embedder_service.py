@@ -45,6 +45,7 @@ USER, ASSISTANT = pb.MESSAGE_ROLE_USER, pb.MESSAGE_ROLE_ASSISTANT
 DONE = operations_pb2.OPERATION_STATE_DONE
 CANCELLED = operations_pb2.OPERATION_STATE_CANCELLED
 Code = grpc.StatusCode
+START_SECONDS = 120.0
 
 
 class Worker:
@@ -60,7 +61,8 @@ class Worker:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
-        eventually(lambda: len(self.children()) >= 2)
+        # Three processes load their libraries: half a minute, while others have the machine.
+        eventually(lambda: len(self.children()) >= 2, START_SECONDS)
 
     def children(self) -> list[psutil.Process]:
         assert self.process is not None
@@ -96,9 +98,11 @@ def service(certificates: Path, environment: dict[str, str]) -> Iterator[Service
 @pytest.fixture(scope="module")
 def worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     worker = Worker(environment, tmp_path_factory.mktemp("worker") / "log")
-    worker.start()
-    yield worker
-    worker.kill()
+    try:
+        worker.start()
+        yield worker
+    finally:
+        worker.kill()
 
 
 class Stubs:
