@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, Select, Text, bindparam, case, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.audit.entries import MORE_TEXTS, TEXTS, Entry
 from services.audit.merkle import Tree
 from services.audit.records import Outcome, Record, RecordFilter, outcome_of
 from services.audit.state import StoredCheckpoint, StoredEnd
+from services.audit.tables import logs
 
 COLUMNS = ("event_id", "kind", "time", *TEXTS, *MORE_TEXTS, "duration_ms", "body")
 INSERTED = ("index", "leaf_hash", *COLUMNS)
@@ -26,23 +27,61 @@ END = """
         SELECT size, root, frontier, note, time FROM celery_audit_checkpoints ORDER BY size DESC LIMIT 1
     ) newest ON true
 """
-RECORDS = """
-    SELECT e.index, e.event_id, e.kind, e.time, e.actor, e.role, e.issuer, e.method, e.resource,
-           e.address, e.user_agent, e.request_id,
-           CASE WHEN e.kind = 'refusal' THEN e.code ELSE o.code END AS code,
-           CASE WHEN e.kind = 'refusal' THEN e.message ELSE o.message END AS message,
-           CASE WHEN e.kind = 'refusal' THEN e.duration_ms ELSE o.duration_ms END AS duration_ms
-           {more}
-    FROM celery_audit_logs e
-    LEFT JOIN celery_audit_logs o ON o.event_id = e.event_id AND o.kind = 'outcome'
-    WHERE e.kind <> 'outcome'
-"""
-OUTCOMES = {
-    Outcome.OK: "o.code = 'OK'",
-    Outcome.FAILED: "o.code NOT IN ('OK', 'PERMISSION_DENIED', 'UNAUTHENTICATED')",
-    Outcome.REFUSED: "(e.kind = 'refusal' OR o.code IN ('PERMISSION_DENIED', 'UNAUTHENTICATED'))",
-    Outcome.UNKNOWN: "(e.kind = 'intent' AND o.code IS NULL)",
+IN_ORDER = select(*(logs.c[name] for name in INSERTED)).order_by(logs.c.index)
+
+# A record is the entry that stands for its event, beside the entry with its outcome, if there is one.
+event, outcome = logs.alias("event"), logs.alias("outcome")
+# Constants in the statement, not parameters: the planner can tell that the partial indexes hold all it needs.
+OUTCOME = literal_column("'outcome'", Text)
+IS_INTENT, IS_REFUSAL = (event.c.kind == literal_column(f"'{kind}'", Text) for kind in ("intent", "refusal"))
+REFUSED_CODES = ("PERMISSION_DENIED", "UNAUTHENTICATED")
+
+
+def _of_outcome(name: str) -> ColumnElement[Any]:
+    """The column of the outcome's entry; a refusal is an entry with its own outcome."""
+    return case((IS_REFUSAL, event.c[name]), else_=outcome.c[name]).label(name)
+
+
+RECORDS = (
+    select(
+        *(event.c.index, event.c.event_id, event.c.kind, event.c.time, event.c.actor, event.c.role),
+        *(event.c.issuer, event.c.method, event.c.resource),
+        *(event.c.address, event.c.user_agent, event.c.request_id),
+        *(_of_outcome("code"), _of_outcome("message"), _of_outcome("duration_ms")),
+    )
+    .join_from(
+        event, outcome, (outcome.c.event_id == event.c.event_id) & (outcome.c.kind == OUTCOME), isouter=True
+    )
+    .where(event.c.kind != OUTCOME)
+)
+NEWEST_FIRST = RECORDS.order_by(event.c.index.desc())
+RECORD = RECORDS.add_columns(event.c.body).where(event.c.event_id == bindparam("id"))
+OUTCOMES: dict[Outcome, ColumnElement[bool]] = {
+    Outcome.OK: outcome.c.code == "OK",
+    Outcome.FAILED: outcome.c.code.not_in(("OK", *REFUSED_CODES)),
+    Outcome.REFUSED: IS_REFUSAL | outcome.c.code.in_(REFUSED_CODES),
+    Outcome.UNKNOWN: IS_INTENT & outcome.c.code.is_(None),
 }
+
+
+def listing(wanted: RecordFilter, before: int | None, most: int) -> Select[Any]:
+    """The query for events with an index below `before`, newest first."""
+    columns = event.c.actor, event.c.resource, event.c.address
+    conditions = [column == value for column in columns if (value := getattr(wanted, column.name))]
+    if wanted.method.startswith("/"):
+        conditions.append(event.c.method == wanted.method)
+    elif wanted.method:
+        # The end of a method's path is found by comparing, a whole one by its index.
+        conditions.append(func.right(event.c.method, func.length(wanted.method)) == wanted.method)
+    if wanted.outcome is not None:
+        conditions.append(OUTCOMES[wanted.outcome])
+    if wanted.start is not None:
+        conditions.append(event.c.time >= wanted.start)
+    if wanted.end is not None:
+        conditions.append(event.c.time < wanted.end)
+    if before is not None:
+        conditions.append(event.c.index < before)
+    return NEWEST_FIRST.where(*conditions).limit(most)
 
 
 class LogStore:
@@ -103,28 +142,16 @@ class LogStore:
 
     async def list_records(self, wanted: RecordFilter, before: int | None, most: int) -> list[Record]:
         """Events with an index below `before`, newest first."""
-        conditions, values = _conditions(wanted)
-        if before is not None:
-            conditions.append("e.index < :before")
-            values["before"] = before
-        query = RECORDS.format(more="") + "".join(f" AND {condition}" for condition in conditions)
-        rows = await self._session.execute(
-            text(query + " ORDER BY e.index DESC LIMIT :most"), {**values, "most": most}
-        )
+        rows = await self._session.execute(listing(wanted, before, most))
         return [_record(row) for row in rows]
 
     async def get_record(self, event_id: uuid.UUID) -> Record | None:
-        query = RECORDS.format(more=", e.body") + " AND e.event_id = :id"
-        row = (await self._session.execute(text(query), {"id": event_id})).one_or_none()
+        row = (await self._session.execute(RECORD, {"id": event_id})).one_or_none()
         return None if row is None else _record(row)
 
     async def in_order(self, batch: int) -> AsyncIterator[Sequence[dict[str, Any]]]:
         """Every entry as it is stored, by index, in batches, from one snapshot."""
-        columns = ", ".join(("index", "leaf_hash", *COLUMNS))
-        result = await self._session.stream(
-            text(f"SELECT {columns} FROM celery_audit_logs ORDER BY index"),
-            execution_options={"yield_per": batch},
-        )
+        result = await self._session.stream(IN_ORDER, execution_options={"yield_per": batch})
         async for rows in result.mappings().partitions():
             yield [dict(row) for row in rows]
 
@@ -142,28 +169,6 @@ def _checkpoint(row: Any) -> StoredCheckpoint:
     # An element that is NULL, or an array itself, is no node: without bytes it fits no tree.
     nodes = tuple(node if isinstance(node, bytes) else b"" for node in row.frontier)
     return StoredCheckpoint(row.size, bytes(row.root), nodes, row.note, row.time)
-
-
-def _conditions(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
-    conditions, values = [], {}
-    for name in ("actor", "resource", "address"):
-        if getattr(wanted, name):
-            conditions.append(f"e.{name} = :{name}")
-            values[name] = getattr(wanted, name)
-    if wanted.method:
-        # A whole method path is found by its index; the end of one by comparing.
-        whole = wanted.method.startswith("/")
-        conditions.append("e.method = :method" if whole else "right(e.method, length(:method)) = :method")
-        values["method"] = wanted.method
-    if wanted.outcome is not None:
-        conditions.append(OUTCOMES[wanted.outcome])
-    if wanted.start is not None:
-        conditions.append("e.time >= :start")
-        values["start"] = wanted.start
-    if wanted.end is not None:
-        conditions.append("e.time < :end")
-        values["end"] = wanted.end
-    return conditions, values
 
 
 def _record(row: Any) -> Record:

@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import orjson
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping, Select, Text, bindparam, cast, func, select, text, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.embedder.bulk.operations import REBUILD, ChunkKey, Operation, OperationState, Rebuild
+from services.embedder.tables import chunks, operations
 from services.kernel.errors import NotFound
 
-OPERATIONS = """
-    SELECT operation.*, clock_timestamp() AS counted_at, chunks.total, chunks.done, chunks.failed
-    FROM embedder_operations AS operation, LATERAL (
-        SELECT coalesce(sum(cardinality(message_ids)), 0) AS total,
-               coalesce(sum(cardinality(message_ids)) FILTER (WHERE state = 'done'), 0) AS done,
-               coalesce(sum(failed), 0) AS failed
-        FROM embedder_operation_chunks WHERE operation_id = operation.id
-    ) AS chunks
-"""
+MESSAGES = func.sum(func.cardinality(chunks.c.message_ids))
+COUNTS = (
+    select(
+        func.coalesce(MESSAGES, 0).label("total"),
+        func.coalesce(MESSAGES.filter(chunks.c.state == "done"), 0).label("done"),
+        func.coalesce(func.sum(chunks.c.failed), 0).label("failed"),
+    )
+    .where(chunks.c.operation_id == operations.c.id)
+    .lateral("counts")
+)
+c = operations.c
+OPERATIONS = select(
+    *(c.id, c.kind, c.state, c.created_at, c.ended_at),
+    *(COUNTS.c.total, COUNTS.c.done, COUNTS.c.failed),
+    func.clock_timestamp().label("counted_at"),
+).join_from(operations, COUNTS, true())
+NEWEST_FIRST = OPERATIONS.order_by(c.created_at.desc(), c.id.desc())
+# An id that is no UUID is one that no operation has.
+OPERATION = OPERATIONS.where(cast(c.id, Text) == bindparam("id"))
+
+
+def listing(before: tuple[dt.datetime, str] | None, most: int) -> Select[Any]:
+    """The query for operations before (created, id), newest first."""
+    query = NEWEST_FIRST.limit(most)
+    if before is None:
+        return query
+    return query.where(tuple_(c.created_at, c.id) < (before[0], uuid.UUID(before[1])))
+
 
 # Texts of like length share a chunk, so that batches within it are little padding. A chunk's budget is in
 # characters, with some for each text itself.
@@ -114,25 +135,14 @@ class OperationStore:
         return [str(row.id) for row in rows]
 
     async def get(self, operation_id: str) -> Operation:
-        rows = await self._session.execute(
-            text(f"{OPERATIONS} WHERE operation.id::text = :id"), {"id": operation_id}
-        )
-        row = rows.mappings().one_or_none()
+        row = (await self._session.execute(OPERATION, {"id": operation_id})).mappings().one_or_none()
         if row is None:
             raise NotFound("operation", f"operations/{operation_id}")
         return _operation_of(row)
 
     async def list(self, before: tuple[dt.datetime, str] | None, most: int) -> Sequence[Operation]:
         """Operations before (created, id), newest first."""
-        where = ""
-        values: dict[str, Any] = {"most": most}
-        if before is not None:
-            where = "WHERE (operation.created_at, operation.id) < (:before, CAST(:before_id AS uuid))"
-            values |= {"before": before[0], "before_id": before[1]}
-        rows = await self._session.execute(
-            text(f"{OPERATIONS} {where} ORDER BY operation.created_at DESC, operation.id DESC LIMIT :most"),
-            values,
-        )
+        rows = await self._session.execute(listing(before, most))
         return [_operation_of(row) for row in rows.mappings()]
 
     async def cancel(self, operation_id: str) -> Operation:

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import ARRAY, RowMapping, Select, Text, any_, bindparam, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.embedder.messages.messages import Ingested, Message, MessageFilter, Role
+from services.embedder.tables import embedding_errors, embeddings, messages
 from services.kernel.errors import NotFound
 
-COLUMNS = "id, conversation, role, text, created_at"
+c = messages.c
+SHOWN = select(c.id, c.conversation, c.role, c.text, c.created_at)
+BY_ID = SHOWN.order_by(c.id)
+BY_IDS = SHOWN.where(c.id == any_(bindparam("ids", type_=ARRAY(Text))))
+# What was made of a text that is no longer the message's.
+FORGET = tuple(
+    delete(table).where(table.c.message_id == any_(bindparam("changed", type_=ARRAY(Text))))
+    for table in (embeddings, embedding_errors)
+)
 
 # One statement for a batch. A message that is there with the same content is not touched; `xmax = 0` tells
 # an inserted row from an updated one.
@@ -34,6 +43,16 @@ INGEST = """
 """
 
 
+def listing(wanted: MessageFilter, after: str, most: int) -> Select[Any]:
+    """The query for messages with an id beyond `after`, by id."""
+    conditions = [c.id > after]
+    if wanted.conversation:
+        conditions.append(c.conversation == wanted.conversation)
+    if wanted.role is not None:
+        conditions.append(c.role == wanted.role.value)
+    return BY_ID.where(*conditions).limit(most)
+
+
 class MessageStore:
     """Messages, in one session."""
 
@@ -54,10 +73,8 @@ class MessageStore:
         }
         rows = (await self._session.execute(text(INGEST), values)).all()
         changed = [row.id for row in rows if not row.created]
-        for table in ("chat_message_embeddings_1024", "chat_message_embedding_errors"):
-            await self._session.execute(
-                text(f"DELETE FROM {table} WHERE message_id = ANY(:changed)"), {"changed": changed}
-            )
+        for statement in FORGET:
+            await self._session.execute(statement, {"changed": changed})
         return Ingested(len(rows) - len(changed), len(changed), len(messages) - len(rows))
 
     async def get(self, message_id: str) -> Message:
@@ -68,9 +85,7 @@ class MessageStore:
 
     async def by_ids(self, ids: Sequence[str]) -> dict[str, Message]:
         """Those of the messages that exist."""
-        rows = await self._session.execute(
-            text(f"SELECT {COLUMNS} FROM chat_messages WHERE id = ANY(:ids)"), {"ids": list(ids)}
-        )
+        rows = await self._session.execute(BY_IDS, {"ids": list(ids)})
         return {row["id"]: _message_of(row) for row in rows.mappings()}
 
     async def standing_writes(self, writes: Sequence[int]) -> set[int]:
@@ -83,17 +98,8 @@ class MessageStore:
 
     async def list(self, wanted: MessageFilter, after: str, most: int) -> Sequence[Message]:
         """Messages with an id beyond `after`, by id."""
-        conditions, values = ["id > :after"], {"after": after, "most": most}
-        if wanted.conversation:
-            conditions.append("conversation = :conversation")
-            values["conversation"] = wanted.conversation
-        if wanted.role is not None:
-            conditions.append("role = :role")
-            values["role"] = wanted.role.value
-        query = (
-            f"SELECT {COLUMNS} FROM chat_messages WHERE {' AND '.join(conditions)} ORDER BY id LIMIT :most"
-        )
-        return [_message_of(row) for row in (await self._session.execute(text(query), values)).mappings()]
+        rows = await self._session.execute(listing(wanted, after, most))
+        return [_message_of(row) for row in rows.mappings()]
 
     async def delete(self, message_id: str) -> None:
         """Deletes the message; its vectors and errors go with it."""

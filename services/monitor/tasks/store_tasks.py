@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Select, Text, any_, bindparam, func, null, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.database import Connection
 from services.kernel.errors import NotFound
 from services.kernel.pages import Place
+from services.monitor.tables import tasks
 from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, time_in
 
 # A row for `TaskBatches`, as `STAGED` has its columns.
@@ -181,11 +182,34 @@ class TaskFilter:
     end: dt.datetime | None = None
 
 
+c = tasks.c
 SHOWN = (
-    "id, task, state, queue, worker, args, kwargs, retries, result, exception, {traceback} AS traceback,"
-    " runtime, eta, expires, parent_id, root_id, sent_at, received_at, started_at,"
-    " greatest(succeeded_at, failed_at, revoked_at, rejected_at) AS ended_at, heard_at, updated_at"
+    *(c.id, c.task, c.state, c.queue, c.worker, c.args, c.kwargs, c.retries, c.result, c.exception),
+    *(c.runtime, c.eta, c.expires, c.parent_id, c.root_id, c.sent_at, c.received_at, c.started_at),
+    func.greatest(c.succeeded_at, c.failed_at, c.revoked_at, c.rejected_at).label("ended_at"),
+    *(c.heard_at, c.updated_at),
 )
+# Without its traceback, which may be long.
+IN_SHORT = select(*SHOWN, null().label("traceback"))
+NEWEST_FIRST = IN_SHORT.order_by(c.heard_at.desc(), c.id.desc())
+ONE = select(*SHOWN, c.traceback).where(c.id == bindparam("id"))
+SEVERAL = IN_SHORT.where(c.id == any_(bindparam("ids", type_=ARRAY(Text))))
+
+
+def listing(wanted: TaskFilter, after: Place | None, most: int) -> Select[Any]:
+    """The query for tasks beyond the position, those first heard of most recently first."""
+    columns = c.state, c.task, c.queue, c.worker
+    conditions = [column == str(value) for column in columns if (value := getattr(wanted, column.name))]
+    if wanted.text:
+        searched = func.lower(func.concat_ws(" ", c.args, c.kwargs, c.result, c.exception))
+        conditions.append(func.strpos(searched, func.lower(wanted.text)) > 0)
+    if wanted.start is not None:
+        conditions.append(c.heard_at >= wanted.start)
+    if wanted.end is not None:
+        conditions.append(c.heard_at < wanted.end)
+    if after is not None:
+        conditions.append(tuple_(c.heard_at, c.id) < after)
+    return NEWEST_FIRST.where(*conditions).limit(most)
 
 
 class TaskStore:
@@ -202,45 +226,17 @@ class TaskStore:
 
     async def find(self, task_id: str) -> Task | None:
         """None if nothing was ever heard of it."""
-        query = f"SELECT {SHOWN.format(traceback='traceback')} FROM celery_task_results_ext WHERE id = :id"
-        row = (await self._session.execute(text(query), {"id": task_id})).mappings().one_or_none()
+        row = (await self._session.execute(ONE, {"id": task_id})).mappings().one_or_none()
         return None if row is None else _task_of(row)
 
     async def get_several(self, task_ids: Sequence[str]) -> Sequence[Task]:
         """Those of which something was heard, in no order, without tracebacks."""
-        query = f"SELECT {SHOWN.format(traceback='NULL')} FROM celery_task_results_ext WHERE id = ANY(:ids)"
-        rows = await self._session.execute(text(query), {"ids": list(task_ids)})
+        rows = await self._session.execute(SEVERAL, {"ids": list(task_ids)})
         return [_task_of(row) for row in rows.mappings()]
 
     async def list(self, wanted: TaskFilter, after: Place | None, most: int) -> Sequence[Task]:
         """Tasks beyond the position, those first heard of most recently first; without tracebacks."""
-        conditions = ["true"]
-        values: dict[str, Any] = {"most": most}
-        for column in ("state", "task", "queue", "worker"):
-            if value := getattr(wanted, column):
-                conditions.append(f"{column} = :{column}")
-                values[column] = str(value)
-        if wanted.text:
-            conditions.append(
-                "position(lower(:text) IN lower(concat_ws(' ', args, kwargs, result, exception))) > 0"
-            )
-            values["text"] = wanted.text
-        if wanted.start is not None:
-            conditions.append("heard_at >= :start")
-            values["start"] = wanted.start
-        if wanted.end is not None:
-            conditions.append("heard_at < :end")
-            values["end"] = wanted.end
-        if after is not None:
-            conditions.append("(heard_at, id) < (:after, :after_id)")
-            values["after"], values["after_id"] = after
-        rows = await self._session.execute(
-            text(
-                f"SELECT {SHOWN.format(traceback='NULL')} FROM celery_task_results_ext"
-                f" WHERE {' AND '.join(conditions)} ORDER BY heard_at DESC, id DESC LIMIT :most"
-            ),
-            values,
-        )
+        rows = await self._session.execute(listing(wanted, after, most))
         return [_task_of(row) for row in rows.mappings()]
 
 

@@ -40,6 +40,7 @@ USER, ASSISTANT = pb.MESSAGE_ROLE_USER, pb.MESSAGE_ROLE_ASSISTANT
 DONE = operations_pb2.OPERATION_STATE_DONE
 CANCELLED = operations_pb2.OPERATION_STATE_CANCELLED
 Code = grpc.StatusCode
+START_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +60,11 @@ def service(certificates: Path, environment: dict[str, str]) -> Iterator[Service
 @pytest.fixture(scope="module")
 def worker(environment: dict[str, str]) -> Iterator[Worker]:
     worker = Worker(environment)
-    worker.start()
-    yield worker
-    worker.kill()
+    try:
+        worker.start()
+        yield worker
+    finally:
+        worker.kill()
 
 
 class Stubs:

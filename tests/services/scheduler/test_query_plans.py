@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -33,15 +32,15 @@ from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming
 from services.scheduler.watch import store_changes
 from tests.support.servers import create_migrated_database
-from tests.support.sql import fetch, nodes, plan_of
+from tests.support.sql import fetch, rows_read, scans
 
 SCHEDULES, RUNS, RUNS_OF_ONE = 100_000, 200_000, 20_000
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
-# Copies of one schedule, due over a day; and a history in which nearly all has ended well. Its oldest part is
-# of that one.
+# Copies of one schedule, due over a day that begins when all tests are over, on a slow machine too; and a
+# history in which nearly all has ended well. Its oldest part is of that one.
 MANY_SCHEDULES = f"""
     INSERT INTO celery_schedules SELECT (jsonb_populate_record(s, jsonb_build_object(
-        'id', 's-' || n, 'next_run_at', now() + n * interval '1 second'))).*
+        'id', 's-' || n, 'next_run_at', now() + interval '1 hour' + n * interval '1 second'))).*
     FROM celery_schedules s, generate_series(1, {SCHEDULES}) AS n WHERE s.id = 'one'
 """
 MANY_RUNS = f"""
@@ -86,22 +85,6 @@ def url(request: pytest.FixtureRequest, postgres_url: str) -> str:
         return url
 
     return asyncio.run(filled())
-
-
-async def scans(url: str, query: str, *values: Any, settings: str = "SELECT 1") -> list[dict[str, Any]]:
-    """How each table was read."""
-    plan = await plan_of(url, query, *values, settings=settings)
-    return [node for node in nodes(plan) if "Relation Name" in node]
-
-
-def rows_read(scans: list[dict[str, Any]]) -> float:
-    """Rows that were looked at, of all tables; a scan of a whole table is none that may be."""
-    read = 0.0
-    for scan in scans:
-        assert scan["Node Type"] != "Seq Scan", scan
-        each = scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)
-        read += each * scan["Actual Loops"] if scan["Node Type"] != "ModifyTable" else 0
-    return read
 
 
 LONG_AGO = NOW - dt.timedelta(days=400)

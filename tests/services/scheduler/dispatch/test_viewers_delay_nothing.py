@@ -129,7 +129,7 @@ class Load:
         return under_calls / self.lateness(begun, ended)
 
     def scheduler_uses(self) -> float:
-        """The share of a core that the scheduler uses now. Dispatching alone is a fifth; nothing to do, none."""
+        """The share of a core that the scheduler uses now: a fifth for dispatching alone."""
         used, seconds = cpu_seconds(self.pids[:1]), 0.3
         time.sleep(seconds)
         return (cpu_seconds(self.pids[:1]) - used) / seconds

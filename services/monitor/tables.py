@@ -1,0 +1,71 @@
+"""The monitor's table: tasks, as their events tell of them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Computed, Double, Index, Integer, Table, Text, text
+
+from services.kernel.tables import Moment, new_metadata, outbox_table, required
+
+metadata = new_metadata()
+
+# services.monitor.tasks.tasks.state_of, in SQL; a test keeps them the same.
+ENDED = "greatest(succeeded_at, failed_at, revoked_at, rejected_at)"
+STATE = f"""
+    CASE
+        WHEN coalesce(greatest(received_at, started_at) <= {ENDED}, {ENDED} IS NOT NULL)
+            THEN CASE {ENDED}
+                WHEN succeeded_at THEN 'SUCCESS'
+                WHEN failed_at THEN 'FAILURE'
+                WHEN revoked_at THEN 'REVOKED'
+                ELSE 'REJECTED'
+            END
+        WHEN coalesce(retried_at >= greatest(received_at, started_at), retried_at IS NOT NULL)
+            AND ({ENDED} IS NULL OR started_at > {ENDED})
+            THEN 'RETRY'
+        WHEN coalesce(started_at >= received_at, started_at IS NOT NULL) THEN 'STARTED'
+        WHEN received_at IS NOT NULL THEN 'RECEIVED'
+        ELSE 'PENDING'
+    END
+"""
+NEWEST = text("heard_at DESC"), text("id DESC")
+
+tasks = Table(
+    "celery_task_results_ext",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("task", Text),
+    Column("queue", Text),
+    Column("worker", Text),
+    Column("args", Text),
+    Column("kwargs", Text),
+    Column("retries", Integer),
+    Column("result", Text),
+    Column("exception", Text),
+    Column("traceback", Text),
+    Column("runtime", Double),
+    Column("eta", Moment),
+    Column("expires", Moment),
+    Column("parent_id", Text),
+    Column("root_id", Text),
+    # The newest event heard of each kind. A row only ever takes newer ones; its state follows.
+    Column("sent_at", Moment),
+    Column("received_at", Moment),
+    Column("started_at", Moment),
+    Column("retried_at", Moment),
+    Column("succeeded_at", Moment),
+    Column("failed_at", Moment),
+    Column("revoked_at", Moment),
+    Column("rejected_at", Moment),
+    # Of all its events the oldest, the newest, and the newest that a worker made.
+    required("heard_at", Moment),
+    required("updated_at", Moment),
+    Column("worker_at", Moment),
+    required("state", Text, Computed(STATE, persisted=True)),
+    Index("celery_task_results_ext_newest", *NEWEST),
+    Index("celery_task_results_ext_state", "state", *NEWEST),
+    Index("celery_task_results_ext_task", "task", *NEWEST),
+    Index("celery_task_results_ext_queue", "queue", *NEWEST),
+    Index("celery_task_results_ext_worker", "worker", *NEWEST),
+)
+
+outbox = outbox_table(metadata, "monitor")

@@ -1,0 +1,345 @@
+"""The scheduler's tables, for tests: what its migrations have to leave in the database.
+
+The running scheduler does not load SQLAlchemy (docs/decisions/scheduler-memory.md), so no other module of it
+imports this one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+
+from services.kernel.tables import Moment, check, new_metadata, outbox_table, required
+
+metadata = new_metadata()
+
+# Compared as bytes, whatever the database's language: half the cost of finding a row by its id.
+ScheduleId = Text(collation="C")
+
+
+class TransactionId(UserDefinedType[Any]):
+    """PostgreSQL's xid8."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: Any) -> str:
+        return "xid8"
+
+
+def only_row() -> Column[bool]:
+    """The primary key of a table that has one row; it can only be true."""
+    return Column("one", Boolean, primary_key=True, server_default=text("true"))
+
+
+schedules = Table(
+    "celery_schedules",
+    metadata,
+    Column("id", ScheduleId, primary_key=True),
+    # What is sent.
+    required("task", Text),
+    required("args_json", Text),
+    required("kwargs_json", Text),
+    required("queue", Text),
+    required("priority", SmallInteger),
+    Column("expires", Double),
+    Column("soft_time_limit", Double),
+    Column("time_limit", Double),
+    required("headers", JSONB),
+    # When it is due: one of crontab, interval, once and solar.
+    Column("crontab", Text),
+    Column("interval_seconds", Double),
+    Column("anchor", Moment),
+    Column("once_at", Moment),
+    Column("solar_event", Text),
+    Column("latitude", Double),
+    Column("longitude", Double),
+    required("time_zone", Text),
+    Column("start_at", Moment),
+    Column("end_at", Moment),
+    Column("max_runs", BigInteger),
+    required("jitter_seconds", Double, server_default=text("0")),
+    required("misfire", Text, server_default="run_once"),
+    required("misfire_window_seconds", Double, server_default=text("3600")),
+    required("overlap", Text, server_default="allow"),
+    required("resend_lost", Boolean, server_default=text("false")),
+    required("description", Text),
+    required("labels", JSONB),
+    required("paused", Boolean),
+    required("pause_note", Text),
+    # What the scheduler keeps of it.
+    required("version", BigInteger, server_default=text("1")),
+    required("run_count", BigInteger, server_default=text("0")),
+    Column("next_run_at", Moment),
+    # The due time that is sent at next_run_at, where jitter makes these two; else NULL.
+    Column("next_due_at", Moment),
+    Column("last_run_at", Moment),
+    required("created_at", Moment, server_default=text("now()")),
+    required("updated_at", Moment, server_default=text("now()")),
+    check("celery_schedules_check1", "(interval_seconds IS NULL) = (anchor IS NULL)"),
+    check("celery_schedules_max_runs_check", "max_runs > 0"),
+    check("celery_schedules_jitter_seconds_check", "jitter_seconds >= 0"),
+    check("celery_schedules_misfire_check", "misfire IN ('skip', 'run_once', 'run_each')"),
+    check("celery_schedules_overlap_check", "overlap IN ('allow', 'skip', 'queue', 'cancel')"),
+    check("one_timing", "num_nonnulls(crontab, interval_seconds, once_at, solar_event) = 1"),
+    check(
+        "solar_place",
+        "(solar_event IS NULL) = (latitude IS NULL) AND (solar_event IS NULL) = (longitude IS NULL)",
+    ),
+    Index("celery_schedules_due", "next_run_at", postgresql_where=text("next_run_at IS NOT NULL")),
+)
+
+facets = Table(
+    "celery_schedule_facets",
+    metadata,
+    # A hash of "task=…", "queue=…" or "label …=…": whoever finds a schedule by it looks at the schedule, too.
+    Column("facet", BigInteger, primary_key=True, autoincrement=False),
+    Column("schedule_id", Text, primary_key=True),
+)
+
+batches = Table(
+    "celery_schedule_batches",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    required("recorded_at", Moment, server_default=text("now()")),
+    # NULL: it is on its way to the broker, or the broker is away.
+    Column("published_at", Moment),
+    Index("celery_schedule_batches_unpublished", "id", postgresql_where=text("published_at IS NULL")),
+    Index("celery_schedule_batches_age", "recorded_at"),
+)
+
+# A trigger deletes a schedule's runs with it. A foreign key's check would cost as much as the run.
+runs = Table(
+    "celery_schedule_runs",
+    metadata,
+    Column("schedule_id", ScheduleId, primary_key=True),
+    Column("due_at", Moment, primary_key=True),
+    required("state", Text),
+    required("reason", Text),
+    Column("request_id", Text),
+    required("recorded_at", Moment, server_default=text("now()")),
+    Column("batch_id", BigInteger),
+    # Which backfill sends it. Its time to expire counts from the sending, not from the due time.
+    Column("backfill_id", Text),
+    # Others of its schedule may not run beside it.
+    required("exclusive", Boolean, server_default=text("false")),
+    # One of Celery's states, as the monitor heard it; NULL as long as no end was heard.
+    Column("outcome", Text),
+    Column("runtime", Double),
+    Column("error", Text),
+    Column("ended_at", Moment),
+    check("celery_schedule_runs_state_check", "state IN ('waiting', 'batched', 'skipped', 'lost')"),
+    check("celery_schedule_runs_check", "state <> 'batched' OR batch_id IS NOT NULL"),
+    Index("celery_schedule_runs_newest", text("due_at DESC"), text("schedule_id DESC")),
+    Index(
+        "celery_schedule_runs_failed",
+        text("due_at DESC"),
+        text("schedule_id DESC"),
+        postgresql_where=text("outcome <> 'SUCCESS'"),
+    ),
+    Index(
+        "celery_schedule_runs_unsent",
+        text("due_at DESC"),
+        text("schedule_id DESC"),
+        postgresql_where=text("state IN ('lost', 'skipped', 'waiting')"),
+    ),
+    Index("celery_schedule_runs_waiting", "recorded_at", postgresql_where=text("state = 'waiting'")),
+    Index(
+        "celery_schedule_runs_open",
+        "batch_id",
+        postgresql_where=text("state = 'batched' AND outcome IS NULL"),
+    ),
+    Index(
+        "celery_schedule_runs_exclusive",
+        "schedule_id",
+        "due_at",
+        postgresql_where=text("exclusive AND outcome IS NULL AND state IN ('waiting', 'batched')"),
+    ),
+    Index(
+        "celery_schedule_runs_request",
+        "schedule_id",
+        "request_id",
+        unique=True,
+        postgresql_where=text("request_id IS NOT NULL"),
+    ),
+)
+
+backfills = Table(
+    "celery_schedule_backfills",
+    metadata,
+    Column("id", Text, primary_key=True),
+    required("schedule_id", ScheduleId),
+    required("start_at", Moment),
+    required("end_at", Moment),
+    required("newest_first", Boolean),
+    # Runs a second.
+    required("rate", Double),
+    required("actor", Text),
+    Column("request_id", Text),
+    required("state", Text, server_default="running"),
+    required("note", Text, server_default=""),
+    # What is to be sent, in that order, as it was when it was asked for; emptied at the end.
+    required("due_at", ARRAY(Moment)),
+    required("run_count", Integer),
+    Column("first_due_at", Moment),
+    Column("last_due_at", Moment),
+    # Of due_at, this many are dealt with: sent, or passed over because they had a run by then.
+    required("handled", Integer, server_default=text("0")),
+    required("sent", Integer, server_default=text("0")),
+    required("next_at", Moment, server_default=text("now()")),
+    required("created_at", Moment, server_default=text("now()")),
+    Column("ended_at", Moment),
+    check("celery_schedule_backfills_rate_check", "rate > 0"),
+    check("celery_schedule_backfills_state_check", "state IN ('running', 'done', 'cancelled')"),
+    Index(
+        "celery_schedule_backfills_running",
+        "schedule_id",
+        unique=True,
+        postgresql_where=text("state = 'running'"),
+    ),
+    Index("celery_schedule_backfills_next", "next_at", postgresql_where=text("state = 'running'")),
+    Index("celery_schedule_backfills_newest", "schedule_id", text("created_at DESC"), text("id DESC")),
+    Index(
+        "celery_schedule_backfills_request",
+        "schedule_id",
+        "request_id",
+        unique=True,
+        postgresql_where=text("request_id IS NOT NULL"),
+    ),
+)
+
+changes = Table(
+    "celery_schedule_changes",
+    metadata,
+    # Whose transaction it is: one that commits late is known by it. Its changes are ordered by position.
+    Column("txid", TransactionId, primary_key=True, server_default=text("pg_current_xact_id()")),
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    required("recorded_at", Moment, server_default=text("clock_timestamp()")),
+    required("kind", Text),
+    # Many in one row, where one statement changes many. What they are now is read when it is told.
+    Column("schedule_ids", ARRAY(Text)),
+    # Of runs, beside schedule_ids.
+    Column("due_at", ARRAY(Moment)),
+    # A batch of runs that was published.
+    Column("batch_id", BigInteger),
+    # Of the schedule in schedule_ids.
+    Column("backfill_id", Text),
+    # What filters look at, as it was before, of those schedules for which it changed. NULL: unknown.
+    Column("before", JSONB),
+    check(
+        "celery_schedule_changes_kind_check",
+        "kind IN ('created', 'updated', 'deleted', 'runs', 'batch', 'unpublished', 'backfill')",
+    ),
+    Index("celery_schedule_changes_age", "recorded_at"),
+    Index(
+        "celery_schedule_changes_unpublished",
+        "batch_id",
+        unique=True,
+        postgresql_where=text("kind = 'unpublished'"),
+    ),
+)
+
+# What is no longer kept: no transaction beyond this one has lost changes.
+changes_trimmed = Table(
+    "celery_schedule_changes_trimmed",
+    metadata,
+    only_row(),
+    required("txid", TransactionId),
+    check("celery_schedule_changes_trimmed_one_check", "one"),
+)
+
+# Which replica does what one of them does for all, and how long it may.
+leases = Table(
+    "celery_schedule_leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    required("holder", Text),
+    required("until", Moment),
+)
+
+# Which broker the runs were published to, to notice when it has lost its data.
+broker = Table(
+    "celery_schedule_broker",
+    metadata,
+    only_row(),
+    # What the broker keeps with its data.
+    required("identity", Text),
+    required("seen_at", Moment, server_default=text("now()")),
+    # When another identity was found; until what was lost is marked.
+    Column("lost_at", Moment),
+    check("celery_schedule_broker_one_check", "one"),
+)
+
+config_revisions = Table(
+    "celery_system_config_revisions",
+    metadata,
+    # In the order in which they were made: whoever writes holds a lock.
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    required("key", Text),
+    required("change", Text),
+    required("is_set", Boolean),
+    # In clear, or encrypted with the data key wrapped beside it; neither when not set.
+    Column("value", JSONB),
+    Column("sealed", JSONB),
+    # The key's revision before this one.
+    Column("previous", BigInteger, ForeignKey("celery_system_config_revisions.revision")),
+    Column("rolled_back_to", BigInteger, ForeignKey("celery_system_config_revisions.revision")),
+    required("actor", Text),
+    required("comment", Text),
+    Column("request_id", Text),
+    required("created_at", Moment, server_default=text("now()")),
+    check("celery_system_config_revisions_change_check", "change IN ('set', 'reset', 'rollback')"),
+    check("celery_system_config_revisions_check", "num_nonnulls(value, sealed) = is_set::int"),
+    Index("celery_system_config_revisions_key", "key", text("revision DESC")),
+    Index(
+        "celery_system_config_revisions_request",
+        "key",
+        "request_id",
+        unique=True,
+        postgresql_where=text("request_id IS NOT NULL"),
+    ),
+)
+
+# What is in force for each key that somebody has ever set. A sensitive value is in its revision.
+config = Table(
+    "celery_system_config",
+    metadata,
+    Column("key", Text, primary_key=True),
+    required("is_set", Boolean),
+    Column("value", JSONB),
+    required("revision", BigInteger, ForeignKey("celery_system_config_revisions.revision"), unique=True),
+    required("updated_by", Text),
+    required("updated_at", Moment, server_default=text("now()")),
+)
+
+# Requests that have had their effect, by the ids that their callers gave them: for a day.
+requests = Table(
+    "celery_schedule_requests",
+    metadata,
+    # What the id counts in: "CreateSchedule of schedules/cleanup-cache-daily".
+    Column("scope", Text, primary_key=True),
+    Column("request_id", Text, primary_key=True),
+    # SHA-256 of the caller and the request.
+    required("digest", LargeBinary),
+    required("created_at", Moment, server_default=text("now()")),
+    Index("celery_schedule_requests_age", "created_at"),
+)
+
+outbox = outbox_table(metadata, "scheduler")
