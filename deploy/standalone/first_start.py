@@ -9,87 +9,28 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
+import yaml
 from celeriac.embedder.v1 import messages_pb2, messages_pb2_grpc
-from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
-from google.protobuf import duration_pb2
+from celeriac.scheduler.v1 import manifests_pb2, manifests_pb2_grpc
 
 from deploy.standalone.given import Given
 
+STANDARD_SCHEDULES = Path(__file__).with_name("standard_schedules.yaml")
+# Remembered of a schedule before it is given, so that it is known how far an interrupted start may have come.
+BEGUN = "begun "
 SAMPLE_CHAT = Path(__file__).with_name("sample_chat.jsonl")
 BATCH = 500
+Entries: TypeAlias = Mapping[str, Mapping[str, Any]]
 ROLES = {
     "user": messages_pb2.MessageRole.MESSAGE_ROLE_USER,
     "assistant": messages_pb2.MessageRole.MESSAGE_ROLE_ASSISTANT,
 }
-
-
-def standard_schedules(time_zone: str) -> list[schedules_pb2.Schedule]:
-    """The five schedules that the platform's vectors and questions live by."""
-
-    def schedule(
-        name: str, crontab: str, task: str, queue: str, description: str, expires: int = 0, **kwargs: Any
-    ) -> schedules_pb2.Schedule:
-        sent = schedules_pb2.Task(name=task, queue=queue, kwargs_json=json.dumps(kwargs))
-        if expires:
-            sent.expires.CopyFrom(duration_pb2.Duration(seconds=expires))
-        timing = schedules_pb2.Timing(crontab=schedules_pb2.Crontab(expression=crontab), time_zone=time_zone)
-        return schedules_pb2.Schedule(
-            name=f"schedules/{name}",
-            task=sent,
-            timing=timing,
-            description=description,
-            labels={"origin": "standard"},
-        )
-
-    rebuild = {"force_rebuild": False, "min_length": 5}
-    return [
-        schedule(
-            "process-new-chat-vectors-hourly",
-            "0 * * * *",
-            "rebuild_chat_vectors",
-            "ai_analysis",
-            "Embeds what people wrote since the last run.",
-            **rebuild,
-            user_role="user",
-        ),
-        schedule(
-            "process-assistant-vectors-periodic",
-            "30 */6 * * *",
-            "rebuild_chat_vectors",
-            "ai_analysis",
-            "Embeds what assistants answered since the last run.",
-            **rebuild,
-            user_role="assistant",
-        ),
-        schedule(
-            "update-question-analytics-daily",
-            "30 3 * * *",
-            "precompute_question_classifications",
-            "ai_analysis",
-            "Groups what people ask by meaning, and ranks the groups.",
-            expires=3600,
-        ),
-        schedule(
-            "preload-vector-services-daily",
-            "0 3 * * *",
-            "preload_vector_services",
-            "maintenance",
-            "Loads model and vectors before the day's first search.",
-        ),
-        schedule(
-            "cleanup-cache-daily",
-            "0 2 * * *",
-            "cleanup_cache",
-            "maintenance",
-            "Removes what is kept for speed only and is out of date.",
-        ),
-    ]
 
 
 async def give(
@@ -97,32 +38,59 @@ async def give(
 ) -> None:
     """Gives through the gateway, as any client would, what was not given yet."""
     async with Given.opened(superuser_url) as given:
-        before = await given.all()
-        await _give_schedules(given, before, gateway, time_zone, tell)
-        if "sample chat" not in before:
+        await give_schedules(given, gateway, time_zone, tell)
+        if "sample chat" not in await given.all():
             await _give_sample_chat(gateway, tell)
             await given.remember("sample chat")
 
 
-async def _give_schedules(
-    given: Given,
-    before: set[str],
-    gateway: grpc.aio.Channel,
-    time_zone: str,
-    tell: Callable[[str], None],
+async def give_schedules(
+    given: Given, gateway: grpc.aio.Channel, time_zone: str, tell: Callable[[str], None]
 ) -> None:
+    """Gives the standard schedules that were not given yet, all in one transaction of the scheduler.
+
+    A schedule of that name which is there already stays as it is.
+    """
+    before = await given.all()
+    entries = {name: entry for name, entry in standard_schedules().items() if name not in before}
+    if not entries:
+        return
+    begun = {name for name in entries if BEGUN + name in before}
+    missing, etag = await _missing(gateway, entries)
+    if not begun <= missing:
+        # A start that was interrupted has created all that it began: what is missing of it was deleted since.
+        missing -= begun
+    wanted = {name: entry for name, entry in entries.items() if name in missing}
+    if wanted:
+        if wanted != entries:
+            _, etag = await _missing(gateway, wanted)
+        await given.remember(*(BEGUN + name for name in wanted))
+        await _apply(gateway, wanted, etag=etag)
+    for name, entry in wanted.items():
+        tell(f"first start: {name}, {entry['crontab']} in {time_zone}")
+    await given.remember(*entries)
+
+
+def standard_schedules() -> dict[str, dict[str, Any]]:
+    """The entries of the manifest, by the names of the schedules."""
+    manifest = yaml.safe_load(STANDARD_SCHEDULES.read_text(encoding="utf-8"))
+    return {f"schedules/{entry['id']}": entry for entry in manifest["schedules"]}
+
+
+async def _missing(gateway: grpc.aio.Channel, entries: Entries) -> tuple[set[str], str]:
+    """The names of those that Apply would create, and the etag of just this difference."""
+    found = await _apply(gateway, entries, validate_only=True)
+    created = {change.name for change in found.changes if change.kind == manifests_pb2.CHANGE_KIND_CREATE}
+    return created, found.etag
+
+
+async def _apply(gateway: grpc.aio.Channel, entries: Entries, **how: Any) -> manifests_pb2.Difference:
     # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
-    stub: Any = schedules_pb2_grpc.ScheduleServiceStub(gateway)
-    for schedule in standard_schedules(time_zone):
-        if schedule.name in before:
-            continue
-        try:
-            await stub.CreateSchedule(schedules_pb2.CreateScheduleRequest(schedule=schedule), timeout=30)
-            tell(f"first start: {schedule.name}, {schedule.timing.crontab.expression} in {time_zone}")
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise
-        await given.remember(schedule.name)
+    stub: Any = manifests_pb2_grpc.ManifestServiceStub(gateway)
+    manifest = json.dumps({"schedules": list(entries.values())})
+    request = manifests_pb2.ApplySchedulesRequest(manifest=manifest, **how)
+    difference: manifests_pb2.Difference = (await stub.ApplySchedules(request, timeout=30)).difference
+    return difference
 
 
 async def _give_sample_chat(gateway: grpc.aio.Channel, tell: Callable[[str], None]) -> None:

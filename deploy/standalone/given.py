@@ -41,7 +41,7 @@ class Given:
     async def all(self) -> set[str]:
         return {row["item"] for row in await self._connection.fetch("SELECT item FROM standalone.given")}
 
-    async def remember(self, item: str) -> None:
+    async def remember(self, *items: str) -> None:
         await self._connection.execute(
-            "INSERT INTO standalone.given (item) VALUES ($1) ON CONFLICT DO NOTHING", item
+            "INSERT INTO standalone.given (item) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", items
         )

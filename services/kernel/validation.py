@@ -22,6 +22,10 @@ class Faults:
     def add(self, field: str, fault: str, example: str) -> None:
         self._found.append(FieldFault(field, fault, example))
 
+    def take(self, others: Faults) -> None:
+        """Adds the faults of others to these."""
+        self._found += others
+
     def unless(self, holds: bool, field: str, fault: str, example: str) -> bool:
         """Records the fault unless the condition holds; answers whether it held."""
         if not holds:

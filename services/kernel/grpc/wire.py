@@ -39,14 +39,14 @@ def duration(seconds: float | None) -> Duration | None:
     return message
 
 
-def moment_in(request: Message, field: str, faults: Faults) -> dt.datetime | None:
-    """The time in a request's Timestamp field; None when unset or at fault."""
-    if not request.HasField(field):
+def moment_in(message: Message, field: str, faults: Faults, at: str = "") -> dt.datetime | None:
+    """The time in a Timestamp field; None when unset or at fault. `at`: the field's path in the request."""
+    if not message.HasField(field):
         return None
     try:
-        moment: dt.datetime = getattr(request, field).ToDatetime(dt.UTC)
+        moment: dt.datetime = getattr(message, field).ToDatetime(dt.UTC)
     except (ValueError, OverflowError):
-        faults.add(field, "is not a time between the years 1 and 9999", "2026-11-24T00:00:00Z")
+        faults.add(at or field, "is not a time between the years 1 and 9999", "2026-11-24T00:00:00Z")
         return None
     return moment
 

@@ -1,197 +1,164 @@
-"""Between the contract's messages and schedules."""
+"""Between the contract's messages and schedules. What is read here is checked in schedule/reading.py."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-from typing import Any
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
 
 from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
-from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from services.kernel.grpc.enums import from_wire, wire_values
-from services.kernel.grpc.wire import duration, timestamp
+from services.kernel.grpc.wire import duration, moment_in, timestamp
 from services.kernel.validation import Faults
-from services.scheduler.api.convert_timing import (
-    bounds_from,
-    changed_timing,
-    jitter_from,
-    misfire_from,
-    misfire_to,
-    timing_from,
-    timing_to,
-)
-from services.scheduler.schedule import checks
-from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule, Task
+from services.scheduler.catalogue.preview import Preview
+from services.scheduler.schedule import checks, reading
+from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Run, RunState, Schedule, Task
+from services.scheduler.schedule.reading import CHANGEABLE, PLANNED, Draft, Source
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
+from services.scheduler.timing.plan import Misfire, MisfireAction
+from services.scheduler.timing.solar import EVENTS
+
+Member = TypeVar("Member")
 
 STATES = wire_values(pb.RunState, RunState)
 STATES_FROM_WIRE = from_wire(STATES)
 OVERLAPS = wire_values(pb.OverlapPolicy, Overlap)
 OVERLAPS_FROM_WIRE = from_wire(OVERLAPS)
+SOLAR = wire_values(pb.SolarEvent, EVENTS)
+SOLAR_FROM_WIRE = from_wire(SOLAR)
+ACTIONS = wire_values(pb.MisfireAction, MisfireAction)
+ACTIONS_FROM_WIRE = from_wire(ACTIONS)
 # The states in which a task has ended, as rows have them.
 OUTCOMES = wire_values(tasks_pb2.TaskState, ("SUCCESS", "FAILURE", "REVOKED", "REJECTED"))
 OUTCOMES_FROM_WIRE = from_wire(OUTCOMES)
-PREVIEWED = Task("previewed")
-# What a change may name, in the order in which it is made: an interval's anchor looks at the bounds.
-CHANGEABLE = (
-    "task",
-    "description",
-    "labels",
-    "start_time",
-    "end_time",
-    "max_runs",
-    "jitter",
-    "misfire_policy",
-    "overlap_policy",
-    "resend_lost",
-    "timing",
-)
-
-
-def definition_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
-    """The definition in a message; None, with the faults collected, when it is not sound."""
-    found = checks.schedule_id(message.name, faults, "schedule.name")
-    task = task_from(message.task, faults)
-    proposed = _planned(message, found, task, zone, now, faults)
-    overlap = _overlap_from(message, faults)
-    _description(message, faults)
-    faults.text(
-        "schedule.pause_note", message.pause_note, "until the move is over", most=1000, required=False
-    )
-    checks.labels(message.labels, faults, "schedule.labels")
-    if faults or proposed is None:
-        return None
-    return dataclasses.replace(
-        proposed,
-        description=message.description,
-        labels=dict(message.labels),
-        paused=message.paused,
-        pause_note=message.pause_note if message.paused else "",
-        overlap=overlap,
-        resend_lost=message.resend_lost,
-    )
-
-
-def proposed_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
-    """A definition that is only previewed: it needs a timing, and may have what else decides on times."""
-    found = checks.schedule_id(message.name, faults, "schedule.name") if message.name else ""
-    return _planned(message, found, PREVIEWED, zone, now, faults)
-
-
-def proposed_timing(message: pb.Timing, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
-    timing = timing_from(message, zone, None, now, faults, "timing")
-    return Definition("", PREVIEWED, timing) if timing else None
-
-
-def _planned(
-    message: pb.Schedule, schedule_id: str, task: Task, zone: str, now: dt.datetime, faults: Faults
-) -> Definition | None:
-    bounds = bounds_from(message, faults, "schedule")
-    timing = timing_from(message.timing, zone, bounds.start, now, faults, "schedule.timing")
-    jitter = jitter_from(message, faults, "schedule")
-    misfire = misfire_from(message.misfire_policy, faults, "schedule.misfire_policy")
-    checks.bounds(bounds, faults, "schedule")
-    checks.jitter(jitter, task.expires, faults, "schedule")
-    if timing is None:
-        return None
-    return Definition(schedule_id, task, timing, bounds=bounds, jitter=jitter, misfire=misfire)
 
 
 def new_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
-    """The definition of a schedule that is to be created: it must come due some day."""
-    definition = definition_from(message, zone, now, faults)
+    """The definition of a schedule that is to be created: it must come due some day.
+
+    None, with the faults collected, when it is not sound.
+    """
+    source = Source("schedule", zone, now, faults)
+    found = checks.schedule_id(message.name, faults, "schedule.name")
+    definition = reading.definition_from(_draft(message, found, source), source)
     if definition is not None:
         checks.comes_due(definition, now, faults, "schedule")
     return definition
 
 
-def task_from(message: pb.Task, faults: Faults) -> Task:
-    task = Task(
-        name=message.name,
-        args_json=message.args_json or "[]",
-        kwargs_json=message.kwargs_json or "{}",
-        queue=message.queue or "celery",
-        priority=message.priority,
-        expires=_seconds(message, "expires"),
-        soft_time_limit=_seconds(message, "soft_time_limit"),
-        time_limit=_seconds(message, "time_limit"),
-        headers=dict(message.headers),
-    )
-    checks.task(task, faults, "schedule.task")
-    return task
+def proposed_from(
+    message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults, place: str = "schedule"
+) -> Definition | None:
+    """A definition that is only previewed: it needs a timing, and may have what else decides on times."""
+    found = checks.schedule_id(message.name, faults, "schedule.name") if message.name else ""
+    blank = Definition(found, Task("previewed"), NEVER)
+    proposed = _changed(blank, message, PLANNED, Source(place, zone, now, faults))
+    return None if faults else proposed
 
 
-def _seconds(message: Message, field: str) -> float | None:
-    if not message.HasField(field):
-        return None
-    found: Duration = getattr(message, field)
-    return found.seconds + found.nanos / 1e9
+def proposed_timing(message: pb.Timing, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
+    return proposed_from(pb.Schedule(timing=message), zone, now, faults, place="")
 
 
 def changed(
     current: Definition, wanted: pb.Schedule, paths: list[str], zone: str, now: dt.datetime, faults: Faults
 ) -> Definition:
     """The definition with the fields of the mask taken from the message."""
+    known = ", ".join(CHANGEABLE)
     for path in paths:
-        known = ", ".join(CHANGEABLE)
-        faults.unless(
-            path in CHANGEABLE, "update_mask", f"names {path[:100]!r}, not one of {known}", "task,timing"
-        )
-    result = current
-    for path in CHANGEABLE:
-        if path in paths:
-            result = _with(result, path, wanted, zone, now, faults)
-    checks.bounds(result.bounds, faults, "schedule")
-    checks.jitter(result.jitter, result.task.expires, faults, "schedule")
-    return result
+        fault = f"names {path[:100]!r}, not one of {known}"
+        faults.unless(path in CHANGEABLE, "update_mask", fault, "task,timing")
+    fields = [path for path in paths if path in CHANGEABLE]
+    return _changed(current, wanted, fields, Source("schedule", zone, now, faults))
 
 
-def _with(
-    current: Definition, path: str, wanted: pb.Schedule, zone: str, now: dt.datetime, faults: Faults
+def _changed(
+    current: Definition, message: pb.Schedule, fields: Collection[str], source: Source
 ) -> Definition:
-    changes: dict[str, Any] = {}
-    match path:
-        case "task":
-            changes["task"] = task_from(wanted.task, faults)
-        case "timing":
-            start = current.bounds.start
-            timing = changed_timing(current.timing, wanted.timing, zone, start, now, faults)
-            changes["timing"] = timing
-        case "description":
-            _description(wanted, faults)
-            changes["description"] = wanted.description
-        case "labels":
-            checks.labels(wanted.labels, faults, "schedule.labels")
-            changes["labels"] = dict(wanted.labels)
-        case "start_time" | "end_time" | "max_runs":
-            bound = {"start_time": "start", "end_time": "end", "max_runs": "max_runs"}[path]
-            found = bounds_from(wanted, faults, "schedule", only=path)
-            changes["bounds"] = current.bounds._replace(**{bound: getattr(found, bound)})
-        case "jitter":
-            changes["jitter"] = jitter_from(wanted, faults, "schedule")
-        case "misfire_policy":
-            changes["misfire"] = misfire_from(wanted.misfire_policy, faults, "schedule.misfire_policy")
-        case "overlap_policy":
-            changes["overlap"] = _overlap_from(wanted, faults)
-        case "resend_lost":
-            changes["resend_lost"] = wanted.resend_lost
-    return dataclasses.replace(current, **changes)
+    # Fields that are not named are not looked at: they may hold anything.
+    named = pb.Schedule()
+    FieldMask(paths=fields).MergeMessage(message, named)
+    return reading.changed(current, _draft(named, current.id, source), fields, source)
 
 
-def _overlap_from(message: pb.Schedule, faults: Faults) -> Overlap:
-    if not message.overlap_policy:
-        return Overlap.ALLOW
-    found = OVERLAPS_FROM_WIRE.get(message.overlap_policy)
-    fault = f"is {message.overlap_policy}, not an OverlapPolicy"
-    faults.unless(found is not None, "schedule.overlap_policy", fault, "OVERLAP_POLICY_SKIP")
-    return found or Overlap.ALLOW
+def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
+    timing, misfire = message.timing, message.misfire_policy
+    kind = timing.WhichOneof("kind")
+
+    def moment(owner: Message, name: str, field: str) -> dt.datetime | None:
+        return moment_in(owner, name, source.faults, source.at(field))
+
+    def member(
+        value: int, known: Mapping[int, Member], field: str, example: str, *, required: bool = False
+    ) -> Member | None:
+        """What a number of an enum stands for; None when it is not set, or at fault."""
+        fault = f"is {value}, which stands for nothing" if value else "is not set"
+        sound = value in known or not (value or required)
+        source.faults.unless(sound, source.at(field), fault, example)
+        return known.get(value)
+
+    return Draft(
+        id=schedule_id,
+        task=_task_from(message.task),
+        kind=kind,
+        zone=timing.time_zone,
+        crontab=timing.crontab.expression,
+        every=_seconds(timing.interval, "every"),
+        anchor=moment(timing.interval, "anchor", "timing.interval.anchor"),
+        once=moment(timing.once, "at", "timing.once.at"),
+        event=member(
+            timing.solar.event,
+            SOLAR_FROM_WIRE,
+            "timing.solar.event",
+            "SOLAR_EVENT_SUNRISE",
+            required=kind == "solar",
+        ),
+        latitude=timing.solar.latitude if timing.solar.HasField("latitude") else None,
+        longitude=timing.solar.longitude if timing.solar.HasField("longitude") else None,
+        start=moment(message, "start_time", "start_time"),
+        end=moment(message, "end_time", "end_time"),
+        max_runs=message.max_runs or None,
+        jitter=_seconds(message, "jitter"),
+        misfire=member(misfire.action, ACTIONS_FROM_WIRE, "misfire_policy.action", "MISFIRE_ACTION_RUN_EACH"),
+        misfire_window=_seconds(misfire, "window"),
+        overlap=member(message.overlap_policy, OVERLAPS_FROM_WIRE, "overlap_policy", "OVERLAP_POLICY_SKIP"),
+        resend_lost=message.resend_lost,
+        description=message.description,
+        labels=message.labels,
+        paused=message.paused,
+        pause_note=message.pause_note,
+    )
 
 
-def _description(message: pb.Schedule, faults: Faults) -> None:
-    example = "new questions become vectors"
-    faults.text("schedule.description", message.description, example, most=4000, required=False)
+def _task_from(message: pb.Task) -> Task:
+    def seconds(name: str) -> float | None:
+        found = _seconds(message, name)
+        return None if found is None else float(found)
+
+    return Task(
+        name=message.name,
+        args_json=message.args_json or "[]",
+        kwargs_json=message.kwargs_json or "{}",
+        queue=message.queue or "celery",
+        priority=message.priority,
+        expires=seconds("expires"),
+        soft_time_limit=seconds("soft_time_limit"),
+        time_limit=seconds("time_limit"),
+        headers=dict(message.headers),
+    )
+
+
+def _seconds(message: Message, name: str) -> Decimal | None:
+    """The length of time in a Duration field, exact; None when it is not set."""
+    if not message.HasField(name):
+        return None
+    found: Any = getattr(message, name)
+    return Decimal(found.seconds) + Decimal(found.nanos) / 10**9
 
 
 def schedule_to(schedule: Schedule) -> pb.Schedule:
@@ -247,4 +214,36 @@ def run_to(run: Run) -> pb.Run:
         runtime=duration(run.runtime),
         error=run.error or "",
         end_time=timestamp(run.ended_at),
+    )
+
+
+def timing_to(timing: Timing) -> pb.Timing:
+    message = pb.Timing(time_zone=timing.zone)
+    match timing:
+        case CrontabTiming():
+            message.crontab.expression = timing.crontab.expression
+        case IntervalTiming():
+            message.interval.every.FromTimedelta(timing.every)
+            message.interval.anchor.FromDatetime(timing.anchor)
+        case OnceTiming():
+            message.once.at.FromDatetime(timing.at)
+        case SolarTiming():
+            message.solar.event = SOLAR[timing.event]
+            message.solar.latitude, message.solar.longitude = timing.latitude, timing.longitude
+    return message
+
+
+def misfire_to(misfire: Misfire) -> pb.MisfirePolicy:
+    skips = misfire.action is MisfireAction.SKIP
+    window = None if skips else duration(misfire.window.total_seconds())
+    return pb.MisfirePolicy(action=ACTIONS[misfire.action], window=window)
+
+
+def times_to(found: Preview) -> pb.PreviewTimesResponse:
+    """Due times, and when they are sent if that is another time."""
+    sent = found.sent if found.sent != found.due else []
+    return pb.PreviewTimesResponse(
+        times=[moment for each in found.due if (moment := timestamp(each))],
+        send_times=[moment for each in sent if (moment := timestamp(each))],
+        looked_until=timestamp(found.looked_until),
     )

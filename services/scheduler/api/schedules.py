@@ -20,7 +20,7 @@ from services.kernel.pages import (
     page_size,
 )
 from services.kernel.validation import Faults
-from services.scheduler.api import convert, convert_backfill, convert_timing
+from services.scheduler.api import convert, convert_backfill
 from services.scheduler.api.convert_filter import filter_in, runs_in
 from services.scheduler.api.convert_watch import wanted_in
 from services.scheduler.api.schedule_page import SchedulePage
@@ -33,6 +33,7 @@ from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.turns import SHORT_PAGE, Turns
 from services.scheduler.schedule import checks
 from services.scheduler.schedule.definition import Definition
+from services.scheduler.schedule.reading import CHANGEABLE
 from services.scheduler.schedule.rows import check_readable
 from services.scheduler.schedule.store_base import now_at
 from services.scheduler.watch.cursor import decode_cursor
@@ -107,7 +108,7 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         self, request: pb.UpdateScheduleRequest, context: Context
     ) -> pb.UpdateScheduleResponse:
         named = list(request.update_mask.paths)
-        paths = list(convert.CHANGEABLE) if named in ([], ["*"]) else named
+        paths = list(CHANGEABLE) if named in ([], ["*"]) else named
 
         def change(current: Definition, now: dt.datetime) -> Definition:
             faults = Faults()
@@ -129,7 +130,7 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         self, request: pb.PauseScheduleRequest, context: Context
     ) -> pb.PauseScheduleResponse:
         faults = Faults()
-        faults.text("note", request.note, "until the move is over", most=1000, required=False)
+        checks.pause_note(request.note, faults, "note")
         faults.raise_any()
         schedule = await self._catalogue.pause(_id(request.name), request.note)
         return pb.PauseScheduleResponse(schedule=convert.schedule_to(schedule))
@@ -163,7 +164,7 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         found = Preview(proposed, start, run_count, request.count or 10)
         async with self._turns.long():
             await self._turns.run(found.steps())
-        return convert_timing.times_to(found)
+        return convert.times_to(found)
 
     async def _proposed(
         self, request: pb.PreviewTimesRequest, now: dt.datetime, faults: Faults

@@ -1,4 +1,7 @@
-"""The values of one entry of a manifest, each read as its kind; what is at fault is collected."""
+"""The values of one entry of a manifest, each read as its kind; what can't be read is collected.
+
+Whether a value is allowed is for the rules of definitions to say (schedule/reading.py).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from services.kernel.validation import Faults
 from services.scheduler.schedule import checks
@@ -22,9 +25,8 @@ KINDS: dict[type, str] = {
     list: "a list",
     type(None): "empty",
 }
+Choice = TypeVar("Choice")
 SPAN_EXAMPLE = "1h30m"
-MOMENT_EXAMPLE = "2026-12-24T09:00:00Z"
-MILLISECOND = dt.timedelta(milliseconds=1)
 
 
 def kind_of(value: object) -> str:
@@ -100,25 +102,19 @@ class Entry:
             self._faults.add(self.at(name), "holds a number that JSON can't", example)
             return default
 
+    def choice(self, name: str, known: Mapping[str, Choice], example: str) -> Choice | None:
+        """What a text stands for."""
+        found = self._kind(name, str, "a text", example)
+        if found is not None and found not in known:
+            self._faults.add(self.at(name), f"is {found[:50]!r}, not one of {', '.join(known)}", example)
+        return known.get(found)
+
     def seconds(self, name: str) -> float | None:
-        found = self._span(name)
+        found = self.span(name)
         return None if found is None else float(found)
 
-    def span(self, name: str, least: dt.timedelta, most: dt.timedelta, example: str) -> dt.timedelta | None:
-        """Whole milliseconds within limits."""
-        found = self._span(name)
-        if found is None:
-            return None
-        try:
-            span = dt.timedelta(microseconds=int(found * 1_000_000))
-        except OverflowError:
-            span = dt.timedelta.max
-        whole = found % Decimal("0.001") == 0
-        fault = f"must be whole milliseconds, from {least.total_seconds():g}s to {most.days}d"
-        sound = self._faults.unless(whole and least <= span <= most, self.at(name), fault, example)
-        return span if sound else None
-
-    def _span(self, name: str) -> Decimal | None:
+    def span(self, name: str) -> Decimal | None:
+        """A length of time, in seconds."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -131,7 +127,7 @@ class Entry:
             self._faults.add(self.at(name), f"is {shown}, no length of time", SPAN_EXAMPLE)
         return found
 
-    def moment(self, name: str, latest: dt.datetime = checks.LATEST) -> dt.datetime | None:
+    def moment(self, name: str) -> dt.datetime | None:
         """A time with its offset, as UTC."""
         value = self._values.get(name)
         if value is None:
@@ -139,12 +135,12 @@ class Entry:
         try:
             found = dt.datetime.fromisoformat(value if isinstance(value, str) else "")
             if found.tzinfo is not None:
-                return checks.moment(found.astimezone(dt.UTC), self._faults, self.at(name), latest)
+                return found.astimezone(dt.UTC)
             fault = "has no offset from UTC: end it with Z or with one like +08:00"
         except (ValueError, OverflowError):
             shown = repr(value)[:100] if isinstance(value, str) else kind_of(value)
             fault = f"is {shown}, no time (ISO 8601)"
-        self._faults.add(self.at(name), fault, MOMENT_EXAMPLE)
+        self._faults.add(self.at(name), fault, checks.MOMENT_EXAMPLE)
         return None
 
     def _kind(self, name: str, kind: type, what: str, example: str) -> Any:

@@ -18,12 +18,11 @@ from services.scheduler.manifests.read import MOST_SCHEDULES, Wanted, read_entry
 from services.scheduler.manifests.take_over_entry import Note, Notes, manifest_entry
 from services.scheduler.manifests.text import TextInvalid, parse_text
 from services.scheduler.schedule import checks
+from services.scheduler.schedule.checks import LONGEST_ID, MOST_DESCRIPTION
 
 SOURCES = ("beat_schedule", "django_celery_beat", "redbeat")
 EXAMPLE = "what `python -m celeriac.beat_dump beat-schedule proj` writes"
 KNOWN = ("celeriac_dump", "source", "entries")
-LONGEST_ID = 200
-MOST_DESCRIPTION = 4000
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""What a definition must be: every fault of a request is collected, with its field and an example."""
+"""What a definition must be: every fault of a request is collected, with its field and an example.
+
+Each check returns the value that it was given, or None where its type says so and the value is at fault.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.timing.crontab import Crontab, CrontabInvalid, parse_crontab
 from services.scheduler.timing.plan import Bounds
 
-ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+LONGEST_ID = 200
+ID = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{LONGEST_ID - 1}}}")
+MOST_DESCRIPTION = 4000
+LOWEST_PRIORITY = 9
 MOST_CRONTAB = 1000
 MOST_JSON = 256 * 1024
 LONGEST_SECONDS = 10 * 365 * 86400
@@ -27,6 +33,15 @@ MOST_RUNS = 2**53
 EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 LATEST = dt.datetime(9998, 12, 31, tzinfo=dt.UTC)
 FOR_EVER = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+LABELS_EXAMPLE, HEADERS_EXAMPLE = '{"team": "growth"}', '{"tenant": "acme"}'
+MOMENT_EXAMPLE = "2026-12-24T09:00:00Z"
+
+
+def plain_id(found: str, faults: Faults, field: str) -> str:
+    shown = f"is {found[:100]!r}" if found else "is not set"
+    fault = f'{shown}; it has 1 to {LONGEST_ID} of a-z, 0-9, "-", "_", "." and begins with a letter or digit'
+    faults.unless(ID.fullmatch(found) is not None, field, fault, "cleanup-cache-daily")
+    return found
 
 
 def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
@@ -58,33 +73,47 @@ def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
 
 
 def moment(
-    found: dt.datetime, faults: Faults, field: str, latest: dt.datetime = LATEST
+    found: dt.datetime | None, faults: Faults, field: str, latest: dt.datetime = LATEST
 ) -> dt.datetime | None:
     """The time, if something may be due then. Of an end, the last second there is stands for all after it."""
+    if found is None:
+        return None
     found = found if latest is not FOR_EVER else min(found, FOR_EVER)
     fault = f"is {found.isoformat()}, not between {EARLIEST.date()} and {latest.date()}"
-    sound = faults.unless(EARLIEST <= found <= latest, field, fault, "2026-12-24T09:00:00Z")
+    sound = faults.unless(EARLIEST <= found <= latest, field, fault, MOMENT_EXAMPLE)
     return found if sound else None
 
 
-def degrees(value: float | None, most: int, faults: Faults, field: str, example: str) -> bool:
-    fault = f"must be set, {-most} to {most} degrees"
+def degrees(value: float | None, most: int, faults: Faults, field: str, example: str) -> float | None:
+    """The latitude or longitude, if it is one."""
     sound = value is not None and math.isfinite(value) and -most <= value <= most
-    return faults.unless(sound, field, fault, example)
+    faults.unless(sound, field, f"must be set, {-most} to {most} degrees", example)
+    return value if sound else None
 
 
-def bounds(found: Bounds, faults: Faults, field: str) -> None:
+def bounds(found: Bounds, faults: Faults) -> None:
     in_order = found.start is None or found.end is None or found.start <= found.end
-    faults.unless(in_order, f"{field}.end_time", "is before start_time", "2027-01-01T00:00:00Z")
+    faults.unless(in_order, "end_time", "is before the start", "2027-01-01T00:00:00Z")
     sound = found.max_runs is None or 1 <= found.max_runs <= MOST_RUNS
     fault = f"is {found.max_runs}, it must be 1 to {MOST_RUNS}, or unset"
-    faults.unless(sound, f"{field}.max_runs", fault, "12")
+    faults.unless(sound, "max_runs", fault, "12")
 
 
-def jitter(found: dt.timedelta, expires: float | None, faults: Faults, field: str) -> None:
+def jitter(found: dt.timedelta, expires: float | None, faults: Faults) -> None:
     """The time to expire counts from the due time, so what jitter delays beyond it is never run."""
     in_time = expires is None or not found or found.total_seconds() < expires
-    faults.unless(in_time, f"{field}.jitter", "must be less than task.expires", "30s")
+    faults.unless(in_time, "jitter", "must be less than the task's expires", "30s")
+
+
+def description(text: str, faults: Faults) -> str:
+    example = "new questions become vectors"
+    faults.text("description", text, example, most=MOST_DESCRIPTION, required=False)
+    return text
+
+
+def pause_note(text: str, faults: Faults, field: str) -> str:
+    faults.text(field, text, "until the move is over", most=1000, required=False)
+    return text
 
 
 def comes_due(definition: Definition, now: dt.datetime, faults: Faults, field: str) -> None:
@@ -94,15 +123,16 @@ def comes_due(definition: Definition, now: dt.datetime, faults: Faults, field: s
     faults.unless(comes, f"{field}.timing", fault, '{"crontab": {"expression": "0 3 * * *"}}')
 
 
-def task(found: Task, faults: Faults, field: str) -> None:
+def task(found: Task, faults: Faults, field: str) -> Task:
     """Checks all of a task but the kinds of its values, which its message has seen to."""
     faults.text(f"{field}.name", found.name, "rebuild_chat_vectors", most=255)
     faults.text(f"{field}.queue", found.queue, "ai_analysis", most=200)
     _json(found.args_json, list, "a JSON array", '["daily", 7]', faults, f"{field}.args_json")
     example = '{"min_length": 5, "user_role": "user"}'
     _json(found.kwargs_json, dict, "a JSON object", example, faults, f"{field}.kwargs_json")
-    in_range = 0 <= found.priority <= 9
-    faults.unless(in_range, f"{field}.priority", f"is {found.priority}, it must be 0 to 9", "3")
+    in_range = 0 <= found.priority <= LOWEST_PRIORITY
+    fault = f"is {found.priority}, it must be 0 to {LOWEST_PRIORITY}"
+    faults.unless(in_range, f"{field}.priority", fault, "3")
     for name in ("expires", "soft_time_limit", "time_limit"):
         seconds = getattr(found, name)
         sound = seconds is None or 0 < seconds <= LONGEST_SECONDS
@@ -111,11 +141,11 @@ def task(found: Task, faults: Faults, field: str) -> None:
         found.soft_time_limit and found.time_limit and found.soft_time_limit >= found.time_limit
     )
     faults.unless(limits_fit, f"{field}.soft_time_limit", "must be less than time_limit", "600s")
-    strings(found.headers, faults, f"{field}.headers", most=50, example="tenant=acme")
+    strings(found.headers, faults, f"{field}.headers", most=50, example=HEADERS_EXAMPLE)
     for name in sorted(found.headers.keys() & CELERYS_HEADERS):
-        faults.add(
-            f"{field}.headers.{name}", "is a header that Celery's messages have of their own", "tenant=acme"
-        )
+        fault = "is a header that Celery's messages have of their own"
+        faults.add(f"{field}.headers.{name}", fault, HEADERS_EXAMPLE)
+    return found
 
 
 def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, example: str) -> None:
@@ -129,11 +159,14 @@ def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, 
             faults.add(field, f"has a name that {fault.fault}", example)
 
 
-def labels(found: Mapping[str, str], faults: Faults, field: str) -> None:
-    strings(found, faults, field, most=64, example="team=growth")
+def labels(found: Mapping[str, str], faults: Faults, field: str) -> dict[str, str]:
+    strings(found, faults, field, most=64, example=LABELS_EXAMPLE)
     for name in found:
         # A filter by label is split at the first one.
-        faults.unless("=" not in name, field, f'has the name {name[:100]!r}, with a "=" in it', "team=growth")
+        faults.unless(
+            "=" not in name, field, f'has the name {name[:100]!r}, with a "=" in it', LABELS_EXAMPLE
+        )
+    return dict(found)
 
 
 def label(text: str, faults: Faults, field: str) -> tuple[str, str] | None:

@@ -12,9 +12,11 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from services.scheduler.timing.due_times import Timing
+from services.scheduler.timing.due_times import OnceTiming, Timing
 from services.scheduler.timing.plan import NO_TIME, ONCE_WITHIN_AN_HOUR, UNBOUNDED, Bounds, Misfire, Plan
 
+# In the place of a timing that is not known, or can't be read: never due.
+NEVER = OnceTiming(dt.datetime(1970, 1, 1, tzinfo=dt.UTC), "UTC")
 # The two bits that say so, and the two that are the digest's.
 VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 RUN_NAMESPACE = uuid.UUID("5e1e71ac-0000-5000-8000-ce1e71ac0000").bytes

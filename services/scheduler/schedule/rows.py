@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from services.kernel.errors import FailedPrecondition
 from services.scheduler.schedule.celery_message import Letterhead
-from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule, Task
+from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Run, RunState, Schedule, Task
 from services.scheduler.timing.crontab import CrontabInvalid, parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 from services.scheduler.timing.plan import (
@@ -173,8 +173,6 @@ def _timing_values(timing: Timing) -> dict[str, Any]:
 
 Part = TypeVar("Part")
 
-# In the place of a timing that can't be read: never due.
-NEVER = OnceTiming(dt.datetime(1970, 1, 1, tzinfo=dt.UTC), "UTC")
 # The columns of what can be unreadable, by the field of the contract.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "task": tuple(TASK_COLUMNS.split(", ")),

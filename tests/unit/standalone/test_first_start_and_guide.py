@@ -9,25 +9,33 @@ from pathlib import Path
 from celeriac.embedder.v1 import messages_pb2
 from celeriac.scheduler.v1 import schedules_pb2
 
-from deploy.standalone.first_start import SAMPLE_CHAT, sample_messages, standard_schedules
+from deploy.standalone.first_start import SAMPLE_CHAT, STANDARD_SCHEDULES, sample_messages
 from deploy.standalone.guide import how_to_look, what_runs_next
 from deploy.standalone.settings import StandaloneSettings
 from deploy.standalone.status import table
+from services.kernel.validation import Faults
+from services.scheduler.manifests.read import read_manifest
+from services.scheduler.timing.due_times import CrontabTiming
 
 NOW = dt.datetime(2026, 11, 24, 14, 5, tzinfo=dt.UTC)
 
 
 def test_the_five_standard_schedules() -> None:
-    found = {
-        schedule.name.removeprefix("schedules/"): (
+    """In the zone that the scheduler has: the manifest names none."""
+    faults = Faults()
+    wanted = read_manifest(STANDARD_SCHEDULES.read_text(), "Asia/Taipei", NOW, faults)
+    faults.raise_any()
+    found = {}
+    for schedule in (each.definition for each in wanted):
+        assert isinstance(schedule.timing, CrontabTiming)
+        assert (schedule.timing.zone, schedule.labels) == ("Asia/Taipei", {"origin": "standard"})
+        found[schedule.id] = (
             schedule.timing.crontab.expression,
             schedule.task.name,
             schedule.task.queue,
             json.loads(schedule.task.kwargs_json),
-            schedule.task.expires.seconds,
+            schedule.task.expires or 0,
         )
-        for schedule in standard_schedules("Asia/Taipei")
-    }
     rebuild = {"force_rebuild": False, "min_length": 5}
     assert found == {
         "process-new-chat-vectors-hourly": (

@@ -1,0 +1,226 @@
+"""Reads definitions of schedules: the limits and rules of every field, whatever a definition is written in.
+
+1. The source, a message of the contract or an entry of a manifest, fills a `Draft` with its values, converted
+   to Python and not judged. It collects the faults of what it can't convert.
+2. `definition_from` checks the draft and gives the definition; `changed` does so for some fields of one that
+   exists. Faults are found by the contract's names of fields, and collected under the names of the `Source`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeVar
+
+from services.kernel.validation import Faults
+from services.scheduler.schedule import checks
+from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Task
+from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
+from services.scheduler.timing.plan import NO_TIME, Bounds, Misfire, MisfireAction
+
+Value = TypeVar("Value")
+TimingKind = Literal["crontab", "interval", "once", "solar"]
+
+# The fields of the contract that decide when a schedule is due: all that a preview looks at.
+PLANNED = ("start_time", "end_time", "max_runs", "jitter", "misfire_policy", "timing")
+# Those that an update may name. A schedule is paused and resumed by methods of their own.
+CHANGEABLE = ("task", "description", "labels", *PLANNED, "overlap_policy", "resend_lost")
+FIELDS = (*CHANGEABLE, "paused")
+NO_TASK = Task("")
+
+
+class Limits(NamedTuple):
+    """Of a length of time, in seconds."""
+
+    least: int
+    most: int
+    text: str
+    example: str
+
+
+EVERY = Limits(1, 366 * 86400, "from 1 second to 366 days", "30s")
+WINDOW = EVERY._replace(example="7200s")
+JITTER = Limits(0, 86400, "up to a day", "30s")
+MILLISECOND = Decimal("0.001")
+
+
+class Draft(NamedTuple):
+    """What a source says of a schedule, before any rule is applied.
+
+    Lengths of time are seconds, moments carry their offset. None: not set, or the source has told the fault.
+    """
+
+    id: str = ""
+    task: Task = NO_TASK
+    kind: TimingKind | None = None
+    zone: str = ""
+    crontab: str = ""
+    every: Decimal | None = None
+    anchor: dt.datetime | None = None
+    once: dt.datetime | None = None
+    event: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+    max_runs: int | None = None
+    jitter: Decimal | None = None
+    misfire: MisfireAction | None = None
+    misfire_window: Decimal | None = None
+    overlap: Overlap | None = None
+    resend_lost: bool = False
+    description: str = ""
+    labels: Mapping[str, str] = MappingProxyType({})
+    paused: bool = False
+    pause_note: str = ""
+
+
+class Source(NamedTuple):
+    """What a definition is read from, and where its faults are collected.
+
+    `place` is where the definition stands in the source ("schedules[3]"). `names` has the fields that the
+    contract calls otherwise; a name counts for what is within the field, too. `zone` is the time zone of
+    schedules that name none, `now` the moment from which an interval without an anchor counts.
+    """
+
+    place: str
+    zone: str
+    now: dt.datetime
+    faults: Faults
+    names: Mapping[str, str] = MappingProxyType({})
+
+    def at(self, field: str) -> str:
+        """The path of a field of the contract in the source."""
+        around = [each for each in self.names if f"{field}.".startswith(f"{each}.")]
+        known = max(around, key=len, default=None)
+        name = field if known is None else self.names[known] + field.removeprefix(known)
+        return ".".join(part for part in (self.place, name.lstrip(".")) if part)
+
+
+class _FaultsIn(Faults):
+    """Faults by the contract's names, collected under the source's; none of what the source couldn't read."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source = source
+        self._unread = [fault.field for fault in source.faults]
+
+    def add(self, field: str, fault: str, example: str) -> None:
+        name, place = self._source.at(field), self._source.place
+        if not any(name == each or (each != place and name.startswith(f"{each}.")) for each in self._unread):
+            self._source.faults.add(name, fault, example)
+
+
+def definition_from(draft: Draft, source: Source) -> Definition | None:
+    """The definition of a draft; None, with the faults collected, when it is not sound."""
+    found = changed(Definition(draft.id, NO_TASK, NEVER), draft, FIELDS, source)
+    return None if source.faults else found
+
+
+def changed(current: Definition, draft: Draft, fields: Collection[str], source: Source) -> Definition:
+    """The definition with the named fields of the contract as the draft has them; of no use with faults."""
+    own = _FaultsIn(source)
+
+    def read(field: str, part: Callable[[], Value], otherwise: Value) -> Value:
+        return part() if field in fields else otherwise
+
+    before = current.bounds
+    bounds = Bounds(
+        read("start_time", lambda: checks.moment(draft.start, own, "start_time"), before.start),
+        read("end_time", lambda: checks.moment(draft.end, own, "end_time", checks.FOR_EVER), before.end),
+        read("max_runs", lambda: draft.max_runs, before.max_runs),
+    )
+    checks.bounds(bounds, own)
+    timing = read("timing", lambda: _timing(draft, bounds.start, source, own), None) or current.timing
+    result = dataclasses.replace(
+        current,
+        task=read("task", lambda: checks.task(draft.task, own, "task"), current.task),
+        timing=settled(timing, current.timing, names_anchor=draft.anchor is not None),
+        description=read(
+            "description", lambda: checks.description(draft.description, own), current.description
+        ),
+        labels=read("labels", lambda: checks.labels(draft.labels, own, "labels"), current.labels),
+        paused=read("paused", lambda: draft.paused, current.paused),
+        pause_note=read("paused", lambda: _pause_note(draft, own), current.pause_note),
+        bounds=bounds,
+        jitter=read("jitter", lambda: _span(draft.jitter, JITTER, own, "jitter") or NO_TIME, current.jitter),
+        misfire=read("misfire_policy", lambda: _misfire(draft, own), current.misfire),
+        overlap=read("overlap_policy", lambda: draft.overlap or Overlap.ALLOW, current.overlap),
+        resend_lost=read("resend_lost", lambda: draft.resend_lost, current.resend_lost),
+    )
+    checks.jitter(result.jitter, result.task.expires, own)
+    return result
+
+
+def settled(wanted: Timing, current: Timing, *, names_anchor: bool) -> Timing:
+    """The timing that a schedule gets which has `current` now.
+
+    An interval of the same pace that names no anchor keeps the one it has: asking for the same twice changes
+    nothing.
+    """
+    if names_anchor or not isinstance(wanted, IntervalTiming) or not isinstance(current, IntervalTiming):
+        return wanted
+    return current if (wanted.every, wanted.zone) == (current.every, current.zone) else wanted
+
+
+def _timing(draft: Draft, start: dt.datetime | None, source: Source, faults: Faults) -> Timing | None:
+    """None when it is not sound. `start`: the schedule's start time, if any."""
+    zone = checks.zone(draft.zone, source.zone, faults, "timing.time_zone")
+    match draft.kind:
+        case "crontab":
+            crontab = checks.crontab(draft.crontab, faults, "timing.crontab.expression")
+            return CrontabTiming(crontab, zone) if crontab else None
+        case "interval":
+            _set(draft.every, EVERY.example, faults, "timing.interval.every")
+            every = _span(draft.every, EVERY, faults, "timing.interval.every")
+            anchor = checks.moment(draft.anchor, faults, "timing.interval.anchor")
+            return IntervalTiming(every, anchor or start or source.now + every, zone) if every else None
+        case "once":
+            _set(draft.once, checks.MOMENT_EXAMPLE, faults, "timing.once.at")
+            at = checks.moment(draft.once, faults, "timing.once.at")
+            return OnceTiming(at, zone) if at else None
+        case "solar":
+            return _solar(draft, zone, faults)
+        case None:
+            example = '{"crontab": {"expression": "0 3 * * *"}}'
+            faults.add("timing", "has no crontab, interval, once or solar", example)
+            return None
+
+
+def _solar(draft: Draft, zone: str, faults: Faults) -> SolarTiming | None:
+    _set(draft.event, "sunrise", faults, "timing.solar.event")
+    latitude = checks.degrees(draft.latitude, 90, faults, "timing.solar.latitude", "25.03")
+    longitude = checks.degrees(draft.longitude, 180, faults, "timing.solar.longitude", "121.56")
+    if draft.event is None or latitude is None or longitude is None:
+        return None
+    return SolarTiming(draft.event, latitude, longitude, zone)
+
+
+def _misfire(draft: Draft, faults: Faults) -> Misfire:
+    usual, field = Misfire(), "misfire_policy.window"
+    action = draft.misfire or usual.action
+    sound = action is not MisfireAction.SKIP or draft.misfire_window is None
+    faults.unless(sound, field, "must be unset: what skips makes up for nothing", "unset")
+    return Misfire(action, _span(draft.misfire_window, WINDOW, faults, field) or usual.window)
+
+
+def _pause_note(draft: Draft, faults: Faults) -> str:
+    note = checks.pause_note(draft.pause_note, faults, "pause_note")
+    return note if draft.paused else ""
+
+
+def _set(value: object, example: str, faults: Faults, field: str) -> None:
+    faults.unless(value is not None, field, "is not set", example)
+
+
+def _span(seconds: Decimal | None, limits: Limits, faults: Faults, field: str) -> dt.timedelta | None:
+    """A length of time; None when it is not set, or not within its limits."""
+    if seconds is None:
+        return None
+    # Within the limits first: of a number of thirty digits there is no remainder.
+    sound = limits.least <= seconds <= limits.most and seconds % MILLISECOND == 0
+    faults.unless(sound, field, f"must be whole milliseconds, {limits.text}", limits.example)
+    return dt.timedelta(milliseconds=int(seconds * 1000)) if sound else None
