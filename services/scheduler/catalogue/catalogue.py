@@ -49,7 +49,7 @@ class Catalogue:
         """Applies a change to the current version, and returns the schedule.
 
         When the timing, its bounds or the pause change, the next due time is found anew from now on, so that
-        nothing of the past is sent. It is kept by any other change, and if it has come within the last minute.
+        nothing of the past is sent. Any other change keeps it; so does one that came within the last minute.
 
         `fields`: the fields of the contract that the change sets. Columns of other fields that can't be read
         stay as they are stored. Raises `NotFound`, and `Conflict` when `etag` is not that of the current
