@@ -138,7 +138,10 @@ def to_json(value: Value) -> bool | int | float | str:
 
 
 def from_json(key: AnyKey, value: Any) -> Value | None:
-    """Returns None when the value is not of the key's type: written by SQL, or the type has changed."""
+    """Returns None when the JSON can't be converted: written by SQL, or the key's type has changed.
+
+    Bool, int and text are returned as they are; `fault_of` checks that they are of the key's type.
+    """
     if key.type in (ConfigType.DURATION, ConfigType.FLOAT):
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
