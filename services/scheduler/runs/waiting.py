@@ -1,7 +1,11 @@
-"""Lets runs go that wait for an earlier run of their schedule to end; every replica does.
+"""Decides on runs that wait for an earlier run of their schedule to end. Every replica does so.
 
-What waits is in the table, and each decision is made on it under the schedule's lock; the monitor is asked
-before, without one. Schedules whose runs may overlap never come here.
+1. The waiting runs and their schedules are read from the table, without a lock.
+2. The monitor is asked about the runs of these schedules that were sent.
+3. One transaction locks the schedules, reads their runs again, decides (overlap.py), and records the changes.
+4. Runs that may go are published, and tasks that their policy cancels are told to terminate.
+
+Runs of schedules that allow overlap never begin to wait.
 """
 
 from __future__ import annotations
@@ -32,12 +36,12 @@ from services.scheduler.schedule.rows import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
-# Runs that are decided on at a time.
+# About how many waiting runs are decided on at a time.
 BATCH = 200
 
 
 class Waiting:
-    """Decides for as long as it runs; `woken` is set when a run begins to wait, or one has ended."""
+    """The background loop that decides. `woken` is set when a run begins to wait, or when one has ended."""
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class Waiting:
                 await asyncio.wait_for(self._woken.wait(), seconds)
 
     async def decide(self) -> int:
-        """Decides on all that waits; how many schedules have runs that do."""
+        """Decides on all waiting runs. Returns the number of schedules that have some."""
         count, after = 0, None
         while True:
             began = time.monotonic()
@@ -76,11 +80,14 @@ class Waiting:
             count += found
             if after is None:
                 return count
-            # Many that wait long leave half of this process to what it does beside.
+            # Many runs that wait for long take at most half of this process's time.
             await asyncio.sleep(time.monotonic() - began)
 
     async def _decide_some(self, after: dt.datetime | None) -> tuple[int, dt.datetime | None]:
-        """Of what was recorded after a moment; gives the moment after which there may be more."""
+        """Decides on runs recorded after a moment.
+
+        Returns the number of their schedules, and the moment after which there may be more.
+        """
         async with self._database.connection() as connection:
             store = WaitingStore(connection)
             schedule_ids, more_after = await store.waiting(after, BATCH)
@@ -121,7 +128,7 @@ class Waiting:
                 await OutcomeStore(connection).ended(ended)
 
     async def _apply(self, schedule_ids: Sequence[str], answer: Answer) -> tuple[list[Verdict], Batch | None]:
-        """Decides, and records it; gives what is to be sent then."""
+        """Decides and records the changes. Returns the verdicts, and the batch to publish if any changed."""
         verdicts, pending, batch = [], [], None
         async with self._database.connection() as connection:
             store = WaitingStore(connection)

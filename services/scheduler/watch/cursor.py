@@ -1,10 +1,10 @@
-"""Where in the log of changes a reader is, so that nothing is left out and nothing delays.
+"""A reader's position in the log of changes, such that it misses no change and waits for no transaction.
 
 Transactions don't commit in the order of their numbers, nor of anything else that they could write down. So a
-reader's place is not a number but a snapshot of PostgreSQL: which transactions were visible. What it has not
-seen are exactly the changes of all the others: of those that were still under way then, and of those that
-began since. Waiting until no older transaction is under way would do too, but one long transaction, of
-anybody in the cluster, would then hold up every reader.
+reader's position is not a number but a PostgreSQL snapshot: the set of transactions that were visible. The
+changes that it has not seen are exactly those of all other transactions: those that were in progress at that
+moment, and those that began later. The alternative, to wait until no older transaction is in progress, would
+let one long transaction of any database in the cluster hold up every reader.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MOST_NUMBER = 2**63 - 1
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Which transactions are visible: those below `xmax` that are not in `under_way` (which rises)."""
+    """Visible are the transactions below `xmax`, except those in `under_way` (ids in ascending order)."""
 
     xmax: int
     under_way: tuple[int, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Snapshot:
-        """As PostgreSQL writes it: xmin, xmax, those under way ("10:20:10,14"). ValueError if it is none."""
+        """Reads PostgreSQL's text form, xmin:xmax:under_way ("10:20:10,14"). Raises ValueError."""
         found = SNAPSHOT.fullmatch(text)
         if not found:
             raise ValueError(f"{text[:100]!r} is no snapshot")
@@ -50,7 +50,7 @@ class Snapshot:
 
 
 class Place(NamedTuple):
-    """In the log's order: a change, and how many of the schedules that it names were told."""
+    """A position in the log: an entry, and how many of the schedules that it names were already sent."""
 
     txid: int
     position: int
@@ -59,9 +59,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Cursor:
-    """All changes visible in `seen` were told; and of those visible in `until`, those before `place`.
+    """All changes visible in `seen` were sent, and of those visible in `until` the ones before `place`.
 
-    `origin`: the database and its timeline. After a restore, or a failover, numbers mean other transactions.
+    `origin`: the database and its timeline. After a restore or a failover, the same transaction numbers
+    belong to other transactions.
     """
 
     origin: str
@@ -70,7 +71,7 @@ class Cursor:
     place: Place | None = None
 
     def at(self, place: Place | None) -> Cursor:
-        """Further on between `seen` and `until`; None: at the end of it."""
+        """Returns the cursor moved to a place between `seen` and `until`; None moves it to `until`."""
         if place is None:
             assert self.until is not None
             return Cursor(self.origin, self.until)
@@ -85,7 +86,10 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Head:
-    """How the log stands in a snapshot. `trimmed`: no transaction beyond this one has lost changes."""
+    """The state of the log in the snapshot `now`.
+
+    Old entries are deleted; no transaction with a number above `trimmed` has lost any.
+    """
 
     origin: str
     now: Snapshot
@@ -96,20 +100,20 @@ class Head:
         return Cursor(self.origin, self.now)
 
     def has_all_after(self, cursor: Cursor) -> bool:
-        """Whether each change that the cursor has not seen is still there."""
+        """Whether the log still has every change that the cursor has not seen."""
         first, seen = cursor.seen.xmax, cursor.seen
         if cursor.until is not None and cursor.place is not None:
-            # What is left up to there, and then all that is not visible there.
+            # Still to be read: the rest up to `until`, then everything that is not visible in `until`.
             first, seen = cursor.place.txid, cursor.until
         if cursor.origin != self.origin or seen.xmax > self.now.xmax:
             return False
-        # One that is still under way has no changes that could have been trimmed.
+        # A transaction that is still in progress has no visible changes that could have been deleted.
         ended = (txid for txid in seen.under_way if self.now.sees(txid))
         return self.trimmed < first and not any(txid <= self.trimmed for txid in ended)
 
 
 def decode_cursor(text: str) -> Cursor | None:
-    """None for no text; raises `Invalid` for what no message had."""
+    """Returns None for an empty text. Raises `Invalid` for a text that no message could have contained."""
     if not text:
         return None
     try:
