@@ -18,6 +18,8 @@ class Pace(pace.Pace):
     heal: float = 3.0
     # A broker that is away is asked again; meanwhile due times are only recorded.
     broker_retry: float = 1.0
+    # A schedule that our own code failed on is tried again.
+    left_out: float = 60.0
     # Runs that stay pending are told to whoever watches.
     pending_look: float = 2.0
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill.backfill import Backfill, BackfillState
 from services.scheduler.dispatch.store_batches import DispatchStore
-from services.scheduler.schedule.definition import Task
-from services.scheduler.schedule.rows import TASK_COLUMNS, UNREADABLE, task_of
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, letterhead_of
 from services.scheduler.schedule.store_base import Store
 
 # All but the due times, of which there may be thousands.
@@ -185,7 +185,8 @@ GIVE_UP = """
 
 
 class Step(NamedTuple):
-    """A backfill whose next runs are to be sent. `task` is None, with the `fault`, when it can't be read."""
+    """A backfill whose next runs are to be sent. `letterhead` is None, with the `fault`, when the schedule's
+    row can't be read."""
 
     id: str
     rate: float
@@ -193,7 +194,7 @@ class Step(NamedTuple):
     # The next due times in its order; more than one step is for.
     due: Sequence[dt.datetime]
     exclusive: bool
-    task: Task | None
+    letterhead: Letterhead | None
     fault: str = ""
 
 
@@ -221,13 +222,13 @@ class BackfillingStore(DispatchStore):
         row = await self._connection.fetchrow(BACKFILL, schedule_id, most)
         if row is None or await self._connection.fetchval(ON_THE_WAY, schedule_id, row["last"], row["id"]):
             return None
-        task, fault = None, ""
+        letterhead, fault = None, ""
         try:
-            task = task_of(schedule)
-        except UNREADABLE as error:
-            fault = repr(error)
+            letterhead = letterhead_of(schedule)
+        except RowUnreadable as error:
+            fault = str(error)
         exclusive = schedule["overlap"] != "allow"
-        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, task, fault)
+        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, letterhead, fault)
 
     async def run_already(self, schedule_id: str, due: Sequence[dt.datetime]) -> set[dt.datetime]:
         """Those that have a run which was not passed over."""

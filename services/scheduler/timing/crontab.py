@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from services.scheduler.timing.stored import Unreadable
+
 # Not the calendar module's, which follow the locale.
 MONTH_NAMES = (
     *("january", "february", "march", "april", "may", "june"),
@@ -33,13 +35,17 @@ NICKNAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-PART = re.compile(r"(?P<first>\*|[a-z]+|\d+)(?:-(?P<last>[a-z]+|\d+))?(?:/(?P<step>\d+))?", re.ASCII)
+# No more digits than Python makes a number of, and none too few for what the API takes.
+DIGITS = r"\d{1,1000}"
+PART = re.compile(
+    rf"(?P<first>\*|[a-z]+|{DIGITS})(?:-(?P<last>[a-z]+|{DIGITS}))?(?:/(?P<step>{DIGITS}))?", re.ASCII
+)
 ALL_HOURS = (1 << 24) - 1
 # 29 February falls on a given weekday again within 40 years, whatever century ends in between.
 SEARCHED_YEARS = 41
 
 
-class CrontabInvalid(Exception):
+class CrontabInvalid(Unreadable):
     """What is wrong with an expression, in words."""
 
 

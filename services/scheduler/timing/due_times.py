@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from services.scheduler.timing.crontab import Crontab, parse_crontab
 from services.scheduler.timing.solar import next_event
+from services.scheduler.timing.stored import zone_of
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -70,7 +71,10 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
 # Many schedules have one crontab, and all of them are due at one moment. By its text, whose hash is known.
 @lru_cache(maxsize=2000)
 def next_of_crontab(expression: str, zone: str, after: dt.datetime) -> dt.datetime | None:
-    """The first due time of a crontab after `after`. Raises as `parse_crontab`, and `OverflowError`."""
+    """The first due time of a crontab after `after`.
+
+    Raises `Unreadable` if crontab or zone is none, and `OverflowError` beyond the year 9999.
+    """
     crontab, found = parse_crontab(expression), zone_of(zone)
     if crontab.every_hour:
         return _by_elapsed_time(crontab, found, after)
@@ -82,11 +86,6 @@ def next_of_interval(every: dt.timedelta, anchor: dt.datetime, after: dt.datetim
     if after < anchor:
         return anchor
     return anchor + ((after - anchor) // every + 1) * every
-
-
-@lru_cache(maxsize=1000)
-def zone_of(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
 
 
 def _by_wall_clock(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt.datetime | None:
