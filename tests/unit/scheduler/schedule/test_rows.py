@@ -108,7 +108,7 @@ def row(**changed: Any) -> dict[str, Any]:
 
 @given(rows())
 def test_what_can_be_read_can_be_decided_on_and_sent(row: dict[str, Any]) -> None:
-    due = due_of(row)  # type: ignore[arg-type]
+    due = due_of(row)
     if due.what is None:
         assert due.fault
         return
@@ -125,7 +125,7 @@ def test_the_fast_path_takes_nothing_that_cannot_be_read(row: dict[str, Any]) ->
         plain["crontab"] = "* * * * *"
     if InTime(NOW).take(tuple(plain[column] for column in COLUMNS.split(", "))):
         sound = {"misfire_window_seconds": 0.0}
-        assert due_of(plain | sound).fault == ""  # type: ignore[arg-type]
+        assert due_of(plain | sound).fault == ""
 
 
 @given(DEFINITIONS)
@@ -142,7 +142,7 @@ def test_what_is_wrong_with_a_row_is_told_in_words(change: tuple[str, Any], faul
     with pytest.raises(RowUnreadable) as told:
         plan_of(broken), letterhead_of(broken)
     assert str(told.value) == fault
-    assert due_of(broken).fault == fault  # type: ignore[arg-type]
+    assert due_of(broken).fault == fault
 
 
 def test_a_mistake_of_our_own_is_not_taken_for_an_unreadable_row() -> None:
@@ -151,6 +151,6 @@ def test_a_mistake_of_our_own_is_not_taken_for_an_unreadable_row() -> None:
         whole = row(max_runs=3)
         del whole[column]
         with pytest.raises(KeyError):
-            due_of(whole)  # type: ignore[arg-type]
+            due_of(whole)
     with pytest.raises(KeyError):
         schedule_of({name: value for name, value in row().items() if name != "time_zone"})
