@@ -18,6 +18,8 @@ class Pace(pace.Pace):
     heal: float = 3.0
     # How long an unreachable broker is left alone. Meanwhile due times are recorded, not published.
     broker_retry: float = 1.0
+    # A schedule that our own code failed on is tried again.
+    left_out: float = 60.0
     # How often runs that stay pending are looked for; they are logged for the readers of WatchSchedules.
     pending_look: float = 2.0
 

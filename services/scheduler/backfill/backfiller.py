@@ -26,10 +26,9 @@ from services.scheduler.backfill.store_backfills import BackfillingStore, Backfi
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, BatchKey, written
 from services.scheduler.dispatch.decide import unreadable
-from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
+from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.publisher import PermitEnded
 from services.scheduler.pace import USUAL, Pace
-from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Schedule
 from services.scheduler.schedule.rows import check_readable
 from services.scheduler.schedule.store_requests import RequestStore
@@ -164,22 +163,15 @@ class Backfills:
                 step = await store.locked(schedule_id, SLICE)
                 if step is None:
                     return
-                letterhead = await _letterhead(store, step)
-                if letterhead is None:
+                if step.letterhead is None:
+                    # The stored task can't be read: that is the end of the backfill.
+                    await store.give_up(step, unreadable(step.fault))
                     return
                 key, due = await _record(store, schedule_id, step)
         if key is not None:
             now = key.recorded_at
-            runs = [written(schedule_id, letterhead, each, now, backfilled=True) for each in due]
+            runs = [written(schedule_id, step.letterhead, each, now, backfilled=True) for each in due]
             await self._delivery.publish([Batch(key, runs)], permit)
-
-
-async def _letterhead(store: BackfillingStore, step: Step) -> Letterhead | None:
-    """Returns None, and cancels the backfill, when the schedule's task can't be read."""
-    letterhead, fault = letterhead_of(step.task, step.fault)
-    if letterhead is None:
-        await store.give_up(step, unreadable(fault))
-    return letterhead
 
 
 async def _record(

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill.backfill import Backfill, BackfillState
 from services.scheduler.dispatch.store_batches import DispatchStore
-from services.scheduler.schedule.definition import Task
-from services.scheduler.schedule.rows import TASK_COLUMNS, UNREADABLE, task_of
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, letterhead_of
 from services.scheduler.schedule.store_base import Store
 
 # All columns but the due times, of which there may be thousands.
@@ -189,7 +189,8 @@ GIVE_UP = """
 
 
 class Step(NamedTuple):
-    """A backfill that is due to send runs. `task` is None, and `fault` says why, when it can't be read."""
+    """A backfill that is due to send runs. `letterhead` is None, and `fault` says why, when the row of its
+    schedule can't be read."""
 
     id: str
     rate: float
@@ -197,7 +198,7 @@ class Step(NamedTuple):
     # The next due times in the backfill's order, usually more than one step sends.
     due: Sequence[dt.datetime]
     exclusive: bool
-    task: Task | None
+    letterhead: Letterhead | None
     fault: str = ""
 
 
@@ -226,13 +227,13 @@ class BackfillingStore(DispatchStore):
         row = await self._connection.fetchrow(BACKFILL, schedule_id, most)
         if row is None or await self._connection.fetchval(ON_THE_WAY, schedule_id, row["last"], row["id"]):
             return None
-        task, fault = None, ""
+        letterhead, fault = None, ""
         try:
-            task = task_of(schedule)
-        except UNREADABLE as error:
-            fault = repr(error)
+            letterhead = letterhead_of(schedule)
+        except RowUnreadable as error:
+            fault = str(error)
         exclusive = schedule["overlap"] != "allow"
-        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, task, fault)
+        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, letterhead, fault)
 
     async def run_already(self, schedule_id: str, due: Sequence[dt.datetime]) -> set[dt.datetime]:
         """Returns the due times that have a run which was not skipped."""

@@ -11,7 +11,6 @@ when it changes.
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import os
 from collections.abc import Mapping
@@ -113,12 +112,28 @@ def add_key(path: Path) -> str:
 def _keys_in(path: Path) -> dict[str, bytes]:
     try:
         content: Any = orjson.loads(path.read_bytes())
-        keys = {str(one["id"]): base64.b64decode(one["key"], validate=True) for one in content["keys"]}
-    except (OSError, ValueError, KeyError, TypeError, binascii.Error) as error:
+    except (OSError, orjson.JSONDecodeError) as error:
         raise WrongKeyFile(f"{path} is not a key file ({type(error).__name__})") from None
+    listed = content.get("keys") if isinstance(content, dict) else None
+    if not isinstance(listed, list):
+        raise WrongKeyFile(f'{path} is not a key file (it has no list of "keys")')
+    keys = dict(
+        _key_in(one, f"{path} is not a key file (key {number}") for number, one in enumerate(listed, 1)
+    )
     if not keys or any(len(key) != KEY_BYTES for key in keys.values()):
         raise WrongKeyFile(f"{path} has no key, or one that is not {KEY_BYTES} bytes long")
     return keys
+
+
+def _key_in(one: Any, fault: str) -> tuple[str, bytes]:
+    """Id and key. `fault` begins what is told if it is none."""
+    identity, key = (one.get("id"), one.get("key")) if isinstance(one, dict) else (None, None)
+    if not isinstance(identity, str | int) or not isinstance(key, str):
+        raise WrongKeyFile(f'{fault} has no "id" or no "key")')
+    try:
+        return str(identity), base64.b64decode(key, validate=True)
+    except ValueError:
+        raise WrongKeyFile(f"{fault} is not base64)") from None
 
 
 def _wrap_of(wrapping: str, belongs_to: str) -> str:

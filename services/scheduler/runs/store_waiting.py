@@ -10,8 +10,9 @@ import asyncpg
 
 from services.scheduler.dispatch.store_batches import DispatchStore
 from services.scheduler.runs.overlap import Change, LiveRun
-from services.scheduler.schedule.definition import Overlap, RunState, Task
-from services.scheduler.schedule.rows import TASK_COLUMNS, UNREADABLE, task_of
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import Overlap, RunState
+from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, letterhead_of, member_of
 
 LIVE = """
     SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs_seen
@@ -39,11 +40,13 @@ CHANGED = """
 
 
 class Exclusive(NamedTuple):
-    """A schedule with waiting runs. `task` is None, and `fault` says why, when its row can't be read."""
+    """A schedule with waiting runs. `letterhead` is None, and `fault` tells why, if its row can't be read."""
 
     id: str
     overlap: Overlap
-    task: Task | None
+    letterhead: Letterhead | None
+    # Its task's hard one, in seconds.
+    time_limit: float | None
     fault: str = ""
 
 
@@ -81,6 +84,7 @@ class WaitingStore(DispatchStore):
 
 def _exclusive(row: asyncpg.Record) -> Exclusive:
     try:
-        return Exclusive(row["id"], Overlap(row["overlap"]), task_of(row))
-    except UNREADABLE as error:
-        return Exclusive(row["id"], Overlap.ALLOW, None, repr(error))
+        overlap, letterhead = member_of(Overlap, row, "overlap"), letterhead_of(row)
+        return Exclusive(row["id"], overlap, letterhead, row["time_limit"])
+    except RowUnreadable as error:
+        return Exclusive(row["id"], Overlap.ALLOW, None, None, str(error))

@@ -30,9 +30,7 @@ from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor,
 from services.scheduler.runs.overlap import Answer, Change, LiveRun, Verdict, decide_overlap
 from services.scheduler.runs.store_outcomes import OutcomeStore
 from services.scheduler.runs.store_waiting import Exclusive, WaitingStore
-from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import RunState
-from services.scheduler.schedule.rows import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -136,11 +134,11 @@ class Waiting:
                 schedules, now = await store.locked(schedule_ids), await store.now()
                 live = await store.live([schedule.id for schedule in schedules])
                 for schedule in schedules:
-                    verdict, letterhead = _verdict(schedule, live.get(schedule.id, []), answer, now)
+                    verdict = _verdict(schedule, live.get(schedule.id, []), answer, now)
                     verdicts.append(verdict)
                     for change in verdict.changes:
-                        if change.state is RunState.PENDING and letterhead is not None:
-                            pending.append(written(schedule.id, letterhead, change.run.due_at, now))
+                        if change.state is RunState.PENDING and schedule.letterhead is not None:
+                            pending.append(written(schedule.id, schedule.letterhead, change.run.due_at, now))
                 changes = [change for verdict in verdicts for change in verdict.changes]
                 if changes:
                     key = await store.new_batch()
@@ -168,15 +166,8 @@ class Waiting:
                 log.warning("run.not_terminated", schedule=run.schedule_id, error=for_log(error))
 
 
-def _verdict(
-    schedule: Exclusive, runs: Sequence[LiveRun], answer: Answer, now: dt.datetime
-) -> tuple[Verdict, Letterhead | None]:
-    fault = schedule.fault
-    if schedule.task is not None:
-        try:
-            letterhead = Letterhead(schedule.task)
-            return decide_overlap(schedule.overlap, schedule.task.time_limit, runs, answer, now), letterhead
-        except UNREADABLE as error:
-            fault = repr(error)
+def _verdict(schedule: Exclusive, runs: Sequence[LiveRun], answer: Answer, now: dt.datetime) -> Verdict:
+    if schedule.letterhead is not None:
+        return decide_overlap(schedule.overlap, schedule.time_limit, runs, answer, now)
     waiting = [run for run in runs if run.state is RunState.WAITING]
-    return Verdict([Change(run, RunState.SKIPPED, unreadable(fault)) for run in waiting]), None
+    return Verdict([Change(run, RunState.SKIPPED, unreadable(schedule.fault)) for run in waiting])

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from services.scheduler.timing.stored import Unreadable
+
 # Not taken from the calendar module, whose names follow the locale.
 MONTH_NAMES = (
     *("january", "february", "march", "april", "may", "june"),
@@ -33,13 +35,17 @@ NICKNAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-PART = re.compile(r"(?P<first>\*|[a-z]+|\d+)(?:-(?P<last>[a-z]+|\d+))?(?:/(?P<step>\d+))?", re.ASCII)
+# No more digits than Python makes a number of, and none too few for what the API takes.
+DIGITS = r"\d{1,1000}"
+PART = re.compile(
+    rf"(?P<first>\*|[a-z]+|{DIGITS})(?:-(?P<last>[a-z]+|{DIGITS}))?(?:/(?P<step>{DIGITS}))?", re.ASCII
+)
 ALL_HOURS = (1 << 24) - 1
 # 29 February falls on the same weekday again after 40 years at most, even across a year like 1900 or 2100.
 SEARCHED_YEARS = 41
 
 
-class CrontabInvalid(Exception):
+class CrontabInvalid(Unreadable):
     """An expression is not valid. The message says why."""
 
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from services.scheduler.timing.crontab import Crontab, parse_crontab
 from services.scheduler.timing.solar import next_event
+from services.scheduler.timing.stored import zone_of
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -73,7 +74,10 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
 # not the Crontab, because a text keeps its hash.
 @lru_cache(maxsize=2000)
 def next_of_crontab(expression: str, zone: str, after: dt.datetime) -> dt.datetime | None:
-    """Returns the first due time of a crontab after `after`. Raises `CrontabInvalid` and `OverflowError`."""
+    """Returns the first due time of a crontab after `after`.
+
+    Raises `Unreadable` when the crontab or the zone is not valid, and `OverflowError` beyond the year 9999.
+    """
     crontab, found = parse_crontab(expression), zone_of(zone)
     if crontab.every_hour:
         return _by_elapsed_time(crontab, found, after)
@@ -85,11 +89,6 @@ def next_of_interval(every: dt.timedelta, anchor: dt.datetime, after: dt.datetim
     if after < anchor:
         return anchor
     return anchor + ((after - anchor) // every + 1) * every
-
-
-@lru_cache(maxsize=1000)
-def zone_of(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
 
 
 def _by_wall_clock(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt.datetime | None:

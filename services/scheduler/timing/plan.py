@@ -11,6 +11,8 @@ from services.scheduler.timing.due_times import Timing, next_due
 
 NO_TIME = dt.timedelta(0)
 JUST_BEFORE = dt.timedelta(microseconds=1)
+# The last moment that there is.
+END = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 class Bounds(NamedTuple):
@@ -68,7 +70,7 @@ class Plan(NamedTuple):
         if not self.jitter:
             return due
         following = next_due(self.timing, due)
-        span = self.jitter if following is None else min(self.jitter, following - due)
+        span = min(self.jitter, (following or END) - due)
         digest = hashlib.sha1(f"{schedule_id}@{due.timestamp()}".encode(), usedforsecurity=False).digest()
         milliseconds = span // dt.timedelta(milliseconds=1)
         share = int.from_bytes(digest[:8], "big") * milliseconds >> 64

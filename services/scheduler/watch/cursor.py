@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,16 +30,16 @@ class Snapshot:
     under_way: tuple[int, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> Snapshot:
+    def parse(cls, text: object) -> Snapshot:
         """Reads PostgreSQL's text form, xmin:xmax:under_way ("10:20:10,14"). Raises ValueError."""
-        found = SNAPSHOT.fullmatch(text)
+        found = SNAPSHOT.fullmatch(text) if isinstance(text, str) else None
         if not found:
-            raise ValueError(f"{text[:100]!r} is no snapshot")
+            raise ValueError(f"{str(text)[:100]!r} is no snapshot")
         xmin, xmax = int(found[1]), int(found[2])
         under_way = tuple(map(int, filter(None, found[3].split(","))))
         rising = [xmin - 1, *under_way, xmax]
         if not 0 < xmin <= xmax <= MOST_NUMBER or sorted(set(rising)) != rising:
-            raise ValueError(f"{text[:100]!r} is no snapshot")
+            raise ValueError(f"{str(text)[:100]!r} is no snapshot")
         return cls(xmax, under_way)
 
     def __str__(self) -> str:
@@ -117,24 +118,29 @@ def decode_cursor(text: str) -> Cursor | None:
     if not text:
         return None
     try:
-        found = decode_page_token(text)
-        origin, seen, until = found["origin"], Snapshot.parse(found["seen"]), found.get("until")
-        if not isinstance(origin, str):
-            raise TypeError(origin)
-        if until is None:
-            return Cursor(origin, seen)
-        return Cursor(origin, seen, Snapshot.parse(until), _place(*found["place"]))
-    except (Invalid, LookupError, TypeError, ValueError) as error:
+        return _cursor_in(decode_page_token(text))
+    except (Invalid, ValueError) as error:
         fault = FieldFault(
             "cursor", "is not one that a message had", "the cursor of the last message, or empty"
         )
         raise Invalid([fault]) from error
 
 
-def _place(*numbers: object) -> Place:
-    if len(numbers) != 3:
-        raise ValueError(f"{len(numbers)} numbers")
+def _cursor_in(position: Mapping[str, Any]) -> Cursor:
+    origin = position.get("origin")
+    if not isinstance(origin, str):
+        raise ValueError("the origin is no text")
+    seen = Snapshot.parse(position.get("seen"))
+    if position.get("until") is None:
+        return Cursor(origin, seen)
+    return Cursor(origin, seen, Snapshot.parse(position["until"]), _place_in(position.get("place")))
+
+
+def _place_in(numbers: object) -> Place:
+    if not isinstance(numbers, list) or len(numbers) != len(Place._fields):
+        raise ValueError(f"{numbers!r} is no place")
     for number in numbers:
-        if not isinstance(number, int) or not 0 <= number <= MOST_NUMBER:
+        # True is an int to Python, and no number to JSON.
+        if type(number) is not int or not 0 <= number <= MOST_NUMBER:
             raise ValueError(f"{number!r} is no place")
-    return Place(*(int(str(number)) for number in numbers))
+    return Place(*numbers)
