@@ -1,4 +1,4 @@
-"""Entries: the canonical bytes that are kept, and the columns by which they are found."""
+"""Entries: the canonical bytes that are stored, and the columns for searching them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MORE_TEXTS = ("user_agent", "request_id")
 
 @dataclass(frozen=True)
 class Entry:
-    """One leaf of the log. `body` is what counts; everything else is read from it."""
+    """One leaf of the log. Only `body` is hashed; all other fields are read from it."""
 
     body: bytes
     event_id: uuid.UUID
@@ -40,7 +40,7 @@ class Entry:
 
 
 def parse_entry(body: bytes, position: str) -> Entry:
-    """Reads an entry; raises `Invalid`, naming `position` ("entries[3]"), unless it is canonical."""
+    """Parses an entry. Raises `Invalid` for the field `position` ("entries[3]") if it is not canonical."""
     try:
         content = orjson.loads(body)
         if len(body) > MOST_BYTES or orjson.dumps(content, option=orjson.OPT_SORT_KEYS) != body:
@@ -62,7 +62,7 @@ def parse_entry(body: bytes, position: str) -> Entry:
 
 
 def _column(value: Any) -> str:
-    """PostgreSQL's text has no NUL; the bytes beside the column keep it."""
+    """Escapes NUL characters, which PostgreSQL's type text can't hold. The column `body` keeps them."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text")
     return value.replace("\0", "\\u0000")

@@ -89,7 +89,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Binding:
-    """A rule of an exchange: messages with this routing key, or one that matches the pattern, go to a queue."""
+    """A rule of an exchange: which routing keys, by equality or by a pattern, go to the queue."""
 
     exchange: str
     routing_key: str
