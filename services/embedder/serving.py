@@ -41,7 +41,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
         search = Search(database, sessions, facts.identity, online.question, pace)
         send = chunk_sender(celery_app(settings))
         rebuilds = Rebuilds(sessions, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS), pace)
-        # Whoever is told that the service is ready finds what was embedded before.
+        # The index is filled before the service reports that it is ready.
         await search.follow()
         await process.run(
             "embedder",

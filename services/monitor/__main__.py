@@ -114,7 +114,7 @@ async def _components(
     workers: WorkerTable,
     pace: Pace,
 ) -> Components:
-    """In the order in which they are shown."""
+    """Builds the components. Their order here is the order in which they are shown."""
     looks = {"audit": audit_look}
     peers = {}
     for name in SERVICES:
