@@ -14,7 +14,7 @@ from services.monitor.tasks.store_tasks import delete_before
 
 def task_retention(database: Database, live: LiveSettings, pace: Pace = USUAL) -> Retention:
     """Returns the loop that deletes tasks of which every event is older than the live setting allows."""
-    return Retention(database, live, TASKS_RETENTION, _delete, pace)
+    return Retention("old_tasks", database, live, TASKS_RETENTION, _delete, pace)
 
 
 async def _delete(connection: Connection, age: dt.timedelta, most: int) -> int:
