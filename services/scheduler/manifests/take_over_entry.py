@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from services.kernel.zones import known_zones
 from services.scheduler.schedule.celery_message import CELERYS_HEADERS
+from services.scheduler.schedule.checks import LONGEST_SECONDS, LOWEST_PRIORITY
 from services.scheduler.timing.durations import format_span
 from services.scheduler.timing.stored import zone_of
 
@@ -173,17 +174,19 @@ def _options(options: dict[str, Any], notes: Notes) -> dict[str, Any]:
 
 
 def _priority(value: Any, found: dict[str, Any], notes: Notes) -> None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 9:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LOWEST_PRIORITY:
         found["priority"] = value
     else:
-        notes.add("options.priority", f"is {value!r}; a priority is 0 to 9 here, and 0 is sent")
+        notes.add(
+            "options.priority", f"is {value!r}; a priority is 0 to {LOWEST_PRIORITY} here, and 0 is sent"
+        )
 
 
 def _seconds(name: str, value: Any, found: dict[str, Any], notes: Notes) -> None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_SECONDS:
         found[name] = value
     else:
-        reason = "a schedule's is a number of seconds from the due time on, more than 0"
+        reason = "a schedule's is a number of seconds from the due time on, more than 0 and at most 10 years"
         notes.add(f"options.{name}", f"is {str(value)[:200]!r}; {reason}")
 
 

@@ -19,6 +19,7 @@ from services.kernel.validation import Faults
 from services.scheduler.schedule import checks
 from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Task
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
+from services.scheduler.timing.durations import format_span
 from services.scheduler.timing.plan import NO_TIME, Bounds, Misfire, MisfireAction
 
 Value = TypeVar("Value")
@@ -37,13 +38,12 @@ class Limits(NamedTuple):
 
     least: int
     most: int
-    text: str
     example: str
 
 
-EVERY = Limits(1, 366 * 86400, "from 1 second to 366 days", "30s")
-WINDOW = EVERY._replace(example="7200s")
-JITTER = Limits(0, 86400, "up to a day", "30s")
+EVERY = Limits(1, 366 * 86400, "30s")
+WINDOW = Limits(1, 366 * 86400, "7200s")
+JITTER = Limits(0, 86400, "30s")
 MILLISECOND = Decimal("0.001")
 
 
@@ -134,10 +134,11 @@ def changed(current: Definition, draft: Draft, fields: Collection[str], source: 
         read("max_runs", lambda: draft.max_runs, before.max_runs),
     )
     checks.bounds(bounds, own)
+    task = read("task", lambda: checks.task(draft.task, own, "task"), current.task)
     timing = read("timing", lambda: _timing(draft, bounds.start, source, own), None) or current.timing
     result = dataclasses.replace(
         current,
-        task=read("task", lambda: checks.task(draft.task, own, "task"), current.task),
+        task=task,
         timing=settled(timing, current.timing, names_anchor=draft.anchor is not None),
         description=read(
             "description", lambda: checks.description(draft.description, own), current.description
@@ -151,7 +152,7 @@ def changed(current: Definition, draft: Draft, fields: Collection[str], source: 
         overlap=read("overlap_policy", lambda: draft.overlap or Overlap.ALLOW, current.overlap),
         resend_lost=read("resend_lost", lambda: draft.resend_lost, current.resend_lost),
     )
-    checks.jitter(result.jitter, result.task.expires, own)
+    checks.jitter(result.jitter, task.expires, own)
     return result
 
 
@@ -222,5 +223,6 @@ def _span(seconds: Decimal | None, limits: Limits, faults: Faults, field: str) -
         return None
     # Within the limits first: of a number of thirty digits there is no remainder.
     sound = limits.least <= seconds <= limits.most and seconds % MILLISECOND == 0
-    faults.unless(sound, field, f"must be whole milliseconds, {limits.text}", limits.example)
+    fault = f"must be whole milliseconds, from {format_span(limits.least)} to {format_span(limits.most)}"
+    faults.unless(sound, field, fault, limits.example)
     return dt.timedelta(milliseconds=int(seconds * 1000)) if sound else None

@@ -18,7 +18,7 @@ from deploy.standalone.tokens import LocalIssuer
 from tests.support.schedulers import Scheduler, running_scheduler
 from tests.support.servers import Valkey
 
-Connection: TypeAlias = asyncpg.Connection[Any]
+Connection: TypeAlias = "asyncpg.Connection[Any]"
 NAMES = set(standard_schedules())
 DELETED = "schedules/preload-vector-services-daily"
 CHANGED = "schedules/cleanup-cache-daily"

@@ -120,6 +120,13 @@ def test_headers_that_celery_writes_itself_are_noted() -> None:
     assert [note.field for note in found.not_carried] == ["options.headers.id", "options.headers.timelimit"]
 
 
+def test_a_limit_of_many_years_is_noted_and_the_entry_is_carried_over() -> None:
+    """The entry was left out as a whole, where one without a sound limit was not."""
+    found = read(entry("a", options={"expires": 1e12, "priority": 10}))
+    assert found.wanted[0].definition.task.expires is None
+    assert [note.field for note in found.not_carried] == ["options.expires", "options.priority"]
+
+
 def test_what_a_schedule_may_hold_at_most_is_kept() -> None:
     found = read(entry("a", description="x" * 5000), labels={"origin": "beat"})
     assert len(found.wanted[0].definition.description) == 4000
