@@ -45,7 +45,7 @@ EXPECTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "line_that_cannot_be_written": ("log.line_lost", ("services.careless",)),
     "object_as_a_value": ("failed", ("<Holder>",)),
     "address_with_a_password": ("failed", ("redis://:[password]@127.0.0.1:6379/0", "password=[password]")),
-    "header": ("failed", ("Bearer [token]",)),
+    "header": ("failed", ("authorization: [token]",)),
     "uncaught": ("process.failed", ("ValueError", "careless.py")),
 }
 VALUE = f"hunter2{uuid.uuid4().hex}"
