@@ -59,9 +59,12 @@ def readable(line: str) -> str:
         return line
     try:
         fields = json.loads(line)
-        event = fields["event"]
-    except (ValueError, KeyError):
+    except ValueError:
         return line
+    # It begins with a brace, so it is an object.
+    if "event" not in fields:
+        return line
+    event = fields["event"]
     time = str(fields.get("timestamp", ""))[11:19]
     values = [f"{key}={_cut(value)}" for key, value in fields.items() if key not in SHOWN]
     return " ".join([time, f"{fields.get('level', ''):<7}", str(event), *values]).strip()

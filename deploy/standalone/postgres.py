@@ -124,9 +124,9 @@ def _forget_dead_postmaster(data: Path) -> None:
     """
     pid_file = data / "postmaster.pid"
     try:
-        pid = int(pid_file.read_text().split()[0])
-        living = psutil.Process(pid).name() == "postgres"
-    except (FileNotFoundError, IndexError, ValueError):
+        first, _, _ = pid_file.read_text().lstrip().partition("\n")
+        living = psutil.Process(int(first)).name() == "postgres"
+    except (FileNotFoundError, ValueError):
         return
     except psutil.NoSuchProcess:
         living = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 
 import psutil
@@ -44,10 +44,26 @@ class SystemRecord:
         """Returns the record; None when there is none, or none that can be read."""
         try:
             found = json.loads((run / "system.json").read_text())
-            processes = {name: ProcessRecord(**one) for name, one in found.pop("processes").items()}
-            return SystemRecord(**found, processes=processes)
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError):
             return None
+        processes = found.get("processes") if isinstance(found, dict) else None
+        if not isinstance(processes, dict) or not all(map(_is_process, processes.values())):
+            return None
+        if not _fits(found, SystemRecord):
+            return None
+        return SystemRecord(
+            **{**found, "processes": {name: ProcessRecord(**one) for name, one in processes.items()}}
+        )
+
+
+def _is_process(found: object) -> bool:
+    return isinstance(found, dict) and _fits(found, ProcessRecord)
+
+
+def _fits(found: dict[str, object], kind: type[ProcessRecord | SystemRecord]) -> bool:
+    """Whether it has the fields of the class: all that it must have, and no other."""
+    known = {each.name: each.default is MISSING and each.default_factory is MISSING for each in fields(kind)}
+    return found.keys() <= known.keys() and all(name in found for name, must in known.items() if must)
 
 
 def created_at(pid: int) -> float | None:

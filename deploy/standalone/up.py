@@ -159,8 +159,9 @@ async def _get(settings: StandaloneSettings, path: str) -> int | str:
         try:
             writer.write(f"GET {path} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n".encode())
             status = await asyncio.wait_for(reader.readline(), 10)
-            return int(status.split()[1])
+            # "HTTP/1.1 200 OK"
+            return int(status[len("HTTP/1.1 ") :][:3])
         finally:
             writer.close()
-    except (OSError, TimeoutError, IndexError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError) as error:
         return f"an error ({error})"

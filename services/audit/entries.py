@@ -18,6 +18,10 @@ TEXTS = ("actor", "role", "issuer", "method", "resource", "code", "message", "ad
 MORE_TEXTS = ("user_agent", "request_id")
 
 
+class _NotAnEntry(Exception):
+    """What is wrong, in words."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One leaf of the log. `body` is what counts; everything else is read from it."""
@@ -42,33 +46,63 @@ class Entry:
 def parse_entry(body: bytes, position: str) -> Entry:
     """Reads an entry; raises `Invalid`, naming `position` ("entries[3]"), unless it is canonical."""
     try:
-        content = orjson.loads(body)
-        if len(body) > MOST_BYTES or orjson.dumps(content, option=orjson.OPT_SORT_KEYS) != body:
-            raise ValueError("not canonical JSON of at most 256 KiB")
-        if content["kind"] not in KINDS:
-            raise ValueError(f"kind is none of {', '.join(KINDS)}")
-        texts = {name: _column(content.get(name, "")) for name in (*TEXTS, *MORE_TEXTS)}
+        content = _content(body)
         return Entry(
             body=body,
-            event_id=uuid.UUID(content["id"]),
-            kind=content["kind"],
-            time=dt.datetime.fromisoformat(content["time"]).astimezone(dt.UTC),
-            duration_ms=_number(content.get("duration_ms")),
-            **texts,
+            event_id=_id(_text(content, "id")),
+            kind=_kind(_text(content, "kind")),
+            time=_time(_text(content, "time")),
+            duration_ms=_number(content, "duration_ms"),
+            # PostgreSQL's text has no NUL; the bytes beside the column keep it.
+            **{name: _text(content, name, "").replace("\0", "\\u0000") for name in (*TEXTS, *MORE_TEXTS)},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except _NotAnEntry as error:
         fault = f"is not an entry ({error})"
         raise Invalid([FieldFault(position, fault, EXAMPLE)]) from error
 
 
-def _column(value: Any) -> str:
-    """PostgreSQL's text has no NUL; the bytes beside the column keep it."""
+def _content(body: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _NotAnEntry(f"not JSON: {error}") from error
+    if len(body) > MOST_BYTES or orjson.dumps(content, option=orjson.OPT_SORT_KEYS) != body:
+        raise _NotAnEntry("not canonical JSON of at most 256 KiB")
+    if not isinstance(content, dict):
+        raise _NotAnEntry("not a JSON object")
+    return content
+
+
+def _text(content: dict[str, Any], name: str, otherwise: str | None = None) -> str:
+    """The field's text; `otherwise` where there is no such field, which is a fault if that is None."""
+    value = content.get(name, otherwise)
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text")
-    return value.replace("\0", "\\u0000")
+        raise _NotAnEntry(f"{name} is not text" if name in content else f"{name} is missing")
+    return value
 
 
-def _number(value: Any) -> float | None:
+def _kind(text: str) -> str:
+    if text not in KINDS:
+        raise _NotAnEntry(f"kind is none of {', '.join(KINDS)}")
+    return text
+
+
+def _id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError as error:
+        raise _NotAnEntry("id is not a UUID") from error
+
+
+def _time(text: str) -> dt.datetime:
+    try:
+        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
+        raise _NotAnEntry("time is not one of ISO 8601, in the years 1 to 9999") from error
+
+
+def _number(content: dict[str, Any], name: str) -> float | None:
+    value = content.get(name)
     if value is not None and not isinstance(value, int | float):
-        raise ValueError(f"{value!r} is not a number")
+        raise _NotAnEntry(f"{name} is not a number")
     return value

@@ -60,13 +60,17 @@ def decode_place(token: str) -> Place | None:
     if not token:
         return None
     position = decode_page_token(token)
+    at, identity = position.get("at"), position.get("id")
+    if not isinstance(at, str) or not isinstance(identity, str) or not _is_text(identity):
+        raise invalid_page_token()
     try:
-        moment, identity = dt.datetime.fromisoformat(position["at"]), position["id"]
-        if moment.tzinfo is None or not _is_text(identity):
-            raise invalid_page_token()
-        return moment.astimezone(dt.UTC), identity
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        moment = dt.datetime.fromisoformat(at)
+        in_utc = moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
         raise invalid_page_token() from error
+    if moment.tzinfo is None:
+        raise invalid_page_token()
+    return in_utc, identity
 
 
 def encode_last(name: str) -> str:

@@ -12,48 +12,52 @@ from services.kernel.pace import steady
 class Pace(pace.Pace):
     """Seconds between two rounds of the scheduler's loops."""
 
-    # The dispatcher sleeps to the next due time or a notice; this guards against what nobody thought of.
+    # The dispatcher sleeps until the next due time or a notice, and never longer than this: a safeguard.
     dispatch_look: float = steady(5.0)
-    # Batches that were recorded and not published are published.
+    # How often batches that were recorded but not published are looked for, and then published.
     heal: float = 3.0
-    # A broker that is away is asked again; meanwhile due times are only recorded.
+    # How long an unreachable broker is left alone. Meanwhile due times are recorded, not published.
     broker_retry: float = 1.0
-    # Runs that stay pending are told to whoever watches.
+    # A schedule that our own code failed on is tried again.
+    left_out: float = 60.0
+    # How often runs that stay pending are looked for; they are logged for the readers of WatchSchedules.
     pending_look: float = 2.0
 
-    # Open runs that come to an age are asked about: while there are some, and while there are none.
+    # How often the monitor is asked about open runs: while some are due to be asked about, and while none is.
     outcomes_look: float = 1.0
     outcomes_idle: float = 4.0
-    # All open runs are asked about anew after a gap in the monitor's stream, once in this at most.
+    # After a gap in the monitor's stream all open runs are asked about again, at most once in this time.
     outcomes_again: float = 10.0
-    # While the monitor or the database is away: at first, and at most.
+    # The wait before the next attempt while the monitor or the database is away: the first, and the longest.
     outcomes_retry: float = 0.5
     outcomes_longest_retry: float = 10.0
-    # While runs wait for others to end, the monitor is asked. While none does, the table is looked at for
-    # what a replica that died left behind; whoever lets a run wait wakes its own replica.
+    # How often waiting runs are decided on; and how often the table is read while none waits, for runs that a
+    # dead replica left behind. A run that begins to wait wakes the loop of its replica.
     waiting_look: float = 1.0
     waiting_idle: float = steady(5.0)
-    # A task that goes on after it was told to terminate is told again.
+    # How long after a task was told to terminate it is told again, if it is still going.
     cancel_again: float = 10.0
-    # The broker is looked at: whether it lost its data.
+    # How often it is checked whether the broker has lost its data.
     losses_look: float = 5.0
-    # As for runs that wait: while a backfill is running, and while none is.
+    # How often backfills are looked at: while one is running, and while none is.
     backfills_look: float = 1.0
     backfills_idle: float = steady(5.0)
 
-    # A replica that holds a lease renews it; it runs out so long after the last renewal.
+    # How often the holder of a lease renews it, and how long after the last renewal the lease runs out.
     lease_renewal: float = 3.0
     lease: float = 10.0
 
-    # Whoever follows the configuration is given a sign of life; this is a look at the table, too.
+    # How often readers of the configuration get a sign of life; the table is read then, too.
     config_life: float = steady(10.0)
+    # The wait before the scheduler reads its own settings again after a database error.
     config_read_again: float = 1.0
-    # Whoever watches schedules is given a sign of life.
+    # How often readers of WatchSchedules get a sign of life.
     watch_life: float = steady(15.0)
-    # A look at the log of changes also without a notice; and idle readers' cursors stay fresh.
+    # How often the log of changes is read without a notice. It also keeps the cursors of idle readers fresh.
     watch_look: float = steady(5.0)
+    # The wait before the log of changes is read again after a database error.
     watch_retry: float = 1.0
-    # A full collection takes some 5 ms, as what was imported is not looked through (process.main freezes it).
+    # How often all garbage is collected. It takes some 5 ms, as process.main freezes what was imported.
     garbage: float = steady(10.0)
 
 

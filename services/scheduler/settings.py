@@ -10,7 +10,8 @@ from services.kernel.broker_layout import LayoutSettings
 
 
 class SchedulerSettings(LayoutSettings):
-    # What sensitive values of the live configuration are encrypted with; without it none can be set.
+    # The file with the keys that encrypt sensitive values of the live configuration. Without it, none can be
+    # set.
     config_keys: Path | None = Field(
         None, validation_alias="CELERIAC_CONFIG_KEYS", examples=["/etc/celeriac/config-keys.json"]
     )

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from services.embedder.bulk.chunk import Embed, Embedded, embed_passages
 from services.embedder.bulk.operations import ChunkKey, Rebuild
@@ -16,13 +18,15 @@ from services.embedder.pace import USUAL, Pace
 from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
 from services.kernel.once import Once
-from services.kernel.sessions import Sessions
+from services.kernel.sessions import SESSION_ERRORS, Sessions
 
 log = structlog.get_logger(__name__)
 
 # Puts the chunks' messages on the queue; blocking.
 Send = Callable[[Sequence[ChunkKey]], None]
 
+# The database or the broker is away.
+FAULTS = (OperationalError, RedisError, *SESSION_ERRORS)
 MOST_RESENT = 1000
 # A text that kills its process must not go round for ever.
 MOST_DEATHS = 5
@@ -72,8 +76,8 @@ class Rebuilds:
         while True:
             try:
                 await self.heal()
-            except Exception as error:
-                # The database or the broker is away: the next round finds what this one left.
+            except FAULTS as error:
+                # The next round finds what this one left.
                 log.warning("rebuild.heal_failed", error=for_log(error))
             await asyncio.sleep(self._pace.heal)
 

@@ -15,7 +15,7 @@ from services.embedder.messages.messages import Message, MessageFilter
 from services.embedder.messages.store_messages import MessageStore
 from services.embedder.pace import USUAL, Pace
 from services.embedder.search.index import Entry, VectorIndex
-from services.kernel.database import Database
+from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.logged_errors import for_log
 from services.kernel.sessions import Sessions
 
@@ -62,7 +62,7 @@ class Search:
         while True:
             try:
                 await self.follow()
-            except Exception as error:
+            except DATABASE_ERRORS as error:
                 # The database is away: what is in memory is still searched, and confirmed when it is back.
                 log.warning("search.follow_failed", error=for_log(error))
             await asyncio.sleep(self._pace.follow)

@@ -1,4 +1,4 @@
-"""Backfills: due times of the past that an operator has sent, at a pace. What they are; pure."""
+"""What a backfill is: due times of the past whose runs an operator has sent, at a chosen rate. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from services.scheduler.timing.plan import JUST_BEFORE, Plan
 
-# Runs of fast backfills are sent several at a time, so often.
+# A fast backfill sends several runs at a time, about this often.
 STEP_SECONDS = 0.2
-# Of one backfill.
+# The most runs of one backfill.
 MOST_RUNS = 10_000
 
 
@@ -23,7 +23,7 @@ class BackfillState(Enum):
 
 
 class Window(NamedTuple):
-    """Due times from `start` on and before `end`; with more of them than `most`, it is refused."""
+    """The due times from `start` up to, but not including, `end`. More of them than `most` are refused."""
 
     schedule_id: str
     start: dt.datetime
@@ -43,7 +43,7 @@ class Backfill:
     end: dt.datetime
     rate: float
     newest_first: bool
-    # How many due times it is for, the earliest and the latest of them.
+    # The number of due times to run, and the earliest and the latest of them.
     run_count: int
     first: dt.datetime | None
     last: dt.datetime | None
@@ -51,7 +51,7 @@ class Backfill:
     id: str = ""
     state: BackfillState | None = None
     note: str = ""
-    # Of run_count: sent, or passed over.
+    # How many of run_count were sent or passed over.
     handled: int = 0
     sent: int = 0
     created_at: dt.datetime | None = None
@@ -59,7 +59,7 @@ class Backfill:
 
 
 class Stride(NamedTuple):
-    """So many runs at a time, and the seconds until the next."""
+    """How many runs one step sends, and how many seconds later the next step follows."""
 
     runs: int
     seconds: float
@@ -71,9 +71,9 @@ def stride(rate: float) -> Stride:
 
 
 def due_times(plan: Plan, window: Window) -> Iterator[dt.datetime]:
-    """The due times of the window, in order; one more than `most` when there are too many.
+    """Yields the due times of the window, in order; `most` + 1 of them when there are too many.
 
-    All of them at once would hold up the event loop: some thousand take a second.
+    An iterator, since finding all at once would block the event loop: a few thousand take a second.
     """
     due = plan.next_due(window.start - JUST_BEFORE)
     for _ in range(window.most + 1):

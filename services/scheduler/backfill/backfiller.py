@@ -1,7 +1,8 @@
-"""Begins backfills, and sends what they are for; every replica does.
+"""Begins backfills and sends their runs. Every replica does so.
 
-What a backfill is for is written down when it begins, and each step is one transaction: runs are recorded and
-the backfill moves past them together. They are published after it, as all runs are, or healed.
+1. When a backfill begins, its due times are stored with it.
+2. Each step is one transaction: it records the next runs and moves the backfill past them.
+3. After the commit the runs are published like all others, or healed if that fails.
 """
 
 from __future__ import annotations
@@ -25,10 +26,9 @@ from services.scheduler.backfill.store_backfills import BackfillingStore, Backfi
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, BatchKey, written
 from services.scheduler.dispatch.decide import unreadable
-from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
+from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.publisher import PermitEnded
 from services.scheduler.pace import USUAL, Pace
-from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Schedule
 from services.scheduler.schedule.rows import check_readable
 from services.scheduler.schedule.store_requests import RequestStore
@@ -36,9 +36,9 @@ from services.scheduler.schedule.store_requests import RequestStore
 log = structlog.get_logger(__name__)
 
 READY_AT_A_TIME = 100
-# So many due times are looked at in one step, of which those that were run meanwhile cost nothing.
+# The most due times that one step reads. Those that were run meanwhile don't count towards its rate.
 SLICE = 200
-# While the schedule is being dispatched, or another replica has the backfill.
+# The wait after a round of steps.
 AGAIN_SECONDS = 0.05
 
 
@@ -52,9 +52,11 @@ class Backfills:
         self._pace = pace
 
     async def begin(self, window: Window, actor: str, once: Once | None, *, validate_only: bool) -> Backfill:
-        """Begins a backfill of what the window has; with `validate_only`, tells what it would be.
+        """Begins a backfill of the window and returns it; with `validate_only`, returns what it would be.
 
-        A request that is sent again gets the backfill that it began, as that is by then.
+        A repeated request gets the backfill that the first one began, in its present state. Raises
+        `NotFound`; `FailedPrecondition` when the schedule is paused, unreadable, or has a running backfill;
+        `Invalid` for too many due times or the id of another request; `Exhausted` when no turn comes.
         """
         while True:
             async with self._database.reading() as connection:
@@ -83,7 +85,7 @@ class Backfills:
         once: Once | None,
         validate_only: bool,
     ) -> Backfill | None:
-        """None when the schedule was changed since it was read."""
+        """Returns None when the schedule was changed since it was read."""
         async with self._database.transaction() as connection:
             schedule = await ScheduleStore(connection).get(window.schedule_id, for_change=True)
             store = BackfillStore(connection)
@@ -96,7 +98,7 @@ class Backfills:
                 raise _is_gone(window.schedule_id)
             _check_may_run(schedule, await store.running(window.schedule_id))
             run = await store.run_already(window.schedule_id, window.start, window.end)
-            # From its next due time on, the dispatcher decides.
+            # Due times from the schedule's next one on belong to the dispatcher.
             until = schedule.next_due_at or window.end
             due = [each for each in times if each < until and each not in run]
             backfill = _proposed(window, due, actor)
@@ -112,7 +114,7 @@ class Backfills:
             return await _found(BackfillStore(connection), schedule_id, backfill_id)
 
     async def cancel(self, schedule_id: str, backfill_id: str, actor: str) -> Backfill:
-        """One that has ended stays as it is."""
+        """Cancels a backfill and returns it; one that has ended stays as it is. Raises `NotFound`."""
         async with self._database.transaction() as connection:
             store = BackfillStore(connection)
             await store.cancel(schedule_id, backfill_id, f"cancelled by {actor}")
@@ -130,7 +132,7 @@ class Backfills:
                 await asyncio.wait_for(self._woken.wait(), seconds)
 
     async def send_ready(self) -> float:
-        """Sends the next runs of all backfills that may; the seconds until there may be more."""
+        """Sends the next runs of backfills that are due. Returns the seconds to wait until the next round."""
         async with self._database.connection() as connection:
             store = BackfillingStore(connection)
             seconds = await store.seconds_to_next()
@@ -144,15 +146,16 @@ class Backfills:
             try:
                 await self._step(schedule_id)
             except (*FAULTS, PermitEnded) as error:
-                # What was recorded is healed, and the backfill has moved on past it; or neither.
+                # Either the runs were recorded and will be healed, and the backfill has moved past them, or
+                # neither has happened.
                 log.warning("backfill.step_failed", schedule=schedule_id, error=for_log(error))
-        # Where one could not be stepped: it is another's for now.
+        # Not zero: a backfill that another transaction has locked stays due.
         return AGAIN_SECONDS
 
     async def _step(self, schedule_id: str) -> None:
         permit = await self._delivery.permit()
         if permit is None:
-            # Recorded at its pace and kept, all would be sent at once when the broker is back.
+            # Nothing is recorded while the broker is away: all of it would be sent at once later.
             return
         async with self._database.connection() as connection:
             store = BackfillingStore(connection)
@@ -160,28 +163,24 @@ class Backfills:
                 step = await store.locked(schedule_id, SLICE)
                 if step is None:
                     return
-                letterhead = await _letterhead(store, step)
-                if letterhead is None:
+                if step.letterhead is None:
+                    # The stored task can't be read: that is the end of the backfill.
+                    await store.give_up(step, unreadable(step.fault))
                     return
                 key, due = await _record(store, schedule_id, step)
         if key is not None:
             now = key.recorded_at
-            runs = [written(schedule_id, letterhead, each, now, backfilled=True) for each in due]
+            runs = [written(schedule_id, step.letterhead, each, now, backfilled=True) for each in due]
             await self._delivery.publish([Batch(key, runs)], permit)
-
-
-async def _letterhead(store: BackfillingStore, step: Step) -> Letterhead | None:
-    """None when the stored task can't be read: that is the end of the backfill."""
-    letterhead, fault = letterhead_of(step.task, step.fault)
-    if letterhead is None:
-        await store.give_up(step, unreadable(fault))
-    return letterhead
 
 
 async def _record(
     store: BackfillingStore, schedule_id: str, step: Step
 ) -> tuple[BatchKey | None, list[dt.datetime]]:
-    """Records the next runs and moves the backfill past them; gives their batch, and their due times."""
+    """Records the next runs and moves the backfill past them. Returns their batch and their due times.
+
+    The batch is None when all due times of the step have been run meanwhile.
+    """
     run = await store.run_already(schedule_id, step.due)
     wanted, seconds = stride(step.rate)
     due: list[dt.datetime] = []
@@ -220,7 +219,10 @@ def _check_may_run(schedule: Schedule, running: Backfill | None) -> None:
 
 
 async def _made_by(store: BackfillStore, window: Window, once: Once | None) -> Backfill | None:
-    """The backfill that the request has begun already; raises `Invalid` if its id is another one's."""
+    """Returns the backfill that the request began earlier, or None.
+
+    Raises `Invalid` if another request had this id.
+    """
     made = await store.made_by(window.schedule_id, once.request_id) if once else None
     if once and made and _window_of(made) != window._replace(most=0):
         raise once.refusal()
@@ -228,7 +230,7 @@ async def _made_by(store: BackfillStore, window: Window, once: Once | None) -> B
 
 
 def _window_of(backfill: Backfill) -> Window:
-    """Without `most`, which is not kept."""
+    """Returns the window without `most`, which is not stored."""
     return Window(backfill.schedule_id, backfill.start, backfill.end, 0, backfill.rate, backfill.newest_first)
 
 

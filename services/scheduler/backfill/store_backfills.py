@@ -1,4 +1,4 @@
-"""The SQL of backfills: as people see them (`BackfillStore`), and as they go on (`BackfillingStore`)."""
+"""The SQL of backfills: begin, read, cancel (`BackfillStore`); send their runs (`BackfillingStore`)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill.backfill import Backfill, BackfillState
 from services.scheduler.dispatch.store_batches import DispatchStore
-from services.scheduler.schedule.definition import Task
-from services.scheduler.schedule.rows import TASK_COLUMNS, UNREADABLE, task_of
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, letterhead_of
 from services.scheduler.schedule.store_base import Store
 
-# All but the due times, of which there may be thousands.
+# All columns but the due times, of which there may be thousands.
 COLUMNS = """
     id, schedule_id, start_at, end_at, newest_first, rate, actor, state, note, run_count, first_due_at,
     last_due_at, handled, sent, created_at, ended_at
@@ -45,11 +45,14 @@ class BackfillStore(Store):
     """Backfills, on one connection."""
 
     async def run_already(self, schedule_id: str, start: dt.datetime, end: dt.datetime) -> set[dt.datetime]:
-        """Due times from `start` on and before `end` that have a run which was not passed over."""
+        """Returns the due times from `start` on and before `end` that have a run which was not skipped."""
         return {row["due_at"] for row in await self._connection.fetch(RUN_ALREADY, schedule_id, start, end)}
 
     async def add(self, backfill: Backfill, due: Sequence[dt.datetime], request_id: str | None) -> Backfill:
-        """Begins it, for these due times in this order. What ended long ago is forgotten then."""
+        """Stores the backfill with its due times, in the order in which they will be sent.
+
+        Also deletes the schedule's backfills that ended more than `REMEMBERED` ago.
+        """
         await self._connection.execute(FORGET, backfill.schedule_id, REMEMBERED)
         row = await self._connection.fetchrow(
             ADD,
@@ -69,7 +72,7 @@ class BackfillStore(Store):
         return _backfill_of(row)
 
     async def made_by(self, schedule_id: str, request_id: str) -> Backfill | None:
-        """The backfill that the request has begun already."""
+        """Returns the backfill that the request began earlier, or None."""
         return await self._one("schedule_id = $1 AND request_id = $2", schedule_id, request_id)
 
     async def running(self, schedule_id: str) -> Backfill | None:
@@ -79,7 +82,7 @@ class BackfillStore(Store):
         return await self._one("schedule_id = $1 AND id = $2", schedule_id, backfill_id)
 
     async def with_ids(self, ids: Collection[str | None]) -> Mapping[str, Backfill]:
-        """Those of them that there are, by id; of any schedules."""
+        """Returns the backfills that exist, of any schedule, by id."""
         rows = await self._connection.fetch(WITH_IDS, list(ids))
         return {row["id"]: _backfill_of(row) for row in rows}
 
@@ -91,7 +94,7 @@ class BackfillStore(Store):
     async def list(
         self, schedule_id: str, before: tuple[dt.datetime, str] | None, most: int
     ) -> Sequence[Backfill]:
-        """Those before (creation, id), newest first; of all schedules when the id is empty."""
+        """Returns backfills before (creation, id), newest first; an empty `schedule_id` means any."""
         values = Parameters()
         conditions: list[str] = ["true"]
         if schedule_id:
@@ -106,7 +109,7 @@ class BackfillStore(Store):
         return [_backfill_of(row) for row in await self._connection.fetch(query, *values)]
 
     async def cancel(self, schedule_id: str, backfill_id: str, note: str) -> None:
-        """One that has ended stays as it is."""
+        """Cancels a running backfill; one that has ended stays as it is."""
         await self._connection.execute(CANCEL, schedule_id, backfill_id, note)
 
 
@@ -147,14 +150,15 @@ BACKFILL = """
     WHERE schedule_id = $1 AND state = 'running' AND next_at <= clock_timestamp()
     FOR UPDATE SKIP LOCKED
 """
-# Runs that were recorded by the step before this one; those of any earlier step were published before that.
+# Whether a run of the previous step is not known to be published. A step before that one need not be checked:
+# the previous step waited for it.
 ON_THE_WAY = """
     SELECT EXISTS (
         SELECT FROM celery_schedule_runs r JOIN celery_schedule_batches b ON b.id = r.batch_id
         WHERE r.schedule_id = $1 AND r.due_at = ANY($2::timestamptz[]) AND r.backfill_id = $3
             AND r.state = 'batched' AND b.published_at IS NULL)
 """
-# What was passed over is taken over; what was run by now is not run again.
+# A skipped run is overwritten and sent now; a due time that was run meanwhile is left alone.
 RECORD = """
     INSERT INTO celery_schedule_runs AS r
         (schedule_id, due_at, state, reason, exclusive, backfill_id, batch_id)
@@ -168,7 +172,7 @@ THOSE_RUN_ALREADY = """
     SELECT due_at FROM celery_schedule_runs
     WHERE schedule_id = $1 AND due_at = ANY($2::timestamptz[]) AND state <> 'skipped'
 """
-# After an outage no more than a second is made up for.
+# After an outage the backfill makes up for at most one second of its rate.
 MOVE_ON = """
     UPDATE celery_schedule_backfills
     SET handled = handled + $2, sent = sent + $3,
@@ -185,35 +189,37 @@ GIVE_UP = """
 
 
 class Step(NamedTuple):
-    """A backfill whose next runs are to be sent. `task` is None, with the `fault`, when it can't be read."""
+    """A backfill that is due to send runs. `letterhead` is None, and `fault` says why, when the row of its
+    schedule can't be read."""
 
     id: str
     rate: float
     actor: str
-    # The next due times in its order; more than one step is for.
+    # The next due times in the backfill's order, usually more than one step sends.
     due: Sequence[dt.datetime]
     exclusive: bool
-    task: Task | None
+    letterhead: Letterhead | None
     fault: str = ""
 
 
 class BackfillingStore(DispatchStore):
-    """Progress on one connection."""
+    """The progress of backfills, on one connection."""
 
     async def ready(self, most: int) -> list[str]:
-        """Schedules whose backfills may send again, the longest waiting first."""
+        """Returns the schedules whose backfills are due to send again, the longest waiting first."""
         return [row["schedule_id"] for row in await self._connection.fetch(READY, most)]
 
     async def seconds_to_next(self) -> float | None:
-        """None when no backfill runs."""
+        """Returns the seconds until a backfill is due to send again, negative if late; None if none runs."""
         seconds: float | None = await self._connection.fetchval(SECONDS_TO_NEXT)
         return seconds
 
     async def locked(self, schedule_id: str, most: int) -> Step | None:
-        """The schedule's backfill, if it may send, and no other replica has it or the schedule now.
+        """Locks the schedule and its running backfill. Returns the next step, with up to `most` due times.
 
-        It may not while what it recorded last is not known to be published: that would come after what is
-        recorded now, and beyond the rate. No step may take more due times than `most`, ever.
+        Returns None if another transaction has one of them locked, if the backfill is not due, or if runs of
+        its last step are not known to be published: healed later, they would come out of order and above the
+        rate. No step may ever take more due times than `most`: the last step is looked for among so many.
         """
         schedule = await self._connection.fetchrow(SCHEDULE, schedule_id)
         if schedule is None:
@@ -221,16 +227,16 @@ class BackfillingStore(DispatchStore):
         row = await self._connection.fetchrow(BACKFILL, schedule_id, most)
         if row is None or await self._connection.fetchval(ON_THE_WAY, schedule_id, row["last"], row["id"]):
             return None
-        task, fault = None, ""
+        letterhead, fault = None, ""
         try:
-            task = task_of(schedule)
-        except UNREADABLE as error:
-            fault = repr(error)
+            letterhead = letterhead_of(schedule)
+        except RowUnreadable as error:
+            fault = str(error)
         exclusive = schedule["overlap"] != "allow"
-        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, task, fault)
+        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, letterhead, fault)
 
     async def run_already(self, schedule_id: str, due: Sequence[dt.datetime]) -> set[dt.datetime]:
-        """Those that have a run which was not passed over."""
+        """Returns the due times that have a run which was not skipped."""
         return {row["due_at"] for row in await self._connection.fetch(THOSE_RUN_ALREADY, schedule_id, due)}
 
     async def record(
@@ -239,7 +245,9 @@ class BackfillingStore(DispatchStore):
         await self._connection.execute(RECORD, schedule_id, due, reason, step.exclusive, step.id, batch_id)
 
     async def move_on(self, step: Step, handled: int, sent: int, seconds: float) -> None:
+        """Counts due times as handled and sent; the next step is due `seconds` after this one was."""
         await self._connection.execute(MOVE_ON, step.id, handled, sent, seconds)
 
     async def give_up(self, step: Step, note: str) -> None:
+        """Cancels the backfill for the reason in `note`."""
         await self._connection.execute(GIVE_UP, step.id, note)

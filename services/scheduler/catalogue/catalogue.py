@@ -1,4 +1,4 @@
-"""What people do with schedules: one transaction a use case."""
+"""The use cases of schedules: create, change, pause, resume, delete, trigger. Each is one transaction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Catalogue:
         self._delivery = delivery
 
     async def create(self, definition: Definition, once: Once | None) -> Schedule:
-        """A request that is sent again gets the schedule as it is by then."""
+        """Creates a schedule. A repeated request gets the schedule in its present state.
+
+        Raises `AlreadyExists`, and `Invalid` if the id is another request's.
+        """
         async with self._database.transaction() as connection:
             store = ScheduleStore(connection)
             if not await RequestStore(connection).is_first(once):
@@ -43,13 +46,14 @@ class Catalogue:
         change: Callable[[Definition, dt.datetime], Definition],
         fields: Collection[str] = (),
     ) -> Schedule:
-        """Applies a change to the current version, if it is the one that the caller read.
+        """Applies a change to the current version, and returns the schedule.
 
-        Due times count from now when the timing, its bounds or the pause change, so that nothing of the past
-        fires; any other change leaves them as they are. What is due this very moment still runs.
+        When the timing, its bounds or the pause change, the next due time is found anew from now on, so that
+        nothing of the past is sent. Any other change keeps it; so does one that came within the last minute.
 
-        `fields`: those of the contract that the change sets. What can't be read of the row, and is not among
-        them, stays as it is stored.
+        `fields`: the fields of the contract that the change sets. Columns of other fields that can't be read
+        stay as they are stored. Raises `NotFound`, and `Conflict` when `etag` is not that of the current
+        version; an empty one fits any.
         """
         async with self._database.transaction() as connection:
             store = ScheduleStore(connection)
@@ -72,15 +76,17 @@ class Catalogue:
         )
 
     async def delete(self, schedule_id: str, etag: str) -> None:
+        """Raises `NotFound`, and `Conflict` when `etag` is not empty and not of the current version."""
         async with self._database.transaction() as connection:
             store = ScheduleStore(connection)
             await self._current(store, schedule_id, etag)
             await store.delete(schedule_id)
 
     async def trigger(self, schedule_id: str, actor: str, once: Once | None) -> Run:
-        """Records a run for now, then publishes it. With the broker away it stays pending, and is healed.
+        """Records a run for now, then publishes it. While the broker is away it stays pending.
 
-        A request that is sent again gets the run that it made, as that is by then.
+        A repeated request gets the run that the first one made, in its present state. Raises `NotFound`,
+        `FailedPrecondition` when the task can't be read, and `Invalid` for the id of another request.
         """
         permit = await self._delivery.permit()
         async with self._database.transaction() as connection:
@@ -100,7 +106,7 @@ class Catalogue:
         try:
             await self._delivery.publish([Batch(key, [pending])], permit)
             async with self._database.reading() as connection:
-                # The broker may have no place for it; or its schedule is deleted by now.
+                # Read again: the broker may have refused it, or its schedule may have been deleted.
                 return await ScheduleStore(connection).run(schedule_id, run.due_at) or run
         except (*FAULTS, PermitEnded):
             return run
@@ -119,6 +125,7 @@ def _run_is_gone(schedule_id: str) -> NotFound:
 
 
 def due_after_change(current: Schedule, wanted: Definition, now: dt.datetime) -> dt.datetime | None:
+    """Returns the next due time after a change of the definition (see `Catalogue.change`)."""
     before, due = current.definition, current.next_due_at
     if wanted.rests(current.run_count):
         return None

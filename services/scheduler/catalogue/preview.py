@@ -1,4 +1,4 @@
-"""The due times that are still to come of a schedule, found step by step. Pure."""
+"""The coming due times of a schedule, found step by step. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from services.scheduler.schedule.definition import Definition
 
-# So far ahead is looked at most. After 400 years the calendar repeats itself, weekdays and leap years alike;
-# and the sun, which near a pole rises once a year, is found in 400 searches of a millisecond or two.
+# How far ahead due times are looked for: 400 years, after which the calendar repeats itself, weekdays and
+# leap years included. Near a pole, with one sunrise a year, that is 400 searches of a millisecond or two.
 LOOKED_AHEAD = dt.timedelta(days=146_097)
 LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -17,19 +17,19 @@ class Preview:
     """The first `most` due times after a moment, as if nothing paused the schedule."""
 
     def __init__(self, proposed: Definition, after: dt.datetime, run_count: int, most: int) -> None:
-        """`run_count`: runs that the schedule has behind it, which count towards its max_runs."""
+        """`run_count`: the number of runs that the schedule has had, which count towards its max_runs."""
         self._proposed = proposed
         self._after = after
         limit = proposed.bounds.max_runs
         self._most = most if limit is None else min(most, limit - run_count)
         self.due: list[dt.datetime] = []
-        # When each of them is sent: later than due, with jitter.
+        # When each of them is sent: its due time plus jitter.
         self.sent: list[dt.datetime] = []
-        # Set when there may be more due times after this moment, which was as far as was looked.
+        # Set to the end of the search when that ended before `most` were found: there may be more after it.
         self.looked_until: dt.datetime | None = None
 
     def steps(self) -> Iterator[None]:
-        """Finds one due time a step, which takes some milliseconds at most."""
+        """Finds one due time in each step, which takes a few milliseconds at most."""
         plan = self._proposed.plan
         start = self._after
         if plan.bounds.start is not None:

@@ -1,6 +1,7 @@
-"""The SQL of lists of schedules: a page goes by an index, also that of a rare task, queue or label.
+"""The SQL of lists of schedules and of runs. Each page is read by an index.
 
-And of what a filter of schedules is, for those who watch by one.
+Schedules also have facets: one row for each task, queue and label that a schedule has. With them, a list of
+the schedules of a rare task need not read all others. `matches` serves the filter of WatchSchedules, too.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from services.kernel.pages import Place
 from services.kernel.parameters import Parameters
 from services.scheduler.schedule.definition import RunState
 
-# So many schedules are sorted in some tens of milliseconds. Of a facet that more have, of a million, a page
-# is found in the order of the list soon enough.
+# A facet is rare if at most so many schedules have it: they are sorted in some tens of milliseconds. If more
+# have it, even of a million schedules, reading in the order of the list finds a page soon enough.
 FEW = 5000
 
 
 @dataclass(frozen=True)
 class ScheduleFilter:
-    """Which schedules; empty and None match any. A label is (name, value)."""
+    """Which schedules are wanted. Empty and None match any. A label is (name, value)."""
 
     text: str = ""
     task: str = ""
@@ -32,10 +33,10 @@ EVERY = ScheduleFilter()
 
 
 def listing(wanted: ScheduleFilter, after: str, most: int) -> tuple[str, Parameters]:
-    """The query, and its values, for whole rows with an id beyond `after`, by id.
+    """Returns the query, with its values, for whole rows with an id beyond `after`, ordered by id.
 
-    Task, queue and label are looked up among the facets, which are kept in the order of the list. As a facet
-    is a hash, the rows are asked themselves, too.
+    Task, queue and label are looked up in the facets, whose index has the order of the list. A facet is a
+    hash, so the condition is checked on the row, too.
     """
     values = Parameters()
     beyond = values.place(after)
@@ -49,7 +50,7 @@ def listing(wanted: ScheduleFilter, after: str, most: int) -> tuple[str, Paramet
 
 
 def a_rare_facet(wanted: ScheduleFilter) -> tuple[str, Parameters] | None:
-    """The query for the number of a facet that only FEW schedules have; None when no facet is asked for."""
+    """Returns the query for the index of the first wanted facet that is rare; None without wanted facets."""
     values = Parameters()
     facets, _ = _asked(replace(wanted, text="", paused=None), values)
     if not facets:
@@ -63,10 +64,10 @@ def a_rare_facet(wanted: ScheduleFilter) -> tuple[str, Parameters] | None:
 def listing_by_next_run(
     wanted: ScheduleFilter, after: Place | None, rare: int | None, most: int
 ) -> tuple[str, Parameters]:
-    """The query, and its values, for whole rows beyond the moment of sending and the id, what is next first.
+    """Returns the query, with its values, for whole rows after (moment of sending, id), in that order.
 
-    All that have the rare facet are sorted; without one, rows are taken in the order of the index that
-    dispatching uses, until enough are found.
+    `rare` is the index of a rare facet: all schedules that have it are sorted. If None, rows are read in the
+    order of the dispatcher's index until enough are found.
     """
     values = Parameters()
     facets, conditions = _asked(wanted, values)
@@ -80,13 +81,13 @@ def listing_by_next_run(
 
 
 def matches(wanted: ScheduleFilter, values: Parameters) -> str:
-    """The condition that a row of celery_schedules, `s`, is one of those; its values are added."""
+    """Returns the condition that a row `s` of celery_schedules matches; adds its values to `values`."""
     _, conditions = _asked(wanted, values)
     return " AND ".join(conditions) or "true"
 
 
 def _asked(wanted: ScheduleFilter, values: Parameters) -> tuple[list[str], list[str]]:
-    """The facets that are asked for, and conditions on the row, `s`, which say all by themselves."""
+    """Returns the wanted facets, and the conditions on the row `s`, which are complete without the facets."""
     facets: list[str] = []
     conditions: list[str] = []
     for name in ("task", "queue"):
@@ -102,17 +103,17 @@ def _asked(wanted: ScheduleFilter, values: Parameters) -> tuple[list[str], list[
         conditions.append(f"s.paused = {values.place(wanted.paused)}")
     if wanted.text:
         text = f"lower({values.place(wanted.text)}::text)"
-        # Ids compare as bytes, in which only a to z have another case.
+        # The id's collation is by bytes, where lower() changes A to Z only; so the default one is named.
         all_text = "(s.id || ' ' || s.task || ' ' || s.description) COLLATE \"default\""
         conditions.append(f"position({text} IN lower({all_text})) > 0")
     return facets, conditions
 
 
 def _found(facets: list[str], after: str) -> str:
-    """The ids beyond `after` that have all of these facets, in order.
+    """Returns the query for the ids beyond `after` that have all of these facets, in order.
 
-    OFFSET 0 keeps the planner to this order, facets first and then row by row: by itself it takes schedules
-    of a rare task to be found soon among all, or fetches all of a common one to sort them.
+    OFFSET 0 makes the planner read the facets first and then the schedules one by one. Left to itself, it
+    searches all schedules for those of a rare task, or reads and sorts all those of a common one.
     """
     tables = ["celery_schedule_facets f0"]
     conditions = []
@@ -131,7 +132,7 @@ def _rows_of(found: str) -> str:
     return f"({found}) AS found, LATERAL ({row}) AS s"
 
 
-# How a run of that state stands in its row, in the words of the indexes that find it.
+# The condition on the rows of runs in a state, worded like the conditions of the partial indexes.
 UNSENT = "recorded_state IN ('lost', 'skipped', 'waiting')"
 WRITTEN_AS = {
     RunState.PENDING: (
@@ -143,15 +144,15 @@ WRITTEN_AS = {
     RunState.WAITING: UNSENT,
     RunState.LOST: UNSENT,
 }
-# Of runs that ended, but not well: the same for these.
+# The same for runs that ended without success.
 SUCCESS, ENDED_OTHERWISE = "SUCCESS", "outcome <> 'SUCCESS'"
 
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs; empty and None match any.
+    """Which runs are wanted. Empty and None match any.
 
-    `outcomes`: Celery's states, as rows have them. Due times from `start` on, and before `end`.
+    `outcomes`: Celery's states, as stored. Due times are from `start` on and before `end`.
     """
 
     schedule_id: str = ""
@@ -165,7 +166,7 @@ EVERY_RUN = RunFilter()
 
 
 def listing_runs(wanted: RunFilter, before: Place | None, most: int) -> tuple[str, Parameters]:
-    """The query, and its values, for runs before (due time, schedule), newest first."""
+    """Returns the query, with its values, for runs before (due time, schedule), newest first."""
     values = Parameters()
     conditions = ["true"]
     if wanted.schedule_id:

@@ -1,4 +1,4 @@
-"""The SQL of schedules and runs, as people see and change them. Dispatching has its own (store_due.py)."""
+"""The SQL of schedules and runs for the use cases. Dispatching has its own (dispatch/store_due.py)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ADD_RUN = """
     RETURNING batch_id, due_at
 """
 EXISTS = "SELECT EXISTS (SELECT FROM celery_schedules WHERE id = $1)"
-# Rows of a list that are in memory at a time: each may have half a megabyte of arguments.
+# How many rows of a list are in memory at a time. Each may have half a megabyte of arguments.
 AT_A_TIME = 50
 RUN = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND due_at = $2"
 MADE_BY = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND request_id = $2"
@@ -39,6 +39,7 @@ class ScheduleStore(Store):
     """Schedules and their runs, on one connection."""
 
     async def create(self, definition: Definition, next_due_at: dt.datetime | None) -> Schedule:
+        """Raises `AlreadyExists`."""
         values = values_of(definition, next_due_at)
         try:
             row = await self._connection.fetchrow(f"{insert(values)} RETURNING *", *values.values())
@@ -47,6 +48,7 @@ class ScheduleStore(Store):
         return schedule_of(row)
 
     async def get(self, schedule_id: str, *, for_change: bool = False) -> Schedule:
+        """Returns a schedule; `for_change` locks its row until the transaction ends. Raises `NotFound`."""
         lock = " FOR UPDATE" if for_change else ""
         row = await self._connection.fetchrow(
             f"SELECT * FROM celery_schedules WHERE id = $1{lock}", schedule_id
@@ -56,7 +58,7 @@ class ScheduleStore(Store):
         return schedule_of(row)
 
     async def require(self, schedule_id: str) -> None:
-        """Raises NotFound unless there is such a schedule."""
+        """Raises `NotFound` unless the schedule exists."""
         if not await self._connection.fetchval(EXISTS, schedule_id):
             raise NotFound("schedule", f"schedules/{schedule_id}")
 
@@ -66,7 +68,7 @@ class ScheduleStore(Store):
         next_due_at: dt.datetime | None,
         but_not: Collection[str] = frozenset(),
     ) -> Schedule:
-        """Writes all columns that a person decides, but not those named."""
+        """Writes the columns of the definition and the next due time, except those in `but_not`."""
         values = values_of(definition, next_due_at)
         values = {name: value for name, value in values.items() if name not in but_not}
         return schedule_of(await self._connection.fetchrow(f"{update(values)} RETURNING *", *values.values()))
@@ -77,7 +79,10 @@ class ScheduleStore(Store):
     async def listed(
         self, wanted: ScheduleFilter, after: str, most: int
     ) -> AsyncGenerator[Sequence[Row], None]:
-        """The rows of schedules with an id beyond `after`, by id, some at a time (see `schedule_of`)."""
+        """Yields the rows of schedules with an id beyond `after`, by id, up to AT_A_TIME at once.
+
+        `schedule_of` makes a schedule of a row.
+        """
         query, values = listing(wanted, after, most)
         cursor = await self._connection.cursor(query, *values)
         while rows := await cursor.fetch(AT_A_TIME):
@@ -86,7 +91,7 @@ class ScheduleStore(Store):
     async def listed_by_next_run(
         self, wanted: ScheduleFilter, after: Place | None, most: int
     ) -> AsyncGenerator[Sequence[Row], None]:
-        """As `listed`, those that are to be sent after that moment and id: what is next first."""
+        """Like `listed`, for schedules with a next due time, after (moment of sending, id), in that order."""
         rare = None
         if probe := a_rare_facet(wanted):
             query, values = probe
@@ -97,7 +102,7 @@ class ScheduleStore(Store):
             yield rows
 
     async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> BatchKey:
-        """Records a triggered run, under the schedule's lock; gives the batch that it is."""
+        """Records a triggered run as a batch of its own, and returns that. The schedule must be locked."""
         values = run.schedule_id, run.due_at, run.reason, request_id, exclusive
         return BatchKey(*await self._connection.fetchrow(ADD_RUN, *values))
 
@@ -106,24 +111,27 @@ class ScheduleStore(Store):
         return None if row is None else run_of(row)
 
     async def run_made_by(self, schedule_id: str, request_id: str) -> Run | None:
-        """The run that the request has triggered already."""
+        """Returns the run that the request triggered earlier, or None."""
         row = await self._connection.fetchrow(MADE_BY, schedule_id, request_id)
         return None if row is None else run_of(row)
 
     async def list_runs(self, wanted: RunFilter, before: Place | None, most: int) -> Sequence[Run]:
-        """Runs before (due time, schedule), newest first."""
+        """Returns runs before (due time, schedule), newest first."""
         query, values = listing_runs(wanted, before, most)
         return [run_of(row) for row in await self._connection.fetch(query, *values)]
 
 
 def insert(columns: Collection[str]) -> str:
-    """A new schedule; the values come in the order of the columns."""
+    """Returns the statement that adds a schedule. Its values are in the order of the columns."""
     places = ", ".join(f"${number}" for number, _ in enumerate(columns, 1))
     return f"INSERT INTO celery_schedules ({', '.join(columns)}) VALUES ({places})"
 
 
 def update(columns: Collection[str]) -> str:
-    """A schedule's next version; the values come in the order of the columns, of which `id` is one."""
+    """Returns the statement that writes a schedule's next version.
+
+    Its values are in the order of the columns, which must include `id`.
+    """
     places = {name: f"${number}" for number, name in enumerate(columns, 1)}
     changes = ", ".join(f"{name} = {place}" for name, place in places.items() if name != "id")
     return (

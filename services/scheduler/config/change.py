@@ -1,4 +1,4 @@
-"""What people do with the live configuration: one transaction a use case."""
+"""The use cases of the live configuration: get, list, set, reset, roll back, reveal, rewrap."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from services.scheduler.schedule.store_requests import RequestStore
 
 @dataclass(frozen=True)
 class Order:
-    """What every change carries: which key, by whom, why, and on which conditions."""
+    """What every change carries: its key, who makes it and why, and its conditions."""
 
     key: str
     actor: str
@@ -39,7 +39,10 @@ class Order:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a key shall have, in clear also where it is sensitive; None: its default, or nothing."""
+    """The value that a key is to get, in clear text even if it is sensitive.
+
+    None: the key goes back to its default; a secret is removed.
+    """
 
     change: Change
     value: Value | None
@@ -54,17 +57,18 @@ class Configuration:
         self._key_ring = key_ring
 
     async def get(self, name: str) -> Setting:
+        """Raises `NotFound` for an unknown key and for a secret that is not set."""
         key = declared(name)
         async with self._database.reading() as connection:
             return _existing(setting_of(key, await ConfigStore(connection).find(name)))
 
     async def list(self) -> Sequence[Setting]:
-        """All, by name."""
+        """Returns all settings, ordered by name."""
         async with self._database.reading() as connection:
             return all_settings(await ConfigStore(connection).all())
 
     async def revisions(self, name: str, before: int | None, most: int) -> Sequence[Revision]:
-        """Newest first: of one key, or of all when `name` is empty."""
+        """Returns revisions below `before`, newest first; of all keys when `name` is empty."""
         if name:
             declared(name)
         async with self._database.reading() as connection:
@@ -86,7 +90,10 @@ class Configuration:
         return await self._change(order, _Wanted(Change.ROLLBACK, value, number))
 
     async def reveal(self, name: str) -> tuple[str, int]:
-        """A sensitive value in clear, and the revision that set it."""
+        """Returns a sensitive value in clear text, and the revision that set it.
+
+        Raises `NotFound`, and `FailedPrecondition` when the key is not sensitive or decryption fails.
+        """
         key = declared(name)
         if not key.sensitive:
             raise FailedPrecondition("CONFIG_NOT_SENSITIVE", f"config/{name} is told by GetConfig")
@@ -95,7 +102,10 @@ class Configuration:
         return str(self._value_of(key, revision)), setting.revision
 
     async def rewrap(self) -> int:
-        """Has the newest key wrap what others wrap; how many values that were."""
+        """Re-wraps the data key of every sensitive value with the newest key; returns how many it changed.
+
+        Older keys can then be removed from the file.
+        """
         async with self._database.transaction() as connection:
             store = ConfigStore(connection)
             await store.lock()
@@ -139,7 +149,7 @@ class Configuration:
             return setting_of(key, await store.find(key.name))
 
     async def _is_made(self, connection: Connection, key: AnyKey, once: Once | None, wanted: _Wanted) -> bool:
-        """Whether the request was carried out already; raises `Invalid` if its id is another one's."""
+        """Returns whether the request was carried out already. Raises `Invalid` if another one had its id."""
         if once is None:
             return False
         first = await RequestStore(connection).is_first(once)
@@ -176,13 +186,16 @@ def _existing(setting: Setting) -> Setting:
 
 
 def _is_so(current: Setting, wanted: _Wanted) -> bool:
-    """Then nothing is changed. Two secrets are not compared: whoever sets one may mean to renew it."""
+    """Returns whether the setting already has the wanted value, so that there is nothing to change.
+
+    Never true for setting a secret: to set the same one again may be meant, and is a new revision.
+    """
     if wanted.value is None:
         return not current.is_set
     return current.is_set and not current.key.sensitive and current.value == wanted.value
 
 
 def _as_wanted(current: Setting, wanted: _Wanted) -> Setting:
-    """What would be, with the revision that is."""
+    """Returns the setting as it would be after the change, with its present revision."""
     shown = current.key.default if wanted.value is None else wanted.value
     return replace(current, value=None if current.key.sensitive else shown, is_set=wanted.value is not None)

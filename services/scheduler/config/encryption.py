@@ -1,8 +1,8 @@
-"""Sensitive values where they are kept: envelope encryption with keys from a file.
+"""Encryption of stored sensitive values: envelope encryption with keys from a file.
 
 Each value is encrypted with a data key of its own (AES-256-GCM, NIST SP 800-38D), and that key is wrapped by
-a key of the file. The newest key of the file wraps; any of them unwraps. Both ciphertexts are bound to what
-they belong to: one moved to another key, or to another revision, does not open.
+a key of the file. The newest key of the file wraps; any of them unwraps. Both ciphertexts are bound to their
+configuration key and revision: one that was moved to another key or revision can't be decrypted.
 
 The file is JSON, `{"keys": [{"id": "…", "key": "<base64 of 32 bytes>"}]}`, oldest key first. It is read again
 when it changes.
@@ -11,7 +11,6 @@ when it changes.
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import os
 from collections.abc import Mapping
@@ -26,16 +25,16 @@ from services.kernel.errors import FailedPrecondition
 from services.kernel.logged_errors import Loggable
 
 KEY_BYTES, NONCE_BYTES = 32, 12
-# JSON values: the wrapping key's id, and base64 texts.
+# As JSON: `key`, the id of the wrapping key; `wrapped`, the data key, and `value`, both encrypted, in base64.
 Sealed: TypeAlias = Mapping[str, str]
 
 
 class WrongKeyFile(Loggable):
-    """The key file can't be used; says why, and shows nothing of it."""
+    """The key file can't be used. The message says why, and contains nothing of the file."""
 
 
 class KeyRing:
-    """The keys of a file; none while there is no file."""
+    """The keys of a file; none until the file exists. All methods may raise `WrongKeyFile`."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -45,7 +44,7 @@ class KeyRing:
 
     @property
     def newest(self) -> str:
-        """The id of the key that wraps."""
+        """The id of the key that wraps. Raises `FailedPrecondition` when there is none."""
         self._read()
         if not self._keys:
             raise FailedPrecondition(
@@ -56,7 +55,7 @@ class KeyRing:
         return list(self._keys)[-1]
 
     def seal(self, text: str, belongs_to: str) -> Sealed:
-        """`belongs_to` must be given again to open it."""
+        """Encrypts the text; `open` needs the same `belongs_to`. Raises `FailedPrecondition` without keys."""
         wrapping, data_key = self.newest, AESGCM.generate_key(KEY_BYTES * 8)
         return {
             "key": wrapping,
@@ -65,10 +64,11 @@ class KeyRing:
         }
 
     def open(self, sealed: Sealed, belongs_to: str) -> str:
+        """Decrypts a text. Raises `FailedPrecondition` when its key is missing or it was altered."""
         return _decrypt(self._unwrapped(sealed, belongs_to), sealed["value"], belongs_to).decode()
 
     def rewrap(self, sealed: Sealed, belongs_to: str) -> Sealed:
-        """The same, its data key wrapped by the newest key. The value itself is not decrypted."""
+        """Returns the same with its data key wrapped by the newest key. The value itself is not decrypted."""
         wrapping = self.newest
         data_key = self._unwrapped(sealed, belongs_to)
         wrapped = _encrypt(self._keys[wrapping], data_key, _wrap_of(wrapping, belongs_to))
@@ -93,9 +93,9 @@ class KeyRing:
 
 
 def add_key(path: Path) -> str:
-    """Puts a new key behind the others, which go on to open what they wrapped; gives its id.
+    """Adds a new key to the file, as the newest, and returns its id. The older keys are kept.
 
-    The file can be read by its owner only, and is replaced whole.
+    The file is replaced as a whole, and only its owner may read it. Raises `WrongKeyFile`.
     """
     kept = orjson.loads(path.read_bytes())["keys"] if path.exists() and _keys_in(path) else []
     identity = f"{dt.datetime.now(dt.UTC):%Y%m%d}-{os.urandom(4).hex()}"
@@ -112,12 +112,28 @@ def add_key(path: Path) -> str:
 def _keys_in(path: Path) -> dict[str, bytes]:
     try:
         content: Any = orjson.loads(path.read_bytes())
-        keys = {str(one["id"]): base64.b64decode(one["key"], validate=True) for one in content["keys"]}
-    except (OSError, ValueError, KeyError, TypeError, binascii.Error) as error:
+    except (OSError, orjson.JSONDecodeError) as error:
         raise WrongKeyFile(f"{path} is not a key file ({type(error).__name__})") from None
+    listed = content.get("keys") if isinstance(content, dict) else None
+    if not isinstance(listed, list):
+        raise WrongKeyFile(f'{path} is not a key file (it has no list of "keys")')
+    keys = dict(
+        _key_in(one, f"{path} is not a key file (key {number}") for number, one in enumerate(listed, 1)
+    )
     if not keys or any(len(key) != KEY_BYTES for key in keys.values()):
         raise WrongKeyFile(f"{path} has no key, or one that is not {KEY_BYTES} bytes long")
     return keys
+
+
+def _key_in(one: Any, fault: str) -> tuple[str, bytes]:
+    """Id and key. `fault` begins what is told if it is none."""
+    identity, key = (one.get("id"), one.get("key")) if isinstance(one, dict) else (None, None)
+    if not isinstance(identity, str | int) or not isinstance(key, str):
+        raise WrongKeyFile(f'{fault} has no "id" or no "key")')
+    try:
+        return str(identity), base64.b64decode(key, validate=True)
+    except ValueError:
+        raise WrongKeyFile(f"{fault} is not base64)") from None
 
 
 def _wrap_of(wrapping: str, belongs_to: str) -> str:

@@ -1,4 +1,4 @@
-"""Tells those who follow the live configuration what changed, as soon as it is committed."""
+"""Streams changes of the live configuration to its readers as soon as they are committed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class News:
-    """What is in force at a revision: all settings when `complete`, else those that changed."""
+    """Settings in force at a revision: all of them when `complete`, else those that changed."""
 
     settings: Sequence[Setting]
     revision: int
@@ -39,7 +39,7 @@ class ConfigFeed:
         self._notices = 0
 
     async def run(self) -> None:
-        """A background loop, without which news are as late as a sign of life."""
+        """The background loop that takes notices. Without it, news wait for the next sign of life."""
         async with self._database.listening(CHANNEL) as notices:
             async for _ in notices:
                 async with self._noticed:
@@ -47,13 +47,14 @@ class ConfigFeed:
                     self._noticed.notify_all()
 
     async def after(self, revision: int) -> AsyncIterator[News]:
-        """What there is to tell after the revision, then what comes; never ends. 0: everything first.
+        """Yields what changed after the revision, then each later change; never ends.
 
-        News without settings are signs of life.
+        With revision 0, or one that the database has not reached (a backup was restored), all settings come
+        first. News without settings are signs of life.
         """
         told_at, everything = float("-inf"), revision == 0
         while True:
-            # Before the look: a change that it does not see gives a notice that is counted after this.
+            # Read before the look: if the look misses a change, the notice of that change is counted later.
             seen = self._notices
             news = await self._look(revision, everything)
             now = asyncio.get_running_loop().time()
@@ -64,7 +65,7 @@ class ConfigFeed:
             await self._notice_after(seen)
 
     async def keep(self, live: LiveSettings) -> None:
-        """A background loop: the scheduler's own live settings need no call."""
+        """The background loop that keeps the scheduler's own live settings, without a call to itself."""
         while True:
             try:
                 async for news in self.after(live.revision):

@@ -1,4 +1,4 @@
-"""The live configuration as it is: settings in force, and the revisions that they came of."""
+"""The live configuration: settings in force, and the revisions that they came from. Pure."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class Revision:
-    """One change of one key, as it is kept. Not set: the default, or no secret."""
+    """One stored change of one key. If not `is_set`, it put the default in force, or removed the secret."""
 
     number: int
     key: str
     change: Change
     is_set: bool
-    # As JSON, in clear or sealed: never both.
+    # The value as JSON in clear text, or encrypted in `sealed`; never both.
     value: Any
     sealed: Sealed | None
-    # The key's revision before it.
+    # The key's previous revision.
     previous: int | None
     rolled_back_to: int | None
     actor: str
     comment: str
     created_at: dt.datetime | None = None
-    # That of the revision before it, in clear, as JSON; None where it was not set, or is sensitive.
+    # The value of the previous revision, as JSON in clear text; None if it was not set or is sensitive.
     old_value: Any = None
 
     @property
@@ -48,13 +48,13 @@ class Revision:
 
     @property
     def belongs_to(self) -> str:
-        """What its ciphertext is bound to."""
+        """The text that the ciphertext is bound to."""
         return f"config/{self.key}, revision {self.number}"
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What is in force for a key that somebody has set or reset."""
+    """The stored row of a key that was set or reset at least once. `value` is JSON."""
 
     key: str
     is_set: bool
@@ -81,12 +81,12 @@ class Setting:
 
     @property
     def exists(self) -> bool:
-        """A secret that is not set does not."""
+        """Whether the setting exists: a secret that is not set does not."""
         return self.is_set or self.key.default is not None
 
 
 def declared(name: str) -> AnyKey:
-    """The key of that name; raises `NotFound`."""
+    """Returns the key of that name. Raises `NotFound`."""
     key = key_named(name)
     if key is None:
         raise NotFound("config", f"config/{name}")
@@ -94,7 +94,7 @@ def declared(name: str) -> AnyKey:
 
 
 def setting_of(key: AnyKey, stored: Stored | None) -> Setting:
-    """What an older version stored, and is no longer within bounds, is not in force: the default is."""
+    """Returns the setting in force. A stored value that is no longer valid is replaced by the default."""
     if stored is None:
         return Setting(key, key.default)
     value = from_json(key, stored.value) if stored.is_set and not key.sensitive else None
@@ -104,7 +104,7 @@ def setting_of(key: AnyKey, stored: Stored | None) -> Setting:
 
 
 def all_settings(stored: Sequence[Stored]) -> list[Setting]:
-    """Every declared key and every secret that is set, by name. Rows of other keys are left out."""
+    """Returns the settings that exist, ordered by name. Rows of undeclared keys are left out."""
     rows = {one.key: one for one in stored}
     keys = [key for name in {*KEYS, *rows} if (key := key_named(name)) is not None]
     settings = [setting_of(key, rows.get(key.name)) for key in sorted(keys, key=lambda key: key.name)]
@@ -112,7 +112,7 @@ def all_settings(stored: Sequence[Stored]) -> list[Setting]:
 
 
 def check_value(key: AnyKey, value: Value) -> None:
-    """Raises `Invalid` with the field, the fault and a value that would have been right."""
+    """Raises `Invalid` with the field, the fault and an example of a valid value."""
     faults, fault = Faults(), key.fault_of(value)
     if fault:
         faults.add(f"value.{FIELDS[key.type]}", fault, example_of(key))
@@ -120,7 +120,7 @@ def check_value(key: AnyKey, value: Value) -> None:
 
 
 def example_of(key: AnyKey) -> str:
-    """A value as REST has it."""
+    """Returns a valid value in the JSON of the REST API."""
     match key.default:
         case dt.timedelta() as span:
             example = f'"{shown(span)}"'
@@ -138,7 +138,10 @@ def to_json(value: Value) -> bool | int | float | str:
 
 
 def from_json(key: AnyKey, value: Any) -> Value | None:
-    """None when it is none of the key's type: somebody wrote it by SQL, or the type was another once."""
+    """Returns None when the JSON can't be converted: written by SQL, or the key's type has changed.
+
+    Bool, int and text are returned as they are; `fault_of` checks that they are of the key's type.
+    """
     if key.type in (ConfigType.DURATION, ConfigType.FLOAT):
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
@@ -147,7 +150,7 @@ def from_json(key: AnyKey, value: Any) -> Value | None:
 
 
 def value_at(revision: Revision, which: str = "value") -> Value | None:
-    """The clear value of a revision ("value", "old_value"); None where there is none to show."""
+    """Returns the `value` or `old_value` of a revision; None if it is sensitive, not set, or undeclared."""
     key: AnyKey | None = key_named(revision.key)
     value = getattr(revision, which)
     return None if key is None or key.sensitive else from_json(key, value)

@@ -31,7 +31,7 @@ IN_FORCE = """
     SET is_set = excluded.is_set, value = excluded.value, revision = excluded.revision,
         updated_by = excluded.updated_by, updated_at = now()
 """
-# Revisions become visible in the order of their numbers.
+# One change at a time, so that revisions become visible in the order of their numbers.
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('celery_system_config_revisions'))"
 NEWEST = "SELECT coalesce(max(revision), 0) FROM celery_system_config_revisions"
 MADE_BY = f"{REVISION} WHERE r.key = $1 AND r.request_id = $2"
@@ -42,7 +42,7 @@ class ConfigStore(Store):
     """The live configuration, on one connection."""
 
     async def lock(self) -> None:
-        """Until the transaction ends."""
+        """Waits for other changes of the configuration, and keeps them out until the transaction ends."""
         await self._connection.execute(LOCK)
 
     async def find(self, key: str) -> Stored | None:
@@ -57,7 +57,7 @@ class ConfigStore(Store):
         return list(map(_stored_of, await self._connection.fetch(query, revision)))
 
     async def newest_revision(self) -> int:
-        """0 before the first."""
+        """Returns 0 when there is no revision yet."""
         newest: int = await self._connection.fetchval(NEWEST)
         return newest
 
@@ -67,7 +67,7 @@ class ConfigStore(Store):
         return None if row is None else _revision_of(row)
 
     async def revisions(self, key: str, before: int | None, most: int) -> Sequence[Revision]:
-        """Newest first; of all keys when `key` is empty."""
+        """Returns revisions below `before`, newest first; of all keys when `key` is empty."""
         values = Parameters()
         conditions = ["true"]
         if key:
@@ -79,7 +79,7 @@ class ConfigStore(Store):
         return list(map(_revision_of, rows))
 
     async def made_by(self, key: str, request_id: str) -> Revision | None:
-        """The revision that the request has made already."""
+        """Returns the revision that the request made earlier, or None."""
         row = await self._connection.fetchrow(MADE_BY, key, request_id)
         return None if row is None else _revision_of(row)
 
@@ -88,7 +88,7 @@ class ConfigStore(Store):
         return number
 
     async def write(self, revision: Revision, request_id: str | None) -> None:
-        """Adds the revision, puts it in force, and tells those who listen once it is committed."""
+        """Adds the revision and puts it in force. Listeners are notified when the transaction commits."""
         value, sealed = _json(revision.value), _json(revision.sealed)
         await self._connection.execute(
             ADD_REVISION,
@@ -110,7 +110,7 @@ class ConfigStore(Store):
         await self._connection.execute(f"SELECT pg_notify('{CHANNEL}', '')")
 
     async def sealed_otherwise(self, key_id: str) -> Sequence[Revision]:
-        """Those whose data key is not wrapped by this key."""
+        """Returns the revisions whose data key is wrapped by another key than this one."""
         query = f"{REVISION} WHERE r.sealed ->> 'key' <> $1 ORDER BY r.revision"
         return list(map(_revision_of, await self._connection.fetch(query, key_id)))
 

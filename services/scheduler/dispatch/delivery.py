@@ -26,9 +26,6 @@ from services.scheduler.dispatch.publisher import Parcel, PermitEnded, Publisher
 from services.scheduler.dispatch.store_batches import BatchStore
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.pace import USUAL, Pace
-from services.scheduler.schedule.celery_message import Letterhead
-from services.scheduler.schedule.definition import Task
-from services.scheduler.schedule.rows import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -167,24 +164,15 @@ class Delivery:
             store = BatchStore(connection)
             now = await store.now()
             for run in await store.runs(list(runs)):
-                letterhead, fault = letterhead_of(run.task, run.fault)
-                if letterhead is None:
-                    log.warning("schedule.unreadable", schedule=run.schedule_id, due=run.due, fault=fault)
-                    await store.give_up(run.batch_id, [(run.schedule_id, run.due)], unreadable(fault))
+                if run.letterhead is None:
+                    log.warning("schedule.unreadable", schedule=run.schedule_id, due=run.due, fault=run.fault)
+                    await store.give_up(run.batch_id, [(run.schedule_id, run.due)], unreadable(run.fault))
                 else:
-                    pending = written(run.schedule_id, letterhead, run.due, now, backfilled=run.backfilled)
+                    pending = written(
+                        run.schedule_id, run.letterhead, run.due, now, backfilled=run.backfilled
+                    )
                     runs[run.batch_id].append(pending)
         return [Batch(key, runs[key.id]) for key in keys]
-
-
-def letterhead_of(task: Task | None, fault: str) -> tuple[Letterhead | None, str]:
-    """The letterhead, or None with what is wrong with the stored task."""
-    if task is None:
-        return None, fault
-    try:
-        return Letterhead(task), ""
-    except UNREADABLE as error:
-        return None, repr(error)
 
 
 def _together(batches: Iterable[tuple[BatchKey, int]]) -> Iterator[list[BatchKey]]:

@@ -1,7 +1,8 @@
 """The dispatcher: takes what is due, and records it. Every replica runs one; all are active.
 
 1. One transaction claims due schedules (SKIP LOCKED), records a run for each due time, and moves each
-   schedule on to its next. Nothing is in memory that a crash could lose.
+   schedule on to its next. Nothing is in memory that a crash could lose. When our own code fails on a
+   schedule, the transaction is rolled back, and tried without it (left_out.py).
 2. After the commit, what was recorded is a batch on its way to the broker (delivery.py).
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 
@@ -17,13 +18,12 @@ from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
 from services.scheduler.dispatch.batches import Batch, PendingRun, written
 from services.scheduler.dispatch.decide import Decision, decide, decide_unreadable, held_back
-from services.scheduler.dispatch.delivery import FAULTS, Delivery, letterhead_of
+from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.fast_path import InTime
+from services.scheduler.dispatch.left_out import LeftOut, OwnFault
 from services.scheduler.dispatch.store_due import Due, DueStore, RecordedAlready, due_of
 from services.scheduler.pace import USUAL, Pace
-from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Run, RunState
-from services.scheduler.schedule.rows import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,7 @@ class Dispatcher:
         self.delivery = delivery
         self._on_waiting = on_waiting
         self._pace = pace
+        self._left_out = LeftOut(delivery.metrics, pace.left_out)
 
     async def run(self) -> None:
         async with self._database.listening("celery_schedules") as notices:
@@ -65,7 +66,7 @@ class Dispatcher:
                         await self._dispatch_backlog()
                     wait = 0.0 if claimed else await self._seconds_to_sleep()
                     backoff = 0.1
-                except FAULTS as error:
+                except (*FAULTS, OwnFault) as error:
                     log.warning("dispatch.failed", error=for_log(error), retry_seconds=backoff)
                     wait, backoff = backoff, min(backoff * 2, 5.0)
                 if wait:
@@ -88,28 +89,74 @@ class Dispatcher:
             raise error
 
     async def dispatch_batch(self) -> int:
-        """Claims and records one batch, and starts publishing it; how many schedules were due."""
-        with self.delivery.turns.dispatching():
-            permit = await self.delivery.permit()
-            claimed, batch = await self._record_batch()
-            if batch is not None:
-                # All that is left of the rows by now: some batches of them are much of what a process takes.
-                await self.delivery.send_on_its_way(batch, permit)
-            return claimed
+        """Claims and records one batch, and starts publishing it; how many schedules were due.
 
-    async def _record_batch(self) -> tuple[int, Batch | None]:
+        Raises `OwnFault` when our own code fails, and leaving out single schedules does not help.
+        """
+        for schedule_id in self._left_out.to_try():
+            if await self._dispatch_apart([schedule_id]):
+                self._left_out.remove(schedule_id)
+        done = await self._tried(None)
+        if isinstance(done, int):
+            return done
+        log.error("dispatch.own_fault", error=for_log(done), exc_info=done)
+        async with self._database.connection() as connection:
+            ids = await DueStore(connection).due_ids(BATCH, self._left_out.schedule_ids)
+        if not ids or self._left_out.full:
+            raise OwnFault("the scheduler's own code fails, and not on single schedules") from done
+        await self._dispatch_apart(ids)
+        return len(ids)
+
+    async def _dispatch_apart(self, ids: Sequence[str]) -> bool:
+        """Halves a batch that our code fails on until the schedule is alone, and leaves that one out.
+
+        Tells whether there was none.
+        """
+        failed = await self._tried(ids)
+        if isinstance(failed, int):
+            return True
+        if len(ids) == 1:
+            self._left_out.add(ids[0], failed)
+            return False
+        middle = len(ids) // 2
+        await self._dispatch_apart(ids[:middle])
+        await self._dispatch_apart(ids[middle:])
+        return False
+
+    async def _tried(self, ids: Sequence[str] | None) -> int | Exception:
+        """Dispatches one batch: of these schedules only, if any are named.
+
+        Gives how many were due, or what our own code raised: nothing is recorded then. Faults of the servers
+        are raised.
+        """
+        try:
+            with self.delivery.turns.dispatching():
+                permit = await self.delivery.permit()
+                claimed, batch = await self._record_batch(ids)
+                if batch is not None:
+                    # Only the finished batch is kept in memory from here on; the claimed rows are released.
+                    await self.delivery.send_on_its_way(batch, permit)
+                return claimed
+        except FAULTS:
+            raise
+        except Exception as error:
+            return error
+
+    async def _record_batch(self, ids: Sequence[str] | None) -> tuple[int, Batch | None]:
         """How many schedules were due, and what is to be published of them."""
         try:
-            return await self._record()
+            return await self._record(ids)
         except RecordedAlready:
             # The clock was set back, or a person has set `next_run_at` to a time that has been.
-            return await self._record(each_by_itself=True)
+            return await self._record(ids, each_by_itself=True)
 
-    async def _record(self, *, each_by_itself: bool = False) -> tuple[int, Batch | None]:
+    async def _record(
+        self, ids: Sequence[str] | None, *, each_by_itself: bool = False
+    ) -> tuple[int, Batch | None]:
         async with self._database.connection() as connection:
             store = DueStore(connection)
             async with store.transaction():
-                rows = await store.claim(BATCH)
+                rows = await store.claim(BATCH, ids, self._left_out.schedule_ids)
                 if not rows:
                     return 0, None
                 claimed, key = len(rows), await store.new_batch()
@@ -119,49 +166,45 @@ class Dispatcher:
                 del rows
                 if in_time.runs:
                     await store.record_in_time(key.id, in_time.schedule_ids, in_time.following)
-                decided = [_decide(due, key.recorded_at) for due in others]
-                runs = await store.record(key.id, others, [decision for decision, _ in decided])
-        letterheads = {due.id: letterhead for due, (_, letterhead) in zip(others, decided, strict=True)}
-        jitters = {due.id: due.sent - due.due for due in others}
-        pending = self._pending(runs, letterheads, jitters, key.recorded_at)
+                decisions = [_decide(due, key.recorded_at) for due in others]
+                runs = await store.record(key.id, others, decisions)
+                # Also within the transaction: what can't be written must not be recorded.
+                pending = _written(runs, others, key.recorded_at)
+        self._tell_unsent(runs)
         return claimed, Batch(key, in_time.runs + pending)
 
-    def _pending(
-        self,
-        runs: Sequence[Run],
-        letterheads: Mapping[str, Letterhead | None],
-        jitters: Mapping[str, dt.timedelta],
-        now: dt.datetime,
-    ) -> list[PendingRun]:
-        """Those that are to be published, of what was decided one by one; of the others it is told."""
-        pending = []
+    def _tell_unsent(self, runs: Sequence[Run]) -> None:
+        """Skipped runs are logged and counted; waiting runs wake the waiter."""
         for run in runs:
-            letterhead = letterheads[run.schedule_id]
-            if letterhead is not None and run.state is RunState.PENDING:
-                jitter = jitters[run.schedule_id]
-                pending.append(written(run.schedule_id, letterhead, run.due_at, now, jitter))
-            elif run.state is RunState.WAITING:
+            if run.state is RunState.WAITING:
                 self._on_waiting()
-            else:
+            elif run.state is not RunState.PENDING:
                 log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
                 self.delivery.metrics.runs.labels(run.state.value).inc()
-        return pending
 
     async def _seconds_to_sleep(self) -> float:
         async with self._database.connection() as connection:
-            seconds = await DueStore(connection).seconds_to_next()
+            seconds = await DueStore(connection).seconds_to_next(self._left_out.schedule_ids)
         if seconds is None:
             return self._pace.dispatch_look
         return min(max(seconds, 0.0) + COALESCE_SECONDS, self._pace.dispatch_look)
 
 
-def _decide(due: Due, now: dt.datetime) -> tuple[Decision, Letterhead | None]:
-    task, plan = due.what or (None, None)
-    letterhead, fault = letterhead_of(task, due.fault)
-    if letterhead is None or plan is None:
-        return decide_unreadable(due.id, due.due, now, fault), None
-    try:
-        decision = decide(due.id, plan, due.due, now, due.left)
-        return decision if due.overlaps else held_back(decision), letterhead
-    except UNREADABLE as error:
-        return decide_unreadable(due.id, due.due, now, repr(error)), None
+def _decide(due: Due, now: dt.datetime) -> Decision:
+    if due.what is None:
+        return decide_unreadable(due.id, due.due, now, due.fault)
+    _, plan = due.what
+    decision = decide(due.id, plan, due.due, now, due.left)
+    return decision if due.overlaps else held_back(decision)
+
+
+def _written(runs: Sequence[Run], claimed: Sequence[Due], now: dt.datetime) -> list[PendingRun]:
+    """The runs that are to be published, with their messages."""
+    found = {due.id: due for due in claimed}
+    pending = []
+    for run in runs:
+        due = found[run.schedule_id]
+        if run.state is RunState.PENDING and due.what is not None:
+            letterhead, _ = due.what
+            pending.append(written(due.id, letterhead, run.due_at, now, due.sent - due.due))
+    return pending

@@ -15,8 +15,8 @@ from services.scheduler.dispatch.batches import PendingRun
 from services.scheduler.dispatch.decide import IN_TIME
 from services.scheduler.schedule.celery_message import content_of, expiry, frame_of
 from services.scheduler.schedule.definition import task_id
-from services.scheduler.schedule.rows import UNREADABLE
 from services.scheduler.timing.due_times import next_of_crontab, next_of_interval
+from services.scheduler.timing.stored import Unreadable, interval_of, zone_of
 
 # The columns that are read by position, first of all that are claimed.
 COLUMNS = (
@@ -50,19 +50,23 @@ class InTime:
         # Many are due at one moment: as one object it is hashed once, by all that look it up.
         if due == self._due:
             due = self._due
+        elif due.tzinfo is None or due < self._oldest:
+            # Late; or infinite, which somebody has written by SQL, and asyncpg gives without a zone.
+            return False
         else:
             self._due = due
         try:
-            # An infinite moment, which somebody has written by SQL, has no zone and can't be compared.
-            if due < self._oldest:
-                return False
             if crontab is not None:
                 following = next_of_crontab(crontab, zone, due)
             else:
-                following = next_of_interval(dt.timedelta(seconds=interval), anchor, due)
+                zone_of(zone)
+                if anchor.tzinfo is None:
+                    return False
+                following = next_of_interval(interval_of(interval), anchor, due)
             content, frame = content_of(args_json, kwargs_json), frame_of(*row[FRAME])
             message = frame.message(task_id(schedule_id, due), content, expiry(expires, due), self._now)
-        except UNREADABLE:
+        except (Unreadable, OverflowError):
+            # What is wrong with it, or that it is never due again, is found when it is decided on by itself.
             return False
         self.schedule_ids.append(schedule_id)
         self.following.append(following)

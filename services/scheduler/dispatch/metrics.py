@@ -6,7 +6,7 @@ import datetime as dt
 from collections import Counter as Counted
 from collections.abc import Iterable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -20,6 +20,16 @@ LATENESS_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 
 class DispatchMetrics(Collector):
     def __init__(self, registry: CollectorRegistry) -> None:
         self.runs = Counter("celeriac_scheduler_runs", "Due times decided", ["state"], registry=registry)
+        self.left_out = Gauge(
+            "celeriac_scheduler_schedules_left_out",
+            "Schedules that stay due because the scheduler's own code fails on them",
+            registry=registry,
+        )
+        self.own_faults = Counter(
+            "celeriac_scheduler_own_faults",
+            "Times that the scheduler's own code failed on a due schedule",
+            registry=registry,
+        )
         self._lateness = Durations(LATENESS_BOUNDS)
         registry.register(self)
 

@@ -6,7 +6,7 @@ Arrays in and out, thousands of rows a statement.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -15,16 +15,32 @@ from services.kernel.database import Connection
 from services.scheduler.dispatch.decide import Decision
 from services.scheduler.dispatch.fast_path import COLUMNS
 from services.scheduler.dispatch.store_batches import DispatchStore
-from services.scheduler.schedule.definition import Run, RunState, Task
-from services.scheduler.schedule.rows import UNREADABLE, plan_of, task_of
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import Run, RunState
+from services.scheduler.schedule.rows import RowUnreadable, letterhead_of, moment_of, plan_of
 from services.scheduler.timing.plan import Plan
 
-# What is read by position comes first, and nothing twice.
-CLAIM = f"""
-    SELECT {COLUMNS}, latitude, longitude, misfire, misfire_window_seconds, run_count
-    FROM celery_schedules
-    WHERE next_run_at <= now() ORDER BY next_run_at LIMIT $1
-    FOR UPDATE SKIP LOCKED
+
+def _claim(which: str = "") -> str:
+    # What is read by position comes first, and nothing twice.
+    return f"""
+        SELECT {COLUMNS}, latitude, longitude, misfire, misfire_window_seconds, run_count
+        FROM celery_schedules
+        WHERE next_run_at <= now() {which} ORDER BY next_run_at LIMIT $1
+        FOR UPDATE SKIP LOCKED
+    """
+
+
+CLAIM = _claim()
+CLAIM_BUT_NOT = _claim("AND id <> ALL($2::text[])")
+CLAIM_THESE = _claim("AND id = ANY($2::text[])")
+DUE_IDS = """
+    SELECT id FROM celery_schedules
+    WHERE next_run_at <= now() AND id <> ALL($2::text[]) ORDER BY next_run_at LIMIT $1
+"""
+SECONDS_TO_NEXT = """
+    SELECT extract(epoch FROM min(next_run_at) - clock_timestamp())::float8 FROM celery_schedules
+    WHERE id <> ALL($1::text[])
 """
 # Due times are recorded as they stand in the rows, and the schedules move on, in one statement. $2 has, for
 # each schedule, where in $3 it finds when it is due next: many have one such moment.
@@ -76,7 +92,7 @@ class Due(NamedTuple):
     # Its due time and what jitter adds to it.
     sent: dt.datetime
     # None when the row can't be read: someone wrote it by SQL. Then `fault` says why.
-    what: tuple[Task, Plan] | None
+    what: tuple[Letterhead, Plan] | None
     # So many runs, until it is done; None: no end.
     left: int | None = None
     fault: str = ""
@@ -91,13 +107,26 @@ class RecordedAlready(Exception):
 class DueStore(DispatchStore):
     """Dispatching on one connection."""
 
-    async def claim(self, most: int) -> list[asyncpg.Record]:
+    async def claim(
+        self, most: int, these: Collection[str] | None = None, but_not: Collection[str] = ()
+    ) -> list[asyncpg.Record]:
         """The schedules that have waited longest, among those that no other replica has locked.
 
-        As `InTime.take` and `due_of` read them.
+        Of `these` schedules (None: of all), without those in `but_not`. As `InTime.take` and `due_of` read
+        them.
         """
-        rows: list[asyncpg.Record] = await self._connection.fetch(CLAIM, most)
+        rows: list[asyncpg.Record]
+        if these is not None:
+            rows = await self._connection.fetch(CLAIM_THESE, most, list(these))
+        elif but_not:
+            rows = await self._connection.fetch(CLAIM_BUT_NOT, most, list(but_not))
+        else:
+            rows = await self._connection.fetch(CLAIM, most)
         return rows
+
+    async def due_ids(self, most: int, but_not: Collection[str]) -> list[str]:
+        """The schedules that have waited longest, locked or not, and nothing else of them."""
+        return [row["id"] for row in await self._connection.fetch(DUE_IDS, most, list(but_not))]
 
     async def record_in_time(
         self, batch_id: int, schedule_ids: Sequence[str], following: Sequence[dt.datetime | None]
@@ -146,25 +175,25 @@ class DueStore(DispatchStore):
         )
         return {(row["schedule_id"], row["due_at"]) for row in rows}
 
-    async def seconds_to_next(self) -> float | None:
-        """From now to the earliest due time; None when nothing is scheduled."""
-        seconds: float | None = await self._connection.fetchval(
-            "SELECT extract(epoch FROM min(next_run_at) - clock_timestamp())::float8 FROM celery_schedules"
-        )
+    async def seconds_to_next(self, but_not: Collection[str] = ()) -> float | None:
+        """From now to the earliest due time of all schedules but those; None when nothing is scheduled."""
+        seconds: float | None = await self._connection.fetchval(SECONDS_TO_NEXT, list(but_not))
         return seconds
 
 
 def due_of(row: asyncpg.Record) -> Due:
     """A claimed row, to be decided on by itself."""
-    sent = row["next_run_at"]
-    due = row["next_due_at"] or sent
+    sent, due = row["next_run_at"], row["next_run_at"]
     try:
+        moment_of(row, "next_run_at")
+        due = moment_of(row, "next_due_at") or sent
         plan = plan_of(row)
         most = plan.bounds.max_runs
         left = None if most is None else most - row["run_count"]
-        return Due(row["id"], due, sent, (task_of(row), plan), left, overlaps=row["overlap"] == "allow")
-    except UNREADABLE as error:
-        return Due(row["id"], due, sent, None, fault=repr(error))
+        what = letterhead_of(row), plan
+        return Due(row["id"], due, sent, what, left, overlaps=row["overlap"] == "allow")
+    except RowUnreadable as error:
+        return Due(row["id"], due, sent, None, fault=str(error))
 
 
 def _with_runs(decision: Decision, new: set[tuple[str, dt.datetime]]) -> Decision:

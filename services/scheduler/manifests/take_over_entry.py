@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from services.kernel.zones import known_zones
 from services.scheduler.schedule.celery_message import CELERYS_HEADERS
-from services.scheduler.timing.due_times import zone_of
 from services.scheduler.timing.durations import format_span
+from services.scheduler.timing.stored import zone_of
 
 CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 # A due time of each interval that Celery's `relative` aligns to days, hours or minutes.

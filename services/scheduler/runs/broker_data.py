@@ -1,4 +1,4 @@
-"""What the broker holds: an identity that is lost with its data, marks of batches, and messages."""
+"""Reads what the broker holds: its identity, which is lost with its data, marks of batches, and messages."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from services.kernel.broker_layout import Layout
 from services.scheduler.dispatch.publisher import MARK
 
 IDENTITY = "celeriac:broker"
-# As the headers of every message name it, ours and Celery's own.
+# The task id as it stands in the headers of every message, ours and Celery's own.
 TASK_ID = re.compile(rb'"id": ?"([^"]{1,255})"')
 CHUNK = 1000
 
 
 class BrokerData:
-    """Reads one Redis or Valkey."""
+    """The data of one Redis or Valkey."""
 
     def __init__(self, client: redis.asyncio.Redis, layout: Layout) -> None:
         self._client = client
@@ -27,13 +27,17 @@ class BrokerData:
         self._prefix = layout.prefix
 
     async def identity(self) -> str:
-        """The same as long as the broker keeps its data. One that has none is given one."""
+        """Returns the broker's identity, which stays the same while the broker keeps its data.
+
+        A broker without an identity is given one.
+        """
         await self._client.set(self._prefix + IDENTITY, str(uuid.uuid4()), nx=True)
         found = await self._client.get(self._prefix + IDENTITY)
         return found.decode() if isinstance(found, bytes) else str(found)
 
     async def marked(self, marks: Sequence[str]) -> set[str]:
-        """Those of batches that were published to it lately, or were not recorded as published since."""
+        """Returns those of the marks that the broker has: of batches published recently, or published and not
+        yet recorded as such."""
         found: set[str] = set()
         for start in range(0, len(marks), CHUNK):
             chunk = marks[start : start + CHUNK]
@@ -42,12 +46,12 @@ class BrokerData:
         return found
 
     async def queued(self, queues: Collection[tuple[str, int]]) -> set[str]:
-        """Tasks whose messages are in these queues, for these priorities, or with workers that have not
-        confirmed them."""
+        """Returns the ids of tasks whose messages are in these (queue, priority) lists, or with workers that
+        have not acknowledged them."""
         found: set[str] = set()
         for key in {self._layout.key_of(queue, priority) for queue, priority in queues}:
             start = 0
-            # Messages come in at the head: what was not read yet can only move on.
+            # New messages are added at the head, so unread ones can only move towards higher indexes.
             while messages := await self._client.lrange(key, start, start + CHUNK - 1):
                 found |= _task_ids(messages)
                 start += CHUNK

@@ -1,7 +1,8 @@
-"""What one replica does for all: whoever holds its lease.
+"""Leases, for loops that run on one replica at a time.
 
-A lease runs out by itself, so a replica that dies or freezes is soon followed by another. Two may believe to
-hold it for a moment (one wakes up late): what is done under a lease must bear being done twice.
+A lease runs out by itself, so another replica soon takes over from one that dies or freezes. For a moment two
+replicas may believe that they hold it (one was frozen and wakes up), so work under a lease must be harmless
+when it is done twice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ HOLD = """
 
 
 class Lease:
-    """One replica's hold on a name."""
+    """This replica's claim to the lease of that name."""
 
     def __init__(self, database: Database, name: str, pace: Pace = USUAL) -> None:
         self._database = database
@@ -32,7 +33,7 @@ class Lease:
         self._renewed_at = float("-inf")
 
     async def hold(self) -> bool:
-        """Takes the lease, or renews it now and then; whether this replica has it."""
+        """Takes the lease, or renews it each `lease_renewal` seconds. Returns whether this replica has it."""
         if time.monotonic() - self._renewed_at < self._pace.lease_renewal:
             return True
         asked_at = time.monotonic()

@@ -1,11 +1,13 @@
-"""Finds the runs whose messages were lost with the broker's data; one replica does so for all.
+"""Finds the runs whose messages were lost with the broker's data. Runs on one replica at a time.
 
-The broker keeps an identity with its data. When it has another, its data is gone, and with it every message
-that no worker had taken. A run counts as lost when it was published before, its end was not heard, the broker
-has neither its batch's mark nor its message, and the monitor has heard of no worker that received it. Without
-the monitor nothing is decided: it is waited for.
+The broker keeps an identity with its data. When its identity has changed, its data is gone, and with it every
+message that no worker had received. A run counts as lost when all of this is true:
 
-A broker that loses only its last second (append-only file, synced each second), or that is set back to an
+1. it was published before the loss, and its outcome is not known;
+2. the broker has neither the mark of its batch nor its message;
+3. the monitor has not heard of a worker that received it. While the monitor is away, nothing is decided.
+
+A broker that loses only its last second (append-only file, synced each second), or that is restored from an
 older copy of its data, keeps its identity: such losses are not found.
 """
 
@@ -29,17 +31,18 @@ from services.scheduler.runs.store_outcomes import OutcomeStore
 
 log = structlog.get_logger(__name__)
 
+# Runs that were recorded longer than this before the broker was last seen are not examined.
 LOOK_BACK = dt.timedelta(days=2)
-# As long as every mark of a batch that was published since the loss is there.
+# For so long after the loss, the mark of every batch that was published since is still on the broker.
 MARKS_LAST = dt.timedelta(seconds=RECORDED_MARK_SECONDS - 60)
-# What was heard of a task that no worker has received.
+# The monitor's state of a task that was sent and that no worker has received.
 ONLY_SENT = "PENDING"
 MARKED = "; lost: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z, and no worker was heard to have it"
 AGAIN = "; sent again: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z"
 
 
 class Losses:
-    """Looks for as long as it runs."""
+    """The background loop that looks for losses."""
 
     def __init__(self, database: Database, broker: BrokerData, monitor: Monitor, pace: Pace = USUAL) -> None:
         self._database = database
@@ -58,7 +61,10 @@ class Losses:
             await asyncio.sleep(self._pace.losses_look)
 
     async def look(self) -> int:
-        """Whether this is still the broker; if not, marks what was lost. How many runs that were."""
+        """Marks lost runs, or has them sent again, if the broker's identity has changed. Returns how many.
+
+        Raises `MonitorAway`, and errors of the broker and the database.
+        """
         identity = await self._broker.identity()
         async with self._database.connection() as connection:
             store = LossStore(connection)
@@ -66,11 +72,13 @@ class Losses:
             if lost_at is None:
                 return 0
             log.warning("broker.lost_its_data", last_seen=seen_at, found=lost_at)
-            # What was published between: its mark tells, as long as marks last. Later, nothing does.
+            # A batch published since `seen_at` may be on the old broker or on the new one. While marks last,
+            # its mark tells which; after that, only batches published before `seen_at` are examined.
             now = await store.now()
             marks_tell = now - lost_at < MARKS_LAST
             recorded, published = (lost_at, None) if marks_tell else (seen_at, seen_at)
-            # It may have been pushed to the broker that is gone, and be recorded as published in a moment.
+            # A batch that is not yet recorded as published may have been pushed to the broker that is gone.
+            # Then the loss is not settled, and the next look examines that batch.
             more_to_come = marks_tell and await store.on_the_way(lost_at)
             count, queues = 0, _Queues(self._broker)
             [after] = await OutcomeStore(connection).last_batches([now - seen_at + LOOK_BACK])
@@ -99,7 +107,7 @@ class Losses:
 
 
 class _Queues:
-    """The tasks of queues, each of which is read once."""
+    """The task ids in queues. Each queue is read once."""
 
     def __init__(self, broker: BrokerData) -> None:
         self._broker = broker

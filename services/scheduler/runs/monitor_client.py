@@ -1,4 +1,4 @@
-"""What the monitor has heard of tasks, and its hand on them: over gRPC, as this service."""
+"""A client of the monitor: what it knows of tasks, the stream of tasks that end, and revoking a task."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from google.protobuf.duration_pb2 import Duration
 
 from services.kernel.logged_errors import Loggable
 
-# As many as it tells of at once.
+# The most tasks that one BatchGetTasks call may name.
 MOST_AT_ONCE = 500
 TIMEOUT_SECONDS = 5.0
-# Figures come with the stream; they are not what it is watched for.
+# The stream sends figures, too, which are not needed here: as rarely as the monitor allows.
 FIGURES_EVERY = Duration(seconds=60)
 MOST_ERROR = 1000
 ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "REJECTED"})
 
 
 class Heard(NamedTuple):
-    """What was heard of a task. `state` is one of Celery's, `runtime` in seconds."""
+    """What the monitor knows of a task. `state` is one of Celery's, `runtime` is in seconds."""
 
     task_id: str
     state: str
@@ -39,25 +39,28 @@ class Heard(NamedTuple):
 
 
 class Gap(Enum):
-    """Where the stream may have left something out."""
+    """A place in the stream where tasks may have been left out."""
 
     GAP = "gap"
 
 
 class MonitorAway(Loggable):
-    """The monitor can't be asked, or gave no answer in time."""
+    """The monitor could not be reached, gave no answer in time, or answered with an error."""
 
 
 class Monitor:
     """The monitor's services, through one channel."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        # The stubs' types are those of blocking calls.
+        # Any: the stubs are typed for blocking calls.
         self._tasks: Any = tasks_pb2_grpc.TaskServiceStub(channel)
         self._monitoring: Any = monitoring_pb2_grpc.MonitoringServiceStub(channel)
 
     async def heard_of(self, task_ids: Sequence[str]) -> dict[str, Heard]:
-        """What it knows of at most `MOST_AT_ONCE` tasks, by id. Raises `MonitorAway`."""
+        """Returns what the monitor knows of the tasks, `MOST_AT_ONCE` at most, by id. Raises `MonitorAway`.
+
+        Tasks that it has not heard of are missing.
+        """
         if not task_ids:
             return {}
         request = tasks_pb2.BatchGetTasksRequest(names=[f"tasks/{task_id}" for task_id in task_ids])
@@ -68,7 +71,7 @@ class Monitor:
         return {heard.task_id: heard for heard in map(heard_in, answer.tasks)}
 
     async def ended(self) -> AsyncIterator[Heard | Gap]:
-        """Tasks as they end, from now on. Begins with a gap. Raises `MonitorAway` when the stream breaks."""
+        """Yields tasks as they end, from now on, and gaps; begins with a gap. Raises `MonitorAway`."""
         request = monitoring_pb2.WatchRequest(metrics_interval=FIGURES_EVERY, ended_only=True)
         connected = False
         try:
@@ -83,7 +86,7 @@ class Monitor:
             raise MonitorAway(_why(error)) from error
 
     async def terminate(self, task_id: str) -> None:
-        """Has the workers kill the task, or drop it if it has not begun. One that has ended stays so.
+        """Has the workers kill the task, or drop it if it has not started. Does nothing if it has ended.
 
         Raises `MonitorAway`, also when no worker answered.
         """
@@ -110,7 +113,7 @@ def heard_in(task: tasks_pb2.Task) -> Heard:
 
 
 def _runtime(task: tasks_pb2.Task, ended_at: dt.datetime | None) -> float | None:
-    """The worker's own count; of a task that failed it has none: then from its start to its end."""
+    """Returns the worker's measure, in seconds. A failed task has none: then the time from start to end."""
     if task.HasField("runtime"):
         return task.runtime.ToMicroseconds() / 1e6
     if ended_at is None or not task.HasField("started_time"):

@@ -1,9 +1,10 @@
-"""Follows the tasks of runs to their end, by the monitor's word; one replica does so for all.
+"""Records how each run's task ended, as reported by the monitor service. Runs on one replica at a time.
 
-The monitor's stream tells of an end at once. It may leave tasks out, and either side may have been away, so
-each run whose end was not heard is also asked about: when it is 1, 2, 4, 8 … seconds old, for two days. For
-each of those ages a moment is kept up to which all runs were asked about; there is nothing to write down for
-a run that goes on. After a gap in the stream, all are asked about once more.
+1. The monitor's stream reports an end at once. It may leave tasks out, and either side may have been away.
+2. So the monitor is also asked about each open run (one whose outcome is not known) when the run is 1, 2, 4,
+   8 … seconds old, up to 36 hours. For each of these ages the last batch is kept whose runs were asked about;
+   nothing is stored for a run that goes on.
+3. After a gap in the stream, it is asked about all open runs once more.
 """
 
 from __future__ import annotations
@@ -28,17 +29,19 @@ from services.scheduler.runs.store_outcomes import Band, OpenRun, OutcomeStore
 log = structlog.get_logger(__name__)
 
 AGES = [dt.timedelta(seconds=2**power) for power in range(18)]
-# What outcomes may take of this process while much is published: this many tasks a second, by either way.
+# Limits of the tasks per second that are asked about and taken from the stream, so that outcomes don't take
+# too much of this process's time while much is published.
 MOST_ASKED_A_SECOND = 5_000
 MOST_HEARD_A_SECOND = 5_000
-# Ends that come within this are one write.
+# Ends that come within this time are recorded by one statement.
 WRITE_SECONDS = 0.1
-# So many runs are known by their task's id, at 400 bytes each; others are found by asking.
+# The most open runs that are kept in memory by task id, at 400 bytes each, to recognise them in the stream.
+# The ends of all others are found by asking.
 MOST_FOLLOWED = 20_000
 
 
 class Outcomes:
-    """Follows for as long as it runs; `on_ended` is called after ends were recorded."""
+    """The background loop that records outcomes; it calls `on_ended` after recording some."""
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class Outcomes:
         self._followed: OrderedDict[str, OpenRun] = OrderedDict()
         self._heard: dict[str, tuple[OpenRun, Heard]] = {}
         self._news = asyncio.Event()
-        # For each age: up to which batch all runs of it were asked about.
+        # For each age: the last batch whose runs were asked about at that age.
         self._asked_until: list[int] = []
         self._again_at = float("-inf")
 
@@ -82,7 +85,7 @@ class Outcomes:
                 backoff = min(backoff * 2, self._pace.outcomes_longest_retry)
 
     async def _follow(self) -> None:
-        """Until the lease is another's."""
+        """Listens, writes and asks until another replica has the lease."""
         self._begin()
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(self._listen()), group.create_task(self._write_for_ever())]
@@ -95,7 +98,7 @@ class Outcomes:
                     task.cancel()
 
     async def _listen(self) -> None:
-        """Takes ends from the stream, no faster than is good for what else this process does."""
+        """Takes ends from the stream, MOST_HEARD_A_SECOND at most, and connects again when it breaks."""
         backoff = self._pace.outcomes_retry
         while True:
             try:
@@ -127,7 +130,7 @@ class Outcomes:
             await asyncio.sleep(WRITE_SECONDS)
             self._news.clear()
             heard, self._heard = self._heard, {}
-            # Should this fail, the runs are still open, and asked about again.
+            # If this fails, the runs stay open and are asked about again.
             await self._record(list(heard.values()))
 
     async def _record(self, ended: Sequence[tuple[OpenRun, Heard]]) -> None:
@@ -140,17 +143,17 @@ class Outcomes:
         self._on_ended()
 
     def _ask_again(self) -> None:
-        """All open runs are asked about anew, now and then at most."""
+        """Has all open runs asked about again, at most once in `outcomes_again` seconds."""
         if time.monotonic() - self._again_at >= self._pace.outcomes_again:
             self._again_at = time.monotonic()
             self._asked_until = []
 
     async def look(self) -> float:
-        """Asks about the open runs that have come to an age; the seconds until there may be more of them."""
+        """Asks about open runs that have come to one of the ages. Returns the seconds until the next look."""
         async with self._database.connection() as connection:
             store = OutcomeStore(connection)
             if not self._asked_until:
-                # From each age to the next: so each run is asked about once.
+                # Each age begins with runs that are not yet twice as old, so each run is asked about once.
                 self._asked_until = await store.last_batches([2 * age for age in AGES])
             asked_until = self._asked_until
             bands = [Band(number, asked_until[number], age) for number, age in enumerate(AGES)]
@@ -166,7 +169,7 @@ class Outcomes:
         task_ids = list(runs)
         for start in range(0, len(task_ids), MOST_AT_ONCE):
             asked = task_ids[start : start + MOST_AT_ONCE]
-            # Before asking: what ends after the answer is told by the stream.
+            # Followed before the question is sent, so that an end after the answer is taken from the stream.
             self._follow_up({task_id: runs[task_id] for task_id in asked})
             began = time.monotonic()
             heard = await self._monitor.heard_of(asked)

@@ -1,12 +1,12 @@
-"""Whether a run may go, while an earlier one of its schedule may still be going. Pure.
+"""Decides what becomes of waiting runs while an earlier run of their schedule may still be going. Pure.
 
-Whether a task is going is the monitor's to say. Where it can't say, the scheduler must neither start a run
-beside another nor wait for ever for one whose end nobody heard. So each answer has a bound:
+The monitor knows whether a task is going. Where it does not, the scheduler must neither start a run beside
+another nor wait for ever for one whose end was missed. So a run counts as going for a bounded time:
 
-- heard of and not ended: going, until nothing new was heard of it for `LONGEST`, or, once it was started, for
-  as long as its hard time limit (and a minute);
-- never heard of, or the monitor is away: going until `UNHEARD` after it was sent, or its hard time limit (and
-  a minute).
+- The monitor knows the task and it has not ended: until nothing new was heard of it for `LONGEST`. For a
+  started task with a hard time limit, that limit plus a minute is used instead.
+- The monitor does not know the task, or is away: until `UNHEARD` after the run was published. If there is a
+  hard time limit, that limit plus a minute is used instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AFTER_LIMIT = dt.timedelta(minutes=1)
 
 
 class LiveRun(NamedTuple):
-    """A run of an exclusive schedule: waiting, or sent and not known to have ended."""
+    """A run of a schedule that forbids overlap: waiting, or sent and not known to have ended."""
 
     schedule_id: str
     due_at: dt.datetime
@@ -39,7 +39,7 @@ class LiveRun(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the monitor said when it was asked about some tasks; `away` is why it said nothing."""
+    """The monitor's answer about the tasks in `asked`. `away` says why it gave none, or only a part."""
 
     asked: frozenset[str]
     heard: Mapping[str, Heard]
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What becomes of a run that waits."""
+    """The new state of a waiting run, and its reason."""
 
     run: LiveRun
     state: RunState
@@ -55,7 +55,7 @@ class Change(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What becomes of the runs that wait, and the tasks to terminate."""
+    """The changes of a schedule's waiting runs, and the runs whose tasks are to be terminated."""
 
     changes: Sequence[Change]
     cancel: Sequence[LiveRun] = ()
@@ -68,7 +68,7 @@ def decide_overlap(
     answer: Answer,
     now: dt.datetime,
 ) -> Verdict:
-    """Decides on the runs of one schedule, oldest first. `time_limit`: its task's hard one, in seconds."""
+    """Decides on the runs of one schedule, given oldest first. `time_limit`: the hard one, in seconds."""
     waiting = [run for run in runs if run.state is RunState.WAITING]
     if overlap is Overlap.ALLOW:
         return Verdict([_go(run) for run in waiting])
@@ -106,7 +106,7 @@ def decide_overlap(
 
 
 def why_going(run: LiveRun, time_limit: float | None, answer: Answer, now: dt.datetime) -> str | None:
-    """Why a run that was sent counts as going; None when it does not."""
+    """Returns why a run that was sent counts as going; None when it does not."""
     if run.state is RunState.PENDING or run.published_at is None or run.task_id not in answer.asked:
         return "is being sent"
     limit = None if time_limit is None else dt.timedelta(seconds=time_limit) + AFTER_LIMIT
@@ -132,7 +132,7 @@ def _skip(run: LiveRun, because: str) -> Change:
 
 
 def _wait(run: LiveRun, other: str) -> list[Change]:
-    """Says once what it waits for."""
+    """Adds what the run waits for to its reason, unless that is there already."""
     if WAITS in run.reason:
         return []
     return [Change(run, RunState.WAITING, f"{run.reason}{WAITS}{other}"[:500])]

@@ -1,4 +1,4 @@
-"""The SQL of what is deleted by age."""
+"""The SQL that deletes old runs and batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OLD_RUNS = """
     )
     SELECT count(*) FROM deleted
 """
-# No run is younger than its batch. A while later, when the runs are gone.
+# No run was due after its batch was recorded; with an hour added, the runs of a batch are deleted before it.
 OLD_BATCHES = """
     WITH deleted AS (
         DELETE FROM celery_schedule_batches
@@ -39,9 +39,9 @@ OLD_BATCHES = """
 
 
 async def delete_old_runs(connection: Connection, age: dt.timedelta, most: int) -> int:
-    """Runs that were due longer ago than `age` and do not wait, the oldest first.
+    """Deletes up to `most` runs that were due longer ago than `age`, the oldest first. Returns how many.
 
-    A backfilled run is as old as the backfill.
+    Waiting and pending runs are kept. A backfilled run counts from when it was recorded.
     """
     await connection.execute(SETTINGS)
     deleted: int = await connection.fetchval(OLD_RUNS, age, most)
@@ -49,6 +49,9 @@ async def delete_old_runs(connection: Connection, age: dt.timedelta, most: int) 
 
 
 async def delete_old_batches(connection: Connection, age: dt.timedelta, most: int) -> int:
-    """Batches all of whose runs are old enough to be gone, the oldest first."""
+    """Deletes up to `most` published batches whose runs are old enough to be gone, the oldest first.
+
+    Returns how many.
+    """
     deleted: int = await connection.fetchval(OLD_BATCHES, age, most)
     return deleted

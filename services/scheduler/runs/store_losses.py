@@ -1,4 +1,4 @@
-"""The SQL of a broker that lost its data."""
+"""The SQL for a broker that has lost its data: its known identity, and the runs that may be lost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LOST = """
 
 
 class Unheard(NamedTuple):
-    """A run that was published, and whose end was not heard."""
+    """A run that was published and whose outcome is not known."""
 
     schedule_id: str
     due_at: dt.datetime
@@ -61,27 +61,32 @@ class Unheard(NamedTuple):
 
 
 class LossStore(DispatchStore):
-    """Losses on one connection."""
+    """Losses, on one connection."""
 
     async def known(self, identity: str) -> tuple[dt.datetime, dt.datetime | None]:
-        """When the broker that is known was last seen; and, if this is another, since when that is known."""
+        """Returns when the known broker was last seen, and when its loss was found.
+
+        The second is None if `identity` is that of the known broker.
+        """
         row = await self._connection.fetchrow(KNOWN, identity)
         assert row is not None
         return row["seen_at"], row["lost_at"]
 
     async def settled(self, identity: str) -> None:
-        """This is the broker from now on."""
+        """Makes this the known broker."""
         await self._connection.execute(SETTLED, identity)
 
     async def on_the_way(self, until: dt.datetime) -> bool:
-        """Whether a batch that was recorded until then is not known to be published."""
+        """Returns whether a batch recorded up to `until` is not yet recorded as published."""
         return bool(await self._connection.fetchval(ON_THE_WAY, until))
 
     async def unheard(
         self, after: int, recorded: dt.datetime, published: dt.datetime | None, most: int
     ) -> list[Unheard]:
-        """Of batches after one, that were recorded and published until then (None: whenever): at least `most`
-        runs if there are so many."""
+        """Returns open runs of batches with an id beyond `after`, at least `most` if there are so many.
+
+        The batches were recorded up to `recorded`, and published up to `published` (None: at any time).
+        """
         async with self._connection.transaction():
             await self._connection.execute(SETTINGS)
             rows = await self._connection.fetch(UNHEARD, after, recorded, published, most)
@@ -91,7 +96,10 @@ class LossStore(DispatchStore):
         ]
 
     async def lost(self, runs: Sequence[Unheard], marked: str, again: str) -> None:
-        """Marks the runs, or has them sent again, as their schedules say; adds the text to their reasons."""
+        """Marks the runs as lost, or has them sent again, as their schedules say.
+
+        Adds `marked` or `again`, respectively, to their reasons.
+        """
         rows = [(run.schedule_id, run.due_at, run.batch.id) for run in runs]
         async with self.transaction():
             key = await self.new_batch()

@@ -1,4 +1,4 @@
-"""The SQL of runs whose end was not heard yet, and of what was heard then."""
+"""The SQL of open runs, whose outcome is not known, and of recording outcomes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from services.scheduler.runs.monitor_client import Heard
 from services.scheduler.schedule.definition import task_id
 from services.scheduler.schedule.store_base import Store
 
-# By an index, whatever the planner thinks of a table that was small when it last looked.
+# Makes the planner use an index, even if its statistics are from when the table was small.
 SETTINGS = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)"
-# With ties, so that no batch is cut in two.
+# WITH TIES, so that the runs of a batch are not split.
 OPEN = """
     SELECT band.number, run.* FROM unnest($1::int[], $2::bigint[], $3::interval[])
         AS band (number, after, age),
@@ -41,12 +41,12 @@ ENDED = """
 """
 
 
-# A schedule, and its due time.
+# (schedule id, due time)
 RunKey: TypeAlias = tuple[str, dt.datetime]
 
 
 class OpenRun(NamedTuple):
-    """A run that is of a batch, and whose end was not heard."""
+    """A run that has a batch and whose outcome is not known."""
 
     schedule_id: str
     due_at: dt.datetime
@@ -58,7 +58,7 @@ class OpenRun(NamedTuple):
 
 
 class Band(NamedTuple):
-    """Open runs of an age, in batches after one."""
+    """Selects open runs that are at least `age` old, of batches with an id beyond `after`."""
 
     number: int
     after: int
@@ -66,14 +66,17 @@ class Band(NamedTuple):
 
 
 class OutcomeStore(Store):
-    """Outcomes on one connection."""
+    """Outcomes, on one connection."""
 
     async def last_batches(self, ages: Sequence[dt.timedelta]) -> list[int]:
-        """For each age, the last batch that is older; 0 when none is."""
+        """Returns for each age the id of the newest batch that is at least as old; 0 when there is none."""
         return [number for (number,) in await self._connection.fetch(LAST, ages)]
 
     async def open(self, bands: Sequence[Band], most: int) -> dict[int, list[OpenRun]]:
-        """Of each band, at least `most` open runs if there are so many, the longest recorded first."""
+        """Returns open runs by the number of their band, oldest batch first.
+
+        Each band has at least `most` if there are so many; a band without any is missing.
+        """
         async with self._connection.transaction():
             await self._connection.execute(SETTINGS)
             rows = await self._connection.fetch(OPEN, *map(list, zip(*bands, strict=True)), most)
@@ -83,8 +86,8 @@ class OutcomeStore(Store):
         return found
 
     async def ended(self, heard: Iterable[tuple[RunKey, Heard]]) -> None:
-        """Records how the tasks of runs ended. Doing so twice changes nothing."""
-        # In the order of keys, so that two replicas never wait for each other's rows crosswise.
+        """Records how the tasks of runs ended. Recording the same again changes nothing."""
+        # In the order of keys, so that two replicas can't deadlock.
         rows = [
             (*run, end.state, end.runtime, end.error, end.ended_at)
             for run, end in sorted(heard, key=lambda each: each[0])

@@ -1,4 +1,4 @@
-"""The SQL of runs that wait until no other of their schedule is going."""
+"""The SQL of runs that wait until no other run of their schedule is going."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import asyncpg
 
 from services.scheduler.dispatch.store_batches import DispatchStore
 from services.scheduler.runs.overlap import Change, LiveRun
-from services.scheduler.schedule.definition import Overlap, RunState, Task
-from services.scheduler.schedule.rows import TASK_COLUMNS, UNREADABLE, task_of
+from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.definition import Overlap, RunState
+from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, letterhead_of, member_of
 
 LIVE = """
     SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs_seen
@@ -19,7 +20,7 @@ LIVE = """
         AND exclusive AND outcome IS NULL AND recorded_state IN ('waiting', 'batched')
     ORDER BY schedule_id, due_at
 """
-# With ties: what one transaction recorded has one moment.
+# WITH TIES: the runs that one transaction recorded have the same time.
 WAITING = """
     SELECT schedule_id, recorded_at FROM celery_schedule_runs
     WHERE state = 'waiting' AND recorded_at > coalesce($1::timestamptz, '-infinity')
@@ -39,26 +40,31 @@ CHANGED = """
 
 
 class Exclusive(NamedTuple):
-    """A schedule some of whose runs wait. `task` is None, with the `fault`, when its row can't be read."""
+    """A schedule with waiting runs. `letterhead` is None, and `fault` tells why, if its row can't be read."""
 
     id: str
     overlap: Overlap
-    task: Task | None
+    letterhead: Letterhead | None
+    # Its task's hard one, in seconds.
+    time_limit: float | None
     fault: str = ""
 
 
 class WaitingStore(DispatchStore):
-    """Runs that wait, on one connection."""
+    """Waiting runs, on one connection."""
 
     async def waiting(self, after: dt.datetime | None, least: int) -> tuple[list[str], dt.datetime | None]:
-        """Schedules with runs that wait and were recorded after a moment (None: ever), the longest waiting
-        first, of at least so many runs if there are; and the moment after which more may be."""
+        """Returns schedules with waiting runs that were recorded after a moment (None: at any time), the
+        longest waiting first, of at least `least` runs if there are so many.
+
+        The second value is the moment after which there may be more; None when there are no more.
+        """
         rows = await self._connection.fetch(WAITING, after, least)
         more_after = rows[-1]["recorded_at"] if len(rows) >= least else None
         return list(dict.fromkeys(row["schedule_id"] for row in rows)), more_after
 
     async def live(self, schedule_ids: Sequence[str]) -> dict[str, list[LiveRun]]:
-        """Their runs that wait, or that have not ended as far as is known; oldest first."""
+        """Returns the schedules' runs that wait, or are not known to have ended, oldest first."""
         found: dict[str, list[LiveRun]] = {}
         for row in await self._connection.fetch(LIVE, schedule_ids):
             schedule_id, due, state, reason, published = row
@@ -67,17 +73,18 @@ class WaitingStore(DispatchStore):
         return found
 
     async def locked(self, schedule_ids: Sequence[str]) -> list[Exclusive]:
-        """The schedules, which nobody else dispatches or decides on until the transaction ends."""
+        """Locks the schedules: no other replica dispatches or decides on them until the transaction ends."""
         return [_exclusive(row) for row in await self._connection.fetch(LOCKED, schedule_ids)]
 
     async def change(self, changes: Sequence[Change], batch_id: int) -> None:
-        """Those that may go are of that batch."""
+        """Records the changes. Runs that may go get the batch."""
         rows = [(each.run.schedule_id, each.run.due_at, each.state.value, each.reason) for each in changes]
         await self._connection.execute(CHANGED, *map(list, zip(*rows, strict=True)), batch_id)
 
 
 def _exclusive(row: asyncpg.Record) -> Exclusive:
     try:
-        return Exclusive(row["id"], Overlap(row["overlap"]), task_of(row))
-    except UNREADABLE as error:
-        return Exclusive(row["id"], Overlap.ALLOW, None, repr(error))
+        overlap, letterhead = member_of(Overlap, row, "overlap"), letterhead_of(row)
+        return Exclusive(row["id"], overlap, letterhead, row["time_limit"])
+    except RowUnreadable as error:
+        return Exclusive(row["id"], Overlap.ALLOW, None, None, str(error))

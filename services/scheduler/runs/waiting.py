@@ -1,7 +1,11 @@
-"""Lets runs go that wait for an earlier run of their schedule to end; every replica does.
+"""Decides on runs that wait for an earlier run of their schedule to end. Every replica does so.
 
-What waits is in the table, and each decision is made on it under the schedule's lock; the monitor is asked
-before, without one. Schedules whose runs may overlap never come here.
+1. The waiting runs and their schedules are read from the table, without a lock.
+2. The monitor is asked about the runs of these schedules that were sent.
+3. One transaction locks the schedules, reads their runs again, decides (overlap.py), and records the changes.
+4. Runs that may go are published, and tasks that their policy cancels are told to terminate.
+
+Runs of schedules that allow overlap never begin to wait.
 """
 
 from __future__ import annotations
@@ -26,18 +30,16 @@ from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor,
 from services.scheduler.runs.overlap import Answer, Change, LiveRun, Verdict, decide_overlap
 from services.scheduler.runs.store_outcomes import OutcomeStore
 from services.scheduler.runs.store_waiting import Exclusive, WaitingStore
-from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import RunState
-from services.scheduler.schedule.rows import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
-# Runs that are decided on at a time.
+# About how many waiting runs are decided on at a time.
 BATCH = 200
 
 
 class Waiting:
-    """Decides for as long as it runs; `woken` is set when a run begins to wait, or one has ended."""
+    """The background loop that decides. `woken` is set when a run begins to wait, or when one has ended."""
 
     def __init__(
         self,
@@ -68,7 +70,7 @@ class Waiting:
                 await asyncio.wait_for(self._woken.wait(), seconds)
 
     async def decide(self) -> int:
-        """Decides on all that waits; how many schedules have runs that do."""
+        """Decides on all waiting runs. Returns the number of schedules that have some."""
         count, after = 0, None
         while True:
             began = time.monotonic()
@@ -76,11 +78,14 @@ class Waiting:
             count += found
             if after is None:
                 return count
-            # Many that wait long leave half of this process to what it does beside.
+            # Many runs that wait for long take at most half of this process's time.
             await asyncio.sleep(time.monotonic() - began)
 
     async def _decide_some(self, after: dt.datetime | None) -> tuple[int, dt.datetime | None]:
-        """Of what was recorded after a moment; gives the moment after which there may be more."""
+        """Decides on runs recorded after a moment.
+
+        Returns the number of their schedules, and the moment after which there may be more.
+        """
         async with self._database.connection() as connection:
             store = WaitingStore(connection)
             schedule_ids, more_after = await store.waiting(after, BATCH)
@@ -121,7 +126,7 @@ class Waiting:
                 await OutcomeStore(connection).ended(ended)
 
     async def _apply(self, schedule_ids: Sequence[str], answer: Answer) -> tuple[list[Verdict], Batch | None]:
-        """Decides, and records it; gives what is to be sent then."""
+        """Decides and records the changes. Returns the verdicts, and the batch to publish if any changed."""
         verdicts, pending, batch = [], [], None
         async with self._database.connection() as connection:
             store = WaitingStore(connection)
@@ -129,11 +134,11 @@ class Waiting:
                 schedules, now = await store.locked(schedule_ids), await store.now()
                 live = await store.live([schedule.id for schedule in schedules])
                 for schedule in schedules:
-                    verdict, letterhead = _verdict(schedule, live.get(schedule.id, []), answer, now)
+                    verdict = _verdict(schedule, live.get(schedule.id, []), answer, now)
                     verdicts.append(verdict)
                     for change in verdict.changes:
-                        if change.state is RunState.PENDING and letterhead is not None:
-                            pending.append(written(schedule.id, letterhead, change.run.due_at, now))
+                        if change.state is RunState.PENDING and schedule.letterhead is not None:
+                            pending.append(written(schedule.id, schedule.letterhead, change.run.due_at, now))
                 changes = [change for verdict in verdicts for change in verdict.changes]
                 if changes:
                     key = await store.new_batch()
@@ -161,15 +166,8 @@ class Waiting:
                 log.warning("run.not_terminated", schedule=run.schedule_id, error=for_log(error))
 
 
-def _verdict(
-    schedule: Exclusive, runs: Sequence[LiveRun], answer: Answer, now: dt.datetime
-) -> tuple[Verdict, Letterhead | None]:
-    fault = schedule.fault
-    if schedule.task is not None:
-        try:
-            letterhead = Letterhead(schedule.task)
-            return decide_overlap(schedule.overlap, schedule.task.time_limit, runs, answer, now), letterhead
-        except UNREADABLE as error:
-            fault = repr(error)
+def _verdict(schedule: Exclusive, runs: Sequence[LiveRun], answer: Answer, now: dt.datetime) -> Verdict:
+    if schedule.letterhead is not None:
+        return decide_overlap(schedule.overlap, schedule.time_limit, runs, answer, now)
     waiting = [run for run in runs if run.state is RunState.WAITING]
-    return Verdict([Change(run, RunState.SKIPPED, unreadable(fault)) for run in waiting]), None
+    return Verdict([Change(run, RunState.SKIPPED, unreadable(schedule.fault)) for run in waiting])

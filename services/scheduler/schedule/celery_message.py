@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 
 from services.scheduler.schedule.definition import Task
+from services.scheduler.timing.stored import Unreadable, span_of
 
 ORIGIN = "celeriac@scheduler"
 EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
@@ -29,6 +30,10 @@ PLACE = re.compile(rb'"\\u0000(\w+)"')
 Content: TypeAlias = tuple[bytes, bytes, bytes]
 # Nearly every schedule has one of these.
 NO_ARGUMENTS = {("[]", list): b'"()"', ("{}", dict): b'"{}"'}
+# What is to be stored, by the kind of the JSON value.
+ARGUMENTS = {list: "args_json is not a JSON array", dict: "kwargs_json is not a JSON object"}
+# When a message expires whose time to expire leads beyond the years that there are.
+FIRST, LAST = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 EVENTS_ENVELOPE = orjson.dumps(
@@ -88,15 +93,16 @@ class Frame:
 
 
 class Letterhead:
-    """What all messages of one schedule have in common, made once.
+    """What all messages of one schedule have in common, made once. With it, each message can be written.
 
-    Raises `ValueError` when the arguments are not a JSON list and a JSON object.
+    Raises `Unreadable`, with the name of what is at fault, for a task that the API would have refused.
     """
 
     __slots__ = ("_content", "_expires", "_frame")
 
     def __init__(self, task: Task) -> None:
         headers = orjson.dumps(dict(task.headers)).decode() if task.headers else "{}"
+        _check_seconds("expires", task.expires)
         self._frame = frame_of(
             task.name, task.queue, task.priority, task.soft_time_limit, task.time_limit, headers
         )
@@ -109,17 +115,21 @@ class Letterhead:
 
 
 def content_of(args_json: str, kwargs_json: str) -> Content:
-    """Raises `ValueError` when the arguments are not a JSON list and a JSON object."""
+    """Raises `Unreadable` when the arguments are not a JSON array and a JSON object."""
     argsrepr, kwargsrepr = _shown(args_json, list), _shown(kwargs_json, dict)
     body = b'"%b"' % b2a_base64(f"[{args_json},{kwargs_json},{EMBED}]".encode(), newline=False)
     return body, argsrepr, kwargsrepr
 
 
 def expiry(seconds: float | None, due: dt.datetime) -> bytes:
-    """When a run expires that has so many seconds from `due` on, as JSON."""
+    """When a run expires that has so many seconds from `due` on, as JSON. Raises `Unreadable`."""
     if seconds is None:
         return b"null"
-    return b'"%b"' % (due + dt.timedelta(seconds=seconds)).isoformat().encode()
+    try:
+        until = due + span_of(seconds)
+    except OverflowError:
+        until = LAST if seconds > 0 else FIRST
+    return b'"%b"' % until.isoformat().encode()
 
 
 def _shown(arguments_json: str, kind: type[list[Any]] | type[dict[str, Any]]) -> bytes:
@@ -127,13 +137,16 @@ def _shown(arguments_json: str, kind: type[list[Any]] | type[dict[str, Any]]) ->
     known = NO_ARGUMENTS.get((arguments_json, kind))
     if known is not None:
         return known
-    arguments = orjson.loads(arguments_json)
+    try:
+        arguments = orjson.loads(arguments_json)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(f"{ARGUMENTS[kind]} ({error})") from error
     if not isinstance(arguments, kind):
-        raise ValueError("its arguments are not a JSON list and a JSON object")
+        raise Unreadable(ARGUMENTS[kind])
     try:
         shown = repr(arguments if kind is dict else tuple(arguments))
     except RecursionError as error:
-        raise ValueError("its arguments are nested too deep") from error
+        raise Unreadable(f"{ARGUMENTS[kind]} that can be shown: it is nested too deep") from error
     return b"%b" % orjson.dumps(shown[:1024])  # copied: orjson's own bytes keep 4 KiB at least
 
 
@@ -151,8 +164,13 @@ def frame_of(
     time_limit: float | None,
     headers_json: str,
 ) -> Frame:
-    """The frame of a task's messages; times in seconds. `headers_json`: a JSON object of texts."""
-    headers = {**orjson.loads(headers_json)}
+    """The frame of a task's messages; times in seconds. `headers_json`: a JSON object of texts.
+
+    Raises `Unreadable`, with the name of what is at fault.
+    """
+    _check_seconds("soft_time_limit", soft_time_limit)
+    _check_seconds("time_limit", time_limit)
+    headers = texts_of("headers", headers_json)
     envelope = {
         "body": _place("body"),
         "content-encoding": "utf-8",
@@ -170,6 +188,25 @@ def frame_of(
         },
     }
     return Frame(queue, priority, _template(envelope), _template(_event(name, queue)))
+
+
+def texts_of(name: str, texts_json: str) -> dict[str, str]:
+    """A JSON object of texts. Raises `Unreadable` with the name, and shows nothing of it."""
+    try:
+        found = orjson.loads(texts_json)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(f"{name} is not JSON ({error})") from error
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise Unreadable(f"{name} is not a JSON object of texts")
+    return found
+
+
+def _check_seconds(name: str, seconds: float | None) -> None:
+    try:
+        if seconds is not None:
+            span_of(seconds)
+    except Unreadable as error:
+        raise Unreadable(f"{name} {error}") from None
 
 
 def _headers(name: str, time_limits: list[float | None]) -> dict[str, object]:

@@ -1,18 +1,22 @@
-"""Between table rows and schedules."""
+"""Between table rows and schedules.
+
+The API checks what it writes, and rows may also be written by SQL. So each column is checked where it is read
+here, and nowhere after: what has been read can be decided on and sent. An error of any other kind than
+`RowUnreadable` is a fault of our own code, and is not caught.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import math
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, TypeAlias, TypeVar
-from zoneinfo import ZoneInfo
 
 from services.kernel.errors import FailedPrecondition
-from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.celery_message import Letterhead, texts_of
 from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Run, RunState, Schedule, Task
-from services.scheduler.timing.crontab import CrontabInvalid, parse_crontab
+from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 from services.scheduler.timing.plan import (
     NO_TIME,
@@ -23,9 +27,8 @@ from services.scheduler.timing.plan import (
     Plan,
 )
 from services.scheduler.timing.solar import EVENTS
+from services.scheduler.timing.stored import Unreadable, interval_of, span_of, zone_of
 
-# What a row raises that no API of ours has written.
-UNREADABLE = (CrontabInvalid, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 # asyncpg's Record, or a mapping like it: by column name.
 Row: TypeAlias = Any
 
@@ -71,41 +74,108 @@ COLUMN_TYPES: Mapping[str, str] = {
 }
 
 
+Part = TypeVar("Part")
+Member = TypeVar("Member", bound=Enum)
+
+
+class RowUnreadable(Unreadable):
+    """A row that the API would have refused: the name of the column, and what is wrong with it."""
+
+
 def task_of(row: Row) -> Task:
+    """Raises `RowUnreadable`, as all of these do. The arguments are checked by `letterhead_of`."""
     headers = row["headers"]
-    return Task(
-        row["task"],
-        row["args_json"],
-        row["kwargs_json"],
-        row["queue"],
-        row["priority"],
-        row["expires"],
-        row["soft_time_limit"],
-        row["time_limit"],
-        {} if headers == "{}" else json.loads(headers),
-    )
+    try:
+        return Task(
+            row["task"],
+            row["args_json"],
+            row["kwargs_json"],
+            row["queue"],
+            row["priority"],
+            row["expires"],
+            row["soft_time_limit"],
+            row["time_limit"],
+            {} if headers == "{}" else texts_of("headers", headers),
+        )
+    except Unreadable as error:
+        raise RowUnreadable(f"{error}") from error
+
+
+def letterhead_of(row: Row) -> Letterhead:
+    """What all messages of the schedule have in common."""
+    return _letterhead(task_of(row))
+
+
+def _letterhead(task: Task) -> Letterhead:
+    try:
+        return Letterhead(task)
+    except Unreadable as error:
+        raise RowUnreadable(f"{error}") from error
 
 
 def plan_of(row: Row) -> Plan:
     return Plan(
         timing_of(row),
-        Bounds(row["start_at"], row["end_at"], row["max_runs"]),
-        dt.timedelta(seconds=row["jitter_seconds"]),
-        Misfire(MisfireAction(row["misfire"]), dt.timedelta(seconds=row["misfire_window_seconds"])),
+        Bounds(moment_of(row, "start_at"), moment_of(row, "end_at"), row["max_runs"]),
+        _read(row, "jitter_seconds", span_of),
+        misfire_of(row),
     )
 
 
 def timing_of(row: Row) -> Timing:
-    zone = row["time_zone"]
+    zone: str = _read(row, "time_zone", zone_of).key
     if row["crontab"] is not None:
-        return CrontabTiming(parse_crontab(row["crontab"]), zone)
+        return CrontabTiming(_read(row, "crontab", parse_crontab), zone)
     if row["interval_seconds"] is not None:
-        return IntervalTiming(dt.timedelta(seconds=row["interval_seconds"]), row["anchor"], zone)
+        every = _read(row, "interval_seconds", interval_of)
+        return IntervalTiming(every, _finite("anchor", row["anchor"]), zone)
     if row["once_at"] is not None:
-        return OnceTiming(row["once_at"], zone)
+        return OnceTiming(_finite("once_at", row["once_at"]), zone)
     if row["solar_event"] not in EVENTS:
-        raise ValueError(f"{row['solar_event']!r} is no event of the sun")
-    return SolarTiming(row["solar_event"], row["latitude"], row["longitude"], zone)
+        raise RowUnreadable(f"solar_event is {row['solar_event']!r}, none of {', '.join(EVENTS)}")
+    return SolarTiming(
+        row["solar_event"], _degrees(row, "latitude", 90), _degrees(row, "longitude", 180), zone
+    )
+
+
+def misfire_of(row: Row) -> Misfire:
+    return Misfire(member_of(MisfireAction, row, "misfire"), _read(row, "misfire_window_seconds", span_of))
+
+
+def moment_of(row: Row, column: str) -> dt.datetime | None:
+    moment: dt.datetime | None = row[column]
+    return None if moment is None else _finite(column, moment)
+
+
+def member_of(kind: type[Member], row: Row, column: str) -> Member:
+    """The member of the enum with the value of that column."""
+    try:
+        return kind(row[column])
+    except ValueError as error:
+        raise RowUnreadable(
+            f"{column} is {row[column]!r}, none of {', '.join(each.value for each in kind)}"
+        ) from error
+
+
+def _read(row: Row, column: str, read: Callable[[Any], Part]) -> Part:
+    try:
+        return read(row[column])
+    except Unreadable as error:
+        raise RowUnreadable(f"{column} {error}") from error
+
+
+def _finite(column: str, moment: dt.datetime) -> dt.datetime:
+    # What PostgreSQL calls infinity is to asyncpg the first or last moment of all, without a zone.
+    if moment.tzinfo is None:
+        raise RowUnreadable(f"{column} is infinite")
+    return moment
+
+
+def _degrees(row: Row, column: str, most: int) -> float:
+    degrees: float = row[column]
+    if not -most <= degrees <= most:
+        raise RowUnreadable(f"{column} is {degrees}, not between {-most} and {most}")
+    return degrees
 
 
 def run_of(row: Row) -> Run:
@@ -171,8 +241,6 @@ def _timing_values(timing: Timing) -> dict[str, Any]:
     }
 
 
-Part = TypeVar("Part")
-
 # The columns of what can be unreadable, by the field of the contract.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "task": tuple(TASK_COLUMNS.split(", ")),
@@ -192,25 +260,25 @@ def schedule_of(row: Row) -> Schedule:
     def read(field: str, part: Callable[[Row], Part], otherwise: Callable[[], Part]) -> Part:
         try:
             return part(row)
-        except UNREADABLE as error:
-            faults[field] = str(error)[:300] or repr(error)
+        except RowUnreadable as error:
+            faults[field] = str(error)[:300]
             return otherwise()
 
     definition = Definition(
         id=row["id"],
         task=read("task", _task, lambda: _without_headers(row)),
-        timing=read("timing", _timing, lambda: NEVER),
+        timing=read("timing", timing_of, lambda: NEVER),
         description=row["description"],
-        labels=read("labels", lambda row: _texts(json.loads(row["labels"])), dict[str, str]),
+        labels=read("labels", _labels, dict[str, str]),
         paused=row["paused"],
         pause_note=row["pause_note"],
         bounds=Bounds(
-            read("start_time", lambda row: _finite(row["start_at"]), lambda: None),
-            read("end_time", lambda row: _finite(row["end_at"]), lambda: None),
+            read("start_time", lambda row: moment_of(row, "start_at"), lambda: None),
+            read("end_time", lambda row: moment_of(row, "end_at"), lambda: None),
             row["max_runs"],
         ),
-        jitter=read("jitter", lambda row: dt.timedelta(seconds=row["jitter_seconds"]), lambda: NO_TIME),
-        misfire=read("misfire_policy", _misfire, lambda: ONCE_WITHIN_AN_HOUR),
+        jitter=read("jitter", lambda row: _read(row, "jitter_seconds", span_of), lambda: NO_TIME),
+        misfire=read("misfire_policy", misfire_of, lambda: ONCE_WITHIN_AN_HOUR),
         overlap=Overlap(row["overlap"]),
         resend_lost=row["resend_lost"],
     )
@@ -241,14 +309,17 @@ def check_readable(schedule: Schedule, *fields: str) -> None:
 
 
 def _task(row: Row) -> Task:
+    """A task of which messages can be made."""
     task = task_of(row)
-    for limit in (task.expires, task.soft_time_limit, task.time_limit):
-        if limit is not None and not math.isfinite(limit):
-            raise ValueError(f"{limit} is no number of seconds")
-    task = task._replace(headers=_texts(task.headers))
-    # Arguments that are no JSON are found here too.
-    Letterhead(task)
+    _letterhead(task)
     return task
+
+
+def _labels(row: Row) -> dict[str, str]:
+    try:
+        return texts_of("labels", row["labels"])
+    except Unreadable as error:
+        raise RowUnreadable(f"{error}") from error
 
 
 def _without_headers(row: Row) -> Task:
@@ -257,31 +328,6 @@ def _without_headers(row: Row) -> Task:
     return Task(name, args, kwargs, queue, priority)
 
 
-def _finite(moment: dt.datetime | None) -> dt.datetime | None:
-    # What PostgreSQL calls infinity is to asyncpg the first or last moment of all, without a zone.
-    if moment is not None and moment.tzinfo is None:
-        raise ValueError("it is infinite")
-    return moment
-
-
 def _known(moment: dt.datetime | None) -> dt.datetime | None:
     """None for what is infinite."""
     return moment if moment is not None and moment.tzinfo is not None else None
-
-
-def _timing(row: Row) -> Timing:
-    for column in ("anchor", "once_at"):
-        _finite(row[column])
-    timing = timing_of(row)
-    ZoneInfo(timing.zone)
-    return timing
-
-
-def _misfire(row: Row) -> Misfire:
-    return Misfire(MisfireAction(row["misfire"]), dt.timedelta(seconds=row["misfire_window_seconds"]))
-
-
-def _texts(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
-        raise ValueError("is not a JSON object of texts")
-    return dict(value)

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-# Not the calendar module's, which follow the locale.
+from services.scheduler.timing.stored import Unreadable
+
+# Not taken from the calendar module, whose names follow the locale.
 MONTH_NAMES = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
@@ -33,19 +35,23 @@ NICKNAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-PART = re.compile(r"(?P<first>\*|[a-z]+|\d+)(?:-(?P<last>[a-z]+|\d+))?(?:/(?P<step>\d+))?", re.ASCII)
+# No more digits than Python makes a number of, and none too few for what the API takes.
+DIGITS = r"\d{1,1000}"
+PART = re.compile(
+    rf"(?P<first>\*|[a-z]+|{DIGITS})(?:-(?P<last>[a-z]+|{DIGITS}))?(?:/(?P<step>{DIGITS}))?", re.ASCII
+)
 ALL_HOURS = (1 << 24) - 1
-# 29 February falls on a given weekday again within 40 years, whatever century ends in between.
+# 29 February falls on the same weekday again after 40 years at most, even across a year like 1900 or 2100.
 SEARCHED_YEARS = 41
 
 
-class CrontabInvalid(Exception):
-    """What is wrong with an expression, in words."""
+class CrontabInvalid(Unreadable):
+    """An expression is not valid. The message says why."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One of the five: what it is called and which numbers it may hold."""
+    """One of the five fields: its name, and the numbers and names that it may hold."""
 
     name: str
     least: int
@@ -77,7 +83,7 @@ class Crontab(NamedTuple):
         return self.hours == ALL_HOURS
 
     def first_from(self, start: dt.datetime) -> dt.datetime | None:
-        """The first matching minute at or after `start` (naive local time); None if there never is one."""
+        """Returns the first matching minute from `start` on, in naive local time; None if there is none."""
         if start.second or start.microsecond:
             start = start.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
         time = self._time_from(start.hour, start.minute)
@@ -91,7 +97,7 @@ class Crontab(NamedTuple):
         return dt.datetime(day.year, day.month, day.day, *first)
 
     def _time_from(self, hour: int, minute: int) -> tuple[int, int] | None:
-        """The first matching (hour, minute) of a day from the given one on."""
+        """Returns the first matching (hour, minute) of a day, from the given one on."""
         if self.hours >> hour & 1:
             rest = self.minutes >> minute
             if rest:
@@ -109,7 +115,7 @@ class Crontab(NamedTuple):
         )
 
     def _day_after(self, day: dt.date) -> dt.date | None:
-        """The first matching day after the given one."""
+        """Returns the first matching day after the given one; None if there is none."""
         year, month, after = day.year, day.month, day.day
         while year <= min(day.year + SEARCHED_YEARS, dt.MAXYEAR - 1):
             if self.months >> month & 1:
@@ -131,7 +137,7 @@ def _lowest_bit(mask: int) -> int:
 
 @lru_cache(maxsize=4000)
 def parse_crontab(expression: str) -> Crontab:
-    """Parses five fields or a nickname; raises `CrontabInvalid`, which names the field at fault."""
+    """Parses five fields or a nickname. Raises `CrontabInvalid`."""
     lowered = expression.strip().lower()
     if lowered.startswith("@") and lowered not in NICKNAMES:
         raise CrontabInvalid(f"is {lowered[:50]!r}, not one of {', '.join(NICKNAMES)}")
@@ -161,19 +167,19 @@ def _mask(text: str, field: Field) -> int:
 
 
 def _range(match: re.Match[str], field: Field) -> Sequence[int]:
-    """The numbers from first to last, in order, for a step to choose among."""
+    """Returns the numbers of a part in order; a step then takes every nth of them."""
     if match["first"] == "*":
         if match["last"]:
             raise CrontabInvalid(f"has {match[0]!r} as its {field.name}")
-        # `*` in the day of week is Sunday to Saturday: 7 would be Sunday again, and disturb steps.
+        # `*` as the day of week is 0 to 6: with 7, which is Sunday again, steps would be wrong.
         return range(field.least, (min(field.most, 6) if field.names is DAYS else field.most) + 1)
     first = _number(match["first"], field)
-    # "5/10" is from 5 to the end by 10, as cron has it.
+    # "5/10" means from 5 to the end in steps of 10, as in cron.
     open_end = field.most if match["step"] else first
     last = _number(match["last"], field) if match["last"] else open_end
     if first <= last:
         return range(first, last + 1)
-    # Past the end, and on from the beginning: "22-4", "fri-mon".
+    # A range past the end goes on from the beginning: "22-4", "fri-mon".
     end = min(field.most, 6) if field.names is DAYS else field.most
     return [*range(first, end + 1), *range(field.least, last + 1)]
 

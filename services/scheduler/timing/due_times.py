@@ -1,9 +1,11 @@
-"""When a schedule is due: (timing, after) → the next due time. Pure; times are UTC at both ends.
+"""When a schedule is due: (timing, after) → the next due time. Pure. Times given and returned are in UTC.
 
-Daylight saving, for crontabs: a time that the clock skips is due at the first instant after
-the gap; one that comes twice is due the first time. A crontab whose hour is `*` follows elapsed time: it
-goes on through the repeated hour, and has nothing to make up for after a skipped one. The other timings know
-no local time.
+Daylight saving concerns crontabs only, as the other timings don't use local time:
+
+- A local time that the clock skips is due at the first instant after the gap.
+- A local time that comes twice is due the first time only.
+- A crontab whose hour is `*` follows elapsed time instead: it is also due in the repeated hour, and makes up
+  for nothing after a skipped one.
 """
 
 from __future__ import annotations
@@ -15,19 +17,20 @@ from zoneinfo import ZoneInfo
 
 from services.scheduler.timing.crontab import Crontab, parse_crontab
 from services.scheduler.timing.solar import next_event
+from services.scheduler.timing.stored import zone_of
 
 MINUTE = dt.timedelta(minutes=1)
 
 
 class CrontabTiming(NamedTuple):
-    """Due at the minutes whose local time matches."""
+    """Due at every minute whose local time matches."""
 
     crontab: Crontab
     zone: str
 
 
 class IntervalTiming(NamedTuple):
-    """Due at `anchor`, and each `every` after it."""
+    """Due at `anchor`, and then each time that `every` has passed."""
 
     every: dt.timedelta
     anchor: dt.datetime
@@ -54,7 +57,7 @@ Timing = CrontabTiming | IntervalTiming | OnceTiming | SolarTiming
 
 
 def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
-    """The first due time after `after`; None when there is none any more (or none before the year 9999)."""
+    """Returns the first due time after `after`; None when there is no more (or none before the year 9999)."""
     try:
         if isinstance(timing, CrontabTiming):
             return next_of_crontab(timing.crontab.expression, timing.zone, after)
@@ -67,10 +70,14 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
     return timing.at if timing.at > after else None
 
 
-# Many schedules have one crontab, and all of them are due at one moment. By its text, whose hash is known.
+# Cached, as many schedules have the same crontab and are due at the same moment. The argument is the text and
+# not the Crontab, because a text keeps its hash.
 @lru_cache(maxsize=2000)
 def next_of_crontab(expression: str, zone: str, after: dt.datetime) -> dt.datetime | None:
-    """The first due time of a crontab after `after`. Raises as `parse_crontab`, and `OverflowError`."""
+    """Returns the first due time of a crontab after `after`.
+
+    Raises `Unreadable` when the crontab or the zone is not valid, and `OverflowError` beyond the year 9999.
+    """
     crontab, found = parse_crontab(expression), zone_of(zone)
     if crontab.every_hour:
         return _by_elapsed_time(crontab, found, after)
@@ -78,15 +85,10 @@ def next_of_crontab(expression: str, zone: str, after: dt.datetime) -> dt.dateti
 
 
 def next_of_interval(every: dt.timedelta, anchor: dt.datetime, after: dt.datetime) -> dt.datetime:
-    """The first due time of an interval after `after`. Raises `OverflowError`."""
+    """Returns the first due time of an interval after `after`. Raises `OverflowError`."""
     if after < anchor:
         return anchor
     return anchor + ((after - anchor) // every + 1) * every
-
-
-@lru_cache(maxsize=1000)
-def zone_of(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
 
 
 def _by_wall_clock(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt.datetime | None:
@@ -101,17 +103,17 @@ def _by_wall_clock(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt.d
 
 
 def _instant(local: dt.datetime, zone: ZoneInfo) -> dt.datetime:
-    """The local time's first instant, or the end of the gap that it falls into."""
+    """Returns the first instant of a local time, or the end of the gap that the local time falls into."""
     instant = local.replace(tzinfo=zone).astimezone(dt.UTC)
     if instant.astimezone(zone).replace(tzinfo=None) == local:
         return instant
-    # In a gap, fold=0 reads the time by the offset before it, and so lands after it; fold=1 before it.
+    # In a gap, fold=0 uses the offset before it, which gives an instant after the gap; fold=1 one before it.
     before = local.replace(tzinfo=zone, fold=1).astimezone(dt.UTC)
     return _change_of_offset(zone, before, instant)
 
 
 def _by_elapsed_time(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt.datetime | None:
-    # The first instant that counts: strictly after, at a whole minute.
+    # The first instant that may be due: a whole minute, later than `after`.
     start = after.replace(second=0, microsecond=0) + MINUTE
     while True:
         local = start.astimezone(zone).replace(tzinfo=None, fold=0)
@@ -121,12 +123,12 @@ def _by_elapsed_time(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt
         instant = start + (match - local)
         if instant.astimezone(zone).replace(tzinfo=None) == match:
             return instant
-        # The offset changes on the way there, and nothing matches before it does: go on from the change.
+        # The offset changes before that instant, and nothing matches before the change: go on from there.
         start = _change_of_offset(zone, start, instant)
 
 
 def _change_of_offset(zone: ZoneInfo, before: dt.datetime, after: dt.datetime) -> dt.datetime:
-    """The first instant, to the second, at which the zone has another offset than at `before`."""
+    """Returns the first instant, to the second, at which the zone's offset differs from that at `before`."""
     offset = before.astimezone(zone).utcoffset()
     low, high = 0, int((after - before).total_seconds())
     while high - low > 1:

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: "30s", "1h30m", "1.5d"; exact both ways."""
+"""Durations as people write them: "30s", "1h30m", "1.5d". Reading and writing are exact."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ UNITS = {
     "s": Decimal(1),
     "ms": Decimal("0.001"),
 }
-# Units that a length is written in; a week is read only.
+# Units in which a duration is written, besides seconds. Weeks and milliseconds are only read.
 WRITTEN = ("d", "h", "m")
 PART = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,30})?)(ms|[wdhms])")
 
 
 def parse_span(text: str) -> Decimal | None:
-    """Seconds; None when the text is no length of time."""
+    """Returns the seconds; None when the text is not a duration."""
     parts = PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
@@ -28,7 +28,7 @@ def parse_span(text: str) -> Decimal | None:
 
 
 def format_span(span: dt.timedelta | float) -> str:
-    """In the largest units, without what is zero: 5400 is "1h30m"."""
+    """Writes a duration (a number is in seconds) in the largest units, without zeros: 5400 is "1h30m"."""
     if isinstance(span, dt.timedelta):
         left = Decimal(span // dt.timedelta(microseconds=1)) / 1_000_000
     else:

@@ -11,10 +11,12 @@ from services.scheduler.timing.due_times import Timing, next_due
 
 NO_TIME = dt.timedelta(0)
 JUST_BEFORE = dt.timedelta(microseconds=1)
+# The last moment that there is.
+END = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 class Bounds(NamedTuple):
-    """Between which moments a schedule is due (both count), and how many of its due times are run."""
+    """The first and last moments at which a schedule may be due, and how many of its due times are run."""
 
     start: dt.datetime | None = None
     end: dt.datetime | None = None
@@ -31,7 +33,7 @@ class MisfireAction(Enum):
 
 
 class Misfire(NamedTuple):
-    """What is done about due times that were missed, if they were within the window before now."""
+    """What is done about missed due times that are within the window before now; older ones are skipped."""
 
     action: MisfireAction = MisfireAction.RUN_ONCE
     window: dt.timedelta = dt.timedelta(hours=1)
@@ -42,7 +44,7 @@ ONCE_WITHIN_AN_HOUR = Misfire()
 
 
 class Plan(NamedTuple):
-    """All that decides when a schedule runs."""
+    """Everything that decides when a schedule runs."""
 
     timing: Timing
     bounds: Bounds = UNBOUNDED
@@ -50,7 +52,7 @@ class Plan(NamedTuple):
     misfire: Misfire = ONCE_WITHIN_AN_HOUR
 
     def next_due(self, after: dt.datetime) -> dt.datetime | None:
-        """The first due time after `after` within the bounds; None when there is none any more."""
+        """Returns the first due time after `after` within the bounds; None when there is no more."""
         if self.bounds is UNBOUNDED:
             return next_due(self.timing, after)
         start, end, _ = self.bounds
@@ -60,35 +62,35 @@ class Plan(NamedTuple):
         return None if due is None or (end is not None and due > end) else due
 
     def sent_at(self, schedule_id: str, due: dt.datetime) -> dt.datetime:
-        """When a due time is sent: up to `jitter` later, and before the next one, so that order stays.
+        """Returns when a due time is sent: up to `jitter` later, but before the next due time.
 
-        How much later follows from the schedule's id and the due time alone: whoever asks, and however
-        often, gets the same moment. Whole milliseconds.
+        The delay, in whole milliseconds, is a hash of the schedule's id and the due time, so every call on
+        every replica returns the same moment.
         """
         if not self.jitter:
             return due
         following = next_due(self.timing, due)
-        span = self.jitter if following is None else min(self.jitter, following - due)
+        span = min(self.jitter, (following or END) - due)
         digest = hashlib.sha1(f"{schedule_id}@{due.timestamp()}".encode(), usedforsecurity=False).digest()
         milliseconds = span // dt.timedelta(milliseconds=1)
         share = int.from_bytes(digest[:8], "big") * milliseconds >> 64
         return due + dt.timedelta(milliseconds=share)
 
     def latest_due(self, schedule_id: str, due: dt.datetime, moment: dt.datetime) -> dt.datetime:
-        """The last due time that was to be sent by `moment`; `due` is one of them."""
+        """Returns the last due time that was to be sent by `moment`. `due` must be such a due time."""
         latest = self._last_due(due, moment)
         if latest > due and self.sent_at(schedule_id, latest) > moment:
-            # Its jitter has not passed; that of the one before has, since it ends before the next.
+            # It is to be sent after `moment`. The one before it was to be sent before this one is due.
             latest = self._last_due(due, latest - JUST_BEFORE)
         return latest
 
     def _last_due(self, due: dt.datetime, moment: dt.datetime) -> dt.datetime:
-        """The last due time up to `moment`, which `due` is not after: by bisection, the next is never far."""
+        """Returns the last due time up to `moment`, found by bisection. `due` must not be after `moment`."""
         low, high = due, moment
         following = self.next_due(low)
         if following is None or following > moment:
             return low
-        # At a steady pace, the last one is at most one pace away from the end.
+        # With equal intervals, the last due time is at most one interval before `moment`.
         middle = max(low, moment - (following - low))
         while low < high:
             found = self.next_due(middle)

@@ -1,13 +1,12 @@
-"""When the sun rises, sets and stands highest: the events of Celery's `solar`, by the library that it uses.
+"""When the sun rises, sets and stands highest: the events of Celery's `solar`, computed by the same library.
 
-An event is looked for once a day, from a moment of mean local time at which it can't happen: six hours before
-midnight for dawn and sunrise, six before noon for sunset and dusk, midnight for noon. So each has one time,
-to the second, from wherever it is asked for; searching on from the last one, as Celery does, gives times that
-differ by fractions of a second with the start of the search.
-
-Near the poles the sun does not rise or set for months. Those days are passed over together: how far the sun's
-declination is from where the event can happen, and how fast it moves at most, tells how many days surely have
-none. So the search through half a year of polar night takes some ten looks at the sun, not 180.
+1. The event of a day is searched from a fixed moment of mean local time at which it can't happen: six hours
+   before midnight for dawn and sunrise, six before noon for sunset and dusk, midnight for noon. So an event
+   has one time, to the second, whatever the question. Celery searches on from the last event, which gives
+   times that differ by fractions of a second with the start of the search.
+2. Near the poles the sun does not rise or set for months. Such days are skipped together: the distance of
+   the sun's declination from where the event can happen, divided by its fastest change, is a number of days
+   that certainly have no event. Half a year of polar night takes some ten computations instead of 180.
 """
 
 from __future__ import annotations
@@ -20,21 +19,24 @@ from typing import Any, Literal
 
 DAY = 86_400
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-# What the library counts days from. Its own dates follow the Julian calendar before 1582; ours never do.
+# The library counts days from this moment. Its own dates use the Julian calendar before 1582; ours never do.
 EPHEM_EPOCH = dt.datetime(1899, 12, 31, 12, tzinfo=dt.UTC)
-# Beyond the longest polar night; where an event doesn't happen within a year, it never does.
+# Longer than any polar night: an event that does not happen within a year never does.
 SEARCHED_DAYS = 367
 # Degrees a day: the declination's fastest change, at the equinoxes, is 0.41.
 FASTEST = 0.42
-# Degrees: what the sun's seeming size and the rounding of angles may change in the time that is passed over.
+# Degrees: a margin for the sun's apparent size, which changes meanwhile, and for the rounding of angles.
 UNSURE = 0.02
-# Days whose event is remembered: as many schedules may go by the sun of one place. 200 bytes each.
+# How many events are cached, at 200 bytes each: many schedules may use the sun of one place.
 REMEMBERED = 5_000
 
 
 @dataclass(frozen=True)
 class Event:
-    """The angle to the horizon that makes it, of the sun's centre or its upper edge."""
+    """Happens when the sun's centre, or else its upper edge, is at the height `horizon`.
+
+    Heights are in degrees and minutes. Solar noon, a transit, does not depend on the height.
+    """
 
     way: Literal["rising", "transit", "setting"]
     horizon: str
@@ -42,7 +44,7 @@ class Event:
 
     @property
     def search_from(self) -> int:
-        """When the search for a day's begins: seconds of mean local time from its midnight."""
+        """When the search for a day's event begins, in seconds of mean local time from midnight."""
         return {"rising": -DAY // 4, "transit": 0, "setting": DAY // 4}[self.way]
 
 
@@ -60,7 +62,10 @@ EVENTS = {
 
 
 def next_event(name: str, latitude: float, longitude: float, after: dt.datetime) -> dt.datetime | None:
-    """The first event after `after`; None if there is none for a year. Degrees, north and east positive."""
+    """Returns the first event after `after`; None if there is none within a year.
+
+    Latitude and longitude are in degrees, north and east positive.
+    """
     # Mean local time runs ahead of UTC by four minutes a degree to the east.
     local = (after - EPOCH).total_seconds() + longitude * DAY / 360
     day = int((local - EVENTS[name].search_from) // DAY)
@@ -89,7 +94,7 @@ def _event_of_day(name: str, latitude: float, longitude: float, day: int) -> dt.
 
 
 def _days_without(name: str, latitude: float, longitude: float, day: int) -> int:
-    """How many days, from `day` on, surely have no such event; 0 when there may be one on the first."""
+    """Returns how many days, from `day` on, certainly have no event; 0 when `day` itself may have one."""
     event = EVENTS[name]
     if event.way == "transit":
         return 0
@@ -99,7 +104,7 @@ def _days_without(name: str, latitude: float, longitude: float, day: int) -> int
     sun.compute(observer)
     height = math.degrees(observer.horizon - (0 if event.centre else sun.radius))
     declination = math.degrees(sun.dec)
-    # Within a day the sun is at every height between those of midnight and noon.
+    # Within a day the sun passes every height between its lowest, at midnight, and its highest, at noon.
     lowest, highest = abs(latitude + declination) - 90, 90 - abs(latitude - declination)
     missing = max(lowest - height, height - highest) - UNSURE
     return max(0, int(missing / FASTEST))
@@ -108,18 +113,18 @@ def _days_without(name: str, latitude: float, longitude: float, day: int) -> int
 def _observer(name: str, latitude: float, longitude: float) -> Any:
     observer = _ephem().Observer()
     observer.lat, observer.lon = str(latitude), str(longitude)
-    # The horizon's 34 minutes of arc stand for refraction, as in the almanacs; no other.
+    # The 34 minutes of arc of `horizon` are the almanacs' refraction; no pressure, so that no more is added.
     observer.horizon, observer.pressure = EVENTS[name].horizon, 0
     return observer
 
 
 def _start_of(event: Event, longitude: float, day: int) -> dt.datetime:
-    """When the search for the day's event begins."""
+    """Returns when the search for the day's event begins."""
     return EPOCH + dt.timedelta(seconds=day * DAY + event.search_from - longitude * DAY / 360)
 
 
 def _days_at(moment: dt.datetime) -> float:
-    """The moment as the library has it."""
+    """Returns the moment in the library's days."""
     return (moment - EPHEM_EPOCH).total_seconds() / DAY
 
 
@@ -133,8 +138,8 @@ def _search(observer: Any, event: Event, start: Any) -> Any:
 
 
 def _ephem() -> Any:
-    # Loaded when the sun is first asked for: a megabyte, and few schedules go by it. Untyped, as the stubs
-    # that come with celery-types know next to nothing of it.
+    # Imported at first use: it takes a megabyte, and few schedules use it. Any: the stubs that come with
+    # celery-types cover almost nothing of it.
     import ephem
 
     return ephem

@@ -1,4 +1,4 @@
-"""What changes, as it is told to those who watch."""
+"""The events of WatchSchedules, and how they are made from the entries of the log of changes. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.scheduler.catalogue.store_listing import EVERY, ScheduleFilter
 from services.scheduler.schedule.definition import Run, Schedule
 from services.scheduler.watch.cursor import Cursor, Place
 
-# In one message.
+# The most runs that one message holds.
 MOST_RUNS = 1000
 RunKey: TypeAlias = tuple[str, dt.datetime]
 
@@ -27,10 +27,10 @@ class Kind(Enum):
     RUNS = "runs"
     # Runs that were published together.
     BATCH = "batch"
-    # Runs that were recorded together and are not published some seconds later.
+    # Runs that were recorded together and were still not published some seconds later.
     UNPUBLISHED = "unpublished"
     BACKFILL = "backfill"
-    # Only told: the log does not know who watches by which filter.
+    # Sent to readers only, never logged: the log does not know which reader uses which filter.
     LEFT_FILTER = "left filter"
 
     @property
@@ -44,16 +44,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the log of changes: what was changed, not what it has become."""
+    """A row of the log of changes. It names what was changed; the new state is looked up when it is sent."""
 
     txid: int
     position: int
     kind: Kind
     schedule_ids: Sequence[str] = ()
-    # Of runs, beside schedule_ids.
+    # The due times of runs; each belongs to the schedule at the same place in schedule_ids.
     due_at: Sequence[dt.datetime] = ()
     batch_id: int | None = None
-    # Of the one schedule in schedule_ids.
+    # A backfill of the only schedule in schedule_ids.
     backfill_id: str | None = None
 
     @property
@@ -67,7 +67,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which changes a reader wants; no names: of all schedules that match."""
+    """Which changes a reader wants. Without names: those of all schedules that match the filter."""
 
     names: frozenset[str] = frozenset()
     schedules: bool = True
@@ -86,7 +86,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ScheduleEvent:
-    """`schedule` as it is now; None when it is gone, or no longer matches."""
+    """`schedule` is the present state; None when it was deleted or no longer matches the filter."""
 
     kind: Kind
     id: str
@@ -95,14 +95,14 @@ class ScheduleEvent:
 
 @dataclass(frozen=True)
 class RunEvents:
-    """As they are now."""
+    """Runs that changed, in their present state."""
 
     runs: Sequence[Run]
 
 
 @dataclass(frozen=True)
 class BackfillEvent:
-    """As it is now."""
+    """A backfill that changed, in its present state."""
 
     backfill: Backfill
 
@@ -112,54 +112,57 @@ Event: TypeAlias = ScheduleEvent | RunEvents | BackfillEvent
 
 @dataclass(frozen=True)
 class LeftOut:
-    """So many changes were left out here."""
+    """The reader was too slow: `count` changes were left out here."""
 
     count: int
 
 
 @dataclass
 class Found:
-    """What has become of what the entries name, as far as it was looked up."""
+    """The present state of what the entries name, as far as it was looked up."""
 
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     runs: Mapping[RunKey, Run] = field(default_factory=dict)
     batches: Mapping[int, Sequence[Run]] = field(default_factory=dict)
-    # By their ids.
+    # By backfill id.
     backfills: Mapping[str, Backfill] = field(default_factory=dict)
-    # How many runs a batch has, where not all were looked up.
+    # The number of runs of a batch, for batches whose runs were not all looked up.
     sizes: Mapping[int, int] = field(default_factory=dict)
-    # Batches that still are.
+    # Batches of UNPUBLISHED entries that are still not published.
     unpublished: Collection[int] = ()
-    # By a filter: of the schedules that the entries name, those that match now. None: all do.
+    # The schedules named by the entries that match the filter now. None: there is no filter.
     matching: Collection[str] | None = None
-    # And those that matched before the entry, which is known by its place.
+    # For each entry, by (txid, position): the schedules that matched the filter before it.
     former: Mapping[tuple[int, int], Collection[str]] = field(default_factory=dict)
 
     def matches(self, schedule_id: str) -> bool:
-        """Now."""
+        """Whether the schedule matches the filter now."""
         return self.matching is None or schedule_id in self.matching
 
     def matched(self, entry: Entry, schedule_id: str) -> bool:
-        """Before the entry, so that it may have been told, or listed, and is to be told as gone if it is."""
+        """Whether the schedule matched the filter before the entry; without a filter, whether it was deleted.
+
+        If so, the reader may know it, and must be told when it is deleted or no longer matches.
+        """
         if self.matching is None:
             return entry.kind is Kind.DELETED
         return schedule_id in self.former.get((entry.txid, entry.position), ())
 
 
 class Change(NamedTuple):
-    """What to tell. `event` has all of it if `whole`; else only what some readers want, or nothing."""
+    """What an entry tells readers. If not `whole`, `event` has only what some readers want, or is None."""
 
     kind: Kind
     event: Event | None
     whole: bool
     # How many schedules, runs or backfills changed.
     size: int
-    # After it.
+    # The cursor after this change.
     cursor: Cursor
 
 
 def part_for(wanted: Wanted, event: Event | None) -> Event | None:
-    """What the reader wants of it; None: nothing."""
+    """Returns the part of the event that the reader wants; None when it wants nothing of it."""
     match event:
         case None:
             return None
@@ -181,7 +184,7 @@ def size_of(event: Event) -> int:
 
 
 def changes_of(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> Iterable[Change]:
-    """What an entry has to tell, after the cursor; each with the cursor after it. Some have ten thousand."""
+    """Returns the changes of an entry after the cursor; those of schedules lazily, as there may be many."""
     place = cursor.place
     begun = place.told if place and place[:2] == (entry.txid, entry.position) else 0
     if entry.kind.of_runs:
@@ -204,7 +207,7 @@ def _of_schedules(
 
 
 def _schedule_event(entry: Entry, schedule_id: str, found: Found) -> ScheduleEvent | None:
-    """None: what is no longer so, or not yet, is told by the entry that made it so."""
+    """Returns None when the reader need not know of this entry, or when a later entry has the event."""
     schedule = found.schedules.get(schedule_id)
     if schedule is not None and found.matches(schedule_id):
         return None if entry.kind is Kind.DELETED else ScheduleEvent(entry.kind, schedule_id, schedule)
@@ -215,7 +218,7 @@ def _schedule_event(entry: Entry, schedule_id: str, found: Found) -> ScheduleEve
 
 def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> list[Change]:
     if entry.kind is Kind.UNPUBLISHED and entry.batch_id not in found.unpublished:
-        # That it was published is told by the entry of that.
+        # Its publication is logged in another entry.
         return []
     after = cursor.at(entry.end)
     whole = looked_up.runs and not looked_up.names
@@ -228,8 +231,8 @@ def _of_runs(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) -> l
     if not runs:
         return [Change(entry.kind, None, False, count, after)] if count and not whole else []
     parts = [runs[start : start + MOST_RUNS] for start in range(0, len(runs), MOST_RUNS)]
-    # Which runs a batch has to tell changes as they end. So a batch of several messages, which is rare, is
-    # told from its beginning to who takes the stream up in between.
+    # Runs leave the list of a batch as they end, so a position inside it would not stay valid. A batch of
+    # several messages is rare; a reader that resumes between them gets the batch again from its first run.
     before = cursor.at(Place(entry.txid, entry.position))
     changes = [
         Change(entry.kind, RunEvents(part), whole, len(part), before if part is not parts[-1] else after)
@@ -245,6 +248,6 @@ def _of_backfill(entry: Entry, looked_up: Wanted, found: Found, cursor: Cursor) 
         return []
     if not looked_up.backfills or not looked_up.names_it(entry.schedule_ids[0]):
         return [Change(entry.kind, None, False, 1, after)]
-    # One that is gone went with its schedule, which is told.
+    # A backfill that is gone was deleted with its schedule, whose deletion is an event.
     backfill = found.backfills.get(entry.backfill_id or "")
     return [Change(entry.kind, BackfillEvent(backfill), True, 1, after)] if backfill else []

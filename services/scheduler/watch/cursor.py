@@ -1,16 +1,17 @@
-"""Where in the log of changes a reader is, so that nothing is left out and nothing delays.
+"""A reader's position in the log of changes, such that it misses no change and waits for no transaction.
 
 Transactions don't commit in the order of their numbers, nor of anything else that they could write down. So a
-reader's place is not a number but a snapshot of PostgreSQL: which transactions were visible. What it has not
-seen are exactly the changes of all the others: of those that were still under way then, and of those that
-began since. Waiting until no older transaction is under way would do too, but one long transaction, of
-anybody in the cluster, would then hold up every reader.
+reader's position is not a number but a PostgreSQL snapshot: the set of transactions that were visible. The
+changes that it has not seen are exactly those of all other transactions: those that were in progress at that
+moment, and those that began later. The alternative, to wait until no older transaction is in progress, would
+let one long transaction of any database in the cluster hold up every reader.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,22 +24,22 @@ MOST_NUMBER = 2**63 - 1
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Which transactions are visible: those below `xmax` that are not in `under_way` (which rises)."""
+    """Visible are the transactions below `xmax`, except those in `under_way` (ids in ascending order)."""
 
     xmax: int
     under_way: tuple[int, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> Snapshot:
-        """As PostgreSQL writes it: xmin, xmax, those under way ("10:20:10,14"). ValueError if it is none."""
-        found = SNAPSHOT.fullmatch(text)
+    def parse(cls, text: object) -> Snapshot:
+        """Reads PostgreSQL's text form, xmin:xmax:under_way ("10:20:10,14"). Raises ValueError."""
+        found = SNAPSHOT.fullmatch(text) if isinstance(text, str) else None
         if not found:
-            raise ValueError(f"{text[:100]!r} is no snapshot")
+            raise ValueError(f"{str(text)[:100]!r} is no snapshot")
         xmin, xmax = int(found[1]), int(found[2])
         under_way = tuple(map(int, filter(None, found[3].split(","))))
         rising = [xmin - 1, *under_way, xmax]
         if not 0 < xmin <= xmax <= MOST_NUMBER or sorted(set(rising)) != rising:
-            raise ValueError(f"{text[:100]!r} is no snapshot")
+            raise ValueError(f"{str(text)[:100]!r} is no snapshot")
         return cls(xmax, under_way)
 
     def __str__(self) -> str:
@@ -50,7 +51,7 @@ class Snapshot:
 
 
 class Place(NamedTuple):
-    """In the log's order: a change, and how many of the schedules that it names were told."""
+    """A position in the log: an entry, and how many of the schedules that it names were already sent."""
 
     txid: int
     position: int
@@ -59,9 +60,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Cursor:
-    """All changes visible in `seen` were told; and of those visible in `until`, those before `place`.
+    """All changes visible in `seen` were sent, and of those visible in `until` the ones before `place`.
 
-    `origin`: the database and its timeline. After a restore, or a failover, numbers mean other transactions.
+    `origin`: the database and its timeline. After a restore or a failover, the same transaction numbers
+    belong to other transactions.
     """
 
     origin: str
@@ -70,7 +72,7 @@ class Cursor:
     place: Place | None = None
 
     def at(self, place: Place | None) -> Cursor:
-        """Further on between `seen` and `until`; None: at the end of it."""
+        """Returns the cursor moved to a place between `seen` and `until`; None moves it to `until`."""
         if place is None:
             assert self.until is not None
             return Cursor(self.origin, self.until)
@@ -85,7 +87,10 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Head:
-    """How the log stands in a snapshot. `trimmed`: no transaction beyond this one has lost changes."""
+    """The state of the log in the snapshot `now`.
+
+    Old entries are deleted; no transaction with a number above `trimmed` has lost any.
+    """
 
     origin: str
     now: Snapshot
@@ -96,41 +101,46 @@ class Head:
         return Cursor(self.origin, self.now)
 
     def has_all_after(self, cursor: Cursor) -> bool:
-        """Whether each change that the cursor has not seen is still there."""
+        """Whether the log still has every change that the cursor has not seen."""
         first, seen = cursor.seen.xmax, cursor.seen
         if cursor.until is not None and cursor.place is not None:
-            # What is left up to there, and then all that is not visible there.
+            # Still to be read: the rest up to `until`, then everything that is not visible in `until`.
             first, seen = cursor.place.txid, cursor.until
         if cursor.origin != self.origin or seen.xmax > self.now.xmax:
             return False
-        # One that is still under way has no changes that could have been trimmed.
+        # A transaction that is still in progress has no visible changes that could have been deleted.
         ended = (txid for txid in seen.under_way if self.now.sees(txid))
         return self.trimmed < first and not any(txid <= self.trimmed for txid in ended)
 
 
 def decode_cursor(text: str) -> Cursor | None:
-    """None for no text; raises `Invalid` for what no message had."""
+    """Returns None for an empty text. Raises `Invalid` for a text that no message could have contained."""
     if not text:
         return None
     try:
-        found = decode_page_token(text)
-        origin, seen, until = found["origin"], Snapshot.parse(found["seen"]), found.get("until")
-        if not isinstance(origin, str):
-            raise TypeError(origin)
-        if until is None:
-            return Cursor(origin, seen)
-        return Cursor(origin, seen, Snapshot.parse(until), _place(*found["place"]))
-    except (Invalid, LookupError, TypeError, ValueError) as error:
+        return _cursor_in(decode_page_token(text))
+    except (Invalid, ValueError) as error:
         fault = FieldFault(
             "cursor", "is not one that a message had", "the cursor of the last message, or empty"
         )
         raise Invalid([fault]) from error
 
 
-def _place(*numbers: object) -> Place:
-    if len(numbers) != 3:
-        raise ValueError(f"{len(numbers)} numbers")
+def _cursor_in(position: Mapping[str, Any]) -> Cursor:
+    origin = position.get("origin")
+    if not isinstance(origin, str):
+        raise ValueError("the origin is no text")
+    seen = Snapshot.parse(position.get("seen"))
+    if position.get("until") is None:
+        return Cursor(origin, seen)
+    return Cursor(origin, seen, Snapshot.parse(position["until"]), _place_in(position.get("place")))
+
+
+def _place_in(numbers: object) -> Place:
+    if not isinstance(numbers, list) or len(numbers) != len(Place._fields):
+        raise ValueError(f"{numbers!r} is no place")
     for number in numbers:
-        if not isinstance(number, int) or not 0 <= number <= MOST_NUMBER:
+        # True is an int to Python, and no number to JSON.
+        if type(number) is not int or not 0 <= number <= MOST_NUMBER:
             raise ValueError(f"{number!r} is no place")
-    return Place(*(int(str(number)) for number in numbers))
+    return Place(*numbers)

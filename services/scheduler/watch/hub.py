@@ -1,7 +1,7 @@
-"""Hands what changes to everyone who watches: the log of changes is read once for all of them.
+"""Distributes changes to the readers of WatchSchedules. The log of changes is read once for all of them.
 
-A reader that takes up a stream reads the log by itself, at its own pace, until it is at the present; then it
-joins the others. While nobody watches, nothing runs.
+A reader that resumes from a cursor first reads the log on its own, at its own pace, until it has caught up;
+then it joins the others. While there are no readers, the log is not read.
 """
 
 from __future__ import annotations
@@ -35,37 +35,39 @@ from services.scheduler.watch.store_changes import CHANNEL
 log = structlog.get_logger(__name__)
 
 Message = TypeVar("Message")
-# None: a sign of life.
+# Makes the message of an event. None makes a sign of life, which has a cursor only.
 Tell = Callable[[Event | LeftOut | None, Cursor], Message]
 
-# Changes that may wait for a reader, a schedule, a run or a backfill each.
+# The most changes that may wait for a reader. Each schedule, run or backfill counts as one.
 BUFFER = 20_000
-# Messages that are made before they are sent, for a reader that takes up a stream.
+# Messages made in advance for a reader that catches up.
 AT_A_TIME = 20
-# Several commits of one moment are one look at the log.
+# Commits that come within this time are read from the log together.
 COALESCE_SECONDS = 0.02
-# The process has more to do than to tell: it rests so many times as long as a look took, and of what has come
-# meanwhile it looks up no more than this. A backlog that is drained is counted for those who watch all of it.
+# Watching must not take the process's time from dispatching. After each read of the log it pauses for REST
+# times as long as the read took. One read looks up at most about MOST_LOOKED_UP changes for each filter; of
+# a larger backlog, readers of all schedules get only the number of changes.
 REST = 4
 MOST_LOOKED_UP = 20_000
 
 
 class Reader(readers.Reader[Message]):
-    """One who watches, from `joined` on."""
+    """One reader. `joined` is set to the cursor from which it is handed changes."""
 
     def __init__(self, wanted: Wanted, most: int) -> None:
         super().__init__(most)
         self.wanted = wanted
-        # All up to there: each group of readers is handed its own part of a page after the other.
+        # The reader was handed all changes up to this cursor. It differs between readers for a moment, as
+        # groups get their parts of a page one after the other.
         self.handed: Cursor | None = None
         self.joined: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
         self._failed: CeleriacError | None = None
 
     def fail(self, error: CeleriacError) -> None:
-        """It is told so, and may take up the stream again with its cursor."""
+        """Ends the reader's stream with the error. The client may resume it with its last cursor."""
         if not self.joined.done():
             self.joined.set_exception(error)
-            # Whoever gave up meanwhile does not ask for it.
+            # Marks the exception as retrieved: a reader that has left meanwhile never asks for it.
             self.joined.exception()
         self._failed = error
         self._news.set()
@@ -77,7 +79,10 @@ class Reader(readers.Reader[Message]):
 
 
 class Watching(Generic[Message]):
-    """Everyone who watches. Each change is made into a message once, and only if someone takes it."""
+    """All readers of WatchSchedules in this process.
+
+    Readers of all schedules share one message for each change; it is made only if one of them takes it.
+    """
 
     def __init__(
         self,
@@ -97,7 +102,7 @@ class Watching(Generic[Message]):
         self._readers: set[Reader[Message]] = set()
         self._joining: set[Reader[Message]] = set()
         self._woken = asyncio.Event()
-        # Up to where the log was read for all.
+        # The log has been read for all readers up to this cursor.
         self._cursor: Cursor | None = None
         watchers = Gauge("celeriac_scheduler_watchers", "Readers of WatchSchedules", registry=registry)
         watchers.set_function(lambda: self.readers)
@@ -109,11 +114,11 @@ class Watching(Generic[Message]):
 
     @property
     def readers(self) -> int:
-        """How many watch now."""
+        """The number of readers now."""
         return len(self._readers) + len(self._joining)
 
     async def run(self) -> None:
-        """A background loop, without which nobody is handed anything."""
+        """The background loop that hands changes to the readers."""
         while True:
             await self._woken.wait()
             self._woken.clear()
@@ -125,11 +130,15 @@ class Watching(Generic[Message]):
                 self._fail(Unavailable("the database"))
                 await asyncio.sleep(self._pace.watch_retry)
             except* CeleriacError:
-                # The database is another than it was: a failover that the connections survived.
+                # The cursor is of another database or timeline: a failover that the connections survived.
                 self._fail(expired())
 
     async def watch(self, wanted: Wanted, cursor: Cursor | None) -> AsyncGenerator[Message, None]:
-        """What changes after the cursor (None: from now on); never ends. The first message is at once."""
+        """Yields what changes after the cursor (None: from now on), without end; the first message at once.
+
+        Raises `FailedPrecondition` when the log no longer has all that comes after the cursor, and
+        `Unavailable` when the database fails while the reader is being handed changes.
+        """
         if cursor is not None:
             head = await self._log.head()
             if not head.has_all_after(cursor):
@@ -148,7 +157,7 @@ class Watching(Generic[Message]):
                         yield message
             while True:
                 news = await reader.next(self._pace.watch_life)
-                # Without news, it has been handed all that there was.
+                # When nothing is waiting, the reader has got everything up to `handed`.
                 now = reader.handed or start
                 match news:
                     case None:
@@ -160,7 +169,7 @@ class Watching(Generic[Message]):
 
     @asynccontextmanager
     async def _joined(self, wanted: Wanted) -> AsyncIterator[tuple[Reader[Message], Cursor]]:
-        """A reader, and the cursor from which on it is handed everything: a moment of after the call."""
+        """Yields a new reader, and the cursor (later than the call) after which it gets every change."""
         reader = Reader[Message](wanted, self._buffer)
         self._joining.add(reader)
         self._woken.set()
@@ -171,7 +180,7 @@ class Watching(Generic[Message]):
             self._readers.discard(reader)
 
     async def _follow(self) -> None:
-        """For as long as somebody watches."""
+        """Reads the log at each notice, and once in `watch_look` seconds, while there are readers."""
         self._cursor = None
         async with self._database.listening(CHANNEL) as notices, asyncio.TaskGroup() as group:
             waker = group.create_task(self._wake_by(notices))
@@ -190,7 +199,7 @@ class Watching(Generic[Message]):
             self._woken.set()
 
     async def _look(self) -> None:
-        """Hands on what is new; those who wanted to join have joined."""
+        """Hands new changes to the readers, then lets those join that were waiting when it began."""
         joining = list(self._joining)
         if self._cursor is None:
             self._cursor = (await self._log.head()).cursor
@@ -204,7 +213,10 @@ class Watching(Generic[Message]):
                 reader.joined.set_result(self._cursor)
 
     async def _hand_on_after(self, cursor: Cursor) -> Cursor:
-        """What came after the cursor; who watches by the same filter is a group. Gives the cursor of now."""
+        """Hands on all changes after the cursor, to a group of readers for each filter.
+
+        Returns the cursor after them.
+        """
         ended, looked_up = False, Counter[ScheduleFilter]()
         while not ended:
             groups: dict[ScheduleFilter, list[Reader[Message]]] = {}
@@ -219,7 +231,7 @@ class Watching(Generic[Message]):
                 for change in changes:
                     self._hand_on(change, group)
                     looked_up[matching] += size_of(change.event) if change.event else 0
-                    # A thousand runs are ten milliseconds, in which a due time may have come.
+                    # A message of a thousand runs takes ten milliseconds; dispatching may run in between.
                     await asyncio.sleep(0)
             cursor, ended = page.cursor, page.ended
             for reader in chain(*groups.values()):
@@ -252,7 +264,7 @@ class Watching(Generic[Message]):
         self._left_out.inc(size)
 
     async def _messages(self, page: Page, wanted: Wanted) -> AsyncIterator[Message]:
-        """What a reader that takes up a stream is told of a page, made some at a time."""
+        """Yields the messages of a page for a reader that catches up, making AT_A_TIME of them at once."""
         parts = ((part_for(wanted, change.event), change.cursor) for change in chain(*page.changes))
         told = (self._tell(event, cursor) for event, cursor in parts if event is not None)
         ended = False
@@ -272,10 +284,11 @@ class Watching(Generic[Message]):
 
 
 def look_for(group: Sequence[Reader[Message]], matching: ScheduleFilter, *, in_full: bool) -> Look:
-    """What must be looked up for these, who watch by that filter: for those with room, if `in_full`, and for
-    those who want little anyway.
+    """Returns what must be looked up for a group of readers, all with the filter `matching`.
 
-    And whether of the rest the sizes are needed, to tell a reader without room how much it missed.
+    Looked up are the changes for readers of named schedules and, if `in_full`, for all readers with room.
+    `sizes` is set when the runs of batches must also be counted, to tell the other readers how many they
+    missed.
     """
     hungry = [reader for reader in group if reader.wanted.names or (in_full and reader.has_room)]
     if all(reader.wanted.names for reader in hungry):

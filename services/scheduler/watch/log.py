@@ -1,4 +1,4 @@
-"""Reads the log of changes, a page at a time, from a cursor on."""
+"""Reads the log of changes in pages, starting at a cursor."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from services.scheduler.watch.changes import Change, Entry, Found, Wanted, chang
 from services.scheduler.watch.cursor import Cursor, Head, Snapshot
 from services.scheduler.watch.store_changes import ChangeStore
 
-# Rows of the log in a page. Each may name some hundred schedules or a thousand runs.
+# Rows of the log in a page. Each may name hundreds of schedules or a thousand runs.
 PAGE = 10
 
 
 class Look(NamedTuple):
-    """What is to be looked up: what is wanted, and, with `sizes`, how many runs all batches have."""
+    """What to look up: the changes in `wanted` and, with `sizes`, the number of runs of each batch."""
 
     wanted: Wanted
     sizes: bool = False
 
 
 class Page(NamedTuple):
-    """What came after a cursor, for each look. `ended`: that is all that there was."""
+    """The changes after a cursor, one list for each look. `ended`: there are no more up to `until`."""
 
     changes: Sequence[list[Change]]
     cursor: Cursor
@@ -46,9 +46,10 @@ class ChangeLog:
             return await ChangeStore(connection, self._turns).head()
 
     async def page(self, cursor: Cursor, looks: Sequence[Look], *, checked: bool = True) -> Page:
-        """The next changes, those that are wanted in full; up to now, or to the cursor's `until`.
+        """Returns the next changes, up to the cursor's `until` or else up to now.
 
-        FailedPrecondition, if checked, when the log no longer has all that comes after the cursor.
+        Raises `FailedPrecondition` when the cursor is of another database or timeline or, if `checked`, when
+        the log no longer has all that comes after the cursor.
         """
         async with self._database.reading() as connection:
             store = ChangeStore(connection, self._turns)
@@ -71,18 +72,18 @@ class ChangeLog:
         return Page(changes, end, ended=True)
 
     async def pages(self, cursor: Cursor, wanted: Wanted, until: Snapshot | None) -> AsyncIterator[Page]:
-        """All pages up to `until`, or to a moment at which there was no more than a page."""
+        """Yields all pages up to `until`; without it, until one page reached the present."""
         while cursor.seen != until:
             if cursor.until is None and until is not None:
                 cursor = dataclasses.replace(cursor, until=until)
             to_the_moment = cursor.until is None
             begun = time.monotonic()
-            # After a restart all readers take up their streams at once.
+            # After a restart all readers resume at once; only a few catch up at a time.
             async with self._turns.catching_up:
                 page = await self.page(cursor, [Look(wanted)])
             spent = time.monotonic() - begun
             yield page
-            # The process has more to do than this.
+            # Catching up may take half of the process's time at most.
             await asyncio.sleep(spent)
             cursor = page.cursor
             if until is None and to_the_moment and page.ended:

@@ -1,6 +1,6 @@
-"""The SQL of the log of changes.
+"""The SQL that reads and trims the log of changes.
 
-It is written by triggers (migrations 0010 and 0014), by dispatch/store_due.py (`log_unbatched`),
+Its entries are written by triggers (migrations 0010 and 0014), by dispatch/store_due.py (`log_unbatched`),
 and by dispatch/store_unpublished.py.
 """
 
@@ -32,9 +32,10 @@ HEAD = """
         CAST(pg_current_snapshot() AS text) AS now,
         (SELECT CAST(CAST(txid AS text) AS bigint) FROM celery_schedule_changes_trimmed) AS trimmed
 """
-# Looked up at a time.
+# Schedules or runs looked up by one query.
 PART = 500
-# What is visible now ($3) and was not: of the transactions that were under way, and of those begun since.
+# Entries visible in the snapshot $3 and not in the reader's: of transactions that were in progress in the
+# reader's snapshot ($1), and of those that began later ($2).
 _VISIBLE = """
     SELECT * FROM celery_schedule_changes
     WHERE {which} AND pg_visible_in_snapshot(txid, $3::text::pg_snapshot)
@@ -54,7 +55,7 @@ RUNS = """
     JOIN unnest($1::text[], $2::timestamptz[]) AS wanted (schedule_id, due_at)
         ON r.schedule_id = wanted.schedule_id AND r.due_at = wanted.due_at
 """
-# Those whose end was heard are told by the entry of that.
+# Without runs whose outcome is known: recording the outcome has logged an entry of its own.
 BATCHES = """
     SELECT r.* FROM celery_schedule_runs_seen r {of_matching}
     WHERE r.batch_id = ANY ($1::bigint[]) AND r.recorded_state = 'batched' AND r.outcome IS NULL
@@ -66,12 +67,13 @@ SIZES = """
     WHERE r.batch_id = ANY ($1::bigint[]) AND r.state = 'batched' AND r.outcome IS NULL GROUP BY r.batch_id
 """
 UNPUBLISHED = "SELECT id FROM celery_schedule_batches WHERE id = ANY ($1::bigint[]) AND published_at IS NULL"
-# By a filter. OFFSET 0 keeps the planner to going run by run, however many schedules it thinks there are.
+# Keeps the runs of schedules that match a filter. OFFSET 0 makes the planner look up the schedule of each
+# run, whatever its estimate of the number of schedules.
 OF_MATCHING = """
     JOIN LATERAL (SELECT * FROM celery_schedules WHERE id = r.schedule_id OFFSET 0) AS s ON {matches}
 """
 MATCHING = "SELECT s.id FROM celery_schedules s WHERE s.id = ANY ($1::text[]) AND {matches}"
-# What was logged before migration 0014 does not tell: it may have been any.
+# Entries older than migration 0014 have no `before`: their schedules count as having matched any filter.
 FORMER = """
     WITH entry AS (
         SELECT c.* FROM unnest($1::text[], $2::bigint[]) AS wanted (txid, position), LATERAL (
@@ -84,7 +86,8 @@ FORMER = """
     UNION ALL
     SELECT number, position, unnest(schedule_ids) FROM entry WHERE before IS NULL
 """
-# A floor that is beyond the present is of another database, whose dump was restored here.
+# A `trimmed` number above the present ones comes from another database whose dump was restored here; it is
+# replaced.
 TRIM = """
     WITH old AS (
         DELETE FROM celery_schedule_changes
@@ -107,7 +110,7 @@ TRIM = """
 
 
 class ChangeStore(Store):
-    """The log of changes, and what has become of what it names, on one connection: one snapshot."""
+    """The log of changes and the present state of what it names, read in one snapshot on one connection."""
 
     def __init__(self, connection: Connection, turns: Turns) -> None:
         super().__init__(connection)
@@ -118,7 +121,7 @@ class ChangeStore(Store):
         return Head(row["origin"], Snapshot.parse(row["now"]), row["trimmed"])
 
     async def entries(self, cursor: Cursor, most: int) -> list[Entry]:
-        """What is visible in the cursor's `until` and was not told, in order."""
+        """Returns up to `most` entries, in order, that `until` sees and the cursor has not passed."""
         txid, position, _ = cursor.place or (0, 0, 0)
         under_way, xmax = list(map(str, cursor.seen.under_way)), str(cursor.seen.xmax)
         values = under_way, xmax, str(cursor.until), str(txid), position, most
@@ -136,7 +139,10 @@ class ChangeStore(Store):
         ]
 
     async def find(self, entries: Sequence[Entry], wanted: Wanted, sizes: bool = False) -> Found:
-        """What has become of what the entries name and is wanted. `sizes`: of all batches, too."""
+        """Returns the present state of what the entries name and the reader wants.
+
+        `sizes`: also the number of runs of each batch.
+        """
         found = Found()
         if not entries:
             return found
@@ -178,7 +184,7 @@ class ChangeStore(Store):
             values = Parameters([some])
             query = MATCHING.format(matches=matches(matching, values))
             found.matching.update([row["id"] for row in await self._connection.fetch(query, *values)])
-        # One that is new matched nothing before.
+        # A schedule that was just created matched no filter before.
         changed = [entry for entry in entries if entry.kind in (Kind.UPDATED, Kind.DELETED)]
         values = Parameters([[str(entry.txid) for entry in changed], [entry.position for entry in changed]])
         query = FORMER.format(matches=matches(matching, values))
@@ -216,19 +222,22 @@ class ChangeStore(Store):
 
 
 def _parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """An entry may name ten thousand schedules. Others are to have the event loop in between."""
+    """Yields the items in parts of PART, so that thousands of them don't block the event loop."""
     for start in range(0, len(items), PART):
         yield items[start : start + PART]
 
 
 def of_matching(query: str, matching: ScheduleFilter, *values: Any) -> tuple[str, Parameters]:
-    """The query, BATCHES or SIZES, of runs of schedules that match, and all of its values."""
+    """Returns BATCHES or SIZES, limited to runs of schedules that match, with the values of the query."""
     places = Parameters(values)
     joined = "" if matching == EVERY else OF_MATCHING.format(matches=matches(matching, places))
     return query.format(of_matching=joined), places
 
 
 async def delete_old_changes(connection: Connection, age: dt.timedelta, most: int) -> int:
-    """What was logged longer ago than `age`, the oldest first; how far is written down."""
+    """Deletes up to `most` entries older than `age`, oldest first, and records how far the log is trimmed.
+
+    Returns the number of deleted entries.
+    """
     deleted: int = await connection.fetchval(TRIM, age, most)
     return deleted

@@ -184,9 +184,21 @@ def test_what_a_killed_supervisor_left_is_ended_and_nothing_else(tmp_path: Path)
 
 def test_a_record_that_cannot_be_read_is_no_record(tmp_path: Path) -> None:
     assert SystemRecord.read(tmp_path) is None
-    (tmp_path / "system.json").write_text('{"processes": 3')
-    assert SystemRecord.read(tmp_path) is None
-    assert end_leftovers(tmp_path) == []
+    whole = SystemRecord(supervisor_pid=1, gateway_port=8443, processes={"left": ProcessRecord()})
+    whole.write(tmp_path)
+    assert SystemRecord.read(tmp_path) == whole
+    for broken in (
+        '{"processes": 3',
+        "[]",
+        '{"supervisor_pid": 1, "gateway_port": 8443}',
+        '{"supervisor_pid": 1, "gateway_port": 8443, "processes": 3}',
+        '{"supervisor_pid": 1, "gateway_port": 8443, "processes": {"left": 3}}',
+        '{"supervisor_pid": 1, "gateway_port": 8443, "processes": {"left": {"of another version": 3}}}',
+        '{"supervisor_pid": 1, "processes": {}}',
+    ):
+        (tmp_path / "system.json").write_text(broken)
+        assert SystemRecord.read(tmp_path) is None
+        assert end_leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize("at", range(0, 60, 7))

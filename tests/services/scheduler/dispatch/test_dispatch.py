@@ -8,7 +8,6 @@ import datetime as dt
 import json
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +23,10 @@ from services.scheduler.schedule.celery_message import Letterhead
 from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.timing.due_times import IntervalTiming
 from tests.support.calls import eventually
-from tests.support.dispatchers import dispatcher
+from tests.support.dispatchers import dispatcher, due_schedules, sent, states
 from tests.support.servers import Valkey, temporary_valkey
 
 NOW = dt.timedelta(0)
-
-
-async def due_schedules(database: Database, count: int, ago: float = 0.5, queue: str = "due") -> None:
-    """Schedules of each hour, due a moment ago."""
-    due = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago)
-    timing = IntervalTiming(dt.timedelta(hours=1), due - dt.timedelta(hours=5), "UTC")
-    async with database.transaction() as connection:
-        store = ScheduleStore(connection)
-        for number in range(count):
-            definition = Definition(f"s-{number}", Task("count", queue=queue), timing)
-            await store.create(definition, due)
-
-
-async def states(database: Database) -> Counter[str]:
-    async with database.reading() as connection:
-        rows = await connection.fetch("SELECT state FROM celery_schedule_runs_seen")
-        return Counter(row["state"] for row in rows)
-
-
-async def sent(valkey: Valkey, queue: str = "due") -> list[str]:
-    async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        messages: Any = await client.lrange(queue, 0, -1)
-    return [json.loads(message)["headers"]["id"] for message in messages]
 
 
 async def test_each_due_time_is_published_once_by_two_dispatchers_side_by_side(
@@ -185,12 +161,28 @@ async def test_a_change_by_plain_sql_wakes_the_dispatcher(database: Database, va
 BROKEN = {
     "crontab": "crontab = 'each morning', interval_seconds = NULL, anchor = NULL",
     "zone": "crontab = '* * * * *', interval_seconds = NULL, anchor = NULL, time_zone = 'Asia/Atlantis'",
+    "zone's folder": "crontab = '* * * * *', interval_seconds = NULL, anchor = NULL, time_zone = 'America'",
+    "zone of an interval": "time_zone = 'Asia/Atlantis'",
     "interval": "interval_seconds = 0",
+    "negative interval": "interval_seconds = -60",
+    "interval beyond all time": "interval_seconds = 1e300",
+    "interval's anchor": "anchor = 'infinity'",
+    "place": "interval_seconds = NULL, anchor = NULL,"
+    " solar_event = 'sunset', latitude = 'NaN', longitude = 1",
+    "bounds": "end_at = 'infinity'",
+    "jitter": "jitter_seconds = 'infinity'",
+    "window": "misfire_window_seconds = 'NaN', jitter_seconds = 1",
+    "time to expire": "expires = 'NaN'",
+    "time limit": "time_limit = 'infinity'",
     "arguments": "args_json = '[1, '",
     "arguments' kind": "kwargs_json = '[]'",
     "arguments' depth": f"args_json = '{'[' * 1000}{']' * 1000}'",
     "headers": "headers = '[1]'",
+    "headers' kind": "headers = '{\"n\": 1}'",
+    "headers' depth": f"headers = '{'[' * 2000}{']' * 2000}'",
     "moment": "next_run_at = '-infinity'",
+    "due time": "next_due_at = 'infinity'",
+    "number of digits": f"crontab = '*/{'1' * 5000} * * * *', interval_seconds = NULL, anchor = NULL",
 }
 
 

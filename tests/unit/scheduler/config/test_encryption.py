@@ -113,7 +113,13 @@ SHORT = base64.b64encode(b"short").decode()
         "[]",
         "{}",
         '{"keys": []}',
+        "7",
+        '{"keys": {"id": "a"}}',
+        '{"keys": ["a"]}',
         '{"keys": [{"id": "a"}]}',
+        f'{{"keys": [{{"id": null, "key": "{SHORT}"}}]}}',
+        f'{{"keys": [{{"id": "a", "key": ["{SHORT}"]}}]}}',
+        f'{{"keys": [{{"id": "a", "key": "{SHORT}!"}}]}}',
         f'{{"keys": [{{"id": "a", "key": "{SHORT}"}}]}}',
     ],
 )

@@ -1,0 +1,53 @@
+"""Single values of a schedule as they are stored, each checked where it is read.
+
+Only the API's checks make sure that a value makes sense, and a row may have been written by SQL. What is
+checked here is remembered by value, so that nearly all rows cost one look into a cache.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+# A moment of these days stays between the years 1 and 9999 with this added to it or taken from it.
+LONGEST = dt.timedelta(days=365_000)
+NOTHING = dt.timedelta(0)
+MOST_ZONE = 255
+
+
+class Unreadable(Exception):
+    """A stored value that nothing can be done with. Its text goes on after the value's name: "is nan, …"."""
+
+
+@lru_cache(maxsize=1000)
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of that name. Raises `Unreadable` if there is none."""
+    try:
+        if len(name) <= MOST_ZONE:
+            return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, IsADirectoryError, NotADirectoryError):
+        # A name of other errors of the file system, such as too many open files, may be right.
+        pass
+    raise Unreadable(f"is {name[:100]!r}, no zone of the IANA database")
+
+
+@lru_cache(maxsize=1000)
+def span_of(seconds: float) -> dt.timedelta:
+    """A length of time; negative ones too. Raises `Unreadable` for NaN, infinity, or more than 1000 years."""
+    try:
+        span = dt.timedelta(seconds=seconds)
+        if -LONGEST <= span <= LONGEST:
+            return span
+    except (ValueError, OverflowError):
+        pass
+    raise Unreadable(f"is {seconds}, no number of seconds up to 1000 years")
+
+
+@lru_cache(maxsize=1000)
+def interval_of(seconds: float) -> dt.timedelta:
+    """From one due time to the next. Raises `Unreadable` unless it is a microsecond or more."""
+    every = span_of(seconds)
+    if every <= NOTHING:
+        raise Unreadable(f"is {seconds}, it must be more than 0")
+    return every

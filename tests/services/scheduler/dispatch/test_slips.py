@@ -1,0 +1,184 @@
+"""A slip in our own code: nothing is recorded, the due time stays due, it is told, and the others run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from services.kernel.database import Database
+from services.scheduler.dispatch import dispatcher as dispatching
+from services.scheduler.dispatch import fast_path, left_out
+from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.dispatch.left_out import OwnFault
+from services.scheduler.pace import USUAL
+from tests.support.dispatchers import dispatcher, due_schedules, sent, states
+from tests.support.servers import Valkey
+
+# So late that it is decided on by itself.
+LATE = 120.0
+# What was left out is tried again at once; other than that, as usual.
+AT_ONCE = dataclasses.replace(USUAL, left_out=0.0)
+# Where our code may slip: the module, its function, how late the schedules are then.
+PLACES = {
+    "deciding": (dispatching, "decide", LATE),
+    "reading": (dispatching, "due_of", LATE),
+    "writing the message": (dispatching, "written", LATE),
+    "the fast path": (fast_path, "task_id", 0.5),
+}
+
+
+def slipping(function: Callable[..., Any], schedule_ids: set[str]) -> Callable[..., Any]:
+    """The function, with a slip where it is about one of these schedules: as after a refactoring."""
+
+    def slips(*values: Any, **named: Any) -> Any:
+        of = values[0] if isinstance(values[0], str) else values[0]["id"]
+        if of in schedule_ids:
+            return None.sent_at  # type: ignore[attr-defined]
+        return function(*values, **named)
+
+    return slips
+
+
+async def due_times(database: Database) -> dict[str, dt.datetime]:
+    async with database.reading() as connection:
+        rows = await connection.fetch("SELECT id, next_run_at FROM celery_schedules")
+        return {row["id"]: row["next_run_at"] for row in rows}
+
+
+async def recorded(database: Database) -> set[str]:
+    async with database.reading() as connection:
+        rows = await connection.fetch("SELECT schedule_id FROM celery_schedule_runs")
+        return {row["schedule_id"] for row in rows}
+
+
+def measured(one: Dispatcher) -> tuple[float, float]:
+    """How many schedules are left out now, and how many times our own code has failed."""
+    metrics = one.delivery.metrics
+    [left_out], [own_faults] = metrics.left_out.collect(), metrics.own_faults.collect()
+    return left_out.samples[0].value, own_faults.samples[0].value
+
+
+async def published(database: Database, count: int) -> None:
+    async with asyncio.timeout(20):
+        while (await states(database))["published"] < count:  # noqa: ASYNC110 # the table tells nobody
+            await asyncio.sleep(0.01)
+
+
+@contextlib.contextmanager
+def slips_at(place: str, *schedule_ids: str) -> Iterator[float]:
+    """Gives how late schedules have to be to come by there."""
+    module, name, late = PLACES[place]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, slipping(getattr(module, name), set(schedule_ids)))
+        yield late
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_slip_on_one_schedule_records_nothing_of_it_and_the_others_run(
+    database: Database, valkey: Valkey, place: str
+) -> None:
+    valkey.flush()
+    async with dispatcher(database, valkey) as one:
+        with slips_at(place, "s-1") as late, capture_logs() as told:
+            await due_schedules(database, 5, late)
+            due = (await due_times(database))["s-1"]
+            assert await one.dispatch_batch() == 5
+            await one.delivery.drain()
+            assert await one.dispatch_batch() == 0
+        assert len(await sent(valkey)) == 4
+        assert await states(database) == {"published": 4}
+        assert "s-1" not in await recorded(database)
+        assert (await due_times(database))["s-1"] == due
+        [line] = [line for line in told if line["event"] == "schedule.left_out"]
+        assert (line["log_level"], line["schedule"]) == ("error", "s-1")
+        assert line["error"].startswith("AttributeError: ") and line["exc_info"]
+        assert measured(one) == (1, 1)
+
+
+async def test_what_was_left_out_is_run_once_when_the_fault_is_mended(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    async with dispatcher(database, valkey, AT_ONCE) as one:
+        with slips_at("deciding", "s-1") as late:
+            await due_schedules(database, 3, late)
+            assert await one.dispatch_batch() == 3
+            # Tried by itself, and in vain.
+            assert await one.dispatch_batch() == 0
+            assert measured(one) == (1, 2)
+        assert "s-1" not in await recorded(database)
+        assert await one.dispatch_batch() == 0
+        await one.delivery.drain()
+        assert measured(one) == (0, 2)
+    assert await states(database) == {"published": 3}
+    assert len(set(await sent(valkey))) == len(await sent(valkey)) == 3
+
+
+async def test_a_schedule_that_is_left_out_keeps_the_loop_from_nothing_and_is_not_tried_in_a_spin(
+    database: Database, valkey: Valkey
+) -> None:
+    valkey.flush()
+    async with dispatcher(database, valkey) as one:
+        with slips_at("deciding", "s-1") as late:
+            await due_schedules(database, 2, late)
+            running = asyncio.create_task(one.run())
+            await published(database, 1)
+            before = measured(one)
+            # Another comes due, while the first is due all the time.
+            async with database.transaction() as connection:
+                await connection.execute(
+                    "UPDATE celery_schedules SET next_run_at = now() - interval '1 minute' WHERE id = 's-0'"
+                )
+            await published(database, 2)
+            assert measured(one) == before == (1, 1)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert "s-1" not in await recorded(database)
+
+
+async def test_a_slip_on_every_schedule_ends_neither_the_loop_nor_a_due_time(
+    database: Database, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    valkey.flush()
+    monkeypatch.setattr(left_out, "MOST", 3)
+    names = [f"s-{number}" for number in range(6)]
+    async with dispatcher(database, valkey, AT_ONCE) as one:
+        with slips_at("deciding", *names) as late:
+            await due_schedules(database, 6, late)
+            due = await due_times(database)
+            assert await one.dispatch_batch() == 6
+            assert measured(one)[0] == 3
+            with pytest.raises(OwnFault):
+                await one.dispatch_batch()
+            running = asyncio.create_task(one.run())
+            failed = measured(one)[1]
+            while measured(one)[1] == failed:  # noqa: ASYNC110 # the loop tells nobody
+                await asyncio.sleep(0.01)
+            assert await due_times(database) == due and not await recorded(database)
+        await published(database, 6)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert len(await sent(valkey)) == 6
+
+
+async def test_a_row_that_the_driver_cannot_decode_does_not_hold_up_the_others(
+    database: Database, valkey: Valkey
+) -> None:
+    """Python has no year beyond 9999, PostgreSQL has."""
+    valkey.flush()
+    await due_schedules(database, 3)
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE celery_schedules SET end_at = '20000-01-01' WHERE id = 's-1'")
+    async with dispatcher(database, valkey) as one:
+        assert await one.dispatch_batch() == 3
+        await one.delivery.drain()
+        assert measured(one) == (1, 1)
+    assert len(await sent(valkey)) == 2
+    assert await recorded(database) == {"s-0", "s-2"}
