@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # Workers have a minute to finish their tasks, services have 20 s to finish their calls.
 DOWN_SECONDS = 150.0
-# How long `make token` waits for a first start: for its keys, which it makes first, after it has ended what an
-# earlier system left running; and for its lock, which it takes some moments after the command.
+# How long `make token` waits for a first start: for its keys, which it makes first of all once it has ended
+# what an earlier system left running; and for its lock, which it takes some moments after the command.
 KEY_SECONDS, FOLDER_SECONDS = 60.0, 3.0
 
 

@@ -28,7 +28,7 @@ WORTH_TELLING_SECONDS = 1.0
 
 
 class Supervisor:
-    """`start` returns when all are ready; `stop` may be called once it has returned, failed or was cancelled."""
+    """`start` returns when all are ready; `stop` may be called once it has ended in any way."""
 
     def __init__(
         self,
