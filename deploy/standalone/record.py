@@ -61,7 +61,7 @@ def _is_process(found: object) -> bool:
 
 
 def _fits(found: dict[str, object], kind: type[ProcessRecord | SystemRecord]) -> bool:
-    """Whether it has the fields of the class: all that it must have, and no other."""
+    """Whether the record has the fields of the class: all required ones, and no others."""
     known = {each.name: each.default is MISSING and each.default_factory is MISSING for each in fields(kind)}
     return found.keys() <= known.keys() and all(name in found for name, must in known.items() if must)
 
