@@ -1,15 +1,15 @@
-"""The audit service: who did what, in a log that shows any change made to it afterwards.
+"""The audit service: a tamper-evident log of who did what.
 
-It is small, and stands in one folder, top first:
+It is small, so its modules are in one folder, top first:
 
 api           the gRPC servicer
-watch         looks at the stored end of the log at the start and every few seconds
-log           appending and verifying, as callers use them
-verification  the log checked against itself: bytes, hashes, columns, roots, signatures
-state         the stored end of the log, checked against what was signed, before it grows
+watch         checks the stored end of the log at the start and every few seconds
+log           append, check and verify, for the callers
+verification  checks the whole log against itself: bytes, hashes, columns, roots, signatures
+state         checks the stored end of the log against what was signed, before each append
 store         the SQL
-records       what people see: an intent and its outcome, put together
-entries       the bytes that are kept, and the columns by which they are found
+records       events as people read them: an intent together with its outcome
+entries       the bytes that are stored, and the columns for searching them
 checkpoint    size and root of the log as a signed note (C2SP signed-note)
 merkle        the tree of RFC 6962
 """

@@ -1,4 +1,4 @@
-"""AuditService, as the contract has it."""
+"""The servicer of AuditService."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed checkpoints: the log's size and root as a note that anyone with the public key can check.
+"""Signed checkpoints: the log's size and root as a note that anyone can verify with the public key.
 
 Formats: https://c2sp.org/tlog-checkpoint and https://c2sp.org/signed-note, with Ed25519.
 """
@@ -19,7 +19,7 @@ ED25519_NOTE = b"\x01"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a note says: the log's origin, its size, and its root (32 bytes)."""
+    """The content of a note: the log's origin, its size, and its root (32 bytes)."""
 
     origin: str
     size: int
@@ -30,11 +30,11 @@ class Checkpoint:
 
 
 class NoteInvalid(Exception):
-    """The note is not one, or is not signed by the key it should be."""
+    """The text is not a valid note, or it is not signed by the expected key."""
 
 
 class NoteSigner:
-    """Signs checkpoints under a key name, and checks them."""
+    """Signs and verifies checkpoints under a key name."""
 
     def __init__(self, origin: str, key: Ed25519PrivateKey) -> None:
         self.origin = origin
@@ -42,14 +42,14 @@ class NoteSigner:
 
     @classmethod
     def load(cls, origin: str, path: Path) -> NoteSigner:
-        """From a PEM file (PKCS #8)."""
+        """Loads the key from a PEM file (PKCS #8). Raises SystemExit if it is not an Ed25519 key."""
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         if not isinstance(key, Ed25519PrivateKey):
             raise SystemExit(f"CELERIAC_AUDIT_KEY: {path} holds no Ed25519 key")
         return cls(origin, key)
 
     def sign(self, size: int, root: bytes) -> str:
-        """The signed note of a checkpoint."""
+        """Returns the signed note of a checkpoint."""
         body = Checkpoint(self.origin, size, root).text()
         signature = key_id(self.origin, self._key.public_key()) + self._key.sign(body.encode())
         return f"{body}\n— {self.origin} {base64.b64encode(signature).decode()}\n"
@@ -59,12 +59,12 @@ class NoteSigner:
 
 
 def key_id(name: str, key: Ed25519PublicKey) -> bytes:
-    """The four bytes by which a note's signature line names its key."""
+    """Returns the four bytes that identify the key in the signature line of a note."""
     return hashlib.sha256(name.encode() + b"\n" + ED25519_NOTE + key.public_bytes_raw()).digest()[:4]
 
 
 def verify_note(note: str, origin: str, key: Ed25519PublicKey) -> Checkpoint:
-    """What the note says, if the key signed it; raises `NoteInvalid`, which says why, otherwise."""
+    """Returns the checkpoint in the note. Raises `NoteInvalid`, with the reason, unless the key signed it."""
     body, separator, signatures = note.partition("\n\n")
     body += "\n"
     try:

@@ -1,4 +1,4 @@
-"""Entries: the canonical bytes that are kept, and the columns by which they are found."""
+"""Entries: the canonical bytes that are stored, and the columns for searching them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _NotAnEntry(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One leaf of the log. `body` is what counts; everything else is read from it."""
+    """One leaf of the log. Only `body` is hashed; all other fields are read from it."""
 
     body: bytes
     event_id: uuid.UUID
@@ -44,7 +44,7 @@ class Entry:
 
 
 def parse_entry(body: bytes, position: str) -> Entry:
-    """Reads an entry; raises `Invalid`, naming `position` ("entries[3]"), unless it is canonical."""
+    """Parses an entry. Raises `Invalid` for the field `position` ("entries[3]") if it is not canonical."""
     try:
         content = _content(body)
         return Entry(

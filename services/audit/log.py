@@ -1,4 +1,4 @@
-"""The log as its callers use it: append, check, verify."""
+"""The operations of the log: append, check, verify."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ READ_BATCH = 2000
 
 
 class AuditLog:
-    """The one log of a database. It stops where the stored end of the log is not what was signed."""
+    """The log of a database. It stops, and takes no entries, while its stored end is not what was signed."""
 
     def __init__(self, sessions: Sessions, signer: NoteSigner) -> None:
         self._sessions = sessions
         self._signer = signer
-        # The newest checkpoint that this process knows to be signed. Only what is committed is known.
+        # The newest committed checkpoint that this process signed or verified.
         self._known: KnownCheckpoint | None = None
-        # Why the log is stopped; empty while it isn't.
+        # The reasons why the log is stopped; empty while it is not stopped.
         self.faults: tuple[str, ...] = ()
 
     async def append(self, entries: Sequence[Entry]) -> tuple[int, int]:
-        """Adds what is new, with its checkpoint, in one transaction; (entries added, size of the log).
+        """Adds the new entries and a checkpoint in one transaction. Returns (entries added, size of the log).
 
-        Raises `FailedPrecondition` while the log is stopped, also if nothing is new: an entry found in a log
-        that was tampered with may be missing when that has been put right.
+        Raises `FailedPrecondition` while the log is stopped, even if no entry is new: an entry that is in a
+        manipulated log may be missing after the log is repaired.
         """
         unique = list({(entry.event_id, entry.kind): entry for entry in entries}.values())
         async with self._sessions.transaction() as session:
@@ -59,8 +59,8 @@ class AuditLog:
         return len(new), tree.size
 
     async def check(self) -> StoredEnd:
-        """Reads the stored end of the log, and has in `faults` how it differs from what was signed."""
-        # Taken before the snapshot, which then has at least what is known.
+        """Returns the stored end of the log. Sets `faults` to its differences from what was signed."""
+        # Read before the snapshot is taken, so that the snapshot is at least as new.
         known = self._known
         async with self._sessions.reading() as session:
             store = LogStore(session)
@@ -72,7 +72,7 @@ class AuditLog:
         return end
 
     def refuse_if_stopped(self) -> None:
-        """Raises `FailedPrecondition` if the last look at the stored end found a difference."""
+        """Raises `FailedPrecondition` if the last check of the stored end found a difference."""
         if self.faults:
             raise FailedPrecondition(
                 "AUDIT_LOG_STOPPED",
@@ -81,13 +81,13 @@ class AuditLog:
             )
 
     async def verify(self) -> Verification:
-        """Reads every entry and every checkpoint again, from one snapshot."""
+        """Reads and verifies every entry and every checkpoint, from one snapshot."""
         known, verification = self._known, Verification(self._signer)
         async with self._sessions.reading() as session:
             store = LogStore(session)
             pages = in_turn(store.in_order(READ_BATCH), store.checkpoints(READ_BATCH))
             async for rows, checkpoints in pages:
-                # A batch takes milliseconds of hashing: not on the event loop.
+                # Hashing a batch takes milliseconds: it runs in a thread, off the event loop.
                 await asyncio.to_thread(verification.read, rows, checkpoints)
             verification.finish(await self._faults(store, await store.end(), known))
         return verification
@@ -96,14 +96,14 @@ class AuditLog:
         faults = faults_of_end(end, self._signer, known)
         if faults or known is None or end.checkpoint is None or end.size == known.signed.size:
             return faults
-        # Another replica has appended since, or this process, whose transaction has just been committed.
+        # The log has grown since: another replica has appended, or another call in this process.
         tree = known.tree()
         async for leaves in store.leaves(tree.size, end.size, READ_BATCH):
             tree.extend(leaves)
         return [] if tree.root() == end.checkpoint.root else [other_history(known)]
 
     def _remember(self, tree: Tree, note: str) -> None:
-        """Calls that overlap may end in another order than that in which they signed: the newest counts."""
+        """Keeps the newest checkpoint: concurrent calls may end in another order than they signed in."""
         if note and (self._known is None or tree.size > self._known.signed.size):
             signed = Checkpoint(self._signer.origin, tree.size, tree.root())
             self._known = KnownCheckpoint(signed, tree.frontier, note)

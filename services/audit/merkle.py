@@ -24,13 +24,13 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Tree:
-    """The size and frontier of a log; `append` makes it grow."""
+    """The size and frontier of a log."""
 
     def __init__(self, size: int = 0, frontier: Sequence[bytes] = ()) -> None:
         if size < 0 or len(frontier) != size.bit_count():
             raise ValueError(f"a tree of {size} leaves has {size.bit_count()} perfect subtrees")
         if any(len(node) != HASH_BYTES for node in frontier):
-            # Bytes moved from one node to its neighbour would give the same root, and later another tree.
+            # Moving bytes between neighbouring nodes would leave the root unchanged, but change later roots.
             raise ValueError(f"a perfect subtree's root has {HASH_BYTES} bytes")
         self.size = size
         self._frontier = list(frontier)
@@ -40,7 +40,7 @@ class Tree:
         return tuple(self._frontier)
 
     def append(self, leaf: bytes) -> None:
-        """Adds a leaf hash. Two subtrees of one size become one of twice that size."""
+        """Adds a leaf hash. Two subtrees of the same size are merged into one of twice that size."""
         node, carry = leaf, self.size
         while carry & 1:
             node = node_hash(self._frontier.pop(), node)
@@ -53,7 +53,7 @@ class Tree:
             self.append(leaf)
 
     def root(self) -> bytes:
-        """MTH(D[n]): 32 bytes."""
+        """Returns MTH(D[n]) of RFC 6962: 32 bytes."""
         if not self._frontier:
             return EMPTY_ROOT
         *larger, root = self._frontier

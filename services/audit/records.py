@@ -1,4 +1,4 @@
-"""Records: an event as people see it, put together from its one or two entries."""
+"""Records: an event as people read it, combined from its one or two entries."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Record:
 
 @dataclass(frozen=True)
 class RecordFilter:
-    """Which events; None and empty match any."""
+    """Which events to list. None and empty texts match any event."""
 
     actor: str = ""
     method: str = ""

@@ -11,7 +11,7 @@ from services.kernel.settings import KernelSettings
 
 class AuditSettings(KernelSettings):
     key: Path = Field(validation_alias="CELERIAC_AUDIT_KEY", examples=["/etc/celeriac/audit-ed25519.pem"])
-    # The name under which checkpoints are signed; a log keeps one for life.
+    # The name under which checkpoints are signed. It must never change during the life of a log.
     origin: str = Field(
         "celeriac.local/audit",
         validation_alias="CELERIAC_AUDIT_ORIGIN",

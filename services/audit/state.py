@@ -1,16 +1,17 @@
-"""The stored end of the log, held against what was signed.
+"""Checks the stored end of the log against what was signed.
 
-The tree is continued from the frontier in the newest checkpoint's row. Whoever can write that row could have
-another history signed, if the row were believed. Therefore, before each append:
+The tree is continued from the frontier in the newest checkpoint's row. If the row were trusted, an attacker
+who can write it could have another history signed. Therefore these conditions are checked before each append:
 
-1. the newest checkpoint's note is signed by this log's key, and states the log's origin;
-2. size and root in the note are those in the columns;
-3. the frontier gives that root: as SHA-256 lets nobody find another, it is that of the signed tree;
-4. the last entry is the last one that the checkpoint covers: none is missing at the end, none is beyond it;
-5. the note follows from the newest one that this process knows: it is the same, or its tree is that tree with
-   the entries added that are stored since. So a database that is set back to an older state is noticed.
+1. The newest checkpoint's note is signed by this log's key, and states the log's origin.
+2. Size and root in the note equal those in the columns.
+3. The frontier gives that root. Since SHA-256 is collision-resistant, it is the frontier of the signed tree.
+4. The last entry is the last one that the checkpoint covers: none is missing at the end, none is beyond it.
+5. The note is consistent with the newest one that this process knows: it is the same note, or its tree is the
+   known tree extended by the entries stored since. So a database restored to an older state is detected.
 
-A process that has just started knows no note, and can't tell an older signed state from the newest (5).
+A process that has just started knows no note, so it can't distinguish an older signed state from the newest
+(condition 5).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from services.audit.merkle import Tree
 
 @dataclass(frozen=True)
 class StoredCheckpoint:
-    """A checkpoint's row, of which nothing is believed yet."""
+    """A checkpoint's row, not verified yet."""
 
     size: int
     root: bytes
@@ -33,26 +34,26 @@ class StoredCheckpoint:
     time: dt.datetime
 
     def tree(self) -> Tree:
-        """Raises `ValueError` if the frontier is not that of a tree of this size."""
+        """Returns the tree. Raises `ValueError` if the frontier does not fit a tree of this size."""
         return Tree(self.size, self.frontier)
 
 
 @dataclass(frozen=True)
 class StoredEnd:
-    """The newest checkpoint and the last entry's index; None where there is none."""
+    """The newest checkpoint and the last entry's index. Each is None if there is none."""
 
     checkpoint: StoredCheckpoint | None = None
     last_index: int | None = None
 
     @property
     def size(self) -> int:
-        """Entries that the newest checkpoint states."""
+        """The number of entries that the newest checkpoint covers."""
         return self.checkpoint.size if self.checkpoint else 0
 
 
 @dataclass(frozen=True)
 class KnownCheckpoint:
-    """A checkpoint that this process signed itself, or read and found to be signed and in order."""
+    """A checkpoint that this process signed itself, or read and verified."""
 
     signed: Checkpoint
     frontier: tuple[bytes, ...]
@@ -65,7 +66,10 @@ class KnownCheckpoint:
 def fault_of_checkpoint(
     stored: StoredCheckpoint, signer: NoteSigner, known: KnownCheckpoint | None = None
 ) -> str | None:
-    """The first difference between a checkpoint's row and its signed note. A known note is not verified."""
+    """Returns the first difference between a checkpoint's row and its signed note, or None.
+
+    The signature of the known note is not verified again.
+    """
     which = f"the checkpoint of {stored.size} entries"
     try:
         signed = known.signed if known and stored.note == known.note else signer.verify(stored.note)
@@ -84,7 +88,10 @@ def fault_of_checkpoint(
 
 
 def faults_of_end(stored: StoredEnd, signer: NoteSigner, known: KnownCheckpoint | None) -> list[str]:
-    """Differences between the stored end and what was signed. Entries since `known` are not looked at."""
+    """Returns the differences between the stored end and what was signed (conditions 1 to 5).
+
+    The entries added since `known` are not hashed here: AuditLog does that part of condition 5.
+    """
     of_checkpoint = fault_of_checkpoint(stored.checkpoint, signer, known) if stored.checkpoint else None
     faults = [of_checkpoint, _fault_of_last_entry(stored), _fault_beside_known(stored, known)]
     return [fault for fault in faults if fault is not None]
@@ -115,7 +122,7 @@ def _fault_beside_known(stored: StoredEnd, known: KnownCheckpoint | None) -> str
 
 
 def other_history(known: KnownCheckpoint) -> str:
-    """The fault that the newest checkpoint doesn't follow from the known one."""
+    """Returns the description of the fault that the newest checkpoint does not extend the known one."""
     return (
         f"the database has another history: its newest checkpoint does not follow from that of"
         f" {known.signed.size} entries, which was signed with the root {known.signed.root.hex()}"

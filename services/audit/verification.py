@@ -1,4 +1,4 @@
-"""Holds the log against itself: bytes, leaf hashes, columns, positions, and every checkpoint."""
+"""Verifies the whole log against itself: bytes, leaf hashes, columns, positions, and every checkpoint."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ Item = TypeVar("Item")
 
 
 class Verification:
-    """What reading the log again, from its first entry, has found so far."""
+    """The state of one verification, which reads the log from its first entry."""
 
     def __init__(self, signer: NoteSigner) -> None:
-        # Over the entries that are there.
+        # The tree over the stored entries.
         self.tree = Tree()
-        # (index, fault), in the order of finding: at most MOST_DISCREPANCIES, then what stops the log.
+        # (index, fault) in the order found: at most MOST_DISCREPANCIES, then the faults that stop the log.
         self.discrepancies: list[tuple[int, str]] = []
         self._signer = signer
         self._next_index = 0
-        # Size of the newest checkpoint so far whose root the entries have; None from the first that hasn't.
+        # The size of the newest checkpoint whose root the entries give; None after the first mismatch.
         self._proven: int | None = 0
 
     def read(self, rows: Sequence[Row], checkpoints: Sequence[StoredCheckpoint]) -> None:
-        """Takes the next stored entries and checkpoints, as `in_turn` gives them.
+        """Verifies the next stored entries and checkpoints, in the order of `in_turn`.
 
-        CPU work: a few microseconds an entry, and a tenth of a millisecond a checkpoint.
+        This is CPU work: a few microseconds for an entry, a tenth of a millisecond for a checkpoint.
         """
         waiting = deque(checkpoints)
         for row in rows:
@@ -49,7 +49,7 @@ class Verification:
             self._compare(checkpoint)
 
     def finish(self, stopped_by: Sequence[str]) -> None:
-        """Adds what stops the log, where it isn't among the discrepancies already."""
+        """Adds the faults that stop the log, unless they are among the discrepancies already."""
         named = {fault for _, fault in self.discrepancies}
         self.discrepancies += [(self._next_index, fault) for fault in stopped_by if fault not in named]
 
@@ -74,12 +74,12 @@ class Verification:
             self._compare(waiting.popleft())
 
     def _compare(self, checkpoint: StoredCheckpoint) -> None:
-        """Once all entries that the checkpoint covers are in the tree."""
+        """Compares a checkpoint with the tree. All entries that it covers must be in the tree."""
         fault = fault_of_checkpoint(checkpoint, self._signer)
         if fault is not None:
             self._found(checkpoint.size, fault)
         if fault is not None or self._proven is None:
-            # After one wrong root all later ones are wrong, too: the first says where.
+            # After one wrong root, all later roots are wrong too: only the first one shows the place.
             return
         if (self.tree.size, self.tree.root()) == (checkpoint.size, checkpoint.root):
             self._proven = checkpoint.size
@@ -99,9 +99,9 @@ class Verification:
 async def in_turn(
     entries: AsyncIterator[Sequence[Row]], checkpoints: AsyncIterator[Sequence[StoredCheckpoint]]
 ) -> AsyncIterator[tuple[Sequence[Row], Sequence[StoredCheckpoint]]]:
-    """Both sequences in one order, in pages: a checkpoint of n entries comes before the entry with index n.
+    """Merges both in pairs of pages: a checkpoint of n entries comes before the entry with index n.
 
-    Within a pair of pages it is for the reader to keep this order. At most a page of each is in memory.
+    Within a pair of pages, the reader has to keep this order. At most one page of each is in memory.
     """
     rows: Sequence[Row] = await _next_page(entries)
     signed: Sequence[StoredCheckpoint] = await _next_page(checkpoints)
@@ -124,7 +124,10 @@ async def in_turn(
 
 
 async def _next_page(pages: AsyncIterator[Sequence[Item]]) -> Sequence[Item]:
-    """Empty at the end. Python 3.11's `anext` with a default fails where the driver's pages are awaited."""
+    """Returns the next page; an empty one at the end.
+
+    `anext` with a default can't be used: in Python 3.11 it fails with the driver's iterator of pages.
+    """
     async for page in pages:
         return page
     return ()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from services.embedder.settings import EmbedderSettings, ModelSettings
 from services.kernel import process
 
-# What a command needs is imported by it: each of them has seconds of libraries that the others don't need.
+# Each command imports what it needs, since the libraries of one command take seconds to load in another.
 
 
 def serve(settings: EmbedderSettings) -> Awaitable[None]:

@@ -1,4 +1,4 @@
-"""The commands that run a model: the service around it, and the worker."""
+"""The commands that run a model: the service and the worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.embedder.settings import PROVIDERS, EmbedderSettings
 
 
 def load(settings: EmbedderSettings, threads: int) -> OnnxModel:
-    """The model, or the end of the process with what is wrong with it."""
+    """Loads the model. Raises SystemExit, with the reason, if it can't be used."""
     try:
         return OnnxModel(settings.model, Engine(PROVIDERS[settings.provider], threads))
     except WrongModel as error:
@@ -30,7 +30,7 @@ async def serve_model(settings: EmbedderSettings) -> None:
 
 
 def work_with_model(settings: EmbedderSettings) -> None:
-    """The worker's processes load the model after the fork, each for itself; what is mapped they share."""
+    """Runs the worker. Each of its processes loads the model after the fork; mapped weights are shared."""
     refuse_wrong_model(settings)
     app = celery_app(settings)
 
@@ -42,8 +42,11 @@ def work_with_model(settings: EmbedderSettings) -> None:
 
 
 def refuse_wrong_model(settings: EmbedderSettings) -> None:
-    """Tried in a process of its own: a pool would start those that fail anew, for ever, and the threads of
-    a model that was loaded here would not survive the fork."""
+    """Raises SystemExit if the model can't be used.
+
+    The model is loaded for this in a separate process: the threads of a model loaded in this process would
+    not survive the fork. Without the check, the worker's pool would restart its failing processes for ever.
+    """
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as apart:
         fault = apart.submit(fault_of_model, settings).result()
     if fault:

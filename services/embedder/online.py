@@ -1,8 +1,8 @@
-"""Online calls: texts of many callers in shared batches, in fair turns, and never more than fit.
+"""Online calls: embeds the texts of many callers in shared batches, in fair order, from a bounded queue.
 
-Texts wait in the order of start-time fair queueing (Goyal, Vin and Cheng, 1996): a caller's tokens count
-against that caller, so that one question does not wait behind another caller's five hundred pages, and those
-are not put off for ever by a stream of questions.
+Texts wait in the order of start-time fair queueing (Goyal, Vin and Cheng, 1996): the tokens of a call count
+against that call, so that one question does not wait behind the five hundred pages of another call, and a
+stream of questions does not delay those pages for ever.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from services.embedder.model.encoder import InputType, Model
 from services.embedder.model.packing import Tokens, embed_tokens
 from services.kernel.errors import Exhausted
 from services.kernel.logged_errors import for_log
+from services.kernel.loops import UNTIL_WOKEN, Again, Loop
 
 log = structlog.get_logger(__name__)
 
 MOST_TEXTS = 512
-# How long the first text waits for company; then the texts that arrive while a batch runs make the next.
+# How long the first text waits for others. Later, the texts that arrive while a batch runs form the next.
 GATHER_SECONDS = 0.003
 FIRST_GUESS_PER_SECOND = 1000.0
 
-# Raises what is wrong with a call's texts, as the model reads them.
+# Raises an error for texts that the call must refuse, given their tokens.
 Check = Callable[[Sequence[Tokens]], None]
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Unit vectors float32 [n, 1024], and each text as the model read it."""
+    """Unit vectors, float32 [n, 1024], and the tokens of each text."""
 
     vectors: NDArray[np.float32]
     tokens: Sequence[Tokens]
@@ -45,7 +46,7 @@ class Embedding:
 
 @dataclass(eq=False)
 class _Call:
-    """One caller's texts: how many tokens of theirs wait, and how many rows are still missing."""
+    """The texts of one call. `waiting`: tokens in the queue; `missing`: vectors not computed yet."""
 
     tokens: Sequence[Tokens]
     done: asyncio.Future[None]
@@ -60,9 +61,9 @@ class _Call:
 
 
 class OnlineEncoder:
-    """The model behind a bounded queue. `run_forever` must run, or nothing is answered.
+    """The model behind a bounded queue. Calls are answered only while `loop` runs.
 
-    `most_waiting` gives how many tokens may wait now; whatever it is, one call may on an empty queue.
+    `most_waiting` returns how many tokens may wait now. A call of any size is accepted on an empty queue.
     """
 
     def __init__(self, model: Model, batch_tokens: int, most_waiting: Callable[[], int]) -> None:
@@ -75,19 +76,21 @@ class OnlineEncoder:
         self._waiting = 0
         self._arrived = asyncio.Event()
         self._per_second = FIRST_GUESS_PER_SECOND
-        # One reads while the other runs.
+        # One thread tokenizes while the other runs the model.
         self._reader = ThreadPoolExecutor(1, "tokenizer")
         self._runner = ThreadPoolExecutor(1, "model")
+        self.loop = Loop("online", self._embed_next, every=0, woken=self._arrived)
 
     async def embed(
         self, texts: Sequence[str], input_type: InputType, check: Check | None = None
     ) -> Embedding:
-        """Raises Exhausted when too much waits already. A caller that is cancelled leaves the queue.
+        """Returns the vectors of the texts. A call that is cancelled leaves the queue.
 
-        `check` sees the tokens before they wait, and may refuse them.
+        `check` is called with the tokens before they are queued, and may raise. Raises `Exhausted` if too
+        many tokens wait already, and the model's own error if it can't embed one of the texts.
         """
         limit = self._model.facts.max_tokens
-        # Before it is read, a text may have a token for each of its characters.
+        # Until a text is tokenized, it counts with one token for each character.
         reserved = sum(min(limit, len(text) + 16) for text in texts)
         self._admit(reserved)
         self._waiting += reserved
@@ -108,29 +111,26 @@ class OnlineEncoder:
 
     @property
     def waiting(self) -> int:
-        """Tokens that wait for their batch, or are being read."""
+        """The number of tokens that wait for a batch, or are being tokenized (estimated)."""
         return self._waiting
 
     async def question(self, text: str) -> NDArray[np.float32]:
-        """The vector of a question: float32 [1024]."""
+        """Returns the vector of a question: float32 [1024]."""
         vector: NDArray[np.float32] = (await self.embed([text], InputType.QUERY)).vectors[0]
         return vector
 
-    async def run_forever(self) -> None:
-        """A background loop of the service."""
-        while True:
-            await self._arrived.wait()
-            if self._waiting < self._batch_tokens:
-                await asyncio.sleep(GATHER_SECONDS)
-            taken = self._take()
-            if taken:
-                await self._embed(taken)
-            if not self._heap:
-                self._arrived.clear()
+    async def _embed_next(self) -> Again:
+        """Embeds the next batch. What fails is told to the caller whose text it was."""
+        if self._heap and self._waiting < self._batch_tokens:
+            await asyncio.sleep(GATHER_SECONDS)
+        taken = self._take()
+        if taken:
+            await self._embed(taken)
+        return Again(0) if self._heap else UNTIL_WOKEN
 
     def _admit(self, arriving: int) -> None:
         most, small = self._most_waiting(), arriving <= self._batch_tokens
-        # Room for as much again that only small calls may take.
+        # Large calls may use only half of the room; the other half is reserved for small calls.
         room = most if small else most // 2
         if self._waiting and self._waiting + arriving > room:
             seconds = max(0.1, self._waiting / self._per_second / 2)
@@ -139,14 +139,14 @@ class OnlineEncoder:
     def _enqueue(self, call: _Call) -> None:
         self._waiting += call.waiting
         tag = self._virtual_time
-        # A call's texts in the order of their length, so that those which run together are alike.
+        # The texts of a call are sorted by length, so that texts in one batch have similar lengths.
         for row in sorted(range(len(call.tokens)), key=lambda row: len(call.tokens[row])):
             heapq.heappush(self._heap, (tag, next(self._numbers), call, row))
             tag += len(call.tokens[row])
         self._arrived.set()
 
     def _leave(self, call: _Call) -> None:
-        """What still waits of a caller that gave up must not keep others out, nor stay in memory."""
+        """Removes the waiting texts of a call that ended early: they must not take room or memory."""
         if call.waiting:
             self._waiting -= call.waiting
             call.waiting = 0
@@ -154,7 +154,7 @@ class OnlineEncoder:
             heapq.heapify(self._heap)
 
     def _take(self) -> list[tuple[_Call, int]]:
-        """The next texts, about a batch's tokens of them; those of callers that left are dropped."""
+        """Takes the next texts from the queue, about a batch of tokens. Drops those of calls that ended."""
         taken: list[tuple[_Call, int]] = []
         total = 0
         while self._heap:
@@ -193,7 +193,7 @@ class OnlineEncoder:
                 call.done.set_result(None)
 
     async def _embed_apart(self, taken: Sequence[tuple[_Call, int]], error: Exception) -> None:
-        """Only the caller whose text the model can't take hears of it."""
+        """Embeds the texts one by one, so that only the call with the failing text gets the error."""
         if len(taken) == 1:
             [(call, row)] = taken
             log.error("online.text_failed", row=row, error=for_log(error))

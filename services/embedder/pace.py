@@ -11,11 +11,11 @@ from services.kernel import pace
 class Pace(pace.Pace):
     """Seconds between two rounds of the embedder's loops."""
 
-    # Chunks of a rebuild that were lost are sent again.
+    # Lost chunks of rebuilds are sent again.
     heal: float = 5.0
-    # The index is brought to the table's state.
+    # The search index is synchronised with the table.
     follow: float = 2.0
-    # Whoever waits for an operation: it is looked whether it has ended.
+    # WaitOperation checks whether the operation has ended.
     operation_look: float = 0.25
 
 

@@ -41,7 +41,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
         search = Search(database, sessions, facts.identity, online.question, pace)
         send = chunk_sender(celery_app(settings))
         rebuilds = Rebuilds(sessions, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS), pace)
-        # Whoever is told that the service is ready finds what was embedded before.
+        # The index is filled before the service reports that it is ready.
         await search.follow()
         await process.run(
             "embedder",
@@ -64,7 +64,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
                     operations_pb2_grpc.add_OperationServiceServicer_to_server, OperationApi(sessions, pace)
                 ),
             ],
-            background=[online.run_forever, search.follow_forever, rebuilds.heal_forever],
+            background=[online.loop, search.following, rebuilds.healing],
             live=live,
             pace=pace,
         )

@@ -14,7 +14,7 @@ from services.kernel.settings import KernelSettings
 
 QUEUES = re.compile(r"[A-Za-z0-9_.-]{1,100}(,[A-Za-z0-9_.-]{1,100})*")
 WORKER_NAME = re.compile(r"[A-Za-z0-9_.%-]{1,100}(@[A-Za-z0-9_.%-]{1,100})?")
-# Execution providers of ONNX Runtime, by the names that people use.
+# Execution providers of ONNX Runtime, by the names in the setting.
 PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),
     "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
@@ -41,7 +41,7 @@ def _provider(name: str) -> str:
 
 
 class ModelSettings(BaseSettings):
-    """Where the model is: all that making the embedded one ready needs to know."""
+    """Where the model is. The command `prepare` needs no other setting."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -53,20 +53,20 @@ class ModelSettings(BaseSettings):
 
 
 class EmbedderSettings(KernelSettings, ModelSettings):
-    """How the model is run, and what a worker works on."""
+    """How the model is run, and which queues a worker reads."""
 
     provider: Annotated[str, AfterValidator(_provider)] = Field(
         "cpu", validation_alias="CELERIAC_PROVIDER", examples=["cpu"]
     )
-    # Threads of one batch; 0: the cores, shared by a worker's processes.
+    # Threads for one batch; 0: the number of cores, divided among the processes of a worker.
     threads: int = Field(0, ge=0, le=256, validation_alias="CELERIAC_THREADS", examples=["2"])
-    # Tokens of one batch, padding included. More than fit the core's cache with their states cost time.
+    # Tokens of one batch, padding included. Batches whose states exceed the core's cache are slower.
     batch_tokens: int = Field(512, ge=16, validation_alias="CELERIAC_BATCH_TOKENS", examples=["512"])
 
     worker_queues: Annotated[str, AfterValidator(_queues)] = Field(
         "ai_analysis", validation_alias="CELERIAC_WORKER_QUEUES", examples=["maintenance,health"]
     )
-    # Processes; 0: one a core.
+    # Processes of a worker; 0: one for each core.
     worker_concurrency: int = Field(
         0, ge=0, le=256, validation_alias="CELERIAC_WORKER_CONCURRENCY", examples=["2"]
     )
@@ -76,25 +76,25 @@ class EmbedderSettings(KernelSettings, ModelSettings):
 
     @property
     def worker_hostname(self) -> str:
-        """The worker's name as Celery has it; without a host it would take the name for one."""
+        """The worker's name for Celery, which would read a name without `@` as the host."""
         return self.worker_name if "@" in self.worker_name else f"{self.worker_name}@%h"
 
     @property
     def processes(self) -> int:
-        """How many processes a worker has."""
+        """The number of processes of a worker."""
         return self.worker_concurrency or cores()
 
     @property
     def worker_threads(self) -> int:
-        """Threads of a batch in one of a worker's processes."""
+        """Threads for a batch in each process of a worker."""
         return self.threads or max(1, cores() // self.processes)
 
     @property
     def service_threads(self) -> int:
-        """Threads of a batch in the service, where one batch runs at a time."""
+        """Threads for a batch in the service, where one batch runs at a time."""
         return self.threads or cores()
 
 
 def cores() -> int:
-    """The cores that this process may run on."""
+    """Returns the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0))

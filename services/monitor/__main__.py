@@ -73,7 +73,7 @@ async def serve(settings: MonitorSettings) -> None:
                 TaskApi(sessions, control),
                 WorkerApi(workers),
             ),
-            background=[intake.run, pulse.run, components.run, task_retention(database, live, pace).run],
+            background=[intake, pulse.loop, components, task_retention(database, live, pace).loop],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
             live=live,
             pace=pace,
@@ -114,7 +114,7 @@ async def _components(
     workers: WorkerTable,
     pace: Pace,
 ) -> Components:
-    """In the order in which they are shown."""
+    """Builds the components. Their order here is the order in which they are shown."""
     looks = {"audit": audit_look}
     peers = {}
     for name in SERVICES:

@@ -1,4 +1,4 @@
-"""Figures of what happens: counters, rates and runtimes, in bounded memory."""
+"""Figures of tasks and events: counters, rates and runtimes, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from services.kernel.metrics import Durations
 from services.monitor.tasks.tasks import TaskState
 
 RATE_SECONDS = 10
-# Names beyond these many share the name "other": what people name must not fill the memory.
+# Names beyond this number are counted together as "other", so that the number of names can't fill the memory.
 MOST_NAMES = 1_000
 MOST_QUEUES = 200
 OTHER = "other"
 # The states that are counted by name too.
 NAMED = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.RETRY})
-# DDSketch (Masson, Rim, Lee, VLDB 2019): quantiles within 1 % of the value, in at most so many bins.
+# DDSketch (Masson, Rim, Lee, VLDB 2019): quantiles within 1 % of the value, in at most `BINS` bins.
 ACCURACY, BINS = 0.01, 1024
 DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 1800)
 
 
 @dataclass(slots=True)
 class TaskFigures:
-    """How the tasks of one registered name fare. Runtimes in seconds, of those that ended well."""
+    """Counts of the tasks of one registered name. `runtimes`: in seconds, of those that succeeded."""
 
     succeeded: int = 0
     failed: int = 0
@@ -40,7 +40,7 @@ class TaskFigures:
 
 
 class Rate:
-    """Things per second, over the last ten whole seconds."""
+    """An average rate per second over the last ten whole seconds."""
 
     def __init__(self) -> None:
         self._second = 0
@@ -62,7 +62,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class NamedFigures:
-    """Figures of one registered name at one moment; runtimes in seconds, None before the first."""
+    """Figures of one registered name at one moment. Runtimes: in seconds, None before the first success."""
 
     task: str
     succeeded: int
@@ -74,7 +74,10 @@ class NamedFigures:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Figures of one moment. Rates per second over the last 10 s, lag in seconds, None before the first."""
+    """Figures of one moment. Rates are averages over the last 10 s.
+
+    `event_lag` is in seconds, None before the first event.
+    """
 
     events_per_second: float
     succeeded_per_second: float
@@ -86,27 +89,27 @@ class Snapshot:
 
 
 class Figures:
-    """Counted by the intake, read by whoever shows them, all on one event loop.
+    """The intake writes the figures; the API and the metrics read them. All of it is on one event loop.
 
-    `by_queue` counts tasks by (queue, state they came into); `durations` holds how long tries ran, by
-    queue, those that failed too.
+    `by_queue` counts tasks by (queue, state they entered). `durations` holds the runtimes of tries by queue,
+    including tries that failed.
     """
 
     def __init__(self) -> None:
         self.events_total = 0
-        # Known to be lost, by the workers' own counts.
+        # Events known to be lost, from a comparison with the workers' own counts.
         self.events_lost = 0
         # Messages or events that could not be read.
         self.events_refused = 0
-        # How often the broker's stream of events was cut, each a gap in what was heard.
+        # How often the stream of events from the broker was cut. Each cut is a gap in the events.
         self.stream_cuts = 0
-        # Whether events are being heard now.
+        # Whether the subscription to events is established now.
         self.listening = False
-        # Tasks whose news could not be written: too many waited while the database was away.
+        # Tasks with changes that were never written: too many waited, or the database refused the row.
         self.tasks_dropped = 0
         self.tasks_waiting = 0
         self.rows_written = 0
-        # Seconds between the newest event's making and its being taken in.
+        # Seconds from the creation of the newest event until it was taken in.
         self.event_lag: float | None = None
         self.by_queue: dict[tuple[str, TaskState], int] = {}
         self.durations: dict[str, Durations] = {}
@@ -116,7 +119,7 @@ class Figures:
         self._succeeded_just_now = self._failed_just_now = 0
 
     def events(self, count: int, now: float) -> None:
-        """So many events were taken in. `now`: seconds of a clock that never jumps back."""
+        """Counts events that were taken in. `now`: seconds of a monotonic clock."""
         self.events_total += count
         self._events.add(count, now)
         self._succeeded.add(self._succeeded_just_now, now)
@@ -124,7 +127,10 @@ class Figures:
         self._succeeded_just_now = self._failed_just_now = 0
 
     def task(self, task: str, queue: str, state: TaskState, seconds: float | None) -> None:
-        """A task came into a state; `seconds` that its try ran, when it ended. Before `events`."""
+        """Counts a task that entered a state. `seconds`: the runtime of its try, None unless the try ended.
+
+        Call it before `events`, which adds these counts to the rates.
+        """
         if queue not in self._queues:
             queue = self._queue(queue)
         key = (queue, state)
@@ -148,7 +154,7 @@ class Figures:
             figures.retried += 1
 
     def snapshot(self, now: float, most_tasks: int = 100) -> Snapshot:
-        """The figures of this moment, with the most frequent tasks first."""
+        """Returns the current figures, with up to `most_tasks` task names, the most frequent first."""
         return Snapshot(
             self._events.per_second(now),
             self._succeeded.per_second(now),
@@ -173,7 +179,7 @@ class Figures:
 
     @property
     def queues(self) -> set[str]:
-        """The queues that events told of, at most `MOST_QUEUES`."""
+        """The queues named in events, at most `MOST_QUEUES`."""
         return self._queues - {"", OTHER}
 
     def _queue(self, queue: str) -> str:

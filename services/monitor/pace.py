@@ -12,17 +12,18 @@ from services.kernel.pace import steady
 class Pace(pace.Pace):
     """Seconds between two rounds of the monitor's loops."""
 
-    # News of tasks is written.
+    # Changed tasks are written to the database.
     write: float = 0.2
-    # A task that has not ended soon has more news: under load it waits so long, to be written once.
+    # Under load, a task that has not ended waits this long to be written: more events of it are likely to
+    # come meanwhile, and one write then serves all of them.
     unfinished: float = 0.6
-    # Whether workers are still heard of.
+    # Workers that have fallen silent are marked as offline.
     workers_look: float = 0.5
     # The lengths of the queues are read.
     queues_look: float = 1.0
-    # Each component is asked how it is.
+    # The health of each component is checked.
     components_look: float = 2.0
-    # A connection on which nothing came for so long, not even a pong, is given up.
+    # A ping is sent on the event connection. It is closed if nothing arrives until the next one is due.
     ping: float = steady(10.0)
 
 

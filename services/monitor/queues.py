@@ -1,8 +1,8 @@
 """Queues of the broker, as kombu's Redis transport keeps them.
 
-A queue is one list for each priority step: `q`, `q␆␖3`, `q␆␖6`, `q␆␖9`. Which queues there are is told by
-the sets `_kombu.binding.<exchange>`, whose members are routing key, pattern and queue. What workers hold
-unacknowledged is one hash for all queues, `unacked`, of JSON arrays [envelope, exchange, routing key].
+A queue is one list for each priority step: `q`, `q␆␖3`, `q␆␖6`, `q␆␖9`. The names of the queues are in the
+sets `_kombu.binding.<exchange>`, whose members are routing key, pattern and queue. Messages that workers hold
+unacknowledged are in one hash for all queues, `unacked`, as JSON arrays [envelope, exchange, routing key].
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ log = structlog.get_logger(__name__)
 
 BINDING = "_kombu.binding."
 UNACKED = "unacked"
-# More are not looked at; who makes a queue for each customer needs another tool.
+# Queues beyond this number, in the order of their names, are not read.
 MOST_QUEUES = 10_000
-# Looking for bindings walks over all keys of the broker: it may take this part of the time at most.
+# The search for bindings scans all keys of the broker: it is repeated after a pause that keeps it within this
+# share of the time.
 SCAN_SHARE = 0.02
-# Entries and bytes of `unacked` that one look may touch on the broker; beyond, counts are projected.
+# Entries and bytes of `unacked` that one call reads on the broker. The counts of a larger hash are projected
+# from the part that was read.
 MOST_UNACKED = 2_000
 MOST_UNACKED_BYTES = 1024 * 1024
 
-# All lengths in one answer; a key that is no list is no queue's, and must not hide the others.
+# Returns all lengths in one answer. A key that is not a list counts as empty instead of failing the script.
 LENGTHS = """
 local lengths = {}
 for i = 1, #KEYS do
@@ -41,10 +43,10 @@ for i = 1, #KEYS do
 end
 return lengths
 """
-# Keys that one call of it looks at: the broker serves others in between.
+# Keys per call of the script: between the calls, the broker serves other clients.
 LENGTHS_AT_ONCE = 2_000
 
-# Counts the entries by what follows the envelope, where they are: the envelopes themselves stay there.
+# Counts the entries by exchange and routing key, on the broker, so that no envelope is transferred.
 COUNT_UNACKED = """
 local counts, seen, bytes, cursor = {}, 0, 0, '0'
 repeat
@@ -68,7 +70,11 @@ return answer
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue at one moment. `by_priority` has only steps with messages, the first served first."""
+    """A queue at one moment.
+
+    `by_priority`: (priority step, number of messages) of the steps that have messages, in the order in which
+    workers read them.
+    """
 
     name: str
     by_priority: tuple[tuple[int, int], ...] = ()
@@ -83,7 +89,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Binding:
-    """What an exchange hands to a queue: messages of a routing key, or that match a regular expression."""
+    """A rule of an exchange: which routing keys, by equality or by a pattern, go to the queue."""
 
     exchange: str
     routing_key: str
@@ -97,8 +103,10 @@ class Binding:
 
 
 class BrokerQueues:
-    """Reads the queues: those that are bound, and of those that `heard` gives (events told of them) the ones
-    that have messages: a broker that lost its keys has lost its bindings, and workers go on regardless.
+    """Reads the bound queues, and of the queues that `heard` returns (named in events) those with messages.
+
+    The latter are needed because a broker that lost its keys has lost the bindings too, while workers
+    continue to use the queues.
     """
 
     def __init__(
@@ -116,7 +124,7 @@ class BrokerQueues:
         self._count_unacked = client.register_script(COUNT_UNACKED)
 
     async def read(self) -> tuple[Queue, ...]:
-        """All queues by name, now. Raises redis' errors while the broker is away."""
+        """Returns all queues, by name. Raises the errors of the Redis client while the broker is away."""
         if time.monotonic() >= self._rescan_at:
             await self._find_bindings()
         bound = {binding.queue for binding in self._bindings}
@@ -165,7 +173,7 @@ class BrokerQueues:
         ]
 
     async def _unacknowledged(self) -> tuple[Mapping[str, int], bool]:
-        """By queue, and whether that is projected from a part."""
+        """Returns the unacknowledged messages by queue, and whether the counts are projected from a part."""
         answer = await self._count_unacked(
             [self._layout.prefix + UNACKED], [MOST_UNACKED, MOST_UNACKED_BYTES]
         )
@@ -181,7 +189,7 @@ class BrokerQueues:
         return counts, False
 
     def _queue_of(self, route: bytes) -> str:
-        """From the JSON text `"exchange", "routing key"`; empty if it is something else."""
+        """Returns the queue for the JSON text `"exchange", "routing key"`; "" for any other text."""
         try:
             exchange, routing_key = orjson.loads(b"[" + route + b"]")
         except ValueError:
@@ -191,7 +199,7 @@ class BrokerQueues:
         for binding in self._bindings:
             if binding.exchange == exchange and binding.takes(routing_key):
                 return binding.queue
-        # The default exchange takes the routing key for the queue's name.
+        # The default exchange uses the routing key as the name of the queue.
         return routing_key
 
 

@@ -1,4 +1,4 @@
-"""Between the contracts' messages and the domain's; what is wrong with a request is collected by field."""
+"""Converts between the contracts' messages and domain objects. Faults of a request are collected by field."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def search_filter(request: search_pb2.SearchMessagesRequest, faults: Faults) -> 
 
 
 def vector_from(raw: bytes, faults: Faults) -> NDArray[np.float32] | None:
-    """A unit vector from the wire; None when it is at fault."""
+    """Returns the vector scaled to length 1; None, with a fault added, if it is not valid."""
     example = "4096 bytes: 1024 little-endian float32"
     if not faults.unless(len(raw) == 4096, "vector", f"has {len(raw)} bytes, it needs 4096", example):
         return None

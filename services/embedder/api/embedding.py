@@ -1,4 +1,4 @@
-"""EmbeddingService, as the contract has it."""
+"""The servicer of EmbeddingService."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.kernel.grpc.wire import Context
 from services.kernel.validation import Faults
 
 EXAMPLE = "怎麼退貨？"
-# More faults than that help nobody, and a status has little room.
+# At most this many faults are reported, since the details of a status have a limited size.
 MOST_FAULTS = 20
 INPUT_TYPES: dict[int, InputType] = {
     pb.INPUT_TYPE_UNSPECIFIED: InputType.QUERY,

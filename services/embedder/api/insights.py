@@ -1,4 +1,4 @@
-"""InsightService, as the contract has it."""
+"""The servicer of InsightService."""
 
 from __future__ import annotations
 

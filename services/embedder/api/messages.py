@@ -1,4 +1,4 @@
-"""MessageService, as the contract has it."""
+"""The servicer of MessageService."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _id(name: str) -> str:
 
 
 def _messages_in(request: pb.IngestMessagesRequest, number: int) -> list[Message]:
-    """The request's messages, the later of two with one name; all faults of the request at once."""
+    """Returns the messages; of two with the same name, the later. Raises `Invalid` with all faults."""
     faults, prefix, count = Faults(), f"requests[{number}].messages", len(request.messages)
     faults.unless(count <= MOST_IN_A_REQUEST, prefix, f"are {count}, at most 5000 are allowed", "500")
     faults.raise_any()

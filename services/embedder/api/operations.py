@@ -1,4 +1,4 @@
-"""OperationService, as the contract has it."""
+"""The servicer of OperationService."""
 
 from __future__ import annotations
 

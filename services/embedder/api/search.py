@@ -1,4 +1,4 @@
-"""SearchService, as the contract has it."""
+"""The servicer of SearchService."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chunk of texts into vectors; a text that the engine can't take is set aside, and the rest goes on."""
+"""Embeds a chunk of texts. A text that the engine can't embed is set aside; the others are embedded."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-# Texts of one role into unit vectors, one row each: float32 [n, 1024]. Raises when it can't take one.
+# Returns the unit vectors of texts of one role, one row each: float32 [n, 1024]. Raises if any of them fails.
 Embed = Callable[[Sequence[str], str], NDArray[np.float32]]
 NOTHING: NDArray[np.float32] = np.zeros((0, 1024), dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A message's text as it was read; the hash tells whether it is still the same when it is written."""
+    """The text of a message. The hash shows at writing whether the message still has this text."""
 
     message_id: str
     content_hash: bytes
@@ -25,7 +25,7 @@ class Passage:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Passages with a vector each (row by row), and those set aside with their error."""
+    """Passages with their vectors (one row each), and the passages set aside, with their errors."""
 
     passages: Sequence[Passage] = ()
     vectors: NDArray[np.float32] = field(default_factory=lambda: NOTHING)
@@ -33,7 +33,7 @@ class Embedded:
 
 
 def embed_passages(embed: Embed, passages: Sequence[Passage]) -> Embedded:
-    """Each text is embedded once, however many messages have it, and however many texts fail."""
+    """Embeds the passages. A text that several messages of a role share is embedded once."""
     parts = [
         _embed_role(embed, [passage for passage in passages if passage.role == role])
         for role in sorted({passage.role for passage in passages})
@@ -57,7 +57,10 @@ def _embed_role(embed: Embed, passages: Sequence[Passage]) -> Embedded:
 def _isolating(
     embed: Callable[[Sequence[str]], NDArray[np.float32]], texts: Sequence[str]
 ) -> tuple[NDArray[np.float32], dict[str, str]]:
-    """Halves a batch that fails until the text that fails stands alone: about 2 log2(n) extra batches."""
+    """Returns the vectors of the texts that succeed, in their order, and the errors of the others by text.
+
+    A batch that fails is halved until the failing text is alone: about 2 log2(n) extra batches for each.
+    """
     if not texts:
         return NOTHING, {}
     try:
@@ -68,7 +71,7 @@ def _isolating(
     except MemoryError:
         raise
     except Exception as raised:
-        # The engine's own errors are of many kinds, and none of them is a reason to lose the other texts.
+        # The engine raises many types of errors; none of them is a reason to lose the other texts.
         error = f"{type(raised).__name__}: {raised}"[:1000]
     if len(texts) == 1:
         return NOTHING, {texts[0]: error}

@@ -1,4 +1,4 @@
-"""Long work as the domain knows it."""
+"""Operations, the keys of their chunks, and what a rebuild embeds, as domain objects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OperationState(Enum):
 
 @dataclass(frozen=True)
 class Operation:
-    """Long work, with its progress counted from what is stored."""
+    """An operation, with its progress in messages, counted from the stored chunks."""
 
     id: str
     kind: str
@@ -33,13 +33,13 @@ class Operation:
 
     @property
     def rate(self) -> float:
-        """Units a second since the start."""
+        """Messages per second since the start."""
         seconds = ((self.ended_at or self.counted_at) - self.created_at).total_seconds()
         return self.done / seconds if seconds > 0 else 0.0
 
 
 class ChunkKey(NamedTuple):
-    """What travels through the broker of a chunk."""
+    """Identifies a chunk. The broker carries only this, not the texts."""
 
     operation_id: str
     number: int
@@ -47,7 +47,10 @@ class ChunkKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Rebuild:
-    """Which messages are to be embedded."""
+    """Which messages a rebuild embeds. `min_length` is in characters.
+
+    With `force_rebuild`, it also embeds messages that have a vector, or an error, of the model already.
+    """
 
     force_rebuild: bool = False
     user_role: str = "user"

@@ -1,4 +1,4 @@
-"""The tasks that schedules and other services know by name. They work on whichever queue they come."""
+"""The tasks that schedules and other services call by name. They work from any queue of the worker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEPT_OPERATIONS = dt.timedelta(days=30)
 
 
 def register(app: Celery, process: PoolProcess) -> None:
-    """Gives the application its tasks, bound to what their process has."""
+    """Registers the tasks with the application. They use the database and the model of their pool process."""
 
     @app.task(name=EMBED_CHUNK, **RETRIES)
     def embed_message_chunk(operation_id: str, number: int) -> None:
@@ -57,7 +57,7 @@ def register(app: Celery, process: PoolProcess) -> None:
 
 
 def checked(force_rebuild: object, user_role: object, min_length: object) -> Rebuild:
-    """The task's arguments come from schedules that people write: wrong ones are told, not guessed."""
+    """Checks arguments, which people write in schedules. Raises ValueError with all faults."""
     faults = []
     if not isinstance(force_rebuild, bool):
         faults.append(FieldFault("force_rebuild", f"is {force_rebuild!r}, not true or false", "false"))
@@ -80,7 +80,7 @@ def checked_clusters(clusters: object) -> int:
 
 
 async def _classify(process: PoolProcess, clusters: int) -> int:
-    """The number of clusters found."""
+    """Replaces the stored clusters with new ones. Returns how many were found."""
     model = process.encoder.model
     async with process.sessions.reading() as session:
         ids, texts, vectors = await QuestionStore(session).questions(model)
@@ -91,7 +91,7 @@ async def _classify(process: PoolProcess, clusters: int) -> int:
 
 
 async def _preload(process: PoolProcess) -> dict[str, int]:
-    """Takes the model through a first text, and what is read most through the database's memory."""
+    """Embeds a first text, and reads vectors and hot questions, so that they are in the database's cache."""
     encoder = process.encoder
     await asyncio.to_thread(encoder.embed, ["warm"], Role.USER.value)
     async with process.sessions.reading() as session:

@@ -1,4 +1,4 @@
-"""The Celery worker: the bulk path's chunks, and the platform's maintenance of vectors."""
+"""The Celery worker: its application, its pool processes, and how chunks are sent to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.kernel import broker
 from services.kernel.channel import channel_to
 from services.kernel.config_keys import CHUNK_CHARACTERS
 from services.kernel.database import Database
-from services.kernel.live_settings import LiveSettings, follow
+from services.kernel.live_settings import Follower, LiveSettings
 from services.kernel.sessions import SESSION_ERRORS, Sessions
 from services.kernel.settings import KernelSettings
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 EMBED_CHUNK = "embed_message_chunk"
 QUEUE = "ai_analysis"
 SOFT_LIMIT, HARD_LIMIT = 600, 900
-# A task that one of these ends is tried again: broker or database are away for a moment.
+# A task is retried after these errors: the broker or the database is away for a moment.
 PASSING = (OperationalError, *SESSION_ERRORS)
 RETRIES: dict[str, Any] = {
     "autoretry_for": PASSING,
@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 
 
 def celery_app(settings: KernelSettings) -> Celery:
-    """The application, without tasks: enough to send."""
+    """Returns the application without its tasks. That is enough for sending them."""
     app = Celery("celeriac", broker=broker.broker_url(settings), backend=broker.backend_url(settings))
     app.conf.update(
         accept_content=["json"],
@@ -63,8 +63,8 @@ def celery_app(settings: KernelSettings) -> Celery:
         task_track_started=True,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        # Longer than any task may run, or a long one would be run twice. A worker that dies whole is
-        # healed in seconds by the chunks' locks, not by this.
+        # Longer than any task may run; otherwise a long task would be run twice. Chunks of a worker that
+        # died are sent again within seconds, because their locks are released; that does not need this.
         broker_transport_options={"visibility_timeout": 2 * HARD_LIMIT},
         enable_utc=True,
     )
@@ -72,7 +72,7 @@ def celery_app(settings: KernelSettings) -> Celery:
 
 
 def chunk_sender(app: Celery) -> Callable[[Sequence[ChunkKey]], None]:
-    """Puts chunks on the queue, ids only."""
+    """Returns a function that puts chunks on the queue, by their ids only. It blocks."""
 
     def send(chunks: Sequence[ChunkKey]) -> None:
         with app.producer_pool.acquire(block=True) as producer:
@@ -85,7 +85,7 @@ def chunk_sender(app: Celery) -> Callable[[Sequence[ChunkKey]], None]:
 
 
 class PoolProcess:
-    """What one process of the pool has of its own: event loop, database, model, live settings."""
+    """The resources of one process of the pool: event loop, database, model, live settings."""
 
     def __init__(self, settings: KernelSettings, app: Celery, load: Callable[[], Encoder]) -> None:
         self._settings = settings
@@ -97,7 +97,7 @@ class PoolProcess:
         worker_process_shutdown.connect(self._close, weak=False)
 
     def _open(self, **_: Any) -> None:
-        """After the fork, so that no connection and no thread of the parent's is shared."""
+        """Opens them after the fork, so that no connection or thread is shared with the parent process."""
         self._runner = asyncio.Runner()
         self.database = Database(
             self._settings.database_url.get_secret_value(), 2, "celeriac-embedder-worker"
@@ -111,12 +111,12 @@ class PoolProcess:
         log.info("worker.process_ready", pid=os.getpid(), model=self.encoder.model)
 
     def _followed(self) -> LiveSettings:
-        """The live settings, followed by a thread: the process's own loop runs only while a task does."""
+        """Returns live settings that a thread keeps current: the process's event loop runs only in tasks."""
         live = LiveSettings("embedder")
 
         async def keep() -> None:
             async with channel_to(self._settings.scheduler_address, self._settings) as channel:
-                await follow(live, channel)
+                await Follower(live, channel).run()
 
         threading.Thread(target=lambda: asyncio.run(keep()), name="live-settings", daemon=True).start()
         return live
@@ -133,13 +133,13 @@ class PoolProcess:
 
 
 def _keep_logging(**_: Any) -> None:
-    """That somebody listens to the signal keeps Celery from setting up logging anew, in every process."""
+    """Quiets libraries. Celery leaves logging as it is if the signal `setup_logging` has any receiver."""
     for noisy in ("celery", "kombu", "amqp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def work(app: Celery, queues: str, concurrency: int, hostname: str) -> None:
-    """Runs a stock worker until SIGTERM (running tasks finish) or SIGQUIT."""
+    """Runs Celery's own worker until SIGTERM (running tasks finish) or SIGQUIT."""
     setup_logging.connect(_keep_logging, weak=False)
     arguments = ["worker", "--pool=prefork", f"--queues={queues}", f"--concurrency={concurrency}"]
     arguments += [f"--hostname={hostname}", "--events", "--loglevel=WARNING", "--without-mingle"]

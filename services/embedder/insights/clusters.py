@@ -1,4 +1,4 @@
-"""Questions grouped by meaning: spherical k-means on their vectors, and words that tell groups apart."""
+"""Groups questions by meaning: spherical k-means on their vectors, and keywords for each group."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 SAMPLE = 2000
 MOST_CLUSTERS = 256
-# Times the square root of the number of questions. The silhouette likes pairs of near doubles best, and next
-# to them the two halves of a chat in two languages: neither tells what is asked often.
+# Bounds of the number of clusters, as factors of the square root of the number of questions. Without them,
+# the silhouette prefers pairs of near duplicates, or else two clusters by language: neither of them shows
+# which questions are asked often.
 LEAST_BY_ROOT, MOST_BY_ROOT = 0.3, 2.5
 KEYWORDS = 5
 HAN = re.compile(r"[\u4e00-\u9fff]")
 WORD = re.compile(r"\w\w+")
 SEED = 7
-# Of so many, the best is kept. After three starts at rows of any kind, three plain topics were still missed
-# in 30 of 100 orders of their questions.
+# The best of this many starts is kept. With three starts at random rows, k-means failed to find three clear
+# topics in 30 of 100 orders of their questions.
 STARTS = 10
 
 Vectors = NDArray[np.float32]
@@ -33,7 +34,10 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Cluster:
-    """Questions with one meaning: their positions in what was analysed, the medoid's text, keywords."""
+    """Questions with one meaning.
+
+    `members` are their positions in the analysed texts, `title` is the text nearest to the centroid.
+    """
 
     members: Sequence[int]
     title: str
@@ -41,14 +45,15 @@ class Cluster:
 
 
 def cluster_questions(texts: Sequence[str], vectors: Vectors, clusters: int = 0) -> list[Cluster]:
-    """Groups texts by their unit vectors [n, d], largest group first; `clusters` 0: found by silhouette.
+    """Groups texts by their unit vectors [n, d]. Returns the groups, largest first.
 
-    The order of the texts, which is that of their ids, has no say in which of them form a group.
+    `clusters` is the number of groups; with 0, the silhouette determines it. The order of the texts, which is
+    that of their ids, does not influence the groups.
     """
     if not texts:
         return []
-    # K-means draws the rows where it begins by their position, and ends at the optimum next to them: in the
-    # order of ids, the same questions would be other groups under other ids.
+    # K-means draws its first rows by position and ends at a local optimum near them: without this sorting,
+    # the same questions would form other groups under other ids.
     order = sorted(range(len(texts)), key=lambda row: (texts[row], zlib.crc32(vectors[row].tobytes())))
     texts, vectors = [texts[row] for row in order], vectors[order]
     wanted = min(clusters or _best_count(vectors), len(texts))
@@ -69,10 +74,10 @@ def cluster_questions(texts: Sequence[str], vectors: Vectors, clusters: int = 0)
 
 
 def _k_means(vectors: Vectors, clusters: int) -> tuple[Vectors, NDArray[np.int64]]:
-    """Centroids [clusters, d] and each row's centroid, after the best of several starts.
+    """Returns the centroids [clusters, d] and the number of each row's centroid, from the best start.
 
-    They begin with k-means++ (Arthur and Vassilvitskii 2007), at rows far apart: what is asked often is many
-    rows of one text, and rows of any kind would often be two of them.
+    Each start uses k-means++ (Arthur and Vassilvitskii 2007), which chooses rows far apart: a frequent
+    question occurs in many rows, so that random rows would often be two of the same text.
     """
     means = faiss.Kmeans(
         vectors.shape[1],
@@ -92,9 +97,9 @@ def _k_means(vectors: Vectors, clusters: int) -> tuple[Vectors, NDArray[np.int64
 
 
 def _best_count(vectors: Vectors) -> int:
-    """The number of clusters with the best silhouette on a sample, among powers of the square root of 2.
+    """Returns the number of clusters with the best silhouette on a sample, among powers of sqrt(2).
 
-    The simplified silhouette (Hruschka et al. 2004): distances to centroids, not to all others.
+    It is the simplified silhouette (Hruschka et al. 2004): it uses distances to centroids, not to all rows.
     """
     rows = np.random.default_rng(SEED).permutation(len(vectors))[:SAMPLE]
     sample, root = vectors[rows], len(rows) ** 0.5
@@ -111,7 +116,8 @@ def _silhouette(vectors: Vectors, clusters: int) -> float:
 
 
 def _keywords(groups: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Class-based TF-IDF (Grootendorst 2022): a word's share of the group, times its rarity over all."""
+    """Returns the keywords of each group by class-based TF-IDF (Grootendorst 2022): a word's count in the
+    group, times its rarity in all groups."""
     counts = [Counter(word for text in group for word in words_of(text)) for group in groups]
     overall = sum(counts, Counter[str]())
     average = overall.total() / max(len(groups), 1)
@@ -124,14 +130,14 @@ def _keywords(groups: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of at least two characters, in lower case; Chinese is cut by its dictionary."""
+    """Returns the words of at least two characters, in lower case. Chinese is segmented by jieba."""
     words = _jieba_cut(text) if HAN.search(text) else [text]
     return [found.lower() for word in words for found in WORD.findall(word)]
 
 
 def _jieba_cut(text: str) -> list[str]:
-    # Loaded when Chinese is first met: its dictionary takes a second and 100 MB. Its old escapes and its
-    # use of pkg_resources warn, and it logs to standard error.
+    # Imported at the first Chinese text: its dictionary takes a second and 100 MB. The import emits warnings
+    # (invalid escapes, pkg_resources), and the library logs to standard error.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import jieba

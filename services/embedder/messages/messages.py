@@ -1,4 +1,4 @@
-"""Messages as the domain knows them."""
+"""Chat messages, as domain objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Message:
-    """A message of a conversation; its id is the client's."""
+    """A message of a conversation. The client chooses its id."""
 
     id: str
     conversation: str
@@ -32,7 +32,7 @@ class Message:
 
 @dataclass(frozen=True)
 class MessageFilter:
-    """Which messages; empty and None match any. Times are half-open."""
+    """Which messages to find. Empty texts and None match any message. `start` is included, `end` is not."""
 
     role: Role | None = None
     conversation: str = ""
@@ -42,7 +42,7 @@ class MessageFilter:
 
 @dataclass(frozen=True)
 class Ingested:
-    """What became of messages that were taken in."""
+    """The number of ingested messages that were created, changed, or unchanged."""
 
     created: int = 0
     changed: int = 0

@@ -1,4 +1,4 @@
-"""What the service and its workers know of a model, whichever engine runs it."""
+"""The interface of a model for the service and its workers, independent of the engine that runs it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from services.embedder.messages.messages import Role
 from services.embedder.model.packing import Tokens, embed_tokens
 
 DIMENSIONS = 1024
-# Characters of a digest that are in a vector's model: enough that two never meet.
+# Characters of the digest in a model's identity: enough to make a collision practically impossible.
 IDENTITY_DIGITS = 16
 
 
 class InputType(Enum):
-    """What a text is, which models with prefixes tell apart."""
+    """The use of a text. Some models put a different prefix before each."""
 
     QUERY = "query"
     PASSAGE = "passage"
 
 
 class Pooling(Enum):
-    """How the tokens' vectors become the text's."""
+    """How a text's vector is computed from the vectors of its tokens."""
 
     MEAN = "mean"
     CLS = "cls"
     LAST_TOKEN = "last_token"
-    # Done by the graph, which does not say how.
+    # The graph does the pooling, and nothing says how.
     UNKNOWN = "unknown"
 
 
@@ -41,7 +41,7 @@ TYPE_OF_ROLE = {Role.USER: InputType.QUERY, Role.ASSISTANT: InputType.PASSAGE}
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model is. Vectors of two digests are never compared."""
+    """The properties of a model. Vectors of models with different digests are never compared."""
 
     name: str
     digest: str
@@ -62,14 +62,14 @@ class Model(Protocol):
     def facts(self) -> ModelFacts: ...
 
     def tokens(self, texts: Sequence[str], input_type: InputType) -> list[Tokens]:
-        """Each text's tokens, with its prefix, cut at the model's maximum."""
+        """Returns the tokens of each text, with its prefix, truncated to the model's maximum."""
 
     def run(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
-        """Unit vectors, a row each: float32 [n, 1024]."""
+        """Returns unit vectors, one row for each text: float32 [n, 1024]."""
 
 
 class Encoder:
-    """Texts into vectors, as the bulk path wants it."""
+    """Embeds texts for the bulk path."""
 
     def __init__(self, model: Model, batch_tokens: int) -> None:
         self.model = model.facts.identity
@@ -77,6 +77,6 @@ class Encoder:
         self._batch_tokens = batch_tokens
 
     def embed(self, texts: Sequence[str], role: str) -> NDArray[np.float32]:
-        """Texts of one role into unit vectors, a row each: float32 [n, 1024]."""
+        """Returns the unit vectors of texts of one role, one row each: float32 [n, 1024]."""
         tokens = self._model.tokens(texts, TYPE_OF_ROLE[Role(role)])
         return embed_tokens(self._model.run, tokens, self._batch_tokens)

@@ -1,4 +1,4 @@
-"""The JSON files of a model's folder, and the error that refuses a folder."""
+"""Reads the JSON files of a model's folder, and defines the error for a folder that can't be used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from services.kernel.logged_errors import Loggable
 
 
 class WrongModel(Loggable):
-    """What was expected of the model's folder, and what was found."""
+    """The model's folder can't be used. The text says what was expected and what was found."""
 
 
 def fields(folder: Path, name: str) -> Mapping[str, Any]:
-    """The fields of the file's object; none if there is no such file. Raises WrongModel."""
+    """Returns the JSON object in the file; empty if there is no such file. Raises WrongModel."""
     if not (folder / name).is_file():
         return {}
     found = parsed(folder, name)
@@ -25,8 +25,8 @@ def fields(folder: Path, name: str) -> Mapping[str, Any]:
     return found
 
 
-def parsed(folder: Path, name: str) -> Any:  # whatever JSON the file has
-    """Raises WrongModel."""
+def parsed(folder: Path, name: str) -> Any:  # any JSON value
+    """Returns the JSON value in the file. Raises WrongModel if it is not JSON."""
     try:
         return orjson.loads((folder / name).read_bytes())
     except orjson.JSONDecodeError as error:
@@ -34,7 +34,7 @@ def parsed(folder: Path, name: str) -> Any:  # whatever JSON the file has
 
 
 def flag(config: Mapping[str, Any], key: str, name: str, default: bool) -> bool:
-    """A field that is true or false; null counts as left out. Raises WrongModel."""
+    """Returns a boolean field, or `default` if it is missing or null. Raises WrongModel."""
     found = config.get(key)
     if found is None:
         return default
@@ -44,7 +44,7 @@ def flag(config: Mapping[str, Any], key: str, name: str, default: bool) -> bool:
 
 
 def part(config: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
-    """An object within an object; null counts as left out. Raises WrongModel."""
+    """Returns an object within an object; empty if it is missing or null. Raises WrongModel."""
     found = config.get(key)
     if found is None:
         return {}

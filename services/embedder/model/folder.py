@@ -1,12 +1,13 @@
-"""A model as a folder: what an ONNX export and sentence-transformers leave in it, read and checked.
+"""Reads and checks a model's folder, with the files that ONNX exports and sentence-transformers write.
 
 model.onnx or onnx/model.onnx     the graph, perhaps with its weights in files beside it
 tokenizer.json                    the tokenizer
-modules.json, 1_Pooling           what is done with the tokens' vectors (model_pooling)
-config_sentence_transformers.json prompts (model_texts), and how vectors are compared
-celeriac.json                     ours: name, pooling, max_tokens, prefixes; what it says comes first
+modules.json, 1_Pooling           the pooling of the tokens' vectors (pooling.py)
+config_sentence_transformers.json prompts (texts.py), and how vectors are compared
+celeriac.json                     our own: name, pooling, max_tokens, prefixes; it overrides the others
 
-Nothing that makes vectors is guessed: what can't be computed as the files say refuses the folder, by name.
+Nothing that determines vectors is guessed: a folder that asks for anything this code doesn't compute is
+refused, with the file and the field that ask for it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ GRAPHS = ("model.onnx", "onnx/model.onnx")
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What the folder says. `pooling` is None where it says nothing."""
+    """The contents of a folder. `pooling` is None if no file states it."""
 
     graph: Path
     tokenizer: Path
@@ -37,7 +38,7 @@ class ModelFolder:
     prefixes: dict[InputType, str]
 
     def digest(self) -> str:
-        """SHA-256 over all that makes its vectors: graph, weights, tokenizer, and what is said of it."""
+        """Returns the SHA-256, in hex, of what determines vectors: graph, weights, tokenizer, settings."""
         total = hashlib.sha256()
         beside = sorted(path for path in self.graph.parent.iterdir() if _holds_weights(path))
         for path in [self.graph, *beside, self.tokenizer]:
@@ -45,7 +46,7 @@ class ModelFolder:
                 total.update(hashlib.file_digest(file, "sha256").digest())
         pooling = self.pooling.value if self.pooling else ""
         said = [pooling, self.reading.max_tokens, *(self.prefixes[kind] for kind in InputType)]
-        # Only where they are said: the digests of all other models stay what they are.
+        # Added only where they are set, so that the digests of all other models do not change.
         said += ["lower case"] if self.reading.lower_case else []
         said += ["cut at the beginning"] if self.reading.cut_at_begin else []
         total.update(orjson.dumps(said))
@@ -53,7 +54,7 @@ class ModelFolder:
 
 
 def read_folder(folder: Path) -> ModelFolder:
-    """Reads the folder; raises WrongModel."""
+    """Reads the folder. Raises WrongModel."""
     if not folder.is_dir():
         raise WrongModel("expected a folder with model.onnx and tokenizer.json, found no folder there")
     graphs = [folder / name for name in GRAPHS if (folder / name).is_file()]
@@ -85,7 +86,7 @@ def read_folder(folder: Path) -> ModelFolder:
 
 
 def _refuse_other_vectors(folder: Path, modules: Modules) -> None:
-    """Vectors are compared by their directions alone, and have all of their numbers."""
+    """Refuses a model whose vectors are to be cut, or compared by anything but their direction."""
     config = fields(folder, SENTENCES)
     kind = config.get("model_type") or "SentenceTransformer"
     if kind != "SentenceTransformer":
@@ -94,7 +95,7 @@ def _refuse_other_vectors(folder: Path, modules: Modules) -> None:
     if length not in (None, DIMENSIONS):
         raise WrongModel(f"expected truncate_dim of null or {DIMENSIONS} in {SENTENCES}, found {length!r}")
     similarity = config.get("similarity_fn_name") or "cosine"
-    # Of vectors with length 1, both order as the cosine does.
+    # For vectors of length 1, dot product and Euclidean distance give the same order as the cosine.
     same = ("cosine", "dot", "euclidean") if modules.normalize else ("cosine",)
     if similarity not in same:
         raise WrongModel(
@@ -104,7 +105,7 @@ def _refuse_other_vectors(folder: Path, modules: Modules) -> None:
 
 
 def _holds_weights(path: Path) -> bool:
-    """Files that a graph may keep its weights in: exporters call them model.onnx.data, model.onnx_data."""
+    """Whether the file may hold a graph's weights. Exporters call it model.onnx.data or model.onnx_data."""
     return (
         path.is_file()
         and path.suffix not in {".onnx", ".json", ".md", ".txt", ".model"}

@@ -1,4 +1,4 @@
-"""A model run by ONNX Runtime: loaded, tried once, and refused if it does not do what it must."""
+"""A model run by ONNX Runtime. It is tried once when it is loaded, and refused if its vectors are wrong."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from services.embedder.model.texts import Reading
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 CPU = "CPUExecutionProvider"
-# The names under which exports give a text's vector, and its tokens' states.
+# The output names that exports use for the vector of a text, and for the states of its tokens.
 TEXT_OUTPUTS = ("sentence_embedding", "dense_vecs", "text_embeds", "embeddings")
 TOKEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
 PADDINGS = ("<pad>", "[PAD]", "<|endoftext|>")
-# Two lengths, so that padding is in the trial: most of what the short text's row has.
+# Two texts of different lengths, so that the trial has padding: most of the short text's row is padding.
 TRIAL = ("怎麼退貨？", "where can I see my bill of last month, and how can I pay it by card, please?")
-# Cosine of two vectors that ought to be the same. A text's vectors in two batches have one of 0.99 where the
-# graph is quantised by the scales of each batch.
+# The least cosine of two vectors of the same text. It is 0.99 for two batches where the graph is quantised
+# with the scales of each batch.
 SAME = 0.98
-# The same of a graph that isn't told what is padding: it has to find that out itself.
+# The same for a graph without attention_mask, which has to recognise padding itself.
 SAME_UNTOLD = 0.9999
 
 Floats = NDArray[np.float32]
@@ -43,10 +43,10 @@ class Engine:
 
 
 class OnnxModel:
-    """A model of a folder (services.embedder.model.encoder.Model)."""
+    """The model of a folder: implements services.embedder.model.encoder.Model."""
 
     def __init__(self, folder: Path, engine: Engine) -> None:
-        """Raises WrongModel."""
+        """Loads and tries the model. Raises WrongModel."""
         found = read_folder(folder)
         self._tokenizer = _tokenizer(found)
         self._padding = _padding(self._tokenizer)
@@ -90,7 +90,7 @@ class OnnxModel:
         return _unit(states if self._pooled else pool(self._pooling, states, mask))
 
     def _states(self, batch: Sequence[Tokens], output: str) -> tuple[Floats, NDArray[np.int64]]:
-        """What the graph gives for the batch, and where its tokens are no padding."""
+        """Returns the output of the graph for the batch, and the mask: 1 for a token, 0 for padding."""
         lengths = np.array([len(text) for text in batch])
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         ids = np.full(mask.shape, self._padding, dtype=np.int64)
@@ -104,7 +104,7 @@ class OnnxModel:
         try:
             vectors = self.run(batch)
         except Exception as error:
-            # The runtime's own errors are of many kinds.
+            # The runtime raises many types of errors.
             raise WrongModel(f"expected the graph to run, found {str(error)[:500]}") from None
         if vectors.shape != (len(batch), DIMENSIONS):
             raise WrongModel(
@@ -123,7 +123,7 @@ class OnnxModel:
             )
 
     def _try_pooling(self, tokens: str | None) -> None:
-        """Where the graph gives the text's vector and the tokens', the pooling that is said must fit them."""
+        """Compares the stated pooling with the graph's, if the graph returns vectors of texts and tokens."""
         if not self._pooled or tokens is None or self._pooling is Pooling.UNKNOWN:
             return
         batch = self.tokens(TRIAL, InputType.QUERY)
@@ -137,9 +137,10 @@ class OnnxModel:
 
 
 def pool(pooling: Pooling, states: Floats, mask: NDArray[np.int64]) -> Floats:
-    """Tokens' states float32 [n, sequence, width] into one vector a text [n, width]. Padding is on the right.
+    """Pools the states of tokens, float32 [n, sequence, width], to one vector for each text [n, width].
 
-    As sentence-transformers does it: the mean over the text's own tokens, its first token, or its last.
+    It does what sentence-transformers does: the mean over the text's own tokens, its first token, or its
+    last. Padding must be on the right.
     """
     if pooling is Pooling.CLS:
         return states[:, 0]
@@ -153,7 +154,7 @@ def pool(pooling: Pooling, states: Floats, mask: NDArray[np.int64]) -> Floats:
 
 def _unit(vectors: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Of nothing comes NaN, which whoever asked sets aside.
+        # A vector of zeros gives NaN; the callers treat that as an error of the text.
         unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
 
@@ -162,7 +163,7 @@ def _tokenizer(found: ModelFolder) -> Tokenizer:
     try:
         tokenizer: Tokenizer = Tokenizer.from_file(str(found.tokenizer))
     except Exception as error:
-        # The library raises nothing narrower.
+        # The library raises no narrower type.
         raise WrongModel(f"expected a tokenizer in tokenizer.json, found {str(error)[:300]}") from None
     reading = found.reading
     tokenizer.no_padding()
@@ -175,7 +176,10 @@ def _tokenizer(found: ModelFolder) -> Tokenizer:
 
 
 def _refuse_other_ends(tokenizer: Tokenizer, reading: Reading) -> None:
-    """Of some models the last token is the text's vector: without its end token it would be another one."""
+    """Refuses a tokenizer that omits the begin or end token that the folder requires.
+
+    Some models use the last token as the vector of the text, which is wrong without the end token.
+    """
     tokens = tokenizer.encode(TRIAL[0]).tokens
     for place, wanted, found in (("begin", reading.begin, tokens[:1]), ("end", reading.end, tokens[-1:])):
         if wanted is not None and found != [wanted]:
@@ -186,7 +190,7 @@ def _refuse_other_ends(tokenizer: Tokenizer, reading: Reading) -> None:
 
 
 def _padding(tokenizer: Tokenizer) -> int:
-    """The number of the padding token. Nothing is read from where it stands, but it must be in the table."""
+    """Returns the id of the padding token. Its states are never used, but it must be in the vocabulary."""
     numbers = [tokenizer.token_to_id(name) for name in PADDINGS]
     return next((number for number in numbers if number is not None), 0)
 
@@ -201,20 +205,21 @@ def _session(graph: Path, engine: Engine) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     # Other processes share the cores: a thread that waits must sleep.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Batches come in every shape: a memory plan for each would be kept for ever.
+    # Batches have many shapes, and the runtime would keep a memory plan for each of them for ever.
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=list(engine.providers))
     except Exception as error:
-        # The runtime's own errors are of many kinds.
+        # The runtime raises many types of errors.
         raise WrongModel(f"expected an ONNX graph in {graph.name}, found {str(error)[:500]}") from None
 
 
 def _chosen(outputs: dict[str, int]) -> str:
-    """The text's own vector where the graph gives it, else the tokens'. `outputs` is names with ranks.
+    """Returns the name of the output for texts if there is one, else of the output for tokens.
 
-    BERT's pooler_output is neither: it was trained to tell whether two sentences follow each other.
+    `outputs` maps names to ranks. BERT's pooler_output is not used: it was trained to predict whether two
+    sentences follow each other. Raises WrongModel if no output fits, or several do.
     """
     for rank, names in ((2, TEXT_OUTPUTS), (3, TOKEN_OUTPUTS)):
         for name in names:

@@ -1,7 +1,8 @@
-"""Tokens into batches that are little padding: the one packer of the bulk path and of online calls.
+"""Packs texts into batches with little padding, for the bulk path and for online calls.
 
-A batch is a rectangle: its longest text times its count. Sorted by length and cut by that area, neighbours
-are alike, so that next to nothing of the area is padding; and the area bounds memory, whatever comes.
+A batch is a rectangle: the length of its longest text times the number of its texts. The texts are sorted by
+length and cut by this area, so that the texts of a batch have similar lengths and little of the area is
+padding. The area also bounds the memory.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text as its model reads it: token numbers int64 [n], and whether the text was longer."""
+    """A text as its model reads it: token ids int64 [n], and whether the text was cut."""
 
     ids: NDArray[np.int64]
     truncated: bool = False
@@ -24,15 +25,16 @@ class Tokens:
         return len(self.ids)
 
 
-# Unit vectors of a batch, a row each: float32 [n, 1024].
+# Returns the unit vectors of a batch, one row for each text: float32 [n, 1024].
 Run = Callable[[Sequence[Tokens]], NDArray[np.float32]]
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """The positions of `lengths` in batches, longest first.
+    """Yields batches of positions in `lengths`, the longest texts first.
 
-    Count times longest is at most `budget` tokens in each; a text longer than that stands alone. Longest
-    first, so that memory for the largest batch is there from the start, and the ends are small.
+    In each batch, the number of texts times the longest length is at most `budget` tokens; a longer text is
+    alone in its batch. With the longest first, memory for the largest batch is allocated at the start, and
+    the last batches are small.
     """
     batch: list[int] = []
     for position in sorted(range(len(lengths)), key=lambda position: -lengths[position]):
@@ -45,7 +47,7 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 def embed_tokens(run: Run, tokens: Sequence[Tokens], budget: int) -> NDArray[np.float32]:
-    """One row a text, in their order: float32 [n, 1024]. Identical texts are embedded once."""
+    """Returns one row for each text, in their order: float32 [n, 1024]. Identical texts are embedded once."""
     row_of: dict[bytes, int] = {}
     distinct: list[Tokens] = []
     rows = []

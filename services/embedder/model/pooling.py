@@ -1,10 +1,10 @@
-"""What sentence-transformers does after the transformer: read from its files, or refused by name.
+"""Reads which modules sentence-transformers runs after the transformer, and refuses those not supported here.
 
 modules.json          the modules in the order in which they run
-1_Pooling/config.json how tokens' vectors become the text's, in one of two forms:
+1_Pooling/config.json how a text's vector is computed from the vectors of its tokens, in one of two forms:
     the older  {"word_embedding_dimension": 1024, "pooling_mode_cls_token": true, …}
     the newer  {"embedding_dimension": 1024, "pooling_mode": "cls", "include_prompt": true}
-    Several modes at once mean that their vectors stand one after the other.
+    With several modes, sentence-transformers concatenates their vectors, which is not supported here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from services.embedder.model.encoder import Pooling
 from services.embedder.model.files import WrongModel, fields, flag, parsed
 
 LIBRARY = "sentence_transformers."
-# Normalize is what is done with every vector anyway.
+# Every vector is normalised, with or without Normalize.
 PIPELINES = (
     ["Transformer"],
     ["Transformer", "Normalize"],
@@ -27,7 +27,7 @@ PIPELINES = (
     ["Transformer", "Pooling", "Normalize"],
 )
 NUMBERED = re.compile(r"([1-9][0-9]*)_(\w+)")
-# The names of the newer form; sentence-transformers has others that are not computed here.
+# The supported names of the newer form; sentence-transformers has more.
 POOLINGS = {"cls": Pooling.CLS, "lasttoken": Pooling.LAST_TOKEN, "mean": Pooling.MEAN}
 OLD_MODES = {
     "pooling_mode_cls_token": "cls",
@@ -41,14 +41,14 @@ OLD_MODES = {
 
 @dataclass(frozen=True)
 class Modules:
-    """`pooling` is the folder of the module that pools, None if there is none."""
+    """The modules after the transformer. `pooling` is the folder of the pooling module, None without one."""
 
     pooling: str | None
     normalize: bool
 
 
 def read_modules(folder: Path) -> Modules:
-    """Raises WrongModel if a module would be left out, as its part of the vectors would be missing."""
+    """Reads the modules. Raises WrongModel for a module that is not supported: vectors would be wrong."""
     if (folder / "modules.json").is_file():
         source, modules = "modules.json", _named(folder)
     else:
@@ -64,7 +64,7 @@ def read_modules(folder: Path) -> Modules:
 
 
 def read_pooling(folder: Path, modules: Modules, ours: Mapping[str, Any]) -> Pooling | None:
-    """None where neither celeriac.json nor a module says how to pool. Raises WrongModel."""
+    """Returns the pooling; None if neither celeriac.json nor a module states it. Raises WrongModel."""
     if "pooling" in ours:
         known = [pooling.value for pooling in Pooling if pooling is not Pooling.UNKNOWN]
         found = ours["pooling"]
@@ -94,7 +94,7 @@ def includes_prompt(folder: Path, modules: Modules) -> bool:
 
 
 def _modes(config: Mapping[str, Any], place: str) -> Sequence[str]:
-    """The modes that are on. Where both forms are there, sentence-transformers takes the newer one."""
+    """Returns the enabled modes. If both forms are present, the newer counts, as in sentence-transformers."""
     if "pooling_mode" in config:
         said = config["pooling_mode"]
         modes = said if isinstance(said, list) else [said]
@@ -109,7 +109,10 @@ def _modes(config: Mapping[str, Any], place: str) -> Sequence[str]:
 
 
 def _named(folder: Path) -> list[tuple[str, str]]:
-    """Kinds and folders as modules.json has them; modules of others than sentence-transformers in full."""
+    """Returns (type, folder) of each module in modules.json.
+
+    The type is a short name for the modules of sentence-transformers, and the full path for all others.
+    """
     modules = parsed(folder, "modules.json")
     if (
         not isinstance(modules, list)
@@ -126,7 +129,7 @@ def _named(folder: Path) -> list[tuple[str, str]]:
 
 
 def _numbered(folder: Path) -> list[tuple[str, str]]:
-    """As sentence-transformers names the modules' folders, for a folder that lost its modules.json."""
+    """Returns (type, folder) of each module from the names of the folders, if modules.json is missing."""
     matches = [NUMBERED.fullmatch(path.name) for path in folder.iterdir() if path.is_dir()]
     found = sorted((int(match[1]), match[2], match[0]) for match in matches if match)
     return [("Transformer", ""), *((kind, path) for _, kind, path in found)] if found else []

@@ -1,8 +1,8 @@
 """ONNX Runtime without its telemetry: docs/decisions/embedder-no-telemetry.md.
 
-Import it from here: its official builds send events to their maker, unless the variable is set before the
-import. A thread sends them. A fork doesn't copy threads, and a forked process waited for this one at its
-end, for ever.
+Import it only from here. Its official builds send events to the vendor unless the variable is set before the
+import. They are sent by a thread, which a fork does not copy: a forked process waited for it at its end, for
+ever.
 """
 
 from __future__ import annotations

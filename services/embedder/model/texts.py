@@ -1,10 +1,10 @@
-"""How a model wants its texts: what is put before them, how long they may be, and where they are cut.
+"""Reads how a model's texts are prepared: their prefixes, their maximum length, and where they are cut.
 
 sentence_bert_config.json         max_seq_length, do_lower_case, processing_kwargs, modality_config
 tokenizer_config.json             model_max_length, truncation_side, add_bos_token, add_eos_token
 config.json                       max_position_embeddings
 config_sentence_transformers.json prompts, default_prompt_name
-celeriac.json                     max_tokens, prefixes; what it says comes first
+celeriac.json                     max_tokens, prefixes; it overrides the others
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from services.embedder.model.files import WrongModel, fields, flag, part
 DEFAULT_MAX_TOKENS = 512
 # Beyond this, attention takes gigabytes for one text.
 MOST_TOKENS = 8192
-# What tokenizers say who have no limit (1e30) is above this.
+# Tokenizers without a limit state a number above this (1e30).
 NO_LIMIT = 1e9
 TOKENIZER = "tokenizer_config.json"
 SENTENCES = "config_sentence_transformers.json"
-# The first of them that is there counts.
+# The first of these files that exists is read.
 TRANSFORMERS = (
     "sentence_bert_config.json",
     *(
@@ -32,10 +32,10 @@ TRANSFORMERS = (
         for kind in ("roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
     ),
 )
-# Their lengths and their texts are other ones than those that are read here.
+# Fields of models that prepare queries and documents in different ways, which is not supported here.
 UNREAD = ("query_length", "document_length", "query_expansion")
 TOKENIZER_ARGUMENTS = {"model_max_length", "padding_side", "trust_remote_code", "use_fast"}
-# The names under which exports keep their prompts.
+# The names that exports use for their prompts.
 PROMPTS = {
     InputType.QUERY: ("query", "s2p_query"),
     InputType.PASSAGE: ("document", "passage", "corpus", "text"),
@@ -47,9 +47,10 @@ PREFIXES_EXAMPLE = 'in celeriac.json, for example {"prefixes": {"query": "query:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a text becomes tokens, beside what tokenizer.json says.
+    """How a text is converted to tokens, in addition to what tokenizer.json defines.
 
-    `begin` and `end` are the tokens that each text must have there, where tokenizer_config.json says so.
+    `begin` and `end` are the tokens that each text must begin and end with, None if
+    tokenizer_config.json requires none.
     """
 
     max_tokens: int
@@ -60,7 +61,7 @@ class Reading:
 
 
 def read_reading(folder: Path, ours: Mapping[str, Any]) -> Reading:
-    """Raises WrongModel."""
+    """Reads it from the folder; `ours` are the fields of celeriac.json. Raises WrongModel."""
     name = next((name for name in TRANSFORMERS if (folder / name).is_file()), TRANSFORMERS[0])
     config, tokenizer = fields(folder, name), fields(folder, TOKENIZER)
     _refuse_unread(config, name)
@@ -77,7 +78,7 @@ def read_reading(folder: Path, ours: Mapping[str, Any]) -> Reading:
 
 
 def read_prefixes(folder: Path, ours: Mapping[str, Any], name: str) -> dict[InputType, str]:
-    """Raises WrongModel."""
+    """Returns the prefix for each type of text, "" for none. Raises WrongModel."""
     if "prefixes" in ours:
         said = ours["prefixes"]
         if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
@@ -105,10 +106,11 @@ def read_prefixes(folder: Path, ours: Mapping[str, Any], name: str) -> dict[Inpu
 
 
 def _prompt(prompts: Mapping[str, str], kind: InputType, default: object) -> str:
-    """As encode_query and encode_document have it: the first prompt of the kind's names, or else the default.
+    """Returns the first prompt under the names of the kind, or else the default prompt.
 
-    An empty prompt counts, too. But sentence-transformers also writes empty ones for names that the model
-    never had, which then hide the model's own.
+    This is what encode_query and encode_document of sentence-transformers do. An empty prompt counts too. But
+    sentence-transformers also writes empty prompts under names that the model never had, and they can hide
+    the model's own: that raises WrongModel.
     """
     texts = {key: prompts[key] for key in PROMPTS[kind] if key in prompts}
     if texts:
@@ -143,7 +145,10 @@ def _prefixes_of_family(name: str) -> dict[InputType, str] | None:
 
 
 def _max_tokens(folder: Path, ours: Mapping[str, Any], config: Mapping[str, Any], name: str) -> int:
-    """As sentence-transformers has it: its own maximum, or the tokenizer's within the model's positions."""
+    """Returns the maximum of tokens as sentence-transformers computes it, or that of celeriac.json.
+
+    It is the maximum in its own files, or else the tokenizer's, limited by the model's positions.
+    """
     tokenizer = fields(folder, TOKENIZER).get("model_max_length")
     own = [
         part(part(config, "processing_kwargs", name), "text", name).get("max_length"),
@@ -171,7 +176,7 @@ def _is_limit(said: object) -> TypeGuard[int | float]:
 
 
 def _refuse_unread(config: Mapping[str, Any], name: str) -> None:
-    """What would change tokens or vectors and isn't computed here."""
+    """Refuses fields that would change tokens or vectors and are not supported here."""
     for key in UNREAD:
         if config.get(key) is not None:
             raise WrongModel(
@@ -197,7 +202,7 @@ def _refuse_unread(config: Mapping[str, Any], name: str) -> None:
 
 
 def _token(tokenizer: Mapping[str, Any], key: str) -> str:
-    """A special token, which is a text or an object with it."""
+    """Returns a special token, which the file states as a text or as an object that contains it."""
     said = tokenizer.get(key)
     token = said.get("content") if isinstance(said, dict) else said
     if not isinstance(token, str):

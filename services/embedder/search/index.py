@@ -1,4 +1,4 @@
-"""The search index: the current model's vectors in memory, exact inner products by FAISS."""
+"""The search index: the vectors of the current model in memory, compared exactly (inner product) by FAISS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIMENSIONS = 1024
 
 @dataclass(frozen=True)
 class Entry:
-    """What a search filters by, beside the vector."""
+    """The fields of a vector's message that a search filters by."""
 
     message_id: str
     role: str
@@ -27,7 +27,7 @@ class Entry:
 
 
 class VectorIndex:
-    """Vectors under the numbers of their writes. Its methods block; they may be called from any thread."""
+    """Vectors by the number of their write. The methods block, and may be called from any thread."""
 
     def __init__(self) -> None:
         self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(DIMENSIONS))
@@ -39,7 +39,7 @@ class VectorIndex:
             return set(self._entries)
 
     def add(self, entries: Mapping[int, Entry], vectors: NDArray[np.float32]) -> None:
-        """Adds one row of `vectors` an entry, in the mapping's order; those that are held are left alone."""
+        """Adds a row of `vectors` for each entry, in the mapping's order. Skips entries that are present."""
         numbers = list(entries)
         with self._lock:
             rows = [row for row, number in enumerate(numbers) if number not in self._entries]
@@ -57,9 +57,9 @@ class VectorIndex:
     def nearest(
         self, query: NDArray[np.float32], k: int, wanted: MessageFilter
     ) -> list[tuple[int, str, float]]:
-        """At most k of (write, message id, cosine), best first, among the entries that pass the filter.
+        """Returns at most k of (write, message id, cosine), best first, of the entries that pass the filter.
 
-        Only they are compared, so that a narrow filter still gives k.
+        Only these entries are compared, so that a narrow filter still gives k results.
         """
         with self._lock:
             parameters = faiss.SearchParameters()

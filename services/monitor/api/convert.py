@@ -1,4 +1,4 @@
-"""Between the contract's messages and tasks and workers."""
+"""Converts tasks and workers to the messages of the contract."""
 
 from __future__ import annotations
 

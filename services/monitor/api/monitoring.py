@@ -1,4 +1,4 @@
-"""MonitoringService, as the contract has it."""
+"""The servicer of MonitoringService."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
     def __init__(self, pulse: Pulse, hub: Hub[pb.WatchResponse]) -> None:
         self._pulse = pulse
         self._hub = hub
-        # The newest figures as a message: once for all who watch.
+        # The newest figures with their message, which is built once for all readers.
         self._told: tuple[Moment, pb.Metrics] | None = None
 
     async def GetRealtimeMetrics(
@@ -64,7 +64,7 @@ def worker_message(worker: Worker) -> pb.WatchResponse:
 
 
 def _wanted_in(request: pb.WatchRequest) -> tuple[Wanted, float]:
-    """What to watch, and the seconds between figures."""
+    """Returns what to watch, and the interval between figures in seconds. Raises `Invalid`."""
     faults, interval = Faults(), DEFAULT_INTERVAL
     if request.HasField("metrics_interval"):
         interval = _seconds(request.metrics_interval)

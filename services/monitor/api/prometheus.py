@@ -1,6 +1,6 @@
-"""What Prometheus is told: the figures as they are, made into metrics when it asks.
+"""The metrics for Prometheus, built from the current figures at each scrape.
 
-Labels are bounded by the figures themselves: 200 queues and those beyond as "other"; a task whose sender
+The number of labels is bounded by the figures: 200 queues, and "other" for the rest. A task whose sender
 sends no task-sent events is counted under the queue "unknown".
 """
 
@@ -25,9 +25,9 @@ ANSWER_SECONDS = 5.0
 
 
 class MonitorCollector(Collector):
-    """Reads the figures on the event loop that writes them, since scrapes come in threads of their own.
+    """Reads the figures on the event loop that writes them, since each scrape runs in another thread.
 
-    To be made on that event loop.
+    Construct it on that event loop.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""QueueService, as the contract has it."""
+"""The servicer of QueueService."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SystemService, as the contract has it."""
+"""The servicer of SystemService."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TaskService, as the contract has it."""
+"""The servicer of TaskService."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
 
 
 def task_id_in(name: str, field: str = "name") -> str:
-    """The id in "tasks/{id}"; raises `Invalid` when it is none."""
+    """Returns the id in "tasks/{id}". Raises `Invalid` if the name has another form."""
     faults = Faults()
     task_id = _checked_id(name, field, faults)
     faults.raise_any()
@@ -84,7 +84,7 @@ def _checked_id(name: str, field: str, faults: Faults) -> str:
 
 
 def _signal_in(request: pb.RevokeTaskRequest) -> str:
-    """The signal to terminate with; raises `Invalid` when it is none that a task may be ended with."""
+    """Returns the signal to terminate with. Raises `Invalid` if it is not one of `SIGNALS`."""
     faults, known = Faults(), ", ".join(SIGNALS)
     if request.signal:
         fault = f"is {request.signal[:100]!r}, not one of {known}"

@@ -1,4 +1,4 @@
-"""WorkerService, as the contract has it."""
+"""The servicer of WorkerService."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Celery's event messages, out of the envelopes that kombu puts them in.
+"""Decodes Celery's event messages from the envelopes in which kombu sends them.
 
-An envelope is JSON, with the body in base64 within; the body is one event, or a list of them ("task-multi").
-At tens of thousands of events a second the envelope's own parsing counts, so the body of an envelope as
-kombu writes it is sliced out; whatever looks otherwise is parsed properly. What can't be read is counted by
-the caller and dropped: anyone who reaches the broker can publish to the channel.
+An envelope is a JSON object that contains the body in base64. The body is one event, or a list of events
+("task-multi"). At tens of thousands of events a second, parsing the envelope is expensive: if it has exactly
+the form that kombu writes, the body is sliced out; any other envelope is parsed as JSON. Events that can't be
+read are dropped, and the caller counts them: any client of the broker can publish to the channel.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ Event: TypeAlias = dict[str, Any]
 MOST_BYTES = 4 * 1024 * 1024
 # From 1970 to 9999, in seconds.
 LATEST = 253402300799
-# As kombu writes it.
+# Parts of an envelope, exactly as kombu writes them.
 _START = b'{"body": "'
 _AFTER_BODY = b'", "content-encoding": "utf-8", "content-type": "application/json"'
 _BASE64 = b'"body_encoding": "base64"'
 
 
 def decode(message: bytes) -> tuple[list[Event], int]:
-    """The sound events in a message of the event channel, and how many things in it were not.
+    """Returns the valid events in a message of the event channel, and the number of invalid ones.
 
-    A sound event has a `type`, a finite `timestamp` (seconds since 1970), and, if it is a task's, a `uuid`.
+    A valid event has a `type`, a finite `timestamp` (seconds since 1970), and, if it is a task event, a
+    `uuid`. A message that can't be read counts as one invalid event.
     """
     try:
         body = orjson.loads(_body(message))
@@ -60,7 +61,7 @@ def _body(message: bytes) -> bytes:
 
 
 def _without_nul(body: bytes) -> bytes:
-    """PostgreSQL's text has no NUL; JSON can only have it escaped."""
+    """Replaces NUL characters, which PostgreSQL's type text can't hold. In JSON they are always escaped."""
     return body.replace(b"\\u0000", b"\\ufffd") if b"\\u0000" in body else body
 
 

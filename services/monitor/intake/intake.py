@@ -1,9 +1,10 @@
 """The intake of events: from the broker's stream into live state, figures, and the database.
 
 1. `Subscription` empties the socket into a bounded buffer.
-2. A slice of it at a time is decoded and taken in: task table, worker table, figures, those who watch.
-3. `TaskWriter` writes tasks that have news to the database, in batches. While the database is away, live
-   state goes on; what waits to be written is bounded, and what had to be left out is counted.
+2. Slices of the buffer are decoded, and update the task table, the worker table, the figures and the readers
+   of Watch.
+3. `TaskWriter` writes changed tasks to the database in batches. While the database is away, the live state
+   is still updated. The number of tasks that wait is bounded; those left out are counted.
 
 Everything runs on one event loop, in slices of a few milliseconds.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.loops import Heartbeat, Loop
 from services.monitor.figures import Figures
 from services.monitor.intake.events import Event, decode
 from services.monitor.intake.subscription import BrokerAddress, Subscription
@@ -35,22 +37,22 @@ WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the intake may hold in memory, about 1 kB a task in the table and 150 bytes a task sent."""
+    """Limits of the intake's memory: about 1 kB for a task in the table, 150 bytes for a sent task."""
 
     # Recent tasks, whatever their state.
     tasks: int = 100_000
-    # Tasks that were only sent and are no longer among the recent ones.
+    # Tasks that were sent but not yet received, and are no longer among the recent ones.
     sent_tasks: int = 500_000
-    # Tasks whose news waits to be written, and characters of their texts.
+    # Changed tasks that wait to be written, and characters of their texts.
     waiting_tasks: int = 100_000
     waiting_text: int = 64 * 1024 * 1024
 
 
 class Intake:
-    """Takes events in for as long as it runs.
+    """Takes events in for as long as `run` runs.
 
-    `on_tasks` is handed tasks as they come into a new state, in order, only while `watched` says that
-    someone looks; `on_worker` a worker that came or went.
+    `on_tasks` gets the tasks that entered a new state, in order, but only while `watched` returns True.
+    `on_worker` gets each worker that went online or offline.
     """
 
     def __init__(
@@ -73,22 +75,27 @@ class Intake:
         self._on_tasks = on_tasks
         self._on_worker = on_worker
         self._watched = watched
-        self._pace = pace
+        self._sweeping = Loop("workers", self._sweep, every=pace.workers_look)
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
         self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut, pace=pace)
 
     @property
     def waiting_tasks(self) -> Sequence[TaskRecord]:
-        """Those whose news is not in the database yet."""
+        """The tasks with changes that are not in the database yet."""
         return self._writer.waiting_tasks
+
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]:
+        """Without one of the events' stream, which may be silent: `celery_event_stream_up` tells of it."""
+        return [*self._writer.heartbeats, self._sweeping.heartbeat]
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._writer.run())
-            group.create_task(self._sweep_for_ever())
+            group.create_task(self._sweeping.run())
             async for batch in self._subscription.batches():
                 self.take_in(batch)
-                # The socket, calls and the writer have their turn before the next slice.
+                # Let the socket, gRPC calls and the writer run before the next slice.
                 await asyncio.sleep(0)
 
     def take_in(self, messages: Sequence[bytes]) -> None:
@@ -140,11 +147,9 @@ class Intake:
         if changed is not None and (new or record.state is not before):
             changed.append(record.task_now())
 
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            for worker in self._workers.sweep(time.monotonic()):
-                self._on_worker(worker)
-            await asyncio.sleep(self._pace.workers_look)
+    async def _sweep(self) -> None:
+        for worker in self._workers.sweep(time.monotonic()):
+            self._on_worker(worker)
 
     def _listening(self) -> None:
         self._figures.listening = True

@@ -1,9 +1,10 @@
 """The broker's stream of Celery events: Redis pub/sub, on a connection of its own.
 
-The broker keeps what a subscriber has not read yet, up to a limit (`client-output-buffer-limit pubsub`, 32 MB
-or 8 MB for a minute as it comes), and then cuts the subscriber off with all of it. So the socket is emptied
-as soon as anything arrives, into a buffer of ours that is much larger; only when that is full does the
-broker's fill up too. A cut is told: what was published meanwhile was not heard.
+The broker buffers messages that a subscriber has not read, up to a limit (`client-output-buffer-limit
+pubsub`, by default 32 MB, or 8 MB for a minute). Beyond it, the broker closes the connection and drops the
+buffer. Therefore the socket is emptied as soon as anything arrives, into a much larger buffer of this
+process; the broker's buffer fills up only when this one is full. After a cut, `on_cut` is called: events
+published until the next subscription are missing.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
-# What may wait here to be taken in.
+# Bytes of messages that may wait here to be taken in.
 MOST_BUFFERED = 128 * 1024 * 1024
-# Messages taken at a time: a few milliseconds of work, between which the event loop reads on.
+# Messages per slice: a few milliseconds of work. Between two slices, the event loop reads from the socket.
 BATCH = 256
 CONNECT_SECONDS = 5.0
 LONGEST_BACKOFF = 2.0
@@ -33,7 +34,7 @@ LONGEST_BACKOFF = 2.0
 
 @dataclass(frozen=True)
 class BrokerAddress:
-    """Where Celery's broker is, and how kombu names its channels there."""
+    """The address of Celery's broker, and the prefix of kombu's channels on it."""
 
     host: str
     port: int
@@ -49,17 +50,17 @@ class BrokerAddress:
 
     @property
     def event_patterns(self) -> tuple[str, str]:
-        """kombu publishes to `…/{routing key}`, or to `…` itself with `fanout_patterns` off."""
+        """The channels to subscribe to: `…/{routing key}`, or `…` itself where `fanout_patterns` is off."""
         exchange = f"{_escaped(self.key_prefix)}/{self.database}.celeryev"
         return f"{exchange}/*", exchange
 
 
 class Refused(Loggable):
-    """The broker answered a command with an error; the text does not repeat what the command was given."""
+    """The broker answered a command with an error. The text does not contain the command's arguments."""
 
 
 class Subscription:
-    """Reads the event channels for as long as `batches` is iterated; reconnects by itself."""
+    """Reads the event channels while `batches` is iterated, and reconnects after a cut."""
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class Subscription:
         return self._stream.buffered if self._stream else 0
 
     async def batches(self) -> AsyncGenerator[Sequence[bytes], None]:
-        """Messages as they come, in order, some at a time. Never ends."""
+        """Yields messages in the order of their arrival, up to `BATCH` at a time. Never ends."""
         backoff = 0.05
         while True:
             try:
@@ -125,7 +126,7 @@ class Subscription:
 
 
 class _Stream(asyncio.Protocol):
-    """One connection: parses what arrives at once, keeps messages until they are taken."""
+    """One connection: parses data as soon as it arrives, and keeps messages until they are taken."""
 
     def __init__(self, most_buffered: int) -> None:
         self._reader = hiredis.Reader()
@@ -183,7 +184,7 @@ class _Stream(asyncio.Protocol):
         self._transport.write(packed)
 
     async def take(self) -> Sequence[bytes]:
-        """The oldest messages that wait; none only when the connection is lost and all are taken."""
+        """Returns the oldest waiting messages; an empty list once the connection is lost and none is left."""
         while not self._messages and not self._lost:
             self._arrived.clear()
             await self._arrived.wait()
@@ -195,7 +196,7 @@ class _Stream(asyncio.Protocol):
         return batch
 
     async def keep_alive(self, seconds: float) -> None:
-        """A connection on which not even a pong comes is given up."""
+        """Sends a ping every `seconds`; closes the connection if nothing arrived since the last one."""
         while True:
             self._silent = True
             self._write("PING")
@@ -210,5 +211,5 @@ class _Stream(asyncio.Protocol):
 
 
 def _escaped(text: str) -> str:
-    """Literally, within a glob pattern."""
+    """Returns the text as a glob pattern that matches the text alone."""
     return "".join(f"\\{character}" if character in "*?[]^\\" else character for character in text)

@@ -1,4 +1,4 @@
-"""How each component that is no gRPC service is looked at."""
+"""Health checks of the components that are not gRPC services, and of the monitor itself."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from services.monitor.figures import Figures
 from services.monitor.system.components import Finding, Health, Look
 from services.monitor.workers.workers import WorkerTable
 
-# Events older than this when they are taken in: the monitor has fallen behind, or clocks disagree.
+# Events are degraded above this lag: the monitor has fallen behind, or the clocks of the machines differ.
 MOST_LAG_SECONDS = 5.0
-# How long a loss is shown as one that goes on.
+# Losses within this time make the component degraded.
 LOSS_SECONDS = 60.0
 
 
@@ -63,7 +63,7 @@ def monitor_look(figures: Figures) -> Look:
 
 
 class EventsLook:
-    """Events: heard, in time, and none lost within the last minute."""
+    """Events are healthy if they are received, without much lag, and none was lost within the last minute."""
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures

@@ -1,4 +1,4 @@
-"""The other services, as their own health tells of them, over mutual TLS."""
+"""The health of the other services, asked over mutual TLS."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.monitor.system.components import MOST_DETAIL, TIMEOUT_SECONDS, Components, Finding, Health, Look
 
-# Contracts that are not named after the service that answers them.
+# Contracts that are not named after the service that implements them.
 ANSWERED_BY = {"operations": "embedder"}
 
 
 def services_elsewhere() -> dict[str, str]:
-    """Every gRPC service of the contracts that the monitor does not answer itself, and who does."""
+    """Returns the component that implements each gRPC service of the contracts, but for the monitor's own."""
     answered_by = {}
     for module in pkgutil.walk_packages(celeriac.__path__, "celeriac."):
         if module.name.endswith("_pb2"):
@@ -32,7 +32,7 @@ def services_elsewhere() -> dict[str, str]:
 
 
 def peer_look(channel: grpc.aio.Channel) -> Look:
-    """Asks a service for its own health."""
+    """Returns a check that asks a service for its own health."""
     stub = health_pb2_grpc.HealthStub(channel)
 
     async def look() -> Finding:
@@ -50,12 +50,12 @@ def peer_look(channel: grpc.aio.Channel) -> Look:
 
 
 def audit_look(channel: grpc.aio.Channel) -> Look:
-    """Asks the audit service for its health, and whether its log takes entries.
+    """Returns a check that asks the audit service for its health, and whether its log takes entries.
 
-    A stopped log takes no entries, and the service still answers all who read.
+    The second question is needed because a service whose log is stopped still answers calls that read.
     """
     serving = peer_look(channel)
-    # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
+    # mypy-protobuf declares a separate type for asyncio stubs; at run time both are one class.
     stub: Any = audit_pb2_grpc.AuditServiceStub(channel)
 
     async def look() -> Finding:
@@ -80,7 +80,10 @@ def audit_look(channel: grpc.aio.Channel) -> Look:
 def health_elsewhere(
     components: Components, answered_by: dict[str, str]
 ) -> Callable[[], AsyncIterator[tuple[str, bool]]]:
-    """The health of each gRPC service elsewhere, as the component that answers it is seen to be."""
+    """Returns a stream of (gRPC service, whether it is up) for the services of `answered_by`.
+
+    A service is up unless the component that implements it is unhealthy.
+    """
 
     async def health() -> AsyncIterator[tuple[str, bool]]:
         async for component in components.changes():

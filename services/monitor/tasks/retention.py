@@ -1,4 +1,4 @@
-"""Tasks are kept for some days, then forgotten, a little at a time."""
+"""Deletes tasks that are older than the live setting allows, in small batches."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from services.monitor.tasks.store_tasks import delete_before
 
 
 def task_retention(database: Database, live: LiveSettings, pace: Pace = USUAL) -> Retention:
-    """Deletes tasks whose events are all older than the live setting says."""
-    return Retention(database, live, TASKS_RETENTION, _delete, pace)
+    """Returns the loop that deletes tasks of which every event is older than the live setting allows."""
+    return Retention("old_tasks", database, live, TASKS_RETENTION, _delete, pace)
 
 
 async def _delete(connection: Connection, age: dt.timedelta, most: int) -> int:

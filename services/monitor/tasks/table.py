@@ -1,8 +1,9 @@
-"""Tasks heard of lately, as many as fit.
+"""The recent tasks in memory, up to a limit.
 
-The table forgets the oldest. A task that was only sent then leaves its queue behind in a compact map, since
-no other event tells it: the backlog of a burst may be far larger than the table, and its tasks must still be
-counted under their own queues. A task that is being run is passed over once.
+When the table is full, it evicts the oldest task. If that task was sent but not yet received, its queue and
+name are kept in a compact map: only the task-sent event names the queue, and the backlog of a burst may be
+far larger than the table, while its tasks must still be counted under their own queues. A task that a worker
+has received and not ended is passed over once.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class TaskTable:
         self._most = most
         self._records: dict[str, TaskRecord] = {}
         self.get = self._records.get
-        # Beside the dict: taking a dict's first key again and again searches its deleted ones each time.
+        # The order is kept beside the dict, since finding a dict's first key skips over its deleted entries.
         self._oldest: deque[TaskRecord] = deque()
         self._passed_over: set[str] = set()
         self._sent = SentTasks(most_sent)
@@ -32,11 +33,11 @@ class TaskTable:
 
     @property
     def sent(self) -> int:
-        """Tasks of which only the queue is kept."""
+        """The number of tasks of which only queue and name are kept."""
         return len(self._sent)
 
     def add(self, record: TaskRecord) -> None:
-        """Takes in a task that `get` did not find."""
+        """Adds a task that `get` did not find."""
         if len(self._records) >= self._most:
             self._evict()
         self._records[record.id] = record
@@ -60,13 +61,13 @@ class TaskTable:
 
 
 class SentTasks:
-    """Queue and registered name of tasks that were only sent, about 150 bytes each."""
+    """Queue and registered name of tasks that were sent but not yet received, about 150 bytes each."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: dict[bytes, tuple[str, str]] = {}
         self._oldest: deque[bytes] = deque()
-        # One pair for all tasks of the same queue and name.
+        # Tasks with the same queue and name share one pair.
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
 
     def __len__(self) -> int:
@@ -75,7 +76,7 @@ class SentTasks:
     def remember(self, record: TaskRecord) -> None:
         if record.queue is None:
             return
-        # Also counts those restored since, so it is bounded in any case.
+        # `_oldest` also contains tasks that were restored, so its own length is the bound.
         if len(self._oldest) >= self._most:
             self._kept.pop(self._oldest.popleft(), None)
         key, pair = _compact(record.id), (record.queue, record.task or "")
@@ -85,14 +86,14 @@ class SentTasks:
         self._oldest.append(key)
 
     def restore(self, record: TaskRecord) -> None:
-        """Gives a task that is heard of again what is remembered of it."""
+        """Sets the remembered queue and name on a task of which another event has come."""
         pair = self._kept.pop(_compact(record.id), None)
         if pair is not None:
             record.queue, record.task = pair[0], pair[1] or None
 
 
 def _compact(task_id: str) -> bytes:
-    """16 bytes instead of 36 where the id is a UUID, as Celery's are."""
+    """Returns the id in 16 bytes instead of 36 if it is a UUID, as Celery's ids are."""
     if len(task_id) == 36:
         try:
             return bytes.fromhex(task_id.replace("-", ""))

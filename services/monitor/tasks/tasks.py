@@ -1,12 +1,13 @@
-"""Tasks, as their events tell of them.
+"""Tasks, derived from their events.
 
-Events come late, doubled and out of order, from several machines; yet what is known of a task must not
-depend on their order. So a task is a set of times, the newest heard of each kind of event, and its state is
-a function of those times. Taking an event in can only raise a time: it commutes, and doing it twice changes
-nothing. The table in the database merges rows by the same rule (`store_tasks.py`, and the generated column
-`state` of the migration), so replicas may write the same tasks.
+Events come late, twice and out of order, from several machines; yet the state of a task must not depend on
+their order. So a task is a set of times, the newest of each type of event, and its state is a function of
+those times. Taking in an event can only raise a time, so the operation is commutative and idempotent. The
+table in the database merges rows by the same rule (`store_tasks.py`, and the generated column `state` of the
+migration), so replicas may write the same tasks.
 
-All times within are whole microseconds since 1970, UTC: exact in Python and in PostgreSQL. 0: not heard.
+Times in a `TaskRecord` are whole microseconds since 1970, UTC: exact in Python and in PostgreSQL. 0 means
+that no such event has come.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Celery cuts what it shows of arguments and results at about 1,000 characters, and tracebacks never.
+# Celery cuts arguments and results in events at about 1,000 characters; it never cuts tracebacks.
 MOST_ARGUMENTS = 2_000
 MOST_EXCEPTION = 4_000
 MOST_TRACEBACK = 20_000
@@ -36,7 +37,7 @@ class TaskState(enum.StrEnum):
     REVOKED = "REVOKED"
     REJECTED = "REJECTED"
 
-    # Enum's own is a function in Python; each event looks several things up by its state.
+    # Enum's own __hash__ is written in Python and slower; each event causes several look-ups by state.
     __hash__ = str.__hash__
 
     @property
@@ -74,7 +75,7 @@ STATE_OF_TYPE = {
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task at one moment. Empty texts and None: not told by any event. `runtime` is in seconds."""
+    """A task at one moment. Empty texts and None: no event contained the value. `runtime` is in seconds."""
 
     id: str
     task: str
@@ -103,11 +104,11 @@ class Task:
 def state_of(
     received: int, started: int, retried: int, succeeded: int, failed: int, revoked: int, rejected: int
 ) -> TaskState:
-    """The state that the newest times of each kind tell.
+    """Returns the state that follows from the newest time of each type of event.
 
     An end holds until the task is received or started again after it (redelivered, or sent again under its
-    id). A retry announced after the end is one of an earlier try, whose worker was slow to tell: it counts
-    only with a start since. When it was sent never matters: that is another machine's clock.
+    id). A retry event after the end belongs to an earlier try, whose worker reported late: it counts only if
+    the task was started since the end. The time of sending never matters: it is from another machine's clock.
     """
     ended = max(succeeded, failed, revoked, rejected)
     if ended and received <= ended and started <= ended:
@@ -124,7 +125,7 @@ def state_of(
 
 
 class TaskRecord:
-    """What is known of one task; grows with each event. Texts are None until an event tells them."""
+    """What is known of one task, updated by each event. Texts are None until an event contains them."""
 
     __slots__ = (
         "args",
@@ -178,16 +179,17 @@ class TaskRecord:
         self.root_id: str | None = None
         self.sent = self.received = self.started = self.retried = 0
         self.succeeded = self.failed = self.revoked = self.rejected = 0
-        # Oldest and newest of all times, and the newest of a worker's.
+        # The oldest and the newest time of all its events, and the newest of those that a worker sent.
         self.heard = self.updated = self.worker_at = 0
         # Characters of args, kwargs, result, exception and traceback.
         self.text_size = 0
-        # The writer's: since when news waits to be written (0: there is none), and characters of it.
+        # Used by TaskWriter: since when changes wait to be written (0: none do), and the size of their texts.
         self.waiting_since = 0.0
         self.waiting_text = 0
 
     def hear(self, event_type: str, at: int, event: Mapping[str, Any]) -> bool:
-        """Takes in an event of `TIME_OF_TYPE`, made at `at`; whether it told anything new."""
+        """Takes in an event of a type in `TIME_OF_TYPE`, created at `at`. Returns whether it changed anything
+        but the time of the oldest event."""
         if at < self.heard or not self.heard:
             self.heard = at
         kind = TIME_OF_TYPE[event_type]
@@ -216,7 +218,7 @@ class TaskRecord:
             self.traceback = _text(event, "traceback", MOST_TRACEBACK)
             self._measure()
         if newest and kind != "retried":
-            self.state = STATE_OF_TYPE[event_type]  # what `state_of` gives then, sooner
+            self.state = STATE_OF_TYPE[event_type]  # the result of `state_of` in this case, but faster
         else:
             self.state = state_of(
                 self.received,
@@ -249,19 +251,22 @@ class TaskRecord:
         self.text_size = size
 
     def forget_texts(self) -> None:
-        """Once they are written elsewhere."""
+        """Drops the texts, to free memory."""
         self.args = self.kwargs = self.result = self.exception = self.traceback = None
         self.text_size = 0
 
     def seconds_run(self) -> float | None:
-        """How long the last try ran, where an end was heard; by its own count if it told one."""
+        """Returns the runtime of the last try in seconds; None if it is not known.
+
+        It is the runtime that the worker measured, or else the time from the start to the end.
+        """
         if self.runtime is not None and self.succeeded >= self.failed:
             return self.runtime
         ended = max(self.succeeded, self.failed)
         return (ended - self.started) / 1e6 if ended > self.started > 0 else None
 
     def task_now(self) -> Task:
-        """What is known at this moment."""
+        """Returns what is known now, as an immutable task."""
         ended = max(self.succeeded, self.failed, self.revoked, self.rejected)
         return Task(
             self.id,
@@ -290,12 +295,12 @@ class TaskRecord:
 
 
 def moment(microseconds: int) -> dt.datetime | None:
-    # Exact: a double holds today's times to a quarter of a microsecond, and this rounds.
+    # Exact: a double resolves today's times to a quarter of a microsecond, and fromtimestamp() rounds.
     return dt.datetime.fromtimestamp(microseconds / 1e6, dt.UTC) if microseconds else None
 
 
 def time_in(text: str | None) -> dt.datetime | None:
-    """The time that Celery wrote into `eta` or `expires` (ISO 8601; UTC where it names no zone)."""
+    """Parses Celery's `eta` or `expires` (ISO 8601; UTC if it has no zone). Returns None if it is no time."""
     if not text:
         return None
     try:

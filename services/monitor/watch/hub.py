@@ -1,7 +1,7 @@
-"""Hands what happens to everyone who watches, at the pace of each.
+"""Delivers changes to all readers of Watch, each at its own pace.
 
-Each reader has a buffer of its own for task changes (services.kernel.readers). Workers that came or went are
-kept by name, the newest word of each: they are never left out.
+Each reader has its own buffer for task changes (services.kernel.readers). Changes of workers are kept by
+name, only the newest of each worker, and are never left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Message = TypeVar("Message")
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which task changes a reader wants; empty texts and None match any."""
+    """Which task changes a reader wants. Empty texts and None match any task."""
 
     tasks: bool = True
     task: str = ""
@@ -40,7 +40,7 @@ class Wanted:
 
 
 class Reader(readers.Reader[Message]):
-    """One reader's place in what happens."""
+    """The changes that wait for one reader."""
 
     def __init__(self, wanted: Wanted, most: int) -> None:
         super().__init__(most)
@@ -59,7 +59,7 @@ class Reader(readers.Reader[Message]):
 
 
 class Hub(Generic[Message]):
-    """Everyone who watches. Each change is made into a message once, and only if someone takes it."""
+    """All readers of Watch. A change is converted to a message once, and only if a reader takes it."""
 
     def __init__(
         self,
@@ -76,12 +76,12 @@ class Hub(Generic[Message]):
 
     @property
     def readers(self) -> int:
-        """How many watch now."""
+        """The number of readers now."""
         return len(self._readers)
 
     @property
     def watched(self) -> bool:
-        """Whether anyone wants task changes now."""
+        """Whether any reader wants task changes now."""
         return any(reader.wanted.tasks for reader in self._readers)
 
     @contextmanager

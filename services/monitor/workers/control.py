@@ -1,8 +1,8 @@
-"""Commands to workers, by Celery's remote control, and what each of them answered.
+"""Commands to workers through Celery's remote control, and the answer of each worker.
 
-A command is published to all workers, who answer on a queue of the sender. Nobody tells how many answers
-there will be: so it is sent to the workers known to be online, by name, and the wait ends with the last of
-their answers, or at the time limit.
+A command is published to all workers, and they answer on a queue of the sender. How many will answer is not
+known: so the command names the workers known to be online, and the wait ends with the last of their answers
+or at the time limit.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.settings import KernelSettings
 from services.monitor.tasks.tasks import Task
 
-# What a running task may be ended with; the first if nothing else is said.
+# Signals that may end a running task. The first is the default.
 SIGNALS = ("SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGUSR1")
 THREADS = 4
-# On top of the workers' time: to reach the broker.
+# Seconds for reaching the broker, in addition to the time that workers have to answer.
 BROKER_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a worker answered; `ok` is False also for one that didn't."""
+    """The answer of a worker. `ok` is also False for a worker that did not answer."""
 
     worker: str
     ok: bool
@@ -39,13 +39,13 @@ class Reply:
 
 
 def refuse_ended(task: Task | None) -> None:
-    """Raises `FailedPrecondition` if there is nothing left to revoke of the task."""
+    """Raises `FailedPrecondition` if the task has ended, so that it can't be revoked."""
     if task is not None and task.state.ended:
         raise FailedPrecondition("TASK_ENDED", f"the task {task.id!r} has ended: it is in {task.state}")
 
 
 def control_app(settings: KernelSettings, key_prefix: str) -> Celery:
-    """An application without tasks, that speaks JSON and nothing else to the platform's broker."""
+    """Returns a Celery application without tasks, which accepts only JSON from the platform's broker."""
     app = Celery("celeriac-monitor", broker=broker.broker_url(settings), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
@@ -63,19 +63,20 @@ def control_app(settings: KernelSettings, key_prefix: str) -> Celery:
 
 
 class Control:
-    """`online` gives the names of the workers to speak to; `timeout` is what they have to answer, in s."""
+    """Sends commands to the workers that `online` names. They have `timeout` seconds to answer."""
 
     def __init__(self, app: Celery, online: Callable[[], Sequence[str]], timeout: float) -> None:
         self._app = app
         self._online = online
         self._timeout = timeout
-        # kombu blocks, and keeps an answer queue for each thread: so few of them, and always the same.
+        # kombu blocks, and keeps one answer queue per thread: so a small, fixed set of threads calls it.
         self._threads = ThreadPoolExecutor(THREADS, "control")
 
     async def revoke(self, task_id: str, *, terminate: bool = False, signal: str = "SIGTERM") -> list[Reply]:
         """Tells every worker to discard the task, and with `terminate` to signal the process that runs it.
 
-        Raises `Unavailable` if there is no worker, none answers, or the broker is away.
+        Returns one reply for each online worker, by name. Raises `Unavailable` if no worker is online, if
+        none answers, or if the broker is away.
         """
         return await self._command("revoke", {"task_id": [task_id], "terminate": terminate, "signal": signal})
 
@@ -90,7 +91,7 @@ class Control:
                     self._threads, self._broadcast, command, arguments, workers
                 )
         except TimeoutError:
-            answers = {}  # they came so slowly that waiting for the last would take for ever
+            answers = {}  # each answer restarts kombu's wait, so slow ones can exceed the limit
         except (OperationalError, RedisError, OSError) as error:
             raise Unavailable("the broker") from error
         if not answers:

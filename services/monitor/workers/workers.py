@@ -1,4 +1,4 @@
-"""Workers: who is online, and how many of their events never came."""
+"""Workers: which are online, and how many of their events were lost."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 BEATS_UNTIL_OFFLINE = 3
 DEFAULT_INTERVAL = 2.0
-# Workers that are away are shown for a day.
+# Offline workers are shown for a day.
 KEPT_SECONDS = 24 * 3600.0
 MOST_WORKERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker at one moment. `heartbeat_interval` is in seconds, `load_average` over 1, 5, 15 minutes.
+    """A worker at one moment. `heartbeat_interval` is in seconds, `load_average` over 1, 5 and 15 minutes.
 
-    `started_heard` are the task-started events of this process since it was first heard of, and
-    `events_lost` those that it must have sent since then and that never came.
+    `started_heard` is the number of task-started events received from this process. `events_lost` is the
+    number of those that it must have sent since its first heartbeat and that never arrived.
     """
 
     hostname: str
@@ -39,11 +39,12 @@ class Worker:
 
 
 class _Process:
-    """One process of a worker. Times are its own clock's, in microseconds; `heard_at` is ours in seconds.
+    """One process of a worker. Times are microseconds of its own clock; `heard_at` is seconds of this
+    machine's monotonic clock.
 
-    A heartbeat tells how many tasks were started until then (`processed`). Events made before a beat may
-    come after it, since workers gather task events for a moment: so the count at one beat is compared with
-    what was heard of that time only at the next.
+    A heartbeat contains the number of tasks started so far (`processed`). Events created before a heartbeat
+    may come after it, since workers collect task events for a moment. So the count in one heartbeat is
+    compared with the events received only when the next heartbeat comes.
     """
 
     def __init__(self, hostname: str, pid: int, at: int) -> None:
@@ -58,7 +59,7 @@ class _Process:
         self.load_average: tuple[float, ...] = ()
         self.started_heard = 0
         self.lost = 0
-        # The beat before: its time, and the tasks started until then; the first beat is the base.
+        # Times of the first heartbeat (the base) and of the latest one, and the tasks started by then.
         self.base_at = self.base_processed = 0
         self.beat_at = self.beat_processed = 0
         self.started_until_beat = self.started_since_beat = 0
@@ -80,7 +81,7 @@ class _Process:
     def _compare(self, at: int, processed: int) -> None:
         self.processed = processed
         if not self.base_at or not self.started_heard:
-            # Nothing is owed by a worker that sends no task events at all (it runs without -E).
+            # Without any task event so far, none counts as lost: the worker may run without -E.
             if not self.base_at or processed < self.base_processed:
                 self.base_at, self.base_processed = at, processed
         else:
@@ -120,14 +121,14 @@ class _Process:
 
 
 class WorkerTable:
-    """All workers heard of. `now` is always handed in, in seconds of one clock that never jumps back."""
+    """All known workers. `now` is passed in everywhere, in seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._processes: dict[str, _Process] = {}
         self._lost_before = 0
 
     def hear(self, event_type: str, at: int, event: Mapping[str, Any], now: float) -> Worker | None:
-        """Takes in worker-online, -heartbeat or -offline; the worker, if it came or went by it."""
+        """Takes in worker-online, -heartbeat or -offline. Returns the worker if it went online or offline."""
         hostname, pid = event.get("hostname"), event.get("pid")
         if type(hostname) is not str or type(pid) is not int:
             return None
@@ -145,13 +146,13 @@ class WorkerTable:
         return process.worker() if process.online != was_online else None
 
     def started(self, event: Mapping[str, Any], at: int) -> None:
-        """Counts a task-started event, once."""
+        """Counts a task-started event. The caller must not pass the same event twice."""
         process = self._processes.get(event.get("hostname", ""))
         if process is not None and process.pid == event.get("pid"):
             process.started(at)
 
     def sweep(self, now: float) -> Sequence[Worker]:
-        """Those that went offline by their silence since the last sweep."""
+        """Marks silent workers as offline and returns them; forgets those that were silent for a day."""
         gone = []
         for process in list(self._processes.values()):
             silence = now - process.heard_at
@@ -163,19 +164,19 @@ class WorkerTable:
         return gone
 
     def all(self) -> Sequence[Worker]:
-        """By name: those online, and those that went offline within the last day."""
+        """Returns the online workers and those heard from within the last day, by name."""
         return [self._processes[name].worker() for name in sorted(self._processes)]
 
     def online(self) -> int:
-        """How many are online."""
+        """Returns how many workers are online."""
         return sum(process.online for process in self._processes.values())
 
     def active(self) -> int:
-        """Tasks being run now, by the workers' own count."""
+        """Returns how many tasks are being run now, by the workers' own count."""
         return sum(process.active for process in self._processes.values() if process.online)
 
     def lost(self) -> int:
-        """Task-started events that workers must have sent, and that never came."""
+        """Returns how many task-started events workers must have sent that never arrived."""
         return self._lost_before + sum(process.lost for process in self._processes.values())
 
     def _process(self, hostname: str, pid: int, at: int) -> _Process | None:
@@ -184,7 +185,7 @@ class WorkerTable:
             return known
         if known is not None:
             if at < known.last_seen:
-                return None  # the last words of a process that has been replaced
+                return None  # a late event of a process that has been replaced
             self._forget(known)
         elif len(self._processes) >= MOST_WORKERS:
             self._forget(min(self._processes.values(), key=lambda process: process.heard_at))

@@ -1,4 +1,4 @@
-"""Client of Celeriac: generated, typed stubs in `celeriac.<area>.v1`, and `connect()` to use them with."""
+"""Client of Celeriac: generated, typed stubs in `celeriac.<area>.v1`, and `connect()` to open a channel."""
 
 from celeriac.channel import connect, connect_blocking
 

@@ -1,15 +1,15 @@
-"""Writes down what another beat runs, for Celeriac's ImportSchedules to take over.
+"""Dumps the schedule of another beat, for Celeriac's ImportSchedules to take over.
 
     python -m celeriac.beat_dump beat-schedule proj.celery > dump.json   the app's own beat_schedule
     python -m celeriac.beat_dump django proj.celery > dump.json          django-celery-beat's tables
     python -m celeriac.beat_dump redbeat proj.celery > dump.json         redbeat's keys
 
-Run it where that beat runs, with its settings and from its folder: the app is found as `celery -A` finds it.
-It only reads, and needs only what is installed there: Python 3.10 and the standard library beside Celery, so
-this one file can also be copied and run by its path.
+Run it where that beat runs, with its settings and in its folder: the app is found as `celery -A` finds it.
+It only reads. Beside Celery, it needs only Python 3.10 and the standard library, so this one file can also be
+copied and run by its path.
 
-The dump is JSON: each entry as it is, with the queue that the app's routes give it. What of it a schedule can
-hold is for the scheduler to say.
+The dump is JSON: each entry unchanged, with the queue that the app's routes give it. ImportSchedules then
+reports what a schedule can't represent.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
-# datetime.UTC is of Python 3.11.
+# datetime.UTC needs Python 3.11.
 UTC = dt.timezone(dt.timedelta(0))
 CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
-# Options of a task's decorator that its messages carry (celery.app.task.extract_exec_options); the limits are
-# the worker's to know.
+# Options of a task's decorator that Celery puts into its messages (celery.app.task.extract_exec_options).
+# Time limits are not among them: the worker reads them from its own copy of the task.
 TASK_OPTIONS = ("queue", "routing_key", "exchange", "priority", "expires")
 
 
 def entries_of_app(app: Any) -> list[dict[str, Any]]:
-    """The entries of `beat_schedule`, with the one that beat adds by itself."""
+    """Returns the entries of `beat_schedule`, and the entry that beat adds by itself."""
     from celery.beat import Scheduler
 
-    # Lazy: reads the configuration and no file. It makes entries as beat does, and adds what beat adds.
+    # Lazy: it reads the configuration but no file. It builds the entries as beat does, with beat's own one.
     scheduler: Any = Scheduler(app, lazy=True)
     schedule = dict(app.conf.beat_schedule or {})
     scheduler.data = {}
     scheduler.update_from_dict(schedule)
     try:
         scheduler.install_default_entries(schedule)
-    except Exception as error:  # any backend's, where its library is not installed
+    except Exception as error:  # any error of a result backend, for example if its library is not installed
         _warn(f"whether beat would add celery.backend_cleanup can't be told: {error}")
     return [_entry(app, entry) for entry in scheduler.data.values()]
 
 
 def entries_of_redbeat(app: Any) -> list[dict[str, Any]]:
-    """All entries that redbeat keeps in Redis, with those that are disabled."""
+    """Returns all entries that redbeat keeps in Redis, including disabled ones."""
     redbeat: Any = importlib.import_module("redbeat.schedulers")
-    # Its crontabs are of the current app's zone.
+    # redbeat's crontabs use the time zone of the current app.
     app.set_current()
     config, client = redbeat.ensure_conf(app), redbeat.get_redis(app)
     keys = sorted(client.scan_iter(match=f"{_literal(config.key_prefix)}*", count=1000))
@@ -61,15 +61,15 @@ def _of_redbeat(
     app: Any, redbeat: Any, client: Any, prefix: str, keys: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
     for key in keys:
-        # Its schedule, statics and lock are no hashes.
+        # redbeat's other keys (schedule, statics, lock) are not hashes.
         if client.type(key) != "hash" or not client.hexists(key, "definition"):
             continue
         try:
             entry = _of_key(app, redbeat, key)
-        except Exception as error:  # whatever is in there, the others are carried over
+        except Exception as error:  # one unreadable entry must not stop the others
             entry = _unreadable(key, f"unreadable definition ({error})")
         if key != f"{prefix}{entry['name']}":
-            # A key that was copied or renamed: names are to tell one from another.
+            # The key was copied or renamed: its own name keeps the names of the entries distinct.
             entry["name"] = key
         yield entry
 
@@ -85,7 +85,7 @@ def _of_key(app: Any, redbeat: Any, key: str) -> dict[str, Any]:
 
 
 def entries_of_django(app: Any) -> list[dict[str, Any]]:
-    """The rows of django-celery-beat's PeriodicTask. Django's settings come from DJANGO_SETTINGS_MODULE."""
+    """Returns the rows of django-celery-beat's PeriodicTask. DJANGO_SETTINGS_MODULE names the settings."""
     django: Any = importlib.import_module("django")
     django.setup()
     models: Any = importlib.import_module("django_celery_beat.models")
@@ -98,7 +98,7 @@ def entries_of_django(app: Any) -> list[dict[str, Any]]:
 def _of_row_or_why_not(app: Any, row: Any, in_zone: bool) -> dict[str, Any]:
     try:
         return _of_row(app, row, in_zone)
-    except Exception as error:  # whatever is in there, the others are carried over
+    except Exception as error:  # one unreadable row must not stop the others
         return _unreadable(row.name, f"unreadable row ({error})")
 
 
@@ -113,11 +113,11 @@ def _of_row(app: Any, row: Any, in_zone: bool) -> dict[str, Any]:
     options = {name: getattr(row, name) for name in ("queue", "exchange", "routing_key", "priority")}
     options["expires"] = row.expires_
     if isinstance(headers, dict):
-        # What its scheduler sends with each task, and django-celery-results shows.
+        # django-celery-beat sends this header with each task, and django-celery-results shows it.
         options["headers"] = {**headers, "periodic_task_name": row.name}
     options = _routed(app, row.task, args, kwargs, options)
     if row.expires:
-        # A moment, after which it disables the entry: its end.
+        # This is a moment after which django-celery-beat disables the entry: the end of the schedule.
         del options["expires"]
     return {
         "name": row.name,
@@ -162,7 +162,7 @@ def _loaded(name: str, text: str | None, default: str, not_json: dict[str, str])
 
 
 def _entry(app: Any, entry: Any) -> dict[str, Any]:
-    """A celery.beat.ScheduleEntry, or one of a kind of it."""
+    """Converts a celery.beat.ScheduleEntry, or an instance of a subclass."""
     not_json: dict[str, str] = {}
     args = _arguments(entry.args or (), "args", (list, tuple), not_json)
     kwargs = _arguments(entry.kwargs or {}, "kwargs", Mapping, not_json)
@@ -178,7 +178,7 @@ def _entry(app: Any, entry: Any) -> dict[str, Any]:
 
 
 def _arguments(value: Any, name: str, kind: Any, not_json: dict[str, str]) -> Any:
-    """`args` or `kwargs`; ("daily") is a text, of which no list of letters is to be made."""
+    """Converts `args` or `kwargs`. ("daily") is a text, not a tuple: it must not become a list of letters."""
     if not isinstance(value, kind):
         not_json[name] = f"{name} is of the type {type(value).__name__}"
         return None
@@ -197,7 +197,7 @@ def _schedule(app: Any, schedule: Any) -> dict[str, Any]:
     from celery import schedules
 
     zone = _zone(getattr(schedule, "tz", None) or app.timezone)
-    # Only Celery's own, and a crontab with a zone: what else someone derived from them runs by other rules.
+    # Only Celery's own classes, and the crontab with a time zone: other subclasses may follow other rules.
     kind = type(schedule)
     if kind is schedules.crontab or kind.__name__ == "TzAwareCrontab":
         fields = {name: _crontab_field(getattr(schedule, f"_orig_{name}")) for name in CRONTAB_FIELDS}
@@ -214,21 +214,24 @@ def _schedule(app: Any, schedule: Any) -> dict[str, Any]:
 
 
 def _crontab_field(value: Any) -> str:
-    """Text without blanks; a set of numbers becomes a list."""
+    """Returns the field as text without blanks. A set of numbers becomes a list with commas."""
     if isinstance(value, (str, int)):
         return "".join(str(value).split())
     return ",".join(map(str, sorted(value)))
 
 
 def _routed(app: Any, task: str, args: Any, kwargs: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """The options with which beat would send the task: its decorator's, and the queue of the app's routes."""
+    """Returns the options with which beat would send the task.
+
+    These are the entry's own options, those of the task's decorator, and the queue from the app's routes.
+    """
     known = app.tasks.get(task)
     own = {name: getattr(known, name, None) for name in TASK_OPTIONS} if known is not None else {}
     given = {name: value for name, value in options.items() if value is not None}
     merged = {name: value for name, value in own.items() if value is not None} | given
     place = {name: merged.pop(name) for name in ("queue", "exchange", "routing_key") if name in merged}
     if not place.get("queue") and ("exchange" in place or "routing_key" in place):
-        # Where that leads is the broker's to know.
+        # The broker decides which queue these lead to.
         return merged | place
     try:
         route = app.amqp.router.route(dict(place), task, args or (), kwargs or {})
@@ -236,13 +239,13 @@ def _routed(app: Any, task: str, args: Any, kwargs: Any, options: dict[str, Any]
     except Exception as error:  # a router is the app's own code
         _warn(f"the queue of {task} can't be told: {error}")
         return merged | place
-    # A route may say more than the queue: {"queue": "video", "priority": 3}.
+    # A route may contain more than the queue: {"queue": "video", "priority": 3}.
     more = {name: value for name, value in route.items() if name != "queue" and value is not None}
     return more | merged | {"queue": str(getattr(queue, "name", queue))}
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that JSON has; of others, what they are."""
+    """Returns the options with values that JSON can hold; other values as their repr()."""
     return {str(name): _plain_value(value) for name, value in options.items()}
 
 
@@ -258,10 +261,10 @@ def _plain_value(value: Any) -> Any:
 
 
 def _zone(zone: Any) -> str:
-    """An IANA name, if the zone has one."""
+    """Returns the IANA name of the zone, or its text if it has none."""
     name = getattr(zone, "key", None) or getattr(zone, "zone", None)
     if name is None and type(zone).__name__ == "LocalTimezone":
-        # Celery's, for `enable_utc = False` without a `timezone`: this machine's.
+        # Celery's class for the zone of the machine, used with `enable_utc = False` and no `timezone`.
         import tzlocal
 
         name = tzlocal.get_localzone_name()
@@ -269,19 +272,19 @@ def _zone(zone: Any) -> str:
 
 
 def _moment(moment: dt.datetime | None) -> str | None:
-    """ISO 8601; a time without a zone is UTC, as beats have it."""
+    """Returns the time in ISO 8601. A time without a zone is UTC, as the beats store it."""
     if moment is None:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
 def _literal(prefix: str) -> str:
-    """The prefix as a pattern of Redis that means itself."""
+    """Returns a Redis pattern that matches the prefix literally."""
     return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix)
 
 
 def _fail(what: str, error: Exception) -> NoReturn:
-    """Ends with one line: what can't be done, why, and where in which file that is."""
+    """Exits with one line: what failed, why, and in which file and line."""
     frames = traceback.extract_tb(error.__traceback__)
     place = next((one for one in reversed(frames) if not one.filename.startswith("<")), frames[-1])
     sys.exit(f"beat_dump: {what}: {type(error).__name__}: {error} (at {place.filename}:{place.lineno})")
@@ -309,14 +312,14 @@ def main() -> None:
 
     try:
         app: Any = find_app(given.app)
-        # So that tasks are known, with what their decorators say.
+        # Import the modules with the tasks, so that the options of their decorators are known.
         app.loader.import_default_modules()
     except Exception as error:  # importing runs the app's own code
         _fail(f"no app {given.app!r}, named as for celery -A (proj, proj.celery:app)", error)
     name, read = SOURCES[given.source]
     try:
         entries = read(app)
-    except Exception as error:  # of Django's settings, a database, a broker
+    except Exception as error:  # any error of Django's settings, a database or a broker
         _fail(f"{given.source} of {given.app!r} can't be read", error)
     json.dump({"celeriac_dump": 1, "source": name, "entries": entries}, sys.stdout, indent=2)
     sys.stdout.write("\n")

@@ -1,9 +1,10 @@
 """Channels to a Celeriac gateway: TLS, a token on every call, and retries that have no second effect.
 
-UNAVAILABLE doesn't tell whether the call was carried out: the connection may have ended after the request
-went out. So these are retried: methods that change nothing, and methods that make their change once for each
-`request_id`, which is filled in where the caller left it empty. Any other call is sent once, and its caller
-is told. What provably never reached the gateway, grpc itself sends again, whatever the method.
+UNAVAILABLE doesn't say whether the call was carried out: the connection may have ended after the request was
+sent. So only these methods are retried: those that change nothing, and those that make their change once for
+each `request_id`, which is filled in if the caller left it empty. Any other call is sent once, and its caller
+gets the error. A request that certainly never reached the gateway is sent again by grpc itself, for any
+method.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import grpc.aio
 from celeriac.access.v1.repeatable import READS, WITH_REQUEST_ID
 from celeriac.request_ids import filling_in_request_ids
 
-# A token, or what gives the current one: called for every call, so that it may be renewed.
+# A token, or a function that returns the current one and is called for every call, so that it can be renewed.
 Token = str | Callable[[], str]
 
 # https://github.com/grpc/grpc/blob/master/doc/service_config.md
@@ -29,15 +30,16 @@ RETRIES = {
     "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
-# Health and reflection: they change nothing, and are in no contract of ours.
+# Health and reflection change nothing, and are not in Celeriac's contracts.
 STANDARD = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
 
 
 def connect(target: str, *, token: Token = "", ca: str | Path | None = None) -> grpc.aio.Channel:
-    """An asyncio channel to the gateway at `target` ("127.0.0.1:8443").
+    """Returns an asyncio channel to the gateway at `target` ("127.0.0.1:8443").
 
     `token` is sent as `authorization: Bearer …`; `ca` is a PEM file of the authority that signed the
-    gateway's certificate (the system's own authorities when None). Nothing is sent before the first call.
+    gateway's certificate (None: grpc's default authorities). Nothing is sent before the first call. Raises
+    OSError if the file can't be read.
 
         async with connect("127.0.0.1:8443", token=token, ca=".celeriac/ca.pem") as channel:
             schedules = schedules_pb2_grpc.ScheduleServiceStub(channel)
@@ -48,14 +50,14 @@ def connect(target: str, *, token: Token = "", ca: str | Path | None = None) -> 
 
 
 def connect_blocking(target: str, *, token: Token = "", ca: str | Path | None = None) -> grpc.Channel:
-    """The same without asyncio: for scripts and threads."""
+    """Returns the same channel without asyncio: for scripts and threads."""
     return filling_in_request_ids(
         grpc.secure_channel(target, _credentials(token, ca), options=_options()), WITH_REQUEST_ID
     )
 
 
 def service_config() -> dict[str, object]:
-    """Which methods grpc may retry. Those that are not named here, it doesn't."""
+    """Returns grpc's service config. Only the methods that it names are retried after UNAVAILABLE."""
     paths = [path.split("/") for path in (*READS, *WITH_REQUEST_ID)]
     names = [{"service": service, "method": method} for _, service, method in paths]
     names += [{"service": service} for service in STANDARD]
@@ -66,9 +68,9 @@ def _options() -> Sequence[tuple[str, str | int]]:
     return [
         ("grpc.service_config", json.dumps(service_config())),
         ("grpc.keepalive_time_ms", 30_000),
-        # After a long outage, attempts to connect would be two minutes apart.
+        # By default, attempts to connect are two minutes apart after a long outage.
         ("grpc.max_reconnect_backoff_ms", 30_000),
-        # A manifest and what an import answers are longer than the 4 MiB that are usual.
+        # Manifests and the answers to imports can exceed the default of 4 MiB.
         ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ]
 
@@ -81,7 +83,7 @@ def _credentials(token: Token, ca: str | Path | None) -> grpc.ChannelCredentials
 
 
 class _Bearer(grpc.AuthMetadataPlugin):
-    """Puts the token on each call."""
+    """Adds the token to the metadata of each call."""
 
     def __init__(self, token: Token) -> None:
         self._token = token

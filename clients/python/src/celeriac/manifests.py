@@ -1,12 +1,12 @@
-"""Schedules in files, from a terminal.
+"""Applies, exports and imports schedules in files, from a terminal.
 
     python -m celeriac.manifests diff schedules.yaml --prune-label team=growth
     python -m celeriac.manifests apply schedules.yaml --prune-label team=growth
     python -m celeriac.manifests export --label team=growth > schedules.yaml
     python -m celeriac.manifests import dump.json --labels origin=beat --dry-run
 
-A file named "-" is standard input. The token is read from CELERIAC_TOKEN; --server and --ca say where the
-gateway is, and who signed its certificate.
+A file named "-" is standard input. The token is read from CELERIAC_TOKEN; --server is the gateway's address,
+and --ca the file of the authority that signed its certificate.
 """
 
 from __future__ import annotations
@@ -73,14 +73,14 @@ def _tell(difference: pb.Difference, validate_only: bool) -> None:
 def _read(file: str) -> str:
     read = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     try:
-        # With or without the mark that editors on Windows put before it.
+        # With or without the byte order mark that some editors on Windows write.
         return read.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         sys.exit(f"{file} is not UTF-8: byte {error.start + 1} is 0x{read[error.start]:02x}")
 
 
 def _label(text: str) -> str:
-    # argparse asks of a default, too.
+    # argparse checks the default too, which is "".
     if text and "=" not in text:
         raise argparse.ArgumentTypeError(f"{text!r} is not name=value; for example: team=growth")
     return text

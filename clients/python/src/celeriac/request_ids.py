@@ -1,4 +1,4 @@
-"""Gives calls that change something a `request_id`: sent again, they have no second effect."""
+"""Fills in the `request_id` of calls that change something, so that a retry has no second effect."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ LENGTH_DELIMITED = 2
 
 
 def filling_in_request_ids(channel: Channel, methods: Mapping[str, int]) -> Channel:
-    """The same channel; calls of these methods go out with a request_id. One that the caller set is kept.
+    """Changes the channel so that calls of these methods carry a request_id, and returns it.
 
-    `methods`: the number of the field `request_id`, by the method's path ("/package.Service/Method").
+    `methods`: the number of the field `request_id`, by the method's path ("/package.Service/Method"). An id
+    that the caller set is kept.
 
-    It is filled in where a call's request is serialized, which grpc does once a call: all tries of the call
-    send the same bytes. An interceptor would do it too, but asyncio's make each call of the channel, also of
-    other methods, a task of its own, which takes half as long again.
+    The id is filled in where a call's request is serialized. grpc does this once for each call, so all tries
+    of the call send the same bytes. An interceptor could do it too, but with an asyncio interceptor every
+    call of the channel, also of other methods, runs in its own task and takes half as long again.
     """
     make: Callable[..., Any] = channel.unary_unary
 
@@ -36,7 +37,7 @@ def filling_in_request_ids(channel: Channel, methods: Mapping[str, int]) -> Chan
 
 
 def _filling_in(number: int, serializer: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """Puts the field first. Of a field that comes twice the last one counts: the caller's, if there is one.
+    """Puts the field first. If a field occurs twice, the last one counts: the caller's, if it is set.
 
     https://protobuf.dev/programming-guides/encoding/#last-one-wins
     """

@@ -1,4 +1,4 @@
-"""WatchSchedules without end: a stream that breaks is taken up again where its reader is.
+"""WatchSchedules without end: a stream that breaks is resumed after the last message of its reader.
 
     async with connect("127.0.0.1:8443", token=token, ca=".celeriac/ca.pem") as channel:
         async for message in watch_schedules(channel, cursor=stored):
@@ -6,8 +6,8 @@
                 print(message.schedule.name)
             stored = message.cursor
 
-`watch_schedules_blocking` is the same without asyncio. What a message can tell: WatchSchedulesResponse in
-celeriac/scheduler/v1/schedules.proto.
+`watch_schedules_blocking` is the same without asyncio. The messages are described at WatchSchedulesResponse
+in celeriac/scheduler/v1/schedules.proto.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from google.rpc import error_details_pb2, status_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
 
-# A server gives a sign of life after each 15 s in which nothing happened: three of them are missing.
+# A server sends an empty message after each 15 s without changes. After this time, three of them are missing.
 IDLE_TIMEOUT_SECONDS = 45.0
-# Before the first attempt anything up to this, then up to twice as much each time, so that the readers of a
-# server that restarts don't come back all at once ("full jitter":
+# The pause before the first attempt is random, up to this; the limit doubles with each failure. So the
+# readers of a server that restarts don't all come back at once ("full jitter":
 # https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-# What a break of the stream can look like: also HTTP/2's RST_STREAM and GOAWAY, whichever reason they give
-# (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors). Other codes say that the call is at
-# fault, and the same call would be again.
+# The status codes of a broken stream, with those that grpc derives from HTTP/2's RST_STREAM and GOAWAY
+# (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors). Other codes mean that the call is
+# wrong, and would fail again.
 BREAKS = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -54,9 +54,9 @@ log = logging.getLogger(__name__)
 
 
 class CursorExpired(Exception):
-    """What came after the cursor is no longer kept: changes are missed, and nobody knows which.
+    """The changes after the cursor are no longer kept: some were missed, and it is not known which.
 
-    Begin anew: watch without a cursor, and when the first message has come, list what you care about.
+    Start again: watch without a cursor, and after the first message list what you need.
     """
 
     def __init__(self, cursor: str) -> None:
@@ -84,29 +84,31 @@ async def watch_schedules(
     catch_up: bool = False,
     idle_timeout: float = IDLE_TIMEOUT_SECONDS,
 ) -> AsyncGenerator[pb.WatchSchedulesResponse, None]:
-    """What changes after the cursor ("": from now on), message by message; never ends by itself.
+    """Yields the changes after the cursor ("": from now on) as messages. Never ends by itself.
 
-    `names` ("schedules/{id}", at most 100), `without_schedules`, `without_runs` and `without_backfills` make
-    it less; so do `text`, `task`, `queue`, `paused` and `label` ("team=growth"), which choose schedules as in
-    ListSchedules. One that no longer matches after an edit is told once more, without its `schedule`, as one
-    that was deleted is.
+    `names` ("schedules/{id}", at most 100), `without_schedules`, `without_runs` and `without_backfills` limit
+    what you get. So do `text`, `task`, `queue`, `paused` and `label` ("team=growth"), which select schedules
+    as in ListSchedules. If an edit makes a schedule stop matching, you get one more message of it, without
+    its `schedule`, as after a deletion.
 
-    Each message has a `cursor`. Store it when you are done with the message, and begin with it after a
-    restart of your own. A message without an event is a sign of life: the first of each stream, and one after
-    each 15 s in which there was nothing to tell. Store its cursor, too: that of an hour ago may have expired.
+    Each message has a `cursor`. Store it when you have processed the message, and start with it after a
+    restart of your program. A message without an event shows that the stream is alive: it is the first of
+    each stream, and comes after each 15 s without changes. Store its cursor too: one from an hour ago may
+    have expired.
 
-    A stream that breaks is taken up again after the last message before which you asked for the next, after a
-    pause of up to 1 s at first and up to 30 s in the end; so is one that says nothing for `idle_timeout`
-    seconds, while you wait. Each time is logged as a warning. Something may be told twice: take each message
-    as the newest word on what it names.
+    A stream that breaks is resumed after the last message that you have finished, which asking for the next
+    one shows. The pause before it is up to 1 s at first, and up to 30 s in the end. A stream that sends
+    nothing for `idle_timeout` seconds while you wait is treated the same. Each time a warning is logged. A
+    change may come twice: treat each message as the newest state of what it names.
 
-    `catch_up`: changes that the server left out, because you were too slow or they were too many at once, are
-    read from its log instead; no message is `left_out` then. For who needs all of them: in a burst it costs
-    the scheduler more.
+    `catch_up`: changes that the server left out, because you were too slow or there were too many at once,
+    are read from its log instead, and no message is `left_out`. Use it if you need every change; in a burst
+    it costs the scheduler more.
 
-    CursorExpired: list, then watch anew. grpc.RpcError: what trying again can't help: INVALID_ARGUMENT,
-    PERMISSION_DENIED, UNAUTHENTICATED (give `connect()` a function that renews the token: the stream outlives
-    one), UNIMPLEMENTED. grpc.aio.UsageError: the channel is closed.
+    Raises CursorExpired: watch without a cursor, and list after the first message. Raises grpc.RpcError if a
+    retry can't help: INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED (give `connect()` a function that
+    renews the token, since the stream outlives a token), UNIMPLEMENTED. Raises grpc.aio.UsageError if the
+    channel is closed.
 
     To end it, leave the loop. If you hold the iterator in a variable, the stream ends with its `aclose()`:
 
@@ -165,7 +167,7 @@ def watch_schedules_blocking(
             for message in watch_schedules_blocking(channel, names=["schedules/nightly"]):
                 print(message)
 
-    To end it from another thread, close the channel: the loop gets a ValueError within a moment.
+    To end it from another thread, close the channel: the loop then raises ValueError.
     """
     stub: Any = schedules_pb2_grpc.ScheduleServiceStub(channel)
     wanted = pb.WatchSchedulesRequest(
@@ -198,7 +200,7 @@ def watch_schedules_blocking(
 
 
 class _Place:
-    """Where the reader is, and how often it could not get on from there."""
+    """The position of the reader, and the number of failed attempts to continue from there."""
 
     def __init__(self, wanted: pb.WatchSchedulesRequest, cursor: str, catch_up: bool) -> None:
         self._wanted = wanted
@@ -208,26 +210,26 @@ class _Place:
         self._messages = 0
 
     def request(self) -> pb.WatchSchedulesRequest:
-        """For a stream from here on."""
+        """Returns the request for a stream that starts at this position."""
         self._messages = 0
         request = pb.WatchSchedulesRequest(cursor=self._cursor)
         request.MergeFrom(self._wanted)
         return request
 
     def is_before_a_gap(self, message: pb.WatchSchedulesResponse) -> bool:
-        """A call from here on gets what the message says was left out."""
+        """Whether to discard the message and call again, since a new stream sends what this one left out."""
         return self._catch_up and message.HasField("left_out")
 
     def move_to(self, message: pb.WatchSchedulesResponse) -> None:
-        """The reader is done with the message."""
+        """Moves the position after the message, which the reader has finished."""
         self._cursor = message.cursor
         self._messages += 1
-        # The first comes of any server that is there, also of one that then stumbles over the second.
+        # Any reachable server sends a first message, even one that fails at the second.
         if self._messages > 1:
             self._failures = 0
 
     def pause_after(self, error: Exception) -> float:
-        """How many seconds to wait before the next attempt. Raises what no attempt can help."""
+        """Returns the seconds to wait before the next attempt. Raises the error if a retry can't help."""
         told = str(error)
         if isinstance(error, grpc.RpcError):
             failed: Any = error
@@ -244,12 +246,12 @@ class _Place:
 
 
 def pause_seconds(failures: int) -> float:
-    """How long to wait after so many failures in a row before this one."""
+    """Returns how many seconds to wait. `failures`: failures in a row before this one."""
     return random.uniform(0, min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS))
 
 
 def _reason(error: Any) -> str:
-    """The reason in the status details (google.rpc.ErrorInfo); "" when there is none."""
+    """Returns the reason in the status details (google.rpc.ErrorInfo); "" if there is none."""
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
             for detail in status_pb2.Status.FromString(value).details:
@@ -259,17 +261,17 @@ def _reason(error: Any) -> str:
 
 
 async def _next(call: Any, idle_timeout: float) -> pb.WatchSchedulesResponse:
-    """The next message. EOFError at the end of the stream, TimeoutError after so many seconds of silence."""
+    """Returns the next message. Raises EOFError at the end, TimeoutError after `idle_timeout` seconds."""
     # Not asyncio.wait_for: before Python 3.12 it can swallow the cancellation of its caller.
     reading = asyncio.ensure_future(call.read())
-    # A caller who is cancelled does not ask for the error that may come.
+    # Retrieve the exception, so that asyncio does not log it if the caller was cancelled meanwhile.
     reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-    # What is still being read then ends with the call, which is cancelled by whoever made it.
+    # If this times out, the pending read ends when the caller cancels `call`.
     done, _ = await asyncio.wait({reading}, timeout=idle_timeout)
     if not done:
         raise _silent(idle_timeout)
     if reading.cancelled():
-        # Not by the caller, who would not have come to here.
+        # The caller did not cancel it: then `asyncio.wait` would have raised CancelledError.
         raise grpc.aio.UsageError("the channel was closed")
     message = reading.result()
     if message is grpc.aio.EOF:
@@ -279,7 +281,7 @@ async def _next(call: Any, idle_timeout: float) -> pb.WatchSchedulesResponse:
 
 
 class _WatchedCall:
-    """A stream, and a thread that cancels it when a message is waited for too long."""
+    """A stream, and a thread that cancels it if the next message takes too long."""
 
     def __init__(self, call: Any, idle_timeout: float) -> None:
         self._call = call
@@ -290,7 +292,7 @@ class _WatchedCall:
         threading.Thread(target=self._watch, name="celeriac-schedule-watch", daemon=True).start()
 
     def next(self) -> pb.WatchSchedulesResponse:
-        """The next message. EOFError at the end of the stream, TimeoutError after too long a silence."""
+        """Returns the next message. Raises EOFError at the end, TimeoutError after `idle_timeout` seconds."""
         self._waits_since = time.monotonic()
         try:
             message: pb.WatchSchedulesResponse | None = next(self._call, None)
@@ -309,7 +311,7 @@ class _WatchedCall:
         self._call.cancel()
 
     def _watch(self) -> None:
-        # Whoever begins to wait after a look is looked at again before the time is up.
+        # If no message is awaited now, a wait that begins later can't time out before the next check.
         pause = self._idle_timeout
         while not self._ended.wait(pause):
             since = self._waits_since

@@ -1,4 +1,4 @@
-"""The log and its checkpoints: rows are added, never changed, never removed."""
+"""The log and its checkpoints: rows are only added, never changed or removed."""
 
 from services.kernel.grants import grant
 from services.kernel.migrations import create_outbox, run_script

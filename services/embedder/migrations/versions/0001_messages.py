@@ -1,4 +1,4 @@
-"""Messages, their vectors, and the long work on them."""
+"""Messages, their vectors, and operations on them."""
 
 from services.kernel.grants import grant, grant_sequence
 from services.kernel.migrations import create_outbox, run_script

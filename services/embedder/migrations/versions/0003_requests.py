@@ -1,4 +1,4 @@
-"""Requests for operations, by the ids that their callers gave them: as long as the operation is kept."""
+"""Requests that began operations, by request id. They are kept as long as their operation."""
 
 from services.kernel.grants import grant
 from services.kernel.migrations import run_script

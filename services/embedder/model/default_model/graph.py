@@ -1,9 +1,9 @@
-"""A BERT encoder as an ONNX graph (Devlin and others, 2018), with what makes a sentence's vector of it.
+"""Builds a BERT encoder (Devlin and others, 2018) as an ONNX graph, with the pooling to a sentence vector.
 
 Inputs: input_ids and attention_mask, int64 [batch, sequence]. Output: sentence_embedding, float32
-[batch, 1024], of length 1: the mean over the tokens, normalised, and zeros up to 1024, which leave every
-inner product as it is. The vocabulary's table stays in four bits (GatherBlockQuantized of ONNX Runtime); the
-layers are float32, which is faster on batches than four or eight bits are, see
+[batch, 1024], of length 1: the mean over the tokens, normalised, then padded with zeros to 1024, which
+changes no inner product. The table of the vocabulary stays in four bits (GatherBlockQuantized of ONNX
+Runtime). The layers are float32, which is faster on batches than four or eight bits: see
 docs/decisions/embedder-model.md.
 """
 
@@ -21,12 +21,12 @@ from services.embedder.model.default_model.weights import BLOCK, Weights
 
 DIMENSIONS = 1024
 MICROSOFT = "com.microsoft"
-# Added to the score of what is padding, so that no attention is left for it.
+# Added to the attention scores of padding, so that its weights are zero after the softmax.
 NOWHERE = -1e9
 
 
 class _Graph:
-    """Nodes and constants, as they are added."""
+    """Collects nodes and constants. `add` and the methods for constants return the name of their value."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -55,10 +55,10 @@ class _Graph:
 
 
 def sentence_encoder(weights: Weights) -> onnx.ModelProto:
-    """The model of these weights."""
+    """Returns the ONNX model of these weights."""
     graph = _Graph()
     mask = graph.add("Cast", "attention_mask", to=TensorProto.FLOAT)
-    # [batch, 1, 1, sequence]: the same for every head and every token that looks.
+    # [batch, 1, 1, sequence]: the same for every head and every query token.
     padding = graph.add(
         "Unsqueeze",
         graph.add("Mul", graph.add("Sub", graph.number(1.0), mask), graph.number(NOWHERE)),
@@ -103,7 +103,7 @@ def _embedded(graph: _Graph, weights: Weights) -> str:
         quantize_axis=1,
         block_size=BLOCK,
     )
-    # One sentence, never a pair: the type is the same everywhere, and goes into the positions.
+    # The input is one sentence, never a pair, so the token type is constant: it is added to the positions.
     places = weights.floats("emb.pos").reshape(-1, weights.hidden)
     places = places + weights.floats("emb.type")[: weights.hidden]
     length = graph.add("Shape", "input_ids", start=1, end=2)
@@ -152,7 +152,7 @@ def _normalised(graph: _Graph, weights: Weights, name: str, states: str) -> str:
 
 
 def _sentence(graph: _Graph, weights: Weights, states: str, mask: str) -> str:
-    """The mean's direction is the sum's: it is not divided by the count, since only the direction stays."""
+    """Adds the pooling. The sum is not divided by the count, since it is normalised to length 1 anyway."""
     counted = graph.add("Mul", states, graph.add("Unsqueeze", mask, graph.numbers(2)))
     total = graph.add("ReduceSum", counted, graph.numbers(1), keepdims=0)
     unit = graph.add("LpNormalization", total, axis=-1, p=2)

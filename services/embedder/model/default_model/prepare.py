@@ -1,4 +1,4 @@
-"""Makes the embedded model ready: a folder as any ONNX export is one, written whole or not at all."""
+"""Writes the default model as a model folder, like that of an ONNX export: completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ log = structlog.get_logger(__name__)
 
 NAME = "multilingual-e5-small"
 MAX_TOKENS = 512
-# Of disk, for the folder while it is written.
+# Free disk space that writing the folder needs.
 NEEDED_BYTES = 200_000_000
 
 
 def prepare(folder: Path) -> bool:
-    """Writes the embedded model into the folder if there is nothing; whether it did.
+    """Writes the default model into the folder if it is missing or empty. Returns whether it did.
 
-    Whatever is there already is left alone: it may be another model. Several may prepare at once: one
-    writes, the others wait for it.
+    A folder with any content is left unchanged, since it may be another model. If several processes prepare
+    at once, one writes and the others wait. Raises SystemExit if the folder can't be made, or the disk is
+    full.
     """
     if _holds_something(folder):
         log.info("model.present", folder=str(folder))
@@ -35,7 +36,7 @@ def prepare(folder: Path) -> bool:
         if _holds_something(folder):
             return False
         partial = folder.with_name(f".{folder.name}.partial")
-        # Left by one that was killed.
+        # It may remain from a process that was killed.
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
@@ -50,7 +51,7 @@ def prepare(folder: Path) -> bool:
 
 
 def _write(folder: Path) -> None:
-    # Here, so that it takes no time when there is nothing to do.
+    # Imported here, to take no time when there is nothing to write.
     import onnx
 
     from services.embedder.model.default_model.graph import sentence_encoder
@@ -66,7 +67,7 @@ def _write(folder: Path) -> None:
     log.info("model.graph", step="3 of 4", layers=weights.layers, hidden=weights.hidden)
     graph = sentence_encoder(weights)
     log.info("model.writing", step="4 of 4", folder=str(folder))
-    # Beside the graph, the weights are mapped into memory: processes share what they only read.
+    # Weights in a file beside the graph are mapped into memory, so that processes share them.
     onnx.save_model(
         graph,
         folder / "model.onnx",
@@ -103,14 +104,14 @@ def _check_room(folder: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """The lock ends with its process, however it ends."""
+    """Holds a lock file. The system releases the lock when the process ends, even if it is killed."""
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _flush(folder: Path) -> None:
-    """So that a power cut after the rename can't leave empty files under the final name."""
+    """Flushes the folder to disk, so that a power cut after the rename can't leave empty files in it."""
     for path in [*folder.iterdir(), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,4 +1,5 @@
-"""The vocabulary as `tokenizer.json`: what sentencepiece does for XLM-RoBERTa, in the tokenizers library."""
+"""Writes the vocabulary as `tokenizer.json`, which does in the tokenizers library what sentencepiece does for
+XLM-RoBERTa."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 
 from services.embedder.model.default_model.weights import Vocabulary
 
-# nmt_nfkc, sentencepiece's normalisation: NFKC, without what can't be seen, white space as one space.
+# sentencepiece's normalisation nmt_nfkc: NFKC, these invisible characters removed, white space as one space.
 UNSEEN = r"[\u0000-\u0008\u000e-\u001f\u007f\u200b\u200e\u200f\ufeff]"
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 

