@@ -62,7 +62,7 @@ class CallMetrics:
 
 
 class LoopMetrics(Collector):
-    """When each background loop last succeeded, and how often it failed: read when Prometheus asks."""
+    """When each background loop last succeeded, and how often it failed, read at each scrape."""
 
     def __init__(self, registry: CollectorRegistry, heartbeats: Sequence[Heartbeat]) -> None:
         self._heartbeats = heartbeats
