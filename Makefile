@@ -7,13 +7,13 @@ RUN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 # `make token` prints a token and nothing else, also where make runs make.
 MAKEFLAGS += --no-print-directory
-# Without compiled modules each process would compile all that it imports, at each start: twice the time.
+# Without compiled modules each process would compile all its imports at each start, which doubles the time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status logs token enrol rotate-keys protos protos-check protos-lint protos-breaking protos-release lint types imports check test chaos soak bench
 
-help: ## What can be made
+help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##################################################################################### set-up
@@ -24,7 +24,7 @@ $(UV):
 	@echo "setup: a private uv $(UV_VERSION) in .uv" >&2
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-# Stamped so that a second `make up` does not even start uv.
+# The stamp lets a second `make up` go on without starting uv.
 .venv/.synced: uv.lock pyproject.toml clients/python/pyproject.toml | $(UV)
 	@echo "setup: locked dependencies into .venv; the first time takes a minute or two" >&2
 	@$(UV) sync --locked --all-extras $(if $(wildcard .venv/.bench),--group bench) --python $(PYTHON)
@@ -34,8 +34,8 @@ setup: .venv/.synced ## Build .venv from the lock file
 
 ##################################################################################### one machine
 
-# The recipes are plain commands, so that make passes a signal straight on. Settings (docs/standalone.md) come
-# from the environment or the command line: make up CELERIAC_GATEWAY_PORT=9443 CELERIAC_STATE_DIR=.celeriac-2
+# Each recipe is one plain command, so that a signal to make reaches it directly. Settings (docs/standalone.md)
+# come from the environment or the command line: make up CELERIAC_GATEWAY_PORT=9443 CELERIAC_STATE_DIR=.celeriac-2
 STANDALONE := $(RUN)/python -m deploy.standalone
 
 up: setup ## Run the whole system on this machine until Ctrl-C
@@ -44,19 +44,19 @@ up: setup ## Run the whole system on this machine until Ctrl-C
 down: setup ## Stop the running system; the data stay
 	@$(STANDALONE) down
 
-status: setup ## How each component is; succeeds only when all are healthy
+status: setup ## Show the health of each component; succeeds only when all are healthy
 	@$(STANDALONE) status
 
-logs: setup ## What the processes say, as it comes: NAME=scheduler for one of them, FOLLOW=0 to end
+logs: setup ## Follow the logs of the processes: NAME=scheduler for one of them, FOLLOW=0 to stop at the end
 	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow)
 
-token: setup ## Print a token for an hour: ROLE=viewer|admin|super_admin, OTP=<code> for a second factor
+token: setup ## Print a token, valid for an hour: ROLE=viewer|admin|super_admin, OTP=<code> for a second factor
 	@$(STANDALONE) token "$(or $(ROLE),admin)" $(if $(OTP),--otp "$(OTP)")
 
-enrol: setup ## Make a new second factor, and print what an authenticator needs of it, once
+enrol: setup ## Make a new second factor, and print its secret for an authenticator, once
 	@$(STANDALONE) enrol
 
-rotate-keys: setup ## Have a new key protect the secrets of the live configuration
+rotate-keys: setup ## Make a new key, and protect the secrets of the live configuration with it
 	@$(STANDALONE) rotate-keys
 
 ##################################################################################### contracts
@@ -66,46 +66,46 @@ GENERATE := $(UV) run --quiet --no-project --isolated --python $(PYTHON) --with-
 protos: | $(UV) ## Generate clients/python from protos/ with the pinned toolchain
 	@$(GENERATE)
 
-protos-check: | $(UV) ## Are the committed stubs what the contracts generate?
+protos-check: | $(UV) ## Check that the committed stubs are what the contracts generate
 	@$(GENERATE) --check
 
-protos-lint: setup ## Do the contracts keep the rules of protos/buf.yaml?
+protos-lint: setup ## Check that the contracts keep the rules of protos/buf.yaml
 	@$(RUN)/python -m protos.checks lint
 
-protos-breaking: setup ## Does everything released still hold (protos/released.binpb)?
+protos-breaking: setup ## Check that the contracts are compatible with the last release (protos/released.binpb)
 	@$(RUN)/python -m protos.checks breaking
 
-protos-release: setup ## At a release: today's contracts become the promise
+protos-release: setup ## At a release: record today's contracts in protos/released.binpb
 	@$(RUN)/python -m protos.checks release
 
 ##################################################################################### checks
 
-lint: setup ## Style of code
+lint: setup ## Check the style of the code (ruff)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
 
-types: setup ## mypy --strict
+types: setup ## Check the types (mypy --strict)
 	@$(RUN)/mypy
 
-imports: setup ## Who may import whom
+imports: setup ## Check which module imports which (import-linter)
 	@$(RUN)/lint-imports --no-cache
 
-check: lint types imports protos-check protos-lint protos-breaking ## All checks that run nothing
+check: lint types imports protos-check protos-lint protos-breaking ## Run all checks that need no server
 
 ##################################################################################### tests and benchmarks
 
-# Two runs: most tests go to WORKERS processes at once; what needs the machine to itself comes after them. A failed
-# first run is the last one, so that the closing line is always that of the run that decides.
-test: setup ## Every test, on real servers started from the wheels: WORKERS=3 processes at once
+# Two runs: first most tests, in WORKERS processes at once; then the tests that must run alone on the machine. If
+# the first run fails, make stops, so that the last line is always that of the run that decides.
+test: setup ## Run every test, on real servers started from the wheels: WORKERS=3 for three processes at once
 	@$(RUN)/pytest -m "not alone and not soak" --numprocesses $(or $(WORKERS),2)
 	@$(RUN)/pytest -m "alone and not soak"
 
-chaos: setup ## Replicas under fire for SECONDS (300): killed, frozen, cut off; SEED=… repeats a fire
+chaos: setup ## Kill, freeze and cut off replicas for SECONDS (300); SEED=… repeats a sequence
 	@CELERIAC_CHAOS_SECONDS="$(or $(SECONDS),300)" CELERIAC_CHAOS_SEED="$(or $(SEED),$(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))'))" $(RUN)/pytest tests/chaos
 
-soak: setup ## What takes long by nature: a fire of SECONDS (1800), matrices; kept in benchmarks/results
+soak: setup ## Run the long tests: chaos for SECONDS (1800), matrices; results go to benchmarks/results
 	@CELERIAC_CHAOS_SECONDS="$(SECONDS)" CELERIAC_CHAOS_SEED="$(SEED)" $(RUN)/python -m benchmarks.soak
 
-# The peers are installed only where they are measured.
+# The peers are installed only for benchmarks.
 .venv/.bench: .venv/.synced
 	@$(UV) sync --locked --all-extras --group bench --python $(PYTHON)
 	@touch $@

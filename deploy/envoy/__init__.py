@@ -4,7 +4,7 @@
     config = write_gateway_config(folder, state, 8443, socket, {"scheduler": 8445, …}, load_settings())
     subprocess.Popen(envoy_command(config))
 
-or, for those who deploy elsewhere, `python -m deploy.envoy --help`. What it does for whom: docs/gateway.md.
+Outside the one-machine system: `python -m deploy.envoy --help`. docs/gateway.md describes the gateway.
 """
 
 from deploy.envoy.command import envoy_command

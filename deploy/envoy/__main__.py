@@ -1,4 +1,4 @@
-"""python -m deploy.envoy: writes the gateway's configuration, for those who run Envoy elsewhere."""
+"""python -m deploy.envoy: writes the gateway's configuration, to run Envoy outside the one-machine system."""
 
 from __future__ import annotations
 

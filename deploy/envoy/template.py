@@ -1,4 +1,4 @@
-"""Fills the template: YAML in which a scalar "${name}" stands for any value, and a part of one for text."""
+"""Fills the YAML template: a scalar "${name}" is replaced by any value, "${name}" within a scalar by text."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Template:
         self._sections: dict[str, Any] = yaml.safe_load(path.read_text())
 
     def fill(self, section: str, **values: Any) -> dict[str, Any]:
-        """The section with the values in their places; KeyError for a place without a value.
+        """Returns the section with the values filled in; raises KeyError for a place without a value.
 
-        A key whose value comes to None is left out.
+        A key whose value is None is left out.
         """
         filled: dict[str, Any] = _filled(self._sections[section], values)
         return filled

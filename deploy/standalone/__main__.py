@@ -16,15 +16,15 @@ from deploy.standalone.state_folder import CLOSED
 if TYPE_CHECKING:
     from deploy.standalone.tokens import LocalIssuer
 
-# Workers may finish their tasks for a minute, services their calls for 20 s.
+# Workers have a minute to finish their tasks, services have 20 s to finish their calls.
 DOWN_SECONDS = 150.0
-# A first start makes its keys before anything else, once it has ended what an earlier one left running; and
-# takes its folder some moments after it was called.
+# How long `make token` waits for a first start: for its keys, which it makes first of all once it has ended
+# what an earlier system left running; and for its lock, which it takes some moments after the command.
 KEY_SECONDS, FOLDER_SECONDS = 60.0, 3.0
 
 
 def main() -> int:
-    # Of all that is made from here on, and by the processes that are started from here on.
+    # For all files that this process, and the processes that it starts, make from here on.
     os.umask(CLOSED)
     arguments = _arguments()
     settings = load_settings()
@@ -130,7 +130,7 @@ def _token(settings: StandaloneSettings, role: str, code: str) -> int:
 
 
 def _await_key(settings: StandaloneSettings, issuer: LocalIssuer) -> None:
-    """Waits for a first `make up` that is still at work; stops where there never was one."""
+    """Waits for the keys of a first `make up` that is still starting; raises SystemExit if there is none."""
     from deploy.standalone.lock import holder
 
     began = time.monotonic()

@@ -1,6 +1,7 @@
-"""Keys of the one-machine system.
+"""Keys and certificates of the one-machine system.
 
-The local certificate authority: one certificate a component, so that each knows the others by name.
+The local certificate authority issues one certificate for each component, so that each knows the others by
+name.
 
 A service's identity is its certificate's DNS name `<component>.celeriac.internal`. For one machine and
 for tests; elsewhere the platform's own authority issues certificates with the same names.
@@ -27,7 +28,7 @@ RENEW_BEFORE = dt.timedelta(days=30)
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Writes a file that only its owner can read, whole or not at all."""
+    """Writes a file that only its owner can read, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".new")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""A child process: its lines as they come, its end as it happens, and a way to end it."""
+"""A child process: passes on its output line by line, waits for its end, and can end it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LAUNCH = Path(__file__).with_name("launch.py")
 LONGEST_LINE = 1_000_000
-# What stands between words, if a token is one.
+# What separates words, where a whole token is one word.
 BETWEEN_WORDS = re.compile(rb"[^\w.~+/=%-]+")
 LAST_WORDS, LAST_WORDS_BYTES = 3, 20_000
 
@@ -22,13 +22,13 @@ LAST_WORDS, LAST_WORDS_BYTES = 3, 20_000
 def launched(
     command: tuple[str, ...], user: str | None, death_signal: signal.Signals = signal.SIGTERM
 ) -> list[str]:
-    """The command as `launch.py` becomes it: as that user (None: ours), and not longer alive than we are."""
+    """Returns the command run by `launch.py`: as that user (None: ours), and not outliving this process."""
     launcher = [sys.executable, "-E", "-S", str(LAUNCH)]
     return [*launcher, str(os.getpid()), str(int(death_signal)), user or "-", *command]
 
 
 class Child:
-    """Started by `start`; in a session of its own, so that a Ctrl-C at the terminal is not also its own."""
+    """A child from `start`. It has its own session, so that Ctrl-C at the terminal does not reach it."""
 
     def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
         self._transport = transport
@@ -44,7 +44,7 @@ class Child:
         user: str | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
     ) -> Child:
-        """`death_signal` is what the child gets from the kernel when this process dies (on Linux)."""
+        """`death_signal` is the signal that the child gets from the kernel when this process dies (Linux)."""
         transport, protocol = await asyncio.get_running_loop().subprocess_exec(
             lambda: _Protocol(on_line),
             *launched(command, user, death_signal),
@@ -58,12 +58,12 @@ class Child:
         return Child(transport, protocol)
 
     async def ended(self) -> int:
-        """Waits for the end; gives the exit code, or minus the number of the signal that ended it."""
+        """Waits for the end; returns the exit code, or minus the number of the signal that ended it."""
         await asyncio.shield(self._protocol.exited)
-        # What it started dies with it: a pool process without its parent would hold ports and rows.
+        # Its own children are killed: a pool process without its parent would hold ports and rows.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        # Its last words are still in the pipe.
+        # Its last lines are still in the pipe.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._protocol.closed), 2)
         self._transport.close()
@@ -109,16 +109,16 @@ class _Protocol(asyncio.SubprocessProtocol):
 
 
 def _where_to_cut(line: bytes) -> int:
-    """The place to cut an endless line at: before its last words, which may be a token that is still coming.
+    """Returns where to cut an endless line: before its last words, which may be an incomplete token.
 
-    Neither half of a token, nor one apart from the "authorization: Bearer" before it, would be known for one.
+    Half a token would not be recognised as one, nor one without the "authorization: Bearer" before it.
     """
     ends = [found.start() for found in BETWEEN_WORDS.finditer(line, len(line) - LAST_WORDS_BYTES)]
     return ends[-LAST_WORDS] if len(ends) >= LAST_WORDS else len(line)
 
 
 def told(code: int) -> str:
-    """An exit code in words: "ended with code 1", "was killed by SIGKILL"."""
+    """Returns an exit code in words: "ended with code 1", "was killed by SIGKILL"."""
     if code >= 0:
         return f"ended with code {code}"
     try:

@@ -14,7 +14,7 @@ from deploy.standalone.probes import Probe
 class Step:
     """Something to be done before others may start: in a thread (`work`), or by a command that ends.
 
-    It is passed over when `needed` says that it was done before.
+    It is skipped when `needed` returns False.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Component:
     name: str
     command: tuple[str, ...]
     probe: Probe
-    # It is ended together with all of its stage, the stages one after another, the lowest first.
+    # The components of a stage are stopped together; the stages one after another, the lowest first.
     stage: int
     # Steps done and components ready before it is started.
     after: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    # How it is asked to end, how long it may take, and how it is asked when there is no time.
+    # The signal that asks it to end, how many seconds that may take, and the signal when time is up.
     stop: signal.Signals = signal.SIGTERM
     stop_seconds: float = 30
     hurry: signal.Signals = signal.SIGTERM

@@ -1,7 +1,7 @@
 """python -m deploy.standalone.database: the database, its tables, and a role for each service.
 
-A process of its own, run to its end when the migrations are not those of the last start: what it imports is
-then not kept in the supervisor, and takes no time when there is nothing to do.
+It is a process of its own, run only when the migrations differ from those of the last start: so its imports
+take no memory in the supervisor, and no time when there is nothing to do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from services import SERVICES
 
 
 async def is_prepared(settings: StandaloneSettings) -> bool:
-    """Whether the database has been through exactly these migrations."""
+    """Whether exactly these migrations have been applied to the database."""
     try:
         async with Given.opened(url(settings, SUPERUSER)) as given:
             return _tables() in await given.all()
@@ -28,7 +28,7 @@ async def is_prepared(settings: StandaloneSettings) -> bool:
 
 
 async def prepare(settings: StandaloneSettings) -> None:
-    """Makes what is missing; each service's tables are brought to their newest version."""
+    """Creates what is missing, and brings each service's tables to their newest version."""
     from services.kernel.grants import role_of
     from services.kernel.migrations import migrate
 
@@ -43,7 +43,7 @@ async def prepare(settings: StandaloneSettings) -> None:
 
 
 def _tables() -> str:
-    """The migrations, and what they are written with, by their content."""
+    """Returns a name (a hash) for the content of the migrations, and of the kernel modules that they use."""
     sources = [ROOT / "services/kernel" / name for name in ("grants.py", "migrations.py", "outbox.py")]
     for service in SERVICES:
         sources += sorted((ROOT / "services" / service / "migrations/versions").glob("*.py"))

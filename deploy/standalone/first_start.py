@@ -1,7 +1,7 @@
 """What an empty system gets once: the five standard schedules, and a sample chat to look at.
 
-Each is given once in a database's life, and that is remembered in it: what an operator changes or deletes
-afterwards stays so (docs/decisions/standalone-first-start.md).
+Each is given to a database once, and the database has a record of it (given.py): what an operator changes or
+deletes afterwards stays so (docs/decisions/standalone-first-start.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from celeriac.scheduler.v1 import manifests_pb2, manifests_pb2_grpc
 from deploy.standalone.given import Given
 
 STANDARD_SCHEDULES = Path(__file__).with_name("standard_schedules.yaml")
-# Remembered of a schedule before it is given, so that it is known how far an interrupted start may have come.
+# Recorded for a schedule before it is created: after an interrupted start it shows how far that may have got.
 BEGUN = "begun "
 SAMPLE_CHAT = Path(__file__).with_name("sample_chat.jsonl")
 BATCH = 500
@@ -36,7 +36,7 @@ ROLES = {
 async def give(
     superuser_url: str, gateway: grpc.aio.Channel, time_zone: str, tell: Callable[[str], None]
 ) -> None:
-    """Gives through the gateway, as any client would, what was not given yet."""
+    """Creates what was not given yet, through the gateway, as any client would."""
     async with Given.opened(superuser_url) as given:
         await give_schedules(given, gateway, time_zone, tell)
         if "sample chat" not in await given.all():
@@ -47,9 +47,9 @@ async def give(
 async def give_schedules(
     given: Given, gateway: grpc.aio.Channel, time_zone: str, tell: Callable[[str], None]
 ) -> None:
-    """Gives the standard schedules that were not given yet, all in one transaction of the scheduler.
+    """Creates the standard schedules that were not given yet, all in one transaction of the scheduler.
 
-    A schedule of that name which is there already stays as it is.
+    A schedule whose name exists already stays as it is.
     """
     before = await given.all()
     entries = {name: entry for name, entry in standard_schedules().items() if name not in before}
@@ -58,7 +58,7 @@ async def give_schedules(
     begun = {name for name in entries if BEGUN + name in before}
     missing, etag = await _missing(gateway, entries)
     if not begun <= missing:
-        # A start that was interrupted has created all that it began: what is missing of it was deleted since.
+        # The interrupted start had created all that it began: those that are missing were deleted since.
         missing -= begun
     wanted = {name: entry for name, entry in entries.items() if name in missing}
     if wanted:
@@ -72,20 +72,20 @@ async def give_schedules(
 
 
 def standard_schedules() -> dict[str, dict[str, Any]]:
-    """The entries of the manifest, by the names of the schedules."""
+    """Returns the entries of the manifest, by the names of the schedules."""
     manifest = yaml.safe_load(STANDARD_SCHEDULES.read_text(encoding="utf-8"))
     return {f"schedules/{entry['id']}": entry for entry in manifest["schedules"]}
 
 
 async def _missing(gateway: grpc.aio.Channel, entries: Entries) -> tuple[set[str], str]:
-    """The names of those that Apply would create, and the etag of just this difference."""
+    """Returns the names of the schedules that Apply would create, and the etag of exactly this difference."""
     found = await _apply(gateway, entries, validate_only=True)
     created = {change.name for change in found.changes if change.kind == manifests_pb2.CHANGE_KIND_CREATE}
     return created, found.etag
 
 
 async def _apply(gateway: grpc.aio.Channel, entries: Entries, **how: Any) -> manifests_pb2.Difference:
-    # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
+    # mypy-protobuf has a type of its own for asyncio's stubs; at run time there is one class.
     stub: Any = manifests_pb2_grpc.ManifestServiceStub(gateway)
     manifest = json.dumps({"schedules": list(entries.values())})
     request = manifests_pb2.ApplySchedulesRequest(manifest=manifest, **how)
@@ -109,7 +109,7 @@ async def _requests(path: Path, now: dt.datetime) -> AsyncIterator[messages_pb2.
 
 
 def sample_messages(path: Path, now: dt.datetime) -> Iterator[messages_pb2.Message]:
-    """The messages of a JSON-lines file, dated back from `now` by their `minutes_ago`."""
+    """Yields the messages of a JSON-lines file, dated `minutes_ago` before `now`."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             one = json.loads(line)

@@ -1,4 +1,4 @@
-"""`make logs`: the newest lines of all processes in the order of time, then what comes."""
+"""`make logs`: the newest lines of all processes, ordered by time, then new lines as they come."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*")
 
 
 def names(folder: Path) -> list[str]:
-    """The processes that have a log."""
+    """Returns the names of the processes that have a log."""
     return sorted(path.stem for path in folder.glob("*.log"))
 
 
@@ -38,7 +38,7 @@ def show(folder: Path, wanted: list[str], console: Console, goes_on: Callable[[]
 
 
 def _timed(name: str, lines: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Lines with the time they carry; one without has that of the line before it."""
+    """Yields (time, name, line); a line without a time gets that of the line before it."""
     at = ""
     for line in lines:
         found = TIME.search(line)
@@ -47,7 +47,7 @@ def _timed(name: str, lines: list[str]) -> Iterator[tuple[str, str, str]]:
 
 
 class Tail:
-    """The end of a file that grows, and is replaced by a new one when it is too long."""
+    """Reads the end of a log file, which grows, and is replaced by a new one when it is too long."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,6 +1,6 @@
-"""What a database was given already, kept in it: the table `standalone.given`.
+"""The table `standalone.given`: what earlier starts have put into this database.
 
-In the database, not beside it, so that it lives as long as what it tells of.
+It is in the database itself, so that it is lost or restored together with the data that it describes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncpg
 
 
 class Given:
-    """Names of what was given, each once; only PostgreSQL's superuser sees them."""
+    """The names of what was given, each once; only PostgreSQL's superuser can read them."""
 
     def __init__(self, connection: asyncpg.Connection[Any]) -> None:
         self._connection = connection

@@ -15,7 +15,7 @@ PAUSED_LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def how_to_look(settings: StandaloneSettings, make: str = "make") -> list[str]:
-    """Lines to copy into a shell in the project's folder."""
+    """Returns lines to copy into a shell in the project's folder."""
     gateway = f"127.0.0.1:{settings.gateway_port}"
     ca = _shown(settings.state / "ca.pem")
     own_state = settings.state != Path.cwd() / ".celeriac"
@@ -34,7 +34,7 @@ def how_to_look(settings: StandaloneSettings, make: str = "make") -> list[str]:
 
 
 def what_runs_next(schedules: list[schedules_pb2.Schedule], time_zone: str, now: dt.datetime) -> list[str]:
-    """The schedules by their next due time, told in the zone."""
+    """Returns one line for each schedule, by next due time, which is shown in the zone."""
     if not schedules:
         return ["Nothing is scheduled."]
     zone = ZoneInfo(time_zone)
@@ -64,6 +64,6 @@ def _span(span: dt.timedelta) -> str:
 
 
 def _shown(path: Path) -> str:
-    """As short as it can be said from here."""
+    """Returns the path relative to the current folder if it is below that, else the whole path."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative

@@ -1,8 +1,8 @@
-"""Becomes a command that does not outlive whoever started it: launch.py PARENT SIGNAL USER COMMAND…
+"""Becomes a command that does not outlive its parent: launch.py PARENT SIGNAL USER COMMAND…
 
-The kernel sends SIGNAL (a number) to the command when its parent dies, also by kill -9. USER is a name, or
-"-" for the caller's own. In a process of its own because code between fork and exec of a parent with threads
-(gRPC has some) may hang; imports next to nothing, to start in milliseconds.
+On Linux the kernel sends SIGNAL (a number) to the command when its parent dies, also by kill -9. USER is a
+name, or "-" for the caller's own. It is a process of its own, because code between fork and exec may hang in
+a parent with threads (gRPC has some). It imports almost nothing, to start in milliseconds.
 """
 
 import ctypes

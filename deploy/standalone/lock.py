@@ -1,4 +1,4 @@
-"""One running system a state folder. The lock is the kernel's, so that nothing stale can be left behind."""
+"""Allows one running system for each state folder, by a lock (flock) that ends with its process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def running_alone(run: Path) -> Iterator[None]:
 
 
 def _lock(file: IO[str]) -> bool:
-    # `make status` looks by taking a shared lock for an instant: that is no running copy.
+    # `make status` holds a shared lock for an instant to look (`holder`): that is not a running copy.
     for _ in range(10):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +39,7 @@ def _lock(file: IO[str]) -> bool:
 
 
 def holder(run: Path) -> int | None:
-    """The process id of the running system's supervisor; None when nothing runs."""
+    """Returns the process id of the running supervisor, 0 before that is written; None when nothing runs."""
     try:
         with (run / "up.lock").open() as file:
             try:

@@ -1,4 +1,4 @@
-"""What the processes say: to the terminal with a prefix, and whole into one bounded file a process."""
+"""Output of the processes: on the terminal with a prefix, and in full in a bounded file for each process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = ("timestamp", "level", "event", "service", "logger")
 
 
 class Console:
-    """The terminal: whole lines only, each under the name of whoever says it."""
+    """The terminal: whole lines only, each with the name of its process in front."""
 
     def __init__(self, out: TextIO = sys.stdout, colour: bool | None = None) -> None:
         self._out = out
@@ -29,11 +29,11 @@ class Console:
         self._colours: dict[str, int] = {}
 
     def say(self, line: str) -> None:
-        """A line of the system itself, without prefix."""
+        """Prints a line of the system itself, without prefix."""
         self._write(line)
 
     def pass_on(self, name: str, line: str) -> None:
-        """A line of a process."""
+        """Prints a line of a process."""
         self._write(f"{self._prefix(name)} {readable(line)}")
 
     def _prefix(self, name: str) -> str:
@@ -54,7 +54,7 @@ class Console:
 
 
 def readable(line: str) -> str:
-    """A JSON log line as "time level event key=value …"; any other line as it is."""
+    """Returns a JSON log line as "time level event key=value …", any other line unchanged."""
     if not line.startswith("{"):
         return line
     try:

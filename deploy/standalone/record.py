@@ -18,7 +18,7 @@ class ProcessRecord:
 
     state: str = "waiting"  # starting, running, restarting, stopping, stopped
     pid: int | None = None
-    # The kernel's time of the process's start: with it, a pid that was given to another is told apart.
+    # The start of the process by the operating system: it shows whether the pid is now another process's.
     created_at: float | None = None
     restarts: int = 0
     last_exit: int | None = None
@@ -41,7 +41,7 @@ class SystemRecord:
 
     @staticmethod
     def read(run: Path) -> SystemRecord | None:
-        """None when there is none, or none that can be read."""
+        """Returns the record; None when there is none, or none that can be read."""
         try:
             found = json.loads((run / "system.json").read_text())
         except (OSError, ValueError):
@@ -61,7 +61,7 @@ def _is_process(found: object) -> bool:
 
 
 def _fits(found: dict[str, object], kind: type[ProcessRecord | SystemRecord]) -> bool:
-    """Whether it has the fields of the class: all that it must have, and no other."""
+    """Whether the record has the fields of the class: all required ones, and no others."""
     known = {each.name: each.default is MISSING and each.default_factory is MISSING for each in fields(kind)}
     return found.keys() <= known.keys() and all(name in found for name, must in known.items() if must)
 
@@ -74,7 +74,7 @@ def created_at(pid: int) -> float | None:
 
 
 def process_of(record: ProcessRecord) -> psutil.Process | None:
-    """The recorded process, if it is that one that still runs."""
+    """Returns the recorded process; None if it has ended, also if its pid is now another process's."""
     if record.pid is None:
         return None
     try:
@@ -86,7 +86,7 @@ def process_of(record: ProcessRecord) -> psutil.Process | None:
 
 
 def end_leftovers(run: Path) -> list[str]:
-    """Ends what a supervisor that was killed left running; gives the names. Under the lock only."""
+    """Ends what a killed supervisor left running; returns the names. The caller must hold the lock."""
     record = SystemRecord.read(run)
     left = (
         {name: found for name, one in record.processes.items() if (found := process_of(one))}

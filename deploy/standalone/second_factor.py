@@ -1,7 +1,7 @@
 """The second factor of the local issuer: one-time passwords by time (TOTP, RFC 6238).
 
-One secret a state folder, readable by its owner only. It guards against a token that leaks, not against who
-can read the folder; elsewhere an OpenID Connect provider asks for the second factor.
+A state folder has one secret, which only its owner can read. It protects against a leaked token, not against
+somebody who can read the folder; elsewhere an OpenID Connect provider asks for the second factor.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ import pyotp
 from deploy.standalone.certificates import write_private
 
 STEP_SECONDS = 30
-# A clock may be off by a step, and a person slow by one.
+# So many steps before and after the present one are accepted: clocks differ, and people are slow.
 STEPS_AROUND = 1
 ACCOUNT, ISSUER_NAME = "operator", "Celeriac"
 
 
 class WrongCode(Exception):
-    """Why a code does not count, and what to do."""
+    """The code is not accepted; the text says why, and what to do."""
 
 
 class SecondFactor:
-    """The secret of a state folder, and the last step whose code was used: each counts once."""
+    """The secret of a state folder, and the last step whose code was used: each code is accepted once."""
 
     def __init__(self, state: Path) -> None:
         self._path = state / "keys" / "totp.json"
 
     def enrol(self) -> str:
-        """Makes a new secret, which replaces one there was; gives the otpauth URI for an authenticator."""
+        """Makes a new secret, which replaces an earlier one; returns the otpauth URI for an authenticator."""
         secret = pyotp.random_base32()
         with self._locked():
             self._write(secret, used_step=-1)
@@ -43,7 +43,7 @@ class SecondFactor:
         )
 
     def verify(self, code: str, now: float | None = None) -> int:
-        """The time (Unix) at which the code was given; raises WrongCode if it doesn't count."""
+        """Returns the time (Unix, in seconds) at which the code was given; raises WrongCode."""
         now = time.time() if now is None else now
         if not self._path.exists():
             raise WrongCode("no second factor was made yet; make one by: make enrol")
@@ -69,7 +69,7 @@ class SecondFactor:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Two that give one code at the same moment: one of them is second."""
+        """Makes two processes that check the same code at the same moment do so one after the other."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_suffix(".lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -57,7 +57,7 @@ class StandaloneSettings(BaseSettings):
 
     @property
     def run(self) -> Path:
-        """What is true of the running system only: lock, record of its processes, sockets."""
+        """The folder for what concerns the running system only: lock, record of its processes, sockets."""
         return self.state / "run"
 
     @property
@@ -71,7 +71,7 @@ class StandaloneSettings(BaseSettings):
         return self._folder_for_socket("envoy", ADMIN_SOCKET) / ADMIN_SOCKET
 
     def _folder_for_socket(self, component: str, socket: str) -> Path:
-        """A folder of the component's own: in the state folder, unless that path is too long for a socket."""
+        """A folder of the component alone: in the state folder, unless its path is too long for a socket."""
         wanted = self.run / component
         if fits(wanted / socket):
             return wanted
@@ -80,7 +80,7 @@ class StandaloneSettings(BaseSettings):
 
 
 def load_settings() -> StandaloneSettings:
-    """Reads the environment, or stops: each wrong variable by name, with its fault and an example."""
+    """Reads the environment. Raises SystemExit that names each wrong variable, its fault and an example."""
     try:
         return StandaloneSettings()
     except ValidationError as error:
@@ -94,9 +94,9 @@ def load_settings() -> StandaloneSettings:
 
 
 def make_private_folder(path: Path, owner: int) -> None:
-    """Makes a folder that only `owner` (a user id) may enter, or takes one that is just that.
+    """Makes a folder that only `owner` (a user id) may enter, or makes an existing one so.
 
-    Raises SystemExit if somebody else was there first, as could be in /tmp.
+    Raises SystemExit if it belongs to somebody else, as could be in /tmp.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = path.lstat()

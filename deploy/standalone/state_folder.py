@@ -1,8 +1,8 @@
-"""The state folder is for its owner alone: keys, tokens' second factor, logs and data are in it.
+"""Closes the state folder to all but its owner: it has keys, the second factor's secret, logs and data.
 
-New files are closed from the moment they are made, as every process here has the umask `CLOSED` from its
-start. What an earlier version left open is closed at each start. Where root runs the system, PostgreSQL is
-another user, who may pass through two folders (`let_in` in postgres.py), and owns what it needs.
+New files are closed from the moment they are made, because every process has the umask `CLOSED` from its
+start. Files that an earlier version left open are closed at each start. If root runs the system, PostgreSQL
+runs as another user, which may pass through two folders (`let_in` in postgres.py) and owns what it needs.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ def make_folders(settings: StandaloneSettings) -> None:
 
 
 def close_to_others(settings: StandaloneSettings) -> None:
-    """Takes every right from group and others; only while nothing runs in the folder.
+    """Removes all rights of group and others. It may be called only while nothing runs in the folder.
 
-    Links are not followed. The database's folder is closed as a whole: PostgreSQL itself sees to what is in
-    it, and refuses to start on a folder that others may enter.
+    Links are not followed. Of the database's folder only the folder itself is closed: PostgreSQL manages what
+    is in it, and refuses to start in a folder that others may enter.
     """
     _close(settings.state, as_a_whole=settings.state / "postgres")
 
 
 def _close(path: Path, as_a_whole: Path) -> None:
     _take_rights(path, path.stat())
-    # After the folder is closed, so that nobody can put something else in the place of what is closed next.
+    # Now that the folder is closed, nobody can replace an entry that is about to be closed.
     with os.scandir(path) as entries:
         for entry in entries:
             _close_entry(entry, as_a_whole)
 
 
 def _close_entry(entry: os.DirEntry[str], as_a_whole: Path) -> None:
-    # A file that `make token` replaces at this moment is gone; the new one is closed by itself.
+    # `make token` may replace a file at this moment: the old one is gone, and the new one is made closed.
     with contextlib.suppress(FileNotFoundError):
         found = entry.stat(follow_symlinks=False)
         if stat.S_ISLNK(found.st_mode):

@@ -1,4 +1,4 @@
-"""`make status`: each component as the supervisor and a question to the component itself tell it."""
+"""`make status`: each component by the supervisor's record, and by a probe of the component itself."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Line:
 
 
 def status(settings: StandaloneSettings) -> int:
-    """Prints the table; 0 only when every component is healthy."""
+    """Prints the table. Returns the exit code: 0 only if every component is healthy, 3 if nothing runs."""
     record = SystemRecord.read(settings.run)
     if holder(settings.run) is None or record is None:
         print(f"nothing runs in {settings.state}; `make up` starts it")
         return 3
-    # The ports of the running system, whatever this shell's setting says.
+    # The ports of the running system: this shell's setting may be another.
     running = settings.model_copy(update={"gateway_port": record.gateway_port})
     lines = asyncio.run(_look(system.components(running), record))
     healthy = record.phase == "ready" and all(line.fault is None for line in lines)
@@ -91,7 +91,10 @@ def _span(seconds: float) -> str:
 
 
 def _memory_of(record: ProcessRecord) -> int | None:
-    """Of the process and its children. What they share is counted once where the system tells (Linux)."""
+    """Returns the memory of the process and its children in bytes; None if it does not run.
+
+    On Linux, memory that they share is counted once.
+    """
     process = process_of(record)
     if process is None:
         return None

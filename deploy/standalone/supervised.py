@@ -1,4 +1,4 @@
-"""One component, kept running: started again when it dies, later and later while it keeps dying."""
+"""Keeps one component running: restarts it when it dies, after longer pauses while it keeps dying."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from deploy.standalone.component import Component
 from deploy.standalone.record import ProcessRecord, created_at
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-# After so long a life a death is a new story, not the next of a series.
+# If it ran for longer than this, its end counts as the first failure of a new series.
 STEADY_SECONDS = 60.0
 PROBE_SECONDS = 0.2
 READY_SECONDS = 120.0
-# A component that dies so often before it was ever ready will not get better by itself.
+# The start fails if a component dies so often before it was ever ready.
 TRIES = 3
 HURRY_SECONDS = 3.0
 
 
 class StartFailed(Exception):
-    """The system can't start for what `name` did; the text says what."""
+    """The system can't start because of the step or component `name`; the text says why."""
 
     def __init__(self, name: str, fault: str) -> None:
         super().__init__(fault)
@@ -31,12 +31,12 @@ class StartFailed(Exception):
 
 
 def pause_before_restart(failures: int) -> float:
-    """Seconds to wait after so many deaths in a row (1 is the first): doubled each time, up to 30 s."""
+    """Returns the seconds to wait after so many failures in a row: 0.5 s, doubled each time up to 30 s."""
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 20))
 
 
 class Supervised:
-    """`tell` gets what people should know; `changed` is called when the record changes."""
+    """One component. `tell` gets lines for the operator; `changed` is called when the record changes."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Supervised:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def stop(self, hurry: asyncio.Event) -> None:
-        """Asks it to end, and waits; kills it when its time is over, or soon when `hurry` is set."""
+        """Asks it to end, and waits; kills it when its time is over, or soon after `hurry` is set."""
         async with self._spawning:
             self._stopping.set()
         if self._task is None:

@@ -1,4 +1,4 @@
-"""Starts steps and components in the order that they need, keeps them running, ends them in order.
+"""Does the steps and starts the components in the order that they need, keeps these running, stops them.
 
 docs/decisions/standalone-supervisor.md says why this is our own code.
 """
@@ -23,12 +23,12 @@ from services.kernel.masking import without_credentials
 OWN_NAME = "celeriac"
 DISK_FULL = "No space left on device"
 DISK_TOLD_SECONDS = 60.0
-# What takes longer than this is worth a line when it is done.
+# A step that takes longer is reported when it is done.
 WORTH_TELLING_SECONDS = 1.0
 
 
 class Supervisor:
-    """`start` returns when all are ready; `stop` may be called at any time after."""
+    """`start` returns when all are ready; `stop` may be called once it has ended in any way."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class Supervisor:
         self._disk_told_at = -DISK_TOLD_SECONDS
 
     def tell(self, line: str) -> None:
-        """Something that people should know, in the system's own name."""
+        """Writes a line for the operator, under the system's own name."""
         self._write(OWN_NAME, line)
 
     async def start(self) -> None:
-        """Starts everything, each as soon as what it needs is there; raises `StartFailed`."""
+        """Starts each step and component as soon as what it needs is there; raises `StartFailed`."""
         self._save()
         failure: StartFailed | None = None
         try:
@@ -65,7 +65,7 @@ class Supervisor:
                 for component in self._components:
                     group.create_task(self._start(component))
         except* StartFailed as failures:
-            # What is raised in here would be wrapped into a group again.
+            # Raised below: an exception raised here would be wrapped into a group again.
             failure = _first(failures)
         if failure is not None:
             said = self._last_lines.get(failure.name)
@@ -77,7 +77,7 @@ class Supervisor:
         self._save()
 
     async def stop(self, hurry: asyncio.Event) -> None:
-        """Ends the components stage by stage; when `hurry` is set, without waiting for their work."""
+        """Stops the components stage by stage; once `hurry` is set, without waiting for their work."""
         self.enter("stopping")
         ordered = sorted(self._running, key=lambda one: one.component.stage)
         for _, stage in itertools.groupby(ordered, key=lambda one: one.component.stage):

@@ -1,4 +1,4 @@
-"""The parts of the one-machine system: which processes there are, what each is told, what each waits for."""
+"""The parts of the one-machine system: its processes, the environment of each, and what each waits for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from deploy.standalone.settings import StandaloneSettings, make_private_folder
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
 from services import SERVICES
 
-# Stages of ending: who gives work ends before who does it, and that before who keeps it.
+# Stages of stopping: what takes work in stops before what does the work, and that before what stores data.
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
 # Queues and concurrency of the workers.
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
@@ -30,7 +30,7 @@ WARM_SHUTDOWN_SECONDS = 60.0
 
 
 def steps(settings: StandaloneSettings) -> list[Step]:
-    """What is done at each start, before what needs it; mostly a look that all is there."""
+    """Returns what is done at each start. After the first one, most steps only find that all is there."""
     state = settings.state
     return [
         Step("keys", work=partial(_make_keys, state)),
@@ -54,7 +54,7 @@ def steps(settings: StandaloneSettings) -> list[Step]:
 
 
 def components(settings: StandaloneSettings) -> list[Component]:
-    """What is kept running."""
+    """Returns the processes that are kept running."""
     ports = Ports(settings.gateway_port)
     return [
         _postgres(settings),
@@ -66,7 +66,7 @@ def components(settings: StandaloneSettings) -> list[Component]:
 
 
 def run_command(settings: StandaloneSettings, service: str, command: str) -> int:
-    """Runs one of a service's commands as that service, to its end; gives its exit code."""
+    """Runs one of a service's commands as that service, to its end; returns its exit code."""
     done = subprocess.run(
         [sys.executable, "-m", f"services.{service}", command],
         env=_environment(settings, service),
@@ -87,7 +87,7 @@ async def _database_needed(settings: StandaloneSettings) -> bool:
 
 
 async def _model_needed(settings: StandaloneSettings) -> bool:
-    """Not when it is there: it comes to its place whole. Nor when the operator has one of their own."""
+    """Whether the model must be made: not if its folder is there (always complete), or the operator's own."""
     return not _model(settings).exists()
 
 
@@ -115,7 +115,8 @@ def _postgres(settings: StandaloneSettings) -> Component:
         probe=partial(probes.postgres, postgres.url(settings, postgres.SUPERUSER, "postgres")),
         stage=DATABASE,
         after=("database folder",),
-        # "Fast": sessions are ended, and all is written. In a hurry "immediate": redone from the log.
+        # A "fast" shutdown ends sessions, and writes all data. In a hurry, an "immediate" one leaves it to
+        # the next start to recover from the log.
         stop=signal.SIGINT,
         hurry=signal.SIGQUIT,
         user=postgres.system_user(),
@@ -147,9 +148,9 @@ def _worker(settings: StandaloneSettings, name: str) -> Component:
     queues, concurrency = WORKER_QUEUES[name]
     node = f"{name}@celeriac"
     more = {
-        # Its figures come through its events.
+        # The monitor has its figures, from its events.
         "CELERIAC_METRICS_PORT": "0",
-        # The tasks are JSON and of this project alone: root or not is the operator's choice.
+        # The tasks are JSON, and only this project's own: the operator may choose to run them as root.
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         "CELERIAC_WORKER_QUEUES": queues,
         "CELERIAC_WORKER_CONCURRENCY": str(concurrency),
@@ -182,7 +183,7 @@ def _gateway(settings: StandaloneSettings) -> Component:
 def _environment(
     settings: StandaloneSettings, service: str, certificate: str | None = None
 ) -> Mapping[str, str]:
-    """All settings of a service's process: ours count before what the operator's shell has."""
+    """Returns the environment of a service's process: our settings override the operator's shell."""
     state, ports = settings.state, Ports(settings.gateway_port)
     certificate = certificate or service
     told = {
@@ -213,5 +214,8 @@ def _environment(
 
 
 def inherited() -> dict[str, str]:
-    """This process's environment, but for what would slow each start down: compiled modules are kept."""
+    """Returns this process's environment without the variable that would prevent compiled modules.
+
+    Without compiled modules each start is slower.
+    """
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -24,7 +24,7 @@ ROLES = ("viewer", "admin", "super_admin")
 
 
 class LocalIssuer:
-    """Signs tokens (JWT, ES256) with the newest key of a state folder; its public keys are `jwks.json`."""
+    """Signs tokens (JWT, ES256) with the key of a state folder; the public key is in its `jwks.json`."""
 
     def __init__(self, state: Path) -> None:
         self.key_set = state / "jwks.json"
@@ -54,7 +54,7 @@ class LocalIssuer:
         life_seconds: int = LIFE_SECONDS,
         **claims: object,
     ) -> str:
-        """A token of the role ("viewer", "admin", "super_admin"), good for `life_seconds`."""
+        """Returns a token with the role ("viewer", "admin", "super_admin"), valid for `life_seconds`."""
         now = int(time.time())
         payload: Mapping[str, object] = {
             "iss": ISSUER,

@@ -1,4 +1,4 @@
-"""`make up`: from a state folder, empty or not, to a system that is ready; and back down in order."""
+"""`make up`: starts the system in a state folder, which may be empty, and stops it in order."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ INFO = "/celery-admin/system/info"
 
 
 def up(settings: StandaloneSettings) -> int:
-    """Runs the system until Ctrl-C or SIGTERM; gives the exit code."""
+    """Runs the system until Ctrl-C or SIGTERM; returns the exit code."""
     if sys.platform not in ("linux", "darwin"):
         raise SystemExit("the one-machine system needs Linux or macOS; on Windows use WSL")
-    load_gateway_settings()  # A wrong value is told now, not after a minute.
+    load_gateway_settings()  # Reports a wrong value now, not after a minute.
     console = Console()
     make_folders(settings)
     with running_alone(settings.run):
@@ -63,7 +63,7 @@ def _refuse_small_disk(settings: StandaloneSettings) -> None:
 
 
 class _Run:
-    """One life of the system."""
+    """The system, from its start to its stop."""
 
     def __init__(self, settings: StandaloneSettings, console: Console) -> None:
         self._settings = settings
@@ -124,7 +124,7 @@ class _Run:
             self._console.say(line)
 
     async def _door_opens(self) -> None:
-        """Waits until the whole way from the gateway to a service and back is open."""
+        """Waits until a call through the gateway to a service succeeds; raises `StartFailed`."""
         deadline = time.monotonic() + DOOR_SECONDS
         while (answer := await _get(self._settings, INFO)) != 200:
             if time.monotonic() > deadline:
@@ -152,7 +152,7 @@ class _Run:
 
 
 async def _get(settings: StandaloneSettings, path: str) -> int | str:
-    """The HTTP status of a GET through the gateway, or what went wrong."""
+    """Returns the HTTP status of a GET through the gateway, or what went wrong."""
     try:
         context = ssl.create_default_context(cafile=settings.state / "ca.pem")
         reader, writer = await asyncio.open_connection(HOST, settings.gateway_port, ssl=context)

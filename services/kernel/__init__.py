@@ -1,1 +1,1 @@
-"""What every service of Celeriac stands on: only what at least two services use today."""
+"""What the services of Celeriac share: only what at least two of them use today."""

@@ -26,7 +26,7 @@ def _url(settings: KernelSettings, database: int) -> str:
 
 
 def connect(settings: KernelSettings, *, decode_responses: bool = False) -> redis.asyncio.Redis:
-    """A pooled client of the broker. A restart of the broker is ridden out for about a second."""
+    """Returns a pooled client of the broker. Its commands are retried for about a second."""
     return redis.asyncio.Redis.from_url(
         broker_url(settings),
         decode_responses=decode_responses,

@@ -1,6 +1,7 @@
-"""How a Celery application lays out its queues on Redis or Valkey, by its `broker_transport_options`.
+"""The keys under which a Celery application keeps its queues in Redis or Valkey.
 
-As kombu's Redis transport does it (kombu/transport/redis.py, virtual/base.py).
+They follow from its `broker_transport_options`, as in kombu's Redis transport (kombu/transport/redis.py,
+virtual/base.py).
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from services.kernel.settings import KernelSettings
 
 @dataclass(frozen=True)
 class Layout:
-    """`prefix`, `steps`, `separator`: its `global_keyprefix`, `priority_steps`, `sep`."""
+    """The application's `global_keyprefix` (`prefix`), `priority_steps` (`steps`) and `sep` (`separator`)."""
 
     prefix: str = ""
     steps: tuple[int, ...] = (0, 3, 6, 9)
     separator: str = "\x06\x16"
 
     def keys_of(self, queue: str) -> list[str]:
-        """The queue's lists, by step."""
+        """Returns the keys of the queue's lists, one for each priority step."""
         return [self._key(queue, step) for step in self.steps]
 
     def key_of(self, queue: str, priority: int) -> str:
-        """The list that messages of a priority go to."""
+        """Returns the key of the list that holds the queue's messages of this priority."""
         return self._key(queue, self.steps[bisect.bisect(self.steps, priority) - 1])
 
     def binding_of(self, queue: str) -> tuple[str, str]:
-        """Where kombu looks up which queues a routing key leads to: the set, and the queue's entry in it."""
+        """Returns the key of the set in which kombu looks up the queue, and the queue's entry in that set."""
         return f"{self.prefix}_kombu.binding.{queue}", self.separator.join((queue, "", queue))
 
     def _key(self, queue: str, step: int) -> str:

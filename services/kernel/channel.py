@@ -9,7 +9,10 @@ from services.kernel.settings import KernelSettings
 
 
 def channel_to(address: str, settings: KernelSettings) -> grpc.aio.Channel:
-    """A channel that shows this service's certificate, and retries what never reached the other side."""
+    """Returns a channel that presents this service's certificate.
+
+    gRPC itself sends a call again if it never reached the other side.
+    """
     credentials = grpc.ssl_channel_credentials(
         root_certificates=settings.tls_ca.read_bytes(),
         private_key=settings.tls_key.read_bytes(),

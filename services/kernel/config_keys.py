@@ -1,7 +1,7 @@
-"""The live configuration: every key that there is, with its type, bounds and default.
+"""The live configuration: all its keys, with their types, bounds and defaults.
 
-Declared here, and not in the scheduler that keeps the values, since each service needs the defaults of its
-own keys before it has heard from the scheduler. A key is here only if some service acts on it live.
+They are declared here, not in the scheduler, which stores the values: each service needs the defaults of its
+keys before it has reached the scheduler. A key is here only if a service acts on its changes while it runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SECRET_NAME = re.compile(r"secrets\.[a-z0-9][a-z0-9_.-]{0,99}")
 
 
 class ConfigType(Enum):
-    """What values a key takes; in Python bool, int, float, str, timedelta, and str again."""
+    """The type of a key's values; `PYTHON_TYPES` has the type in Python."""
 
     BOOL = "bool"
     INT = "int"
@@ -47,9 +47,9 @@ PYTHON_TYPES: dict[ConfigType, type] = {
 
 @dataclass(frozen=True)
 class Key(Generic[ValueType]):
-    """A declared key. Bounds are inclusive; `maximum` of a text is its greatest length.
+    """A declared key. Bounds are inclusive; for a text, `maximum` is the most characters that it may have.
 
-    `default` is None for a secret alone: it has no value until somebody sets one.
+    `default` is None for secrets only: a secret has no value until somebody sets one.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Key(Generic[ValueType]):
     sensitive: bool = False
 
     def fault_of(self, value: Value) -> str:
-        """What is wrong with the value, without showing it where it is sensitive; empty if nothing is."""
+        """Returns what is wrong with the value, "" if nothing is. A sensitive value is never quoted."""
         if type(value) is not PYTHON_TYPES[self.type]:
             return f"is not of the type {self.type.value}"
         match value:
@@ -88,7 +88,7 @@ class Key(Generic[ValueType]):
 
     def _fault_of_bounds(self, value: Value) -> str:
         low, high = self.minimum, self.maximum
-        # Of the value's type, as `type` says.
+        # The bounds have the type of the value, which mypy can't know.
         if low is not None and value < low:  # type: ignore[operator]
             return f"is {shown(value)}, it must be at least {shown(low)}"
         if high is not None and value > high:  # type: ignore[operator]
@@ -97,10 +97,10 @@ class Key(Generic[ValueType]):
 
 
 def shown(value: Value) -> str:
-    """For people: a duration in seconds ("90s"), as JSON takes it."""
+    """Returns the value as a text; a duration in seconds ("90s"), as in the JSON of a Duration."""
     if not isinstance(value, dt.timedelta):
         return str(value)
-    # In full: no JSON of a Duration has an exponent.
+    # All digits: the JSON of a Duration has no exponent.
     return f"{value.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
 
 
@@ -143,7 +143,7 @@ TASKS_RETENTION = Key(
 MOST_WAITING_TOKENS = Key(
     "embedder.online.most_waiting_tokens",
     ConfigType.INT,
-    # Calls of more than a batch may take half of it: one of the greatest size (262,144), beside others.
+    # Calls larger than a batch may take half of it: that is room for one of the greatest size (262,144).
     600_000,
     "How much may wait for the model in one embedder, half of it by calls of more than a batch. What would be"
     " more is refused at once (RESOURCE_EXHAUSTED, with the time after which to try again); a call on an"
@@ -156,8 +156,8 @@ MOST_WAITING_TOKENS = Key(
 CHUNK_CHARACTERS = Key(
     "embedder.rebuild.chunk_characters",
     ConfigType.INT,
-    # Some 150 chat questions, about a second of one core with a small model: starting one costs hundredths of
-    # that, and at the end no process works long while the others have nothing left to do.
+    # About 150 chat questions: a second of one core with a small model. Starting a task costs hundredths of a
+    # second, and at the end of a rebuild no process works much longer than the others.
     6_000,
     "How much text a rebuild puts into one task. Less: a worker that dies loses less. More: less is spent on"
     " starting tasks.",
@@ -182,7 +182,7 @@ KEYS: dict[str, AnyKey] = {
 
 
 def key_named(name: str) -> AnyKey | None:
-    """The declared key, or a secret's; None if there can't be one of that name."""
+    """Returns the declared key, or the key of a secret; None if no key can have this name."""
     if SECRET_NAME.fullmatch(name):
         description = "A secret of the platform's own tasks: docs/configuration.md says how they read it."
         return Key(name, ConfigType.STRING, None, description, sensitive=True, maximum=MOST_TEXT)
@@ -190,5 +190,5 @@ def key_named(name: str) -> AnyKey | None:
 
 
 def keys_of(service: str) -> list[AnyKey]:
-    """Those that a service follows."""
+    """Returns the keys that a service follows."""
     return [key for key in KEYS.values() if service in key.used_by]

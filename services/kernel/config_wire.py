@@ -1,4 +1,4 @@
-"""Values of the live configuration, between the contract and Python."""
+"""Converts values of the live configuration between the contract and Python."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIELDS = {
 
 
 def value_to(value: Value | None) -> pb.ConfigValue | None:
-    """None stays unset."""
+    """Returns the contract's value; None, which leaves a field unset, for None."""
     match value:
         case None:
             return None
@@ -39,7 +39,10 @@ def value_to(value: Value | None) -> pb.ConfigValue | None:
 
 
 def value_from(message: pb.ConfigValue) -> Value | None:
-    """None when unset. Raises OverflowError for a duration that is none."""
+    """Returns the value, a duration in whole milliseconds; None when unset.
+
+    Raises OverflowError for a duration beyond the range of timedelta.
+    """
     kind = message.WhichOneof("kind")
     if kind is None:
         return None

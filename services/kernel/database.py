@@ -1,6 +1,6 @@
 """PostgreSQL: one transaction a use case, opened where the call comes in, never committed in the middle.
 
-On asyncpg itself; SQLAlchemy's sessions, for who works with them, are in sessions.py.
+This module uses asyncpg directly; sessions.py has SQLAlchemy's sessions for the services that use them.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 RECONNECT_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
-# Whoever finds all connections in use gives up after this.
+# The longest wait for a connection when all are in use.
 ACQUIRE_SECONDS = 30.0
-# Whoever waits for a lock gives up after this: before the gateway does (15 s), so that the caller hears why.
+# The longest wait for a lock: less than the gateway's limit (15 s), so that the caller learns the reason.
 LOCK_SECONDS = 10
-# No single statement runs longer on the server, and none is waited for longer by the client.
+# The longest that one statement may run on the server, and the longest that the client waits for its answer.
 STATEMENT_SECONDS = 300
 COMMAND_SECONDS = STATEMENT_SECONDS + 30
-# A transaction that does nothing for this long is ended by the server: a frozen process must not hold rows
-# that others wait for.
+# The server ends a transaction that is idle for this long: a frozen process must not lock rows that others
+# wait for.
 IDLE_SECONDS = 10
 # A rollback that takes longer is left to the server, which rolls back when it loses the connection.
 ROLLBACK_SECONDS = 10.0
-# What is raised while a database is away, restarting or at its limits: a loop tries again later.
+# What is raised while the database is unavailable, restarting or at its limits: a loop tries again later.
 DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-# Of these: it is away, full, or was restarted under a connection that nobody used.
+# Those of them that mean: the database is unavailable or full, or was restarted while a connection was idle.
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    # The server ended the connection because its transaction stood still (IDLE_SECONDS), or took too long.
+    # The server ended the connection because its transaction was idle (IDLE_SECONDS), or took too long.
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TransactionTimeoutError,
     OSError,
 )
-# Another transaction has what this one needs. Nothing was done: the same may be tried again.
+# Another transaction holds a lock that this one needs. Nothing was done: the same may be tried again.
 HELD_UP = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
-# What a server says that takes no connections for now, whoever asks: it starts, stops, or has no room; the
-# database is closed (ALLOW_CONNECTIONS false), or it is being dropped, restored or renamed. Some of these are
-# said of statements, too, where they are faults: only of a connection that was asked for do they mean this.
+# Errors of a server that takes no connections for now, from any client: it starts, stops, or has no room; the
+# database is closed (ALLOW_CONNECTIONS false), or it is being dropped, restored or renamed. They mean this
+# only when a connection is opened: a statement that raises one of them has a fault.
 CLOSED = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -66,15 +66,15 @@ LOST = "the connection to the database was lost"
 
 
 def driver_url(url: str) -> str:
-    """The address for asyncpg, where it names a driver as SQLAlchemy's do ("postgresql+asyncpg://…")."""
+    """Returns the URL for asyncpg: without a driver's name, as SQLAlchemy's have ("postgresql+asyncpg://…")."""
     return re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", url)
 
 
 async def open_connection(url: str, **settings: Any) -> Connection:
-    """A connection by `asyncpg.connect`; raises `ConnectionError` where the server takes none for now.
+    """Returns a connection by `asyncpg.connect`; raises `ConnectionError` if the server takes none for now.
 
-    Whoever it does not let in (wrong password, pg_hba.conf, no right to connect) is refused until a person
-    mends it: that is logged, and raised as what it is.
+    Other refusals (wrong password, pg_hba.conf, no right to connect) last until a person mends the cause:
+    they are logged, and raised unchanged.
     """
     try:
         return await asyncpg.connect(url, **settings)
@@ -86,10 +86,10 @@ async def open_connection(url: str, **settings: Any) -> Connection:
 
 
 class Database:
-    """The way to the one database, as one service's role."""
+    """Connections to the database in the role of one service: a pool, and one for each listener."""
 
     def __init__(self, url: str, pool_size: int = 16, application_name: str = "celeriac") -> None:
-        """`pool_size`: connections at most; each listener has one of its own besides."""
+        """`pool_size` is the most connections of the pool; each listener has one of its own in addition."""
         self.url = driver_url(url)
         self.pool_size = pool_size
         self.server_settings = {
@@ -119,18 +119,19 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection without a transaction, for COPY and for statements that are each their own.
 
-        Whoever sets something for the session sets it back. A connection that dies in use raises.
+        A caller that sets a parameter of the session must reset it. Raises one of AWAY if the connection dies
+        in use.
         """
         async with (await self._opened_pool()).acquire(timeout=ACQUIRE_SECONDS) as connection:
             try:
                 yield connection
             except AWAY:
-                # So that nobody takes it again: it may not know yet that it is closed.
+                # Closed, so that the pool does not hand it out again: it may not know yet that it is dead.
                 _drop(connection)
                 raise
             except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-                # The second, of a server's last words that came while nobody was asking. The first is said of
-                # wrong use, too, which is a fault of ours.
+                # InternalClientError: the server's last message came while no statement was running.
+                # InterfaceError is raised for wrong use, too, which is a fault of ours.
                 if isinstance(error, asyncpg.InterfaceError) and not is_lost(connection):
                     raise
                 _drop(connection)
@@ -139,13 +140,13 @@ class Database:
     @asynccontextmanager
     async def _begun(self, **kind: Any) -> AsyncIterator[Connection]:
         async with AsyncExitStack() as opened:
-            # Not tried again: whoever found no connection in all that time would wait as long once more.
+            # Not tried again: if no connection was free within ACQUIRE_SECONDS, a second wait takes as long.
             connection = await opened.enter_async_context(self.connection())
             try:
                 await _enter(opened, connection, kind)
             except (*AWAY, asyncpg.InterfaceError, asyncpg.InternalClientError):
-                # It died before it was used, with a server that restarted, and so did the pool's others: new
-                # ones take their places.
+                # The connection died idle when the server restarted, and so did the others of the pool: all
+                # are replaced.
                 _drop(connection)
                 await opened.aclose()
                 await (await self._opened_pool()).expire_connections()
@@ -169,10 +170,10 @@ class Database:
 
     @asynccontextmanager
     async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
-        """Payloads of NOTIFY on the channel, over a connection of its own that comes back by itself.
+        """Yields the payloads of NOTIFY on the channel, over a connection of its own that is kept open.
 
-        An empty payload is given after each (re)connection: notices may have been missed before it, so
-        whoever listens looks at the tables then. A notice only shortens sleep, it never carries state.
+        An empty payload comes after each (re)connection: notifications may have been missed before it, so the
+        listener must look at the tables then. A notification only shortens a sleep, it never carries state.
         """
         payloads: asyncio.Queue[str] = asyncio.Queue()
         listener = asyncio.create_task(self._listen(channel, payloads), name=f"listen:{channel}")
@@ -191,7 +192,7 @@ class Database:
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_once(self, channel: str, payloads: asyncio.Queue[str]) -> None:
-        """Until the connection is lost."""
+        """Listens until the connection is lost."""
         connection = await open_connection(self.url, timeout=CONNECT_SECONDS)
         lost = asyncio.Event()
         try:
@@ -210,11 +211,11 @@ class Database:
 
 
 def is_lost(connection: Connection) -> bool:
-    """Whether the connection, which the caller has from `Database`, has come to its end."""
+    """Whether the connection, which the caller has from `Database`, is closed."""
     try:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:
-        # The pool takes a lost connection away from whoever holds it, who can't ask it any more.
+        # The pool has taken the lost connection back from the caller: any use of it raises.
         return True
 
 
@@ -224,7 +225,7 @@ def _drop(connection: Connection) -> None:
 
 
 async def _enter(opened: AsyncExitStack, connection: Connection, kind: dict[str, Any]) -> None:
-    """Begins a transaction, which ends with `opened`."""
+    """Begins a transaction, which ends when `opened` is closed."""
     transaction = connection.transaction(**kind)
     await transaction.__aenter__()
     opened.push_async_exit(functools.partial(_end, connection, transaction))
@@ -236,7 +237,10 @@ async def _end(
     kind: type[BaseException] | None,
     *raised: Any,
 ) -> None:
-    """Commits, or rolls back what was cut short. A server that does not answer keeps no cancelled call."""
+    """Commits, or rolls back after an exception.
+
+    The rollback takes at most ROLLBACK_SECONDS, so that a cancelled call ends even if the server hangs.
+    """
     if kind is None:
         await transaction.__aexit__(None, None, None)
         return
@@ -249,7 +253,7 @@ async def _end(
 
 
 async def _keep(_: asyncpg.Connection[Any]) -> None:
-    """Connections go back as they are; asyncpg rolls back what was left open."""
+    """Connections return to the pool without a reset; asyncpg rolls back a transaction that was left open."""
 
 
 async def _forever(payloads: asyncio.Queue[str]) -> AsyncIterator[str]:

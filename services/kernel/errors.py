@@ -1,8 +1,9 @@
-"""The closed family of errors that a caller may be told about.
+"""The closed family of errors whose text is sent to callers.
 
-Domain, store and servicers raise these; one interceptor (`services.kernel.grpc.errors`) turns them into
-google.rpc.Status. Anything else that is raised is a fault of ours: logged, told as an incident id.
-The `reason` of each is stable: clients may branch on it, so a reason once released never changes meaning.
+Domain, stores and servicers raise these; one step of the server (`services.kernel.grpc.errors`) turns them
+into google.rpc.Status. Any other exception, unless it means an outage, is a fault of ours: it is logged, and
+the caller gets an incident id. The `reason` of each error is stable: clients may branch on it, so a reason
+once released never changes its meaning.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class CeleriacError(Loggable):
 
 
 class NotFound(CeleriacError):
-    """The named resource does not exist; `text` says so where kind and name read badly."""
+    """The named resource does not exist. `text` replaces the usual message, where that would read badly."""
 
     def __init__(self, resource: str, name: str, text: str = "") -> None:
         super().__init__(f"{resource.upper()}_NOT_FOUND", text or f"there is no {resource} {name!r}")
@@ -32,7 +33,7 @@ class NotFound(CeleriacError):
 
 
 class AlreadyExists(CeleriacError):
-    """A resource of that name exists, and is not the same."""
+    """A different resource of that name exists."""
 
     def __init__(self, resource: str, name: str) -> None:
         super().__init__(f"{resource.upper()}_EXISTS", f"the {resource} {name!r} exists already")
@@ -41,7 +42,7 @@ class AlreadyExists(CeleriacError):
 
 
 class FailedPrecondition(CeleriacError):
-    """The call is well formed, but the state of things forbids it for now."""
+    """The call is valid, but the present state of the system does not allow it."""
 
 
 class Conflict(CeleriacError):
@@ -65,19 +66,19 @@ class FieldFault:
 
 
 class Invalid(CeleriacError):
-    """Fields of the request are at fault, whatever the state of things."""
+    """Fields of the request are wrong, whatever the state of the system."""
 
     def __init__(self, faults: Sequence[FieldFault]) -> None:
         super().__init__("INVALID_FIELDS", "; ".join(map(str, faults)))
         self.faults = tuple(faults)
 
     def logged(self) -> str:
-        """The fields' names: what is wrong with a field is often told by its value."""
+        """Returns the fields' names only: the text of a fault often quotes the field's value."""
         return f"{self.reason}: {', '.join(fault.field for fault in self.faults)}"
 
 
 class Exhausted(CeleriacError):
-    """No room for the call now; `retry_after` says in how many seconds there may be."""
+    """There is no capacity for the call now; there may be some in `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__("EXHAUSTED", message)
@@ -85,14 +86,17 @@ class Exhausted(CeleriacError):
 
 
 class Unavailable(CeleriacError):
-    """Something the call needs is away for now; the same call may be sent again."""
+    """Something that the call needs is unavailable for now; the same call may be sent again."""
 
     def __init__(self, what: str) -> None:
         super().__init__("UNAVAILABLE", f"{what} can't be reached now; try again")
 
 
 class Locked(CeleriacError):
-    """Another transaction has what the call needs. Nothing was done: the same call may be sent again."""
+    """Another transaction holds a lock that the call needs. Nothing was done.
+
+    The same call may be sent again after `retry_after` seconds.
+    """
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__("LOCKED", message)
@@ -100,15 +104,15 @@ class Locked(CeleriacError):
 
 
 class Unauthenticated(CeleriacError):
-    """The caller did not show who they are."""
+    """The caller did not prove its identity."""
 
 
 class PermissionDenied(CeleriacError):
-    """The caller is known, and may not."""
+    """The caller is known, but has no right to make this call."""
 
 
 class Unimplemented(CeleriacError):
-    """There is no such method here."""
+    """This server does not have the method."""
 
     def __init__(self, message: str) -> None:
         super().__init__("UNIMPLEMENTED", message)

@@ -1,4 +1,4 @@
-"""Rights in the database: each service's role may write its own tables, and nothing else."""
+"""Rights in the database: the role of a service has rights on the service's own tables only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def role_of(service: str) -> str:
 
 
 def ensure_role(service: str) -> None:
-    """Creates the service's role if the cluster lacks it, without a way to log in.
+    """Creates the service's role, which can't log in, if the PostgreSQL cluster does not have it.
 
-    Whoever deploys gives it a password (`ALTER ROLE … LOGIN PASSWORD …`). Two services migrating at the
-    same moment may both try: the loser's error is the wanted state.
+    The operator gives it a password (`ALTER ROLE … LOGIN PASSWORD …`). Two migrations at the same moment may
+    both try: the error of the second is ignored, because the role exists then.
     """
     op.execute(
         f"""

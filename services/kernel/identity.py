@@ -1,4 +1,4 @@
-"""Who is calling, for as long as the call lasts."""
+"""The caller of the call that is being served: its identity and role."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from celeriac.access.v1 import policy_pb2
 
 
 class Role(IntEnum):
-    """What a caller may do, least first; the numbers are those of the contract."""
+    """The roles of callers, the least first; the numbers are those of the contract."""
 
     VIEWER = policy_pb2.ROLE_VIEWER
     ADMIN = policy_pb2.ROLE_ADMIN
@@ -23,19 +23,19 @@ class Role(IntEnum):
         return self.name.lower()
 
 
-# A token is something a person or a program was handed; only a TLS certificate makes a service.
+# The roles that a token can have. The role of a service comes only with its TLS certificate.
 TOKEN_ROLES = {role.label: role for role in Role if role is not Role.SERVICE}
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A caller that has shown who it is."""
+    """A caller that has proved who it is."""
 
     subject: str
     role: Role
     issuer: str
     token_id: str = ""
-    # Shown so lately that it still counts.
+    # Whether a second factor was given recently enough to be valid.
     second_factor: bool = False
 
 
@@ -43,12 +43,12 @@ _identity: ContextVar[Identity | None] = ContextVar("identity", default=None)
 
 
 def current_identity() -> Identity | None:
-    """The identity behind the call being served; None outside a call, and in a public one."""
+    """Returns the caller of the call being served; None outside a call, and for a caller without identity."""
     return _identity.get()
 
 
 def current_subject() -> str:
-    """Who the call being served is by; "nobody" outside a call, and in a public one."""
+    """Returns the subject of `current_identity`; "nobody" if there is none."""
     identity = current_identity()
     return identity.subject if identity else "nobody"
 

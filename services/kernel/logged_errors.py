@@ -1,8 +1,8 @@
-"""Exceptions as a log may have them: what was raised and where, and no value of a request.
+"""Exceptions as they are logged: what was raised and where, without any value of a request.
 
-An exception's text often quotes the value at which something failed: a row of a table, an argument, a part of
-a document. So a text is logged only where its class is known to quote none (`TEXTS`, `Loggable`); of any
-other exception the log has class and place. Local variables are never logged.
+The text of an exception often quotes the value at which something failed: a row of a table, an argument, a
+part of a document. So a text is logged only if its class is known to quote no values (`TEXTS`, `Loggable`);
+of any other exception only class and place are logged. Local variables are never logged.
 docs/decisions/logs-without-values.md says why.
 """
 
@@ -17,36 +17,36 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 LONGEST_TEXT = 500
-# Of a traceback, the frames nearest to the fault.
+# The most frames of a traceback that are logged: those nearest to the fault.
 MOST_FRAMES = 50
-# Exceptions of one chain, and members of one group.
+# The most exceptions of one chain, and the most members of one group, that are logged.
 MOST_IN_CHAIN = 20
-# Where our own modules are.
+# The folder of our own modules.
 OURS = f"{Path(__file__).parents[1]}{os.sep}"
 LEFT_OUT = "(text left out: it may hold a value)"
-# Codes with which a server may quote what it was sent. UNKNOWN comes of exceptions, with their texts.
+# gRPC codes whose message may quote the request. UNKNOWN comes with the text of an exception.
 QUOTING_CODES = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE", "UNKNOWN"})
-# Data exceptions: "invalid input syntax for type integer: "…"".
+# Classes of SQLSTATE whose messages quote values. 22: "invalid input syntax for type integer: "…"".
 QUOTING_SQLSTATES = ("22",)
 
 Story: TypeAlias = dict[str, Any]
 
 
 class Loggable(Exception):
-    """Its text has names, numbers and reasons only, never a value that may be secret: the log may have it."""
+    """An exception whose text may be logged: names, numbers and reasons, never a value that may be secret."""
 
     def logged(self) -> str:
         return str(self)
 
 
 def for_log(error: BaseException) -> str:
-    """One line for the log: the class, and its text, or the place in our code where that is left out."""
+    """Returns one line for the log: the class with its text, or with the place if the text is left out."""
     text = text_of(error)
     return f"{_name(error)}: {text}" if text else f"{_name(error)}{_place(error)} {LEFT_OUT}"
 
 
 def text_of(error: BaseException) -> str:
-    """What the log may have of an exception's text, in one line; "" if nothing."""
+    """Returns the part of an exception's text that may be logged, in one line; "" if there is none."""
     if isinstance(error, Loggable):
         text = error.logged()
     else:
@@ -57,17 +57,17 @@ def text_of(error: BaseException) -> str:
 
 
 def story(error: BaseException) -> list[Story]:
-    """The exception, then what it came of, as JSON values: classes, texts and frames."""
+    """Returns the exception, then its causes, as JSON values: classes, texts and frames."""
     return [_one(each, is_cause) for each, is_cause in itertools.islice(_chain(error), MOST_IN_CHAIN)]
 
 
 def in_words(error: BaseException) -> str:
-    """The same as plain text, as Python prints a traceback: the cause first."""
+    """Returns the same as plain text in the order of Python's tracebacks: the first cause comes first."""
     return "\n".join(_printed(error))
 
 
 def _chain(error: BaseException) -> Iterator[tuple[BaseException, bool]]:
-    """Each exception once, with whether it is the stated cause of the one before."""
+    """Yields each exception of the chain once, with whether it is the stated cause of the one before."""
     seen: set[int] = set()
     following: BaseException | None = error
     is_cause = False
@@ -108,7 +108,7 @@ def _printed(error: BaseException) -> Iterator[str]:
 
 
 def _frames(trace: TracebackType | None) -> traceback.StackSummary:
-    # No look at the source, and none at the variables.
+    # Without the lines of the source, and without local variables.
     return traceback.StackSummary.extract(
         traceback.walk_tb(trace), limit=-MOST_FRAMES, lookup_lines=False, capture_locals=False
     )
@@ -120,7 +120,7 @@ def _name(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost frame of our own: where a library raised, that which called it."""
+    """Returns the innermost frame in our own code: if a library raised, the one that called the library."""
     frames = _frames(error.__traceback__)
     ours = [frame for frame in frames if frame.filename.startswith(OURS)] or frames
     return f" at {ours[-1].filename}:{ours[-1].lineno}" if ours else ""
@@ -135,7 +135,7 @@ def _nothing(_: Any) -> str:
 
 
 def _of_postgres(error: Any) -> str:
-    """Without DETAIL, which quotes rows and keys; with what the fault is about."""
+    """Returns SQLSTATE, names and message of the fault, without its DETAIL, which quotes rows and keys."""
     about = [error.sqlstate or "", *_named(error, "constraint_name", "table_name", "column_name")]
     quotes = (error.sqlstate or "").startswith(QUOTING_SQLSTATES)
     return " ".join(filter(None, [*about, "" if quotes else str(error.args[0])]))
@@ -147,7 +147,7 @@ def _named(error: Any, *fields: str) -> list[str]:
 
 
 def _of_statement(error: Any) -> str:
-    """What the driver raised; SQLAlchemy's own text has the statement and its parameters."""
+    """Returns the driver's error. SQLAlchemy's own text has the statement and its parameters."""
     inner = error.orig
     while inner is not None and inner.__cause__ is not None:
         inner = inner.__cause__
@@ -170,9 +170,9 @@ def _of_fields(error: Any) -> str:
     return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['type']}" for fault in faults)
 
 
-# By the class's full name, so that nothing is loaded for it; the nearest class up the hierarchy counts.
+# Rules by the full name of a class, so that no library is imported for them. The nearest base class counts.
 TEXTS: Mapping[str, Callable[[Any], str]] = {
-    "builtins.OSError": _whole,  # Connections, files, time-outs: an address or a path, and why.
+    "builtins.OSError": _whole,  # Connections, files, time-outs: an address or a path, and the reason.
     "builtins.ImportError": _whole,
     "builtins.NameError": _whole,
     "builtins.AttributeError": _whole,
@@ -183,7 +183,7 @@ TEXTS: Mapping[str, Callable[[Any], str]] = {
     "asyncio.exceptions.IncompleteReadError": _whole,  # Numbers of bytes.
     "asyncpg.exceptions._base.PostgresError": _of_postgres,
     "asyncpg.exceptions._base.InterfaceError": _whole,
-    "asyncpg.exceptions._base.ClientConfigurationError": _nothing,  # The address of the database.
+    "asyncpg.exceptions._base.ClientConfigurationError": _nothing,  # Has the address of the database.
     "asyncpg.exceptions._base.InternalClientError": _whole,
     "sqlalchemy.exc.StatementError": _of_statement,
     "sqlalchemy.exc.TimeoutError": _whole,

@@ -1,8 +1,8 @@
-"""What libraries say through the standard library's logging and warnings, as a log may have it.
+"""Lines that libraries write through the standard library's logging, without the values in them.
 
-A library's line may have anything in it: Celery logs the whole of a message that it can't read, asyncio the
-arguments of a callback. So of each line the first row of its template is kept, with numbers and exceptions in
-their places, and an ellipsis where a text or an object would stand.
+A library may log any value: Celery logs a whole message that it can't read, asyncio the arguments of a
+callback. So only the first line of a record's template is kept, with numbers and exceptions filled in, and an
+ellipsis in place of each text or object. Names and ids of tasks are kept, too.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import structlog
 from services.kernel.logged_errors import LEFT_OUT, for_log
 
 HOLE = "…"
-# asyncio writes what it is about into its text: "Exception in callback f('…')", and below it the task.
+# asyncio formats its texts itself, values included: "Exception in callback f('…')", and below it the task.
 REPR = re.compile(r"[(<{\[]")
 COROUTINE = re.compile(r"coro=<([\w.<>]+)\(")
-# Names under which Celery's records tell a task; a name and an id are no secrets.
+# Keys of a task's name and id in Celery's records, and in our lines. Neither is a secret.
 TASK = {"name": "task", "task": "task", "id": "task_id"}
 
 
@@ -57,7 +57,7 @@ def _filled(template: str, arguments: Any, record: logging.LogRecord) -> str:
 
 
 def _places(template: str) -> int:
-    """How many of the arguments stand in the template's first row."""
+    """Returns how many arguments the first line of a template takes."""
     return len(re.findall(r"%(?!%)", template.replace("%%", "")))
 
 
@@ -68,7 +68,7 @@ def _spared(value: object) -> object:
 
 
 class _Hole:
-    """Stands in a template, also where the object's repr is asked for."""
+    """Prints as an ellipsis in a template, by %s and by %r."""
 
     def __str__(self) -> str:
         return HOLE
@@ -77,7 +77,7 @@ class _Hole:
 
 
 def _without_exception(text: str, record: logging.LogRecord) -> str:
-    """A text that the library put together itself, without that of the exception that it tells of."""
+    """Returns a text that the library formatted itself, without the text of the record's exception."""
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
         for written in (repr(error), str(error)):

@@ -1,10 +1,10 @@
-"""structlog, once for all: readable on a terminal, JSON lines anywhere else.
+"""Sets up structlog: readable lines on a terminal, JSON lines anywhere else.
 
-What libraries say through the standard library's logging comes out the same way, from WARNING on. Contextvars
-(request id, actor, method, schedule, task id) are bound by the interceptors and merged into each line.
+Lines that libraries write through the standard library's logging look the same; they are logged from WARNING
+up. Contextvars that are bound (request id, method, …) are merged into each line.
 
 No line has a value that may be secret: local variables, texts of exceptions and what libraries quote are left
-out (logged_errors.py, logged_libraries.py), and each line is looked through once more (masking.py).
+out (logged_errors.py, logged_libraries.py), and credentials are replaced in the finished line (masking.py).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from services.kernel.masking import without_credentials
 
 log = structlog.get_logger(__name__)
 
-# Our own loggers. Any other is a library's, of which only warnings are asked for: at DEBUG some log messages
-# whole. Of a process that was started by -m, the main module is "__main__".
+# Our own loggers; "__main__" is the main module of a process that was started by -m. Any other logger is a
+# library's, and is logged from WARNING up: at DEBUG some libraries log whole messages.
 OURS = ("services", "celeriac", "__main__")
-# Values of a line that stand in it as they print themselves; of any other object only its type does.
+# Types whose values are logged as text; of any other object only the type is logged.
 PLAIN = (dt.date, dt.time, dt.timedelta, enum.Enum, uuid.UUID, Path)
 
 
@@ -67,7 +67,7 @@ def configure(service: str, level: str) -> None:
 
 
 def set_level(level: str) -> None:
-    """From now on."""
+    """Sets the level of our own loggers from now on; libraries' stay at WARNING or above."""
     number: int = logging.getLevelName(level)
     logging.getLogger().setLevel(max(number, logging.WARNING))
     for name in OURS:
@@ -108,12 +108,12 @@ def _tell_exceptions_in_words(
     error = _exception_in(event)
     if error is not None:
         event["exception"] = in_words(error)
-    # The renderer would show anything's repr.
+    # The renderer would show the repr of any object.
     return {key: _shown(value) for key, value in event.items()}
 
 
 def _exception_in(event: structlog.typing.EventDict) -> BaseException | None:
-    """Takes out what `exc_info` may be: true, an exception, or the triple."""
+    """Removes `exc_info` (True, an exception, or the triple) from the event, and returns its exception."""
     given = event.pop("exc_info", None)
     if isinstance(given, BaseException):
         return given
@@ -130,7 +130,7 @@ def _plain(value: object) -> object:
 
 
 def _shown(value: object) -> object:
-    """As the JSON has it, for a terminal."""
+    """Returns the value for a terminal, in the form that it has in JSON."""
     match value:
         case None | str() | int() | float():
             return value
@@ -147,7 +147,7 @@ def _last_look(_logger: structlog.typing.WrappedLogger, _method: str, line: Any)
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """What can't be written is told by name; the standard library would print the values of the line."""
+    """Writes log.line_lost for a line that can't be written; the standard library would print its values."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         error = sys.exc_info()[1]
@@ -159,7 +159,7 @@ class _Handler(logging.StreamHandler[TextIO]):
             self.stream.write(self.format(lost) + self.terminator)
             self.flush()
         except Exception:
-            pass  # The stream itself is gone, and there is no other place to say so.
+            pass  # The stream itself is closed, and there is no other place to report it.
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -177,7 +177,7 @@ def _uncaught_in_thread(failure: threading.ExceptHookArgs) -> None:
 
 
 def _unraisable(failure: Any) -> None:
-    """Of an object that was being removed, mostly: its text may say what it held."""
+    """Logs an exception that can't be raised, mostly of an object being deleted; its repr may show values."""
     error, within = (
         failure.exc_value,
         getattr(failure.object, "__qualname__", type(failure.object).__qualname__),
@@ -189,5 +189,5 @@ def _unraisable(failure: Any) -> None:
 def _warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
 ) -> None:
-    """By place and kind: texts of warnings quote values, too (pydantic's do)."""
+    """Logs place and category of a warning, without its text, which may quote values (pydantic's do)."""
     log.warning("python.warning", category=category.__qualname__, at=f"{filename}:{lineno}")

@@ -1,17 +1,17 @@
 """Background loops: each takes one step again and again, for as long as its process runs.
 
 1. The step is taken. An exception that the loop outlives is logged and counted. Any other ends the loop, and
-   with it the process: whoever supervises it starts it anew.
+   with it the process, which its supervisor then restarts.
 2. The loop waits: for its interval, or as long as the step asked for (`Again`), or until it is woken.
-3. After a failed step it waits as long; a loop with a `Backoff` waits longer after each failure in a row, and
-   can't be woken meanwhile.
+3. After a failed step it also waits for its interval; a loop with a `Backoff` waits longer after each failure
+   in a row, and can't be woken meanwhile.
 
 The interval is multiplied by a random factor close to 1, so that replicas that were started together do not
 all ask the database or the broker at the same moment. A cancellation ends the loop, wherever it is. A driver
 may turn one into an error of its own, so the end of a process cancels its loops until they have ended.
 
-Prometheus is told when each loop last succeeded (`Heartbeat`): one that has failed for an hour is seen there.
-Why there is one such class, and which loops do without it: docs/decisions/kernel-loops.md.
+A metric shows when each loop last succeeded (`Heartbeat`), so that one that has failed for an hour is
+noticed. docs/decisions/kernel-loops.md says why there is one such class, and which loops do not use it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ JITTER = 0.05
 
 @dataclass(frozen=True)
 class Again:
-    """A step's answer: the next step is wanted after exactly so many seconds, not after the interval."""
+    """A step's result: take the next step after exactly so many seconds, not after the interval."""
 
     seconds: float
 
 
-# A step's answer: there is nothing to do before the loop is woken.
+# A step's result: there is nothing to do before the loop is woken.
 UNTIL_WOKEN = Again(math.inf)
 
 # What a step returns is ignored, unless it is an `Again`.
@@ -57,8 +57,8 @@ class Backoff:
     most: float
 
     def after(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row, from 1 on."""
-        # Bounded, as a float has no room for a power of ten thousand failures.
+        """Returns the seconds to wait after so many failures in a row (1 or more)."""
+        # The exponent is bounded, because a float overflows after some thousand failures.
         return min(self.first * 2.0 ** min(failures - 1, 60), self.most)
 
 
@@ -100,7 +100,7 @@ class Background(Protocol):
 class Loop:
     """Takes a step again and again.
 
-    name: told to Prometheus and in the log; unique in its process.
+    name: its name in metrics and in the log; unique in its process.
     step: what is done. It may also be long, as a stream is: then it calls `heartbeat.succeeded` meanwhile.
     every: seconds from the end of a step to the next.
     outlives: exceptions after which the loop goes on, also when they come in an exception group.
@@ -146,7 +146,7 @@ class Loop:
             try:
                 seconds = self._seconds_after(await self._step())
             except* self._outlives as group:
-                # As text, so that the frames of the step are let go before the wait.
+                # As text, so that the frames of the step are released before the wait.
                 fault = for_log(_first(group))
             if fault:
                 await self._wait_after(fault)
@@ -183,11 +183,11 @@ class Loop:
 
 
 def jittered(seconds: float) -> float:
-    """About as long."""
+    """Returns the seconds times a random factor within JITTER of 1."""
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first exception that is not itself a group."""
+    """Returns the first exception that is not itself a group."""
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first

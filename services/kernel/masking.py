@@ -1,7 +1,7 @@
-"""The last look at each line of a log: what has the shape of a credential is replaced.
+"""Replaces everything in a line of a log that looks like a credential. Each line passes through here last.
 
-Our own code logs none (docs/decisions/logs-without-values.md). Libraries and Envoy do when their level is
-raised: Envoy prints each request's headers at "debug", and can't leave one out (envoyproxy/envoy#9652).
+Our own code logs none (docs/decisions/logs-without-values.md). Libraries and Envoy do at level "debug": Envoy
+prints the headers of each request, and can't leave one out (envoyproxy/envoy#9652).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import re
 
 MASK = "[token]"
 
-# A quote as it stands in a Python repr, in Envoy's own notation, in JSON, and in JSON inside JSON.
+# A quote in a Python repr, in Envoy's own notation, in JSON, or in JSON inside JSON.
 _QUOTES = r"""\\*["']"""
-# Headers whose whole value proves who the caller is.
+# Headers whose whole value is a credential.
 _HEADERS = r"(?:proxy-)?authorization|(?:set-)?cookie"
 _TOKENS = [
     # 'authorization', 'Bearer …' · "authorization": "Bearer …" · authorization: Bearer … · Envoy's HTTP/1
@@ -27,14 +27,14 @@ _TOKENS = [
     re.compile(r"""(\b(?:(?:access|id|refresh)_token|token)(?:=|%3D))[^&\s"'\\]+""", re.IGNORECASE),
     # Anywhere else, after its scheme; shorter words are prose ("a bearer token is missing").
     re.compile(r"(\bbearer(?:\s|\+|%20)+)[\w.~+/=-]{16,}", re.IGNORECASE),
-    # Envoy's token filter tells at "debug" what it is about to check, a JWT or not.
+    # Envoy's token filter logs at "debug" what it is about to check, whether it is a JWT or not.
     re.compile(r"(\bParse Jwt\s+)\S+"),
     # A JWT anywhere, also one that is cut off: a JSON object in base64url, then the other parts.
     re.compile(r"()eyJ[\w-]{10,}\.[\w.-]+"),
 ]
 
 
-# Other credentials: what a line must have before its pattern is tried, and what stands in its place.
+# Other credentials: a text that a line must contain before the pattern is tried, the pattern, a replacement.
 _OTHERS = (
     (
         "PRIVATE KEY",
@@ -51,7 +51,7 @@ _OTHERS = (
 
 
 def without_credentials(text: str) -> str:
-    """The text with "[token]", "[private key]" and "[password]" in place of each of these."""
+    """Returns the text with each credential replaced by "[token]", "[private key]" or "[password]"."""
     for pattern in _TOKENS:
         text = pattern.sub(rf"\g<1>{MASK}", text)
     for hint, pattern, replacement in _OTHERS:

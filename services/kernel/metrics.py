@@ -17,16 +17,17 @@ from services.kernel.loops import Heartbeat
 
 
 def new_registry() -> CollectorRegistry:
-    """A registry with this process's own figures (memory, CPU, descriptors) in it."""
+    """Returns a registry that has the figures of this process (memory, CPU, descriptors) already."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     return registry
 
 
 class Durations:
-    """A histogram of seconds that is cheap to add to, by the thousand.
+    """A histogram of durations in seconds, to which thousands can be added at little cost.
 
-    `counts[i]` were at most `bounds[i]`, and more than the bound before; the last one more than all.
+    `counts[i]` is the number of durations up to `bounds[i]` and above the bound before; the last count is of
+    those above all bounds.
     """
 
     __slots__ = ("bounds", "counts", "total")
@@ -41,7 +42,7 @@ class Durations:
         self.total += seconds * times
 
     def buckets(self) -> list[tuple[str, float]]:
-        """As a `HistogramMetricFamily` takes them."""
+        """Returns the buckets as a `HistogramMetricFamily` takes them: (bound, cumulative count)."""
         names: Iterable[str] = (*(f"{bound:g}" for bound in self.bounds), "+Inf")
         return list(zip(names, accumulate(self.counts), strict=True))
 
@@ -61,7 +62,7 @@ class CallMetrics:
 
 
 class LoopMetrics(Collector):
-    """When each background loop last succeeded, and how often it failed: read when Prometheus asks."""
+    """When each background loop last succeeded, and how often it failed, read at each scrape."""
 
     def __init__(self, registry: CollectorRegistry, heartbeats: Sequence[Heartbeat]) -> None:
         self._heartbeats = heartbeats
@@ -83,7 +84,10 @@ class LoopMetrics(Collector):
 
 
 def follow_config(registry: CollectorRegistry, live: LiveSettings) -> None:
-    """Two services with different revisions for long: one of them can't reach the scheduler."""
+    """Adds a gauge of the configuration's revision.
+
+    If two services differ in it for long, one of them can't reach the scheduler.
+    """
     gauge = Gauge(
         "celeriac_config_revision",
         "The revision of the live configuration that is in force here; 0 before the first",
@@ -93,6 +97,6 @@ def follow_config(registry: CollectorRegistry, live: LiveSettings) -> None:
 
 
 def serve(registry: CollectorRegistry, host: str, port: int) -> None:
-    """Answers scrapes from a thread of its own; port 0 is off."""
+    """Serves the metrics over HTTP from a thread of its own; with port 0, it does not."""
     if port:
         start_http_server(port, addr=host, registry=registry)

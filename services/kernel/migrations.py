@@ -28,7 +28,7 @@ def _config(service: str) -> Config:
 
 
 async def migrate(database_url: str, service: str) -> None:
-    """Applies what is missing, in one transaction. Two that migrate at once wait for each other."""
+    """Applies the missing migrations in one transaction. Of two processes that migrate, the second waits."""
     config = _config(service)
     script = ScriptDirectory.from_config(config)
     engine = create_async_engine(asyncpg_url(database_url), poolclass=pool.NullPool, hide_parameters=True)
@@ -52,7 +52,7 @@ def _upgrade(connection: Connection, config: Config, script: ScriptDirectory, se
 
 
 def create_outbox(service: str) -> None:
-    """The table of the service's audit outbox (services.kernel.outbox): for its first migration."""
+    """Creates the table of the service's audit outbox (services.kernel.outbox), in its first migration."""
     op.execute(
         f"""
         CREATE TABLE audit_outbox_{service} (
@@ -65,9 +65,9 @@ def create_outbox(service: str) -> None:
 
 
 def run_script(script: str) -> None:
-    """Runs several SQL statements, which asyncpg's prepared ones (and so `op.execute`) can't.
+    """Runs a script of several SQL statements within the migration's transaction.
 
-    Within the migration's transaction.
+    `op.execute` can't: asyncpg prepares what it gets, and a prepared statement is a single one.
     """
     pooled: Any = op.get_bind().connection
     pooled.dbapi_connection.run_async(lambda driver: driver.execute(script))

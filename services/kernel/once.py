@@ -1,4 +1,4 @@
-"""Requests that have one effect however often they are sent, by a `request_id` that the caller chose."""
+"""Idempotent requests: with the same `request_id`, which the caller chooses, a request has one effect."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from services.kernel.errors import FieldFault, Invalid
 
-# In errors that name the field.
+# The example in errors about the field.
 EXAMPLE = "retry-7f9c24e8"
 
 
 @dataclass(frozen=True)
 class Once:
-    """A request with an id. `scope` is what the id counts in; `digest` stands for all else that was sent."""
+    """A request with an id. The id is unique within `scope`; `digest` is a hash of all else that was sent."""
 
     scope: str
     request_id: str
     digest: bytes
 
     def refusal(self) -> Invalid:
-        """For a request that has the id of another one: an answer to it would be an answer to the other."""
+        """Returns the error for a different request with the same id: it must not get the other's answer."""
         fault = f"is {self.request_id!r}, the id of another request to {self.scope}"
         return Invalid([FieldFault("request_id", fault, EXAMPLE)])

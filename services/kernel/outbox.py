@@ -1,7 +1,7 @@
-"""The audit outbox: what a service did and was asked to do, until the audit service has it.
+"""The audit outbox: the table in which a service keeps its entries until the audit service has them.
 
-Each service keeps its own table, `audit_outbox_<service>`, in the same database as its data: if an intent
-can't be written, its effect doesn't happen. `services.kernel.relay` delivers.
+Each service has its own, `audit_outbox_<service>`, in the same database as its data: if an intent can't be
+written, the effect does not happen. `services.kernel.relay` delivers the entries.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from services.kernel.database import Database
 
 
 def canonical(entry: Mapping[str, Any]) -> bytes:
-    """The bytes that are stored, hashed and proven: JSON in UTF-8, keys sorted, no white space."""
+    """Returns the bytes that are stored, hashed and proven: JSON in UTF-8, keys sorted, no white space."""
     return orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
 
 
 class Outbox:
-    """Entries of one service that wait to be delivered."""
+    """The entries of one service that wait to be delivered."""
 
     def __init__(self, database: Database, service: str) -> None:
         self._database = database
         self._table = f"audit_outbox_{service}"
         self.service = service
-        # Wakes the relay; other replicas' entries are found by its slow tick.
+        # Wakes the relay of this process. Entries of other replicas wait for its next round (`outbox_look`).
         self.arrived = asyncio.Event()
 
     async def put(self, entry: Mapping[str, Any]) -> None:
         """Commits one entry."""
-        # A transaction, because it replaces a connection that died: a call shall not fail for its record.
+        # In a transaction, because that replaces a dead connection: a call must not fail for its record.
         async with self._database.transaction() as connection:
             await connection.execute(f"INSERT INTO {self._table} (entry) VALUES ($1)", canonical(entry))
         self.arrived.set()
 
     async def oldest(self, most: int) -> Sequence[tuple[int, bytes]]:
-        """The entries that have waited longest, in order: (sequence, bytes)."""
+        """Returns the entries that have waited longest, in order: (sequence, bytes)."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(f"SELECT seq, entry FROM {self._table} ORDER BY seq LIMIT $1", most)
         return [(row["seq"], row["entry"]) for row in rows]
 
     async def remove(self, sequences: Sequence[int]) -> None:
-        """Forgets entries that were delivered."""
+        """Deletes entries that were delivered."""
         async with self._database.connection() as connection:
             await connection.execute(f"DELETE FROM {self._table} WHERE seq = ANY($1::bigint[])", sequences)

@@ -1,4 +1,4 @@
-"""How often the loops of a process do their work: values that are handed in, read nowhere else."""
+"""How often the loops of a process do their work. The values are handed in, so that tests can change them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ Kind = TypeVar("Kind", bound="Pace")
 
 
 def steady(seconds: float) -> Any:
-    """The default of a field that `times` leaves as it is. Any: a dataclass takes its fields so.
+    """Returns the default of a field that `times` does not change (of type Any, as dataclasses want it).
 
-    It is a promise to clients, or a guard behind a notice: if tests hurried it, nobody would see that the
-    notice was lost.
+    Such an interval is a promise to clients, or a fallback for a notification: if tests made it shorter,
+    nobody would notice that the notification is lost.
     """
     return dataclasses.field(default=seconds, metadata={"steady": True})
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds between two rounds of the kernel's loops. A service adds those of its own in a subclass."""
+    """Seconds between two rounds of the kernel's loops. A service adds its own in a subclass."""
 
-    # Rows that are older than they may be are deleted; also as soon as the setting changes.
+    # Between two deletions of rows beyond their retention; a change of the setting starts one at once.
     retention_sweep: float = steady(60.0)
-    # The audit outbox is delivered; also as soon as an entry is there.
+    # Between two deliveries of the audit outbox; an entry of this process starts one at once.
     outbox_look: float = steady(5.0)
-    # At most, while the audit service does not take entries.
+    # The longest pause between two attempts while the audit service does not take entries.
     outbox_retry: float = 30.0
-    # Transactions whose client is stuck, and that others wait for, are looked for.
+    # Between two searches for stuck clients whose transactions others wait for.
     stuck_look: float = steady(5.0)
-    # At most, while the scheduler does not tell of the configuration.
+    # The longest pause between two attempts while the scheduler does not send the configuration.
     config_retry: float = 2.0
 
     def times(self: Kind, factor: float) -> Kind:
-        """This pace with its intervals multiplied, but for the steady ones: 0.2 is five times as often."""
+        """Returns this pace with all but the steady intervals multiplied: 0.2 is five times as often."""
         hurried = {
             field.name: getattr(self, field.name) * factor
             for field in dataclasses.fields(self)

@@ -1,4 +1,4 @@
-"""Pages of a list: sizes within bounds, and tokens that only we need to read (AIP-158)."""
+"""Pagination of lists (AIP-158): page sizes within bounds, and opaque page tokens."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ import orjson
 from services.kernel.errors import FieldFault, Invalid
 
 Entry = TypeVar("Entry")
-# In a list by time: the moment of an entry, and its id among those of the same moment.
+# A position in a list ordered by time: an entry's time, and its id, which orders entries of the same time.
 Place: TypeAlias = tuple[dt.datetime, str]
 
 
 def page_size(requested: int, default: int = 50, most: int = 1000) -> int:
-    """The number of entries to answer with: unset (0) gives the default, more than `most` gives `most`."""
+    """Returns the size of a page: `default` for 0 (unset), at most `most`. Raises `Invalid` if negative."""
     if requested < 0:
         raise Invalid([FieldFault("page_size", f"is {requested}, it can't be negative", str(default))])
     return min(requested or default, most)
 
 
 def next_page_token(found: Sequence[Entry], size: int, token_after: Callable[[Entry], str]) -> str:
-    """The token of the page that follows the first `size` of what was found; empty when there is none.
+    """Returns the token of the page that follows the first `size` entries found; empty when there is none.
 
-    Whoever lists looks for one entry more than the page has, and so knows. `token_after`: the token of a page
-    that begins after an entry.
+    The caller must have looked for one entry more than a page has: it shows that another page follows.
+    `token_after` returns the token of the page that begins after an entry.
     """
     return token_after(found[size - 1]) if len(found) > size else ""
 
 
 def encode_page_token(position: dict[str, Any]) -> str:
-    """The position (JSON values) where the next page begins, as an opaque token."""
+    """Returns an opaque token of the position (JSON values) at which the next page begins."""
     return base64.urlsafe_b64encode(orjson.dumps(position)).rstrip(b"=").decode()
 
 
 def decode_page_token(token: str) -> dict[str, Any]:
-    """The position in a token that `encode_page_token` made; empty for the first page."""
+    """Returns the position in a token of `encode_page_token`; {} for the first page. Raises `Invalid`."""
     if not token:
         return {}
     try:
@@ -56,7 +56,7 @@ def encode_place(place: Place) -> str:
 
 
 def decode_place(token: str) -> Place | None:
-    """Where the next page of a list by time begins; None for the first page."""
+    """Returns where the next page of a list by time begins; None for the first page. Raises `Invalid`."""
     if not token:
         return None
     position = decode_page_token(token)
@@ -78,7 +78,7 @@ def encode_last(name: str) -> str:
 
 
 def decode_last(token: str) -> str:
-    """The name after which the next page of a list by name begins; empty for the first page."""
+    """Returns the name after which the next page begins; empty for the first page. Raises `Invalid`."""
     if not token:
         return ""
     last = decode_page_token(token).get("after")
@@ -92,7 +92,10 @@ def encode_before(number: int) -> str:
 
 
 def decode_before(token: str) -> int | None:
-    """The number before which the next page of a list, highest first, begins; None for the first page."""
+    """Returns the number below which the next page of a list, highest first, begins; None for the first page.
+
+    Raises `Invalid`.
+    """
     if not token:
         return None
     number = decode_page_token(token).get("before")
@@ -102,11 +105,11 @@ def decode_before(token: str) -> int | None:
 
 
 def _is_text(value: Any) -> bool:
-    """PostgreSQL's text has no NUL."""
+    """Whether the value is a text that PostgreSQL can store: one without NUL."""
     return isinstance(value, str) and "\0" not in value
 
 
 def invalid_page_token() -> Invalid:
-    """Also for stores, when a token's content is not what they wrote."""
+    """Returns the error for a wrong page token. Stores raise it for content that they did not write."""
     fault = "is not a token that this list gave"
     return Invalid([FieldFault("page_token", fault, "the next_page_token of the last answer, or empty")])

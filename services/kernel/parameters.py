@@ -1,4 +1,4 @@
-"""Values of a statement that is put together from parts."""
+"""Values of an SQL statement that is composed of parts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 class Parameters(list[Any]):
-    """The values, in the order in which the statement's text was given their places."""
+    """The values, in the order of their placeholders."""
 
     def place(self, value: Any) -> str:
-        """Where the value stands in the statement: $1, $2, …"""
+        """Adds a value; returns its placeholder for the statement: $1, $2, …"""
         self.append(value)
         return f"${len(self)}"

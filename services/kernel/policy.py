@@ -16,7 +16,10 @@ from services.kernel.logged_errors import Loggable
 
 @dataclass(frozen=True)
 class MethodPolicy:
-    """Who may call a method, and what is kept of the call. `least_role` is None for a public method."""
+    """Who may call a method, for how long, and whether the call is recorded.
+
+    `least_role` is None for a public method. With `timeout_seconds` 0 the gateway's usual limit holds.
+    """
 
     least_role: Role | None
     audited: bool = False
@@ -28,8 +31,8 @@ class MethodPolicy:
         return self.least_role is None
 
 
-# Health and reflection carry no options of ours: health must answer a prober that has no token, and
-# reflection tells what the published contracts tell anyway.
+# Health and reflection have no options of ours. Health must answer probes without a token; reflection shows
+# nothing but the contracts, which are public.
 STANDARD_METHODS: Mapping[str, MethodPolicy] = {
     "/grpc.health.v1.Health/Check": MethodPolicy(None),
     "/grpc.health.v1.Health/List": MethodPolicy(None),
@@ -43,7 +46,7 @@ class PolicyMissing(Loggable):
 
 
 def policies_of(services: Iterable[str]) -> dict[str, MethodPolicy]:
-    """The policy of every method of the named services, by full method path ("/package.Service/Method")."""
+    """Returns the policy of each method of the named services, by its path ("/package.Service/Method")."""
     pool = descriptor_pool.Default()
     return {
         f"/{service}/{method.name}": policy_of(method)
@@ -53,7 +56,7 @@ def policies_of(services: Iterable[str]) -> dict[str, MethodPolicy]:
 
 
 def policy_of(method: MethodDescriptor) -> MethodPolicy:
-    """The policy that a method states of itself."""
+    """Returns the policy in a method's options; raises `PolicyMissing` if it is missing or contradictory."""
     # protoc's own stubs type an extension as a bare FieldDescriptor.
     extension: Any = policy_pb2.policy
     options = method.GetOptions()

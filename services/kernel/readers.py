@@ -1,8 +1,8 @@
-"""What waits for one reader of a stream: bounded, with whole gaps where the reader was too slow.
+"""A bounded buffer for one reader of a stream.
 
-A reader whose buffer is full has messages left out until it has read all that is there; then it is told how
-many. So its losses are whole gaps rather than holes everywhere, and a reader that has stopped reading costs
-a counter.
+When the buffer is full, new messages are skipped until the reader has read everything in it; then the reader
+gets the number of skipped changes. So a slow reader misses a few long stretches rather than many single
+changes, and for a reader that has stopped reading only a counter grows.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ Message = TypeVar("Message")
 
 @dataclass(frozen=True)
 class Skipped:
-    """So many changes were left out here."""
+    """`count` changes were left out at this place of the stream."""
 
     count: int
 
 
 class Reader(Generic[Message]):
-    """One reader's place in what happens. `most`: how many changes may wait for it."""
+    """The messages that wait for one reader. There is room while they hold fewer than `most` changes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        # With how many changes each message tells.
+        # Each message, with the number of changes in it.
         self._messages: deque[tuple[Message, int]] = deque()
         self._waiting = 0
         self._skipped = 0
@@ -48,13 +48,13 @@ class Reader(Generic[Message]):
         self._news.set()
 
     async def next(self, seconds: float) -> Message | Skipped | None:
-        """What comes next; None if nothing does within so many seconds."""
+        """Returns the next message, or what was skipped; None if nothing comes within so many seconds."""
         found = self._take()
         if found is None and seconds > 0:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), seconds)
-            # Also when the time is up: None means that there is nothing.
+            # Also after a time-out: something may have come at the last moment.
             found = self._take()
         return found
 

@@ -1,4 +1,4 @@
-"""A request as it may be kept: sensitive fields replaced, size bounded."""
+"""Requests as the audit log keeps them: sensitive fields replaced, size bounded."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _sensitive: Any = policy_pb2.sensitive
 
 
 def redacted(request: Message) -> dict[str, Any]:
-    """The request as JSON values, without what `celeriac.access.v1.sensitive` marks.
+    """Returns the request as JSON values, without the fields marked `celeriac.access.v1.sensitive`.
 
-    What is marked is replaced by "[redacted]", whatever its type; of a list or a map, each element is, so
-    that their number and the map's keys still tell. A request of more than 64 KiB is replaced by its size
-    and SHA-256; one that JSON can't hold (a time out of range) by its size.
+    A marked field is replaced by "[redacted]", whatever its type; in a list or a map each element is, so that
+    their number and the map's keys stay visible. A request of more than 64 KiB is replaced by its size in
+    bytes and its SHA-256; one that JSON can't represent (a time out of range) by its size.
     """
     try:
         kept: dict[str, Any] = json_format.MessageToDict(request, preserving_proto_field_name=True)
     except (ValueError, json_format.Error):
-        # A Timestamp or a Duration beyond its range has no JSON; whoever handles the call names its field.
+        # A Timestamp or a Duration beyond its range has no JSON; the handler's own error names the field.
         return {"cut": True, "bytes": request.ByteSize()}
     _redact(request, kept)
     encoded = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
@@ -64,7 +64,7 @@ def _may_hold_sensitive(field: FieldDescriptor) -> bool:
     kind: Descriptor | None = field.message_type
     if kind is not None and _is_map(field):
         kind = kind.fields_by_name["value"].message_type
-    # Google's own types carry no mark of ours, and their JSON is often no object: a Timestamp is a text.
+    # Google's own types are never marked, and their JSON is often not an object: a Timestamp is a text.
     return kind is not None and not kind.full_name.startswith("google.")
 
 

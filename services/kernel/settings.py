@@ -1,7 +1,7 @@
 """Settings that every service reads from the environment, once, in its `__main__`.
 
-Names known from Celery deployments are kept (`REDIS_HOST`, `DATABASE_URL`, …); the rest is `CELERIAC_…`.
-A service adds its own by a subclass.
+Names that are usual in Celery deployments are kept (`REDIS_HOST`, `DATABASE_URL`, …); all others begin with
+`CELERIAC_`. A service adds its own settings in a subclass.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class KernelSettings(BaseSettings):
-    """What the kernel needs to know; frozen, so that nothing changes behind anyone's back."""
+    """Settings of the kernel. They are frozen: nothing can change them while the process runs."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -57,7 +57,7 @@ class KernelSettings(BaseSettings):
         "127.0.0.1:50051", validation_alias="CELERIAC_LISTEN", examples=["127.0.0.1:50051"]
     )
     metrics_port: Port = Field(0, validation_alias="CELERIAC_METRICS_PORT", examples=["9100"])
-    # What intervals of loops are multiplied by (services.kernel.pace): for tests, which would wait for them.
+    # Factor of the intervals of loops (services.kernel.pace). Tests set it below 1, to wait less.
     pace: float = Field(1.0, gt=0, le=1, validation_alias="CELERIAC_PACE", examples=["1"])
     shutdown_grace: float = Field(20.0, ge=0, validation_alias="CELERIAC_SHUTDOWN_GRACE", examples=["20"])
 
@@ -75,7 +75,7 @@ class KernelSettings(BaseSettings):
     )
     token_audience: str = Field("celeriac", validation_alias="CELERIAC_TOKEN_AUDIENCE", examples=["celeriac"])
 
-    # How long a second factor counts after it was given, in seconds.
+    # How long a second factor is valid after it was given, in seconds.
     second_factor_life: float = Field(
         600.0, ge=30, le=86_400, validation_alias="CELERIAC_SECOND_FACTOR_LIFE", examples=["600"]
     )
@@ -102,7 +102,7 @@ SettingsType = TypeVar("SettingsType", bound=KernelSettings)
 
 
 def load(settings_type: type[SettingsType]) -> SettingsType:
-    """Reads the settings, or stops the start: each wrong variable by name, with its fault and an example."""
+    """Reads the settings. Raises SystemExit that names each wrong variable, with its fault and an example."""
     try:
         return settings_type()
     except ValidationError as error:

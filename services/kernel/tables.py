@@ -1,8 +1,8 @@
 """What the tables of all services have in common, as SQLAlchemy Core metadata.
 
-Each service's `tables.py` says what its migrations leave in the database; statements that are composed from
-filters, pages and orders are built over it (docs/decisions/kernel-sql.md). Migrations stay as they were
-written, in SQL: nothing here changes a table.
+Each service's `tables.py` describes the tables that its migrations create; statements that are composed of
+filters, pages and orders are built on it (docs/decisions/kernel-sql.md). Migrations are written in SQL, and
+nothing here changes a table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, LargeBinary, MetaData, Table
 from sqlalchemy.types import TypeEngine
 
-# The names that PostgreSQL gives to constraints that were created without one.
+# The names that PostgreSQL gives to constraints that are created without a name.
 NAMES = {
     "pk": "%(table_name)s_pkey",
     "fk": "%(table_name)s_%(column_0_name)s_fkey",
@@ -22,7 +22,7 @@ Moment = DateTime(timezone=True)
 
 
 def new_metadata() -> MetaData:
-    """The metadata of one service."""
+    """Returns empty metadata for the tables of one service."""
     return MetaData(naming_convention=NAMES)
 
 
@@ -39,7 +39,7 @@ def check(name: str, condition: str) -> CheckConstraint:
 
 
 def outbox_table(metadata: MetaData, service: str) -> Table:
-    """The service's audit outbox, as `services.kernel.migrations.create_outbox` makes it."""
+    """The table of the service's audit outbox, as `services.kernel.migrations.create_outbox` creates it."""
     return Table(
         f"audit_outbox_{service}",
         metadata,

@@ -14,18 +14,18 @@ from services.kernel.logged_errors import Loggable, for_log
 
 log = structlog.get_logger(__name__)
 
-# A file's time of change, size and inode: another stamp is another content.
+# A file's time of change, size and inode. If they differ from the last look, the content may differ.
 Stamp: TypeAlias = tuple[int, int, int] | None
 
 
 class NotAKeySet(Loggable):
-    """What is wrong with the file, without what it has."""
+    """The file is not a key set that can be used. The text quotes nothing of the file."""
 
 
 class TokenKeys:
-    """The keys of the file by their ids. While it can't be read, those that were read last go on.
+    """The keys of the file by their ids. While the file can't be read, the keys read last stay valid.
 
-    A key that is withdrawn counts until a whole file without it is there.
+    So a withdrawn key is accepted until a complete file without it has been read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,14 +35,14 @@ class TokenKeys:
         self._keys: dict[str, jwt.PyJWK] | None = None
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
-        """The key of that id; raises `Unavailable` where no key could be read yet."""
+        """Returns the key of that id, None if there is none; raises `Unavailable` if no file was read yet."""
         self._read_anew()
         if self._keys is None:
             raise Unavailable("the keys that tokens are checked with (CELERIAC_JWKS)")
         return self._keys.get(key_id)
 
     def _read_anew(self) -> None:
-        """If the file has changed since the last look; a fault is logged once, not at each call."""
+        """Reads the file if it has changed since the last look. A fault is logged once, not at each call."""
         fault = ""
         try:
             found = self._path.stat()
@@ -64,7 +64,7 @@ class TokenKeys:
 
 
 def _keys_in(path: Path) -> dict[str, jwt.PyJWK]:
-    """Those that can be used. A set without keys is a whole one: all were withdrawn."""
+    """Returns the usable keys by id; raises `NotAKeySet`. A set without keys is valid: all were withdrawn."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not isinstance(content.get("keys"), list):
         raise NotAKeySet('is not a key set, {"keys": [...]}')

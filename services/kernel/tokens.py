@@ -1,7 +1,7 @@
-"""Verifies the signed tokens (JWT, RFC 7519) that people and programs show.
+"""Verifies the signed tokens (JWT, RFC 7519) of people and programs.
 
 Algorithms are pinned to ES256 and EdDSA: never `none`, never a shared secret. Keys come only from the
-key set in the settings, never from the token. The gateway checks the same; it is not trusted alone.
+key set in the settings, never from the token. The gateway makes the same checks; the services repeat them.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class TokenVerifier:
         self._second_factor_seconds = second_factor_seconds
 
     def verify(self, token: str) -> Identity:
-        """The identity that the token proves; raises `Unauthenticated` with what is wrong with it.
+        """Returns the identity that the token proves.
 
-        Raises `Unavailable` where no key could be read yet.
+        Raises `Unauthenticated` if the token is wrong, with the fault; `Unavailable` if no key was read yet.
         """
         try:
             key = self._key_of(jwt.get_unverified_header(token))
@@ -60,7 +60,7 @@ class TokenVerifier:
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("TOKEN_EXPIRED", "the token has expired; ask for a new one") from error
         except jwt.PyJWTError as error:
-            # PyJWT's texts name the claim at fault and hold nothing secret.
+            # PyJWT's texts name the wrong claim and hold nothing secret.
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
         role = _greatest_role(claims.get("roles"))
         return Identity(
@@ -72,7 +72,7 @@ class TokenVerifier:
         )
 
     def _shows_second_factor(self, claims: dict[str, object]) -> bool:
-        """Whether one was given (`amr`), and lately (`auth_time`, OpenID Connect Core 2)."""
+        """Whether a second factor was given (`amr`), and recently (`auth_time`, OpenID Connect Core 2)."""
         ways, given_at = claims.get("amr"), claims.get("auth_time")
         if not isinstance(ways, list) or SECOND_FACTORS.isdisjoint(filter(_is_text, ways)):
             return False
@@ -94,7 +94,7 @@ def _is_text(way: object) -> bool:
 
 
 def _greatest_role(claimed: object) -> Role:
-    """The greatest of the roles that the `roles` claim lists."""
+    """Returns the greatest role in the `roles` claim; raises `Unauthenticated` if it lists none of ours."""
     listed = claimed if isinstance(claimed, list) else []
     roles = [TOKEN_ROLES[role] for role in listed if role in TOKEN_ROLES]
     if not roles:

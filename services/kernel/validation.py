@@ -1,4 +1,4 @@
-"""Collects what is wrong with a request, so that a caller hears of every fault at once."""
+"""Collects what is wrong with a request, so that the caller gets all faults at once."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Faults:
         self._found += others
 
     def unless(self, holds: bool, field: str, fault: str, example: str) -> bool:
-        """Records the fault unless the condition holds; answers whether it held."""
+        """Records the fault unless the condition holds; returns whether it holds."""
         if not holds:
             self.add(field, fault, example)
         return holds
 
     def text(self, field: str, value: str, example: str, *, most: int, required: bool = True) -> bool:
-        """Checks text that people name things by: at most `most` characters, and storable.
+        """Checks a text: not empty if `required`, at most `most` characters, storable. Returns whether it is.
 
         PostgreSQL's `text` has no NUL, and a lone surrogate has no UTF-8 form.
         """
@@ -48,6 +48,6 @@ class Faults:
         return False
 
     def raise_any(self) -> None:
-        """Raises `Invalid` with all faults, if there is one."""
+        """Raises `Invalid` with all faults, if there are any."""
         if self._found:
             raise Invalid(self._found)

@@ -1,4 +1,4 @@
-"""Last step before the handler: lets the call through only if its method's policy does."""
+"""Sixth step: refuses a call that its method's policy does not allow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def allow(call: Call) -> AsyncIterator[None]:
 
 
 def refusal_of(call: Call) -> CeleriacError | None:
-    """Why the method's policy does not let the call through; None when it does."""
+    """Returns the error for a call that its method's policy does not allow; None when it is allowed."""
     least = call.policy.least_role
     if least is None:
         return None

@@ -1,11 +1,11 @@
-"""Fifth step: keeps a record of every mutation and of every refused call.
+"""Fifth step: records every mutation, and calls refused for identity or role, in the audit outbox.
 
-A mutation's intent is committed to the outbox before its effect, so that nothing happens unrecorded: if the
-outbox can't be written, the call is refused. Its outcome follows; where that is lost with the process, or
-the caller goes away in the middle, the log shows the intent as UNKNOWN, never as success.
+A mutation's intent is committed to the outbox before its effect, so that no effect goes unrecorded: if the
+outbox can't be written, the call is refused. The outcome is written afterwards. If it is lost because the
+process dies or the caller cancels, the log shows the mutation as UNKNOWN, never as success.
 
-A stream that changes something is one mutation: its intent is written before its first request is read, and
-its outcome when all of it has been answered.
+A streaming call that changes something is one mutation: its intent is written before its first request is
+read, and its outcome when the call has been answered.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from services.kernel.redaction import redacted
 
 log = structlog.get_logger(__name__)
 
-# Refused calls are recorded at most at this rate: whoever knocks without an identity must not be able to
-# fill the disk. What goes over it is seen in the log lines of the calls.
+# The most refused calls that are recorded a second, so that callers without an identity can't fill the disk.
+# The others appear in the service's log only (rpc.answered).
 REFUSALS_A_SECOND = 20
 
-# Characters of a text by which entries are found: the audit service has an index on it, whose rows are
-# limited. The whole of it is in the request.
+# Most characters of actor and resource: the audit service indexes them, and an index row is limited in size.
+# The whole resource name is still in the request.
 MOST_FOUND_BY = 500
 
 
@@ -74,7 +74,7 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
         await _put_quietly(outbox, _outcome(intent, call, CODES[type(error)].name, error.message))
         raise
     except asyncio.CancelledError:
-        # The caller went away; whether the effect took place is for the log to say: it doesn't know.
+        # The caller cancelled the call. Whether it had its effect is not known, so no outcome is written.
         raise
     except Exception as error:
         outage = outage_of(error)
@@ -85,7 +85,7 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
 
 
 async def _put_quietly(outbox: Outbox, entry: dict[str, Any]) -> None:
-    """The effect has happened, or won't: the caller is told of that, not of the missing entry."""
+    """Writes an entry, or logs that it can't: the call's result is decided, and the caller must get that."""
     try:
         await asyncio.shield(outbox.put(entry))
     except Exception as error:
@@ -129,7 +129,7 @@ def _refusal(service: str, call: Call, refusal: CeleriacError) -> dict[str, Any]
 
 
 def _resource(request: Message | None) -> str:
-    """The resource that a request names (AIP-122): its own `name` or `parent`, or that of its resource."""
+    """Returns the resource name in a request (AIP-122): its `name` or `parent`, or its resource's `name`."""
     if request is None:
         return ""
     for field, value in request.ListFields():
@@ -142,7 +142,7 @@ def _resource(request: Message | None) -> str:
 
 
 class _Allowance:
-    """A bucket of tokens that fills at `rate` a second."""
+    """A token bucket: it refills at `rate` tokens a second, and holds at most `rate`."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate

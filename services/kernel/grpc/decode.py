@@ -1,6 +1,6 @@
-"""Third step: parses the request. Malformed bytes are the caller's error, and are told as one.
+"""Third step: parses the request. Malformed bytes are answered with INVALID_ARGUMENT.
 
-grpcio left to itself answers them with UNKNOWN, and puts an exception's text into the status.
+grpcio by itself would answer UNKNOWN, with the text of an exception in the status.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from services.kernel.errors import FieldFault, Invalid
 from services.kernel.grpc.call import Call
 
-# How much later than the end of its requests a call's cancellation may come; 0.1 ms were measured.
+# How long after the end of the request stream a cancellation of the call may arrive; 0.1 ms was measured.
 CANCELLATION_SECONDS = 0.05
 
 MALFORMED = FieldFault(
@@ -44,6 +44,6 @@ async def _each_parsed(call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[
     async for raw in raws:
         yield _parsed(call, raw)
     if call.policy.audited:
-        # To the reader of a stream whose caller goes away, grpc.aio says first that it has ended, and cancels
-        # the handler a moment later. A mutation cut short must not be taken for a whole one.
+        # When the caller disconnects, grpc.aio first ends the request stream, and cancels the handler a
+        # moment later. Without this wait, a mutation that was cut short would be taken for a complete one.
         await asyncio.sleep(CANCELLATION_SECONDS)

@@ -1,4 +1,4 @@
-"""An enum of the domain beside the enum of the contract that has the same names."""
+"""Maps enums of the domain to the contract's enums by the names of their members."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Wire = TypeVar("Wire", bound=int)
 
 
 def wire_values(wire: type[Wire], members: Iterable[Member]) -> dict[Member, Wire]:
-    """The contract's value for each member, by its name: `RunState.LOST` gets `RUN_STATE_LOST`.
+    """Returns the contract's value for each member, by its name: `RunState.LOST` gets `RUN_STATE_LOST`.
 
-    A text stands for the name in small letters: "sunrise" gets `SOLAR_EVENT_SUNRISE`. Raises `ValueError` for
-    a member that the contract does not have; enums are mapped when a module is loaded, so the start fails.
+    A text is a name in lower case: "sunrise" gets `SOLAR_EVENT_SUNRISE`. Raises `ValueError` for a member
+    that the contract does not have; enums are mapped when a module is imported, so the start fails then.
     """
     # The generated class is an EnumTypeWrapper at run time; the type checker sees a class of int.
     enum: Any = wire
@@ -26,5 +26,5 @@ def wire_values(wire: type[Wire], members: Iterable[Member]) -> dict[Member, Wir
 
 
 def from_wire(values: Mapping[Member, int]) -> dict[int, Member]:
-    """The member for each of the contract's numbers."""
+    """Returns the member for each number of the contract: the inverse of `wire_values`."""
     return {number: member for member, number in values.items()}

@@ -1,7 +1,8 @@
-"""Second step: the one table from our errors to google.rpc.Status.
+"""Second step: turns errors into google.rpc.Status, by one table (`CODES`).
 
-An exception that is not of the family is logged (logged_errors.py) and told as INTERNAL with an incident id:
-its text may hold what the caller must not see.
+An exception outside the family of errors is answered as UNAVAILABLE if it means an outage (`outage_of`), and
+else as INTERNAL with an incident id. It is logged (logged_errors.py), and its text is not sent: it may hold
+what the caller must not see.
 """
 
 from __future__ import annotations
@@ -83,7 +84,10 @@ def _code_of(call: Call) -> grpc.StatusCode:
 
 
 def outage_of(error: Exception) -> errors.Unavailable | errors.Locked | None:
-    """What is away or held by others, when the exception says so; such a call may be sent again."""
+    """Returns the error to send for an outage of database or broker, or for a lock that others hold.
+
+    None for any other exception. After an outage the caller may send the same call again.
+    """
     if isinstance(error, HELD_UP):
         return errors.Locked(HELD_MESSAGE, LOCK_SECONDS)
     if isinstance(error, AWAY):
@@ -94,7 +98,7 @@ def outage_of(error: Exception) -> errors.Unavailable | errors.Locked | None:
 
 
 def details_of(error: errors.CeleriacError, request_id: str) -> list[Message]:
-    """The structured details that clients branch on (AIP-193)."""
+    """Returns the structured details that clients branch on (AIP-193)."""
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=_facts(error)),
         error_details_pb2.RequestInfo(request_id=request_id),

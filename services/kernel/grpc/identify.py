@@ -1,4 +1,4 @@
-"""Fourth step: who calls. It only establishes that; whether they may is `access`'s question."""
+"""Fourth step: establishes who calls. The `access` step decides whether the caller may."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from services.kernel.grpc.call import Call
 from services.kernel.identity import Identity, Role, bind_identity
 from services.kernel.tokens import TokenVerifier
 
-# Certificates with these names make their holder a service of Celeriac. The gateway is not among them:
-# it speaks for whoever's token it passes on.
+# A certificate with one of these names identifies a service of Celeriac. The gateway's is not among them: a
+# call through the gateway has the identity of the token that it passes on.
 SERVICE_NAMES = {f"{name}.celeriac.internal": name for name in (*SERVICES, "worker")}
 CERTIFICATE_ISSUER = "mtls"
 
@@ -31,7 +31,11 @@ def identify(verifier: TokenVerifier) -> Callable[[Call], AbstractAsyncContextMa
 
 
 def _identity_of(call: Call, verifier: TokenVerifier) -> Identity | None:
-    """A token counts before the certificate, so that a service can act for a person."""
+    """Returns the caller's identity; None without a token and without a service's certificate.
+
+    A token takes precedence over the certificate, so that a service can act for a person. Raises
+    `Unauthenticated` for a token that is not valid.
+    """
     authorization = call.metadata("authorization")
     if authorization:
         scheme, _, token = authorization.partition(" ")

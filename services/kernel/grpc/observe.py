@@ -1,4 +1,4 @@
-"""First step: gives the call its id, and sees that it is logged and measured whatever happens to it."""
+"""First step: gives the call its request id, and logs and measures it however it ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.kernel.metrics import CallMetrics
 
 log = structlog.get_logger(__name__)
 
-# The gateway alone is believed about whom it speaks for.
+# Only the gateway is trusted to state another address than its own (x-forwarded-for).
 GATEWAY_NAME = "gateway.celeriac.internal"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
@@ -41,14 +41,14 @@ def _record(call: Call, metrics: CallMetrics) -> None:
     seconds = time.monotonic() - call.started
     metrics.calls.labels(call.method, call.code.name).inc()
     metrics.seconds.labels(call.method).observe(seconds)
-    # Probers ask every few seconds; nobody wants to read that.
+    # Health probes come every few seconds, and are of no interest at INFO.
     say = log.debug if call.method.startswith("/grpc.health.") else log.info
     actor = call.identity.subject if call.identity else None
     say("rpc.answered", code=call.code.name, actor=actor, seconds=round(seconds, 4))
 
 
 def _address(call: Call) -> str:
-    """The caller's address: as the gateway saw it, or as we do when called directly."""
+    """Returns the caller's IP address: as the gateway states it, or the connection's for a direct call."""
     if GATEWAY_NAME in call.peer_names():
         forwarded = call.metadata("x-forwarded-for").rpartition(",")[2].strip()
         if forwarded:

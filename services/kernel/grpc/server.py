@@ -1,11 +1,11 @@
 """The gRPC server of a service: every call goes through the same ordered steps.
 
-observe   gives it a request id; in the end it is logged and measured
-errors    turns what is raised further in into a google.rpc.Status
+observe   gives it a request id; logs and measures it when it ends
+errors    turns exceptions of the steps below and of the handler into a google.rpc.Status
 decode    parses the request: malformed bytes are the caller's error, not ours
-identify  says who calls
+identify  establishes who calls
 audit     records a mutation's intent before its effect, and its outcome after
-access    lets it through if the method's policy does
+access    refuses it if the method's policy does not allow it
 
 A service may add steps of its own after these.
 """
@@ -38,11 +38,11 @@ from services.kernel.settings import KernelSettings
 log = structlog.get_logger(__name__)
 
 Step = Callable[[Call], AbstractAsyncContextManager[None]]
-# grpc gives handlers as untyped callables: what they take and give is in the contract.
+# grpc has handlers as untyped callables; the contract says what they take and return.
 Behaviour = Callable[..., Any]
 
 OPTIONS = [
-    # A second server on the port would take half the calls in silence.
+    # Otherwise a second server on the same port would start without an error, and take half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 8 * 1024 * 1024),
     ("grpc.max_concurrent_streams", 1000),
@@ -53,7 +53,7 @@ OPTIONS = [
 
 @dataclass(frozen=True)
 class Servicer:
-    """One gRPC service: its contract, the generated function that adds it, and who answers."""
+    """One gRPC service: its contract, the generated function that registers it, and the servicer."""
 
     contract: ServiceDescriptor
     add: Callable[[Any, Any], None]
@@ -61,7 +61,7 @@ class Servicer:
 
     @classmethod
     def generated(cls, add: Callable[[Any, Any], None], instance: object) -> Servicer:
-        """By the generated `add_<service>Servicer_to_server`, whose module stands beside the contract's."""
+        """Finds the contract beside the module of the generated `add_<service>Servicer_to_server`."""
         contracts = sys.modules[add.__module__.removesuffix("_grpc")]
         name = add.__name__.removeprefix("add_").removesuffix("Servicer_to_server")
         return cls(contracts.DESCRIPTOR.services_by_name[name], add, instance)
@@ -69,9 +69,9 @@ class Servicer:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """gRPC services that other servers answer, of which this one tells: in reflection and by its health.
+    """gRPC services of other servers that this server lists in its reflection and its health service.
 
-    `health` gives (full name, whether it serves) as that becomes known and changes, and never ends.
+    `health` yields (full name, whether it serves) when that becomes known and at each change; it never ends.
     """
 
     names: Sequence[str]
@@ -113,7 +113,7 @@ class Server:
         log.info("server.listening", port=self.port, services=self._names)
 
     async def follow_elsewhere(self) -> None:
-        """Tells of the services elsewhere what is known of them, for as long as it runs."""
+        """A background loop: keeps the health of the services elsewhere up to date, until it is cancelled."""
         assert self._elsewhere is not None
         async for name, serving in self._elsewhere.health():
             await self._tell_health(name, serving)
@@ -123,7 +123,7 @@ class Server:
         await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     async def stop(self, grace: float) -> None:
-        """Takes no new calls, lets unary ones in flight finish within `grace` seconds, and ends streams."""
+        """Takes no new calls, lets running unary calls finish within `grace` seconds, and ends streams."""
         await self._health.enter_graceful_shutdown()
         stopped = asyncio.ensure_future(self._server.stop(grace))
         self._steps.end_streams()
@@ -146,7 +146,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         self._stopping = False
 
     def end_streams(self) -> None:
-        """Streams have no end of their own: their readers are told to come back."""
+        """Ends all response streams with UNAVAILABLE, so that their readers connect again."""
         self._stopping = True
         for stream in self._streams:
             stream.cancel()
@@ -210,7 +210,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
     async def _write_all(self, answers: Any, context: Any, task: asyncio.Task[Any]) -> None:
         try:
             if not inspect.isasyncgen(answers):
-                await answers  # a standard servicer, which writes by itself
+                await answers  # a standard servicer, which writes its messages by itself
                 return
             async with aclosing(answers):
                 async for message in answers:

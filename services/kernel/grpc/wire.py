@@ -1,4 +1,4 @@
-"""Between the contracts' well-known types and Python's."""
+"""Converts between protobuf's well-known types and Python's, and reads fields that many requests have."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from services.kernel.identity import current_subject
 from services.kernel.once import EXAMPLE, Once
 from services.kernel.validation import Faults
 
-# What a servicer's method is handed beside the request.
+# The second argument of a servicer's method, after the request.
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def timestamp(moment: dt.datetime | None) -> Timestamp | None:
-    """None stays unset."""
+    """Returns the Timestamp of an aware datetime; None, which leaves a field unset, for None."""
     if moment is None:
         return None
-    # As Timestamp.FromDatetime, in a third of the time.
+    # The same result as Timestamp.FromDatetime, in a third of the time.
     since = moment - EPOCH
     return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def duration(seconds: float | None) -> Duration | None:
-    """None stays unset. To the microsecond."""
+    """Returns the Duration, rounded to microseconds; None, which leaves a field unset, for None."""
     if seconds is None:
         return None
     message = Duration()
@@ -40,7 +40,10 @@ def duration(seconds: float | None) -> Duration | None:
 
 
 def moment_in(message: Message, field: str, faults: Faults, at: str = "") -> dt.datetime | None:
-    """The time in a Timestamp field; None when unset or at fault. `at`: the field's path in the request."""
+    """Returns the time in a Timestamp field; None if it is unset, or out of range (added to `faults`).
+
+    `at` is the field's path in the request, for the fault; `field` when empty.
+    """
     if not message.HasField(field):
         return None
     try:
@@ -52,9 +55,10 @@ def moment_in(message: Message, field: str, faults: Faults, at: str = "") -> dt.
 
 
 def once_in(request: Any, faults: Faults, scope: str, without: Collection[str] = ()) -> Once | None:
-    """What a request's `request_id` is to be known by; None when it has none, or is only to be checked.
+    """Returns the request's `request_id` with its scope and digest.
 
-    The digest is of the caller and of all fields but those in `without`.
+    The digest covers the caller and all fields but `request_id` and those in `without`. None when there is no
+    id, when it is not valid (added to `faults`), or when the request has `validate_only`.
     """
     sound = faults.text("request_id", request.request_id, EXAMPLE, most=100, required=False)
     only_checked = "validate_only" in request.DESCRIPTOR.fields_by_name and request.validate_only
@@ -70,7 +74,7 @@ def once_in(request: Any, faults: Faults, scope: str, without: Collection[str] =
 
 
 def window_in(request: Message, faults: Faults) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """The half-open window from `start_time` to `end_time`."""
+    """Returns the half-open window from `start_time` to `end_time`; None for a side that is not set."""
     start, end = moment_in(request, "start_time", faults), moment_in(request, "end_time", faults)
     in_order = start is None or end is None or start < end
     faults.unless(in_order, "end_time", "is not after start_time", "2026-11-24T00:00:00Z")
