@@ -27,7 +27,7 @@ from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, BatchKey, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
-from services.scheduler.dispatch.publisher import PermitEnded
+from services.scheduler.dispatch.publisher import SlotEnded
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.definition import Schedule
 from services.scheduler.schedule.rows import check_readable
@@ -140,12 +140,12 @@ class Backfills:
                 pace = self._pace
                 return pace.backfills_idle if seconds is None else min(seconds, pace.backfills_look)
             ready = await store.ready(READY_AT_A_TIME)
-        if await self._delivery.permit() is None:
+        if await self._delivery.slot() is None:
             return self._pace.backfills_look
         for schedule_id in ready:
             try:
                 await self._step(schedule_id)
-            except (*FAULTS, PermitEnded) as error:
+            except (*FAULTS, SlotEnded) as error:
                 # Either the runs were recorded and will be healed, and the backfill has moved past them, or
                 # neither has happened.
                 log.warning("backfill.step_failed", schedule=schedule_id, error=for_log(error))
@@ -153,8 +153,8 @@ class Backfills:
         return AGAIN_SECONDS
 
     async def _step(self, schedule_id: str) -> None:
-        permit = await self._delivery.permit()
-        if permit is None:
+        slot = await self._delivery.slot()
+        if slot is None:
             # Nothing is recorded while the broker is away: all of it would be sent at once later.
             return
         async with self._database.connection() as connection:
@@ -163,15 +163,15 @@ class Backfills:
                 step = await store.locked(schedule_id, SLICE)
                 if step is None:
                     return
-                if step.letterhead is None:
+                if step.template is None:
                     # The stored task can't be read: that is the end of the backfill.
                     await store.give_up(step, unreadable(step.fault))
                     return
                 key, due = await _record(store, schedule_id, step)
         if key is not None:
             now = key.recorded_at
-            runs = [written(schedule_id, step.letterhead, each, now, backfilled=True) for each in due]
-            await self._delivery.publish([Batch(key, runs)], permit)
+            runs = [written(schedule_id, step.template, each, now, backfilled=True) for each in due]
+            await self._delivery.publish([Batch(key, runs)], slot)
 
 
 async def _record(

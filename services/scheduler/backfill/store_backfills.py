@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill.backfill import Backfill, BackfillState
 from services.scheduler.dispatch.store_batches import DispatchStore
-from services.scheduler.schedule.celery_message import Letterhead
-from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, letterhead_of
+from services.scheduler.schedule.celery_message import MessageTemplate
+from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, template_of
 from services.scheduler.schedule.store_base import Store
 
 # All columns but the due times, of which there may be thousands.
@@ -189,7 +189,7 @@ GIVE_UP = """
 
 
 class Step(NamedTuple):
-    """A backfill that is due to send runs. `letterhead` is None, and `fault` says why, when the row of its
+    """A backfill that is due to send runs. `template` is None, and `fault` says why, when the row of its
     schedule can't be read."""
 
     id: str
@@ -198,7 +198,7 @@ class Step(NamedTuple):
     # The next due times in the backfill's order, usually more than one step sends.
     due: Sequence[dt.datetime]
     exclusive: bool
-    letterhead: Letterhead | None
+    template: MessageTemplate | None
     fault: str = ""
 
 
@@ -227,13 +227,13 @@ class BackfillingStore(DispatchStore):
         row = await self._connection.fetchrow(BACKFILL, schedule_id, most)
         if row is None or await self._connection.fetchval(ON_THE_WAY, schedule_id, row["last"], row["id"]):
             return None
-        letterhead, fault = None, ""
+        template, fault = None, ""
         try:
-            letterhead = letterhead_of(schedule)
+            template = template_of(schedule)
         except RowUnreadable as error:
             fault = str(error)
         exclusive = schedule["overlap"] != "allow"
-        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, letterhead, fault)
+        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, template, fault)
 
     async def run_already(self, schedule_id: str, due: Sequence[dt.datetime]) -> set[dt.datetime]:
         """Returns the due times that have a run which was not skipped."""

@@ -13,8 +13,8 @@ from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import IN_TIME
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
-from services.scheduler.dispatch.publisher import PermitEnded
-from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.dispatch.publisher import SlotEnded
+from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule
 from services.scheduler.schedule.rows import check_readable, kept_columns
 from services.scheduler.schedule.store_requests import RequestStore
@@ -36,7 +36,7 @@ class Catalogue:
             store = ScheduleStore(connection)
             if not await RequestStore(connection).is_first(once):
                 return await store.get(definition.id)
-            due = None if definition.rests(0) else definition.plan.next_due(await store.now())
+            due = None if definition.is_never_due(0) else definition.plan.next_due(await store.now())
             return await store.create(definition, due)
 
     async def change(
@@ -88,7 +88,7 @@ class Catalogue:
         A repeated request gets the run that the first one made, in its present state. Raises `NotFound`,
         `FailedPrecondition` when the task can't be read, and `Invalid` for the id of another request.
         """
-        permit = await self._delivery.permit()
+        slot = await self._delivery.slot()
         async with self._database.transaction() as connection:
             store = ScheduleStore(connection)
             schedule = await store.get(schedule_id, for_change=True)
@@ -102,13 +102,13 @@ class Catalogue:
             run = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
             exclusive = schedule.definition.overlap is not Overlap.ALLOW
             key = await store.add_run(run, once.request_id if once else None, exclusive=exclusive)
-        pending = written(schedule_id, Letterhead(schedule.definition.task), run.due_at, now)
+        pending = written(schedule_id, MessageTemplate(schedule.definition.task), run.due_at, now)
         try:
-            await self._delivery.publish([Batch(key, [pending])], permit)
+            await self._delivery.publish([Batch(key, [pending])], slot)
             async with self._database.reading() as connection:
                 # Read again: the broker may have refused it, or its schedule may have been deleted.
                 return await ScheduleStore(connection).run(schedule_id, run.due_at) or run
-        except (*FAULTS, PermitEnded):
+        except (*FAULTS, SlotEnded):
             return run
 
     async def _current(self, store: ScheduleStore, schedule_id: str, etag: str) -> Schedule:
@@ -127,7 +127,7 @@ def _run_is_gone(schedule_id: str) -> NotFound:
 def due_after_change(current: Schedule, wanted: Definition, now: dt.datetime) -> dt.datetime | None:
     """Returns the next due time after a change of the definition (see `Catalogue.change`)."""
     before, due = current.definition, current.next_due_at
-    if wanted.rests(current.run_count):
+    if wanted.is_never_due(current.run_count):
         return None
     if due is not None:
         retimed = (wanted.timing, wanted.bounds) != (before.timing, before.bounds)

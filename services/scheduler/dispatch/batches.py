@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.scheduler.schedule.celery_message import Letterhead, Message
+from services.scheduler.schedule.celery_message import Message, MessageTemplate
 from services.scheduler.schedule.definition import task_id
 from services.scheduler.timing.plan import NO_TIME
 
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 
 def written(
     schedule_id: str,
-    letterhead: Letterhead,
+    template: MessageTemplate,
     due: dt.datetime,
     now: dt.datetime,
     jitter: dt.timedelta = NO_TIME,
@@ -53,5 +53,5 @@ def written(
 
     `jitter` is what that added to the due time. The time to expire of a backfilled run counts from now.
     """
-    message = letterhead.message(task_id(schedule_id, due), now if backfilled else due, now)
+    message = template.message(task_id(schedule_id, due), now if backfilled else due, now)
     return PendingRun(schedule_id, due, message, None if backfilled else due + jitter)

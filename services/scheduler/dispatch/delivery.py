@@ -23,7 +23,7 @@ from services.kernel.loops import Loop
 from services.scheduler.dispatch.batches import Batch, BatchKey, PendingRun, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.metrics import DispatchMetrics
-from services.scheduler.dispatch.publisher import Parcel, PermitEnded, Publisher
+from services.scheduler.dispatch.publisher import MarkedBatch, Publisher, SlotEnded
 from services.scheduler.dispatch.store_batches import BatchStore
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.pace import USUAL, Pace
@@ -62,27 +62,27 @@ class Delivery:
             "healing",
             self._heal_all,
             every=pace.heal,
-            outlives=(*FAULTS, PermitEnded),
+            outlives=(*FAULTS, SlotEnded),
             failed="dispatch.healing_failed",
             at_once=False,
         )
 
-    async def permit(self) -> int | None:
-        """The broker's permit to publish what is read from now on; None while it is away."""
+    async def slot(self) -> int | None:
+        """The broker's slot to publish what is read from now on; None while it is away."""
         if time.monotonic() - self._away_since < self._pace.broker_retry:
             return None
         try:
-            return await self._publisher.permit()
+            return await self._publisher.slot()
         except (redis.exceptions.RedisError, OSError) as error:
             self._away_since = time.monotonic()
             log.warning("dispatch.broker_away", error=for_log(error))
             return None
 
-    async def send_on_its_way(self, batch: Batch, permit: int | None) -> None:
+    async def send_on_its_way(self, batch: Batch, slot: int | None) -> None:
         """Begins to publish, once not too much is on its way already."""
         while len(self._on_the_way) >= IN_FLIGHT:
             await asyncio.wait(self._on_the_way, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.create_task(self._publish_or_leave(batch, permit))
+        task = asyncio.create_task(self._publish_or_leave(batch, slot))
         self._on_the_way.add(task)
         task.add_done_callback(self._on_the_way.discard)
 
@@ -91,24 +91,24 @@ class Delivery:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._on_the_way, return_exceptions=True)
 
-    async def _publish_or_leave(self, batch: Batch, permit: int | None) -> None:
+    async def _publish_or_leave(self, batch: Batch, slot: int | None) -> None:
         try:
             with self.turns.dispatching():
-                await self.publish([batch], permit)
-        except (*FAULTS, PermitEnded) as error:
+                await self.publish([batch], slot)
+        except (*FAULTS, SlotEnded) as error:
             # It stays committed and unpublished: healing publishes it when the broker is back.
             log.warning("dispatch.publish_failed", runs=len(batch.runs), error=for_log(error))
 
-    async def publish(self, batches: Sequence[Batch], permit: int | None) -> None:
+    async def publish(self, batches: Sequence[Batch], slot: int | None) -> None:
         """Publishes batches that are committed, and records that they are; each at most once, ever.
 
-        With a permit that was taken before they were read; without one they stay unpublished, and are healed.
+        With a slot that was taken before they were read; without one they stay unpublished, and are healed.
         """
-        if permit is None:
+        if slot is None:
             return
         refused: list[tuple[Batch, Sequence[PendingRun], str]] = []
         for batch in batches:
-            refused += await self._push(batch, permit)
+            refused += await self._push(batch, slot)
         async with self._database.connection() as connection:
             store = BatchStore(connection)
             for batch, runs, reason in refused:
@@ -124,12 +124,12 @@ class Delivery:
         runs_sent = sum(len(batch.runs) for batch in batches) - len(gone)
         log.info("dispatch.published", batches=len(batches), runs=runs_sent)
 
-    async def _push(self, batch: Batch, permit: int) -> list[tuple[Batch, Sequence[PendingRun], str]]:
+    async def _push(self, batch: Batch, slot: int) -> list[tuple[Batch, Sequence[PendingRun], str]]:
         """Gives the runs that the broker has no place for, with the reason."""
         if not batch.runs:
             return []
-        parcel = Parcel(batch.key.mark, [run.message for run in batch.runs])
-        receipt = await self._publisher.publish(parcel, permit)
+        marked = MarkedBatch(batch.key.mark, [run.message for run in batch.runs])
+        receipt = await self._publisher.publish(marked, slot)
         if not receipt.refused:
             return []
         runs = {run.message.task_id: run for run in batch.runs}
@@ -152,11 +152,11 @@ class Delivery:
 
         Gives how many batches that were.
         """
-        permit = await self._publisher.permit()
+        slot = await self._publisher.slot()
         async with self._database.connection() as connection:
             unpublished = await BatchStore(connection).unpublished(older_than, HEAL_BATCHES)
         for keys in _together(unpublished):
-            await self.publish(await self._read(keys), permit)
+            await self.publish(await self._read(keys), slot)
         if unpublished:
             log.info("dispatch.healed", batches=len(unpublished), runs=sum(size for _, size in unpublished))
         return len(unpublished)
@@ -168,13 +168,11 @@ class Delivery:
             store = BatchStore(connection)
             now = await store.now()
             for run in await store.runs(list(runs)):
-                if run.letterhead is None:
+                if run.template is None:
                     log.warning("schedule.unreadable", schedule=run.schedule_id, due=run.due, fault=run.fault)
                     await store.give_up(run.batch_id, [(run.schedule_id, run.due)], unreadable(run.fault))
                 else:
-                    pending = written(
-                        run.schedule_id, run.letterhead, run.due, now, backfilled=run.backfilled
-                    )
+                    pending = written(run.schedule_id, run.template, run.due, now, backfilled=run.backfilled)
                     runs[run.batch_id].append(pending)
         return [Batch(key, runs[key.id]) for key in keys]
 

@@ -142,11 +142,11 @@ class Dispatcher:
         """
         try:
             with self.delivery.turns.dispatching():
-                permit = await self.delivery.permit()
+                slot = await self.delivery.slot()
                 claimed, batch = await self._record_batch(ids)
                 if batch is not None:
                     # Only the finished batch is kept in memory from here on; the claimed rows are released.
-                    await self.delivery.send_on_its_way(batch, permit)
+                    await self.delivery.send_on_its_way(batch, slot)
                 self._heartbeat.succeeded()
                 return claimed
         except FAULTS:
@@ -217,6 +217,6 @@ def _written(runs: Sequence[Run], claimed: Sequence[Due], now: dt.datetime) -> l
     for run in runs:
         due = found[run.schedule_id]
         if run.state is RunState.PENDING and due.what is not None:
-            letterhead, _ = due.what
-            pending.append(written(due.id, letterhead, run.due_at, now, due.sent - due.due))
+            template, _ = due.what
+            pending.append(written(due.id, template, run.due_at, now, due.sent - due.due))
     return pending

@@ -1,10 +1,10 @@
 """Puts batches of messages on the broker's queues: each batch exactly once, whatever is killed when.
 
 A batch's mark and its messages are set and pushed in one atomic step, a Lua script. Who comes later finds the
-mark, pushes nothing, and reads in it what was refused. A publish needs a permit, which is taken before the
+mark, pushes nothing, and reads in it what was refused. A publish needs a publish slot, which is taken before the
 batch is read from the database and ends a minute later: so a replica that was frozen in between can't wake up
-after the mark is gone, and push again. Permits and marks live by the broker's clock alone; the database's may
-be hours off it.
+after the mark is gone, and push again. Slots and marks live by the broker's clock alone; the clock of the
+database may differ from it by hours.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from services.scheduler.schedule.celery_message import Message, event_envelope
 
 MARK = "celeriac:batch:"
 # Long enough for any crash between publishing and recording it to be healed; then, once the database has
-# recorded it, just long enough for every permit to have ended.
+# recorded it, just long enough for every slot to have ended.
 MARK_SECONDS = 7 * 24 * 3600
 RECORDED_MARK_SECONDS = 600
-PERMIT_SECONDS = 60
-# A permit is handed out again for so long: one question to the broker for many batches.
-SAME_PERMIT_SECONDS = 2.0
+SLOT_SECONDS = 60
+# A slot is handed out again for so long: one question to the broker for many batches.
+SAME_SLOT_SECONDS = 2.0
 TIME_SECONDS = 1.0
 # Events of one message to the monitors.
 EVENTS = 200
 KOMBUS = Layout()
 
 # KEYS: mark; for each list: the list, kombu's table of its queue.
-# ARGV: end of the permit (Unix seconds), life of a mark, channel of events; for each list: kombu's entry,
+# ARGV: end of the slot (Unix seconds), life of a mark, channel of events; for each list: kombu's entry,
 # the messages, one a line (they are JSON, which has no line breaks), number of events, the events.
-# Answers -1 when the permit has ended; 0 and the mark when it was there; else 1, and the mark if it is other
+# Answers -1 when the slot has ended; 0 and the mark when it was there; else 1, and the mark if it is other
 # than '1': then it tells, as JSON, of each list that is none, the key and the tasks whose messages were not
 # pushed. What could fail is looked at before anything is written. A Lua call takes some 8,000 values at most.
 PUBLISH = """
@@ -86,11 +86,11 @@ return {1, mark}
 """
 
 
-class PermitEnded(Exception):
+class SlotEnded(Exception):
     """The batches were read too long ago to be published; they must be read again."""
 
 
-class Parcel(NamedTuple):
+class MarkedBatch(NamedTuple):
     """The messages of a batch, and what the broker is to know it by."""
 
     mark: str
@@ -105,9 +105,9 @@ class Refused(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of a parcel: all but the refused messages were pushed, now or `before`.
+    """What became of a marked batch: all but the refused messages were pushed, now or `before`.
 
-    What was refused before was so as it was then; the parcel may have been made anew since.
+    What was refused before was so as it was then; the batch may have been made anew since.
     """
 
     before: bool
@@ -124,27 +124,27 @@ class Publisher:
         self._publish = client.register_script(PUBLISH)
         # As kombu names the channel of its event exchange.
         self._events_channel = f"{layout.prefix}/{database}.celeryev/task.multi"
-        self._permit_ends = 0
-        self._permit_from = float("-inf")
+        self._slot_ends = 0
+        self._slot_from = float("-inf")
 
-    async def permit(self) -> int:
-        """A permit for batches that are read from now on: its end, in Unix seconds of the broker's clock.
+    async def slot(self) -> int:
+        """A slot for batches that are read from now on: its end, in Unix seconds of the broker's clock.
 
         Raises `TimeoutError` when the broker does not tell its time soon.
         """
         now = time.monotonic()
-        if now - self._permit_from < SAME_PERMIT_SECONDS:
-            return self._permit_ends
+        if now - self._slot_from < SAME_SLOT_SECONDS:
+            return self._slot_ends
         async with asyncio.timeout(TIME_SECONDS):
             seconds, _ = await self._client.time()
-        self._permit_ends, self._permit_from = seconds + PERMIT_SECONDS, now
-        return self._permit_ends
+        self._slot_ends, self._slot_from = seconds + SLOT_SECONDS, now
+        return self._slot_ends
 
-    async def publish(self, parcel: Parcel, permit_ends: int) -> Receipt:
-        """Pushes the messages if the mark is not there yet. Raises `PermitEnded`."""
-        keys = [self._prefix + MARK + parcel.mark]
-        arguments: list[str | bytes | int] = [permit_ends, MARK_SECONDS, self._events_channel]
-        lists = self._by_list(parcel.messages)
+    async def publish(self, marked: MarkedBatch, slot_ends: int) -> Receipt:
+        """Pushes the messages if the mark is not there yet. Raises `SlotEnded`."""
+        keys = [self._prefix + MARK + marked.mark]
+        arguments: list[str | bytes | int] = [slot_ends, MARK_SECONDS, self._events_channel]
+        lists = self._by_list(marked.messages)
         for key, messages in lists.items():
             bindings, entry = self._layout.binding_of(messages[0].queue)
             keys += (key, bindings)
@@ -154,8 +154,8 @@ class Publisher:
         state, *marks = await self._publish(keys, arguments)
         if state == -1:
             # Or the broker's clock was set forward, or another broker took over: then the next one holds.
-            self._permit_from = float("-inf")
-            raise PermitEnded
+            self._slot_from = float("-inf")
+            raise SlotEnded
         return Receipt(state == 0, _refused(marks[0]) if marks else ())
 
     async def shorten_marks(self, marks: Sequence[str]) -> None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import asyncpg
 
 from services.scheduler.dispatch.batches import BatchKey
-from services.scheduler.schedule.celery_message import Letterhead
-from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, letterhead_of
+from services.scheduler.schedule.celery_message import MessageTemplate
+from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, template_of
 from services.scheduler.schedule.store_base import Store
 
 # A dispatcher that is frozen must not keep others from what it has locked. And a batch is found row by row
@@ -55,13 +55,13 @@ GIVEN_UP = """
 
 
 class Unpublished(NamedTuple):
-    """A run of a batch that is not known to be published. `letterhead` is None, with the `fault`, when its
+    """A run of a batch that is not known to be published. `template` is None, with the `fault`, when its
     schedule's row can't be read."""
 
     batch_id: int
     schedule_id: str
     due: dt.datetime
-    letterhead: Letterhead | None
+    template: MessageTemplate | None
     fault: str = ""
     backfilled: bool = False
 
@@ -107,6 +107,6 @@ class BatchStore(DispatchStore):
 def _unpublished(row: asyncpg.Record) -> Unpublished:
     key = row["batch_id"], row["id"], row["due_at"]
     try:
-        return Unpublished(*key, letterhead_of(row), backfilled=row["backfilled"])
+        return Unpublished(*key, template_of(row), backfilled=row["backfilled"])
     except RowUnreadable as error:
         return Unpublished(*key, None, str(error))

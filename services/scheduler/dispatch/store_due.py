@@ -15,9 +15,9 @@ from services.kernel.database import Connection
 from services.scheduler.dispatch.decide import Decision
 from services.scheduler.dispatch.fast_path import COLUMNS
 from services.scheduler.dispatch.store_batches import DispatchStore
-from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Run, RunState
-from services.scheduler.schedule.rows import RowUnreadable, letterhead_of, moment_of, plan_of
+from services.scheduler.schedule.rows import RowUnreadable, moment_of, plan_of, template_of
 from services.scheduler.timing.plan import Plan
 
 
@@ -92,7 +92,7 @@ class Due(NamedTuple):
     # Its due time and what jitter adds to it.
     sent: dt.datetime
     # None when the row can't be read: someone wrote it by SQL. Then `fault` says why.
-    what: tuple[Letterhead, Plan] | None
+    what: tuple[MessageTemplate, Plan] | None
     # So many runs, until it is done; None: no end.
     left: int | None = None
     fault: str = ""
@@ -190,7 +190,7 @@ def due_of(row: asyncpg.Record) -> Due:
         plan = plan_of(row)
         most = plan.bounds.max_runs
         left = None if most is None else most - row["run_count"]
-        what = letterhead_of(row), plan
+        what = template_of(row), plan
         return Due(row["id"], due, sent, what, left, overlaps=row["overlap"] == "allow")
     except RowUnreadable as error:
         return Due(row["id"], due, sent, None, fault=str(error))

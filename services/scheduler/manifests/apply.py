@@ -99,7 +99,7 @@ def _timed(change: Change, now: dt.datetime) -> tuple[Definition, dt.datetime | 
     assert wanted is not None
     if change.current is not None:
         return wanted, due_after_change(change.current, wanted, now)
-    return wanted, None if wanted.rests(0) else wanted.plan.next_due(now)
+    return wanted, None if wanted.is_never_due(0) else wanted.plan.next_due(now)
 
 
 def _all_carry(wanted: Sequence[Wanted], label: tuple[str, str], faults: Faults) -> None:

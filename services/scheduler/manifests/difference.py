@@ -132,7 +132,7 @@ def _before(current: Schedule) -> dict[str, str]:
 def _warnings(settled: Definition, run_count: int, now: dt.datetime) -> tuple[str, ...]:
     if settled.plan.next_due(now) is None:
         return ("is never due: nothing of it lies between now (or start) and end",)
-    if not settled.paused and settled.rests(run_count):
+    if not settled.paused and settled.is_never_due(run_count):
         return (f"is done: {run_count} runs are behind it, and max_runs is {settled.bounds.max_runs}",)
     return ()
 

@@ -10,9 +10,9 @@ import asyncpg
 
 from services.scheduler.dispatch.store_batches import DispatchStore
 from services.scheduler.runs.overlap import Change, LiveRun
-from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Overlap, RunState
-from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, letterhead_of, member_of
+from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, member_of, template_of
 
 LIVE = """
     SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs_seen
@@ -40,11 +40,11 @@ CHANGED = """
 
 
 class Exclusive(NamedTuple):
-    """A schedule with waiting runs. `letterhead` is None, and `fault` tells why, if its row can't be read."""
+    """A schedule with waiting runs. `template` is None, and `fault` tells why, if its row can't be read."""
 
     id: str
     overlap: Overlap
-    letterhead: Letterhead | None
+    template: MessageTemplate | None
     # Its task's hard one, in seconds.
     time_limit: float | None
     fault: str = ""
@@ -84,7 +84,7 @@ class WaitingStore(DispatchStore):
 
 def _exclusive(row: asyncpg.Record) -> Exclusive:
     try:
-        overlap, letterhead = member_of(Overlap, row, "overlap"), letterhead_of(row)
-        return Exclusive(row["id"], overlap, letterhead, row["time_limit"])
+        overlap, template = member_of(Overlap, row, "overlap"), template_of(row)
+        return Exclusive(row["id"], overlap, template, row["time_limit"])
     except RowUnreadable as error:
         return Exclusive(row["id"], Overlap.ALLOW, None, None, str(error))

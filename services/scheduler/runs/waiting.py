@@ -24,7 +24,7 @@ from services.kernel.loops import Again, Loop
 from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
-from services.scheduler.dispatch.publisher import PermitEnded
+from services.scheduler.dispatch.publisher import SlotEnded
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor, MonitorAway
 from services.scheduler.runs.overlap import Answer, Change, LiveRun, Verdict, decide_overlap
@@ -59,7 +59,7 @@ class Waiting:
             "waiting",
             self._decide_again_soon,
             every=pace.waiting_idle,
-            outlives=(*FAULTS, PermitEnded),
+            outlives=(*FAULTS, SlotEnded),
             failed="waiting.failed",
             woken=woken,
         )
@@ -91,11 +91,11 @@ class Waiting:
             live = await store.live(schedule_ids) if schedule_ids else {}
         if not live:
             return 0, more_after
-        permit = await self._delivery.permit()
+        slot = await self._delivery.slot()
         answer = await self._answer([run for runs in live.values() for run in runs])
         verdicts, batch = await self._apply(schedule_ids, answer)
         if batch is not None:
-            await self._delivery.publish([batch], permit)
+            await self._delivery.publish([batch], slot)
         for verdict in verdicts:
             await self._cancel(verdict.cancel)
         return len(live), more_after
@@ -136,8 +136,8 @@ class Waiting:
                     verdict = _verdict(schedule, live.get(schedule.id, []), answer, now)
                     verdicts.append(verdict)
                     for change in verdict.changes:
-                        if change.state is RunState.PENDING and schedule.letterhead is not None:
-                            pending.append(written(schedule.id, schedule.letterhead, change.run.due_at, now))
+                        if change.state is RunState.PENDING and schedule.template is not None:
+                            pending.append(written(schedule.id, schedule.template, change.run.due_at, now))
                 changes = [change for verdict in verdicts for change in verdict.changes]
                 if changes:
                     key = await store.new_batch()
@@ -166,7 +166,7 @@ class Waiting:
 
 
 def _verdict(schedule: Exclusive, runs: Sequence[LiveRun], answer: Answer, now: dt.datetime) -> Verdict:
-    if schedule.letterhead is not None:
+    if schedule.template is not None:
         return decide_overlap(schedule.overlap, schedule.time_limit, runs, answer, now)
     waiting = [run for run in runs if run.state is RunState.WAITING]
     return Verdict([Change(run, RunState.SKIPPED, unreadable(schedule.fault)) for run in waiting])

@@ -92,7 +92,7 @@ class Frame:
         )
 
 
-class Letterhead:
+class MessageTemplate:
     """What all messages of one schedule have in common, made once. With it, each message can be written.
 
     Raises `Unreadable`, with the name of what is at fault, for a task that the API would have refused.

@@ -67,7 +67,7 @@ class Definition:
     def plan(self) -> Plan:
         return Plan(self.timing, self.bounds, self.jitter, self.misfire)
 
-    def rests(self, run_count: int) -> bool:
+    def is_never_due(self, run_count: int) -> bool:
         """Whether nothing is due, with that many runs behind it: it is paused, or has had its most."""
         most = self.bounds.max_runs
         return self.paused or (most is not None and run_count >= most)

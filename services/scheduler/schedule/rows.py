@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
 from services.kernel.errors import FailedPrecondition
-from services.scheduler.schedule.celery_message import Letterhead, texts_of
+from services.scheduler.schedule.celery_message import MessageTemplate, texts_of
 from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Run, RunState, Schedule, Task
 from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
@@ -83,7 +83,7 @@ class RowUnreadable(Unreadable):
 
 
 def task_of(row: Row) -> Task:
-    """Raises `RowUnreadable`, as all of these do. The arguments are checked by `letterhead_of`."""
+    """Raises `RowUnreadable`, as all of these do. The arguments are checked by `template_of`."""
     headers = row["headers"]
     try:
         return Task(
@@ -101,14 +101,14 @@ def task_of(row: Row) -> Task:
         raise RowUnreadable(f"{error}") from error
 
 
-def letterhead_of(row: Row) -> Letterhead:
+def template_of(row: Row) -> MessageTemplate:
     """What all messages of the schedule have in common."""
     return _letterhead(task_of(row))
 
 
-def _letterhead(task: Task) -> Letterhead:
+def _letterhead(task: Task) -> MessageTemplate:
     try:
-        return Letterhead(task)
+        return MessageTemplate(task)
     except Unreadable as error:
         raise RowUnreadable(f"{error}") from error
 

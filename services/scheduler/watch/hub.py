@@ -297,14 +297,14 @@ def look_for(group: Sequence[Reader[Message]], matching: ScheduleFilter, *, in_f
     `sizes` is set when the runs of batches must also be counted, to tell the other readers how many they
     missed.
     """
-    hungry = [reader for reader in group if reader.wanted.names or (in_full and reader.has_room)]
-    if all(reader.wanted.names for reader in hungry):
-        names = frozenset().union(*(reader.wanted.names for reader in hungry))
+    receivers = [reader for reader in group if reader.wanted.names or (in_full and reader.has_room)]
+    if all(reader.wanted.names for reader in receivers):
+        names = frozenset().union(*(reader.wanted.names for reader in receivers))
     else:
         names = frozenset()
-    schedules = any(reader.wanted.schedules for reader in hungry)
-    runs = any(reader.wanted.runs for reader in hungry)
-    backfills = any(reader.wanted.backfills for reader in hungry)
+    schedules = any(reader.wanted.schedules for reader in receivers)
+    runs = any(reader.wanted.runs for reader in receivers)
+    backfills = any(reader.wanted.backfills for reader in receivers)
     counting = any(reader.wanted.runs and not reader.wanted.names for reader in group)
     wanted = Wanted(names, schedules, runs, backfills, matching)
     return Look(wanted, sizes=counting and bool(names or not runs))

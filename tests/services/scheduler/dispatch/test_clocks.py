@@ -18,7 +18,7 @@ from services.kernel.migrations import migrate
 from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.dispatcher import Dispatcher
-from services.scheduler.dispatch.publisher import PERMIT_SECONDS, Publisher
+from services.scheduler.dispatch.publisher import SLOT_SECONDS, Publisher
 from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.schedule.store_base import now_at
 from services.scheduler.timing.due_times import IntervalTiming
@@ -144,12 +144,12 @@ async def test_a_permit_is_of_the_brokers_clock(valkey: Valkey) -> None:
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         publisher = Publisher(client, 0)
         before, _ = await client.time()
-        permit = await publisher.permit()
+        slot = await publisher.slot()
         after, _ = await client.time()
-        assert before + PERMIT_SECONDS <= permit <= after + PERMIT_SECONDS
+        assert before + SLOT_SECONDS <= slot <= after + SLOT_SECONDS
         valkey.stop()
         # For a moment it holds for what is read next, too, since it ends sooner for that.
-        assert await publisher.permit() == permit
+        assert await publisher.slot() == slot
 
 
 async def test_a_database_clock_that_is_set_back_repeats_nothing_and_leaves_no_gap(

@@ -18,8 +18,8 @@ from services.kernel.database import Database
 from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.dispatcher import Dispatcher
-from services.scheduler.dispatch.publisher import Parcel, PermitEnded, Publisher, Receipt
-from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.dispatch.publisher import MarkedBatch, Publisher, Receipt, SlotEnded
+from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.timing.due_times import IntervalTiming
 from tests.support.calls import eventually
@@ -90,9 +90,9 @@ async def test_a_dispatcher_that_was_frozen_for_a_minute_cannot_publish(
     valkey.flush()
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         now, publisher = dt.datetime.now(dt.UTC), Publisher(client, 0)
-        message = Letterhead(Task("count", queue="due")).message("id-1", now, now)
-        with pytest.raises(PermitEnded):
-            await publisher.publish(Parcel("1-1", [message]), await publisher.permit() - 62)
+        message = MessageTemplate(Task("count", queue="due")).message("id-1", now, now)
+        with pytest.raises(SlotEnded):
+            await publisher.publish(MarkedBatch("1-1", [message]), await publisher.slot() - 62)
     assert await sent(valkey) == []
 
 
@@ -229,17 +229,17 @@ async def test_monitors_are_told_of_what_was_sent_and_of_nothing_else(
 ) -> None:
     valkey.flush()
     now = dt.datetime.now(dt.UTC)
-    letterhead = Letterhead(Task("count", '["%", "字"]', queue="due", expires=60))
-    messages = [letterhead.message(f"id-{number}", now, now) for number in range(3)]
+    template = MessageTemplate(Task("count", '["%", "字"]', queue="due", expires=60))
+    messages = [template.message(f"id-{number}", now, now) for number in range(3)]
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         publisher = Publisher(client, 0)
-        permit = await publisher.permit()
-        assert await publisher.publish(Parcel("1-1", messages[:1]), permit) == Receipt(before=False)
+        slot = await publisher.slot()
+        assert await publisher.publish(MarkedBatch("1-1", messages[:1]), slot) == Receipt(before=False)
         async with client.pubsub() as events:
             await events.subscribe("/0.celeryev/task.multi")
             await events.get_message(timeout=5)
-            assert await publisher.publish(Parcel("1-1", messages[:1]), permit) == Receipt(before=True)
-            assert await publisher.publish(Parcel("2-1", messages[1:]), permit) == Receipt(before=False)
+            assert await publisher.publish(MarkedBatch("1-1", messages[:1]), slot) == Receipt(before=True)
+            assert await publisher.publish(MarkedBatch("2-1", messages[1:]), slot) == Receipt(before=False)
             told: Any = await events.get_message(ignore_subscribe_messages=True, timeout=5)
         bound = await client.smembers("_kombu.binding.due")
     body = json.loads(base64.b64decode(json.loads(told["data"])["body"]))
@@ -253,11 +253,13 @@ async def test_a_batch_of_many_lists_and_of_more_messages_than_a_lua_call_takes_
 ) -> None:
     valkey.flush()
     now = dt.datetime.now(dt.UTC)
-    letterheads = [Letterhead(Task("count", queue=f"due-{number}", priority=number)) for number in range(4)]
-    messages = [letterheads[number % 4].message(f"id-{number}", now, now) for number in range(40_000)]
+    templates = [
+        MessageTemplate(Task("count", queue=f"due-{number}", priority=number)) for number in range(4)
+    ]
+    messages = [templates[number % 4].message(f"id-{number}", now, now) for number in range(40_000)]
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         publisher = Publisher(client, 0)
-        assert await publisher.publish(Parcel("1-1", messages), await publisher.permit()) == Receipt(False)
+        assert await publisher.publish(MarkedBatch("1-1", messages), await publisher.slot()) == Receipt(False)
         keys = ["due-0", "due-1", "due-2", "due-3\x06\x163"]
         lengths: Any = [await client.llen(key) for key in keys]
         assert lengths == [10_000] * 4

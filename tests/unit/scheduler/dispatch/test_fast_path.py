@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.scheduler.dispatch.decide import IN_TIME, decide
 from services.scheduler.dispatch.fast_path import COLUMNS, InTime
-from services.scheduler.schedule.celery_message import Letterhead
+from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, task_id
 from services.scheduler.schedule.rows import values_of
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming
@@ -57,7 +57,7 @@ def test_what_is_taken_is_decided_on_as_by_itself(
     assert in_time.schedule_ids == [definition.id]
     assert in_time.following == [decision.next_due_at] == [decision.next_run_at]
     [run] = in_time.runs
-    message = Letterhead(definition.task).message(task_id(definition.id, due), due, due + late)
+    message = MessageTemplate(definition.task).message(task_id(definition.id, due), due, due + late)
     assert run == (definition.id, due, message, due)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from services.kernel.validation import Faults
 from services.scheduler.schedule import checks
-from services.scheduler.schedule.celery_message import CELERYS_HEADERS, Letterhead
+from services.scheduler.schedule.celery_message import CELERYS_HEADERS, MessageTemplate
 from services.scheduler.schedule.definition import Task
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -26,7 +26,7 @@ def told(check: Callable[..., Any], *values: Any) -> list[tuple[str, str]]:
 
 def test_headers_that_each_message_has_of_its_own_are_refused() -> None:
     """They would not be heeded: the message's own take their place."""
-    message = json.loads(Letterhead(Task("count")).message("id", NOW, NOW).envelope)
+    message = json.loads(MessageTemplate(Task("count")).message("id", NOW, NOW).envelope)
     assert set(message["headers"]) == CELERYS_HEADERS
     assert json.loads(base64.b64decode(message["body"]))[:2] == [[], {}]
     fault = "is a header that Celery's messages have of their own"
@@ -41,7 +41,7 @@ def test_arguments_that_no_message_can_be_made_of_are_refused(number: str) -> No
     assert field == "field.args_json" and "infinity" in fault
     [(field, _)] = told(checks.task, Task("count", kwargs_json=f'{{"n": {number}}}'))
     assert field == "field.kwargs_json"
-    Letterhead(Task("count", args_json="[12345678901234567890123, 1e-999, 1e308]"))
+    MessageTemplate(Task("count", args_json="[12345678901234567890123, 1e-999, 1e308]"))
     assert told(checks.task, Task("count", args_json="[12345678901234567890123, 1e-999, 1e308]")) == []
 
 

@@ -14,7 +14,7 @@ from services.scheduler.dispatch.decide import decide
 from services.scheduler.dispatch.fast_path import COLUMNS, InTime
 from services.scheduler.dispatch.store_due import due_of
 from services.scheduler.schedule.definition import Definition, Task, task_id
-from services.scheduler.schedule.rows import RowUnreadable, letterhead_of, plan_of, schedule_of, values_of
+from services.scheduler.schedule.rows import RowUnreadable, plan_of, schedule_of, template_of, values_of
 from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming
 from services.scheduler.timing.solar import EVENTS
@@ -112,9 +112,9 @@ def test_what_can_be_read_can_be_decided_on_and_sent(row: dict[str, Any]) -> Non
     if due.what is None:
         assert due.fault
         return
-    letterhead, plan = due.what
+    template, plan = due.what
     for run in decide(due.id, plan, due.due, NOW, due.left).runs:
-        letterhead.message(task_id(due.id, run.due_at), run.due_at, NOW)
+        template.message(task_id(due.id, run.due_at), run.due_at, NOW)
 
 
 @given(rows())
@@ -140,7 +140,7 @@ def test_what_is_wrong_with_a_row_is_told_in_words(change: tuple[str, Any], faul
     column, value = change
     broken = row(**{column: value})
     with pytest.raises(RowUnreadable) as told:
-        plan_of(broken), letterhead_of(broken)
+        plan_of(broken), template_of(broken)
     assert str(told.value) == fault
     assert due_of(broken).fault == fault
 
