@@ -1,7 +1,7 @@
 """Puts batches of messages on the broker's queues: each batch exactly once, whatever is killed when.
 
-A batch's mark and its messages are set and pushed in one atomic step, a Lua script. Who comes later finds the
-mark, pushes nothing, and reads in it what was refused. A publish needs a publish slot, which is taken before the
+A batch's mark and its messages are set and pushed in one atomic step, a Lua script. A later publisher finds
+the mark, pushes nothing, and reads in it what was refused. A publish needs a slot, which is taken before the
 batch is read from the database and ends a minute later: so a replica that was frozen in between can't wake up
 after the mark is gone, and push again. Slots and marks live by the broker's clock alone; the clock of the
 database may differ from it by hours.
