@@ -7,9 +7,13 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from services.kernel.live_settings import LiveSettings
+from services.kernel.loops import Heartbeat
 
 
 def new_registry() -> CollectorRegistry:
@@ -54,6 +58,28 @@ class CallMetrics:
             registry=registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
         )
+
+
+class LoopMetrics(Collector):
+    """When each background loop last succeeded, and how often it failed: read when Prometheus asks."""
+
+    def __init__(self, registry: CollectorRegistry, heartbeats: Sequence[Heartbeat]) -> None:
+        self._heartbeats = heartbeats
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        succeeded = GaugeMetricFamily(
+            "celeriac_loop_last_success_seconds",
+            "Unix time at which a background loop last did its work; before the first time, when it was made",
+            labels=["loop"],
+        )
+        failures = CounterMetricFamily(
+            "celeriac_loop_failures", "Failures that a background loop outlived", labels=["loop"]
+        )
+        for heartbeat in self._heartbeats:
+            succeeded.add_metric([heartbeat.name], heartbeat.last_success)
+            failures.add_metric([heartbeat.name], heartbeat.failures)
+        return [succeeded, failures]
 
 
 def follow_config(registry: CollectorRegistry, live: LiveSettings) -> None:

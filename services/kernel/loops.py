@@ -1,0 +1,193 @@
+"""Background loops: each takes one step again and again, for as long as its process runs.
+
+1. The step is taken. An exception that the loop outlives is logged and counted. Any other ends the loop, and
+   with it the process: whoever supervises it starts it anew.
+2. The loop waits: for its interval, or as long as the step asked for (`Again`), or until it is woken.
+3. After a failed step it waits as long; a loop with a `Backoff` waits longer after each failure in a row, and
+   can't be woken meanwhile.
+
+The interval is multiplied by a random factor close to 1, so that replicas that were started together do not
+all ask the database or the broker at the same moment. A cancellation ends the loop, wherever it is. A driver
+may turn one into an error of its own, so the end of a process cancels its loops until they have ended.
+
+Prometheus is told when each loop last succeeded (`Heartbeat`): one that has failed for an hour is seen there.
+Why there is one such class, and which loops do without it: docs/decisions/kernel-loops.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+import structlog
+
+from services.kernel.logged_errors import for_log
+
+log = structlog.get_logger(__name__)
+
+# An interval is at most this share shorter or longer than it was given.
+JITTER = 0.05
+
+
+@dataclass(frozen=True)
+class Again:
+    """A step's answer: the next step is wanted after exactly so many seconds, not after the interval."""
+
+    seconds: float
+
+
+# A step's answer: there is nothing to do before the loop is woken.
+UNTIL_WOKEN = Again(math.inf)
+
+# What a step returns is ignored, unless it is an `Again`.
+Step = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait while a step fails: `first` seconds, then twice as long each time, up to `most`."""
+
+    first: float
+    most: float
+
+    def after(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row, from 1 on."""
+        # Bounded, as a float has no room for a power of ten thousand failures.
+        return min(self.first * 2.0 ** min(failures - 1, 60), self.most)
+
+
+class Heartbeat:
+    """When a loop last succeeded, and how often it failed."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.time) -> None:
+        self.name = name
+        # Since the process started, and since the last success.
+        self.failures = self.failures_in_a_row = 0
+        # The loop waits for work, without a limit of time: nothing is wrong, however long that takes.
+        self.idle = False
+        self._clock = clock
+        self._succeeded_at = clock()
+
+    @property
+    def last_success(self) -> float:
+        """Seconds since 1970: now, while it is idle; before the first success, when the loop was made."""
+        return self._clock() if self.idle else self._succeeded_at
+
+    def succeeded(self) -> None:
+        self._succeeded_at = self._clock()
+        self.failures_in_a_row = 0
+
+    def failed(self) -> None:
+        self.failures += 1
+        self.failures_in_a_row += 1
+
+
+class Background(Protocol):
+    """What a process does for as long as it runs: a `Loop`, or something that consists of several."""
+
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]: ...
+
+    async def run(self) -> None: ...
+
+
+class Loop:
+    """Takes a step again and again.
+
+    name: told to Prometheus and in the log; unique in its process.
+    step: what is done. It may also be long, as a stream is: then it calls `heartbeat.succeeded` meanwhile.
+    every: seconds from the end of a step to the next.
+    outlives: exceptions after which the loop goes on, also when they come in an exception group.
+    failed: the event that is logged for each of them.
+    retry: how long it waits after a failure; without it, `every`.
+    woken: ends the wait when it is set; the loop clears it before each step.
+    at_once: whether the first step is taken at the start, or after the first interval.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        step: Step,
+        *,
+        every: float,
+        outlives: tuple[type[Exception], ...] = (),
+        failed: str = "loop.failed",
+        retry: Backoff | None = None,
+        woken: asyncio.Event | None = None,
+        at_once: bool = True,
+    ) -> None:
+        self.heartbeat = Heartbeat(name)
+        self._step = step
+        self._every = every
+        self._outlives = outlives
+        self._failed = failed
+        self._retry = retry
+        self._woken = woken
+        self._at_once = at_once
+
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]:
+        return [self.heartbeat]
+
+    async def run(self) -> NoReturn:
+        """Ends only by cancellation, or by an exception that the loop does not outlive."""
+        if not self._at_once:
+            await asyncio.sleep(jittered(self._every))
+        while True:
+            if self._woken is not None:
+                self._woken.clear()
+            seconds, fault = 0.0, ""
+            try:
+                seconds = self._seconds_after(await self._step())
+            except* self._outlives as group:
+                # As text, so that the frames of the step are let go before the wait.
+                fault = for_log(_first(group))
+            if fault:
+                await self._wait_after(fault)
+            else:
+                self.heartbeat.succeeded()
+                await self._wait(seconds)
+
+    def _seconds_after(self, answer: object) -> float:
+        return answer.seconds if isinstance(answer, Again) else jittered(self._every)
+
+    async def _wait_after(self, fault: str) -> None:
+        self.heartbeat.failed()
+        retry = self._retry
+        seconds = jittered(retry.after(self.heartbeat.failures_in_a_row) if retry else self._every)
+        log.warning(self._failed, loop=self.heartbeat.name, error=fault, retry_seconds=round(seconds, 3))
+        if retry:
+            await asyncio.sleep(seconds)
+        else:
+            await self._wait(seconds)
+
+    async def _wait(self, seconds: float) -> None:
+        if self._woken is None:
+            await asyncio.sleep(seconds)
+        elif seconds == math.inf:
+            self.heartbeat.idle = True
+            try:
+                await self._woken.wait()
+            finally:
+                self.heartbeat.idle = False
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._woken.wait()
+
+
+def jittered(seconds: float) -> float:
+    """About as long."""
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception that is not itself a group."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
