@@ -7,12 +7,12 @@ from celeriac.audit.v1 import audit_pb2_grpc
 from services.audit.api import AuditApi
 from services.audit.checkpoint import NoteSigner
 from services.audit.log import AuditLog
+from services.audit.pace import Pace
 from services.audit.settings import AuditSettings
 from services.audit.watch import LogWatch
 from services.kernel import process
 from services.kernel.grpc.server import Servicer
 from services.kernel.metrics import new_registry
-from services.kernel.pace import Pace
 from services.kernel.sessions import opened_sessions
 
 
@@ -26,9 +26,9 @@ async def serve(settings: AuditSettings) -> None:
         log, registry = AuditLog(sessions, signer), new_registry()
         api = AuditApi(sessions, log)
         servicers = [Servicer.generated(audit_pb2_grpc.add_AuditServiceServicer_to_server, api)]
-        watch = LogWatch(log, registry)
+        watch = LogWatch(log, registry, pace)
         await process.run(
-            "audit", settings, database, registry, servicers=servicers, background=[watch.run], pace=pace
+            "audit", settings, database, registry, servicers=servicers, background=[watch.loop], pace=pace
         )
 
 

@@ -23,6 +23,7 @@ from services.embedder.model.encoder import InputType, Model
 from services.embedder.model.packing import Tokens, embed_tokens
 from services.kernel.errors import Exhausted
 from services.kernel.logged_errors import for_log
+from services.kernel.loops import UNTIL_WOKEN, Again, Loop
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class _Call:
 
 
 class OnlineEncoder:
-    """The model behind a bounded queue. `run_forever` must run, or nothing is answered.
+    """The model behind a bounded queue. `loop` must run, or nothing is answered.
 
     `most_waiting` gives how many tokens may wait now; whatever it is, one call may on an empty queue.
     """
@@ -78,6 +79,7 @@ class OnlineEncoder:
         # One reads while the other runs.
         self._reader = ThreadPoolExecutor(1, "tokenizer")
         self._runner = ThreadPoolExecutor(1, "model")
+        self.loop = Loop("online", self._embed_next, every=0, woken=self._arrived)
 
     async def embed(
         self, texts: Sequence[str], input_type: InputType, check: Check | None = None
@@ -116,17 +118,14 @@ class OnlineEncoder:
         vector: NDArray[np.float32] = (await self.embed([text], InputType.QUERY)).vectors[0]
         return vector
 
-    async def run_forever(self) -> None:
-        """A background loop of the service."""
-        while True:
-            await self._arrived.wait()
-            if self._waiting < self._batch_tokens:
-                await asyncio.sleep(GATHER_SECONDS)
-            taken = self._take()
-            if taken:
-                await self._embed(taken)
-            if not self._heap:
-                self._arrived.clear()
+    async def _embed_next(self) -> Again:
+        """Embeds the next batch. What fails is told to the caller whose text it was."""
+        if self._heap and self._waiting < self._batch_tokens:
+            await asyncio.sleep(GATHER_SECONDS)
+        taken = self._take()
+        if taken:
+            await self._embed(taken)
+        return Again(0) if self._heap else UNTIL_WOKEN
 
     def _admit(self, arriving: int) -> None:
         most, small = self._most_waiting(), arriving <= self._batch_tokens

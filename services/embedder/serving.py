@@ -64,7 +64,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
                     operations_pb2_grpc.add_OperationServiceServicer_to_server, OperationApi(sessions, pace)
                 ),
             ],
-            background=[online.run_forever, search.follow_forever, rebuilds.heal_forever],
+            background=[online.loop, search.following, rebuilds.healing],
             live=live,
             pace=pace,
         )

@@ -6,11 +6,10 @@ Before the first contact every key has its default; while the scheduler is away,
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import grpc.aio
 import structlog
@@ -19,7 +18,8 @@ from celeriac.scheduler.v1 import config_pb2_grpc
 
 from services.kernel.config_keys import Key, Value, ValueType, key_named, keys_of
 from services.kernel.config_wire import value_from
-from services.kernel.logged_errors import for_log
+from services.kernel.logged_errors import Loggable, for_log
+from services.kernel.loops import Backoff, Heartbeat, jittered
 from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,6 @@ class LiveSettings:
         self._values: dict[str, Value] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._contact = asyncio.Event()
-        self._news = asyncio.Condition()
 
     def get(self, key: Key[ValueType]) -> ValueType:
         """What is in force for the key now: ask each time, don't keep it."""
@@ -61,13 +60,7 @@ class LiveSettings:
         """Waits until the values in force are known. Whoever deletes by a setting must have waited."""
         await self._contact.wait()
 
-    async def changed(self, timeout: float) -> None:
-        """Waits for the next change, `timeout` seconds at most."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout), self._news:
-                await self._news.wait()
-
-    async def take(self, told: Iterable[Told], revision: int, *, complete: bool = False) -> None:
+    def take(self, told: Iterable[Told], revision: int, *, complete: bool = False) -> None:
         """What a value can't be by this process's own declaration is left out: it keeps what it had."""
         values = {} if complete else dict(self._values)
         for one in told:
@@ -90,39 +83,60 @@ class LiveSettings:
         self._contact.set()
         for callback in self._callbacks:
             callback()
-        async with self._news:
-            self._news.notify_all()
 
 
-async def follow(live: LiveSettings, channel: grpc.aio.Channel, pace: Pace = USUAL) -> None:
-    """A background loop: takes what ConfigService tells, and comes back to it for as long as it runs."""
-    # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
-    stub: Any = config_pb2_grpc.ConfigServiceStub(channel)
-    names, backoff, following = [key.name for key in keys_of(live.service)], LEAST_BACKOFF, True
-    while True:
-        request = pb.WatchConfigRequest(prefixes=names, after_revision=live.revision)
-        stream = stub.WatchConfig(request)
+class _StreamEnded(Loggable):
+    """The scheduler ended the stream, as one that stops does."""
+
+
+class Follower:
+    """Takes what ConfigService tells, and comes back to it for as long as it runs.
+
+    Not a `Loop`: it logs only the first of the failures of an outage, as every service follows the scheduler
+    and asks every two seconds while that is away.
+    """
+
+    def __init__(self, live: LiveSettings, channel: grpc.aio.Channel, pace: Pace = USUAL) -> None:
+        self._live = live
+        # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
+        self._stub: Any = config_pb2_grpc.ConfigServiceStub(channel)
+        self._names = [key.name for key in keys_of(live.service)]
+        self._retry = Backoff(LEAST_BACKOFF, pace.config_retry)
+        self._heartbeat = Heartbeat("config")
+
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]:
+        return [self._heartbeat]
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except (grpc.aio.AioRpcError, TimeoutError, _StreamEnded) as error:
+                if not self._heartbeat.failures_in_a_row:
+                    log.warning("config.not_followed", error=for_log(error), revision=self._live.revision)
+            self._heartbeat.failed()
+            await asyncio.sleep(jittered(self._retry.after(self._heartbeat.failures_in_a_row)))
+
+    async def _follow(self) -> NoReturn:
+        """Until the stream breaks."""
+        request = pb.WatchConfigRequest(prefixes=self._names, after_revision=self._live.revision)
+        stream = self._stub.WatchConfig(request)
         try:
             while True:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     response = await stream.read()
                 if response is grpc.aio.EOF:
-                    break
-                await _take(live, response)
-                backoff, following = LEAST_BACKOFF, True
-        except (grpc.aio.AioRpcError, TimeoutError) as error:
-            if following:
-                log.warning("config.not_followed", error=for_log(error), revision=live.revision)
-            following = False
+                    raise _StreamEnded("the scheduler ended the stream")
+                _take(self._live, response)
+                self._heartbeat.succeeded()
         finally:
             stream.cancel()
-        await asyncio.sleep(backoff)
-        backoff = min(backoff * 2, pace.config_retry)
 
 
-async def _take(live: LiveSettings, response: pb.WatchConfigResponse) -> None:
+def _take(live: LiveSettings, response: pb.WatchConfigResponse) -> None:
     told = [Told(config.name.removeprefix("config/"), _value_in_force(config)) for config in response.configs]
-    await live.take(told, response.revision, complete=response.complete)
+    live.take(told, response.revision, complete=response.complete)
 
 
 def _value_in_force(config: pb.Config) -> Value | None:

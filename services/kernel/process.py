@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import functools
 import gc
 import signal
 import typing
@@ -28,7 +27,8 @@ from services.kernel.grpc.errors import tell_errors
 from services.kernel.grpc.identify import identify
 from services.kernel.grpc.observe import observe
 from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
-from services.kernel.live_settings import LiveSettings, follow
+from services.kernel.live_settings import Follower, LiveSettings
+from services.kernel.loops import Background
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
 from services.kernel.relay import Relay
@@ -40,8 +40,6 @@ log = structlog.get_logger(__name__)
 
 # What has not ended after this is told once more.
 AGAIN_SECONDS = 1.0
-
-Background = Callable[[], Awaitable[None]]
 
 
 def main(
@@ -123,7 +121,7 @@ async def run(
 
     `own_steps`: of this service, for each call, after those of all services.
 
-    `live` is kept up to date by `source`, a background loop; from the scheduler if none is given.
+    `live` is kept up to date by `source`; from the scheduler if none is given.
     """
     live = _logging_by(live or LiveSettings(service), settings)
     metrics.follow_config(registry, live)
@@ -143,18 +141,23 @@ async def run(
     server = Server(settings, servicers, steps, elsewhere)
     stop = _stop_signal()
     host = settings.listen.rpartition(":")[0]
-    metrics.serve(registry, host, settings.metrics_port)
     async with (
         channel_to(settings.audit_address, settings) as to_audit,
         channel_to(settings.scheduler_address, settings) as to_scheduler,
     ):
-        following = source or functools.partial(follow, live, to_scheduler, pace)
-        loops = [*background, Relay(outbox, to_audit, pace).run, following, StuckClients(database, pace).run]
+        running = [
+            *background,
+            Relay(outbox, to_audit, pace).loop,
+            source or Follower(live, to_scheduler, pace),
+            StuckClients(database, pace).loop,
+        ]
+        metrics.LoopMetrics(registry, [heartbeat for each in running for heartbeat in each.heartbeats])
+        metrics.serve(registry, host, settings.metrics_port)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_as_coroutine(loop)) for loop in loops]
+            tasks = [group.create_task(_never_ending(each.run())) for each in running]
             await server.start()
             if elsewhere is not None:
-                tasks.append(group.create_task(_as_coroutine(server.follow_elsewhere)))
+                tasks.append(group.create_task(_never_ending(server.follow_elsewhere())))
             await stop.wait()
             log.info("process.stopping", grace_seconds=settings.shutdown_grace)
             await server.stop(settings.shutdown_grace)
@@ -179,8 +182,8 @@ async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
         _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
 
 
-async def _as_coroutine(loop: Background) -> None:
-    await loop()
+async def _never_ending(work: Awaitable[None]) -> None:
+    await work
     raise RuntimeError("a background loop ended by itself")
 
 

@@ -5,52 +5,45 @@ Replicas of a service may deliver the same entries at the same time; the audit s
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import grpc.aio
-import structlog
 from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 
 from services.kernel.database import DATABASE_ERRORS
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Backoff, Loop
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
-
-log = structlog.get_logger(__name__)
 
 BATCH = 500
 # Below what the audit service takes in one message (8 MiB).
 BATCH_BYTES = 4 * 1024 * 1024
+# Until the first retry, in seconds; each further one waits twice as long.
+FIRST_RETRY = 0.2
 
 
 class Relay:
-    """Takes entries from one service's outbox to the audit service, for as long as it runs."""
+    """Takes entries from one service's outbox to the audit service, for as long as its loop runs."""
 
     def __init__(self, outbox: Outbox, channel: grpc.aio.Channel, pace: Pace = USUAL) -> None:
         self._outbox = outbox
-        self._pace = pace
         # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
         self._audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
+        # While it fails, entries stay where they are: delivery goes on when the other side is back.
+        self.loop = Loop(
+            "audit_outbox",
+            self._deliver_all,
+            every=pace.outbox_look,
+            outlives=(grpc.aio.AioRpcError, *DATABASE_ERRORS),
+            failed="audit.delivery_failed",
+            retry=Backoff(FIRST_RETRY, pace.outbox_retry),
+            woken=outbox.arrived,
+        )
 
-    async def run(self) -> None:
-        backoff = 0.2
-        while True:
-            self._outbox.arrived.clear()
-            try:
-                while await self.deliver_batch():
-                    pass
-                backoff = 0.2
-            except (grpc.aio.AioRpcError, *DATABASE_ERRORS) as error:
-                # Entries stay where they are: delivery goes on when the other side is back.
-                log.warning("audit.delivery_failed", error=for_log(error), retry_seconds=backoff)
-                await asyncio.sleep(backoff)
-                backoff = min(backoff * 2, self._pace.outbox_retry)
-                continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._outbox.arrived.wait(), self._pace.outbox_look)
+    async def _deliver_all(self) -> None:
+        while await self.deliver_batch():
+            pass
 
     async def deliver_batch(self) -> bool:
         """Delivers the oldest entries; answers whether there may be more."""

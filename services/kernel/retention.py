@@ -11,7 +11,7 @@ import structlog
 from services.kernel.config_keys import Key
 from services.kernel.database import DATABASE_ERRORS, Connection, Database
 from services.kernel.live_settings import LiveSettings
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Loop
 from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -25,13 +25,16 @@ Delete = Callable[[Connection, dt.timedelta, int], Awaitable[int]]
 
 
 class Retention:
-    """Keeps one table within its age. Several replicas may do so at once.
+    """Keeps one table within its age: now and then, and as soon as the setting changes.
+
+    Several replicas may do so at once. `name` is the loop's, in Prometheus and in the log.
 
     Nothing is deleted before the setting is known: the default may be much shorter than what was set.
     """
 
     def __init__(
         self,
+        name: str,
         database: Database,
         live: LiveSettings,
         key: Key[dt.timedelta],
@@ -42,17 +45,22 @@ class Retention:
         self._live = live
         self._key = key
         self._delete = delete
-        self._pace = pace
+        self._changed = asyncio.Event()
+        live.on_change(self._changed.set)
+        self.loop = Loop(
+            name,
+            self._sweep_once_known,
+            every=pace.retention_sweep,
+            outlives=DATABASE_ERRORS,
+            failed="retention.failed",
+            woken=self._changed,
+        )
 
-    async def run(self) -> None:
-        """A background loop: now and then, and as soon as the setting changes."""
+    async def _sweep_once_known(self) -> None:
         await self._live.first_contact()
-        while True:
-            try:
-                await self.sweep()
-            except DATABASE_ERRORS as error:
-                log.warning("retention.failed", setting=self._key.name, error=for_log(error))
-            await self._live.changed(self._pace.retention_sweep)
+        # The first contact counts as a change, which this sweep is for.
+        self._changed.clear()
+        await self.sweep()
 
     async def sweep(self) -> int:
         """Deletes all that is too old; how many that were."""

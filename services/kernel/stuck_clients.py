@@ -9,7 +9,6 @@ pg_terminate_backend, which a role may use on its own sessions (docs/decisions/k
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import time
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from typing import NamedTuple
 import structlog
 
 from services.kernel.database import DATABASE_ERRORS, IDLE_SECONDS, Database
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Loop
 from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -51,18 +50,15 @@ class StuckClients:
 
     def __init__(self, database: Database, pace: Pace = USUAL) -> None:
         self._database = database
-        self._pace = pace
         # When each was first seen so, by time.monotonic().
         self._seen: dict[Stand, float] = {}
-
-    async def run(self) -> None:
-        """For as long as the process lives."""
-        while True:
-            try:
-                await self.look()
-            except DATABASE_ERRORS as error:
-                log.warning("stuck_clients.look_failed", error=for_log(error))
-            await asyncio.sleep(self._pace.stuck_look)
+        self.loop = Loop(
+            "stuck_clients",
+            self.look,
+            every=pace.stuck_look,
+            outlives=DATABASE_ERRORS,
+            failed="stuck_clients.look_failed",
+        )
 
     async def look(self) -> int:
         """Ends what has waited for its client for IDLE_SECONDS, and is waited for; how many that were."""

@@ -73,7 +73,7 @@ async def serve(settings: MonitorSettings) -> None:
                 TaskApi(sessions, control),
                 WorkerApi(workers),
             ),
-            background=[intake.run, pulse.run, components.run, task_retention(database, live, pace).run],
+            background=[intake, pulse.loop, components, task_retention(database, live, pace).loop],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
             live=live,
             pace=pace,

@@ -75,9 +75,9 @@ async def serve(settings: SchedulerSettings) -> None:
         manifest_api = ManifestApi(Sets(database, settings.time_zone), Exports(database, turns))
         feed = ConfigFeed(database, pace)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
-        old_runs = Retention(database, live, RUNS_RETENTION, delete_old_runs, pace)
-        old_batches = Retention(database, live, RUNS_RETENTION, delete_old_batches, pace)
-        old_changes = Retention(database, live, CHANGES_RETENTION, delete_old_changes, pace)
+        old_runs = Retention("old_runs", database, live, RUNS_RETENTION, delete_old_runs, pace)
+        old_batches = Retention("old_batches", database, live, RUNS_RETENTION, delete_old_batches, pace)
+        old_changes = Retention("old_changes", database, live, CHANGES_RETENTION, delete_old_changes, pace)
         await process.run(
             "scheduler",
             settings,
@@ -86,22 +86,22 @@ async def serve(settings: SchedulerSettings) -> None:
             servicers=_servicers(api, manifest_api, config_api),
             own_steps=[turns.answered],
             background=[
-                dispatcher.run,
-                delivery.run,
-                outcomes.run,
-                waiting.run,
-                losses.run,
-                backfills.run,
-                pending.run,
-                feed.run,
-                watching.run,
-                old_runs.run,
-                old_batches.run,
-                old_changes.run,
-                lambda: garbage.collect_now_and_then(pace),
+                dispatcher,
+                delivery.healing,
+                outcomes.loop,
+                waiting.loop,
+                losses.loop,
+                backfills.loop,
+                pending.loop,
+                feed,
+                watching.loop,
+                old_runs.loop,
+                old_batches.loop,
+                old_changes.loop,
+                garbage.collecting(pace),
             ],
             live=live,
-            source=lambda: feed.keep(live),
+            source=feed.keeping(live),
             pace=pace,
         )
 

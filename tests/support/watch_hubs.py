@@ -37,7 +37,7 @@ async def running(
     pace: Pace = USUAL,
 ) -> AsyncIterator[Watching[Told]]:
     watching = Watching[Told](database, tell, buffer=buffer, pace=pace)
-    loop = asyncio.create_task(watching.run())
+    loop = asyncio.create_task(watching.loop.run())
     try:
         yield watching
     finally:

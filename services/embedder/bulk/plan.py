@@ -16,7 +16,7 @@ from services.embedder.bulk.store_requests import RequestStore
 from services.embedder.bulk.store_vectors import VectorStore
 from services.embedder.pace import USUAL, Pace
 from services.kernel.database import Database
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Loop
 from services.kernel.once import Once
 from services.kernel.sessions import SESSION_ERRORS, Sessions
 
@@ -25,8 +25,9 @@ log = structlog.get_logger(__name__)
 # Puts the chunks' messages on the queue; blocking.
 Send = Callable[[Sequence[ChunkKey]], None]
 
-# The database or the broker is away.
+# The database or the broker is away: the next round of healing finds what this one left.
 FAULTS = (OperationalError, RedisError, *SESSION_ERRORS)
+
 MOST_RESENT = 1000
 # A text that kills its process must not go round for ever.
 MOST_DEATHS = 5
@@ -50,7 +51,10 @@ class Rebuilds:
         self._model = model
         self._send = send
         self._chunk_characters = chunk_characters
-        self._pace = pace
+        # Several replicas may run it.
+        self.healing = Loop(
+            "rebuild_healing", self.heal, every=pace.heal, outlives=FAULTS, failed="rebuild.heal_failed"
+        )
 
     async def begin(self, wanted: Rebuild, once: Once | None = None) -> str:
         """The operation's id. Committed before it is sent: what is not sent, healing sends.
@@ -70,16 +74,6 @@ class Rebuilds:
         await self._publish(waiting)
         log.info("rebuild.begun", operation=operation, chunks=len(waiting))
         return operation
-
-    async def heal_forever(self) -> None:
-        """A background loop of the service; several replicas may run it."""
-        while True:
-            try:
-                await self.heal()
-            except FAULTS as error:
-                # The next round finds what this one left.
-                log.warning("rebuild.heal_failed", error=for_log(error))
-            await asyncio.sleep(self._pace.heal)
 
     async def heal(self) -> int:
         """Sends chunks whose worker died, whose publisher died, or which the broker lost: how many."""

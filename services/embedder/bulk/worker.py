@@ -21,7 +21,7 @@ from services.kernel import broker
 from services.kernel.channel import channel_to
 from services.kernel.config_keys import CHUNK_CHARACTERS
 from services.kernel.database import Database
-from services.kernel.live_settings import LiveSettings, follow
+from services.kernel.live_settings import Follower, LiveSettings
 from services.kernel.sessions import SESSION_ERRORS, Sessions
 from services.kernel.settings import KernelSettings
 
@@ -116,7 +116,7 @@ class PoolProcess:
 
         async def keep() -> None:
             async with channel_to(self._settings.scheduler_address, self._settings) as channel:
-                await follow(live, channel)
+                await Follower(live, channel).run()
 
         threading.Thread(target=lambda: asyncio.run(keep()), name="live-settings", daemon=True).start()
         return live

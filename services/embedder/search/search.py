@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from services.embedder.bulk.store_vectors import VectorStore
@@ -16,10 +15,8 @@ from services.embedder.messages.store_messages import MessageStore
 from services.embedder.pace import USUAL, Pace
 from services.embedder.search.index import Entry, VectorIndex
 from services.kernel.database import DATABASE_ERRORS, Database
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Loop
 from services.kernel.sessions import Sessions
-
-log = structlog.get_logger(__name__)
 
 # Vectors fetched at a time: 8 MB.
 FETCHED = 2000
@@ -54,18 +51,11 @@ class Search:
         self._model = model
         self._question = question
         self._index = VectorIndex()
-        self._following = asyncio.Lock()
-        self._pace = pace
-
-    async def follow_forever(self) -> None:
-        """A background loop of the service."""
-        while True:
-            try:
-                await self.follow()
-            except DATABASE_ERRORS as error:
-                # The database is away: what is in memory is still searched, and confirmed when it is back.
-                log.warning("search.follow_failed", error=for_log(error))
-            await asyncio.sleep(self._pace.follow)
+        self._being_followed = asyncio.Lock()
+        # While the database is away, what is in memory is still searched, and confirmed when it is back.
+        self.following = Loop(
+            "index", self.follow, every=pace.follow, outlives=DATABASE_ERRORS, failed="search.follow_failed"
+        )
 
     async def follow(self) -> None:
         """Brings the index to the table's state.
@@ -73,7 +63,7 @@ class Search:
         Compares the numbers of all writes, instead of asking for those beyond the last seen: transactions
         commit in another order than they draw their numbers.
         """
-        async with self._following, self._database.connection() as connection:
+        async with self._being_followed, self._database.connection() as connection:
             store = VectorStore(connection, self._model)
             stored, held = set(await store.writes()), self._index.writes()
             await asyncio.to_thread(self._index.remove, list(held - stored))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.loops import Heartbeat, Loop
 from services.monitor.figures import Figures
 from services.monitor.intake.events import Event, decode
 from services.monitor.intake.subscription import BrokerAddress, Subscription
@@ -73,7 +74,7 @@ class Intake:
         self._on_tasks = on_tasks
         self._on_worker = on_worker
         self._watched = watched
-        self._pace = pace
+        self._sweeping = Loop("workers", self._sweep, every=pace.workers_look)
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
         self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut, pace=pace)
 
@@ -82,10 +83,15 @@ class Intake:
         """Those whose news is not in the database yet."""
         return self._writer.waiting_tasks
 
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]:
+        """Without one of the events' stream, which may be silent: `celery_event_stream_up` tells of it."""
+        return [*self._writer.heartbeats, self._sweeping.heartbeat]
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._writer.run())
-            group.create_task(self._sweep_for_ever())
+            group.create_task(self._sweeping.run())
             async for batch in self._subscription.batches():
                 self.take_in(batch)
                 # The socket, calls and the writer have their turn before the next slice.
@@ -140,11 +146,9 @@ class Intake:
         if changed is not None and (new or record.state is not before):
             changed.append(record.task_now())
 
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            for worker in self._workers.sweep(time.monotonic()):
-                self._on_worker(worker)
-            await asyncio.sleep(self._pace.workers_look)
+    async def _sweep(self) -> None:
+        for worker in self._workers.sweep(time.monotonic()):
+            self._on_worker(worker)
 
     def _listening(self) -> None:
         self._figures.listening = True

@@ -11,6 +11,7 @@ import structlog
 
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.logged_errors import for_log
+from services.kernel.loops import Backoff, Heartbeat, Loop
 from services.monitor.figures import Figures
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.store_tasks import Row, RowsRefused, TaskBatches, row_of
@@ -39,6 +40,18 @@ class TaskWriter:
         self._most_text = most_text
         self._waiting: OrderedDict[str, TaskRecord] = OrderedDict()
         self._text = 0
+        self._loop = Loop(
+            "task_writing",
+            self._write_for_ever,
+            every=pace.write,
+            outlives=DATABASE_ERRORS,
+            failed="tasks.write_failed",
+            retry=Backoff(pace.write, LONGEST_BACKOFF),
+        )
+
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]:
+        return self._loop.heartbeats
 
     @property
     def waiting_tasks(self) -> Sequence[TaskRecord]:
@@ -62,31 +75,22 @@ class TaskWriter:
 
     async def run(self) -> None:
         try:
-            await self._run()
+            await self._loop.run()
         except asyncio.CancelledError:
             await self._write_last()
             raise
 
-    async def _run(self) -> None:
-        backoff = self._pace.write
-        while True:
-            try:
-                async with self._database.connection() as connection:
-                    batches = TaskBatches(connection)
-                    await batches.prepare()
-                    backoff = self._pace.write
-                    await self._write_for_ever(batches)
-            except DATABASE_ERRORS as error:
-                log.warning("tasks.write_failed", error=for_log(error), waiting=len(self._waiting))
-                await asyncio.sleep(backoff)
-                backoff = min(backoff * 2, LONGEST_BACKOFF)
-
-    async def _write_for_ever(self, batches: TaskBatches) -> None:
-        while True:
-            full = await self.write_batch(batches)
-            self._figures.tasks_waiting = len(self._waiting)
-            if not full:
-                await asyncio.sleep(self._pace.write)
+    async def _write_for_ever(self) -> None:
+        """Over one connection, until it fails: all batches use what is prepared on it."""
+        async with self._database.connection() as connection:
+            batches = TaskBatches(connection)
+            await batches.prepare()
+            while True:
+                full = await self.write_batch(batches)
+                self._figures.tasks_waiting = len(self._waiting)
+                self._loop.heartbeat.succeeded()
+                if not full:
+                    await asyncio.sleep(self._pace.write)
 
     async def _write_last(self) -> None:
         """The process stops: what waits is written first, over a connection that nothing was cut short on."""

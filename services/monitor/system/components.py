@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import enum
+import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from services.kernel.loops import Heartbeat, Loop
 from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -56,8 +58,9 @@ class Components:
     """Keeps looking at every component, each in its own time: one that hangs delays no other."""
 
     def __init__(self, looks: Mapping[str, Look], pace: Pace = USUAL) -> None:
-        self._pace = pace
-        self._looks = looks
+        steps = {name: functools.partial(self._look_at, name, look) for name, look in looks.items()}
+        every = pace.components_look
+        self._loops = [Loop(f"component_{name}", step, every=every) for name, step in steps.items()]
         self._known = {name: Component(name, Health.UNHEALTHY, "not looked at yet") for name in looks}
         self._changed = asyncio.Condition()
 
@@ -70,10 +73,14 @@ class Components:
         """The worst."""
         return max(component.health for component in self.all())
 
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]:
+        return [loop.heartbeat for loop in self._loops]
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for name, look in self._looks.items():
-                group.create_task(self._keep_looking(name, look))
+            for loop in self._loops:
+                group.create_task(loop.run())
 
     async def changes(self) -> AsyncIterator[Component]:
         """Each component, and again whenever its health is another; what is passed over is newer anyway."""
@@ -88,17 +95,15 @@ class Components:
                     lambda: any(told[each.name] is not each.health for each in self.all())
                 )
 
-    async def _keep_looking(self, name: str, look: Look) -> None:
-        while True:
-            component = await look_once(name, look)
-            if component.health is not self._known[name].health:
-                log.info(
-                    "component.changed", component=name, health=component.health.name, detail=component.detail
-                )
-            async with self._changed:
-                self._known[name] = component
-                self._changed.notify_all()
-            await asyncio.sleep(self._pace.components_look)
+    async def _look_at(self, name: str, look: Look) -> None:
+        component = await look_once(name, look)
+        if component.health is not self._known[name].health:
+            log.info(
+                "component.changed", component=name, health=component.health.name, detail=component.detail
+            )
+        async with self._changed:
+            self._known[name] = component
+            self._changed.notify_all()
 
 
 async def look_once(name: str, look: Look) -> Component:

@@ -14,7 +14,7 @@ from services.monitor.tasks.store_tasks import delete_before
 
 def task_retention(database: Database, live: LiveSettings, pace: Pace = USUAL) -> Retention:
     """Deletes tasks whose events are all older than the live setting says."""
-    return Retention(database, live, TASKS_RETENTION, _delete, pace)
+    return Retention("old_tasks", database, live, TASKS_RETENTION, _delete, pace)
 
 
 async def _delete(connection: Connection, age: dt.timedelta, most: int) -> int:

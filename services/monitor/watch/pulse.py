@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import redis.exceptions
-import structlog
 
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Loop
 from services.monitor.figures import Figures, Snapshot
 from services.monitor.pace import USUAL, Pace
 from services.monitor.queues import BrokerQueues, Queue
 from services.monitor.workers.workers import WorkerTable
-
-log = structlog.get_logger(__name__)
 
 # What was read earlier is no longer the figure of the moment.
 STALE_SECONDS = 2.0
@@ -43,7 +39,6 @@ class Pulse:
     def __init__(
         self, figures: Figures, workers: WorkerTable, queues: BrokerQueues, pace: Pace = USUAL
     ) -> None:
-        self._pace = pace
         self._figures = figures
         self._workers = workers
         self._broker_queues = queues
@@ -51,15 +46,17 @@ class Pulse:
         self._read_at = float("-inf")
         self._moment: Moment | None = None
         self._taken = float("-inf")
+        self.loop = Loop(
+            "queues",
+            self._read_queues,
+            every=pace.queues_look,
+            outlives=(redis.exceptions.RedisError, OSError),
+            failed="queues.not_read",
+        )
 
-    async def run(self) -> None:
-        while True:
-            try:
-                self._queues = _longest(await self._broker_queues.read())
-                self._read_at = time.monotonic()
-            except (redis.exceptions.RedisError, OSError) as error:
-                log.warning("queues.not_read", error=for_log(error))
-            await asyncio.sleep(self._pace.queues_look)
+    async def _read_queues(self) -> None:
+        self._queues = _longest(await self._broker_queues.read())
+        self._read_at = time.monotonic()
 
     @property
     def queues(self) -> Sequence[Queue]:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import datetime as dt
 import secrets
@@ -19,6 +18,7 @@ import structlog
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, NotFound
 from services.kernel.logged_errors import for_log
+from services.kernel.loops import Again, Loop
 from services.kernel.once import Once
 from services.kernel.validation import Faults
 from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, Window, due_times, stride
@@ -43,13 +43,21 @@ AGAIN_SECONDS = 0.05
 
 
 class Backfills:
-    """The backfills of a platform; `run` is the background loop that sends."""
+    """The backfills of a platform; `loop` is the background loop that sends."""
 
     def __init__(self, database: Database, delivery: Delivery, pace: Pace = USUAL) -> None:
         self._database = database
         self._delivery = delivery
         self._woken = asyncio.Event()
         self._pace = pace
+        self.loop = Loop(
+            "backfills",
+            self._send_in_turn,
+            every=pace.backfills_look,
+            outlives=FAULTS,
+            failed="backfill.not_looked",
+            woken=self._woken,
+        )
 
     async def begin(self, window: Window, actor: str, once: Once | None, *, validate_only: bool) -> Backfill:
         """Begins a backfill of the window and returns it; with `validate_only`, returns what it would be.
@@ -120,16 +128,8 @@ class Backfills:
             await store.cancel(schedule_id, backfill_id, f"cancelled by {actor}")
             return await _found(store, schedule_id, backfill_id)
 
-    async def run(self) -> None:
-        while True:
-            self._woken.clear()
-            seconds = self._pace.backfills_look
-            try:
-                seconds = await self.send_ready()
-            except FAULTS as error:
-                log.warning("backfill.not_looked", error=for_log(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), seconds)
+    async def _send_in_turn(self) -> Again:
+        return Again(await self.send_ready())
 
     async def send_ready(self) -> float:
         """Sends the next runs of backfills that are due. Returns the seconds to wait until the next round."""

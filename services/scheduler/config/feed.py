@@ -7,17 +7,13 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from services.kernel.config_keys import key_named
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.live_settings import LiveSettings, Told
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Heartbeat, Loop
 from services.scheduler.config.in_force import Setting, all_settings, setting_of
 from services.scheduler.config.store_config import CHANNEL, ConfigStore
 from services.scheduler.pace import USUAL, Pace
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,11 @@ class ConfigFeed:
         self._pace = pace
         self._noticed = asyncio.Condition()
         self._notices = 0
+
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]:
+        """None: a notice only shortens a wait, and there may be none for months."""
+        return ()
 
     async def run(self) -> None:
         """The background loop that takes notices. Without it, news wait for the next sign of life."""
@@ -64,16 +65,23 @@ class ConfigFeed:
             revision, everything = news.revision, False
             await self._notice_after(seen)
 
-    async def keep(self, live: LiveSettings) -> None:
+    def keeping(self, live: LiveSettings) -> Loop:
         """The background loop that keeps the scheduler's own live settings, without a call to itself."""
-        while True:
-            try:
-                async for news in self.after(live.revision):
-                    told = [Told(one.key.name, one.value if one.is_set else None) for one in news.settings]
-                    await live.take(told, news.revision, complete=news.complete)
-            except DATABASE_ERRORS as error:
-                log.warning("config.not_read", error=for_log(error))
-                await asyncio.sleep(self._pace.config_read_again)
+
+        async def keep() -> None:
+            async for news in self.after(live.revision):
+                told = [Told(one.key.name, one.value if one.is_set else None) for one in news.settings]
+                live.take(told, news.revision, complete=news.complete)
+                loop.heartbeat.succeeded()
+
+        loop = Loop(
+            "config",
+            keep,
+            every=self._pace.config_read_again,
+            outlives=DATABASE_ERRORS,
+            failed="config.not_read",
+        )
+        return loop
 
     async def _notice_after(self, seen: int) -> None:
         with contextlib.suppress(TimeoutError):

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.logged_errors import for_log
+from services.kernel.loops import Loop
 from services.scheduler.dispatch.batches import Batch, BatchKey, PendingRun, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.metrics import DispatchMetrics
@@ -39,7 +40,7 @@ FAULTS = (*DATABASE_ERRORS, redis.exceptions.RedisError)
 
 
 class Delivery:
-    """Publishes; `run` is the background loop that heals."""
+    """Publishes; `healing` is the background loop that publishes what was left unpublished."""
 
     def __init__(
         self,
@@ -57,6 +58,14 @@ class Delivery:
         self.metrics = DispatchMetrics(registry)
         self._away_since = float("-inf")
         self._on_the_way: set[asyncio.Task[None]] = set()
+        self.healing = Loop(
+            "healing",
+            self._heal_all,
+            every=pace.heal,
+            outlives=(*FAULTS, PermitEnded),
+            failed="dispatch.healing_failed",
+            at_once=False,
+        )
 
     async def permit(self) -> int | None:
         """The broker's permit to publish what is read from now on; None while it is away."""
@@ -134,14 +143,9 @@ class Delivery:
             for key, task_ids in receipt.refused
         ]
 
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(self._pace.heal)
-            try:
-                while await self.heal():
-                    pass
-            except (*FAULTS, PermitEnded) as error:
-                log.warning("dispatch.healing_failed", error=for_log(error))
+    async def _heal_all(self) -> None:
+        while await self.heal():
+            pass
 
     async def heal(self, older_than: dt.timedelta = HEAL_AFTER) -> int:
         """Publishes what was committed and not published: its process died, or the broker was away.

@@ -16,6 +16,7 @@ import structlog
 
 from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
+from services.kernel.loops import Backoff, Heartbeat
 from services.scheduler.dispatch.batches import Batch, PendingRun, written
 from services.scheduler.dispatch.decide import Decision, decide, decide_unreadable, held_back
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
@@ -32,10 +33,16 @@ BATCH = 500
 LANES = 2
 # Several due times of one moment are one batch: waiting this long costs less than as many transactions.
 COALESCE_SECONDS = 0.005
+# While the database is away.
+RETRY = Backoff(first=0.1, most=5.0)
 
 
 class Dispatcher:
-    """Dispatches for as long as it runs."""
+    """Dispatches for as long as it runs.
+
+    Not a `Loop`: it waits for the notice itself. An event, set by another task, would cost each due time that
+    a notice brings one more turn of the event loop.
+    """
 
     def __init__(
         self,
@@ -50,13 +57,17 @@ class Dispatcher:
         self._on_waiting = on_waiting
         self._pace = pace
         self._left_out = LeftOut(delivery.metrics, pace.left_out)
+        self._heartbeat = Heartbeat("dispatch")
+
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]:
+        return [self._heartbeat]
 
     async def run(self) -> None:
         async with self._database.listening("celery_schedules") as notices:
             await self._dispatch_for_ever(notices)
 
     async def _dispatch_for_ever(self, notices: AsyncIterator[str]) -> None:
-        backoff = 0.1
         notice = asyncio.ensure_future(anext(notices))
         try:
             while True:
@@ -65,10 +76,10 @@ class Dispatcher:
                     if claimed == BATCH:
                         await self._dispatch_backlog()
                     wait = 0.0 if claimed else await self._seconds_to_sleep()
-                    backoff = 0.1
                 except (*FAULTS, OwnFault) as error:
-                    log.warning("dispatch.failed", error=for_log(error), retry_seconds=backoff)
-                    wait, backoff = backoff, min(backoff * 2, 5.0)
+                    self._heartbeat.failed()
+                    wait = RETRY.after(self._heartbeat.failures_in_a_row)
+                    log.warning("dispatch.failed", error=for_log(error), retry_seconds=wait)
                 if wait:
                     await asyncio.wait({notice}, timeout=wait)
                 if notice.done():
@@ -136,6 +147,7 @@ class Dispatcher:
                 if batch is not None:
                     # Only the finished batch is kept in memory from here on; the claimed rows are released.
                     await self.delivery.send_on_its_way(batch, permit)
+                self._heartbeat.succeeded()
                 return claimed
         except FAULTS:
             raise

@@ -7,9 +7,9 @@ failed calls above all, is collected now and then instead; it may hold much.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 
+from services.kernel.loops import Loop
 from services.scheduler.pace import USUAL, Pace
 
 EACH = 50_000
@@ -20,8 +20,10 @@ def rarely() -> None:
     gc.set_threshold(EACH, 20, 20)
 
 
-async def collect_now_and_then(pace: Pace = USUAL) -> None:
-    """A background loop."""
-    while True:
-        await asyncio.sleep(pace.garbage)
+def collecting(pace: Pace = USUAL) -> Loop:
+    """The loop that collects all objects now and then."""
+
+    async def collect() -> None:
         gc.collect()
+
+    return Loop("garbage", collect, every=pace.garbage, at_once=False)

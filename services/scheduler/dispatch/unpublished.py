@@ -6,17 +6,12 @@ told then. So what is not published after some seconds is logged here, apart fro
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 
-import structlog
-
 from services.kernel.database import DATABASE_ERRORS, Database
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Loop
 from services.scheduler.dispatch.store_unpublished import PendingStore
 from services.scheduler.pace import USUAL, Pace
-
-log = structlog.get_logger(__name__)
 
 # By then a batch has not gone the usual way.
 AGE = dt.timedelta(seconds=3)
@@ -26,23 +21,20 @@ AT_A_TIME = 1000
 
 
 class Pending:
-    """Looks for as long as it runs."""
+    """Looks for as long as its loop runs."""
 
     def __init__(self, database: Database, at_a_time: int = AT_A_TIME, pace: Pace = USUAL) -> None:
         self._database = database
         self._at_a_time = at_a_time
-        self._pace = pace
         # All batches up to here are dealt with: of an outage of hours, each look is at the last minute of it.
         self._settled = 0
-
-    async def run(self) -> None:
-        """A background loop."""
-        while True:
-            try:
-                await self.look()
-            except DATABASE_ERRORS as error:
-                log.warning("pending.not_looked", error=for_log(error))
-            await asyncio.sleep(self._pace.pending_look)
+        self.loop = Loop(
+            "pending",
+            self.look,
+            every=pace.pending_look,
+            outlives=DATABASE_ERRORS,
+            failed="pending.not_looked",
+        )
 
     async def look(self) -> int:
         """Logs what is not published and was not logged; how many batches that were."""

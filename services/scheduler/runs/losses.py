@@ -13,13 +13,12 @@ older copy of its data, keeps its identity: such losses are not found.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 
 import structlog
 
 from services.kernel.database import Database
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Loop
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.dispatch.publisher import RECORDED_MARK_SECONDS
 from services.scheduler.pace import USUAL, Pace
@@ -42,23 +41,24 @@ AGAIN = "; sent again: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z"
 
 
 class Losses:
-    """The background loop that looks for losses."""
+    """Looks for losses in a background loop."""
 
     def __init__(self, database: Database, broker: BrokerData, monitor: Monitor, pace: Pace = USUAL) -> None:
         self._database = database
         self._broker = broker
         self._monitor = monitor
-        self._pace = pace
         self._lease = Lease(database, "losses", pace)
+        self.loop = Loop(
+            "losses",
+            self._look_if_mine,
+            every=pace.losses_look,
+            outlives=(*FAULTS, MonitorAway),
+            failed="losses.failed",
+        )
 
-    async def run(self) -> None:
-        while True:
-            try:
-                if await self._lease.hold():
-                    await self.look()
-            except (*FAULTS, MonitorAway) as error:
-                log.warning("losses.failed", error=for_log(error))
-            await asyncio.sleep(self._pace.losses_look)
+    async def _look_if_mine(self) -> None:
+        if await self._lease.hold():
+            await self.look()
 
     async def look(self) -> int:
         """Marks lost runs, or has them sent again, if the broker's identity has changed. Returns how many.

@@ -15,18 +15,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from services.kernel.database import Database
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import Backoff, Loop
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.leases import Lease
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Gap, Heard, Monitor, MonitorAway
 from services.scheduler.runs.store_outcomes import Band, OpenRun, OutcomeStore
-
-log = structlog.get_logger(__name__)
 
 AGES = [dt.timedelta(seconds=2**power) for power in range(18)]
 # Limits of the tasks per second that are asked about and taken from the stream, so that outcomes don't take
@@ -41,7 +38,7 @@ MOST_FOLLOWED = 20_000
 
 
 class Outcomes:
-    """The background loop that records outcomes; it calls `on_ended` after recording some."""
+    """Records outcomes in a background loop; it calls `on_ended` after recording some."""
 
     def __init__(
         self,
@@ -60,6 +57,24 @@ class Outcomes:
             "celeriac_scheduler_outcomes", "Runs whose end was heard", ["state"], registry=registry
         )
         self._begin()
+        retry = Backoff(pace.outcomes_retry, pace.outcomes_longest_retry)
+        self.loop = Loop(
+            "outcomes",
+            self._follow_if_mine,
+            every=pace.outcomes_look,
+            outlives=(*FAULTS, MonitorAway),
+            failed="outcomes.failed",
+            retry=retry,
+        )
+        # Part of the other: it runs on the replica that holds the lease, and Prometheus is not told of it.
+        self._listening = Loop(
+            "outcomes_stream",
+            self._listen,
+            every=pace.outcomes_retry,
+            outlives=(MonitorAway,),
+            failed="outcomes.stream_broke",
+            retry=retry,
+        )
 
     def _begin(self) -> None:
         self._followed: OrderedDict[str, OpenRun] = OrderedDict()
@@ -69,54 +84,38 @@ class Outcomes:
         self._asked_until: list[int] = []
         self._again_at = float("-inf")
 
-    async def run(self) -> None:
-        backoff = self._pace.outcomes_retry
-        while True:
-            began = time.monotonic()
-            try:
-                if await self._lease.hold():
-                    await self._follow()
-                await asyncio.sleep(self._pace.outcomes_look)
-            except* (*FAULTS, MonitorAway) as group:
-                if time.monotonic() - began > self._pace.outcomes_longest_retry:
-                    backoff = self._pace.outcomes_retry
-                log.warning("outcomes.failed", error=for_log(group.exceptions[0]), retry_seconds=backoff)
-                await asyncio.sleep(backoff)
-                backoff = min(backoff * 2, self._pace.outcomes_longest_retry)
+    async def _follow_if_mine(self) -> None:
+        if await self._lease.hold():
+            await self._follow()
 
     async def _follow(self) -> None:
         """Listens, writes and asks until another replica has the lease."""
         self._begin()
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(self._listen()), group.create_task(self._write_for_ever())]
+            others = [group.create_task(self._listening.run()), group.create_task(self._write_for_ever())]
             try:
                 while await self._lease.hold():
                     seconds = await self.look()
+                    self.loop.heartbeat.succeeded()
                     await asyncio.sleep(seconds)
             finally:
                 for task in others:
                     task.cancel()
 
     async def _listen(self) -> None:
-        """Takes ends from the stream, MOST_HEARD_A_SECOND at most, and connects again when it breaks."""
-        backoff = self._pace.outcomes_retry
-        while True:
-            try:
+        """Takes ends from one stream, MOST_HEARD_A_SECOND at most."""
+        count, since = 0, time.monotonic()
+        async for heard in self._monitor.ended():
+            if isinstance(heard, Gap):
+                # Each stream begins with one: the monitor is there.
+                self._listening.heartbeat.succeeded()
+                self._ask_again()
+                continue
+            self._take_in(heard)
+            count += 1
+            if count == MOST_HEARD_A_SECOND // 20:
+                await asyncio.sleep(max(0.0, since + 0.05 - time.monotonic()))
                 count, since = 0, time.monotonic()
-                async for heard in self._monitor.ended():
-                    backoff = self._pace.outcomes_retry
-                    if isinstance(heard, Gap):
-                        self._ask_again()
-                        continue
-                    self._take_in(heard)
-                    count += 1
-                    if count == MOST_HEARD_A_SECOND // 20:
-                        await asyncio.sleep(max(0.0, since + 0.05 - time.monotonic()))
-                        count, since = 0, time.monotonic()
-            except MonitorAway as error:
-                log.warning("outcomes.stream_broke", error=for_log(error), retry_seconds=backoff)
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, self._pace.outcomes_longest_retry)
 
     def _take_in(self, heard: Heard) -> None:
         run = self._followed.pop(heard.task_id, None)
@@ -125,6 +124,7 @@ class Outcomes:
             self._news.set()
 
     async def _write_for_ever(self) -> None:
+        """Not a `Loop`: what it raises ends the following, which begins anew and asks about all runs."""
         while True:
             await self._news.wait()
             await asyncio.sleep(WRITE_SECONDS)

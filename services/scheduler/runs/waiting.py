@@ -11,7 +11,6 @@ Runs of schedules that allow overlap never begin to wait.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ import structlog
 
 from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
+from services.kernel.loops import Again, Loop
 from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
@@ -39,7 +39,7 @@ BATCH = 200
 
 
 class Waiting:
-    """The background loop that decides. `woken` is set when a run begins to wait, or when one has ended."""
+    """Decides in a background loop. `woken` is set when a run begins to wait, or when one has ended."""
 
     def __init__(
         self,
@@ -52,22 +52,21 @@ class Waiting:
         self._database = database
         self._monitor = monitor
         self._delivery = delivery
-        self._woken = woken
         self._pace = pace
         # When a task was last told to terminate, by its id.
         self._cancelled: dict[str, float] = {}
+        self.loop = Loop(
+            "waiting",
+            self._decide_again_soon,
+            every=pace.waiting_idle,
+            outlives=(*FAULTS, PermitEnded),
+            failed="waiting.failed",
+            woken=woken,
+        )
 
-    async def run(self) -> None:
-        while True:
-            self._woken.clear()
-            seconds = self._pace.waiting_idle
-            try:
-                if await self.decide():
-                    seconds = self._pace.waiting_look
-            except (*FAULTS, PermitEnded) as error:
-                log.warning("waiting.failed", error=for_log(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), seconds)
+    async def _decide_again_soon(self) -> Again | None:
+        """Soon, if there are runs that still wait."""
+        return Again(self._pace.waiting_look) if await self.decide() else None
 
     async def decide(self) -> int:
         """Decides on all waiting runs. Returns the number of schedules that have some."""

@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from services.kernel import readers
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.errors import CeleriacError, Unavailable
-from services.kernel.logged_errors import for_log
+from services.kernel.loops import UNTIL_WOKEN, Again, Backoff, Loop
 from services.kernel.readers import Skipped
 from services.scheduler.catalogue.store_listing import ScheduleFilter
 from services.scheduler.dispatch.turns import Turns
@@ -106,6 +106,16 @@ class Watching(Generic[Message]):
         self._cursor: Cursor | None = None
         watchers = Gauge("celeriac_scheduler_watchers", "Readers of WatchSchedules", registry=registry)
         watchers.set_function(lambda: self.readers)
+        # Without it nobody is handed anything.
+        self.loop = Loop(
+            "watch",
+            self._follow_if_watched,
+            every=0,
+            outlives=DATABASE_ERRORS,
+            failed="watch.failed",
+            retry=Backoff(pace.watch_retry, pace.watch_retry),
+            woken=self._woken,
+        )
         self._left_out = prometheus_client.Counter(
             "celeriac_scheduler_watch_left_out",
             "Changes that were left out of WatchSchedules, over all readers",
@@ -117,21 +127,17 @@ class Watching(Generic[Message]):
         """The number of readers now."""
         return len(self._readers) + len(self._joining)
 
-    async def run(self) -> None:
-        """The background loop that hands changes to the readers."""
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            try:
-                if self.readers:
-                    await self._follow()
-            except* DATABASE_ERRORS as errors:
-                log.warning("watch.failed", error=for_log(errors.exceptions[0]))
-                self._fail(Unavailable("the database"))
-                await asyncio.sleep(self._pace.watch_retry)
-            except* CeleriacError:
-                # The cursor is of another database or timeline: a failover that the connections survived.
-                self._fail(expired())
+    async def _follow_if_watched(self) -> Again:
+        try:
+            if self.readers:
+                await self._follow()
+        except* DATABASE_ERRORS:
+            self._fail(Unavailable("the database"))
+            raise
+        except* CeleriacError:
+            # The cursor is of another database or timeline: a failover that the connections survived.
+            self._fail(expired())
+        return UNTIL_WOKEN
 
     async def watch(self, wanted: Wanted, cursor: Cursor | None) -> AsyncGenerator[Message, None]:
         """Yields what changes after the cursor (None: from now on), without end; the first message at once.
@@ -188,6 +194,7 @@ class Watching(Generic[Message]):
                 self._woken.clear()
                 begun = time.monotonic()
                 await self._look()
+                self.loop.heartbeat.succeeded()
                 rest = max(COALESCE_SECONDS, REST * (time.monotonic() - begun))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), self._pace.watch_look)

@@ -61,7 +61,7 @@ async def delivering(
 ) -> AsyncIterator[None]:
     """A relay that runs meanwhile."""
     async with channel_to(service.address, settings) as channel:
-        relay = asyncio.create_task(Relay(outbox, channel).run())
+        relay = asyncio.create_task(Relay(outbox, channel).loop.run())
         yield
         relay.cancel()
         await asyncio.gather(relay, return_exceptions=True)

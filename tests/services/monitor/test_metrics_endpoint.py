@@ -98,3 +98,23 @@ def test_a_thousand_queues_and_strange_names_do_not_make_a_thousand_labels(
     assert {*strange, "other"} <= queues
     assert value(tasks, "celery_tasks_total", queue="other", status="SUCCESS") == pytest.approx(800, abs=10)
     assert len(eventually(lambda: scraped(monitor)["celery_queue_length"].samples)) <= 200
+
+
+def test_each_loop_tells_when_it_last_succeeded_and_how_often_it_failed(monitor: Monitor) -> None:
+    """The scheduler is not there: the loop that follows its configuration fails, and the others go on."""
+
+    def by_loop(name: str) -> dict[str, float]:
+        return {each.labels["loop"]: each.value for each in scraped(monitor)[name].samples}
+
+    before = by_loop("celeriac_loop_last_success_seconds")
+    working = {"queues", "workers", "task_writing", "component_database", "audit_outbox"}
+    assert working | {"config", "old_tasks"} <= set(before)
+    eventually(lambda: by_loop("celeriac_loop_failures")["config"] > 1)
+
+    def gone_on() -> bool:
+        after = by_loop("celeriac_loop_last_success_seconds")
+        return all(after[loop] > before[loop] for loop in working)
+
+    eventually(gone_on)
+    assert by_loop("celeriac_loop_last_success_seconds")["config"] == before["config"]
+    assert by_loop("celeriac_loop_failures")["queues"] == 0

@@ -40,7 +40,7 @@ async def running(
     model: Bigrams, batch_tokens: int = 64, most_waiting: int = 1_000_000
 ) -> AsyncIterator[OnlineEncoder]:
     online = OnlineEncoder(model, batch_tokens, lambda: most_waiting)
-    loop = asyncio.create_task(online.run_forever())
+    loop = asyncio.create_task(online.loop.run())
     try:
         yield online
     finally:
@@ -117,7 +117,7 @@ async def test_more_than_fits_is_told_to_come_back_while_small_calls_have_room_l
 async def test_how_much_may_wait_is_asked_anew_for_each_call(gated: Gated) -> None:
     most = 1_000
     online = OnlineEncoder(gated, 64, lambda: most)
-    running = asyncio.create_task(online.run_forever())
+    running = asyncio.create_task(online.loop.run())
     first = asyncio.create_task(online.embed(["x" * 60], QUERY))
     await asyncio.to_thread(gated.started.wait, 20)
     waiting = [asyncio.create_task(online.embed(["y" * 200], QUERY))]

@@ -6,12 +6,13 @@ import dataclasses
 
 import pytest
 
+from services.audit import pace as audit
 from services.embedder import pace as embedder
 from services.kernel import pace as kernel
 from services.monitor import pace as monitor
 from services.scheduler import pace as scheduler
 
-PACES = [kernel.Pace, scheduler.Pace, monitor.Pace, embedder.Pace]
+PACES = [kernel.Pace, scheduler.Pace, monitor.Pace, embedder.Pace, audit.Pace]
 
 
 @pytest.mark.parametrize("kind", PACES, ids=lambda kind: kind.__module__)
