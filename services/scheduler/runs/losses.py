@@ -41,7 +41,7 @@ AGAIN = "; sent again: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z"
 
 
 class Losses:
-    """The background loop that looks for losses."""
+    """Looks for losses in a background loop."""
 
     def __init__(self, database: Database, broker: BrokerData, monitor: Monitor, pace: Pace = USUAL) -> None:
         self._database = database

@@ -38,7 +38,7 @@ MOST_FOLLOWED = 20_000
 
 
 class Outcomes:
-    """The background loop that records outcomes; it calls `on_ended` after recording some."""
+    """Records outcomes in a background loop; it calls `on_ended` after recording some."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ BATCH = 200
 
 
 class Waiting:
-    """The background loop that decides. `woken` is set when a run begins to wait, or when one has ended."""
+    """Decides in a background loop. `woken` is set when a run begins to wait, or when one has ended."""
 
     def __init__(
         self,
