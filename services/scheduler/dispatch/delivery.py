@@ -52,7 +52,7 @@ class Delivery:
         turns: Turns | None = None,
         pace: Pace = USUAL,
     ) -> None:
-        """`turns`: told while dispatching is at work, so that calls give way to it."""
+        """`turns`: where it marks the time in which it publishes, so that calls give way."""
         self._database = database
         self._pace = pace
         self.turns = turns or Turns()
