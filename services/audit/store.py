@@ -1,4 +1,4 @@
-"""The log's SQL. Appending is one writer at a time; everything else reads."""
+"""The log's SQL. Only one replica at a time appends; everything else only reads."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ END = """
 """
 IN_ORDER = select(*(logs.c[name] for name in INSERTED)).order_by(logs.c.index)
 
-# A record is the entry that stands for its event, beside the entry with its outcome, if there is one.
+# A record joins the entry that stands for its event with the entry of its outcome, if there is one.
 event, outcome = logs.alias("event"), logs.alias("outcome")
-# Constants in the statement, not parameters: the planner can tell that the partial indexes hold all it needs.
+# Constants in the statement, not parameters: only then can the planner use the partial indexes.
 OUTCOME = literal_column("'outcome'", Text)
 IS_INTENT, IS_REFUSAL = (event.c.kind == literal_column(f"'{kind}'", Text) for kind in ("intent", "refusal"))
 REFUSED_CODES = ("PERMISSION_DENIED", "UNAUTHENTICATED")
 
 
 def _of_outcome(name: str) -> ColumnElement[Any]:
-    """The column of the outcome's entry; a refusal is an entry with its own outcome."""
+    """Returns the column of the outcome's entry; for a refusal, that of its only entry."""
     return case((IS_REFUSAL, event.c[name]), else_=outcome.c[name]).label(name)
 
 
@@ -65,13 +65,13 @@ OUTCOMES: dict[Outcome, ColumnElement[bool]] = {
 
 
 def listing(wanted: RecordFilter, before: int | None, most: int) -> Select[Any]:
-    """The query for events with an index below `before`, newest first."""
+    """Returns the query for records with an index below `before`, newest first."""
     columns = event.c.actor, event.c.resource, event.c.address
     conditions = [column == value for column in columns if (value := getattr(wanted, column.name))]
     if wanted.method.startswith("/"):
         conditions.append(event.c.method == wanted.method)
     elif wanted.method:
-        # The end of a method's path is found by comparing, a whole one by its index.
+        # A whole path is found by the index on `method`; the end of a path is compared row by row.
         conditions.append(func.right(event.c.method, func.length(wanted.method)) == wanted.method)
     if wanted.outcome is not None:
         conditions.append(OUTCOMES[wanted.outcome])
@@ -91,17 +91,17 @@ class LogStore:
         self._session = session
 
     async def lock_for_append(self) -> None:
-        """Waits until no other replica appends; released with the transaction."""
+        """Waits until no other replica appends. The lock is released at the end of the transaction."""
         await self._session.execute(text("SELECT pg_advisory_xact_lock(hashtext('celery_audit_logs'))"))
 
     async def end(self) -> StoredEnd:
-        """The newest checkpoint and the last entry, from one snapshot."""
+        """Returns the newest checkpoint and the index of the last entry, from one snapshot."""
         row = (await self._session.execute(text(END))).one()
         checkpoint = None if row.size is None else _checkpoint(row)
         return StoredEnd(checkpoint, row.last_index)
 
     async def leaves(self, first: int, end: int, batch: int) -> AsyncIterator[Sequence[bytes]]:
-        """The stored leaf hashes of the entries from `first` to before `end`, by index, in batches."""
+        """Yields the stored leaf hashes of the entries from `first` to before `end`, in batches."""
         result = await self._session.stream(
             text(
                 "SELECT leaf_hash FROM celery_audit_logs"
@@ -114,7 +114,7 @@ class LogStore:
             yield [bytes(row.leaf_hash) for row in rows]
 
     async def known(self, entries: Sequence[Entry]) -> set[tuple[uuid.UUID, str]]:
-        """Which of the entries are in the log already."""
+        """Returns (event id, kind) of the entries in the log that belong to the events of these entries."""
         rows = await self._session.execute(
             text("SELECT event_id, kind FROM celery_audit_logs WHERE event_id = ANY(:ids)"),
             {"ids": [entry.event_id for entry in entries]},
@@ -122,7 +122,7 @@ class LogStore:
         return {(row.event_id, row.kind) for row in rows}
 
     async def append(self, first: int, entries: Sequence[Entry], leaves: Sequence[bytes]) -> None:
-        """By COPY, in the session's transaction: a batch costs half of what as many INSERTs do."""
+        """Appends entries by COPY, in the session's transaction: this costs half of what INSERTs would."""
         rows = [
             (index, leaf, *column_values(entry))
             for index, (entry, leaf) in enumerate(zip(entries, leaves, strict=True), first)
@@ -141,7 +141,7 @@ class LogStore:
         )
 
     async def list_records(self, wanted: RecordFilter, before: int | None, most: int) -> list[Record]:
-        """Events with an index below `before`, newest first."""
+        """Returns records with an index below `before`, newest first."""
         rows = await self._session.execute(listing(wanted, before, most))
         return [_record(row) for row in rows]
 
@@ -150,13 +150,13 @@ class LogStore:
         return None if row is None else _record(row)
 
     async def in_order(self, batch: int) -> AsyncIterator[Sequence[dict[str, Any]]]:
-        """Every entry as it is stored, by index, in batches, from one snapshot."""
+        """Yields every entry as it is stored, ordered by index, in batches, from one snapshot."""
         result = await self._session.stream(IN_ORDER, execution_options={"yield_per": batch})
         async for rows in result.mappings().partitions():
             yield [dict(row) for row in rows]
 
     async def checkpoints(self, batch: int) -> AsyncIterator[Sequence[StoredCheckpoint]]:
-        """Every checkpoint as it is stored, by size, in batches."""
+        """Yields every checkpoint as it is stored, ordered by size, in batches."""
         result = await self._session.stream(
             text("SELECT size, root, frontier, note, time FROM celery_audit_checkpoints ORDER BY size"),
             execution_options={"yield_per": batch},
@@ -166,7 +166,7 @@ class LogStore:
 
 
 def _checkpoint(row: Any) -> StoredCheckpoint:
-    # An element that is NULL, or an array itself, is no node: without bytes it fits no tree.
+    # An element that is NULL or an array is not a node. It becomes empty bytes, which match no tree.
     nodes = tuple(node if isinstance(node, bytes) else b"" for node in row.frontier)
     return StoredCheckpoint(row.size, bytes(row.root), nodes, row.note, row.time)
 

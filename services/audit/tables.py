@@ -1,4 +1,4 @@
-"""The audit service's tables: the log and its checkpoints. Rows are added, never changed, never removed."""
+"""The audit service's tables: the log and its checkpoints. Their rows are never changed or deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks at the stored end of the log at the start and every few seconds, also while nobody appends."""
+"""Checks the stored end of the log at the start and every few seconds, even if no entries come."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from services.kernel.sessions import SESSION_ERRORS
 
 
 class LogWatch:
-    """Keeps checking the log, so that it is known to be stopped before the next entry comes.
+    """Keeps checking the log, so that manipulation is noticed before the next entry comes.
 
-    A replica that takes no entries for a while so also keeps up with what the others sign.
+    A replica that receives no entries also learns in this way what the other replicas have signed.
     """
 
     def __init__(self, log: AuditLog, registry: CollectorRegistry, pace: Pace = USUAL) -> None:

@@ -1,4 +1,4 @@
-"""The embedder's tables: messages, their vectors, the long work on them, and what people ask."""
+"""The embedder's tables: messages, their vectors, operations with their chunks, and clusters of questions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from services.kernel.tables import Moment, check, new_metadata, outbox_table, re
 
 metadata = new_metadata()
 
-# Compared as bytes, whatever the database's language.
+# Compared as bytes, not by the database's collation.
 MessageId = Text(collation="C")
 
 
 def of_message() -> Column[str]:
-    """The id of a message, as a key of what belongs to it and goes when it is deleted."""
+    """Returns the key column of a table whose rows belong to a message and are deleted with it."""
     key = ForeignKey("chat_messages.id", ondelete="CASCADE")
     return Column("message_id", MessageId, key, primary_key=True)
 
@@ -40,7 +40,7 @@ messages = Table(
     required("conversation", Text),
     required("role", Text),
     required("text", Text),
-    # SHA-256 of the text: a vector belongs to a text, not to a message id.
+    # SHA-256 of the text. It shows whether a vector was made from the current text of the message.
     required("content_hash", LargeBinary),
     required("created_at", Moment),
     required("ingested_at", Moment, server_default=text("now()")),
@@ -55,9 +55,9 @@ embeddings = Table(
     metadata,
     of_message(),
     Column("model", Text, primary_key=True),
-    # 1024 little-endian float32: pgvector is not on every managed server.
+    # 1024 little-endian float32 values, as bytes: not every managed PostgreSQL has pgvector.
     required("vector", LargeBinary),
-    # A new number at each write: who holds a copy sees by it that the vector is another one.
+    # A new number at each write. By it a search index notices that its copy of the vector is out of date.
     required(
         "write", BigInteger, unique=True, server_default=text("nextval('chat_message_embeddings_writes')")
     ),
@@ -85,7 +85,7 @@ operations = Table(
     required("created_at", Moment, server_default=text("clock_timestamp()")),
     Column("ended_at", Moment),
     Index("embedder_operations_newest", text("created_at DESC"), text("id DESC")),
-    # The same work is not begun twice at a time.
+    # Two operations with the same work can't run at the same time.
     Index(
         "embedder_operations_running",
         "kind",
@@ -104,7 +104,7 @@ chunks = Table(
     required("message_ids", ARRAY(Text)),
     required("state", Text, server_default="waiting"),
     required("failed", Integer, server_default=text("0")),
-    # How often it was taken and neither finished nor given back: its worker died.
+    # How often it was taken and then neither finished nor given back, because its worker died.
     required("deaths", Integer, server_default=text("0")),
     # When its message was last put on the queue; NULL: not yet.
     Column("sent_at", Moment),
@@ -116,7 +116,7 @@ chunks = Table(
 
 
 def of_cluster(*, primary_key: bool) -> Column[int]:
-    """The id of a cluster: what belongs to it goes when it is deleted."""
+    """Returns the column with the id of a cluster; its rows are deleted with the cluster."""
     key = ForeignKey("question_clusters.id", ondelete="CASCADE")
     return Column("cluster_id", Integer, key, primary_key=primary_key, nullable=False)
 
@@ -125,12 +125,12 @@ def of_cluster(*, primary_key: bool) -> Column[int]:
 requests = Table(
     "embedder_requests",
     metadata,
-    # What the id counts in: "EmbedMessages".
+    # Where the id is unique, for example "EmbedMessages".
     Column("scope", Text, primary_key=True),
     Column("request_id", Text, primary_key=True),
     # SHA-256 of the caller and the request.
     required("digest", LargeBinary),
-    # NULL within the transaction that begins it.
+    # NULL only within the transaction that begins the operation.
     Column("operation_id", Uuid, ForeignKey("embedder_operations.id", ondelete="CASCADE")),
     Index("embedder_requests_operation", "operation_id"),
 )

@@ -1,6 +1,7 @@
-"""The live settings of a process: followed from the scheduler's ConfigService, and in force at once.
+"""The live settings of a process, followed from the scheduler's ConfigService. Changes apply at once.
 
-Before the first contact every key has its default; while the scheduler is away, its last known value.
+Before the first contact with the scheduler every key has its default. While the scheduler is away, every key
+keeps its last known value.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
-# The scheduler gives a sign of life each 10 seconds.
+# A stream that is silent for so long is given up: the scheduler sends a sign of life every 10 seconds.
 SILENCE_SECONDS = 30.0
 LEAST_BACKOFF = 0.1
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is in force for a key; None: its default."""
+    """The value in force for a key, as the scheduler reports it; None: the default is in force."""
 
     name: str
     value: Value | None
 
 
 class LiveSettings:
-    """What a process knows of the live configuration. May be read from any thread."""
+    """The live settings that a process knows. They may be read from any thread."""
 
     def __init__(self, service: str) -> None:
         self.service = service
@@ -48,20 +49,24 @@ class LiveSettings:
         self._contact = asyncio.Event()
 
     def get(self, key: Key[ValueType]) -> ValueType:
-        """What is in force for the key now: ask each time, don't keep it."""
+        """Returns the value in force for the key. Call it at each use, because the value may change."""
         value = self._values.get(key.name, key.default)
         return cast("ValueType", value)
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """Calls back after each change, and at the first contact."""
+        """Has `callback` called after each change, and at the first contact."""
         self._callbacks.append(callback)
 
     async def first_contact(self) -> None:
-        """Waits until the values in force are known. Whoever deletes by a setting must have waited."""
+        """Waits until the values in force are known. Code that deletes data by a setting must call this."""
         await self._contact.wait()
 
     def take(self, told: Iterable[Told], revision: int, *, complete: bool = False) -> None:
-        """What a value can't be by this process's own declaration is left out: it keeps what it had."""
+        """Puts the values into force; with `complete`, all keys that are not in `told` get their defaults.
+
+        A value that this process's own declaration of the key refuses is logged, and the key keeps its old
+        value.
+        """
         values = {} if complete else dict(self._values)
         for one in told:
             key = key_named(one.name)
@@ -86,19 +91,19 @@ class LiveSettings:
 
 
 class _StreamEnded(Loggable):
-    """The scheduler ended the stream, as one that stops does."""
+    """The scheduler ended the stream, as it does when it stops."""
 
 
 class Follower:
-    """Takes what ConfigService tells, and comes back to it for as long as it runs.
+    """The background loop that follows ConfigService, and connects again when the stream breaks.
 
-    Not a `Loop`: it logs only the first of the failures of an outage, as every service follows the scheduler
-    and asks every two seconds while that is away.
+    It is not a `Loop`, because it logs only the first failure of an outage: all services follow the
+    scheduler, and each tries again every few seconds while the scheduler is away.
     """
 
     def __init__(self, live: LiveSettings, channel: grpc.aio.Channel, pace: Pace = USUAL) -> None:
         self._live = live
-        # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
+        # Any: mypy-protobuf declares another type for the asyncio stub; at run time it is the same class.
         self._stub: Any = config_pb2_grpc.ConfigServiceStub(channel)
         self._names = [key.name for key in keys_of(live.service)]
         self._retry = Backoff(LEAST_BACKOFF, pace.config_retry)
@@ -119,7 +124,10 @@ class Follower:
             await asyncio.sleep(jittered(self._retry.after(self._heartbeat.failures_in_a_row)))
 
     async def _follow(self) -> NoReturn:
-        """Until the stream breaks."""
+        """Reads the stream until it breaks.
+
+        Raises `AioRpcError`, `TimeoutError` (silence) or `_StreamEnded`.
+        """
         request = pb.WatchConfigRequest(prefixes=self._names, after_revision=self._live.revision)
         stream = self._stub.WatchConfig(request)
         try:

@@ -1,4 +1,4 @@
-"""A service as a process: its commands, and its life from the settings to a graceful end."""
+"""Runs a service as a process: its commands, its settings, its start and its graceful end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from services.kernel.tokens import TokenVerifier
 
 log = structlog.get_logger(__name__)
 
-# What has not ended after this is told once more.
+# A task that has not ended after this time is cancelled once more.
 AGAIN_SECONDS = 1.0
 
 
@@ -48,9 +48,10 @@ def main(
     commands: Mapping[str, Callable[[SettingsType], Awaitable[None] | None]],
     bare_commands: Mapping[str, Callable[[], None]] = MappingProxyType({}),
 ) -> None:
-    """Reads the command line and the settings, and runs the command. `migrate` comes for free.
+    """Reads the command line and the settings, and runs the command. Every service has `migrate`.
 
-    A command that gives no awaitable had the process to itself. Bare commands need none of the settings.
+    A command returns an awaitable, which is then run, or does its work itself and returns None. Bare commands
+    run without settings.
     """
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
     parser.add_argument("command", choices=[*commands, *bare_commands, "migrate"])
@@ -63,7 +64,7 @@ def main(
     logging.configure(service, settings.log_level)
     log.info("process.starting", command=command, settings=settings.model_dump(mode="json"))
     if command == "migrate":
-        # Alembic takes a third of a second to load, at which no other command should have to wait.
+        # Imported here, because Alembic takes a third of a second to load and only this command needs it.
         from services.kernel.migrations import migrate
 
         uvloop.run(migrate(settings.database_url.get_secret_value(), service))
@@ -75,9 +76,10 @@ def main(
 
 
 def _settle_imports() -> None:
-    """What was imported lives as long as the process: the collector need not look through it again.
+    """Excludes all imported objects from garbage collection, as they live as long as the process.
 
-    Signatures that only type checkers read (redis-py has a thousand overloads) are let go: a megabyte.
+    Also drops the registered overloads, which nothing reads at run time: redis-py has a thousand of them,
+    which take a megabyte.
     """
     typing.clear_overloads()
     gc.collect()
@@ -90,7 +92,7 @@ async def _to_coroutine(work: Awaitable[None]) -> None:
 
 @asynccontextmanager
 async def opened_database(settings: KernelSettings, service: str) -> AsyncIterator[Database]:
-    """The service's way to the database, closed at the end."""
+    """Yields the service's connections to the database; closes them at the end."""
     database = Database(
         settings.database_url.get_secret_value(), settings.database_pool_size, f"celeriac-{service}"
     )
@@ -114,14 +116,13 @@ async def run(
     source: Background | None = None,
     pace: Pace = USUAL,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then finishes the calls in flight before the background work ends.
+    """Serves until SIGTERM or SIGINT, then finishes the calls in flight, and last ends the background work.
 
-    A background loop that fails ends the process: whoever supervises it starts it anew, which is better
-    than a service that is alive and does nothing.
+    A background loop that fails ends the process. Its supervisor then restarts it, which is better than a
+    process that stays alive without doing its work.
 
-    `own_steps`: of this service, for each call, after those of all services.
-
-    `live` is kept up to date by `source`; from the scheduler if none is given.
+    `own_steps`: steps of this service alone, taken for each call after those of all services.
+    `source`: keeps `live` up to date; by default it follows the scheduler.
     """
     live = _logging_by(live or LiveSettings(service), settings)
     metrics.follow_config(registry, live)
@@ -170,7 +171,7 @@ def _logging_by(live: LiveSettings, settings: KernelSettings) -> LiveSettings:
 
 
 async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancels until each has ended: where a cancellation meets an error, it can be taken for that error."""
+    """Cancels the tasks until all have ended: a driver may turn a single cancellation into an error."""
     pending = set(tasks)
     while pending:
         for task in pending:

@@ -1,6 +1,6 @@
-"""Delivers the outbox to the audit service: in order, and at least once (there, once).
+"""Delivers the outbox to the audit service, in order and at least once.
 
-Replicas of a service may deliver the same entries at the same time; the audit service takes each once.
+Replicas of a service may deliver the same entries at the same time; the audit service stores each entry once.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
 
 BATCH = 500
-# Below what the audit service takes in one message (8 MiB).
+# Less than the audit service accepts in one message (8 MiB).
 BATCH_BYTES = 4 * 1024 * 1024
-# Until the first retry, in seconds; each further one waits twice as long.
+# Seconds until the first retry; the wait doubles with each further one.
 FIRST_RETRY = 0.2
 
 
 class Relay:
-    """Takes entries from one service's outbox to the audit service, for as long as its loop runs."""
+    """Delivers the entries of one service's outbox; `loop` is the background loop that does so."""
 
     def __init__(self, outbox: Outbox, channel: grpc.aio.Channel, pace: Pace = USUAL) -> None:
         self._outbox = outbox
-        # mypy-protobuf types a stub for asyncio apart; at run time they are one class.
+        # Any: mypy-protobuf declares another type for the asyncio stub; at run time it is the same class.
         self._audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
-        # While it fails, entries stay where they are: delivery goes on when the other side is back.
+        # After a failure the entries stay in the outbox and are delivered later.
         self.loop = Loop(
             "audit_outbox",
             self._deliver_all,
@@ -46,7 +46,7 @@ class Relay:
             pass
 
     async def deliver_batch(self) -> bool:
-        """Delivers the oldest entries; answers whether there may be more."""
+        """Delivers the oldest entries. Returns whether there may be more."""
         waiting = await self._outbox.oldest(BATCH)
         batch = _in_one_message(waiting)
         if batch:
@@ -58,7 +58,7 @@ class Relay:
 
 
 def _in_one_message(waiting: Sequence[tuple[int, bytes]]) -> Sequence[tuple[int, bytes]]:
-    """The first of them, up to BATCH_BYTES together, and at least one."""
+    """Returns the first entries, at most BATCH_BYTES together, but at least one if there is any."""
     size = 0
     for position, (_, entry) in enumerate(waiting):
         size += len(entry)

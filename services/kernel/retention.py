@@ -1,4 +1,4 @@
-"""Deletes what is older than a live setting says: a batch at a time, in small transactions."""
+"""Deletes rows that are older than a live setting allows, in batches, each in a transaction of its own."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from services.kernel.pace import USUAL, Pace
 log = structlog.get_logger(__name__)
 
 BATCH = 2000
-# Others want the database too.
+# The pause between batches, so that other work can use the database.
 PAUSE_SECONDS = 0.2
 
-# Deletes at most so many that are older than the age; gives how many.
+# Deletes at most so many rows (third argument) that are older than the age. Returns how many it deleted.
 Delete = Callable[[Connection, dt.timedelta, int], Awaitable[int]]
 
 
 class Retention:
-    """Keeps one table within its age: now and then, and as soon as the setting changes.
+    """Deletes the old rows of one table, at intervals and as soon as the setting changes.
 
-    Several replicas may do so at once. `name` is the loop's, in Prometheus and in the log.
+    Several replicas may do so at the same time. `name` is the loop's name in Prometheus and in the log.
 
-    Nothing is deleted before the setting is known: the default may be much shorter than what was set.
+    Nothing is deleted before the setting is known: the default may be much shorter than the value in force.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Retention:
 
     async def _sweep_once_known(self) -> None:
         await self._live.first_contact()
-        # The first contact counts as a change, which this sweep is for.
+        # The first contact has set the event as well. This sweep serves it, so no second one is needed.
         self._changed.clear()
         await self.sweep()
 
     async def sweep(self) -> int:
-        """Deletes all that is too old; how many that were."""
+        """Deletes all rows that are too old. Returns how many it deleted."""
         deleted = 0
         while True:
             age = self._live.get(self._key)

@@ -1,7 +1,7 @@
-"""PostgreSQL by SQLAlchemy's sessions, for services that work with them.
+"""Access to PostgreSQL by SQLAlchemy sessions.
 
-They take some 20 MB of a process, and four times as long for a short statement: the scheduler does without
-(docs/decisions/scheduler-memory.md).
+They take some 20 MB of memory, and four times as long for a short statement as asyncpg alone, so the
+scheduler does not use them (docs/decisions/scheduler-memory.md).
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from services.kernel.database import (
     open_connection,
 )
 
-# What a session raises while the database is away or restarting, or when it refuses a statement.
+# The exceptions of a session while the database is away or restarting, or when it refuses a statement.
 SESSION_ERRORS = (DBAPIError, asyncpg.InterfaceError, *AWAY, *HELD_UP)
 
 
 def asyncpg_url(url: str) -> str:
-    """The plain "postgresql://…" that people write, as SQLAlchemy's asyncpg dialect wants it."""
+    """Returns a plain "postgresql://…" URL in the form that SQLAlchemy needs for asyncpg."""
     return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
 
 
 class Sessions:
-    """Transactions as sessions, on a pool of their own, with the settings of the database handed in.
+    """Transactions as SQLAlchemy sessions, on a pool of their own, with the settings of `database`.
 
-    A connection that is lost, or not to be had, raises `ConnectionError`, and a lock that others hold one of
-    `HELD_UP`, as the database's own ways do. A statement is executed once, never with a list of parameters:
-    give it arrays.
+    As with `Database`, `ConnectionError` is raised when a connection is lost or none can be had, and one of
+    `HELD_UP` when others hold a lock for too long. A statement with a list of parameters is refused: use
+    arrays.
     """
 
     def __init__(self, database: Database) -> None:
@@ -59,11 +59,11 @@ class Sessions:
             pool_size=database.pool_size,
             max_overflow=0,
             pool_timeout=ACQUIRE_SECONDS,
-            # A connection that died with a restarted server is replaced before use, not found by a caller.
+            # A connection that broke when the server restarted is replaced before a caller gets it.
             pool_pre_ping=True,
-            # The one used last is used next: with little to do, the others prepare no statements.
+            # The connection used last is used next, so that under low load few of them prepare statements.
             pool_use_lifo=True,
-            # An error's text is without them, wherever it comes to be written.
+            # Keeps parameters out of the texts of errors, which may be logged.
             hide_parameters=True,
         )
         event.listen(self.engine.sync_engine, "do_executemany", _refuse_a_list)
@@ -87,7 +87,7 @@ class Sessions:
 
 @asynccontextmanager
 async def opened_sessions(database: Database) -> AsyncIterator[Sessions]:
-    """Closed at the end."""
+    """Yields sessions for the database; closes them at the end."""
     sessions = Sessions(database)
     try:
         yield sessions
@@ -105,13 +105,13 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise ConnectionError(LOST) from error
-        # The driver's own error is the cause of what the dialect made of it.
+        # The dialect wraps the driver's error: that one is the cause of `orig`.
         if error.orig is not None and isinstance(error.orig.__cause__, HELD_UP):
             raise error.orig.__cause__ from error
         raise
 
 
 def _refuse_a_list(*_: object) -> NoReturn:
-    # The driver would execute it by executemany, which never ends when its task is cancelled in the middle
+    # The driver would use executemany, which hangs if its task is cancelled meanwhile
     # (docs/decisions/kernel-locks.md).
     raise RuntimeError("a list of parameters for one statement: give it arrays, and use unnest()")

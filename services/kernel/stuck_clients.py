@@ -1,6 +1,6 @@
 """Ends transactions whose client is stuck in the middle of a statement while others wait for their locks.
 
-A frozen process, a bug of a driver, or a network that dies can leave a statement half sent or its answer half
+A frozen process, a bug in a driver or a network failure can leave a statement half sent or its result half
 read. PostgreSQL then waits for the client without limit: statement_timeout and transaction_timeout (18.4 and
 before) end neither a COPY that waits for rows nor an answer that nobody reads, and
 idle_in_transaction_session_timeout counts only between statements. What works on every version is
@@ -21,15 +21,15 @@ from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
-# Celeriac's own sessions, of any service that logs in as this role, in a transaction and waiting for their
-# client. `state_change` moves with each message of the client.
+# The sessions of Celeriac under this database role that are in a transaction and wait for their client.
+# `state_change` changes with each message of the client.
 WAITING = """
     SELECT pid, state_change FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'celeriac%'
         AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND wait_event_type = 'Client'
 """
-# Of these, those that somebody waits for, and that have not gone on since. They are ended by a column of the
-# answer, not by a condition: PostgreSQL does not say in which order it looks at conditions.
+# Ends those of them that block another session and have not gone on since. pg_terminate_backend is in the
+# SELECT list, not among the conditions, because PostgreSQL evaluates conditions in any order.
 END = """
     SELECT pid, application_name, xact_start, pg_terminate_backend(pid) FROM pg_stat_activity
     JOIN unnest($1::integer[], $2::timestamptz[]) AS stuck (pid, state_change) USING (pid, state_change)
@@ -39,14 +39,14 @@ END = """
 
 
 class Stand(NamedTuple):
-    """A server process that waits for its client, and since when it has been in this state."""
+    """A server process that waits for its client, and since when it is in this state."""
 
     pid: int
     state_change: dt.datetime
 
 
 class StuckClients:
-    """Looks after the sessions of all replicas; each replica may do so."""
+    """Watches the sessions of all replicas; `loop` is the background loop. Every replica may run it."""
 
     def __init__(self, database: Database, pace: Pace = USUAL) -> None:
         self._database = database
@@ -57,11 +57,14 @@ class StuckClients:
             outlives=DATABASE_ERRORS,
             failed="stuck_clients.look_failed",
         )
-        # When each was first seen so, by time.monotonic().
+        # When each was first seen in this state, by time.monotonic().
         self._seen: dict[Stand, float] = {}
 
     async def look(self) -> int:
-        """Ends what has waited for its client for IDLE_SECONDS, and is waited for; how many that were."""
+        """Ends sessions that have waited for their client for IDLE_SECONDS and block others.
+
+        Returns how many it ended.
+        """
         async with self._database.connection() as connection:
             now = time.monotonic()
             stands = [Stand(*row) for row in await connection.fetch(WAITING)]

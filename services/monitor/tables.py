@@ -1,4 +1,4 @@
-"""The monitor's table: tasks, as their events tell of them."""
+"""The monitor's tables: tasks, as derived from their events, and the audit outbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.kernel.tables import Moment, new_metadata, outbox_table, required
 
 metadata = new_metadata()
 
-# services.monitor.tasks.tasks.state_of, in SQL; a test keeps them the same.
+# The same as services.monitor.tasks.tasks.state_of, in SQL; a test compares the two.
 ENDED = "greatest(succeeded_at, failed_at, revoked_at, rejected_at)"
 STATE = f"""
     CASE
@@ -47,7 +47,7 @@ tasks = Table(
     Column("expires", Moment),
     Column("parent_id", Text),
     Column("root_id", Text),
-    # The newest event heard of each kind. A row only ever takes newer ones; its state follows.
+    # The newest time of each type of event. A time in a row can only grow; the state follows from the times.
     Column("sent_at", Moment),
     Column("received_at", Moment),
     Column("started_at", Moment),
@@ -56,7 +56,7 @@ tasks = Table(
     Column("failed_at", Moment),
     Column("revoked_at", Moment),
     Column("rejected_at", Moment),
-    # Of all its events the oldest, the newest, and the newest that a worker made.
+    # The oldest and the newest time of all its events, and the newest of those that a worker sent.
     required("heard_at", Moment),
     required("updated_at", Moment),
     Column("worker_at", Moment),

@@ -1,4 +1,4 @@
-"""The scheduler's tables, for tests: what its migrations have to leave in the database.
+"""The scheduler's tables, for tests: they compare the migrated database with this description.
 
 The running scheduler does not load SQLAlchemy (docs/decisions/scheduler-memory.md), so no other module of it
 imports this one.
@@ -31,7 +31,7 @@ from services.kernel.tables import Moment, check, new_metadata, outbox_table, re
 
 metadata = new_metadata()
 
-# Compared as bytes, whatever the database's language: half the cost of finding a row by its id.
+# Compared as bytes, not by the database's collation: this halves the cost of finding a row by its id.
 ScheduleId = Text(collation="C")
 
 
@@ -53,7 +53,7 @@ schedules = Table(
     "celery_schedules",
     metadata,
     Column("id", ScheduleId, primary_key=True),
-    # What is sent.
+    # The task that is sent.
     required("task", Text),
     required("args_json", Text),
     required("kwargs_json", Text),
@@ -63,7 +63,7 @@ schedules = Table(
     Column("soft_time_limit", Double),
     Column("time_limit", Double),
     required("headers", JSONB),
-    # When it is due: one of crontab, interval, once and solar.
+    # The timing: one of crontab, interval, once and solar.
     Column("crontab", Text),
     Column("interval_seconds", Double),
     Column("anchor", Moment),
@@ -84,11 +84,11 @@ schedules = Table(
     required("labels", JSONB),
     required("paused", Boolean),
     required("pause_note", Text),
-    # What the scheduler keeps of it.
+    # What the scheduler itself keeps.
     required("version", BigInteger, server_default=text("1")),
     required("run_count", BigInteger, server_default=text("0")),
     Column("next_run_at", Moment),
-    # The due time that is sent at next_run_at, where jitter makes these two; else NULL.
+    # The due time that is sent at next_run_at; NULL when the two are the same, because no jitter is added.
     Column("next_due_at", Moment),
     Column("last_run_at", Moment),
     required("created_at", Moment, server_default=text("now()")),
@@ -109,7 +109,8 @@ schedules = Table(
 facets = Table(
     "celery_schedule_facets",
     metadata,
-    # A hash of "task=…", "queue=…" or "label …=…": whoever finds a schedule by it looks at the schedule, too.
+    # A hash of the task, the queue or a label. Hashes may collide, so a query that finds a schedule by its
+    # hash also compares the value in the schedule.
     Column("facet", BigInteger, primary_key=True, autoincrement=False),
     Column("schedule_id", Text, primary_key=True),
 )
@@ -119,13 +120,14 @@ batches = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     required("recorded_at", Moment, server_default=text("now()")),
-    # NULL: it is on its way to the broker, or the broker is away.
+    # NULL until the batch is recorded as published.
     Column("published_at", Moment),
     Index("celery_schedule_batches_unpublished", "id", postgresql_where=text("published_at IS NULL")),
     Index("celery_schedule_batches_age", "recorded_at"),
 )
 
-# A trigger deletes a schedule's runs with it. A foreign key's check would cost as much as the run.
+# A trigger deletes the runs of a deleted schedule. There is no foreign key: its check would cost as much as
+# the insertion of a run.
 runs = Table(
     "celery_schedule_runs",
     metadata,
@@ -136,11 +138,11 @@ runs = Table(
     Column("request_id", Text),
     required("recorded_at", Moment, server_default=text("now()")),
     Column("batch_id", BigInteger),
-    # Which backfill sends it. Its time to expire counts from the sending, not from the due time.
+    # The backfill that sends the run; the time to expire then counts from the sending, not the due time.
     Column("backfill_id", Text),
-    # Others of its schedule may not run beside it.
+    # The run may not overlap with other runs of its schedule.
     required("exclusive", Boolean, server_default=text("false")),
-    # One of Celery's states, as the monitor heard it; NULL as long as no end was heard.
+    # The state of Celery in which the task ended, as the monitor reports it; NULL until it does.
     Column("outcome", Text),
     Column("runtime", Double),
     Column("error", Text),
@@ -195,12 +197,12 @@ backfills = Table(
     Column("request_id", Text),
     required("state", Text, server_default="running"),
     required("note", Text, server_default=""),
-    # What is to be sent, in that order, as it was when it was asked for; emptied at the end.
+    # The due times to send, in this order, as computed when the backfill began. Emptied when it ends.
     required("due_at", ARRAY(Moment)),
     required("run_count", Integer),
     Column("first_due_at", Moment),
     Column("last_due_at", Moment),
-    # Of due_at, this many are dealt with: sent, or passed over because they had a run by then.
+    # How many of due_at are done: sent, or passed over because they already had a run.
     required("handled", Integer, server_default=text("0")),
     required("sent", Integer, server_default=text("0")),
     required("next_at", Moment, server_default=text("now()")),
@@ -228,20 +230,21 @@ backfills = Table(
 changes = Table(
     "celery_schedule_changes",
     metadata,
-    # Whose transaction it is: one that commits late is known by it. Its changes are ordered by position.
+    # The transaction that made the change, so that readers notice transactions that commit late. The changes
+    # of one transaction are ordered by position.
     Column("txid", TransactionId, primary_key=True, server_default=text("pg_current_xact_id()")),
     Column("position", BigInteger, Identity(always=True), primary_key=True),
     required("recorded_at", Moment, server_default=text("clock_timestamp()")),
     required("kind", Text),
-    # Many in one row, where one statement changes many. What they are now is read when it is told.
+    # Several when one statement changed several. Their new state is read when the change is sent to watchers.
     Column("schedule_ids", ARRAY(Text)),
-    # Of runs, beside schedule_ids.
+    # The due times of runs; each belongs to the schedule at the same place in schedule_ids.
     Column("due_at", ARRAY(Moment)),
-    # A batch of runs that was published.
+    # A batch of runs that was published (kind 'batch'), or that stays unpublished (kind 'unpublished').
     Column("batch_id", BigInteger),
-    # Of the schedule in schedule_ids.
+    # A backfill of the schedule in schedule_ids.
     Column("backfill_id", Text),
-    # What filters look at, as it was before, of those schedules for which it changed. NULL: unknown.
+    # The old values that filters use, of the schedules for which they changed. NULL: unknown.
     Column("before", JSONB),
     check(
         "celery_schedule_changes_kind_check",
@@ -256,7 +259,7 @@ changes = Table(
     ),
 )
 
-# What is no longer kept: no transaction beyond this one has lost changes.
+# Up to which transaction old changes were deleted: the changes of all later transactions are complete.
 changes_trimmed = Table(
     "celery_schedule_changes_trimmed",
     metadata,
@@ -265,7 +268,7 @@ changes_trimmed = Table(
     check("celery_schedule_changes_trimmed_one_check", "one"),
 )
 
-# Which replica does what one of them does for all, and how long it may.
+# Which replica holds each lease, and until when.
 leases = Table(
     "celery_schedule_leases",
     metadata,
@@ -274,15 +277,15 @@ leases = Table(
     required("until", Moment),
 )
 
-# Which broker the runs were published to, to notice when it has lost its data.
+# The identity of the broker that runs were published to. It shows when the broker has lost its data.
 broker = Table(
     "celery_schedule_broker",
     metadata,
     only_row(),
-    # What the broker keeps with its data.
+    # A value that the scheduler stores on the broker, which is lost together with the broker's data.
     required("identity", Text),
     required("seen_at", Moment, server_default=text("now()")),
-    # When another identity was found; until what was lost is marked.
+    # When another identity was found; NULL again once the lost runs are marked.
     Column("lost_at", Moment),
     check("celery_schedule_broker_one_check", "one"),
 )
@@ -290,15 +293,15 @@ broker = Table(
 config_revisions = Table(
     "celery_system_config_revisions",
     metadata,
-    # In the order in which they were made: whoever writes holds a lock.
+    # In the order in which the revisions were made: writers hold a lock.
     Column("revision", BigInteger, primary_key=True, autoincrement=False),
     required("key", Text),
     required("change", Text),
     required("is_set", Boolean),
-    # In clear, or encrypted with the data key wrapped beside it; neither when not set.
+    # A set value is in `value` in clear text, or in `sealed` encrypted, together with its wrapped data key.
     Column("value", JSONB),
     Column("sealed", JSONB),
-    # The key's revision before this one.
+    # The previous revision of the same configuration key.
     Column("previous", BigInteger, ForeignKey("celery_system_config_revisions.revision")),
     Column("rolled_back_to", BigInteger, ForeignKey("celery_system_config_revisions.revision")),
     required("actor", Text),
@@ -317,7 +320,7 @@ config_revisions = Table(
     ),
 )
 
-# What is in force for each key that somebody has ever set. A sensitive value is in its revision.
+# The value in force of each key that was ever set. A sensitive value is stored only in its revision.
 config = Table(
     "celery_system_config",
     metadata,
@@ -329,11 +332,11 @@ config = Table(
     required("updated_at", Moment, server_default=text("now()")),
 )
 
-# Requests that have had their effect, by the ids that their callers gave them: for a day.
+# Requests that have had their effect, by the ids that their callers gave them. They are kept for a day.
 requests = Table(
     "celery_schedule_requests",
     metadata,
-    # What the id counts in: "CreateSchedule of schedules/cleanup-cache-daily".
+    # Where the id is unique, for example "CreateSchedule of schedules/cleanup-cache-daily".
     Column("scope", Text, primary_key=True),
     Column("request_id", Text, primary_key=True),
     # SHA-256 of the caller and the request.

@@ -1,4 +1,4 @@
-"""The bulk path: planned into chunks, sent, and sent again when a worker or the broker lost one."""
+"""Rebuilds of vectors: plans chunks, sends them, and sends those again that a worker or the broker lost."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from services.kernel.sessions import SESSION_ERRORS, Sessions
 
 log = structlog.get_logger(__name__)
 
-# Puts the chunks' messages on the queue; blocking.
+# Puts the messages of chunks on the queue. It blocks, so it is called in a thread.
 Send = Callable[[Sequence[ChunkKey]], None]
 
-# What healing outlives: the database or the broker is away. The next round finds what this one left.
+# Exceptions that healing outlives: the database or the broker is away. The next round does what is left.
 FAULTS = (*SESSION_ERRORS, kombu.exceptions.OperationalError, redis.exceptions.RedisError)
 
 MOST_RESENT = 1000
-# A text that kills its process must not go round for ever.
+# After so many deaths of workers a chunk is given up, because one of its texts may kill every worker.
 MOST_DEATHS = 5
 
 
 class Rebuilds:
-    """Begins rebuilds of one model's vectors, and keeps their chunks moving.
+    """Begins rebuilds of one model's vectors, and sends lost chunks again.
 
-    `chunk_characters` gives how much text a chunk may have now.
+    `chunk_characters` returns the current limit of the text in a chunk.
     """
 
     def __init__(
@@ -51,15 +51,16 @@ class Rebuilds:
         self._model = model
         self._send = send
         self._chunk_characters = chunk_characters
-        # Several replicas may run it.
+        # Several replicas may run it at the same time.
         self.healing = Loop(
             "rebuild_healing", self.heal, every=pace.heal, outlives=FAULTS, failed="rebuild.heal_failed"
         )
 
     async def begin(self, wanted: Rebuild, once: Once | None = None) -> str:
-        """The operation's id. Committed before it is sent: what is not sent, healing sends.
+        """Begins a rebuild, and returns the id of its operation.
 
-        A request that is sent again gets the operation that it began.
+        The chunks are sent after the commit; healing sends those that could not be sent. A repeated request
+        (`once`) gets the operation that it began the first time.
         """
         async with self._sessions.transaction() as session:
             requests = RequestStore(session)
@@ -76,7 +77,10 @@ class Rebuilds:
         return operation
 
     async def heal(self) -> int:
-        """Sends chunks whose worker died, whose publisher died, or which the broker lost: how many."""
+        """Sends chunks again whose worker or publisher died, or which the broker lost. Returns how many.
+
+        Also ends operations whose last worker died before it could do so.
+        """
         async with self._sessions.transaction() as session:
             store = OperationStore(session)
             chunks = [*await store.orphaned(), *await store.unsent(MOST_RESENT)]
@@ -99,7 +103,7 @@ class Rebuilds:
 async def embed_chunk(
     database: Database, sessions: Sessions, model: str, embed: Embed, chunk: ChunkKey
 ) -> None:
-    """One chunk, whole or not at all. Doubled, it changes nothing."""
+    """Embeds one chunk, completely or not at all. To do so twice has the same result as once."""
     async with database.connection() as connection:
         store = VectorStore(connection, model)
         async with store.taken(chunk) as taken:

@@ -33,20 +33,20 @@ OPERATIONS = select(
     func.clock_timestamp().label("counted_at"),
 ).join_from(operations, COUNTS, true())
 NEWEST_FIRST = OPERATIONS.order_by(c.created_at.desc(), c.id.desc())
-# An id that is no UUID is one that no operation has.
+# Compared as text, so that an id that is not a UUID is simply not found.
 OPERATION = OPERATIONS.where(cast(c.id, Text) == bindparam("id"))
 
 
 def listing(before: tuple[dt.datetime, str] | None, most: int) -> Select[Any]:
-    """The query for operations before (created, id), newest first."""
+    """Returns the query for operations before (created, id), newest first."""
     query = NEWEST_FIRST.limit(most)
     if before is None:
         return query
     return query.where(tuple_(c.created_at, c.id) < (before[0], uuid.UUID(before[1])))
 
 
-# Texts of like length share a chunk, so that batches within it are little padding. A chunk's budget is in
-# characters, with some for each text itself.
+# Texts of similar length share a chunk, so that its batches need little padding. The budget of a chunk is in
+# characters; each text counts as 16 more than its length, and as 1016 at most.
 PLAN = """
     INSERT INTO embedder_operation_chunks (operation_id, number, message_ids)
     SELECT :operation, chunk, array_agg(id ORDER BY length, id)
@@ -65,25 +65,28 @@ PLAN = """
     GROUP BY chunk
 """
 
-# A chunk that nobody has put on the queue for this long: its publisher died between commit and publish,
-# or the broker lost its data.
+# A chunk that was not sent within UNSENT: its publisher died between commit and publish. A chunk that was
+# sent longer than LOST ago and still waits: the broker may have lost its message.
 UNSENT = dt.timedelta(seconds=10)
 LOST = dt.timedelta(hours=1)
 
 
 class OperationStore:
-    """Operations, in one session."""
+    """Reads and writes operations and their chunks, in one session."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def now(self) -> dt.datetime:
-        """The database's clock: the one that counts."""
+        """Returns the time of the database's clock, which all replicas go by."""
         moment: dt.datetime = await self._session.scalar(text("SELECT clock_timestamp()"))
         return moment
 
     async def begin_rebuild(self, wanted: Rebuild, model: str, budget: int) -> str:
-        """The id of a running operation for the request: the one that runs already, or a new one, planned."""
+        """Returns the id of the running operation for the request. If there is none, creates it with chunks.
+
+        `budget`: the characters of a chunk.
+        """
         values = {"kind": REBUILD, "arguments": orjson.dumps(asdict(wanted)).decode(), "model": model}
         created = await self._session.scalar(
             text(
@@ -100,7 +103,7 @@ class OperationStore:
                 ),
                 values,
             )
-            # It may have ended between the two statements: then this request is a new one.
+            # The operation may have ended between the two statements; then a new one is created.
             return str(running) if running else await self.begin_rebuild(wanted, model, budget)
         plan = {"operation": created, "budget": budget, "role": wanted.user_role, "model": model}
         plan |= {"min_length": wanted.min_length, "force": wanted.force_rebuild}
@@ -109,7 +112,10 @@ class OperationStore:
         return str(created)
 
     async def end_if_done(self, operation_id: str) -> None:
-        """Ends a running operation without open chunks. Locks it first: of two last chunks, one sees both."""
+        """Ends a running operation that has no open chunks.
+
+        It is locked first: if its last two chunks end at the same time, one of them sees that both ended.
+        """
         values = {"id": operation_id}
         await self._session.execute(
             text("SELECT FROM embedder_operations WHERE id = CAST(:id AS uuid) FOR UPDATE"), values
@@ -124,7 +130,7 @@ class OperationStore:
         )
 
     async def complete(self) -> Sequence[str]:
-        """Running operations without open chunks: the worker of the last one died before it ended them."""
+        """Returns running operations without open chunks: the last worker died before it ended them."""
         rows = await self._session.execute(
             text(
                 "SELECT id FROM embedder_operations AS operation WHERE state = 'running' AND NOT EXISTS"
@@ -141,7 +147,7 @@ class OperationStore:
         return _operation_of(row)
 
     async def list(self, before: tuple[dt.datetime, str] | None, most: int) -> Sequence[Operation]:
-        """Operations before (created, id), newest first."""
+        """Returns operations before (created, id), newest first."""
         rows = await self._session.execute(listing(before, most))
         return [_operation_of(row) for row in rows.mappings()]
 
@@ -156,7 +162,7 @@ class OperationStore:
         return await self.get(operation_id)
 
     async def unsent(self, most: int) -> Sequence[ChunkKey]:
-        """Waiting chunks of running operations whose message was never sent, or can be taken for lost."""
+        """Returns waiting chunks of running operations whose message was not sent, or is probably lost."""
         rows = await self._session.execute(
             text(
                 "SELECT chunk.operation_id, chunk.number FROM embedder_operation_chunks AS chunk"
@@ -171,7 +177,10 @@ class OperationStore:
         return [ChunkKey(str(row.operation_id), row.number) for row in rows]
 
     async def orphaned(self) -> Sequence[ChunkKey]:
-        """Takes back the chunks whose worker is gone: it held a lock that ended with its connection."""
+        """Sets chunks whose worker has died back to waiting, and returns them.
+
+        A worker holds a lock on its chunk, which is released when its connection ends.
+        """
         rows = await self._session.execute(
             text(
                 "UPDATE embedder_operation_chunks AS chunk SET state = 'waiting'"
@@ -188,7 +197,7 @@ class OperationStore:
         return [ChunkKey(str(row.operation_id), row.number) for row in rows]
 
     async def forget_ended(self, older: dt.timedelta) -> int:
-        """Deletes operations that ended longer ago than `older`; answers how many."""
+        """Deletes operations that ended longer ago than `older`. Returns how many it deleted."""
         deleted: Any = await self._session.execute(
             text("DELETE FROM embedder_operations WHERE ended_at < now() - CAST(:older AS interval)"),
             {"older": older},
@@ -196,7 +205,7 @@ class OperationStore:
         return int(deleted.rowcount)
 
     async def waiting(self, operation_id: str) -> Sequence[ChunkKey]:
-        """The chunks of a running operation that were never sent."""
+        """Returns the chunks of an operation that were never sent."""
         rows = await self._session.execute(
             text(
                 "SELECT number FROM embedder_operation_chunks WHERE operation_id = CAST(:id AS uuid)"

@@ -1,4 +1,4 @@
-"""The SQL of requests that begin one operation, however often they are sent."""
+"""The SQL of requests with an id: each begins one operation, even if it is sent several times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.once import Once
 
-# Waits for a transaction that has added the same id: then it is committed, or was rolled back.
+# If another transaction has added the same id, this waits until it is committed or rolled back.
 ADD = """
     INSERT INTO embedder_requests (scope, request_id, digest) VALUES (:scope, :request_id, :digest)
     ON CONFLICT DO NOTHING RETURNING true
@@ -26,9 +26,10 @@ class RequestStore:
         self._session = session
 
     async def operation_of(self, once: Once) -> str | None:
-        """The operation that the request began already; None: it is the first, and is to begin one.
+        """Returns the operation that the request began earlier; None if the request is new.
 
-        Raises `Invalid` if the id was another request's.
+        A new request is stored; call `began` in the same transaction. Raises `Invalid` if another request
+        had the same id.
         """
         if await self._session.scalar(text(ADD), {**_key(once), "digest": once.digest}):
             return None

@@ -1,4 +1,4 @@
-"""The SQL of vectors: a chunk taken, its texts read, its vectors written; and what the search reads."""
+"""The SQL of vectors: workers take chunks, read their texts and write vectors; the search reads vectors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TAKE = """
     RETURNING chunk.message_ids AS ids, chunk.deaths - 1 AS deaths
 """
 
-# Only for texts that are still the ones that were embedded: a message may change or go in the meantime.
+# Writes only vectors of unchanged texts: a message may be changed or deleted while it is embedded.
 UPSERT = """
     WITH current AS (
         SELECT arrived.message_id, arrived.vector FROM arrived
@@ -58,14 +58,14 @@ SET_ASIDE = """
 
 
 class Taken(NamedTuple):
-    """A chunk in hand: its message ids, and how many workers died of it or by chance."""
+    """A chunk that this worker works on: its message ids, and how many workers died while they had it."""
 
     ids: Sequence[str]
     deaths: int
 
 
 class VectorStore:
-    """Vectors of one model, over a connection of the driver's own, since they come and go by COPY."""
+    """Reads and writes the vectors of one model, over a connection of asyncpg, as it writes them by COPY."""
 
     def __init__(self, connection: Connection, model: str) -> None:
         self._connection = connection
@@ -73,10 +73,10 @@ class VectorStore:
 
     @asynccontextmanager
     async def taken(self, chunk: ChunkKey) -> AsyncIterator[Taken | None]:
-        """The chunk, while nobody else works on it.
+        """Yields the chunk, locked against other workers.
 
-        None if it is done, cancelled, or in other hands: a message of the broker may come twice. The lock
-        lives as long as the connection, so that a killed worker's chunks are free at once.
+        Yields None if the chunk is done or cancelled, or if another worker has it: the broker may deliver a
+        message twice. The lock ends with the connection, so the chunk of a killed worker is free at once.
         """
         if not await self._connection.fetchval(f"SELECT pg_try_advisory_lock({LOCK})", *chunk):
             yield None
@@ -85,7 +85,7 @@ class VectorStore:
             row = await self._connection.fetchrow(TAKE, *chunk, self._model)
             yield Taken(row["ids"], row["deaths"]) if row else None
         except Exception:
-            # Not an orphan: the task's own retry comes first.
+            # Set back to waiting, so that healing does not take it for an orphan: Celery retries this task.
             await self._give_back(chunk)
             raise
         finally:
@@ -101,7 +101,7 @@ class VectorStore:
             )
 
     async def passages(self, ids: Sequence[str]) -> Sequence[Passage]:
-        """The texts of those messages that still exist, in the order of the ids."""
+        """Returns the texts of the messages that still exist, in the order of the ids."""
         rows = await self._connection.fetch(
             "SELECT id, content_hash, text, role FROM unnest($1::text[]) WITH ORDINALITY AS wanted (id, n)"
             " JOIN chat_messages USING (id) ORDER BY n",
@@ -110,7 +110,7 @@ class VectorStore:
         return [Passage(row["id"], row["content_hash"], row["text"], row["role"]) for row in rows]
 
     async def finish(self, chunk: ChunkKey, embedded: Embedded) -> None:
-        """Vectors, errors, and the chunk's end: all or nothing, and the same when it happens twice."""
+        """Stores vectors and errors and ends the chunk, in one transaction. A repetition changes nothing."""
         async with self._connection.transaction():
             await self._connection.execute(
                 "CREATE TEMPORARY TABLE arrived (message_id text, content_hash bytea, vector bytea)"
@@ -144,14 +144,14 @@ class VectorStore:
         )
 
     async def writes(self) -> dict[int, str]:
-        """Which message each stored vector belongs to, by the number of its write."""
+        """Returns the message id of each stored vector, by the number of its write."""
         rows = await self._connection.fetch(
             "SELECT write, message_id FROM chat_message_embeddings_1024 WHERE model = $1", self._model
         )
         return {row["write"]: row["message_id"] for row in rows}
 
     async def vectors(self, writes: Sequence[int]) -> Sequence[asyncpg.Record]:
-        """The vectors of those writes that still stand, with what a search filters by."""
+        """Returns the vectors of the writes that still exist, with the fields that a search filters by."""
         rows: Sequence[asyncpg.Record] = await self._connection.fetch(
             "SELECT write, message_id, vector, role, conversation, created_at"
             " FROM chat_message_embeddings_1024 AS vector JOIN chat_messages AS message"
@@ -162,5 +162,5 @@ class VectorStore:
 
 
 def _wire(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Little-endian, whatever the machine."""
+    """Returns the vectors as little-endian float32, on any machine."""
     return np.ascontiguousarray(vectors, dtype="<f4")

@@ -1,4 +1,4 @@
-"""The SQL of questions, their clusters, and how often they are asked."""
+"""The SQL of questions, their clusters, and how often they were asked on each day."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOT = """
     GROUP BY id HAVING sum(questions) FILTER (WHERE day > today - CAST(:days AS integer)) > 0
     ORDER BY count DESC, id LIMIT :most
 """
-# As JSON: unnest() would take the arrays of keywords apart, too.
+# The rows come as JSON, because unnest() would also take the arrays of keywords apart.
 CLUSTERS = """
     INSERT INTO question_clusters (id, model, title, keywords, size)
     SELECT id, :model, title, keywords, size FROM jsonb_to_recordset(CAST(:rows AS jsonb))
@@ -45,7 +45,7 @@ DAILY = """
 
 @dataclass(frozen=True)
 class HotQuestion:
-    """A cluster, with how often it was asked in a period and in the one before."""
+    """A cluster, and how often its questions were asked in a period (`count`) and in the one before it."""
 
     title: str
     keywords: Sequence[str]
@@ -61,7 +61,7 @@ class QuestionStore:
         self._session = session
 
     async def questions(self, model: str) -> tuple[list[str], list[str], Vectors]:
-        """Ids, texts and vectors [n, 1024] of the users' embedded messages."""
+        """Returns ids, texts and vectors (float32 [n, 1024]) of the users' embedded messages, by id."""
         result = await self._session.execute(
             text(
                 "SELECT id, text, vector FROM chat_messages JOIN chat_message_embeddings_1024"
@@ -74,8 +74,8 @@ class QuestionStore:
         return [row.id for row in rows], [row.text for row in rows], vectors.astype(np.float32)
 
     async def replace(self, model: str, ids: Sequence[str], clusters: Sequence[Cluster], zone: str) -> None:
-        """Swaps the whole analysis; a reader sees the old one or the new one."""
-        # Two runs at a time take turns; readers do not wait.
+        """Replaces the whole analysis. Readers see either the old one or the new one."""
+        # Two analyses replace it one after the other; readers do not wait for the lock.
         await self._session.execute(text("LOCK TABLE question_clusters IN SHARE ROW EXCLUSIVE MODE"))
         await self._session.execute(text("DELETE FROM question_clusters"))
         if not clusters:
@@ -97,7 +97,7 @@ class QuestionStore:
         await self._session.execute(text(DAILY), {"zone": zone})
 
     async def hot(self, days: int, most: int, zone: str) -> tuple[Sequence[HotQuestion], dt.datetime | None]:
-        """The clusters asked most in the last days, and when they were computed."""
+        """Returns the clusters asked most in the last `days`, and when the analysis was made."""
         rows = await self._session.execute(text(HOT), {"days": days, "most": most, "zone": zone})
         found = [
             HotQuestion(row["title"], row["keywords"], row["count"], row["previous"], row["size"])

@@ -16,14 +16,14 @@ c = messages.c
 SHOWN = select(c.id, c.conversation, c.role, c.text, c.created_at)
 BY_ID = SHOWN.order_by(c.id)
 BY_IDS = SHOWN.where(c.id == any_(bindparam("ids", type_=ARRAY(Text))))
-# What was made of a text that is no longer the message's.
+# Deletes the vectors and errors of messages whose content has changed.
 FORGET = tuple(
     delete(table).where(table.c.message_id == any_(bindparam("changed", type_=ARRAY(Text))))
     for table in (embeddings, embedding_errors)
 )
 
-# One statement for a batch. A message that is there with the same content is not touched; `xmax = 0` tells
-# an inserted row from an updated one.
+# One statement for a batch. A message that is stored with the same content is not touched. `xmax = 0` is true
+# for inserted rows and false for updated ones.
 INGEST = """
     INSERT INTO chat_messages AS stored (id, conversation, role, text, content_hash, created_at)
     SELECT id, conversation, role, text, content_hash, coalesce(created_at, now())
@@ -44,7 +44,7 @@ INGEST = """
 
 
 def listing(wanted: MessageFilter, after: str, most: int) -> Select[Any]:
-    """The query for messages with an id beyond `after`, by id."""
+    """Returns the query for messages with an id above `after`, ordered by id."""
     conditions = [c.id > after]
     if wanted.conversation:
         conditions.append(c.conversation == wanted.conversation)
@@ -54,13 +54,13 @@ def listing(wanted: MessageFilter, after: str, most: int) -> Select[Any]:
 
 
 class MessageStore:
-    """Messages, in one session."""
+    """Reads and writes messages, in one session."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def ingest(self, messages: Sequence[Message]) -> Ingested:
-        """Stores the messages (no two with one id); what changed loses its vectors and errors."""
+        """Stores the messages, whose ids must differ. Changed messages lose their vectors and errors."""
         values = {
             "ids": [message.id for message in messages],
             "conversations": [message.conversation for message in messages],
@@ -68,7 +68,7 @@ class MessageStore:
             "texts": [message.text for message in messages],
             "hashes": [message.content_hash for message in messages],
             "times": [message.created_at for message in messages],
-            # Without a time of the client's, the time of the first ingest stays.
+            # Only these can change the stored time. Others keep the time of their first ingest.
             "timed": [message.id for message in messages if message.created_at],
         }
         rows = (await self._session.execute(text(INGEST), values)).all()
@@ -84,12 +84,12 @@ class MessageStore:
         return found[message_id]
 
     async def by_ids(self, ids: Sequence[str]) -> dict[str, Message]:
-        """Those of the messages that exist."""
+        """Returns the messages that exist, by id."""
         rows = await self._session.execute(BY_IDS, {"ids": list(ids)})
         return {row["id"]: _message_of(row) for row in rows.mappings()}
 
     async def standing_writes(self, writes: Sequence[int]) -> set[int]:
-        """Those of the vectors' writes that were neither deleted nor written over."""
+        """Returns the writes whose vectors were neither deleted nor overwritten."""
         rows = await self._session.execute(
             text("SELECT write FROM chat_message_embeddings_1024 WHERE write = ANY(:writes)"),
             {"writes": list(writes)},
@@ -97,12 +97,12 @@ class MessageStore:
         return {row.write for row in rows}
 
     async def list(self, wanted: MessageFilter, after: str, most: int) -> Sequence[Message]:
-        """Messages with an id beyond `after`, by id."""
+        """Returns messages with an id above `after`, ordered by id."""
         rows = await self._session.execute(listing(wanted, after, most))
         return [_message_of(row) for row in rows.mappings()]
 
     async def delete(self, message_id: str) -> None:
-        """Deletes the message; its vectors and errors go with it."""
+        """Deletes the message with its vectors and errors. Raises `NotFound` if there is none."""
         deleted: Any = await self._session.execute(
             text("DELETE FROM chat_messages WHERE id = :id"), {"id": message_id}
         )

@@ -1,4 +1,4 @@
-"""Search by meaning: the index kept as the table is, and answers that the table confirms."""
+"""Search by meaning: an index in memory that follows the table of vectors, and confirms its results there."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.loops import Loop
 from services.kernel.sessions import Sessions
 
-# Vectors fetched at a time: 8 MB.
+# The most vectors that are fetched at a time: 8 MB.
 FETCHED = 2000
 
-# The unit vector of a question: float32 [1024].
+# Returns the unit vector of a question: float32 [1024].
 Question = Callable[[str], Awaitable[NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
 class Query:
-    """A unit vector, how many, from which cosine on, among which messages."""
+    """A unit vector, the number of results, the least cosine, and which messages to search."""
 
     vector: NDArray[np.float32]
     k: int
@@ -36,7 +36,7 @@ class Query:
 
 
 class Search:
-    """Messages by meaning, of one model only."""
+    """Finds messages by meaning, with the vectors of one model."""
 
     def __init__(
         self,
@@ -52,16 +52,16 @@ class Search:
         self._question = question
         self._index = VectorIndex()
         self._being_followed = asyncio.Lock()
-        # While the database is away, what is in memory is still searched, and confirmed when it is back.
+        # While the database is away, the index keeps its state, and catches up when the database is back.
         self.following = Loop(
             "index", self.follow, every=pace.follow, outlives=DATABASE_ERRORS, failed="search.follow_failed"
         )
 
     async def follow(self) -> None:
-        """Brings the index to the table's state.
+        """Updates the index to the state of the table.
 
-        Compares the numbers of all writes, instead of asking for those beyond the last seen: transactions
-        commit in another order than they draw their numbers.
+        It compares the numbers of all writes. To read only the numbers above the last known one would miss
+        some: transactions don't commit in the order in which they draw their numbers.
         """
         async with self._being_followed, self._database.connection() as connection:
             store = VectorStore(connection, self._model)
@@ -80,11 +80,15 @@ class Search:
                 await asyncio.to_thread(self._index.add, entries, vectors.reshape(-1, 1024))
 
     async def vector_of(self, text: str) -> NDArray[np.float32]:
-        """The vector of a question. Questions of users are embedded in the same way, so they meet evenly."""
+        """Returns the vector of a question. The stored messages of users are embedded in the same way."""
         return await self._question(text)
 
     async def find(self, query: Query) -> list[tuple[Message, float]]:
-        """Best first. What was deleted or changed since the index saw it is left out, and made up for."""
+        """Returns messages with their cosines, best first.
+
+        Messages that were deleted or changed since they were indexed are left out. If there were any, the
+        index is updated and searched once more, so that others can take their places.
+        """
         found, gone = await self._find_once(query)
         if gone:
             await self.follow()

@@ -1,4 +1,4 @@
-"""Writes tasks that have news to the database, a batch at a time, without ever holding up the intake."""
+"""Writes changed tasks to the database in batches, without delaying the intake."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ UNFINISHED_AT_ONCE = 500
 BATCH = 2_000
 LONGEST_BACKOFF = 2.0
 LAST_SECONDS = 5.0
-# What is written and longer than this is not kept in memory as well.
+# Once a task is written, its texts are kept in memory only if they are no longer than this together.
 SHORT_TEXT = 512
 
 
 class TaskWriter:
-    """Holds at most `most` tasks and `most_text` characters of theirs; the oldest are left out, counted."""
+    """Holds changed tasks until they are written: at most `most`, with `most_text` characters of texts.
+
+    Beyond that, the task that has waited longest is dropped, and counted in the figures.
+    """
 
     def __init__(
         self, database: Database, figures: Figures, most: int, most_text: int, pace: Pace = USUAL
@@ -58,11 +61,11 @@ class TaskWriter:
         return list(self._waiting.values())
 
     def waiting(self, task_id: str) -> TaskRecord | None:
-        """A task that waits to be written, which the table may have forgotten."""
+        """Returns the task if it waits to be written, else None. The table may have dropped it already."""
         return self._waiting.get(task_id)
 
     def put(self, record: TaskRecord, now: float) -> None:
-        """There is news of the task."""
+        """Marks a changed task to be written. `now`: by time.monotonic()."""
         if not record.waiting_since:
             record.waiting_since = now
             self._waiting[record.id] = record
@@ -81,7 +84,7 @@ class TaskWriter:
             raise
 
     async def _write_for_ever(self) -> None:
-        """Over one connection, until it fails: all batches use what is prepared on it."""
+        """Writes batches over one connection until it fails, so that the staging table is made only once."""
         async with self._database.connection() as connection:
             batches = TaskBatches(connection)
             await batches.prepare()
@@ -93,7 +96,10 @@ class TaskWriter:
                     await asyncio.sleep(self._pace.write)
 
     async def _write_last(self) -> None:
-        """The process stops: what waits is written first, over a connection that nothing was cut short on."""
+        """Writes all waiting tasks before the process ends.
+
+        It uses another connection: on the loop's, a statement may have been interrupted.
+        """
         try:
             async with asyncio.timeout(LAST_SECONDS), self._database.connection() as connection:
                 batches = TaskBatches(connection)
@@ -104,7 +110,10 @@ class TaskWriter:
             log.warning("tasks.left_unwritten", tasks=len(self._waiting), error=for_log(error))
 
     async def write_batch(self, batches: TaskBatches, *, everything: bool = False) -> bool:
-        """Writes what is ready; whether more than a batch was."""
+        """Writes the tasks that are ready, one batch at most. Returns whether the batch was full.
+
+        If it fails, the tasks wait again.
+        """
         records = self._ready(time.monotonic(), everything or len(self._waiting) <= UNFINISHED_AT_ONCE)
         if not records:
             return False

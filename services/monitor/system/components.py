@@ -1,4 +1,4 @@
-"""The system's parts, each looked at every few seconds: how it is, and since when that is known."""
+"""The health of the system's components, each checked every few seconds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
-# An answer that takes longer is none: so a component's state is at most 5 seconds old.
+# A slower answer counts as no answer. So the state of a component is at most 5 seconds old.
 TIMEOUT_SECONDS = 2.5
 MOST_DETAIL = 300
 
 
 class Health(enum.IntEnum):
-    """From good to bad, so that the worst of several is their maximum."""
+    """Ordered from good to bad, so that the worst of several is their maximum."""
 
     HEALTHY = 1
     DEGRADED = 2
@@ -32,7 +32,7 @@ class Health(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a look at a component found. `asked`: whether something answered over the network."""
+    """The result of a check. `asked`: whether the component answered over the network."""
 
     health: Health
     detail: str
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Component:
-    """A part of the system. `latency` in seconds, None where nothing is asked."""
+    """A component and its health. `latency` in seconds; None if nothing answered over the network."""
 
     name: str
     health: Health
@@ -50,12 +50,12 @@ class Component:
     checked_at: dt.datetime | None = None
 
 
-# Raises whatever went wrong; that is then the component's detail.
+# Checks a component. The text of an exception becomes the component's detail.
 Look = Callable[[], Awaitable[Finding]]
 
 
 class Components:
-    """Keeps looking at every component, each in its own time: one that hangs delays no other."""
+    """Checks every component in a loop of its own, so that one that hangs does not delay the others."""
 
     def __init__(self, looks: Mapping[str, Look], pace: Pace = USUAL) -> None:
         steps = {name: functools.partial(self._look_at, name, look) for name, look in looks.items()}
@@ -65,12 +65,12 @@ class Components:
         self._changed = asyncio.Condition()
 
     def all(self) -> list[Component]:
-        """In the order in which they were given."""
+        """Returns the components, in the order in which they were given."""
         return list(self._known.values())
 
     @property
     def health(self) -> Health:
-        """The worst."""
+        """The worst health of all components."""
         return max(component.health for component in self.all())
 
     @property
@@ -83,7 +83,10 @@ class Components:
                 group.create_task(loop.run())
 
     async def changes(self) -> AsyncIterator[Component]:
-        """Each component, and again whenever its health is another; what is passed over is newer anyway."""
+        """Yields each component, and again after each change of its health.
+
+        A slow reader may miss a change that was followed by a newer one.
+        """
         told: dict[str, Health] = {}
         while True:
             for component in self.all():
@@ -107,7 +110,7 @@ class Components:
 
 
 async def look_once(name: str, look: Look) -> Component:
-    """One look; a component that raises or does not answer in time is unhealthy."""
+    """Checks once. A component whose check raises, or takes longer than TIMEOUT_SECONDS, is unhealthy."""
     started = time.monotonic()
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -115,7 +118,7 @@ async def look_once(name: str, look: Look) -> Component:
     except TimeoutError:
         finding = Finding(Health.UNHEALTHY, f"no answer within {TIMEOUT_SECONDS} s", asked=False)
     except Exception as error:
-        # Whatever a driver raises: the look failed, the monitor didn't.
+        # Any exception: a failed check of a component must not end the monitor.
         words = " ".join(str(error).split()) or type(error).__name__
         finding = Finding(Health.UNHEALTHY, words[:MOST_DETAIL], asked=False)
     latency = time.monotonic() - started if finding.asked else None

@@ -1,7 +1,7 @@
-"""The SQL of tasks: written in batches, read by filter.
+"""The SQL of tasks: they are written in batches and read by filter.
 
-Rows are merged as `tasks.py` merges events: each time can only grow, and texts come with the newest time of
-their kind. So a batch may be written twice, or by two replicas, or after a newer one.
+Rows are merged as `tasks.py` merges events: times can only grow, and each other value is that of the newest
+event of its type. So a batch may be written twice, by two replicas, or after a newer one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.kernel.pages import Place
 from services.monitor.tables import tasks
 from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, time_in
 
-# A row for `TaskBatches`, as `STAGED` has its columns.
+# A row for `TaskBatches`: the values of the columns in `STAGED`.
 Row: TypeAlias = tuple[Any, ...]
 
 TEXTS = ("task", "queue", "worker", "args", "kwargs", "result", "exception", "traceback")
@@ -32,7 +32,7 @@ STAGED = ("id", *TEXTS, *IDS, "retries", "runtime", "eta", "expires", *TIMES, *M
 
 
 def row_of(record: TaskRecord) -> Row:
-    """What is known of the task, for the staging table. Times in microseconds, None: not heard."""
+    """Returns a task's row for the staging table. Times in microseconds; None: no such event has come."""
     return (
         record.id,
         record.task,
@@ -77,7 +77,10 @@ def _moment(name: str) -> str:
 
 
 def _newest(column: str, *times: str, keep: bool = True) -> str:
-    """The column of whichever row has the newer of the times; what only one of them knows is kept."""
+    """Returns SQL that sets the column from the row, stored or new, with the newer of the times.
+
+    If that row has NULL in the column, the other row's value is used, unless `keep` is False.
+    """
     ours = ", ".join(f"coalesce(excluded.{time}, '-infinity')" for time in times)
     theirs = ", ".join(f"coalesce(known.{time}, '-infinity')" for time in times)
     if not keep:
@@ -92,7 +95,7 @@ _TIME_COLUMNS = [f"{name}_at" for name in TIMES]
 _DETAILS = ("task", "args", "kwargs", "parent_id", "root_id", "retries")
 _CHANGES = [
     *(_newest(column, "received_at", "sent_at") for column in _DETAILS),
-    # A later try may have none, where an earlier one had.
+    # A later try may have no eta or expiry although an earlier one had.
     *(_newest(column, "received_at", "sent_at", keep=False) for column in ("eta", "expires")),
     _newest("queue", "sent_at"),
     _newest("worker", "worker_at"),
@@ -123,7 +126,7 @@ _COLUMNS = [
 ]
 _VALUES = ["id", *TEXTS, *IDS, "retries", "runtime", "eta", "expires", *map(_moment, (*TIMES, *MARKS))]
 _NEWER = " OR ".join(f"excluded.{column} > coalesce(known.{column}, '-infinity')" for column in _TIME_COLUMNS)
-# In the order of ids, so that two replicas never wait for each other's rows crosswise.
+# Ordered by id, so that two replicas that write the same rows can't end in a deadlock.
 MERGE = f"""
 INSERT INTO celery_task_results_ext AS known ({", ".join(_COLUMNS)})
 SELECT {", ".join(_VALUES)} FROM staged_tasks ORDER BY id
@@ -133,7 +136,7 @@ WHERE {_NEWER} OR excluded.heard_at < known.heard_at
 
 
 class RowsRefused(Exception):
-    """One of the rows holds a value that the database can't: that row's fault, not the database's."""
+    """One of the rows has a value that the database can't store."""
 
 
 class TaskBatches:
@@ -157,7 +160,7 @@ class TaskBatches:
 
 
 async def delete_before(connection: Connection, moment: dt.datetime, most: int) -> int:
-    """Deletes at most so many of the tasks whose events are all older; how many that were."""
+    """Deletes at most `most` tasks whose events are all older than `moment`. Returns how many it deleted."""
     deleted: int = await connection.fetchval(
         "WITH deleted AS (DELETE FROM celery_task_results_ext WHERE id IN ("
         "  SELECT id FROM celery_task_results_ext WHERE heard_at < $1 AND updated_at < $1"
@@ -171,7 +174,7 @@ async def delete_before(connection: Connection, moment: dt.datetime, most: int) 
 
 @dataclass(frozen=True)
 class TaskFilter:
-    """Which tasks; empty and None match any. Times are those of the first event."""
+    """Which tasks to list. Empty and None match any. `start` and `end` are compared with the first event."""
 
     state: TaskState | None = None
     task: str = ""
@@ -189,7 +192,7 @@ SHOWN = (
     func.greatest(c.succeeded_at, c.failed_at, c.revoked_at, c.rejected_at).label("ended_at"),
     *(c.heard_at, c.updated_at),
 )
-# Without its traceback, which may be long.
+# Lists have no tracebacks, which may be long.
 IN_SHORT = select(*SHOWN, null().label("traceback"))
 NEWEST_FIRST = IN_SHORT.order_by(c.heard_at.desc(), c.id.desc())
 ONE = select(*SHOWN, c.traceback).where(c.id == bindparam("id"))
@@ -197,7 +200,7 @@ SEVERAL = IN_SHORT.where(c.id == any_(bindparam("ids", type_=ARRAY(Text))))
 
 
 def listing(wanted: TaskFilter, after: Place | None, most: int) -> Select[Any]:
-    """The query for tasks beyond the position, those first heard of most recently first."""
+    """Returns the query for tasks after the position, by the time of their first event, newest first."""
     columns = c.state, c.task, c.queue, c.worker
     conditions = [column == str(value) for column in columns if (value := getattr(wanted, column.name))]
     if wanted.text:
@@ -213,7 +216,7 @@ def listing(wanted: TaskFilter, after: Place | None, most: int) -> Select[Any]:
 
 
 class TaskStore:
-    """Tasks as they were written, in one session."""
+    """Reads tasks, in one session."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -225,17 +228,17 @@ class TaskStore:
         return task
 
     async def find(self, task_id: str) -> Task | None:
-        """None if nothing was ever heard of it."""
+        """Returns the task; None if it is unknown."""
         row = (await self._session.execute(ONE, {"id": task_id})).mappings().one_or_none()
         return None if row is None else _task_of(row)
 
     async def get_several(self, task_ids: Sequence[str]) -> Sequence[Task]:
-        """Those of which something was heard, in no order, without tracebacks."""
+        """Returns those of the tasks that are known, in no particular order, without tracebacks."""
         rows = await self._session.execute(SEVERAL, {"ids": list(task_ids)})
         return [_task_of(row) for row in rows.mappings()]
 
     async def list(self, wanted: TaskFilter, after: Place | None, most: int) -> Sequence[Task]:
-        """Tasks beyond the position, those first heard of most recently first; without tracebacks."""
+        """Returns tasks after the position in the order of `listing`, without tracebacks."""
         rows = await self._session.execute(listing(wanted, after, most))
         return [_task_of(row) for row in rows.mappings()]
 

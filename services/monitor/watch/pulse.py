@@ -1,4 +1,4 @@
-"""The figures of the moment, taken once for all who look."""
+"""The current figures, taken once for all watchers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from services.monitor.pace import USUAL, Pace
 from services.monitor.queues import BrokerQueues, Queue
 from services.monitor.workers.workers import WorkerTable
 
-# What was read earlier is no longer the figure of the moment.
+# Queue lengths that were read longer ago than this are not reported.
 STALE_SECONDS = 2.0
 MOST_QUEUES = 200
-# Figures younger than this are handed out again: many may watch. Half of the shortest interval that anybody
-# may watch at, so that nobody is handed the same ones twice.
+# Figures younger than this are reused, as there may be many watchers. This is half of the shortest interval
+# that a watcher may choose, so that no watcher gets the same figures twice.
 FRESH_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Moment:
-    """All figures of one moment; `queues` are the longest, none while the broker is away."""
+    """All figures of one moment. `queues`: the longest ones; empty while the broker is away."""
 
     taken_at: float
     snapshot: Snapshot
@@ -34,7 +34,7 @@ class Moment:
 
 
 class Pulse:
-    """Looks at the queues each second, and puts them together with what the events tell."""
+    """Combines the lengths of queues, read by its `loop`, with the figures that come from events."""
 
     def __init__(
         self, figures: Figures, workers: WorkerTable, queues: BrokerQueues, pace: Pace = USUAL
@@ -60,11 +60,11 @@ class Pulse:
 
     @property
     def queues(self) -> Sequence[Queue]:
-        """The longest, as read within the last two seconds; none when that failed."""
+        """The longest queues, as read within the last STALE_SECONDS; empty if that failed."""
         return self._queues if time.monotonic() - self._read_at <= STALE_SECONDS else ()
 
     def now(self) -> Moment:
-        """The figures, at most a tenth of a second old: the same object for all who ask meanwhile."""
+        """Returns figures that are at most FRESH_SECONDS old; callers may get the same object."""
         now = time.monotonic()
         if self._moment is None or now - self._taken > FRESH_SECONDS:
             self._taken = now

@@ -1,4 +1,4 @@
-"""ConfigService, as the contract has it."""
+"""The servicer of ConfigService."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between the contract's messages and schedules. What is read here is checked in schedule/reading.py."""
+"""Converts schedules to and from the contract's messages. The values are checked by schedule/reading.py."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ SOLAR = wire_values(pb.SolarEvent, EVENTS)
 SOLAR_FROM_WIRE = from_wire(SOLAR)
 ACTIONS = wire_values(pb.MisfireAction, MisfireAction)
 ACTIONS_FROM_WIRE = from_wire(ACTIONS)
-# The states in which a task has ended, as rows have them.
+# The states of tasks that have ended, by their names in the database.
 OUTCOMES = wire_values(tasks_pb2.TaskState, ("SUCCESS", "FAILURE", "REVOKED", "REJECTED"))
 OUTCOMES_FROM_WIRE = from_wire(OUTCOMES)
 
 
 def new_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) -> Definition | None:
-    """The definition of a schedule that is to be created: it must come due some day.
+    """Returns the definition of a schedule to create. A schedule that never becomes due is a fault.
 
-    None, with the faults collected, when it is not sound.
+    Returns None, with the faults collected, when the message is not sound.
     """
     source = Source("schedule", zone, now, faults)
     found = checks.schedule_id(message.name, faults, "schedule.name")
@@ -54,7 +54,10 @@ def new_from(message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults) 
 def proposed_from(
     message: pb.Schedule, zone: str, now: dt.datetime, faults: Faults, place: str = "schedule"
 ) -> Definition | None:
-    """A definition that is only previewed: it needs a timing, and may have what else decides on times."""
+    """Returns a definition to preview. It needs only a timing; of other fields, those in PLANNED are read.
+
+    Returns None, with the faults collected, when the message is not sound.
+    """
     found = checks.schedule_id(message.name, faults, "schedule.name") if message.name else ""
     blank = Definition(found, Task("previewed"), NEVER)
     proposed = _changed(blank, message, PLANNED, Source(place, zone, now, faults))
@@ -68,7 +71,7 @@ def proposed_timing(message: pb.Timing, zone: str, now: dt.datetime, faults: Fau
 def changed(
     current: Definition, wanted: pb.Schedule, paths: list[str], zone: str, now: dt.datetime, faults: Faults
 ) -> Definition:
-    """The definition with the fields of the mask taken from the message."""
+    """Returns the current definition with the fields in `paths` taken from the message."""
     known = ", ".join(CHANGEABLE)
     for path in paths:
         fault = f"names {path[:100]!r}, not one of {known}"
@@ -80,7 +83,7 @@ def changed(
 def _changed(
     current: Definition, message: pb.Schedule, fields: Collection[str], source: Source
 ) -> Definition:
-    # Fields that are not named are not looked at: they may hold anything.
+    # Fields that are not named are not read or checked.
     named = pb.Schedule()
     FieldMask(paths=fields).MergeMessage(message, named)
     return reading.changed(current, _draft(named, current.id, source), fields, source)
@@ -96,7 +99,7 @@ def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
     def member(
         value: int, known: Mapping[int, Member], field: str, example: str, *, required: bool = False
     ) -> Member | None:
-        """What a number of an enum stands for; None when it is not set, or at fault."""
+        """Returns the value that an enum's number stands for; None when it is not set or unknown."""
         fault = f"is {value}, which stands for nothing" if value else "is not set"
         sound = value in known or not (value or required)
         source.faults.unless(sound, source.at(field), fault, example)
@@ -154,7 +157,7 @@ def _task_from(message: pb.Task) -> Task:
 
 
 def _seconds(message: Message, name: str) -> Decimal | None:
-    """The length of time in a Duration field, exact; None when it is not set."""
+    """Returns the exact seconds of a Duration field; None when it is not set."""
     if not message.HasField(name):
         return None
     found: Any = getattr(message, name)
@@ -240,7 +243,7 @@ def misfire_to(misfire: Misfire) -> pb.MisfirePolicy:
 
 
 def times_to(found: Preview) -> pb.PreviewTimesResponse:
-    """Due times, and when they are sent if that is another time."""
+    """Sets `send_times` only where jitter makes them differ from the due times."""
     sent = found.sent if found.sent != found.due else []
     return pb.PreviewTimesResponse(
         times=[moment for each in found.due if (moment := timestamp(each))],

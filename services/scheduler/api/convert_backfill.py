@@ -1,4 +1,4 @@
-"""Between the contract's messages and backfills."""
+"""Converts backfills to and from the contract's messages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def window_from(request: pb.BackfillScheduleRequest, now: dt.datetime) -> tuple[
 
 
 def ids_in(name: str) -> tuple[str, str]:
-    """Schedule and backfill of "schedules/{id}/backfills/{backfill}"."""
+    """Returns the ids in "schedules/{id}/backfills/{backfill}". Raises `Invalid`."""
     faults = Faults()
     found = NAME.fullmatch(name)
     example = "schedules/cleanup-cache-daily/backfills/9f86d081884c7d65"

@@ -1,4 +1,4 @@
-"""Between the contract of ConfigService and its domain."""
+"""Converts the live configuration to and from the messages of ConfigService."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Changing = pb.SetConfigRequest | pb.ResetConfigRequest | pb.RollbackConfigReques
 
 
 def key_in(name: str, faults: Faults, field: str = "name") -> str:
-    """The key in a resource name; empty when that is at fault."""
+    """Returns the key in a resource name; a fault is collected, and the key is empty if there is none."""
     if not name.startswith(COLLECTION) or len(name) == len(COLLECTION):
         faults.add(field, f"is {name[:200]!r}, not config/ and a key", EXAMPLE)
         return ""
@@ -35,7 +35,7 @@ def key_in(name: str, faults: Faults, field: str = "name") -> str:
 
 
 def key_of(name: str) -> str:
-    """The key in a resource name; raises `Invalid`."""
+    """Returns the key in a resource name. Raises `Invalid`."""
     faults = Faults()
     key = key_in(name, faults)
     faults.raise_any()
@@ -46,7 +46,8 @@ def order_in(request: Changing, faults: Faults) -> Order:
     faults.text("etag", request.etag, "7", most=100, required=False)
     faults.text("comment", request.comment, "fewer rows until the move", most=1000, required=False)
     key = key_in(request.name, faults)
-    # A digest would give away a secret that is easy to guess; the configuration compares those itself.
+    # The digest leaves out sensitive values: from it, a weak secret could be guessed. The configuration
+    # compares those values itself.
     secret = ("value",) if isinstance(request, pb.SetConfigRequest) and _is_sensitive(key) else ()
     return Order(
         key=key,
@@ -64,7 +65,7 @@ def _is_sensitive(name: str) -> bool:
 
 
 def order_of(request: Changing) -> Order:
-    """What every change carries; raises `Invalid`."""
+    """Returns the fields that all requests for a change have. Raises `Invalid`."""
     faults = Faults()
     order = order_in(request, faults)
     if isinstance(request, pb.RollbackConfigRequest):
@@ -74,7 +75,7 @@ def order_of(request: Changing) -> Order:
 
 
 def value_in(request: pb.SetConfigRequest, order: Order) -> Value:
-    """Raises `Invalid` for a value of another type than the key's, and `NotFound` for a key that is none."""
+    """Returns the value to set. Raises `Invalid` for a value of the wrong type, `NotFound` for the key."""
     key, faults = declared(order.key), Faults()
     wanted, given = FIELDS[key.type], request.value.WhichOneof("kind")
     value: Value | None = None
@@ -129,7 +130,7 @@ def revision_to(revision: Revision) -> pb.ConfigRevision:
 
 
 def news_to(news: News, prefixes: tuple[str, ...]) -> pb.WatchConfigResponse:
-    """Only keys that begin with one of the prefixes, if there are any."""
+    """Returns the settings whose keys begin with one of the prefixes; all of them if there is no prefix."""
     wanted = [one for one in news.settings if not prefixes or one.key.name.startswith(prefixes)]
     return pb.WatchConfigResponse(
         configs=map(config_to, wanted), revision=news.revision, complete=news.complete

@@ -1,4 +1,4 @@
-"""From a request to the schedules, or the runs, that it is about, where it may be about any."""
+"""Reads the filters of requests that list or watch schedules, or list runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = {"text": "vectors", "task": "rebuild_chat_vectors", "queue": "ai_anal
 
 
 def filter_in(request: Request, faults: Faults) -> ScheduleFilter:
-    """By its text, task, queue, paused and label."""
+    """Returns the filter by text, task, queue, paused and label."""
     for name, example in EXAMPLES.items():
         faults.text(name, getattr(request, name), example, most=500, required=False)
     return ScheduleFilter(
@@ -31,7 +31,7 @@ def filter_in(request: Request, faults: Faults) -> ScheduleFilter:
 
 
 def runs_in(request: pb.ListRunsRequest, faults: Faults) -> RunFilter:
-    """By its parent, state, outcomes and window of due times."""
+    """Returns the filter by parent, state, outcomes and window of due times."""
     known = request.state == 0 or request.state in convert.STATES_FROM_WIRE
     faults.unless(known, "state", f"is {request.state}, not a RunState", "RUN_STATE_SKIPPED")
     start, end = window_in(request, faults)
@@ -45,7 +45,7 @@ def runs_in(request: pb.ListRunsRequest, faults: Faults) -> RunFilter:
 
 
 def _outcomes(request: pb.ListRunsRequest, faults: Faults) -> frozenset[str]:
-    """Each a state in which a task ends: of no other would a run ever be found."""
+    """Refuses states in which no task ends: no run ever has one of them as its outcome."""
     known = convert.OUTCOMES_FROM_WIRE
     strange = next((number for number in request.outcomes if number not in known), None)
     if strange is not None:

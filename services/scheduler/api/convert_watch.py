@@ -1,4 +1,4 @@
-"""Between the contract's messages and what changes."""
+"""Converts the requests and events of WatchSchedules."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from services.scheduler.watch.changes import (
 from services.scheduler.watch.cursor import Cursor
 
 MOST_NAMES = 100
-# Other kinds of changes are told by other messages.
+# The kinds of schedule events. Changes of runs and backfills have messages of their own.
 KINDS = wire_values(pb.ScheduleEventKind, (Kind.CREATED, Kind.UPDATED, Kind.DELETED, Kind.LEFT_FILTER))
 
 
 def wanted_in(request: pb.WatchSchedulesRequest) -> Wanted:
-    """What to watch; raises `Invalid` when the request is not sound."""
+    """Returns which changes the reader wants. Raises `Invalid`."""
     faults = Faults()
     few = len(request.names) <= MOST_NAMES
     fault = f"has {len(request.names)} names, at most {MOST_NAMES} are allowed"

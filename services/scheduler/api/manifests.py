@@ -1,4 +1,4 @@
-"""ManifestService, as the contract has it."""
+"""The servicer of ManifestService."""
 
 from __future__ import annotations
 

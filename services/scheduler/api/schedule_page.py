@@ -1,4 +1,4 @@
-"""A page of a list of schedules, taken from rows as they come from the database."""
+"""A page of ListSchedules, filled from rows as they come from the database."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from services.kernel.pages import encode_last, encode_place
 from services.scheduler.api import convert
 from services.scheduler.schedule.rows import Row, schedule_of
 
-# gRPC's clients take messages of 4 MiB, unless told otherwise.
+# gRPC clients refuse messages above 4 MiB by default.
 MOST_BYTES = 3 * 1024 * 1024
 
 
 class SchedulePage:
-    """As many schedules as the page may have, and as a client takes in one message; one at least."""
+    """Holds at most `size` schedules and MOST_BYTES of them, but at least one schedule if there is any."""
 
     def __init__(self, size: int, *, by_next_run: bool) -> None:
         self._size = size
         self._by_next_run = by_next_run
         self._room = MOST_BYTES
         self._last: Row | None = None
-        # There are more schedules than the page has.
+        # Set when a row came that did not fit: there are more schedules than the page holds.
         self.full = False
         self.answer = pb.ListSchedulesResponse()
 
     def taken(self, rows: Sequence[Row]) -> Iterator[None]:
-        """Takes rows, one a step, until the page is full; then its answer is whole."""
+        """Adds one row in each step, until the page is full; `answer` then has the token of the next page."""
         for row in rows:
             message = convert.schedule_to(schedule_of(row))
             self._room -= message.ByteSize()
@@ -40,7 +40,7 @@ class SchedulePage:
             yield
 
     def _token(self) -> str:
-        """For a page that begins after the last row."""
+        """Returns the token of the page that begins after the last row."""
         assert self._last is not None
         if self._by_next_run:
             return encode_place((self._last["next_run_at"], self._last["id"]))

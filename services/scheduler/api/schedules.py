@@ -1,4 +1,4 @@
-"""ScheduleService, as the contract has it."""
+"""The servicer of ScheduleService."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         by_next_run = request.order == pb.SCHEDULE_ORDER_NEXT_RUN_TIME
         token, page = request.page_token, SchedulePage(size, by_next_run=by_next_run)
         place, last = (decode_place(token), "") if by_next_run else (None, decode_last(token))
-        # A text is looked for in every schedule that the other filters leave.
+        # A search for a text takes long: it reads every schedule that passes the other filters.
         async with (
             self._turns.long(bool(wanted.text) or size > SHORT_PAGE),
             self._database.reading() as connection,
@@ -169,7 +169,7 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
     async def _proposed(
         self, request: pb.PreviewTimesRequest, now: dt.datetime, faults: Faults
     ) -> tuple[Definition | None, int]:
-        """What is previewed, and how many runs it has behind it."""
+        """Returns the definition to preview, and how many runs it has had."""
         match request.WhichOneof("source"):
             case "name":
                 async with self._database.reading() as connection:

@@ -1,4 +1,4 @@
-"""Runs that are recorded together, and published in one atomic step."""
+"""Batches: runs that are recorded in one transaction and published in one atomic step."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ from services.scheduler.timing.plan import NO_TIME
 
 
 class BatchKey(NamedTuple):
-    """Names a batch. An older copy of the database would give the number again, and not the time with it."""
+    """Identifies a batch.
+
+    The id alone would not do: a database restored from a backup gives the same ids again, at other times.
+    """
 
     id: int
     recorded_at: dt.datetime
 
     @property
     def mark(self) -> str:
-        """What the broker knows it by."""
+        """The name of the batch's mark on the broker."""
         return f"{self.id}-{int(self.recorded_at.timestamp() * 1e6)}"
 
 
 class PendingRun(NamedTuple):
-    """A run that is recorded, and not known to be published, with the message to publish."""
+    """A recorded run that may not be published yet, with its message."""
 
     schedule_id: str
     due: dt.datetime
     message: Message
-    # When its message was to be on the queue: what jitter adds to the due time is not late. None: whenever.
+    # The time from which lateness is measured: the due time plus jitter. None: lateness is not measured.
     wanted_at: dt.datetime | None
 
 
 class Batch(NamedTuple):
-    """All runs of a batch that can be published."""
+    """A batch with those of its runs that can be published."""
 
     key: BatchKey
     runs: Sequence[PendingRun]
@@ -49,9 +52,10 @@ def written(
     *,
     backfilled: bool = False,
 ) -> PendingRun:
-    """A run with its message. `now`: when its schedule was read, by the database's clock.
+    """Returns a run with its message. `now`: when its schedule was read, by the database's clock.
 
-    `jitter` is what that added to the due time. The time to expire of a backfilled run counts from now.
+    `jitter` is the delay that jitter adds to this due time. The expiry of a run counts from its due time,
+    that of a backfilled run from `now`.
     """
     message = template.message(task_id(schedule_id, due), now if backfilled else due, now)
     return PendingRun(schedule_id, due, message, None if backfilled else due + jitter)

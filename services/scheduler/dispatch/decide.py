@@ -1,4 +1,4 @@
-"""What to do about a due time that has come: run it, or, if it was missed, what its policy says."""
+"""Decides what to do about a due time: run it, or, if it was missed, apply the misfire policy. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import NamedTuple
 from services.scheduler.schedule.definition import Run, RunState
 from services.scheduler.timing.plan import JUST_BEFORE, UNBOUNDED, MisfireAction, Plan
 
-# Late by no more than this, a due time is run as if in time; every one that passed in between, too.
+# A due time that is late by no more than this counts as on time, and so do those between it and now.
 IN_TIME = dt.timedelta(seconds=60)
-# A schedule that someone broke by SQL is looked at again after this.
+# A schedule whose row can't be read (someone changed it by SQL) is tried again after this.
 UNREADABLE_AGAIN = dt.timedelta(minutes=10)
-# So many missed due times of a schedule are run at a time; the rest stays due, and comes next. What a batch
-# of schedules takes of memory is bounded by this.
+# The most missed due times of one schedule that are run at a time; the rest stays due and is dispatched next.
+# This limits the memory that a batch takes.
 EACH_AT_A_TIME = 10
 
 
 class Decision(NamedTuple):
-    """The runs to record, when the schedule is due next, and when that is to be sent (later, with jitter)."""
+    """The runs to record, the next due time, and when that one is sent (the due time plus jitter)."""
 
     runs: tuple[Run, ...]
     next_due_at: dt.datetime | None
@@ -28,7 +28,10 @@ class Decision(NamedTuple):
 def decide(
     schedule_id: str, plan: Plan, due: dt.datetime, now: dt.datetime, left: int | None = None
 ) -> Decision:
-    """Decides on a due time whose moment to be sent has come. `left`: so many runs, until it is done."""
+    """Decides on a due time whose time to be sent has come.
+
+    `left`: how many runs the schedule may still have (max_runs); None: no limit.
+    """
     if left is not None and left <= 0:
         return Decision((), None, None)
     if plan.bounds is not UNBOUNDED and not plan.bounds.allow(due):
@@ -48,13 +51,16 @@ def decide(
 
 
 def decide_unreadable(schedule_id: str, due: dt.datetime, now: dt.datetime, fault: str) -> Decision:
-    """A stored schedule that can't be read is passed over, and says so; the others go on."""
+    """Returns a skipped run that names the fault; the schedule is tried again after UNREADABLE_AGAIN."""
     again = now + UNREADABLE_AGAIN
     return Decision((_skipped(schedule_id, due, unreadable(fault)),), again, again)
 
 
 def held_back(decision: Decision) -> Decision:
-    """The decision on a schedule whose runs may not overlap: each waits until it is clear that it may run."""
+    """Returns the decision for a schedule whose runs may not overlap: its runs wait instead of being sent.
+
+    The waiter decides on them later (runs/waiting.py).
+    """
     runs = tuple(
         run._replace(state=RunState.WAITING) if run.state is RunState.PENDING else run
         for run in decision.runs

@@ -1,7 +1,8 @@
-"""Brings what is recorded to the broker: each batch once, whoever recorded it, and whatever came in between.
+"""Publishes recorded batches: each exactly once, whatever fails in between.
 
-After the commit, a batch's messages go to the broker in one atomic step; then it is recorded as published. A
-crash before that is healed by whoever finds the batch unpublished.
+1. After the commit, the messages of a batch are published in one atomic step (publisher.py).
+2. The batch is then recorded as published.
+3. After a crash before step 2, any replica that finds the batch unpublished publishes it (healing).
 """
 
 from __future__ import annotations
@@ -30,17 +31,18 @@ from services.scheduler.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
-# Batches that may be on their way to the broker while the next is being claimed.
+# The most batches that are being published while the next one is claimed.
 IN_FLIGHT = 2
 HEAL_AFTER = dt.timedelta(seconds=3)
-# Healed at a time: so many batches, but for more than one no more runs than this.
+# Healing reads at most HEAL_BATCHES unpublished batches at a time, and publishes them in groups of about
+# HEAL_RUNS runs; a larger batch is in a group of its own.
 HEAL_BATCHES = 200
 HEAL_RUNS = 1000
 FAULTS = (*DATABASE_ERRORS, redis.exceptions.RedisError)
 
 
 class Delivery:
-    """Publishes; `healing` is the background loop that publishes what was left unpublished."""
+    """Publishes batches. `healing` is the background loop that publishes those that were left unpublished."""
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class Delivery:
         turns: Turns | None = None,
         pace: Pace = USUAL,
     ) -> None:
-        """`turns`: those of the calls that are to give way to what is due."""
+        """`turns`: where it marks the time in which it publishes, so that calls give way."""
         self._database = database
         self._pace = pace
         self.turns = turns or Turns()
@@ -68,7 +70,7 @@ class Delivery:
         )
 
     async def slot(self) -> int | None:
-        """The broker's slot to publish what is read from now on; None while it is away."""
+        """Returns a publish slot for batches that are read from now on; None while the broker is away."""
         if time.monotonic() - self._away_since < self._pace.broker_retry:
             return None
         try:
@@ -79,7 +81,7 @@ class Delivery:
             return None
 
     async def send_on_its_way(self, batch: Batch, slot: int | None) -> None:
-        """Begins to publish, once not too much is on its way already."""
+        """Waits until fewer than IN_FLIGHT batches are being published, then starts to publish this one."""
         while len(self._on_the_way) >= IN_FLIGHT:
             await asyncio.wait(self._on_the_way, return_when=asyncio.FIRST_COMPLETED)
         task = asyncio.create_task(self._publish_or_leave(batch, slot))
@@ -87,7 +89,7 @@ class Delivery:
         task.add_done_callback(self._on_the_way.discard)
 
     async def drain(self) -> None:
-        """Waits for what is on its way to the broker."""
+        """Waits for the batches that are being published."""
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._on_the_way, return_exceptions=True)
 
@@ -96,13 +98,14 @@ class Delivery:
             with self.turns.dispatching():
                 await self.publish([batch], slot)
         except (*FAULTS, SlotEnded) as error:
-            # It stays committed and unpublished: healing publishes it when the broker is back.
+            # The batch stays recorded and unpublished: healing publishes it when the broker is back.
             log.warning("dispatch.publish_failed", runs=len(batch.runs), error=for_log(error))
 
     async def publish(self, batches: Sequence[Batch], slot: int | None) -> None:
-        """Publishes batches that are committed, and records that they are; each at most once, ever.
+        """Publishes committed batches, each at most once, and records that they are published.
 
-        With a slot that was taken before they were read; without one they stay unpublished, and are healed.
+        `slot` must have been taken before the batches were read. Without a slot nothing is published;
+        healing does it later. Raises `SlotEnded` when the slot is over.
         """
         if slot is None:
             return
@@ -125,7 +128,7 @@ class Delivery:
         log.info("dispatch.published", batches=len(batches), runs=runs_sent)
 
     async def _push(self, batch: Batch, slot: int) -> list[tuple[Batch, Sequence[PendingRun], str]]:
-        """Gives the runs that the broker has no place for, with the reason."""
+        """Publishes one batch. Returns the runs whose queue the broker refused, with the reason."""
         if not batch.runs:
             return []
         marked = MarkedBatch(batch.key.mark, [run.message for run in batch.runs])
@@ -136,7 +139,7 @@ class Delivery:
         return [
             (
                 batch,
-                # A schedule may have been deleted since they were refused.
+                # A run may be missing: its schedule may have been deleted after the broker refused it.
                 [runs[task_id] for task_id in task_ids if task_id in runs],
                 f"not sent: the broker's key {key!r} is no list, so it can't be a queue",
             )
@@ -148,9 +151,9 @@ class Delivery:
             pass
 
     async def heal(self, older_than: dt.timedelta = HEAL_AFTER) -> int:
-        """Publishes what was committed and not published: its process died, or the broker was away.
+        """Publishes batches that are still unpublished: their process died, or the broker was away.
 
-        Gives how many batches that were.
+        Returns how many batches it found.
         """
         slot = await self._publisher.slot()
         async with self._database.connection() as connection:
@@ -162,7 +165,10 @@ class Delivery:
         return len(unpublished)
 
     async def _read(self, keys: Sequence[BatchKey]) -> list[Batch]:
-        """Batches whole, as their schedules are now."""
+        """Returns the batches with their runs; messages are made from the schedules as they are now.
+
+        Runs whose schedule can't be read are given up.
+        """
         runs: dict[int, list[PendingRun]] = {key.id: [] for key in keys}
         async with self._database.connection() as connection:
             store = BatchStore(connection)
@@ -178,7 +184,7 @@ class Delivery:
 
 
 def _together(batches: Iterable[tuple[BatchKey, int]]) -> Iterator[list[BatchKey]]:
-    """Small ones together: what is read and sent at a time is bounded."""
+    """Groups small batches, so that each step reads and publishes a limited number of runs."""
     total = 0
 
     def group(each: tuple[BatchKey, int]) -> int:

@@ -1,9 +1,9 @@
-"""The dispatcher: takes what is due, and records it. Every replica runs one; all are active.
+"""The dispatcher claims due schedules and records their runs. Every replica runs one; all are active.
 
-1. One transaction claims due schedules (SKIP LOCKED), records a run for each due time, and moves each
-   schedule on to its next. Nothing is in memory that a crash could lose. When our own code fails on a
-   schedule, the transaction is rolled back, and tried without it (left_out.py).
-2. After the commit, what was recorded is a batch on its way to the broker (delivery.py).
+1. One transaction claims due schedules (SKIP LOCKED), records a run for each due time, and sets each schedule
+   to its next due time. Nothing is kept in memory that a crash could lose. When our own code fails on a
+   schedule, the transaction is rolled back and repeated without it (left_out.py).
+2. After the commit, the recorded runs are published as a batch (delivery.py).
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ from services.scheduler.schedule.definition import Run, RunState
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-# Batches that are claimed and decided side by side while there is a backlog.
+# How many batches are claimed and decided at the same time while there is a backlog.
 LANES = 2
-# Several due times of one moment are one batch: waiting this long costs less than as many transactions.
+# Added to the sleep before the next due time, so that due times close together are claimed in one
+# transaction instead of several.
 COALESCE_SECONDS = 0.005
-# While the database is away.
+# The wait after a failed round, for example while the database is away.
 RETRY = Backoff(first=0.1, most=5.0)
 
 
 class Dispatcher:
-    """Dispatches for as long as it runs.
+    """The background loop that dispatches.
 
-    Not a `Loop`: it waits for the notice itself. An event, set by another task, would cost each due time that
-    a notice brings one more turn of the event loop.
+    It is not a `Loop`, because it waits for database notices directly. With an event that another task sets,
+    each notice would take one more turn of the event loop.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Dispatcher:
         on_waiting: Callable[[], None] = lambda: None,
         pace: Pace = USUAL,
     ) -> None:
-        """`on_waiting` is called when a run was recorded that waits until no other is going."""
+        """`on_waiting` is called for each recorded run that waits for an earlier run to end."""
         self._database = database
         self.delivery = delivery
         self._on_waiting = on_waiting
@@ -89,7 +90,7 @@ class Dispatcher:
             await self.delivery.drain()
 
     async def _dispatch_backlog(self) -> None:
-        """Several lanes, so that the database works on one batch while this process decides on another."""
+        """Dispatches full batches in several lanes: the database works on one while this process decides."""
 
         async def lane() -> None:
             while await self.dispatch_batch() == BATCH:
@@ -100,9 +101,9 @@ class Dispatcher:
             raise error
 
     async def dispatch_batch(self) -> int:
-        """Claims and records one batch, and starts publishing it; how many schedules were due.
+        """Claims and records one batch, and starts to publish it. Returns how many schedules were claimed.
 
-        Raises `OwnFault` when our own code fails, and leaving out single schedules does not help.
+        Raises `OwnFault` when our own code fails and leaving out single schedules does not help.
         """
         for schedule_id in self._left_out.to_try():
             if await self._dispatch_apart([schedule_id]):
@@ -119,9 +120,9 @@ class Dispatcher:
         return len(ids)
 
     async def _dispatch_apart(self, ids: Sequence[str]) -> bool:
-        """Halves a batch that our code fails on until the schedule is alone, and leaves that one out.
+        """Dispatches these schedules; if our code fails on them, halves them until the culprits are found.
 
-        Tells whether there was none.
+        Each culprit is left out. Returns whether the first attempt, with all of them, succeeded.
         """
         failed = await self._tried(ids)
         if isinstance(failed, int):
@@ -135,10 +136,10 @@ class Dispatcher:
         return False
 
     async def _tried(self, ids: Sequence[str] | None) -> int | Exception:
-        """Dispatches one batch: of these schedules only, if any are named.
+        """Dispatches one batch: of these schedules, or of all that are due if `ids` is None.
 
-        Gives how many were due, or what our own code raised: nothing is recorded then. Faults of the servers
-        are raised.
+        Returns how many were claimed, or the exception that our own code raised; nothing is recorded then.
+        Raises the errors in FAULTS: those of the database and of the broker.
         """
         try:
             with self.delivery.turns.dispatching():
@@ -155,11 +156,11 @@ class Dispatcher:
             return error
 
     async def _record_batch(self, ids: Sequence[str] | None) -> tuple[int, Batch | None]:
-        """How many schedules were due, and what is to be published of them."""
+        """Returns how many schedules were claimed, and the batch to publish (None if nothing was due)."""
         try:
             return await self._record(ids)
         except RecordedAlready:
-            # The clock was set back, or a person has set `next_run_at` to a time that has been.
+            # The clock was set back, or a person has set `next_run_at` to a due time that already has a run.
             return await self._record(ids, each_by_itself=True)
 
     async def _record(
@@ -174,13 +175,13 @@ class Dispatcher:
                 claimed, key = len(rows), await store.new_batch()
                 in_time = InTime(key.recorded_at)
                 others = [due_of(row) for row in rows if each_by_itself or not in_time.take(row)]
-                # Thirty values a row, let go before more is waited for.
+                # Releases the rows, of about thirty values each, before the next statements are awaited.
                 del rows
                 if in_time.runs:
                     await store.record_in_time(key.id, in_time.schedule_ids, in_time.following)
                 decisions = [_decide(due, key.recorded_at) for due in others]
                 runs = await store.record(key.id, others, decisions)
-                # Also within the transaction: what can't be written must not be recorded.
+                # Messages are made within the transaction: if that fails, the run must not be recorded.
                 pending = _written(runs, others, key.recorded_at)
         self._tell_unsent(runs)
         return claimed, Batch(key, in_time.runs + pending)
@@ -211,7 +212,7 @@ def _decide(due: Due, now: dt.datetime) -> Decision:
 
 
 def _written(runs: Sequence[Run], claimed: Sequence[Due], now: dt.datetime) -> list[PendingRun]:
-    """The runs that are to be published, with their messages."""
+    """Returns the runs to publish, with their messages."""
     found = {due.id: due for due in claimed}
     pending = []
     for run in runs:

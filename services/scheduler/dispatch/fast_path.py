@@ -1,8 +1,8 @@
-"""What is due in time and has nothing special about it: nearly all that comes, in columns.
+"""Fast path: crontabs and intervals that are due on time and use no jitter, bounds or overlap policy.
 
-How many runs a second a replica records and sends is decided here. So a row is read by position, is looked at
-once, and leaves nothing behind but what is written to the database and to the broker. What it decides is what
-`decide` would; whatever is not plain is left to that.
+Nearly all due schedules are of this kind, so this module sets how many runs a second a replica can dispatch.
+Each row is read once and by position, and only the columns for the database and the messages are kept. The
+decisions are the same as those of `decide`, which takes all other schedules.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from services.scheduler.schedule.definition import task_id
 from services.scheduler.timing.due_times import next_of_crontab, next_of_interval
 from services.scheduler.timing.stored import Unreadable, interval_of, zone_of
 
-# The columns that are read by position, first of all that are claimed.
+# The columns that are read by position. The claim selects them before all others.
 COLUMNS = (
     "id, next_run_at, args_json, kwargs_json, expires, crontab, interval_seconds, anchor, time_zone,"
     " task, queue, priority, soft_time_limit, time_limit, headers,"
     " overlap, next_due_at, once_at, solar_event, start_at, end_at, max_runs, jitter_seconds"
 )
 OWN, FRAME, SPECIAL = slice(0, 9), slice(9, 15), slice(15, 23)
-# The special columns of a schedule that has nothing special.
+# The values of the SPECIAL columns of a plain schedule.
 PLAIN = ("allow", None, None, None, None, None, None, 0)
 
 
 class InTime:
-    """The plain runs of one batch. `schedule_ids`, `following` and `runs` are columns of one length."""
+    """The runs of one batch that take the fast path. The lists have one element for each run."""
 
     __slots__ = ("_due", "_now", "_oldest", "following", "runs", "schedule_ids")
 
@@ -38,20 +38,20 @@ class InTime:
         self._now, self._oldest = now, now - IN_TIME
         self._due: dt.datetime | None = None
         self.schedule_ids: list[str] = []
-        # When each is due next; None: never again.
+        # The next due times; None: the schedule is never due again.
         self.following: list[dt.datetime | None] = []
         self.runs: list[PendingRun] = []
 
     def take(self, row: Sequence[Any]) -> bool:
-        """Takes a claimed row, if it is plain, in time and can be read; tells whether it has."""
+        """Takes a claimed row if it is plain, on time and readable. Returns whether it was taken."""
         schedule_id, due, args_json, kwargs_json, expires, crontab, interval, anchor, zone = row[OWN]
         if row[SPECIAL] != PLAIN:
             return False
-        # Many are due at one moment: as one object it is hashed once, by all that look it up.
+        # Many schedules are due at the same moment. They share one object, as its hash is computed only once.
         if due == self._due:
             due = self._due
         elif due.tzinfo is None or due < self._oldest:
-            # Late; or infinite, which somebody has written by SQL, and asyncpg gives without a zone.
+            # Late, or infinite: somebody has written it by SQL, and asyncpg returns it without a zone.
             return False
         else:
             self._due = due
@@ -66,7 +66,7 @@ class InTime:
             content, frame = content_of(args_json, kwargs_json), frame_of(*row[FRAME])
             message = frame.message(task_id(schedule_id, due), content, expiry(expires, due), self._now)
         except (Unreadable, OverflowError):
-            # What is wrong with it, or that it is never due again, is found when it is decided on by itself.
+            # `decide` then finds what is wrong with the row, or that the schedule is never due again.
             return False
         self.schedule_ids.append(schedule_id)
         self.following.append(following)

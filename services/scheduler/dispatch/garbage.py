@@ -1,8 +1,9 @@
-"""The garbage collector, out of the way of dispatching.
+"""Settings of Python's garbage collector that keep it from slowing down dispatching.
 
-A batch is some ten thousand small objects that live for milliseconds and hold no cycles: to collect after
-each 700, as Python does, takes a good part of the time of dispatching. What does hold cycles, the frames of
-failed calls above all, is collected now and then instead; it may hold much.
+A batch makes some ten thousand small objects that live for milliseconds and are in no reference cycle. To
+collect after every 700 new objects, Python's default, would take a large part of the time of dispatching. So
+young objects are collected rarely. A loop collects everything at intervals, because objects that are in
+cycles, mostly the frames of failed calls, can hold much memory.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ EACH = 50_000
 
 
 def rarely() -> None:
-    """Collects young objects after so many."""
+    """Sets the collector to collect young objects only after EACH new ones."""
     gc.set_threshold(EACH, 20, 20)
 
 
 def collecting(pace: Pace = USUAL) -> Loop:
-    """The loop that collects all objects now and then."""
+    """Returns the loop that collects all garbage at intervals."""
 
     async def collect() -> None:
         gc.collect()

@@ -1,7 +1,8 @@
-"""Schedules that our own code fails on: each is left out for a while, and all others go on.
+"""Schedules that our own code fails on: each is left out for a time, so that all others are dispatched.
 
-Nothing of such a schedule is recorded, and its due time stays due: once the code is mended it is dispatched,
-late, as its misfire policy says. Each replica has its own, in memory, and tries each again after a while.
+No run of such a schedule is recorded, and its due time stays due. When the code is corrected, the schedule is
+dispatched late, by its misfire policy. Each replica keeps its own list, in memory, and tries each schedule
+again at intervals.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ from services.scheduler.dispatch.metrics import DispatchMetrics
 
 log = structlog.get_logger(__name__)
 
-# With so many, the fault is hardly one of single schedules.
+# With this many schedules left out, the fault is probably not in single schedules.
 MOST = 1000
-# Tried again at a time: those that are sound do not wait for more.
+# The most that are tried again before a batch, so that sound schedules wait for no more than these.
 TRIED_AT_A_TIME = 10
 
 
 class OwnFault(Loggable):
-    """Our own code fails, and not on single schedules alone: nothing can be dispatched for now."""
+    """Our own code fails, and not only on single schedules: nothing can be dispatched for now."""
 
 
 class LeftOut:
     """The schedules that are left out now."""
 
     def __init__(self, metrics: DispatchMetrics, seconds: float) -> None:
-        """Each is tried again after so many seconds."""
+        """`seconds`: how long a schedule is left out before it is tried again."""
         self._metrics = metrics
         self._seconds = seconds
-        # When each is tried again, by the monotonic clock.
+        # When each schedule is tried again, in seconds of time.monotonic().
         self._again: dict[str, float] = {}
 
     @property
@@ -52,12 +53,12 @@ class LeftOut:
         self._metrics.left_out.set(len(self._again))
 
     def remove(self, schedule_id: str) -> None:
-        """It was dispatched, or is not due any more."""
+        """Removes a schedule that was dispatched, or is no longer due."""
         del self._again[schedule_id]
         self._metrics.left_out.set(len(self._again))
 
     def to_try(self) -> list[str]:
-        """Those whose time to be tried again has come. Until one is removed, it stays left out."""
+        """Returns the schedules to try again now. Each stays left out until it is removed."""
         now = time.monotonic()
         due = [schedule_id for schedule_id, again in self._again.items() if again <= now][:TRIED_AT_A_TIME]
         for schedule_id in due:

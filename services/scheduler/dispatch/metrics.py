@@ -1,4 +1,4 @@
-"""What Prometheus is told of dispatching."""
+"""Prometheus metrics of dispatching."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""Puts batches of messages on the broker's queues: each batch exactly once, whatever is killed when.
+"""Puts batches of messages on the broker's queues: each batch exactly once, whatever process is killed when.
 
-A batch's mark and its messages are set and pushed in one atomic step, a Lua script. A later publisher finds
-the mark, pushes nothing, and reads in it what was refused. A publish needs a slot, which is taken before the
-batch is read from the database and ends a minute later: so a replica that was frozen in between can't wake up
-after the mark is gone, and push again. Slots and marks live by the broker's clock alone; the clock of the
-database may differ from it by hours.
+1. A publish slot is taken before the batch is read from the database. It ends a minute later, so a replica
+   that was frozen in between can't publish the batch again after its mark has expired.
+2. A Lua script sets the mark of the batch and pushes its messages, in one atomic step.
+3. A later publisher of the same batch finds the mark and pushes nothing. The mark also holds which messages
+   were refused.
+
+Slots and marks use only the broker's clock; the clock of the database may differ from it by hours.
 """
 
 from __future__ import annotations
@@ -21,24 +23,26 @@ from services.kernel.broker_layout import Layout
 from services.scheduler.schedule.celery_message import Message, event_envelope
 
 MARK = "celeriac:batch:"
-# Long enough for any crash between publishing and recording it to be healed; then, once the database has
-# recorded it, just long enough for every slot to have ended.
+# A mark lives long enough for any crash between publishing and recording to be healed. Once the database has
+# recorded the batch as published, it lives only until every slot has ended.
 MARK_SECONDS = 7 * 24 * 3600
 RECORDED_MARK_SECONDS = 600
 SLOT_SECONDS = 60
-# A slot is handed out again for so long: one question to the broker for many batches.
+# How long a slot is reused, so that the broker is asked for its time once for many batches.
 SAME_SLOT_SECONDS = 2.0
 TIME_SECONDS = 1.0
-# Events of one message to the monitors.
+# The most task-sent events in one message to the monitors.
 EVENTS = 200
 KOMBUS = Layout()
 
 # KEYS: mark; for each list: the list, kombu's table of its queue.
 # ARGV: end of the slot (Unix seconds), life of a mark, channel of events; for each list: kombu's entry,
 # the messages, one a line (they are JSON, which has no line breaks), number of events, the events.
-# Answers -1 when the slot has ended; 0 and the mark when it was there; else 1, and the mark if it is other
-# than '1': then it tells, as JSON, of each list that is none, the key and the tasks whose messages were not
-# pushed. What could fail is looked at before anything is written. A Lua call takes some 8,000 values at most.
+# Returns {-1} when the slot has ended; {0, mark} when the mark existed already; {1} when all messages were
+# pushed; {1, mark} when some were refused. The mark is '1', or the refused messages as JSON: for each key
+# that is not a list, the key and the ids of its tasks. The types of all keys are checked before the first
+# write, because Redis does not undo the writes of a script that fails. LPUSH gets 1,000 messages at a time,
+# because Lua's unpack can pass no more than some 8,000 values.
 PUBLISH = """
 if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return {-1} end
 local function lines(text)
@@ -87,27 +91,28 @@ return {1, mark}
 
 
 class SlotEnded(Exception):
-    """The batches were read too long ago to be published; they must be read again."""
+    """The publish slot has ended: the batches were read too long ago, and must be read again."""
 
 
 class MarkedBatch(NamedTuple):
-    """The messages of a batch, and what the broker is to know it by."""
+    """The messages of a batch, and its mark on the broker."""
 
     mark: str
     messages: Sequence[Message]
 
 
 class Refused(NamedTuple):
-    """Tasks whose messages were not pushed, because their list's key on the broker holds something else."""
+    """Tasks whose messages were not pushed, because the key of their queue on the broker is not a list."""
 
     key: str
     task_ids: Sequence[str]
 
 
 class Receipt(NamedTuple):
-    """What became of a marked batch: all but the refused messages were pushed, now or `before`.
+    """The result of a publish: all messages except the refused ones were pushed, now or `before`.
 
-    What was refused before was so as it was then; the batch may have been made anew since.
+    With `before`, `refused` is the result of the earlier publish. The batch may have been read again since,
+    and its messages may be others.
     """
 
     before: bool
@@ -122,15 +127,15 @@ class Publisher:
         self._layout = layout
         self._prefix = layout.prefix
         self._publish = client.register_script(PUBLISH)
-        # As kombu names the channel of its event exchange.
+        # The name that kombu gives to the channel of its event exchange.
         self._events_channel = f"{layout.prefix}/{database}.celeryev/task.multi"
         self._slot_ends = 0
         self._slot_from = float("-inf")
 
     async def slot(self) -> int:
-        """A slot for batches that are read from now on: its end, in Unix seconds of the broker's clock.
+        """Returns a slot for batches read from now on: its end, in Unix seconds of the broker's clock.
 
-        Raises `TimeoutError` when the broker does not tell its time soon.
+        Raises `TimeoutError` when the broker does not answer within TIME_SECONDS.
         """
         now = time.monotonic()
         if now - self._slot_from < SAME_SLOT_SECONDS:
@@ -141,7 +146,7 @@ class Publisher:
         return self._slot_ends
 
     async def publish(self, marked: MarkedBatch, slot_ends: int) -> Receipt:
-        """Pushes the messages if the mark is not there yet. Raises `SlotEnded`."""
+        """Pushes the messages if the mark does not exist yet. Raises `SlotEnded`."""
         keys = [self._prefix + MARK + marked.mark]
         arguments: list[str | bytes | int] = [slot_ends, MARK_SECONDS, self._events_channel]
         lists = self._by_list(marked.messages)
@@ -153,13 +158,14 @@ class Publisher:
             arguments += (entry, lines, len(events), *events)
         state, *marks = await self._publish(keys, arguments)
         if state == -1:
-            # Or the broker's clock was set forward, or another broker took over: then the next one holds.
+            # Drops the cached slot: the broker's clock may have been set forward, or another broker may have
+            # taken over. The next slot is then a valid one.
             self._slot_from = float("-inf")
             raise SlotEnded
         return Receipt(state == 0, _refused(marks[0]) if marks else ())
 
     async def shorten_marks(self, marks: Sequence[str]) -> None:
-        """The database has recorded that these batches were published."""
+        """Shortens the lives of marks whose batches the database has recorded as published."""
         async with self._client.pipeline(transaction=False) as pipeline:
             for mark in marks:
                 pipeline.expire(self._prefix + MARK + mark, RECORDED_MARK_SECONDS)

@@ -14,8 +14,9 @@ from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, template_of
 from services.scheduler.schedule.store_base import Store
 
-# A dispatcher that is frozen must not keep others from what it has locked. And a batch is found row by row
-# in the indexes, whatever the planner thinks of reading a whole table: its statistics are of another moment.
+# celeriac.dispatching: the trigger on schedules then notifies nobody. The timeout: a frozen dispatcher must
+# not keep its rows locked. enable_…: rows are always found by index, as the planner's statistics may be of a
+# time when the tables were much smaller.
 SETTINGS = """
     SELECT set_config('celeriac.dispatching', 'on', true),
            set_config('idle_in_transaction_session_timeout', '2s', true),
@@ -24,12 +25,13 @@ SETTINGS = """
            set_config('enable_material', 'off', true)
 """
 NEW = "INSERT INTO celery_schedule_batches (recorded_at) VALUES (clock_timestamp()) RETURNING id, recorded_at"
-# Not waited for until it is on disk: were it lost, the broker's mark of the batch would still tell.
+# The commit does not wait for the disk. If it is lost, the batch is healed, and its mark on the broker keeps
+# it from being published twice.
 PUBLISHED = """
     UPDATE celery_schedule_batches SET published_at = now()
     FROM set_config('synchronous_commit', 'off', true) WHERE id = ANY($1::bigint[])
 """
-# One from the future was recorded before the clock was set back.
+# A batch with a time in the future was recorded before the clock was set back.
 UNPUBLISHED = """
     SELECT id, recorded_at, (
         SELECT count(*) FROM celery_schedule_runs r
@@ -55,8 +57,10 @@ GIVEN_UP = """
 
 
 class Unpublished(NamedTuple):
-    """A run of a batch that is not known to be published. `template` is None, with the `fault`, when its
-    schedule's row can't be read."""
+    """A run of a batch that may not be published yet.
+
+    `template` is None when the row of its schedule can't be read; `fault` then says why.
+    """
 
     batch_id: int
     schedule_id: str
@@ -76,30 +80,30 @@ class DispatchStore(Store):
             yield
 
     async def new_batch(self) -> BatchKey:
-        """For runs that this transaction records."""
+        """Inserts a batch for the runs that this transaction records."""
         row = await self._connection.fetchrow(NEW)
         assert row is not None
         return BatchKey(*row)
 
 
 class BatchStore(DispatchStore):
-    """Batches that are recorded."""
+    """Reads and updates recorded batches."""
 
     async def published(self, batch_ids: Sequence[int]) -> None:
         await self._connection.execute(PUBLISHED, batch_ids)
 
     async def unpublished(self, older_than: dt.timedelta, most: int) -> list[tuple[BatchKey, int]]:
-        """Batches that nobody has recorded as published for a while, with the number of their runs."""
+        """Returns the oldest unpublished batches older than `older_than`, with the number of their runs."""
         rows = await self._connection.fetch(UNPUBLISHED, older_than, most)
         return [(BatchKey(number, recorded_at), size) for number, recorded_at, size in rows]
 
     async def runs(self, batch_ids: Sequence[int]) -> list[Unpublished]:
-        """Those of the batches that are to be published."""
+        """Returns the runs of these batches that are to be published."""
         async with self.transaction():
             return [_unpublished(row) for row in await self._connection.fetch(RUNS, batch_ids)]
 
     async def give_up(self, batch_id: int, runs: Sequence[tuple[str, dt.datetime]], reason: str) -> None:
-        """Runs of the batch, by schedule and due time, that can't ever be published."""
+        """Records runs of the batch, given by schedule and due time, as skipped: they can't be published."""
         schedule_ids, due = [schedule_id for schedule_id, _ in runs], [each for _, each in runs]
         await self._connection.execute(GIVEN_UP, batch_id, schedule_ids, due, reason[:500])
 

@@ -1,6 +1,6 @@
-"""The SQL of dispatching: what is due is claimed, decided and recorded in one transaction.
+"""The SQL of dispatching: due schedules are claimed and their runs recorded in one transaction.
 
-Arrays in and out, thousands of rows a statement.
+Statements take arrays, with thousands of rows at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from services.scheduler.timing.plan import Plan
 
 
 def _claim(which: str = "") -> str:
-    # What is read by position comes first, and nothing twice.
+    # The columns that are read by position come first, and no column comes twice.
     return f"""
         SELECT {COLUMNS}, latitude, longitude, misfire, misfire_window_seconds, run_count
         FROM celery_schedules
@@ -42,8 +42,8 @@ SECONDS_TO_NEXT = """
     SELECT extract(epoch FROM min(next_run_at) - clock_timestamp())::float8 FROM celery_schedules
     WHERE id <> ALL($1::text[])
 """
-# Due times are recorded as they stand in the rows, and the schedules move on, in one statement. $2 has, for
-# each schedule, where in $3 it finds when it is due next: many have one such moment.
+# One statement records the due times in the rows and sets the next ones. $2 holds, for each schedule, the
+# position of its next due time in $3: many schedules share one.
 IN_TIME = """
     WITH moved AS (
         UPDATE celery_schedules s
@@ -63,7 +63,7 @@ MOVE_ON = """
         AS moved (id, next_run_at, next_due_at, last_run_at, runs)
     WHERE s.id = moved.id
 """
-# A due time that is recorded already is not run again, whatever the clock did.
+# A due time that already has a run is not run again, even if the clock was set back.
 RECORD = """
     INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, exclusive, batch_id)
     SELECT schedule_id, due_at, CASE WHEN state = 'pending' THEN 'batched' ELSE state END, reason,
@@ -77,7 +77,7 @@ RECORDED = """
     JOIN unnest($1::text[], $2::timestamptz[]) AS wanted (schedule_id, due_at) USING (schedule_id, due_at)
     WHERE celery_schedule_runs.xmin = pg_current_xact_id()::xid
 """
-# A line of the log of changes, which watch/ reads.
+# Adds a row to the log of changes, which watch/ reads.
 RUNS_CHANGED = """
     INSERT INTO celery_schedule_changes (kind, schedule_ids, due_at)
     VALUES ('runs', $1::text[], $2::timestamptz[])
@@ -85,35 +85,35 @@ RUNS_CHANGED = """
 
 
 class Due(NamedTuple):
-    """A schedule whose due time has come, locked until the transaction ends."""
+    """A claimed schedule; its row is locked until the transaction ends."""
 
     id: str
     due: dt.datetime
-    # Its due time and what jitter adds to it.
+    # The due time plus jitter.
     sent: dt.datetime
-    # None when the row can't be read: someone wrote it by SQL. Then `fault` says why.
+    # None when the row can't be read, because someone wrote it by SQL; `fault` then says why.
     what: tuple[MessageTemplate, Plan] | None
-    # So many runs, until it is done; None: no end.
+    # How many runs it may still have (max_runs); None: no limit.
     left: int | None = None
     fault: str = ""
-    # It may run beside an earlier run of the schedule.
+    # Its runs may overlap: the overlap policy is "allow".
     overlaps: bool = True
 
 
 class RecordedAlready(Exception):
-    """One of the due times has a run already; nothing of the batch was recorded."""
+    """One of the due times already has a run; nothing of the batch was recorded."""
 
 
 class DueStore(DispatchStore):
-    """Dispatching on one connection."""
+    """Claims due schedules and records their runs, on one connection."""
 
     async def claim(
         self, most: int, these: Collection[str] | None = None, but_not: Collection[str] = ()
     ) -> list[asyncpg.Record]:
-        """The schedules that have waited longest, among those that no other replica has locked.
+        """Locks and returns the schedules that have been due longest and that no other replica has locked.
 
-        Of `these` schedules (None: of all), without those in `but_not`. As `InTime.take` and `due_of` read
-        them.
+        With `these`, only schedules among them; otherwise all but those in `but_not`. The rows are for
+        `InTime.take` and `due_of`.
         """
         rows: list[asyncpg.Record]
         if these is not None:
@@ -125,15 +125,15 @@ class DueStore(DispatchStore):
         return rows
 
     async def due_ids(self, most: int, but_not: Collection[str]) -> list[str]:
-        """The schedules that have waited longest, locked or not, and nothing else of them."""
+        """Returns the ids of the schedules that have been due longest, locked or not, without `but_not`."""
         return [row["id"] for row in await self._connection.fetch(DUE_IDS, most, list(but_not))]
 
     async def record_in_time(
         self, batch_id: int, schedule_ids: Sequence[str], following: Sequence[dt.datetime | None]
     ) -> None:
-        """Records a run of what each of the schedules is due for, and moves them on to the following times.
+        """Records a run for the due time of each schedule, and sets the next due times (`following`).
 
-        Raises `RecordedAlready` when one of the due times has a run; the transaction is over then.
+        Raises `RecordedAlready` when one of the due times already has a run; the transaction has then failed.
         """
         places: dict[dt.datetime | None, int] = {}
         place = [places.setdefault(each, len(places) + 1) for each in following]
@@ -143,7 +143,7 @@ class DueStore(DispatchStore):
             raise RecordedAlready from error
 
     async def record(self, batch_id: int, claimed: Sequence[Due], decisions: Sequence[Decision]) -> list[Run]:
-        """Records the runs and moves their schedules on; gives the runs that are new."""
+        """Records the runs and sets the next due times of their schedules. Returns the runs that are new."""
         if not claimed:
             return []
         each = list(zip(claimed, decisions, strict=True))
@@ -166,9 +166,9 @@ class DueStore(DispatchStore):
         return runs
 
     async def _new(self, runs: Sequence[Run]) -> set[tuple[str, dt.datetime]]:
-        """Which of the runs this transaction has inserted, where PostgreSQL says that it has not all of them.
+        """Returns which of the runs this transaction has inserted, after RECORD has not inserted all of them.
 
-        Rare: the clock was set back, or a person set `next_run_at` to a time that has been.
+        This is rare: the clock was set back, or a person has set `next_run_at` to a due time that has a run.
         """
         rows = await self._connection.fetch(
             RECORDED, [run.schedule_id for run in runs], [run.due_at for run in runs]
@@ -176,13 +176,13 @@ class DueStore(DispatchStore):
         return {(row["schedule_id"], row["due_at"]) for row in rows}
 
     async def seconds_to_next(self, but_not: Collection[str] = ()) -> float | None:
-        """From now to the earliest due time of all schedules but those; None when nothing is scheduled."""
+        """Returns the seconds until the next schedule not in `but_not` is due; None when there is none."""
         seconds: float | None = await self._connection.fetchval(SECONDS_TO_NEXT, list(but_not))
         return seconds
 
 
 def due_of(row: asyncpg.Record) -> Due:
-    """A claimed row, to be decided on by itself."""
+    """Reads a claimed row for `decide`."""
     sent, due = row["next_run_at"], row["next_run_at"]
     try:
         moment_of(row, "next_run_at")
@@ -197,12 +197,12 @@ def due_of(row: asyncpg.Record) -> Due:
 
 
 def _with_runs(decision: Decision, new: set[tuple[str, dt.datetime]]) -> Decision:
-    """Only with the runs that are new: no other counts."""
+    """Returns the decision with only those of its runs that are new."""
     return decision._replace(runs=tuple(run for run in decision.runs if (run.schedule_id, run.due_at) in new))
 
 
 def _moved(due: Due, decision: Decision) -> tuple[Any, ...]:
-    """The columns of MOVE_ON."""
+    """Returns a schedule's values for the columns of MOVE_ON."""
     ran = [run.due_at for run in decision.runs if run.state is not RunState.SKIPPED]
     last = ran[-1] if ran else None
     if due.left is not None and len(ran) >= due.left:
@@ -212,9 +212,9 @@ def _moved(due: Due, decision: Decision) -> tuple[Any, ...]:
 
 
 async def log_unbatched(connection: Connection, runs: Sequence[Run]) -> None:
-    """For who has inserted runs, in the same transaction: those that no batch publishes are logged.
+    """Adds the inserted runs that no batch publishes to the log of changes, in the same transaction.
 
-    A trigger would do, but at a cost for each run. What is updated is logged by one.
+    A trigger on inserts could do this, but it would cost time for every run. Updates are logged by a trigger.
     """
     untold = [run for run in runs if run.state is not RunState.PENDING]
     if untold:

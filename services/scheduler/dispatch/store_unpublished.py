@@ -1,4 +1,4 @@
-"""The SQL of what stays pending: batches that nobody has published for a while, in the log of changes."""
+"""The SQL that finds batches which stay unpublished, and adds them to the log of changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LATE = """
     WHERE published_at IS NULL AND id > $1 AND recorded_at <= now() - $2::interval
     ORDER BY id LIMIT $4
 """
-# Another replica may be about to.
+# On conflict: another replica has logged the batch.
 LOG = """
     INSERT INTO celery_schedule_changes (kind, batch_id) SELECT 'unpublished', unnest($1::bigint[])
     ON CONFLICT (batch_id) WHERE kind = 'unpublished' DO NOTHING
@@ -24,7 +24,7 @@ LOG = """
 
 
 class Late(NamedTuple):
-    """A batch that is not published. `settled`: no batch with a lower id is still to be committed."""
+    """An unpublished batch. `settled`: it is so old that no batch with a lower id can still be committed."""
 
     id: int
     settled: bool
@@ -32,10 +32,13 @@ class Late(NamedTuple):
 
 
 class PendingStore(Store):
-    """On one connection."""
+    """Unpublished batches, on one connection."""
 
     async def late(self, after: int, age: dt.timedelta, settled: dt.timedelta, most: int) -> list[Late]:
-        """Those beyond an id that were recorded longer ago than `age`, by id."""
+        """Returns unpublished batches with an id above `after` and older than `age`, by id.
+
+        `settled` is the age from which a batch counts as settled.
+        """
         return [Late(*row) for row in await self._connection.fetch(LATE, after, age, settled, most)]
 
     async def log(self, batch_ids: Sequence[int]) -> None:

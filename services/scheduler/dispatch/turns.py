@@ -1,13 +1,14 @@
-"""Who has the event loop: dispatching first, and what callers ask for in small turns beside it.
+"""Shares the event loop between dispatching, which comes first, and calls, which work in short slices.
 
-A scheduler is one process with one event loop (threads share the interpreter's lock with it, and made things
-worse). What a caller asks for must not delay what is due, so:
+A scheduler is one process with one event loop. (Threads were slower: they share the interpreter's lock with
+it.) Calls must not delay dispatching, so:
 
-1. Dispatching says when it has work under way (`dispatching`). A call that begins then waits a moment.
-2. Only some calls that a viewer may make are answered side by side (`answered`); others wait, a bounded time.
-3. What takes long (lists, previews, exports) is worked on in slices of some milliseconds (`run`), one
-   slice at a time in the whole process, with a rest after each. Of such calls only two are worked on at once.
-   Between slices a caller who has left is noticed: the call is cancelled there.
+1. Dispatching marks the time in which it is at work (`dispatching`). A call that begins then waits a moment.
+2. Only a few calls of the methods that viewers may use are answered at the same time (`answered`). Others
+   wait for a limited time.
+3. Long work (lists, previews, exports) is done in slices of a few milliseconds (`run`): one slice at a time
+   in the whole process, and a rest after each. At most two long calls are worked on at the same time. If the
+   client has gone, its call is cancelled between two slices.
 """
 
 from __future__ import annotations
@@ -23,27 +24,27 @@ from services.kernel.errors import Exhausted
 from services.kernel.grpc.call import Call
 from services.kernel.identity import Role
 
-# Calls that a viewer may make which are answered side by side, and of these, calls that take long.
+# How many calls of viewers' methods are answered at the same time, and how many long calls.
 ANSWERED = 4
 LONG = 2
-# A list of more entries takes long.
+# A list with more entries than this is a long call.
 SHORT_PAGE = 100
-# A call waits so long for its turn; whoever is refused is asked to come back after the second of these.
+# How long a call waits for its turn, and after how long a refused client is asked to try again.
 WAIT_SECONDS = 5.0
 RETRY_SECONDS = 2.0
-# What a slice takes of the event loop. The rest after it is as long as the slice took, twice as long while
-# dispatching has work under way. So all long calls together take half of the loop at most, or a third, and
-# dispatching waits for one slice at most.
+# The length of a slice. The rest after it is as long as the slice took, and up to twice as long while
+# dispatching is at work. So all long calls together take at most half of the event loop's time (a third while
+# dispatching is at work), and dispatching waits for one slice at most.
 SLICE_SECONDS = 0.002
-# What takes no longer than this is done at once.
+# Work that takes no longer than this is done at once, without slices.
 FIRST_SECONDS = 0.0005
-# How long a call waits for dispatching at most before it begins. While a backlog is dispatched there is no
-# moment without work under way, and callers still get on.
+# The longest time that a call waits for dispatching before it begins. It is limited because dispatching is
+# never idle during a backlog, and calls must still be answered.
 COURTESY_SECONDS = 0.01
 
 
 class Place:
-    """A call's place among those that are answered side by side. Left once, by whoever is first to."""
+    """A call's place among those that are answered at the same time. Only the first `leave` has an effect."""
 
     def __init__(self, places: asyncio.Semaphore) -> None:
         self._places: asyncio.Semaphore | None = places
@@ -61,11 +62,11 @@ class Turns:
     """The event loop's time, shared between dispatching and the calls of one process."""
 
     def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
-        """`wait_seconds`: how long a call waits for its turn at most."""
+        """`wait_seconds`: the longest time that a call waits for its turn."""
         self._wait_seconds = wait_seconds
         self._answered = asyncio.Semaphore(ANSWERED)
         self._long = asyncio.Semaphore(LONG)
-        # Readers of the log of changes who are behind the present. They wait as long as it takes.
+        # For watchers that read old entries of the log of changes. They wait for their turn without a limit.
         self.catching_up = asyncio.Semaphore(LONG)
         self._slice = asyncio.Lock()
         self._under_way = 0
@@ -74,7 +75,7 @@ class Turns:
 
     @contextmanager
     def dispatching(self) -> Iterator[None]:
-        """For as long as runs that are due are recorded or published."""
+        """Marks the time in which due runs are recorded or published."""
         self._under_way += 1
         self._quiet.clear()
         try:
@@ -86,9 +87,9 @@ class Turns:
 
     @asynccontextmanager
     async def answered(self, call: Call) -> AsyncIterator[None]:
-        """A step of the gRPC server: a call that a viewer may make is answered when it is its turn.
+        """A step of the gRPC server: a call of a method that viewers may use waits for its turn.
 
-        Raises `Exhausted` when that takes too long. Calls of admins and services don't wait for viewers.
+        Raises `Exhausted` when the wait is too long. Streams and methods that viewers may not use don't wait.
         """
         if call.policy.least_role is not Role.VIEWER or call.streams:
             yield
@@ -105,10 +106,10 @@ class Turns:
 
     @asynccontextmanager
     async def long(self, is_long: bool = True) -> AsyncIterator[None]:
-        """For a call that takes long. Raises `Exhausted` when as many as may are worked on for too long.
+        """Waits for a place among the long calls. Raises `Exhausted` when none becomes free in time.
 
-        The call leaves its place among those that are answered side by side: short calls don't wait for it.
-        `is_long`: for a method whose calls may be either.
+        The call leaves its place among those that are answered at the same time, so that short calls don't
+        wait for it. With `is_long` False nothing happens: for methods whose calls may be short or long.
         """
         if not is_long:
             yield
@@ -123,9 +124,9 @@ class Turns:
             self._long.release()
 
     async def run(self, work: Iterable[object]) -> None:
-        """Takes all that the iterable gives, in slices. A step of it should take much less than a slice."""
+        """Runs the iterable to its end, in slices. Each of its steps should take much less than a slice."""
         steps = iter(work)
-        # Nothing to do, or nearly nothing, waits for nobody.
+        # Very short work is done without waiting for a slice.
         ended = _slice(steps, time.perf_counter() + FIRST_SECONDS)
         while not ended:
             async with self._slice:
@@ -136,7 +137,7 @@ class Turns:
                 await self._give_way(rest)
 
     async def _give_way(self, seconds: float) -> None:
-        """Waits until dispatching has nothing under way, at most so long."""
+        """Waits until dispatching is not at work, for at most so many seconds."""
         if self._quiet.is_set():
             return
         with contextlib.suppress(TimeoutError):
@@ -153,5 +154,5 @@ class Turns:
 
 
 def _slice(steps: Iterator[object], until: float) -> bool:
-    """Takes steps until the moment of time.perf_counter(); whether that was all."""
+    """Takes steps until `until`, by time.perf_counter(). Returns whether the work is done."""
     return all(time.perf_counter() < until for _ in steps)

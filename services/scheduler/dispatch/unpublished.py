@@ -1,7 +1,8 @@
-"""Has runs told that stay pending, because the broker is away or the replica that recorded them has died.
+"""Adds runs that stay pending to the log of changes, so that watchers see them.
 
-Dispatching logs nothing when it records a run, as nearly every one is published some milliseconds later, and
-told then. So what is not published after some seconds is logged here, apart from it; every replica does so.
+Runs stay pending when the broker is away, or when the replica that recorded them has died. Dispatching itself
+logs nothing when it records a run to publish: nearly every run is published some milliseconds later, and is
+logged then. So this loop logs the batches that are not published after some seconds. Every replica runs it.
 """
 
 from __future__ import annotations
@@ -13,20 +14,22 @@ from services.kernel.loops import Loop
 from services.scheduler.dispatch.store_unpublished import PendingStore
 from services.scheduler.pace import USUAL, Pace
 
-# By then a batch has not gone the usual way.
+# A batch that is unpublished at this age was not published in the usual way.
 AGE = dt.timedelta(seconds=3)
-# Ids are drawn before the commit, and a transaction of a dispatcher is over long before this.
+# Ids are drawn before the commit, so lower ids may appear later. A dispatcher's transaction never takes so
+# long, so below a batch of this age no more ids appear.
 SETTLED = dt.timedelta(minutes=1)
 AT_A_TIME = 1000
 
 
 class Pending:
-    """Looks for as long as its loop runs."""
+    """Logs unpublished batches; `loop` is the background loop that does so."""
 
     def __init__(self, database: Database, at_a_time: int = AT_A_TIME, pace: Pace = USUAL) -> None:
         self._database = database
         self._at_a_time = at_a_time
-        # All batches up to here are dealt with: of an outage of hours, each look is at the last minute of it.
+        # All batches up to this id are logged or published. So during a long outage, each look reads only
+        # the batches of about the last minute.
         self._settled = 0
         self.loop = Loop(
             "pending",
@@ -37,12 +40,12 @@ class Pending:
         )
 
     async def look(self) -> int:
-        """Logs what is not published and was not logged; how many batches that were."""
+        """Logs the unpublished batches that are not logged yet. Returns how many it logged."""
         count, after = 0, self._settled
         async with self._database.connection() as connection:
             store = PendingStore(connection)
             while late := await store.late(after, AGE, SETTLED, self._at_a_time):
-                # Nothing is inserted in vain: also of no rows, an INSERT wakes who listens.
+                # Without batches nothing is executed: even an INSERT of no rows would notify the listeners.
                 if unlogged := [batch.id for batch in late if not batch.logged]:
                     await store.log(unlogged)
                     count += len(unlogged)

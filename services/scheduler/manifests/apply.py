@@ -1,4 +1,4 @@
-"""Makes the stored schedules what a manifest says: all of it, or nothing."""
+"""Applies manifests: creates, changes and removes schedules, all in one transaction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Application:
-    """How a set is applied. `prune`: those with this label (name, value) that are not in it are removed."""
+    """How a manifest is applied.
+
+    `prune`: a label (name, value). Schedules that have it and are not in the manifest are removed.
+    """
 
     validate_only: bool = False
     prune: tuple[str, str] | None = None
@@ -33,7 +36,7 @@ class Application:
 
 
 class Sets:
-    """Whole sets of schedules, each with the zone of those that name none."""
+    """Applies whole sets of schedules. `zone` is the time zone of schedules that name none."""
 
     def __init__(self, database: Database, zone: str) -> None:
         self._database = database
@@ -42,7 +45,7 @@ class Sets:
     async def apply(self, manifest: str, how: Application) -> Difference:
         now = await now_at(self._database)
         faults = Faults()
-        # Up to a second of CPU for a large one: not on the event loop.
+        # In a thread, because a large manifest takes up to a second of CPU.
         wanted = await asyncio.to_thread(read_manifest, manifest, self._zone, now, faults)
         if how.prune is not None and not faults:
             _all_carry(wanted, how.prune, faults)
@@ -60,7 +63,7 @@ class Sets:
         return imported, await self._applied(imported.wanted, how, seed)
 
     async def _applied(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
-        # Someone may create one of the same id in between; then it is there to be changed.
+        # Someone may create a schedule with the same id in between; the next attempt changes it.
         for attempt in range(ATTEMPTS):
             try:
                 return await self._applied_once(wanted, how, seed)
@@ -103,7 +106,7 @@ def _timed(change: Change, now: dt.datetime) -> tuple[Definition, dt.datetime | 
 
 
 def _all_carry(wanted: Sequence[Wanted], label: tuple[str, str], faults: Faults) -> None:
-    """What lacks the label would not be removed when it leaves the set."""
+    """Refuses schedules without the prune label: they would not be removed when they leave the manifest."""
     name, value = label
     for number, each in enumerate(wanted):
         carried = each.definition.labels.get(name) == value

@@ -1,4 +1,4 @@
-"""What would change: stored schedules beside those that are wanted, field by field, for people to read."""
+"""Compares wanted schedules with the stored ones, field by field, for people to read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from services.scheduler.manifests.write import entry_of
 from services.scheduler.schedule.definition import Definition, Schedule
 
 MOST_SHOWN = 500
-# Characters of all fields together, and of the text: a set made anew can be longer than an answer may be.
+# The limit of all fields together, and of the text: a large manifest has more than a response may hold.
 MOST_TOLD = 256 * 1024
-# Shown by their keys.
+# Fields that are shown key by key.
 MAPPINGS = ("kwargs", "headers", "labels", "solar")
 
 
@@ -28,7 +28,7 @@ class Kind(Enum):
 
 
 class FieldChange(NamedTuple):
-    """What a field was and becomes, as a manifest writes it; "" when not set."""
+    """The old and new value of a field, as a manifest writes them; "" when not set."""
 
     field: str
     old: str
@@ -37,7 +37,7 @@ class FieldChange(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one schedule. `current` is None when it is created, `wanted` when it is removed."""
+    """The change of one schedule. `current` is None when it is created, `wanted` when it is removed."""
 
     kind: Kind
     current: Schedule | None
@@ -55,7 +55,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """All that changes, by id, and how many of the wanted ones stay as they are."""
+    """All changes, by id, and how many of the wanted schedules don't change."""
 
     changes: tuple[Change, ...]
     unchanged: int
@@ -66,7 +66,7 @@ class Difference:
 
     @property
     def text(self) -> str:
-        """One line a schedule and field; the last one counts."""
+        """One line for each schedule and each field; the last line has the counts."""
         lines = _bounded([line for change in self.changes for line in _lines(change)])
         counts = [len(self.of(kind)) for kind in Kind]
         created, changed, removed = counts
@@ -77,9 +77,9 @@ class Difference:
 def difference(
     wanted: Sequence[Wanted], stored: Iterable[Schedule], pruned: Iterable[str], now: dt.datetime, seed: str
 ) -> Difference:
-    """`stored` has those of the wanted that exist and those to remove (`pruned`, by id).
+    """Returns the difference. `stored`: the wanted schedules that exist, and those to remove (ids `pruned`).
 
-    `seed` stands for the request: the etag is one for it and for the versions that are stored.
+    `seed` identifies the request. The etag is a hash of it and of the stored versions.
     """
     before = {schedule.definition.id: schedule for schedule in stored}
     changes = [_removal(before[name]) for name in pruned]
@@ -101,7 +101,7 @@ def _removal(current: Schedule) -> Change:
 
 
 def _change(wanted: Wanted, current: Schedule | None, now: dt.datetime) -> Change | None:
-    """None when nothing changes."""
+    """Returns the change of one schedule; None when nothing changes."""
     settled = wanted.settled(current.definition if current else None)
     if current is not None and settled == current.definition and not current.faults:
         return None
@@ -109,7 +109,7 @@ def _change(wanted: Wanted, current: Schedule | None, now: dt.datetime) -> Chang
     before = _before(current) if current else {}
     after = _shown(entry_of(settled))
     if not wanted.says_anchor and before.get("anchor") != after.get("anchor"):
-        # It counts from the moment at which it is applied.
+        # The anchor is not shown: it depends on the moment at which the manifest is applied.
         after.pop("anchor", None)
     fields = [
         FieldChange(field, before.get(field, ""), after.get(field, ""))
@@ -121,7 +121,7 @@ def _change(wanted: Wanted, current: Schedule | None, now: dt.datetime) -> Chang
 
 
 def _before(current: Schedule) -> dict[str, str]:
-    """The fields as they are stored, with what can't be read of them."""
+    """Returns the stored fields as text; those that can't be read with the reason."""
     faults = {field: f"(can't be read: {fault})" for field, fault in current.faults.items()}
     entry = _shown(entry_of(current.definition))
     if "timing" in faults:
@@ -138,7 +138,7 @@ def _warnings(settled: Definition, run_count: int, now: dt.datetime) -> tuple[st
 
 
 def _shown(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Each field as text, those of mappings by their keys."""
+    """Returns each field as text; mappings have one field for each key."""
     shown = dict[str, str]()
     for field, value in entry.items():
         if field in MAPPINGS and isinstance(value, dict):
@@ -153,7 +153,7 @@ def _text(value: Any) -> str:
 
 
 def _ordered(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """The fields of both, those of before first where only it has them."""
+    """Returns the names of all fields: those of `after` in order, then those that only `before` has."""
     return list(dict.fromkeys([*after, *before]))
 
 

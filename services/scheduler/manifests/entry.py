@@ -1,6 +1,6 @@
-"""The values of one entry of a manifest, each read as its kind; what can't be read is collected.
+"""Reads the values of one entry of a manifest by their types; faults are collected.
 
-Whether a value is allowed is for the rules of definitions to say (schedule/reading.py).
+Whether a value is allowed is checked later, by the rules of definitions (schedule/reading.py).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def kind_of(value: object) -> str:
 
 
 class Entry:
-    """One entry: `place` is where it is in the manifest ("schedules[3]")."""
+    """One entry. `place` is its path in the manifest ("schedules[3]")."""
 
     def __init__(self, values: Mapping[str, Any], place: str, faults: Faults) -> None:
-        # An empty value says as much as none: "description:".
+        # An empty value ("description:") counts as not set.
         self._values = {name: value for name, value in values.items() if value is not None}
         self.place = place
         self._faults = faults
@@ -49,11 +49,11 @@ class Entry:
         return f"{self.place}.{name}"
 
     def inner(self, name: str, example: str) -> Entry:
-        """A mapping within the entry, as an entry of its own."""
+        """Returns a mapping within the entry, as an entry of its own."""
         return Entry(self._kind(name, dict, "a mapping", example) or {}, self.at(name), self._faults)
 
     def only(self, known: tuple[str, ...]) -> None:
-        """Refuses fields that nobody knows: a misspelt one must not be passed over."""
+        """Refuses unknown fields: a misspelt field must not be ignored."""
         for name in self._values:
             if name not in known:
                 nearest = difflib.get_close_matches(name[:100], known, 1, 0) or known
@@ -80,7 +80,7 @@ class Entry:
         return found
 
     def texts(self, name: str, example: str) -> dict[str, str]:
-        """A mapping of texts."""
+        """Returns a mapping of texts; values that are not texts are faults."""
         found = self._kind(name, dict, "a mapping of texts", f"{{{example}}}") or {}
         for key, value in found.items():
             if not isinstance(value, str):
@@ -89,7 +89,7 @@ class Entry:
         return {key: value for key, value in found.items() if isinstance(value, str)}
 
     def json(self, name: str, kind: type, default: str, example: str) -> str:
-        """Data as JSON text; what is a text is taken to be JSON already."""
+        """Returns data as JSON text. A text is returned unchanged: it should be JSON already."""
         value = self._values.get(name)
         if isinstance(value, str):
             return value
@@ -103,7 +103,7 @@ class Entry:
             return default
 
     def choice(self, name: str, known: Mapping[str, Choice], example: str) -> Choice | None:
-        """What a text stands for."""
+        """Returns the value that a text stands for; None when it is not set or unknown."""
         found = self._kind(name, str, "a text", example)
         if found is not None and found not in known:
             self._faults.add(self.at(name), f"is {found[:50]!r}, not one of {', '.join(known)}", example)
@@ -114,7 +114,7 @@ class Entry:
         return None if found is None else float(found)
 
     def span(self, name: str) -> Decimal | None:
-        """A length of time, in seconds."""
+        """Returns a length of time in seconds; None when it is not set or at fault."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -128,7 +128,7 @@ class Entry:
         return found
 
     def moment(self, name: str) -> dt.datetime | None:
-        """A time with its offset, as UTC."""
+        """Returns a time in UTC; None when it is not set or at fault. It must be written with its offset."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -144,11 +144,11 @@ class Entry:
         return None
 
     def _kind(self, name: str, kind: type, what: str, example: str) -> Any:
-        """The value, if it is of that kind; None when it is not set or at fault."""
+        """Returns the value if it is of that type; None when it is not set or at fault."""
         value = self._values.get(name)
         if value is None:
             return None
-        # bool is a kind of int to Python, and to nobody else.
+        # bool is a subclass of int in Python, but true is no number in a manifest.
         if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
             return value
         self._faults.add(self.at(name), f"is {kind_of(value)}, it must be {what}", example)

@@ -1,4 +1,4 @@
-"""The stored schedules as a manifest."""
+"""Exports stored schedules as a manifest."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from services.scheduler.schedule.rows import Row, check_readable, schedule_of
 
 
 class Exports:
-    """Writes manifests of what is stored."""
+    """Writes manifests of stored schedules."""
 
     def __init__(self, database: Database, turns: Turns) -> None:
         self._database = database
         self._turns = turns
 
     async def export(self, wanted: ScheduleFilter, *, as_json: bool) -> tuple[str, int]:
-        """The schedules as a manifest, and how many they are."""
+        """Returns the schedules as a manifest, and their number.
+
+        Raises `FailedPrecondition` if they are too many, or if one of them can't be read.
+        """
         text, count = writer(as_json=as_json), 0
         async with (
             self._turns.long(),
@@ -46,7 +49,7 @@ class Exports:
 def _written(rows: Sequence[Row], text: Writer) -> Iterator[None]:
     for row in rows:
         schedule = schedule_of(row)
-        # Left out, it would be removed by whoever applies the file and prunes.
+        # It must not be left out: applying the manifest with pruning would then remove it.
         check_readable(schedule, *schedule.faults)
         yield from text.add(entry_of(schedule.definition))
         if text.size > MOST_BYTES:

@@ -1,4 +1,4 @@
-"""Reads manifests: sets of schedules as text, with fields as people write them (docs/manifests.md).
+"""Reads manifests: sets of schedules in YAML or JSON (docs/manifests.md). For example:
 
 schedules:
 - id: cleanup-cache-daily
@@ -37,7 +37,7 @@ FIELDS = (
     *("misfire", "misfire_window", "overlap", "resend_lost"),
     *("labels", "paused", "pause_note"),
 )
-# What the contract calls by another name than a manifest, where a rule may find a fault.
+# The contract's names of fields, and the manifest's where they differ. Only fields that can be at fault.
 NAMES = {
     "task": "",
     "task.name": "task",
@@ -57,9 +57,9 @@ EXAMPLE = '{"schedules": [{"id": "cleanup-cache-daily", "task": "cleanup_cache",
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a manifest says of one schedule.
+    """One schedule as a manifest defines it.
 
-    It may leave two things to what is stored: whether the schedule is paused, and an interval's anchor.
+    If the manifest leaves them out, a stored schedule keeps its pause and its interval's anchor.
     """
 
     definition: Definition
@@ -67,7 +67,7 @@ class Wanted:
     says_anchor: bool
 
     def settled(self, current: Definition | None) -> Definition:
-        """The definition that the schedule gets, where it has this one now."""
+        """Returns the new definition of a schedule that now has `current` (None: it does not exist)."""
         wanted = self.definition
         if current is None:
             return wanted
@@ -75,7 +75,7 @@ class Wanted:
         if not self.says_paused:
             changes = {"paused": current.paused, "pause_note": current.pause_note}
         timing = settled(wanted.timing, current.timing, names_anchor=self.says_anchor)
-        # Arguments that mean the same keep the text they have.
+        # Arguments with the same meaning as the current ones keep the current text.
         same = {
             name: getattr(current.task, name)
             for name in ("args_json", "kwargs_json")
@@ -89,9 +89,9 @@ def _canonical(text: str) -> str:
 
 
 def read_manifest(text: str, zone: str, now: dt.datetime, faults: Faults) -> list[Wanted]:
-    """What a manifest's text says; each fault is collected with its place in it.
+    """Returns the schedules in a manifest's text; each fault is collected with its place in the manifest.
 
-    `zone` is that of entries without one; `now` is what an interval without an anchor counts from.
+    `zone` is the time zone of entries that name none. Intervals without an anchor count from `now`.
     """
     try:
         data = parse_text(text)
@@ -132,7 +132,7 @@ def read_entries(entries: Sequence[Any], zone: str, now: dt.datetime, faults: Fa
 def read_entry(
     values: dict[str, Any], place: str, zone: str, now: dt.datetime, faults: Faults
 ) -> Wanted | None:
-    """One schedule; None, with the faults collected, when it is not sound."""
+    """Returns one schedule; None, with the faults collected, when it is not sound."""
     own = Faults()
     entry = Entry(values, place, own)
     entry.only(FIELDS)

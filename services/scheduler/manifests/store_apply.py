@@ -1,4 +1,4 @@
-"""Many schedules at a time, on one connection."""
+"""The SQL that applies a manifest: many schedules at a time, on one connection."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from services.scheduler.schedule.definition import Definition, Schedule
 from services.scheduler.schedule.rows import COLUMN_TYPES, schedule_of, values_of
 from services.scheduler.schedule.store_base import Store
 
-# One manifest at a time is applied: two of them would take their rows in each other's way.
+# The key of the lock that lets one manifest be applied at a time: two would wait for each other's rows.
 APPLYING = 0x6365_6C65_7269_6163
-# Since when the one that is being applied has been.
+# When the transaction that holds the lock began.
 APPLYING_SINCE = """
     SELECT xact_start FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
         AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND (classid::bigint << 32) + objid::bigint = $1
 """
-# Written by one statement: more would keep the event loop for too long while they are packed.
+# The most rows of one statement: encoding more of them would block the event loop for too long.
 ROWS_AT_ONCE = 1000
 
 Timed = tuple[Definition, dt.datetime | None]
@@ -33,7 +33,7 @@ LABELLED = """
     AND labels ->> $2::text = $3::text
 """
 
-# Rows as columns: $1 has the first of COLUMN_TYPES of each row, and so on.
+# Each parameter is a column: $1 holds the first column of COLUMN_TYPES for all rows, and so on.
 _ROWS = "unnest({}) AS wanted ({})".format(
     ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(COLUMN_TYPES.values(), 1)),
     ", ".join(COLUMN_TYPES),
@@ -48,10 +48,10 @@ UPDATE = f"""
 
 
 class SetStore(Store):
-    """Sets of schedules."""
+    """Locks and writes sets of schedules."""
 
     async def alone(self) -> None:
-        """Waits until no other set is being applied, and keeps others waiting until the end.
+        """Waits until no other set is being applied; others then wait until this transaction ends.
 
         Raises `Locked` after LOCK_SECONDS.
         """
@@ -69,7 +69,7 @@ class SetStore(Store):
             raise Locked(message, LOCK_SECONDS) from error
 
     async def locked(self, ids: Sequence[str], label: tuple[str, str] | None) -> list[Schedule]:
-        """The schedules with these ids, and all with the label: nobody changes them until the end."""
+        """Returns the schedules with these ids or with the label, locked until the transaction ends."""
         condition = "id = ANY($1::text[])" + (f" OR ({LABELLED})" if label else "")
         query = f"SELECT * FROM celery_schedules WHERE {condition} ORDER BY id FOR UPDATE"
         return [schedule_of(row) for row in await self._connection.fetch(query, ids, *(label or ()))]
@@ -84,7 +84,7 @@ class SetStore(Store):
         await self._write(UPDATE, each)
 
     async def _write(self, statement: str, each: Sequence[Timed]) -> None:
-        """In columns, not by asyncpg's executemany, which never ends when it is cancelled in the middle."""
+        """Writes the rows as columns. asyncpg's executemany is not used: it hangs if it is cancelled."""
         for start in range(0, len(each), ROWS_AT_ONCE):
             rows = [
                 values_of(definition, due).values() for definition, due in each[start : start + ROWS_AT_ONCE]

@@ -1,6 +1,6 @@
-"""Takes over what another beat ran: from its dump (clients/python/src/celeriac/beat_dump.py) to a manifest.
+"""Converts the dump of another beat (clients/python/src/celeriac/beat_dump.py) to schedules of a manifest.
 
-Nothing is dropped in silence: what an entry has and a schedule can't is noted, with the reason.
+Nothing is dropped silently: whatever can't be carried over is noted, with the reason.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ KNOWN = ("celeriac_dump", "source", "entries")
 
 @dataclass(frozen=True)
 class Imported:
-    """What was made of a dump: schedules, each as a manifest has it, and what could not be carried over."""
+    """The result of reading a dump: schedules as in a manifest, and notes on what was not carried over."""
 
     wanted: tuple[Wanted, ...]
     not_carried: tuple[Note, ...]
 
 
 class _Ids:
-    """Ids for names of any kind: the same for the same names, in whatever order they come."""
+    """Makes schedule ids from the names in a dump. They depend on the set of names, not on its order."""
 
     def __init__(self, names: list[str]) -> None:
         self._ids: dict[str, str] = {}
         taken: set[str] = set()
-        # How many have wanted the same: what is below is taken, and need not be tried again.
+        # For each wanted id, the highest number that was tried: lower ones are taken.
         numbers: dict[str, int] = {}
-        # Names that are ids already keep themselves; then the others, by name.
+        # Names that are valid ids come first and are kept; the others follow in order of name.
         for name in sorted(names, key=lambda name: (_id_of(name) != name, name)):
             wanted = _id_of(name)
             found, number = wanted, numbers.get(wanted, 1)
@@ -62,13 +62,13 @@ def _id_of(name: str) -> str:
     words = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
     if words and name.isascii():
         return words[:LONGEST_ID]
-    # What is lost of it may be all that tells it from others: "每日報表", "每週報表".
+    # The characters that are lost may be the only difference between two names: "每日報表", "每週報表".
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{words[: LONGEST_ID - 9].rstrip('-._') or 'schedule'}-{digest}"
 
 
 def read_dump(text: str, labels: Mapping[str, str], zone: str, now: dt.datetime, faults: Faults) -> Imported:
-    """The schedules in a dump. Faults are those of the dump as a whole; an entry's are among its notes."""
+    """Returns the schedules in a dump. Faults of the dump go to `faults`, those of an entry to its notes."""
     checks.labels(labels, faults, "labels")
     entries = _entries(text, faults)
     if faults:

@@ -1,4 +1,4 @@
-"""One entry of another beat as an entry of a manifest, with notes on what has no place in one."""
+"""Converts one entry of another beat to an entry of a manifest, with notes on what is not carried over."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from services.scheduler.timing.durations import format_span
 from services.scheduler.timing.stored import zone_of
 
 CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
-# A due time of each interval that Celery's `relative` aligns to days, hours or minutes.
+# The anchor, in local time, of intervals that Celery's `relative` aligns to days, hours or minutes.
 ALIGNED = "2000-01-01T00:00:00"
 KNOWN = (
     *("name", "task", "args", "kwargs", "schedule", "options", "enabled", "one_off", "start", "end"),
     *("description", "last_run_at", "total_run_count", "not_json"),
 )
-# Why an option of apply_async has no place in a schedule.
+# Options of apply_async that a schedule can't have, and why.
 OPTIONS = {
     "exchange": "a schedule names a queue, and the message goes straight to it",
     "routing_key": "a schedule names a queue, and the message goes straight to it",
@@ -42,7 +42,7 @@ SECONDS_IN_OPTIONS = ("expires", "soft_time_limit", "time_limit")
 
 
 class Note(NamedTuple):
-    """Something of an entry that was not carried over; field "" is the entry as a whole."""
+    """A field of an entry that was not carried over, or not as it was; "" stands for the entry as a whole."""
 
     entry: str
     field: str
@@ -50,7 +50,7 @@ class Note(NamedTuple):
 
 
 class Notes:
-    """What is noted of one entry."""
+    """The notes on one entry."""
 
     def __init__(self, entry: str) -> None:
         self._entry = entry
@@ -64,7 +64,10 @@ class Notes:
 
 
 def manifest_entry(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
-    """The entry but for its id; None when it can't run here at all. Values are checked by the manifest."""
+    """Returns the entry of a manifest, without its id; None when the entry can't be carried over.
+
+    The values are checked later, when the entry is read as that of a manifest.
+    """
     for name, reason in _mapping(entry, "not_json").items():
         notes.add("", f"is not carried over: its {name} can't be sent as JSON ({reason})")
         return None
@@ -95,7 +98,7 @@ def _mapping(values: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _enabled(entry: dict[str, Any]) -> dict[str, Any]:
-    # Only when it is disabled: whether one that exists here is paused is left to this system.
+    # `paused` is set only for disabled entries: a schedule that exists already keeps its own pause.
     if entry.get("enabled") is False:
         return {"paused": True, "pause_note": "disabled in the beat that it was taken over from"}
     return {}

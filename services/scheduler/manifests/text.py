@@ -1,8 +1,8 @@
-"""Plain data (dicts, lists, texts, numbers) from YAML or JSON text that a stranger wrote, and back.
+"""Reads plain data (dicts, lists, texts, numbers) from untrusted YAML or JSON text, and writes it.
 
-Of YAML, what JSON can say, by the rules of YAML 1.2: `no` and `010` are texts, `12:30` is no number. Anchors
-and aliases are refused (a few lines of them can stand for terabytes), and so are tags, since nothing here is
-a Python object. A key that is given twice is a fault, not the last one's win.
+Only the part of YAML that JSON can express is allowed, by the rules of YAML 1.2: `no` and `010` are texts,
+`12:30` is no number. Anchors and aliases are refused, because a few lines of them can stand for terabytes.
+Tags are refused, because they stand for objects. A key that is given twice is a fault.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any, cast
 
 import yaml
 
-# As UTF-8. A request has at most 8 MiB.
+# The limit of a text as UTF-8. A gRPC request has at most 8 MiB.
 MOST_BYTES = 4 * 1024 * 1024
 DEEPEST = 100
 INTEGER = re.compile(r"[-+]?[0-9]+")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-# A crontab, mostly: `crontab: */5 * * * *`, `crontab: @daily`.
+# A value that needs quotes, mostly a crontab: `crontab: */5 * * * *`, `crontab: @daily`.
 UNQUOTED = re.compile(r"(?::|-)\s+([*@%`])")
 WORDS = {"null": None, "~": None, "": None, "true": True, "false": False}
-# Digits that Python turns into a number without being asked twice.
+# Longer words are texts: Python refuses by default to convert more than 4300 digits to a number.
 MOST_DIGITS = 4000
 
 
 class TextInvalid(Exception):
-    """What is wrong with the text, in words, with the line where that is known."""
+    """The text is invalid. The message says what is wrong, with the line if it is known."""
 
 
 def size_of(text: str) -> int:
@@ -34,7 +34,10 @@ def size_of(text: str) -> int:
 
 
 def parse_text(text: str) -> Any:
-    """The data in a text: JSON if it begins with a brace or bracket, else YAML. Raises `TextInvalid`."""
+    """Returns the data in a text: JSON if it begins with a brace or bracket, else YAML.
+
+    Raises `TextInvalid`.
+    """
     size = size_of(text)
     if size > MOST_BYTES:
         raise TextInvalid(f"has {size} bytes, at most {MOST_BYTES} are allowed")
@@ -80,7 +83,7 @@ def _yaml(text: str) -> Any:
 
 
 def _hint(text: str, mark: Any) -> str:
-    """What people get wrong most often, by the line at fault."""
+    """Returns a hint if the line at fault has one of the most common mistakes."""
     lines = text.splitlines()
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
@@ -95,7 +98,7 @@ class _Builder:
     def __init__(self) -> None:
         self.root: Any = None
         self._documents = 0
-        # What is open: a list, or a dict with the key that waits for its value.
+        # The collections that are not complete yet: a list, or a dict with the key that waits for its value.
         self._open: list[tuple[list[Any] | dict[str, Any], list[str]]] = []
 
     def take(self, event: yaml.Event) -> None:
@@ -119,7 +122,7 @@ class _Builder:
     def _plain(self, event: yaml.NodeEvent, place: str) -> None:
         if event.anchor:
             raise TextInvalid(f"has an anchor (&{event.anchor[:50]}) at {place}; leave it out")
-        # "!" says no more than quotes do.
+        # The tag "!" is allowed: it only makes a value a text, as quotes do.
         tag = cast("str | None", event.tag) if hasattr(event, "tag") else None
         if tag not in {None, "!"}:
             raise TextInvalid(f"has a tag ({str(tag)[:100]}) at {place}; leave it out")
@@ -152,7 +155,7 @@ class _Builder:
 
 
 def plain_value(text: str) -> Any:
-    """What an unquoted word of YAML 1.2 (core schema) is: null, true or false, a number, or a text."""
+    """Returns the value of an unquoted word of YAML 1.2 (core schema): None, a bool, a number or a text."""
     lowered = text.lower()
     if lowered in WORDS and text in {lowered, lowered.capitalize(), lowered.upper()}:
         return WORDS[lowered]
@@ -165,7 +168,7 @@ def plain_value(text: str) -> Any:
 
 
 def _place(mark: Any) -> str:
-    # A yaml.Mark, or the C parser's own.
+    # `mark` is a yaml.Mark, or the C parser's own type.
     return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "an unknown place"
 
 
@@ -177,7 +180,7 @@ class Dumper(yaml.CSafeDumper):
 
 
 def _text(dumper: yaml.representer.SafeRepresenter, value: str) -> yaml.ScalarNode:
-    # Line breaks of other kinds (NEL, LS, PS) only survive where they are escaped.
+    # These line breaks (CR, NEL, LS, PS) and the byte order mark are kept only if they are escaped.
     if any(mark in value for mark in "\r\x85\u2028\u2029\ufeff"):
         style: str | None = '"'
     else:
@@ -189,7 +192,7 @@ Dumper.add_representer(str, _text)
 
 
 def yaml_text(data: Any) -> str:
-    """The data as YAML that `parse_text` reads back as the same; keys stay in order."""
+    """Returns the data as YAML that `parse_text` reads back unchanged; keys keep their order."""
     text: str = yaml.dump(
         data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False
     )

@@ -1,4 +1,4 @@
-"""A manifest's text, written entry by entry and in small steps: others may have the event loop in between."""
+"""Writes a manifest's text in small steps, so that other work can use the event loop in between."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import yaml
 
 from services.scheduler.manifests.text import Dumper
 
-# Texts of at most so many characters are looked at once, however often they come.
+# The events of texts with at most so many characters are cached.
 MOST_KNOWN = 40
 
 
 class Writer(Protocol):
-    """Writes the list of schedules; `end` gives the text."""
+    """Writes the list of schedules; `end` returns the text."""
 
     @property
     def size(self) -> int:
-        """Characters so far."""
+        """The number of characters written so far."""
 
     def add(self, entry: dict[str, Any]) -> Iterator[None]:
-        """Writes an entry while it is iterated over; each step takes some microseconds."""
+        """Writes an entry as the result is iterated over; each step takes some microseconds."""
 
     def end(self) -> str: ...
 
 
 class YamlWriter:
-    """The text is as `yaml_text` of all at once gives it."""
+    """Writes the same text as `yaml_text` does for all entries at once."""
 
     def __init__(self) -> None:
         self._text = io.StringIO()
         self._dumper = Dumper(self._text, allow_unicode=True, width=100)
-        # The names of fields come again with each entry.
+        # Cached, because the names of fields are the same in each entry.
         self._known = lru_cache(maxsize=1000)(self._scalar)
         self._emit(yaml.StreamStartEvent(), yaml.DocumentStartEvent(explicit=False))
         self._emit(_MAPPING, self._scalar("schedules"), _LIST)
@@ -76,8 +76,11 @@ class YamlWriter:
             yield self._scalar(data)
 
     def _scalar(self, data: Any) -> yaml.Event:
-        """As the library's own serializer has it: whether the tag follows from the text, plain or quoted."""
-        # Typed as any node, and `resolve` not at all.
+        """Returns the event of a scalar as the library's serializer makes it.
+
+        `implicit` says whether the tag follows from the text when it is plain, and when it is quoted.
+        """
+        # Any: the type stubs declare any kind of node here, and leave `resolve` untyped.
         node: Any = self._dumper.represent_data(data)
         resolve: Any = self._dumper.resolve
         implicit = tuple(
@@ -108,7 +111,7 @@ class JsonWriter:
         self._text.write(self._separator)
         self._separator = ",\n    "
         for part in self._encoder.iterencode(entry):
-            # Line breaks within texts are escaped: these are between them.
+            # JSON escapes the line breaks within texts, so these are all between values.
             self._text.write(part.replace("\n", "\n    "))
             yield
 

@@ -1,4 +1,4 @@
-"""Writes manifests: definitions as the entries that people write, and those as text."""
+"""Writes manifests: converts definitions to entries, and entries to text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, O
 from services.scheduler.timing.durations import format_span
 from services.scheduler.timing.plan import Misfire, MisfireAction
 
-# Beyond this, arguments are written as JSON text: deeper than YAML's writer goes.
+# Arguments that are nested deeper than this are written as JSON text: the YAML writer works by recursion.
 DEEPEST_ARGUMENTS = 40
 
 
@@ -32,7 +32,7 @@ def entries_text(entries: Sequence[dict[str, Any]], *, as_json: bool = False) ->
 
 
 def said_by(wanted: Wanted) -> dict[str, Any]:
-    """The entry of what a manifest says: without the anchor that it leaves open."""
+    """Returns the entry of a schedule in a manifest, without an anchor if the manifest gives none."""
     entry = entry_of(wanted.definition)
     if not wanted.says_anchor:
         entry.pop("anchor", None)
@@ -40,7 +40,7 @@ def said_by(wanted: Wanted) -> dict[str, Any]:
 
 
 def entry_of(definition: Definition) -> dict[str, Any]:
-    """The entry that says just this, by the order of FIELDS; what is as usual is left out."""
+    """Returns the entry of a definition, in the order of FIELDS, without most fields that have defaults."""
     values = {
         "id": definition.id,
         "description": definition.description,
@@ -75,7 +75,7 @@ def _task_values(task: Task) -> dict[str, Any]:
 
 
 def _arguments(text: str) -> Any:
-    """As data; as the JSON text that they are stored as, where that can't be."""
+    """Returns arguments as data; as the stored JSON text if a manifest can't hold the data."""
     value = json.loads(text)
     return value if _writable(value, DEEPEST_ARGUMENTS) else text
 

@@ -1,7 +1,7 @@
-"""Celery messages, written as Celery itself writes them, so that a stock worker runs them.
+"""Makes Celery messages in the form in which Celery itself makes them, so that any Celery worker runs them.
 
-Protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope of kombu's Redis
-transport (kombu/transport/virtual/base.py, redis.py).
+The form is protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html) in the envelope of kombu's
+Redis transport (kombu/transport/virtual/base.py, redis.py).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from services.scheduler.timing.stored import Unreadable, span_of
 
 ORIGIN = "celeriac@scheduler"
 EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
-# What a run fills into its messages, as JSON.
+# The values that differ from run to run. Each is filled in as JSON.
 PLACES = ("id", "body", "argsrepr", "kwargsrepr", "expires", "timestamp")
 PLACE = re.compile(rb'"\\u0000(\w+)"')
-# What a schedule's messages say of its arguments, as JSON: body, argsrepr, kwargsrepr.
+# A schedule's arguments in the forms that its messages contain, as JSON: body, argsrepr, kwargsrepr.
 Content: TypeAlias = tuple[bytes, bytes, bytes]
-# Nearly every schedule has one of these.
+# The representations of empty arguments, which most schedules have: they need not be computed.
 NO_ARGUMENTS = {("[]", list): b'"()"', ("{}", dict): b'"{}"'}
-# What is to be stored, by the kind of the JSON value.
+# The errors for stored arguments that are not JSON of the required kind.
 ARGUMENTS = {list: "args_json is not a JSON array", dict: "kwargs_json is not a JSON object"}
-# When a message expires whose time to expire leads beyond the years that there are.
+# The expiry of a message whose time to expire leads beyond the years that Python's datetime supports.
 FIRST, LAST = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
@@ -60,12 +60,12 @@ class Message(NamedTuple):
     queue: str
     priority: int
     envelope: bytes
-    # The task-sent event that tells monitors of it, as JSON.
+    # The task-sent event of the message for monitors, as JSON.
     event: bytes
 
 
 class Template(NamedTuple):
-    """JSON with %b where a run fills in, and which of its PLACES go there, in order."""
+    """JSON with a %b for each value of a run; `pick` selects those values from the PLACES, in order."""
 
     text: bytes
     pick: Callable[[tuple[bytes, ...]], Any]
@@ -76,7 +76,7 @@ class Template(NamedTuple):
 
 
 class Frame:
-    """What the messages of a task, a queue and their settings have in common, made once for all schedules."""
+    """What all messages with the same task, queue and settings have in common; schedules share it."""
 
     __slots__ = ("_envelope", "_event", "_priority", "_queue")
 
@@ -85,7 +85,7 @@ class Frame:
         self._envelope, self._event = envelope, event
 
     def message(self, task_id: str, content: Content, expires: bytes, now: dt.datetime) -> Message:
-        """The message of one run. `expires` is JSON, as `expiry` gives it."""
+        """Returns the message of one run. `expires` is JSON, as `expiry` returns it."""
         run = b'"%b"' % task_id.encode(), *content, expires, _timestamp(now)
         return Message(
             task_id, self._queue, self._priority, self._envelope.filled(run), self._event.filled(run)
@@ -93,9 +93,9 @@ class Frame:
 
 
 class MessageTemplate:
-    """What all messages of one schedule have in common, made once. With it, each message can be written.
+    """What all messages of one schedule have in common. Once it is made, making a message can't fail.
 
-    Raises `Unreadable`, with the name of what is at fault, for a task that the API would have refused.
+    Raises `Unreadable`, with the name of the field at fault, for a task that the API would have refused.
     """
 
     __slots__ = ("_content", "_expires", "_frame")
@@ -110,19 +110,19 @@ class MessageTemplate:
         self._expires = task.expires
 
     def message(self, task_id: str, due: dt.datetime, now: dt.datetime) -> Message:
-        """The message of one run. `due`: from when its time to expire counts."""
+        """Returns the message of one run. `due`: the time from which its time to expire counts."""
         return self._frame.message(task_id, self._content, expiry(self._expires, due), now)
 
 
 def content_of(args_json: str, kwargs_json: str) -> Content:
-    """Raises `Unreadable` when the arguments are not a JSON array and a JSON object."""
+    """Returns the content. Raises `Unreadable` unless the arguments are a JSON array and a JSON object."""
     argsrepr, kwargsrepr = _shown(args_json, list), _shown(kwargs_json, dict)
     body = b'"%b"' % b2a_base64(f"[{args_json},{kwargs_json},{EMBED}]".encode(), newline=False)
     return body, argsrepr, kwargsrepr
 
 
 def expiry(seconds: float | None, due: dt.datetime) -> bytes:
-    """When a run expires that has so many seconds from `due` on, as JSON. Raises `Unreadable`."""
+    """Returns the time `seconds` after `due`, as JSON; null if there is no expiry. Raises `Unreadable`."""
     if seconds is None:
         return b"null"
     try:
@@ -133,7 +133,7 @@ def expiry(seconds: float | None, due: dt.datetime) -> bytes:
 
 
 def _shown(arguments_json: str, kind: type[list[Any]] | type[dict[str, Any]]) -> bytes:
-    """The arguments as Celery shows them to people, as JSON."""
+    """Returns argsrepr or kwargsrepr, the text in which Celery shows the arguments to people, as JSON."""
     known = NO_ARGUMENTS.get((arguments_json, kind))
     if known is not None:
         return known
@@ -147,7 +147,7 @@ def _shown(arguments_json: str, kind: type[list[Any]] | type[dict[str, Any]]) ->
         shown = repr(arguments if kind is dict else tuple(arguments))
     except RecursionError as error:
         raise Unreadable(f"{ARGUMENTS[kind]} that can be shown: it is nested too deep") from error
-    return b"%b" % orjson.dumps(shown[:1024])  # copied: orjson's own bytes keep 4 KiB at least
+    return b"%b" % orjson.dumps(shown[:1024])  # a copy: the bytes that orjson returns hold 4 KiB or more
 
 
 @lru_cache(maxsize=16)
@@ -164,9 +164,9 @@ def frame_of(
     time_limit: float | None,
     headers_json: str,
 ) -> Frame:
-    """The frame of a task's messages; times in seconds. `headers_json`: a JSON object of texts.
+    """Returns the frame of a task's messages; times in seconds. `headers_json`: a JSON object of texts.
 
-    Raises `Unreadable`, with the name of what is at fault.
+    Raises `Unreadable`, with the name of the field at fault.
     """
     _check_seconds("soft_time_limit", soft_time_limit)
     _check_seconds("time_limit", time_limit)
@@ -183,7 +183,7 @@ def frame_of(
             "delivery_info": {"exchange": "", "routing_key": queue},
             "priority": priority,
             "body_encoding": "base64",
-            # Names this one message, as the task id does: there is one message a run.
+            # Must be unique for each message. The task id is, as each run has one message.
             "delivery_tag": _place("id"),
         },
     }
@@ -191,7 +191,7 @@ def frame_of(
 
 
 def texts_of(name: str, texts_json: str) -> dict[str, str]:
-    """A JSON object of texts. Raises `Unreadable` with the name, and shows nothing of it."""
+    """Parses a JSON object of texts. Raises `Unreadable`, with the name but without any of the values."""
     try:
         found = orjson.loads(texts_json)
     except orjson.JSONDecodeError as error:
@@ -257,11 +257,11 @@ def _event(name: str, queue: str) -> dict[str, object]:
 
 
 def _place(name: str) -> str:
-    """Stands for JSON that each run has of its own. No stored text has a NUL: PostgreSQL's can't."""
+    """Returns a placeholder for a value of a run. It has a NUL, which no text in PostgreSQL can contain."""
     return f"\0{name}"
 
 
-# What each message has: who gave one of these would not be heeded.
+# Headers that Celery sets itself. A schedule may not set them: its value would be overwritten.
 CELERYS_HEADERS = frozenset(_headers("", [None, None]))
 
 
@@ -272,5 +272,5 @@ def _template(message: Mapping[str, object]) -> Template:
 
 
 def event_envelope(events: list[bytes]) -> bytes:
-    """Several events as one message of Celery's event exchange ("task-multi")."""
+    """Returns one message of Celery's event exchange that holds several events ("task.multi")."""
     return EVENTS_ENVELOPE % (b64encode(b"[%b]" % b",".join(events)), str(uuid.uuid4()).encode())

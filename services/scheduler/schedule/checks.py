@@ -1,6 +1,6 @@
-"""What a definition must be: every fault of a request is collected, with its field and an example.
+"""The checks of the values in a definition. Every fault is collected, with its field and an example.
 
-Each check returns the value that it was given, or None where its type says so and the value is at fault.
+Most checks return the checked value; those whose type allows None return it when the value is at fault.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ MOST_CRONTAB = 1000
 MOST_JSON = 256 * 1024
 LONGEST_SECONDS = 10 * 365 * 86400
 MOST_RUNS = 2**53
-# The ends of what Python and PostgreSQL can tell are no times: they stand for infinity there, and for "unset"
-# in other languages (Go's zero time, .NET's MinValue). A day from the ends, every zone can still tell them.
+# The first and last times that Python and PostgreSQL can represent are refused: there they mean infinity, and
+# in other languages "unset" (Go's zero time, .NET's MinValue). Times that are a day away from these ends can
+# be converted to every time zone.
 EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 LATEST = dt.datetime(9998, 12, 31, tzinfo=dt.UTC)
 FOR_EVER = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
@@ -45,7 +46,7 @@ def plain_id(found: str, faults: Faults, field: str) -> str:
 
 
 def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
-    """The id in "schedules/{id}"."""
+    """Returns the id in "schedules/{id}"."""
     collection, _, found = name.partition("/")
     sound = collection == "schedules" and ID.fullmatch(found) is not None
     shown = name if len(name) <= 100 else f"{name[:100]}…"
@@ -75,7 +76,10 @@ def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
 def moment(
     found: dt.datetime | None, faults: Faults, field: str, latest: dt.datetime = LATEST
 ) -> dt.datetime | None:
-    """The time, if something may be due then. Of an end, the last second there is stands for all after it."""
+    """Returns the time if it is between EARLIEST and `latest`, else None.
+
+    With FOR_EVER as `latest` (end times), every later time counts as FOR_EVER.
+    """
     if found is None:
         return None
     found = found if latest is not FOR_EVER else min(found, FOR_EVER)
@@ -85,7 +89,7 @@ def moment(
 
 
 def degrees(value: float | None, most: int, faults: Faults, field: str, example: str) -> float | None:
-    """The latitude or longitude, if it is one."""
+    """Returns the latitude or longitude if it is set and between -`most` and `most`, else None."""
     sound = value is not None and math.isfinite(value) and -most <= value <= most
     faults.unless(sound, field, f"must be set, {-most} to {most} degrees", example)
     return value if sound else None
@@ -100,7 +104,7 @@ def bounds(found: Bounds, faults: Faults) -> None:
 
 
 def jitter(found: dt.timedelta, expires: float | None, faults: Faults) -> None:
-    """The time to expire counts from the due time, so what jitter delays beyond it is never run."""
+    """Checks that jitter is less than the time to expire: that counts from the due time, without jitter."""
     in_time = expires is None or not found or found.total_seconds() < expires
     faults.unless(in_time, "jitter", "must be less than the task's expires", "30s")
 
@@ -117,14 +121,14 @@ def pause_note(text: str, faults: Faults, field: str) -> str:
 
 
 def comes_due(definition: Definition, now: dt.datetime, faults: Faults, field: str) -> None:
-    """A new schedule that is never due is a mistake."""
+    """Refuses a schedule that is never due: a new one like this is a mistake."""
     comes = definition.plan.next_due(now) is not None
     fault = "is never due: nothing of it lies between now (or start_time) and end_time"
     faults.unless(comes, f"{field}.timing", fault, '{"crontab": {"expression": "0 3 * * *"}}')
 
 
 def task(found: Task, faults: Faults, field: str) -> Task:
-    """Checks all of a task but the kinds of its values, which its message has seen to."""
+    """Checks a task, except for the types of its values: its source has converted them already."""
     faults.text(f"{field}.name", found.name, "rebuild_chat_vectors", most=255)
     faults.text(f"{field}.queue", found.queue, "ai_analysis", most=200)
     _json(found.args_json, list, "a JSON array", '["daily", 7]', faults, f"{field}.args_json")
@@ -162,7 +166,7 @@ def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, 
 def labels(found: Mapping[str, str], faults: Faults, field: str) -> dict[str, str]:
     strings(found, faults, field, most=64, example=LABELS_EXAMPLE)
     for name in found:
-        # A filter by label is split at the first one.
+        # A filter by label, "name=value", is split at its first "=".
         faults.unless(
             "=" not in name, field, f'has the name {name[:100]!r}, with a "=" in it', LABELS_EXAMPLE
         )
@@ -170,7 +174,7 @@ def labels(found: Mapping[str, str], faults: Faults, field: str) -> dict[str, st
 
 
 def label(text: str, faults: Faults, field: str) -> tuple[str, str] | None:
-    """Name and value of a label in a filter, "team=growth"; None when empty or at fault."""
+    """Returns name and value of a label filter ("team=growth"); None when it is empty or at fault."""
     name, equals, value = text.partition("=")
     whole = not text or (bool(name) and bool(equals))
     faults.unless(whole, field, f"is {text[:100]!r}, not name=value", "team=growth")
@@ -183,9 +187,9 @@ def _json(text: str, kind: type, what: str, example: str, faults: Faults, field:
         return
     try:
         value = json.loads(text, parse_constant=_no_constant)
-        # What PostgreSQL and the workers' JSON can hold; a lone surrogate can't be UTF-8.
+        # Refuses lone surrogates: they have no UTF-8 form, so PostgreSQL and the workers can't hold them.
         json.dumps(value, ensure_ascii=False).encode()
-        # What messages are made with: it knows no number beyond a double's, such as 1e999.
+        # Messages are made with orjson, which refuses numbers that don't fit a double, such as 1e999.
         orjson.loads(text.encode())
     except (ValueError, RecursionError) as error:
         faults.add(field, f"is not JSON ({str(error)[:100]})", example)

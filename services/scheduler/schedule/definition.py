@@ -1,4 +1,4 @@
-"""Schedules and runs, as the scheduler thinks of them."""
+"""Schedules, their definitions and their runs, as the scheduler's own types."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import NamedTuple
 from services.scheduler.timing.due_times import OnceTiming, Timing
 from services.scheduler.timing.plan import NO_TIME, ONCE_WITHIN_AN_HOUR, UNBOUNDED, Bounds, Misfire, Plan
 
-# In the place of a timing that is not known, or can't be read: never due.
+# Stands in for a timing that is unknown or can't be read. It is never due.
 NEVER = OnceTiming(dt.datetime(1970, 1, 1, tzinfo=dt.UTC), "UTC")
-# The two bits that say so, and the two that are the digest's.
+# The 17th hex digit of a UUID, by that of the digest: two bits for the variant, two bits of the digest.
 VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 RUN_NAMESPACE = uuid.UUID("5e1e71ac-0000-5000-8000-ce1e71ac0000").bytes
 
@@ -60,7 +60,7 @@ class Definition:
     jitter: dt.timedelta = NO_TIME
     misfire: Misfire = ONCE_WITHIN_AN_HOUR
     overlap: Overlap = Overlap.ALLOW
-    # A run is sent again when the broker lost its message with its data.
+    # A run whose message was lost with the broker's data is sent again.
     resend_lost: bool = False
 
     @property
@@ -68,14 +68,14 @@ class Definition:
         return Plan(self.timing, self.bounds, self.jitter, self.misfire)
 
     def is_never_due(self, run_count: int) -> bool:
-        """Whether nothing is due, with that many runs behind it: it is paused, or has had its most."""
+        """Returns whether it is paused, or has had max_runs runs."""
         most = self.bounds.max_runs
         return self.paused or (most is not None and run_count >= most)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A stored schedule. `version` grows with each change by a person; `run_count` with each due time run."""
+    """A stored schedule. `version` grows with each change by a person, `run_count` with each due time run."""
 
     definition: Definition
     version: int
@@ -84,13 +84,13 @@ class Schedule:
     created_at: dt.datetime
     updated_at: dt.datetime
     run_count: int = 0
-    # What can't be read of the stored row, and why, by the field of the contract. Only of rows that somebody
-    # else has written.
+    # The fields of the contract that can't be read from the stored row, and why. Only rows that somebody has
+    # written by SQL have such fields.
     faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fault(self) -> str:
-        """In one text; empty when all can be read."""
+        """All faults in one text; empty when there is none."""
         return "; ".join(f"{field} can't be read: {fault}" for field, fault in self.faults.items())
 
     @property
@@ -116,9 +116,9 @@ class Run(NamedTuple):
     state: RunState
     reason: str
     published_at: dt.datetime | None = None
-    # How its task ended (one of Celery's states), by the monitor's word; None as long as none was heard.
+    # How its task ended (one of Celery's states), as the monitor reports it; None until it does.
     outcome: str | None = None
-    # Seconds.
+    # In seconds.
     runtime: float | None = None
     error: str | None = None
     ended_at: dt.datetime | None = None
@@ -129,15 +129,15 @@ class Run(NamedTuple):
 
 
 def task_id(schedule_id: str, due_at: dt.datetime) -> str:
-    """The Celery task id of a due time: always the same one, so that a run can be known again."""
+    """Returns the Celery task id of a run. It depends only on the schedule's id and the due time."""
     seed = RUN_NAMESPACE + schedule_id.encode() + _at(due_at)
     digits = hashlib.sha1(seed, usedforsecurity=False).hexdigest()
-    # A UUID of version 5 (RFC 9562), written out: the uuid module takes twice as long, for each run.
+    # A UUID of version 5 (RFC 9562), made by hand, for each run: the uuid module takes twice as long.
     variant = VARIANTS[digits[16]]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
-# Many runs have one due time.
+# Cached, because many runs have the same due time.
 @lru_cache(maxsize=1000)
 def _at(due_at: dt.datetime) -> bytes:
     return f"@{due_at.timestamp()}".encode()

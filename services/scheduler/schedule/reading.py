@@ -1,9 +1,10 @@
-"""Reads definitions of schedules: the limits and rules of every field, whatever a definition is written in.
+"""Reads definitions of schedules: the limits and rules of every field, for all sources of definitions.
 
 1. The source, a message of the contract or an entry of a manifest, fills a `Draft` with its values, converted
-   to Python and not judged. It collects the faults of what it can't convert.
-2. `definition_from` checks the draft and gives the definition; `changed` does so for some fields of one that
-   exists. Faults are found by the contract's names of fields, and collected under the names of the `Source`.
+   to Python but not checked. It collects the faults of values that it can't convert.
+2. `definition_from` checks the draft and returns the definition; `changed` does so for some fields of an
+   existing one. Checks use the contract's names of fields; faults are collected under the names of the
+   `Source`.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from services.scheduler.timing.plan import NO_TIME, Bounds, Misfire, MisfireActi
 Value = TypeVar("Value")
 TimingKind = Literal["crontab", "interval", "once", "solar"]
 
-# The fields of the contract that decide when a schedule is due: all that a preview looks at.
+# The fields of the contract that decide when a schedule is due. A preview reads only these.
 PLANNED = ("start_time", "end_time", "max_runs", "jitter", "misfire_policy", "timing")
-# Those that an update may name. A schedule is paused and resumed by methods of their own.
+# The fields that an update may name. Pausing and resuming have methods of their own.
 CHANGEABLE = ("task", "description", "labels", *PLANNED, "overlap_policy", "resend_lost")
 FIELDS = (*CHANGEABLE, "paused")
 NO_TASK = Task("")
 
 
 class Limits(NamedTuple):
-    """Of a length of time, in seconds."""
+    """The limits of a length of time, in seconds."""
 
     least: int
     most: int
@@ -48,9 +49,9 @@ MILLISECOND = Decimal("0.001")
 
 
 class Draft(NamedTuple):
-    """What a source says of a schedule, before any rule is applied.
+    """The values of a schedule as a source has them, before any rule is applied.
 
-    Lengths of time are seconds, moments carry their offset. None: not set, or the source has told the fault.
+    Lengths of time are in seconds, moments have a UTC offset. None: not set, or already collected as a fault.
     """
 
     id: str = ""
@@ -79,11 +80,11 @@ class Draft(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a definition is read from, and where its faults are collected.
+    """Where a definition is read from, and where its faults are collected.
 
-    `place` is where the definition stands in the source ("schedules[3]"). `names` has the fields that the
-    contract calls otherwise; a name counts for what is within the field, too. `zone` is the time zone of
-    schedules that name none, `now` the moment from which an interval without an anchor counts.
+    `place` is the path of the definition in the source ("schedules[3]"). `names` maps the contract's names of
+    fields to the source's, where they differ; a name also holds for the fields within. `zone` is the time
+    zone of schedules that name none. `now` is the time from which an interval without an anchor counts.
     """
 
     place: str
@@ -93,7 +94,7 @@ class Source(NamedTuple):
     names: Mapping[str, str] = MappingProxyType({})
 
     def at(self, field: str) -> str:
-        """The path of a field of the contract in the source."""
+        """Returns the path in the source of a field of the contract."""
         around = [each for each in self.names if f"{field}.".startswith(f"{each}.")]
         known = max(around, key=len, default=None)
         name = field if known is None else self.names[known] + field.removeprefix(known)
@@ -101,7 +102,7 @@ class Source(NamedTuple):
 
 
 class _FaultsIn(Faults):
-    """Faults by the contract's names, collected under the source's; none of what the source couldn't read."""
+    """Collects faults under the source's names of fields, except for fields that the source couldn't read."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()
@@ -115,13 +116,16 @@ class _FaultsIn(Faults):
 
 
 def definition_from(draft: Draft, source: Source) -> Definition | None:
-    """The definition of a draft; None, with the faults collected, when it is not sound."""
+    """Returns the definition of a draft; None, with the faults collected, when it is not sound."""
     found = changed(Definition(draft.id, NO_TASK, NEVER), draft, FIELDS, source)
     return None if source.faults else found
 
 
 def changed(current: Definition, draft: Draft, fields: Collection[str], source: Source) -> Definition:
-    """The definition with the named fields of the contract as the draft has them; of no use with faults."""
+    """Returns `current` with the named fields of the contract taken from the draft.
+
+    The result must not be used if there are faults.
+    """
     own = _FaultsIn(source)
 
     def read(field: str, part: Callable[[], Value], otherwise: Value) -> Value:
@@ -157,10 +161,10 @@ def changed(current: Definition, draft: Draft, fields: Collection[str], source: 
 
 
 def settled(wanted: Timing, current: Timing, *, names_anchor: bool) -> Timing:
-    """The timing that a schedule gets which has `current` now.
+    """Returns the new timing of a schedule whose timing is `current`.
 
-    An interval of the same pace that names no anchor keeps the one it has: asking for the same twice changes
-    nothing.
+    An interval of the same length and zone that names no anchor keeps the current anchor, so that the same
+    request, made twice, changes nothing the second time.
     """
     if names_anchor or not isinstance(wanted, IntervalTiming) or not isinstance(current, IntervalTiming):
         return wanted
@@ -168,7 +172,7 @@ def settled(wanted: Timing, current: Timing, *, names_anchor: bool) -> Timing:
 
 
 def _timing(draft: Draft, start: dt.datetime | None, source: Source, faults: Faults) -> Timing | None:
-    """None when it is not sound. `start`: the schedule's start time, if any."""
+    """Returns the timing; None when it is not sound. `start`: the schedule's start time, if it has one."""
     zone = checks.zone(draft.zone, source.zone, faults, "timing.time_zone")
     match draft.kind:
         case "crontab":
@@ -218,10 +222,10 @@ def _set(value: object, example: str, faults: Faults, field: str) -> None:
 
 
 def _span(seconds: Decimal | None, limits: Limits, faults: Faults, field: str) -> dt.timedelta | None:
-    """A length of time; None when it is not set, or not within its limits."""
+    """Returns a length of time; None when it is not set, or not within its limits."""
     if seconds is None:
         return None
-    # Within the limits first: of a number of thirty digits there is no remainder.
+    # The limits are checked first, because Decimal can't compute the remainder of a number of thirty digits.
     sound = limits.least <= seconds <= limits.most and seconds % MILLISECOND == 0
     fault = f"must be whole milliseconds, from {format_span(limits.least)} to {format_span(limits.most)}"
     faults.unless(sound, field, fault, limits.example)

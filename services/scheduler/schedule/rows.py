@@ -1,8 +1,8 @@
-"""Between table rows and schedules.
+"""Converts table rows to schedules and runs, and definitions to the values of columns.
 
-The API checks what it writes, and rows may also be written by SQL. So each column is checked where it is read
-here, and nowhere after: what has been read can be decided on and sent. An error of any other kind than
-`RowUnreadable` is a fault of our own code, and is not caught.
+The API checks what it writes, but rows may also be written by SQL. So every column is checked here, when it
+is read, and never again later. An exception other than `RowUnreadable` is a fault of our own code, and is not
+caught.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from services.scheduler.timing.plan import (
 from services.scheduler.timing.solar import EVENTS
 from services.scheduler.timing.stored import Unreadable, interval_of, span_of, zone_of
 
-# asyncpg's Record, or a mapping like it: by column name.
+# An asyncpg.Record, or another mapping by column name.
 Row: TypeAlias = Any
 
 TASK_COLUMNS = "task, args_json, kwargs_json, queue, priority, expires, soft_time_limit, time_limit, headers"
@@ -37,7 +37,7 @@ PLAN_COLUMNS = (
     "crontab, interval_seconds, anchor, once_at, solar_event, latitude, longitude, time_zone,"
     " start_at, end_at, max_runs, jitter_seconds, misfire, misfire_window_seconds"
 )
-# The columns that `values_of` gives, in its order, and their types.
+# The columns that `values_of` returns, in the same order, and their types.
 COLUMN_TYPES: Mapping[str, str] = {
     "id": "text",
     "task": "text",
@@ -79,11 +79,14 @@ Member = TypeVar("Member", bound=Enum)
 
 
 class RowUnreadable(Unreadable):
-    """A row that the API would have refused: the name of the column, and what is wrong with it."""
+    """A row has a value that the API would have refused. The text names the column and the fault."""
 
 
 def task_of(row: Row) -> Task:
-    """Raises `RowUnreadable`, as all of these do. The arguments are checked by `template_of`."""
+    """Returns the task of a row. `template_of` checks the arguments.
+
+    All functions that read a part of a row raise `RowUnreadable`.
+    """
     headers = row["headers"]
     try:
         return Task(
@@ -102,7 +105,7 @@ def task_of(row: Row) -> Task:
 
 
 def template_of(row: Row) -> MessageTemplate:
-    """What all messages of the schedule have in common."""
+    """Returns the message template of the schedule."""
     return _letterhead(task_of(row))
 
 
@@ -148,7 +151,7 @@ def moment_of(row: Row, column: str) -> dt.datetime | None:
 
 
 def member_of(kind: type[Member], row: Row, column: str) -> Member:
-    """The member of the enum with the value of that column."""
+    """Returns the member of the enum whose value the column has."""
     try:
         return kind(row[column])
     except ValueError as error:
@@ -165,7 +168,7 @@ def _read(row: Row, column: str, read: Callable[[Any], Part]) -> Part:
 
 
 def _finite(column: str, moment: dt.datetime) -> dt.datetime:
-    # What PostgreSQL calls infinity is to asyncpg the first or last moment of all, without a zone.
+    # asyncpg returns PostgreSQL's infinities as the first or last datetime, without a time zone.
     if moment.tzinfo is None:
         raise RowUnreadable(f"{column} is infinite")
     return moment
@@ -193,7 +196,7 @@ def run_of(row: Row) -> Run:
 
 
 def values_of(definition: Definition, next_due_at: dt.datetime | None) -> dict[str, Any]:
-    """The columns that a person decides, and when it is due next."""
+    """Returns the values of the columns that a person decides, and of the next due time."""
     task, misfire = definition.task, definition.misfire
     next_run_at = next_due_at and definition.plan.sent_at(definition.id, next_due_at)
     return {
@@ -241,7 +244,7 @@ def _timing_values(timing: Timing) -> dict[str, Any]:
     }
 
 
-# The columns of what can be unreadable, by the field of the contract.
+# The fields of the contract that can be unreadable, and their columns.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "task": tuple(TASK_COLUMNS.split(", ")),
     "timing": tuple(PLAN_COLUMNS.split(", ")[:8]),
@@ -254,7 +257,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 def schedule_of(row: Row) -> Schedule:
-    """Never raises: `faults` has what is wrong with the row."""
+    """Returns the schedule of a row. Never raises `RowUnreadable`: `faults` holds what can't be read."""
     faults: dict[str, str] = {}
 
     def read(field: str, part: Callable[[Row], Part], otherwise: Callable[[], Part]) -> Part:
@@ -295,12 +298,15 @@ def schedule_of(row: Row) -> Schedule:
 
 
 def kept_columns(faults: Mapping[str, str], named: frozenset[str]) -> frozenset[str]:
-    """The columns that can't be read and are not being changed: they stay as they are, to be looked at."""
+    """Returns the columns to keep in an update of the fields `named`: those that can't be read.
+
+    They keep their values, so that somebody can find out what is wrong.
+    """
     return frozenset(column for field in faults if field not in named for column in COLUMNS[field])
 
 
 def check_readable(schedule: Schedule, *fields: str) -> None:
-    """Refuses what needs these fields, where they can't be read."""
+    """Raises `FailedPrecondition` if one of these fields of the schedule can't be read."""
     for field in fields:
         if field in schedule.faults:
             name, why = f"schedules/{schedule.definition.id}", schedule.faults[field]
@@ -309,7 +315,7 @@ def check_readable(schedule: Schedule, *fields: str) -> None:
 
 
 def _task(row: Row) -> Task:
-    """A task of which messages can be made."""
+    """Returns the task, after checking that messages can be made from it."""
     task = task_of(row)
     _letterhead(task)
     return task
@@ -323,11 +329,11 @@ def _labels(row: Row) -> dict[str, str]:
 
 
 def _without_headers(row: Row) -> Task:
-    """What of a task is shown that can't be read whole."""
+    """Returns the part of an unreadable task that is shown: without expiry, time limits and headers."""
     name, args, kwargs, queue, priority = (row[column] for column in COLUMNS["task"][:5])
     return Task(name, args, kwargs, queue, priority)
 
 
 def _known(moment: dt.datetime | None) -> dt.datetime | None:
-    """None for what is infinite."""
+    """Returns the moment; None if it is infinite."""
     return moment if moment is not None and moment.tzinfo is not None else None

@@ -1,4 +1,4 @@
-"""What all stores are: SQL on one connection, in whatever transaction that has."""
+"""The base of all stores: SQL on one connection, within the transaction that its owner has begun."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Store:
         self._connection = connection
 
     async def now(self) -> dt.datetime:
-        """The database's clock: the one that counts."""
+        """Returns the time of the database's clock, which all replicas go by."""
         moment: dt.datetime = await self._connection.fetchval("SELECT clock_timestamp()")
         return moment
 
 
 async def now_at(database: Database) -> dt.datetime:
-    """For who has nothing else to ask of the database yet; in a transaction, its store tells the time."""
+    """Returns the database's time, in a transaction of its own. Within a transaction, use `Store.now`."""
     async with database.reading() as connection:
         return await Store(connection).now()

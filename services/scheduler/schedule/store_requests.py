@@ -1,4 +1,4 @@
-"""The SQL of requests that have their effect once."""
+"""The SQL of requests with an id, which have their effect only once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import datetime as dt
 from services.kernel.once import Once
 from services.scheduler.schedule.store_base import Store
 
-# Waits for a transaction that has added the same id: then it is committed, or was rolled back.
+# If another transaction has added the same id, this waits until it is committed or rolled back.
 ADD = """
     INSERT INTO celery_schedule_requests (scope, request_id, digest) VALUES ($1, $2, $3)
     ON CONFLICT DO NOTHING RETURNING true
@@ -22,12 +22,13 @@ REMEMBERED = dt.timedelta(days=1)
 
 
 class RequestStore(Store):
-    """Requests that have had their effect. One whose transaction is rolled back is not among them."""
+    """Requests that have had their effect. A request whose transaction is rolled back is not stored."""
 
     async def is_first(self, once: Once | None) -> bool:
-        """Whether the effect is still to come: it is recorded as made, in this transaction.
+        """Returns whether the request must still have its effect, and records it in this transaction.
 
-        Raises `Invalid` if the id was another request's. Old ones are forgotten on the way.
+        Returns True for a request without an id. Raises `Invalid` if another request had the same id. Also
+        deletes some requests that are older than a day.
         """
         if once is None:
             return True
@@ -38,7 +39,7 @@ class RequestStore(Store):
         return False
 
     async def check(self, once: Once | None) -> None:
-        """Raises `Invalid` if the id was another request's."""
+        """Raises `Invalid` if another request had the same id."""
         if once is not None:
             digest = await self._connection.fetchval(DIGEST, once.scope, once.request_id)
             if digest not in {None, once.digest}:
