@@ -106,10 +106,10 @@ def task_of(row: Row) -> Task:
 
 def template_of(row: Row) -> MessageTemplate:
     """Returns the message template of the schedule."""
-    return _letterhead(task_of(row))
+    return _template(task_of(row))
 
 
-def _letterhead(task: Task) -> MessageTemplate:
+def _template(task: Task) -> MessageTemplate:
     try:
         return MessageTemplate(task)
     except Unreadable as error:
@@ -317,7 +317,7 @@ def check_readable(schedule: Schedule, *fields: str) -> None:
 def _task(row: Row) -> Task:
     """Returns the task, after checking that messages can be made from it."""
     task = task_of(row)
-    _letterhead(task)
+    _template(task)
     return task
 
 
