@@ -147,7 +147,9 @@ class WorkerTable:
 
     def started(self, event: Mapping[str, Any], at: int) -> None:
         """Counts a task-started event. The caller must not pass the same event twice."""
-        process = self._processes.get(event.get("hostname", ""))
+        hostname = event.get("hostname")
+        # Any program that reaches the broker can write an event.
+        process = self._processes.get(hostname[:255]) if type(hostname) is str else None
         if process is not None and process.pid == event.get("pid"):
             process.started(at)
 

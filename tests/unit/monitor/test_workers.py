@@ -153,3 +153,29 @@ def test_nonsense_in_a_beat_is_left_out() -> None:
     heard.beat(1, 0, pid="seven")
     heard.beat(1, 0, hostname=None)
     assert len(heard.table.all()) == 1
+
+
+@given(
+    hostname=st.none()
+    | st.integers()
+    | st.text()
+    | st.lists(st.text())
+    | st.dictionaries(st.text(), st.text())
+)
+def test_a_start_from_no_worker_that_is_known_counts_for_nobody(hostname: Any) -> None:
+    """Whatever a program on the broker writes there."""
+    heard = Heard()
+    heard.beat(0, 0)
+    heard.table.started({"hostname": hostname, "pid": 7}, int((T + 1) * 1e6))
+    assert heard.only.lost == 0
+
+
+def test_the_starts_of_a_worker_with_a_very_long_name_are_counted() -> None:
+    heard = Heard()
+    name = "celery@" + "x" * 300
+    event = {**heartbeat(T, 0), "hostname": name}
+    heard.table.hear("worker-heartbeat", int(T * 1e6), event, 0.0)
+    heard.table.started({"hostname": name, "pid": 7}, int((T + 1) * 1e6))
+    heard.table.hear("worker-heartbeat", int((T + 2) * 1e6), {**event, "processed": 1}, 2.0)
+    heard.table.hear("worker-heartbeat", int((T + 4) * 1e6), {**event, "processed": 1}, 4.0)
+    assert heard.only.lost == 0
