@@ -167,7 +167,7 @@ def test_a_start_from_no_worker_that_is_known_counts_for_nobody(hostname: Any) -
     heard = Heard()
     heard.beat(0, 0)
     heard.table.started({"hostname": hostname, "pid": 7}, int((T + 1) * 1e6))
-    assert heard.only.lost == 0
+    assert heard.only.events_lost == 0
 
 
 def test_the_starts_of_a_worker_with_a_very_long_name_are_counted() -> None:
@@ -178,4 +178,4 @@ def test_the_starts_of_a_worker_with_a_very_long_name_are_counted() -> None:
     heard.table.started({"hostname": name, "pid": 7}, int((T + 1) * 1e6))
     heard.table.hear("worker-heartbeat", int((T + 2) * 1e6), {**event, "processed": 1}, 2.0)
     heard.table.hear("worker-heartbeat", int((T + 4) * 1e6), {**event, "processed": 1}, 4.0)
-    assert heard.only.lost == 0
+    assert heard.only.events_lost == 0
