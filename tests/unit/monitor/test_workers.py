@@ -173,9 +173,6 @@ def test_a_start_from_no_worker_that_is_known_counts_for_nobody(hostname: Any) -
 def test_the_starts_of_a_worker_with_a_very_long_name_are_counted() -> None:
     heard = Heard()
     name = "celery@" + "x" * 300
-    event = {**heartbeat(T, 0), "hostname": name}
-    heard.table.hear("worker-heartbeat", int(T * 1e6), event, 0.0)
+    heard.table.hear("worker-heartbeat", int(T * 1e6), {**heartbeat(T, 0), "hostname": name}, 0.0)
     heard.table.started({"hostname": name, "pid": 7}, int((T + 1) * 1e6))
-    heard.table.hear("worker-heartbeat", int((T + 2) * 1e6), {**event, "processed": 1}, 2.0)
-    heard.table.hear("worker-heartbeat", int((T + 4) * 1e6), {**event, "processed": 1}, 4.0)
-    assert heard.only.events_lost == 0
+    assert heard.only.started_heard == 1
