@@ -71,6 +71,10 @@ def _down(settings: StandaloneSettings) -> int:
     from deploy.standalone.lock import holder
 
     supervisor = holder(settings.run)
+    while supervisor == 0:
+        # It holds the lock already and is about to write its process id.
+        time.sleep(0.05)
+        supervisor = holder(settings.run)
     if supervisor is None:
         print(f"nothing runs in {settings.state}")
         return 0

@@ -79,7 +79,7 @@ def prepare(settings: StandaloneSettings) -> None:
     if not data_folder(settings).exists():
         _initialise(data_folder(settings), owner)
     _refuse_other_version(data_folder(settings))
-    _forget_dead_postmaster(data_folder(settings))
+    forget_dead_postmaster(data_folder(settings))
 
 
 def _ensure_user(name: str) -> None:
@@ -117,7 +117,7 @@ def _refuse_other_version(data: Path) -> None:
         raise SystemExit(f"{data} is of PostgreSQL {found}, and this is {VERSION}: dump it with the old one")
 
 
-def _forget_dead_postmaster(data: Path) -> None:
+def forget_dead_postmaster(data: Path) -> None:
     """Removes a dead server's pid file, whose id may now be another process's: PostgreSQL would not start.
 
     It is called under the lock of the state folder, after leftovers were ended, so no server of ours runs.
@@ -126,9 +126,10 @@ def _forget_dead_postmaster(data: Path) -> None:
     try:
         first, _, _ = pid_file.read_text().lstrip().partition("\n")
         living = psutil.Process(int(first)).name() == "postgres"
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
         return
-    except psutil.NoSuchProcess:
+    except (ValueError, psutil.NoSuchProcess):
+        # A full disk or a power cut can leave the file empty.
         living = False
     if not living:
         pid_file.unlink()
