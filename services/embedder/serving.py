@@ -22,8 +22,8 @@ from services.embedder.online import OnlineEncoder
 from services.embedder.pace import Pace
 from services.embedder.search.search import Search
 from services.kernel import process
-from services.kernel.config_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
 from services.kernel.grpc.server import Servicer
+from services.kernel.live_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
 from services.kernel.sessions import opened_sessions

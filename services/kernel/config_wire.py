@@ -6,7 +6,7 @@ import datetime as dt
 
 from celeriac.scheduler.v1 import config_pb2 as pb
 
-from services.kernel.config_keys import ConfigType, Value
+from services.kernel.live_keys import ConfigType, Value
 
 # The field of ConfigValue for each type.
 FIELDS = {

@@ -17,8 +17,8 @@ import structlog
 from celeriac.scheduler.v1 import config_pb2 as pb
 from celeriac.scheduler.v1 import config_pb2_grpc
 
-from services.kernel.config_keys import Key, Value, ValueType, key_named, keys_of
 from services.kernel.config_wire import value_from
+from services.kernel.live_keys import Key, Value, ValueType, key_named, keys_of
 from services.kernel.logged_errors import Loggable, for_log
 from services.kernel.loops import Backoff, Heartbeat, jittered
 from services.kernel.pace import USUAL, Pace

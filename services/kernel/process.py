@@ -18,7 +18,6 @@ from prometheus_client import CollectorRegistry
 
 from services.kernel import logging, metrics
 from services.kernel.channel import channel_to
-from services.kernel.config_keys import LOG_LEVEL
 from services.kernel.database import Database
 from services.kernel.grpc.access import allow
 from services.kernel.grpc.audit import record
@@ -27,6 +26,7 @@ from services.kernel.grpc.errors import tell_errors
 from services.kernel.grpc.identify import identify
 from services.kernel.grpc.observe import observe
 from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
+from services.kernel.live_keys import LOG_LEVEL
 from services.kernel.live_settings import Follower, LiveSettings
 from services.kernel.loops import Background
 from services.kernel.outbox import Outbox

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.kernel.config_keys import Key
 from services.kernel.database import DATABASE_ERRORS, Connection, Database
+from services.kernel.live_keys import Key
 from services.kernel.live_settings import LiveSettings
 from services.kernel.loops import Loop
 from services.kernel.pace import USUAL, Pace

@@ -13,9 +13,9 @@ from celeriac.scheduler.v1 import (
 
 from services.kernel import broker, process
 from services.kernel.channel import channel_to
-from services.kernel.config_keys import CHANGES_RETENTION, RUNS_RETENTION
 from services.kernel.errors import FailedPrecondition
 from services.kernel.grpc.server import Servicer
+from services.kernel.live_keys import CHANGES_RETENTION, RUNS_RETENTION
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
 from services.kernel.retention import Retention
@@ -31,9 +31,9 @@ from services.scheduler.config.feed import ConfigFeed
 from services.scheduler.dispatch import garbage
 from services.scheduler.dispatch.delivery import Delivery
 from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.dispatch.pending_log import Pending
 from services.scheduler.dispatch.publisher import Publisher
 from services.scheduler.dispatch.turns import Turns
-from services.scheduler.dispatch.unpublished import Pending
 from services.scheduler.manifests.apply import Sets
 from services.scheduler.manifests.export import Exports
 from services.scheduler.pace import Pace

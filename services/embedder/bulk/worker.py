@@ -19,8 +19,8 @@ from services.embedder.bulk.plan import Rebuilds
 from services.embedder.model.encoder import Encoder
 from services.kernel import broker
 from services.kernel.channel import channel_to
-from services.kernel.config_keys import CHUNK_CHARACTERS
 from services.kernel.database import Database
+from services.kernel.live_keys import CHUNK_CHARACTERS
 from services.kernel.live_settings import Follower, LiveSettings
 from services.kernel.sessions import SESSION_ERRORS, Sessions
 from services.kernel.settings import KernelSettings

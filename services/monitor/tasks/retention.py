@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from services.kernel.config_keys import TASKS_RETENTION
 from services.kernel.database import Connection, Database
+from services.kernel.live_keys import TASKS_RETENTION
 from services.kernel.live_settings import LiveSettings
 from services.kernel.retention import Retention
 from services.monitor.pace import USUAL, Pace

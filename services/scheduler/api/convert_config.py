@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from celeriac.scheduler.v1 import config_pb2 as pb
 
-from services.kernel.config_keys import SECRET_NAME, SECRETS, ConfigType, Value, key_named
 from services.kernel.config_wire import FIELDS, value_from, value_to
 from services.kernel.grpc.enums import wire_values
 from services.kernel.grpc.wire import once_in, timestamp
 from services.kernel.identity import current_subject
+from services.kernel.live_keys import SECRET_NAME, SECRETS, ConfigType, Value, key_named
 from services.kernel.validation import Faults
 from services.scheduler.config.change import Order
 from services.scheduler.config.feed import News

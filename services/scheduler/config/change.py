@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from services.kernel.config_keys import AnyKey, Value
 from services.kernel.database import Connection, Database
 from services.kernel.errors import Conflict, FailedPrecondition, NotFound
+from services.kernel.live_keys import AnyKey, Value
 from services.kernel.once import Once
 from services.scheduler.config.encryption import KeyRing
 from services.scheduler.config.in_force import (

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from services.kernel.config_keys import key_named
 from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.live_keys import key_named
 from services.kernel.live_settings import LiveSettings, Told
 from services.kernel.loops import Heartbeat, Loop
 from services.scheduler.config.in_force import Setting, all_settings, setting_of

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.kernel.config_keys import KEYS, AnyKey, ConfigType, Value, key_named, shown
 from services.kernel.config_wire import FIELDS
 from services.kernel.errors import NotFound
+from services.kernel.live_keys import KEYS, AnyKey, ConfigType, Value, key_named, shown
 from services.kernel.validation import Faults
 from services.scheduler.config.encryption import Sealed
 

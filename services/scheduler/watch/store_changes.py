@@ -1,7 +1,7 @@
 """The SQL that reads and trims the log of changes.
 
 Its entries are written by triggers (migrations 0010 and 0014), by dispatch/store_due.py (`log_unbatched`),
-and by dispatch/store_unpublished.py.
+and by dispatch/store_pending_log.py.
 """
 
 from __future__ import annotations

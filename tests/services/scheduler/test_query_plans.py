@@ -24,7 +24,7 @@ from services.scheduler.catalogue.store_listing import (
     matches,
 )
 from services.scheduler.catalogue.store_schedules import ScheduleStore
-from services.scheduler.dispatch import store_batches, store_due, store_unpublished
+from services.scheduler.dispatch import store_batches, store_due, store_pending_log
 from services.scheduler.runs import retention as store_retention
 from services.scheduler.runs import store_losses, store_outcomes, store_waiting
 from services.scheduler.schedule.definition import Definition, RunState, Task
@@ -257,7 +257,7 @@ async def test_what_matches_a_filter_is_found_by_keys(url: str) -> None:
 
 
 async def test_what_stays_pending_is_found_by_an_index(url: str) -> None:
-    assert rows_read(await scans(url, store_unpublished.LATE, 0, SECOND, DAY, 1000)) == 0
+    assert rows_read(await scans(url, store_pending_log.LATE, 0, SECOND, DAY, 1000)) == 0
 
 
 async def test_what_is_trimmed_of_the_log_is_found_by_its_index(url: str) -> None:

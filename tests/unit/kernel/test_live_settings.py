@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 
-from services.kernel.config_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS, TASKS_RETENTION
+from services.kernel.live_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS, TASKS_RETENTION
 from services.kernel.live_settings import LiveSettings, Told
 
 CHUNKS, WAITING = CHUNK_CHARACTERS.name, MOST_WAITING_TOKENS.name

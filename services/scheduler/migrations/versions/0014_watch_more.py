@@ -2,7 +2,7 @@
 
 Each step of a backfill is written by its own transaction. What a schedule was is for those who watch by a
 filter: one that no longer matches has to be told as gone. The dispatcher's changes of schedules are no such.
-Batches that stay unpublished are logged by whoever finds them (dispatch/unpublished.py), once.
+Batches that stay unpublished are logged by whoever finds them (dispatch/pending_log.py), once.
 """
 
 from services.kernel.migrations import run_script

@@ -12,7 +12,7 @@ import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from services.kernel.database import Database, driver_url
-from services.scheduler.dispatch.unpublished import Pending
+from services.scheduler.dispatch.pending_log import Pending
 from services.scheduler.schedule.definition import RunState
 from services.scheduler.watch.changes import Event, LeftOut, RunEvents, Wanted
 from tests.support.calls import eventually

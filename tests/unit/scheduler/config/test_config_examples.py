@@ -8,8 +8,8 @@ import pytest
 from celeriac.scheduler.v1 import config_pb2 as pb
 from google.protobuf import json_format
 
-from services.kernel.config_keys import KEYS, AnyKey, ConfigType, Key, key_named, shown
 from services.kernel.config_wire import value_from
+from services.kernel.live_keys import KEYS, AnyKey, ConfigType, Key, key_named, shown
 from services.scheduler.config.in_force import example_of
 
 SECRET = key_named("secrets.smtp.password")

@@ -11,7 +11,7 @@ import datetime as dt
 
 from services.kernel.database import DATABASE_ERRORS, Database
 from services.kernel.loops import Loop
-from services.scheduler.dispatch.store_unpublished import PendingStore
+from services.scheduler.dispatch.store_pending_log import PendingStore
 from services.scheduler.pace import USUAL, Pace
 
 # A batch that is unpublished at this age was not published in the usual way.

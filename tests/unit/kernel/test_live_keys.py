@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from celeriac.scheduler.v1 import config_pb2 as pb
 
-from services.kernel import config_keys
-from services.kernel.config_keys import KEYS, AnyKey, ConfigType, Key, Value, key_named, keys_of
+from services.kernel import live_keys
 from services.kernel.config_wire import FIELDS, value_from, value_to
+from services.kernel.live_keys import KEYS, AnyKey, ConfigType, Key, Value, key_named, keys_of
 
 ROOT = Path(__file__).parents[3]
 SECOND = dt.timedelta(seconds=1)
@@ -78,13 +78,13 @@ def test_a_declared_key_is_sound_told_of_and_used_by_the_services_it_names(key: 
     assert key.description
     assert key.used_by
     assert f"`{key.name}`" in (ROOT / "docs/configuration.md").read_text()
-    [constant] = [name for name, value in vars(config_keys).items() if value is key]
+    [constant] = [name for name, value in vars(live_keys).items() if value is key]
     for service in key.used_by:
         assert key in keys_of(service)
         # What every service uses, the kernel uses for it.
         folders = [ROOT / "services" / service, ROOT / "services/kernel"]
         sources = [path for folder in folders for path in folder.rglob("*.py")]
         uses = [
-            p for p in sources if p.name != "config_keys.py" and re.search(rf"\b{constant}\b", p.read_text())
+            p for p in sources if p.name != "live_keys.py" and re.search(rf"\b{constant}\b", p.read_text())
         ]
         assert uses, f"{service} does nothing with {key.name}"
