@@ -3,7 +3,7 @@
 isort:skip_file
 Who may call a method, and what is kept of the call: stated once, on the method itself.
 
-The services' interceptors, the gateway's role gate and time limits, the reference documentation and
+The steps of each service's gRPC server, the gateway's role gate and time limits, the reference documentation and
 the tests all read these options from the descriptors. A service that has a method without a policy
 refuses to start (default deny).
 """
