@@ -41,8 +41,9 @@ class Proxy:
 
     def heal(self) -> None:
         """What was held back is lost with its connection; new ones pass."""
-        self._do(self._reset, self._requests.set, self._replies.set)
-        self._do(lambda: setattr(self, "_is_cut", False))
+        # The gates open only after the connections have ended: what was just read would pass otherwise.
+        asyncio.run_coroutine_threadsafe(self._end_links(), self._loop).result(10)
+        self._do(self._requests.set, self._replies.set, lambda: setattr(self, "_is_cut", False))
 
     def _do(self, *steps: Callable[[], object]) -> None:
         async def in_the_loop() -> None:
@@ -50,6 +51,11 @@ class Proxy:
                 step()
 
         asyncio.run_coroutine_threadsafe(in_the_loop(), self._loop).result(10)
+
+    async def _end_links(self) -> None:
+        links = list(self._links)
+        self._reset()
+        await asyncio.gather(*links, return_exceptions=True)
 
     def _reset(self) -> None:
         for link in self._links:
