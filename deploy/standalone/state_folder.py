@@ -18,10 +18,36 @@ from deploy.standalone.settings import StandaloneSettings
 CLOSED = 0o077
 
 
+# What may be in a state folder before its first start.
+EARLY = {"ca.pem", "certs", "jwks.json", "keys", "logs", "models", "postgres", "run", "valkey"}
+
+
 def make_folders(settings: StandaloneSettings) -> None:
-    """Makes the folders that are missing; leaves alone those of a copy that may be running."""
+    """Makes the folders that are missing; leaves alone those of a copy that may be running.
+
+    Raises SystemExit for a folder that is not a state folder, such as a home directory: a start would close
+    everything in it to other users.
+    """
+    _refuse_other_folders(settings.state)
     for folder in (settings.state, settings.logs, settings.run, settings.state / "valkey"):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def _refuse_other_folders(state: Path) -> None:
+    if not state.exists():
+        return
+    if state.stat().st_uid != os.getuid():
+        raise SystemExit(
+            f"{state} belongs to another user; choose a folder of your own: CELERIAC_STATE_DIR=…"
+        )
+    if (state / "run" / "up.lock").exists():
+        return
+    others = sorted({path.name for path in state.iterdir()} - EARLY)
+    if others:
+        raise SystemExit(
+            f"{state} is no state folder: it has {others[0]!r}, and a start would close all that is in it to "
+            "other users; choose a new or empty folder: make up CELERIAC_STATE_DIR=.celeriac-2"
+        )
 
 
 def close_to_others(settings: StandaloneSettings) -> None:
@@ -45,7 +71,8 @@ def _close_entry(entry: os.DirEntry[str], as_a_whole: Path) -> None:
     # `make token` may replace a file at this moment: the old one is gone, and the new one is made closed.
     with contextlib.suppress(FileNotFoundError):
         found = entry.stat(follow_symlinks=False)
-        if stat.S_ISLNK(found.st_mode):
+        # A hard link may be a file of somebody else's, outside this folder.
+        if stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1):
             return
         path = Path(entry.path)
         if stat.S_ISDIR(found.st_mode) and path != as_a_whole:

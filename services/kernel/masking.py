@@ -11,7 +11,8 @@ import re
 MASK = "[token]"
 
 # A quote in a Python repr, in Envoy's own notation, in JSON, or in JSON inside JSON.
-_QUOTES = r"""\\*["']"""
+# Bounded, and begun only once: a pattern that may start at each of many backslashes takes quadratic time.
+_QUOTES = r"""(?<!\\)\\{0,8}["']"""
 # Headers whose whole value is a credential.
 _HEADERS = r"(?:proxy-)?authorization|(?:set-)?cookie"
 _TOKENS = [
@@ -30,7 +31,7 @@ _TOKENS = [
     # Envoy's token filter logs at "debug" what it is about to check, whether it is a JWT or not.
     re.compile(r"(\bParse Jwt\s+)\S+"),
     # A JWT anywhere, also one that is cut off: a JSON object in base64url, then the other parts.
-    re.compile(r"()eyJ[\w-]{10,}\.[\w.-]+"),
+    re.compile(r"()(?:(?<![\w-])|(?<=%20)|(?<=%3D)|(?<=%22))eyJ[\w-]{10,}\.[\w.-]+"),
 ]
 
 
@@ -45,7 +46,8 @@ _OTHERS = (
         ),
         "[private key]",
     ),
-    ("://", re.compile(r"(://[^\s:@/\"']*:)[^\s\"'@]+(?=@)"), r"\1[password]"),
+    # As URL parsers do, up to the last "@" before the host.
+    ("://", re.compile(r"(://[^\s:@/\"']{0,256}:)[^\s\"'/]{1,256}(?=@)"), r"\1[password]"),
     ("password=", re.compile(r"(password=)(?!\[)[^\s&;,\"']+"), r"\1[password]"),
 )
 

@@ -109,3 +109,22 @@ def test_a_brokers_password_is_made_once(tmp_path: Path) -> None:
     settings = StandaloneSettings(state=tmp_path)
     assert first in valkey.url(settings)
     assert first not in " ".join(valkey.command(settings))
+
+
+@pytest.mark.parametrize("name", ["holiday.jpg", ".bashrc", "etc"])
+def test_a_folder_with_other_things_in_it_is_refused_and_stays_as_it_is(tmp_path: Path, name: str) -> None:
+    page = tmp_path / name
+    page.write_text("mine")
+    page.chmod(0o644)
+    with pytest.raises(SystemExit, match="is no state folder"):
+        make_folders(StandaloneSettings(state=tmp_path))
+    assert (mode_of(page), [path.name for path in tmp_path.iterdir()]) == (0o644, [name])
+
+
+def test_a_hard_link_to_a_file_outside_is_left_alone(settings: StandaloneSettings, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.touch()
+    outside.chmod(0o644)
+    os.link(outside, settings.state / "link")
+    close_to_others(settings)
+    assert mode_of(outside) == 0o644
