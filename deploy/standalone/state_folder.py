@@ -16,8 +16,6 @@ from deploy.standalone.settings import StandaloneSettings
 
 # The umask of the supervisor and all its children: nothing for the group, nothing for others.
 CLOSED = 0o077
-
-
 # What may be in a state folder before its first start.
 EARLY = {"ca.pem", "certs", "jwks.json", "keys", "logs", "models", "postgres", "run", "valkey"}
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 
 MASK = "[token]"
+# "eyJ" and ten more characters: shorter words are no header of a JWT.
+JWT_HEAD = 13
 
+# The time for a line must grow with its length only, since a caller chooses what is in a header. So nothing
+# here may begin at each of many characters and then scan to the end: a run is entered at its first one.
+#
 # A quote in a Python repr, in Envoy's own notation, in JSON, or in JSON inside JSON.
-# Bounded, and begun only once: a pattern that may start at each of many backslashes takes quadratic time.
-_QUOTES = r"""(?<!\\)\\{0,8}["']"""
+_QUOTES = r"""(?<!\\)\\*["']"""
 # Headers whose whole value is a credential.
 _HEADERS = r"(?:proxy-)?authorization|(?:set-)?cookie"
 _TOKENS = [
@@ -30,11 +34,12 @@ _TOKENS = [
     re.compile(r"(\bbearer(?:\s|\+|%20)+)[\w.~+/=-]{16,}", re.IGNORECASE),
     # Envoy's token filter logs at "debug" what it is about to check, whether it is a JWT or not.
     re.compile(r"(\bParse Jwt\s+)\S+"),
-    # A JWT anywhere, also one that is cut off: a JSON object in base64url, then the other parts.
-    re.compile(r"()(?:(?<![\w-])|(?<=%20)|(?<=%3D)|(?<=%22))eyJ[\w-]{10,}\.[\w.-]+"),
 ]
-
-
+# Words joined by dots, as the parts of a JWT are.
+_DOTTED = re.compile(r"(?<![\w-])[\w-]+\.[\w.-]+")
+# An address with a scheme, and what follows the scheme up to a password.
+_ADDRESS = re.compile(r"""://[^\s"']+""")
+_USER = re.compile(r"""://[^:@/]*:""")
 # Other credentials: a text that a line must contain before the pattern is tried, the pattern, a replacement.
 _OTHERS = (
     (
@@ -46,8 +51,6 @@ _OTHERS = (
         ),
         "[private key]",
     ),
-    # As URL parsers do, up to the last "@" before the host.
-    ("://", re.compile(r"(://[^\s:@/\"']{0,256}:)[^\s\"'/]{1,256}(?=@)"), r"\1[password]"),
     ("password=", re.compile(r"(password=)(?!\[)[^\s&;,\"']+"), r"\1[password]"),
 )
 
@@ -56,7 +59,32 @@ def without_credentials(text: str) -> str:
     """Returns the text with each credential replaced by "[token]", "[private key]" or "[password]"."""
     for pattern in _TOKENS:
         text = pattern.sub(rf"\g<1>{MASK}", text)
+    if "eyJ" in text:
+        text = _DOTTED.sub(lambda found: _without_jwt(found[0]), text)
+    if "://" in text:
+        text = _ADDRESS.sub(lambda found: _without_password(found[0]), text)
     for hint, pattern, replacement in _OTHERS:
         if hint in text:
             text = pattern.sub(replacement, text)
     return text
+
+
+def _without_jwt(dotted: str) -> str:
+    """Masks a JWT, also one that is cut off: a JSON object in base64url ("eyJ…"), then the other parts."""
+    *parts, _ = dotted.split(".")
+    start = 0
+    for part in parts:
+        found = part.find("eyJ")
+        if 0 <= found <= len(part) - JWT_HEAD:
+            return dotted[: start + found] + MASK
+        start += len(part) + 1
+    return dotted
+
+
+def _without_password(address: str) -> str:
+    """Masks a password, which ends at the last "@" before the host, as URL parsers have it."""
+    end = address.rfind("@")
+    for user in _USER.finditer(address, 0, max(end, 0)):
+        if user.end() < end:
+            return f"{address[: user.end()]}[password]{address[end:]}"
+    return address

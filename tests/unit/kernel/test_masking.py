@@ -114,5 +114,23 @@ def test_the_time_that_a_long_line_takes_grows_with_its_length_only(part: str) -
     assert long < 30 * max(short, 0.001)
 
 
-def test_a_password_with_an_at_sign_is_masked_whole() -> None:
-    assert without_credentials("postgresql://u:p@ss@host/db") == "postgresql://u:[password]@host/db"
+@pytest.mark.parametrize("password", ["p@ss", "pa/ss", "x" * 2000, "a:b"])
+def test_a_password_in_an_address_is_masked_whole(password: str) -> None:
+    for user in ("", "user"):
+        line = f'"address": "redis://{user}:{password}@host:6379/0", "port": 1'
+        masked = f'"address": "redis://{user}:[password]@host:6379/0", "port": 1'
+        assert without_credentials(line) == masked
+    assert password not in without_credentials(f"https://host/?next=redis://:{password}@host/0")
+
+
+def test_a_jwt_is_masked_wherever_it_begins() -> None:
+    for before in ("x", "_", "7", "id-", "a.b.", "%20", "%3D", "(", ""):
+        assert JWT.split(".")[1] not in without_credentials(f"say {before}{JWT} again"), before
+        assert JWT.split(".")[2] not in without_credentials(f"say {before}{JWT} again"), before
+
+
+def test_a_header_is_known_by_its_quotes_however_deep_they_are_escaped() -> None:
+    line = '{"authorization": "Basic c2VjcmV0OnNlY3JldA"}'
+    for _ in range(5):
+        assert "c2VjcmV0" not in without_credentials(line)
+        line = json.dumps(line)
