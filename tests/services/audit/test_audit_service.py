@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -16,33 +14,11 @@ from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.outbox import canonical
 from tests.support.audit_entries import METHOD, intent
-from tests.support.audits import running_audit
-from tests.support.calls import Caller, all_listed
+from tests.support.calls import all_listed
 from tests.support.locks import ended_transactions, locked_table, waiting_for_a_lock
 from tests.support.processes import ServiceProcess
 
 Outcome = audit_pb2
-
-
-@pytest.fixture(scope="module")
-def service(
-    certificates: Path, tokens: LocalIssuer, audit_key: Path, database_url: str
-) -> Iterator[ServiceProcess]:
-    with running_audit(certificates, database_url, audit_key) as process:
-        yield process
-
-
-@pytest.fixture
-def relay(service: ServiceProcess) -> Iterator[Any]:
-    """A stub with a service's certificate."""
-    with service.channel("scheduler") as channel:
-        yield audit_pb2_grpc.AuditServiceStub(channel)
-
-
-@pytest.fixture
-def admin(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
-    with service.channel() as channel:
-        yield Caller(audit_pb2_grpc.AuditServiceStub(channel), tokens.mint("admin", subject="mei"))
 
 
 def outcome(of: dict[str, Any], code: str = "OK") -> dict[str, Any]:

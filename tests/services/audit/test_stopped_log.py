@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ import grpc
 import pytest
 from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 
-from deploy.standalone.tokens import LocalIssuer
 from services.kernel.outbox import canonical
 from tests.support import audit_tampering as tampering
 from tests.support.audit_entries import intent
 from tests.support.audit_tampering import NEWEST, Tampering, by_sql, tampered
 from tests.support.audits import running_audit
-from tests.support.calls import Caller, eventually, refused
+from tests.support.calls import eventually, refused
 from tests.support.processes import ServiceProcess
 from tests.support.sql import fetch_sync
 
@@ -28,26 +26,6 @@ ALL_ROWS = (
     "SELECT (SELECT array_agg(l ORDER BY index) FROM celery_audit_logs l)::text"
     " || (SELECT array_agg(c ORDER BY size) FROM celery_audit_checkpoints c)::text"
 )
-
-
-@pytest.fixture(scope="module")
-def service(
-    certificates: Path, tokens: LocalIssuer, audit_key: Path, database_url: str
-) -> Iterator[ServiceProcess]:
-    with running_audit(certificates, database_url, audit_key) as process:
-        yield process
-
-
-@pytest.fixture
-def relay(service: ServiceProcess) -> Iterator[Any]:
-    with service.channel("scheduler") as channel:
-        yield audit_pb2_grpc.AuditServiceStub(channel)
-
-
-@pytest.fixture
-def admin(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
-    with service.channel() as channel:
-        yield Caller(audit_pb2_grpc.AuditServiceStub(channel), tokens.mint("admin", subject="mei"))
 
 
 def append(relay: Any, *entries: bytes) -> audit_pb2.AppendResponse:
