@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x65leriac/access/v1/policy.proto\x12\x12\x63\x65leriac.access.v1\x1a google/protobuf/descriptor.proto\"\x87\x01\n\x06Policy\x12,\n\nleast_role\x18\x01 \x01(\x0e\x32\x18.celeriac.access.v1.Role\x12\x0f\n\x07\x61udited\x18\x02 \x01(\x08\x12\x0e\n\x06public\x18\x03 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x04 \x01(\x05\x12\x15\n\rsecond_factor\x18\x05 \x01(\x08*e\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x0e\n\nROLE_ADMIN\x10\x02\x12\x14\n\x10ROLE_SUPER_ADMIN\x10\x03\x12\x10\n\x0cROLE_SERVICE\x10\x04:L\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xab\x8c\x03 \x01(\x0b\x32\x1a.celeriac.access.v1.Policy:2\n\tsensitive\x12\x1d.google.protobuf.FieldOptions\x18\xac\x8c\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x65leriac/access/v1/policy.proto\x12\x12\x63\x65leriac.access.v1\x1a google/protobuf/descriptor.proto\"\xc0\x01\n\x06Policy\x12,\n\nleast_role\x18\x01 \x01(\x0e\x32\x18.celeriac.access.v1.Role\x12\x0f\n\x07\x61udited\x18\x02 \x01(\x08\x12\x0e\n\x06public\x18\x03 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x04 \x01(\x05\x12\x15\n\rsecond_factor\x18\x05 \x01(\x08\x12&\n\x04\x61lso\x18\x06 \x03(\x0e\x32\x18.celeriac.access.v1.Role\x12\x0f\n\x07\x63\x61llers\x18\x07 \x03(\t*v\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x0e\n\nROLE_ADMIN\x10\x02\x12\x14\n\x10ROLE_SUPER_ADMIN\x10\x03\x12\x10\n\x0cROLE_SERVICE\x10\x04\x12\x0f\n\x0bROLE_WRITER\x10\x05:L\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xab\x8c\x03 \x01(\x0b\x32\x1a.celeriac.access.v1.Policy:2\n\tsensitive\x12\x1d.google.protobuf.FieldOptions\x18\xac\x8c\x03 \x01(\x08:P\n\rreadable_from\x12\x1d.google.protobuf.FieldOptions\x18\xad\x8c\x03 \x01(\x0e\x32\x18.celeriac.access.v1.Roleb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.access.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=227
-  _globals['_ROLE']._serialized_end=328
+  _globals['_ROLE']._serialized_start=284
+  _globals['_ROLE']._serialized_end=402
   _globals['_POLICY']._serialized_start=90
-  _globals['_POLICY']._serialized_end=225
+  _globals['_POLICY']._serialized_end=282
 # @@protoc_insertion_point(module_scope)
