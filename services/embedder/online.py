@@ -1,8 +1,9 @@
 """Online calls: embeds the texts of many callers in shared batches, in fair order, from a bounded queue.
 
 Texts wait in the order of start-time fair queueing (Goyal, Vin and Cheng, 1996): the tokens of a call count
-against that call, so that one question does not wait behind the five hundred pages of another call, and a
-stream of questions does not delay those pages for ever.
+against that call, so that one question does not wait behind the five hundred pages of another call. A stream
+of new calls would delay those pages for ever, since each call begins with its fair share: so every fourth
+batch begins with the text that has waited longest.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ MOST_TEXTS = 512
 # How long the first text waits for others. Later, the texts that arrive while a batch runs form the next.
 GATHER_SECONDS = 0.003
 FIRST_GUESS_PER_SECOND = 1000.0
+# Every so many batches, the first text is the one that has waited longest.
+OLDEST_EVERY = 4
+
+# A tag before that of any text.
+BEFORE_ALL = -1
 
 # Raises an error for texts that the call must refuse, given their tokens.
 Check = Callable[[Sequence[Tokens]], None]
@@ -73,6 +79,7 @@ class OnlineEncoder:
         self._heap: list[tuple[int, int, _Call, int]] = []
         self._numbers = itertools.count()
         self._virtual_time = 0
+        self._batches = 0
         self._waiting = 0
         self._arrived = asyncio.Event()
         self._per_second = FIRST_GUESS_PER_SECOND
@@ -157,6 +164,9 @@ class OnlineEncoder:
         """Takes the next texts from the queue, about a batch of tokens. Drops those of calls that ended."""
         taken: list[tuple[_Call, int]] = []
         total = 0
+        self._batches += 1
+        if self._heap and self._batches % OLDEST_EVERY == 0:
+            self._put_oldest_first()
         while self._heap:
             tag, _, call, row = self._heap[0]
             size = len(call.tokens[row])
@@ -171,6 +181,12 @@ class OnlineEncoder:
             total += size
             taken.append((call, row))
         return taken
+
+    def _put_oldest_first(self) -> None:
+        oldest = min(range(len(self._heap)), key=lambda place: self._heap[place][1])
+        _, number, call, row = self._heap[oldest]
+        self._heap[oldest] = (BEFORE_ALL, number, call, row)
+        heapq.heapify(self._heap)
 
     async def _embed(self, taken: Sequence[tuple[_Call, int]]) -> None:
         tokens = [call.tokens[row] for call, row in taken]

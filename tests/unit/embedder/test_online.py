@@ -35,6 +35,34 @@ class Gated(Bigrams):
         return super().run(batch)
 
 
+class Stepped(Bigrams):
+    """Runs one batch at each step."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self._steps = threading.Semaphore(0)
+        self._began = threading.Semaphore(0)
+
+    @property
+    def taken(self) -> int:
+        """The tokens of all batches so far: one for each character."""
+        return sum(len(text) for batch in self.batches for text in batch)
+
+    def run(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
+        self.batches.append(["".join(map(chr, text.ids)) for text in batch])
+        self._began.release()
+        assert self._steps.acquire(timeout=20)
+        return super().run(batch)
+
+    async def step(self) -> None:
+        """Returns once the next batch has been taken."""
+        assert await asyncio.to_thread(self._began.acquire, timeout=20)
+        self._steps.release()
+
+    def go_on(self) -> None:
+        self._steps.release(1000)
+
+
 @asynccontextmanager
 async def running(
     model: Bigrams, batch_tokens: int = 64, most_waiting: int = 1_000_000
@@ -83,19 +111,24 @@ async def test_a_question_does_not_wait_behind_another_callers_many_texts(gated:
         assert (await many).vectors.shape == (50, 1024)
 
 
-async def test_many_texts_are_not_put_off_for_ever_by_a_stream_of_questions(gated: Gated) -> None:
-    gated.open.set()
-    async with running(gated) as online:
-        many = asyncio.create_task(online.embed([f"{n:060d}" for n in range(20)], QUERY))
-
-        async def asks_for_ever(name: int) -> None:
-            for number in range(1000):
-                if many.done():
-                    return
-                await online.embed([f"{name} {number:050d}"], QUERY)
-            raise AssertionError("a thousand questions came first")
-
-        await asyncio.gather(*map(asks_for_ever, range(3)))
+async def test_many_texts_are_not_put_off_for_ever_by_a_stream_of_questions() -> None:
+    model = Stepped()
+    async with running(model) as online:
+        many = [f"{number:060d}" for number in range(20)]
+        calls = [asyncio.create_task(online.embed(many, QUERY))]
+        sent = 20 * 60
+        # Before each batch there is one more question, so that at each moment some wait.
+        for number in range(60):
+            calls.append(asyncio.create_task(online.embed([f"why {number:050d}"], QUERY)))
+            sent += 54
+            async with asyncio.timeout(20):
+                while online.waiting != sent - model.taken:  # noqa: ASYNC110  as in `waits`
+                    await asyncio.sleep(0)
+            await model.step()
+        first_rounds = [text for batch in model.batches[:60] for text in batch]
+        model.go_on()
+        await asyncio.gather(*calls)
+    assert len([text for text in first_rounds if text in many]) >= 10
 
 
 async def test_more_than_fits_is_told_to_come_back_while_small_calls_have_room_left(gated: Gated) -> None:
