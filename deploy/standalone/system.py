@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from deploy.standalone.ports import HOST, Ports
 from deploy.standalone.settings import StandaloneSettings, make_private_folder
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
 from services import SERVICES
+from services.kernel.variables import read
 
 # Stages of stopping: what takes work in stops before what does the work, and that before what stores data.
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
@@ -63,6 +65,13 @@ def components(settings: StandaloneSettings) -> list[Component]:
         *(_worker(settings, name) for name in WORKER_QUEUES),
         _gateway(settings),
     ]
+
+
+def refuse_wrong_settings(settings: StandaloneSettings) -> None:
+    """Reads the settings of every process as it will; raises SystemExit that names each wrong variable."""
+    for service in SERVICES:
+        module = importlib.import_module(f"services.{service}.settings")
+        read(getattr(module, f"{service.title()}Settings"), _environment(settings, service))
 
 
 def run_command(settings: StandaloneSettings, service: str, command: str) -> int:

@@ -28,6 +28,7 @@ from deploy.standalone.state_folder import close_to_others, make_folders
 from deploy.standalone.supervised import StartFailed
 from deploy.standalone.supervisor import Supervisor
 from deploy.standalone.tokens import LocalIssuer
+from services.kernel.variables import unknown
 
 FIRST_START_MB, LATER_START_MB = 500, 100
 DOOR_SECONDS = 60.0
@@ -40,6 +41,8 @@ def up(settings: StandaloneSettings) -> int:
         raise SystemExit("the one-machine system needs Linux or macOS; on Windows use WSL")
     load_gateway_settings()  # Reports a wrong value now, not after a minute.
     console = Console()
+    if ignored := unknown():
+        console.say(f"setup: ignored, as Celeriac has no such variables: {', '.join(ignored)}")
     make_folders(settings)
     with running_alone(settings.run):
         for name in end_leftovers(settings.run):
@@ -48,6 +51,7 @@ def up(settings: StandaloneSettings) -> int:
         refuse_taken(Ports(settings.gateway_port))
         _refuse_small_disk(settings)
         valkey.ensure_password(settings.state)
+        system.refuse_wrong_settings(settings)
         return asyncio.run(_Run(settings, console).until_stopped())
 
 

@@ -10,7 +10,7 @@ import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
@@ -32,11 +32,14 @@ from services.kernel.loops import Background
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
 from services.kernel.relay import Relay
-from services.kernel.settings import KernelSettings, SettingsType, load
+from services.kernel.settings import KernelSettings
 from services.kernel.stuck_clients import StuckClients
 from services.kernel.tokens import TokenVerifier
+from services.kernel.variables import read, unknown
 
 log = structlog.get_logger(__name__)
+
+Settings = TypeVar("Settings", bound=KernelSettings)
 
 # A task that has not ended after this time is cancelled once more.
 AGAIN_SECONDS = 1.0
@@ -44,8 +47,8 @@ AGAIN_SECONDS = 1.0
 
 def main(
     service: str,
-    settings_type: type[SettingsType],
-    commands: Mapping[str, Callable[[SettingsType], Awaitable[None] | None]],
+    settings_type: type[Settings],
+    commands: Mapping[str, Callable[[Settings], Awaitable[None] | None]],
     bare_commands: Mapping[str, Callable[[], None]] = MappingProxyType({}),
 ) -> None:
     """Reads the command line and the settings, and runs the command. Every service has `migrate`.
@@ -60,8 +63,10 @@ def main(
         logging.configure(service, "INFO")
         bare_commands[command]()
         return
-    settings = load(settings_type)
+    settings = read(settings_type)
     logging.configure(service, settings.log_level)
+    if ignored := unknown():
+        log.warning("settings.unknown_variables", ignored=ignored)
     log.info("process.starting", command=command, settings=settings.model_dump(mode="json"))
     if command == "migrate":
         # Imported here, because Alembic takes a third of a second to load and only this command needs it.

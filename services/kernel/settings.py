@@ -7,9 +7,9 @@ Names that are usual in Celery deployments are kept (`REDIS_HOST`, `DATABASE_URL
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.kernel.zones import known_zones
@@ -96,25 +96,3 @@ class KernelSettings(BaseSettings):
     time_zone: ZoneName = Field(
         "Asia/Taipei", validation_alias="CELERIAC_TIME_ZONE", examples=["Asia/Taipei"]
     )
-
-
-SettingsType = TypeVar("SettingsType", bound=KernelSettings)
-
-
-def load(settings_type: type[SettingsType]) -> SettingsType:
-    """Reads the settings. Raises SystemExit that names each wrong variable, with its fault and an example."""
-    try:
-        return settings_type()
-    except ValidationError as error:
-        _refuse(settings_type, error)
-
-
-def _refuse(settings_type: type[KernelSettings], error: ValidationError) -> NoReturn:
-    by_variable = {field.validation_alias: field for field in settings_type.model_fields.values()}
-    lines = ["the settings can't be used:"]
-    for fault in error.errors():
-        variable = str(fault["loc"][0]) if fault["loc"] else "settings"
-        field = by_variable.get(variable)
-        example = f"; for example: {field.examples[0]}" if field and field.examples else ""
-        lines.append(f"  {variable}: {fault['msg']}{example}")
-    raise SystemExit("\n".join(lines))
