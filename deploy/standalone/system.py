@@ -204,6 +204,8 @@ def _environment(
         "REDIS_PASSWORD": valkey.password(state),
         "CELERY_LOG_LEVEL": settings.log_level,
         "CELERIAC_LISTEN": ports.address_of(service),
+        # The gateway is stopped before the services, and nothing else sends them calls.
+        "CELERIAC_DRAIN_SECONDS": "0",
         "CELERIAC_METRICS_PORT": str(ports.metrics_of(service)),
         "CELERIAC_TLS_CA": str(state / "ca.pem"),
         "CELERIAC_TLS_CERT": str(state / f"certs/{certificate}.crt"),

@@ -161,8 +161,8 @@ async def run(
             if elsewhere is not None:
                 tasks.append(group.create_task(_never_ending(server.follow_elsewhere())))
             await stop.wait()
-            log.info("process.stopping", grace_seconds=settings.shutdown_grace)
-            await server.stop(settings.shutdown_grace)
+            log.info("process.stopping", drain_seconds=settings.drain, grace_seconds=settings.shutdown_grace)
+            await server.stop(settings.shutdown_grace, settings.drain)
             await end(tasks)
 
 

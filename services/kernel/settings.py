@@ -59,6 +59,9 @@ class KernelSettings(BaseSettings):
     metrics_port: Port = Field(0, validation_alias="CELERIAC_METRICS_PORT", examples=["9100"])
     # Factor of the intervals of loops (services.kernel.pace). Tests set it below 1, to wait less.
     pace: float = Field(1.0, gt=0, le=1, validation_alias="CELERIAC_PACE", examples=["1"])
+    # Seconds from NOT_SERVING to the refusal of calls: longer than load balancers take to learn of it.
+    drain: float = Field(5.0, ge=0, le=300, validation_alias="CELERIAC_DRAIN_SECONDS", examples=["5"])
+    # Seconds that calls have to finish after that.
     shutdown_grace: float = Field(20.0, ge=0, validation_alias="CELERIAC_SHUTDOWN_GRACE", examples=["20"])
 
     tls_ca: Path = Field(validation_alias="CELERIAC_TLS_CA", examples=["/etc/celeriac/ca.pem"])
