@@ -168,6 +168,11 @@ class Database:
             )
         return await self._pool
 
+    async def check(self) -> None:
+        """Raises one of DATABASE_ERRORS unless a statement is answered."""
+        async with self.connection() as connection:
+            await connection.fetchval("SELECT 1")
+
     @asynccontextmanager
     async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
         """Yields the payloads of NOTIFY on the channel, over a connection of its own that is kept open.

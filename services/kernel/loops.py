@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 # An interval is at most this share shorter or longer than it was given.
 JITTER = 0.05
+# A loop is late when no step has succeeded for so long, beside the time that it rests: something is wrong.
+LATE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,35 @@ class Heartbeat:
         # The loop waits for work, without a limit of time: nothing is wrong, however long that takes.
         self.idle = False
         self._clock = clock
-        self._succeeded_at = clock()
+        # The next success may be expected from `_due_at` on.
+        self._succeeded_at = self._due_at = clock()
 
     @property
     def last_success(self) -> float:
         """Seconds since 1970: now, while it is idle; before the first success, when the loop was made."""
         return self._clock() if self.idle else self._succeeded_at
 
-    def succeeded(self) -> None:
+    @property
+    def late(self) -> float:
+        """Seconds since a success was due, if they are more than LATE_SECONDS; else 0.
+
+        A step that hangs makes a loop late, and so do failures one after another.
+        """
+        late = self._clock() - self._due_at
+        return late if late > LATE_SECONDS and not self.idle else 0.0
+
+    def rests(self, seconds: float) -> None:
+        """Notes that no step is to be taken for so long."""
+        self._due_at = self._clock() + seconds
+
+    def begins(self) -> None:
+        """Notes that a step begins, which may be sooner than the end of the rest."""
+        self._due_at = min(self._due_at, self._clock())
+
+    def succeeded(self, rests: float = 0.0) -> None:
+        """Notes a success, after which no step is to be taken for so many seconds."""
         self._succeeded_at = self._clock()
+        self.rests(rests)
         self.failures_in_a_row = 0
 
     def failed(self) -> None:
@@ -138,11 +160,13 @@ class Loop:
     async def run(self) -> NoReturn:
         """Ends only by cancellation, or by an exception that the loop does not outlive."""
         if not self._at_once:
+            self.heartbeat.rests(self._every)
             await asyncio.sleep(jittered(self._every))
         while True:
             if self._woken is not None:
                 self._woken.clear()
             seconds, fault = 0.0, ""
+            self.heartbeat.begins()
             try:
                 seconds = self._seconds_after(await self._step())
             except* self._outlives as group:
@@ -151,7 +175,7 @@ class Loop:
             if fault:
                 await self._wait_after(fault)
             else:
-                self.heartbeat.succeeded()
+                self.heartbeat.succeeded(rests=seconds)
                 await self._wait(seconds)
 
     def _seconds_after(self, answer: object) -> float:

@@ -31,6 +31,8 @@ from services.kernel.live_settings import Follower, LiveSettings
 from services.kernel.loops import Background
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
+from services.kernel.probes import Check, Probes
+from services.kernel.probes import serve as serve_probes
 from services.kernel.relay import Relay
 from services.kernel.settings import KernelSettings
 from services.kernel.stuck_clients import StuckClients
@@ -119,6 +121,7 @@ async def run(
     elsewhere: Elsewhere | None = None,
     live: LiveSettings | None = None,
     source: Background | None = None,
+    checks: Mapping[str, Check] = MappingProxyType({}),
     pace: Pace = USUAL,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the calls in flight, and last ends the background work.
@@ -128,6 +131,7 @@ async def run(
 
     `own_steps`: steps of this service alone, taken for each call after those of all services.
     `source`: keeps `live` up to date; by default it follows the scheduler.
+    `checks`: what must be well, beside the database, for the process to be ready.
     """
     live = _logging_by(live or LiveSettings(service), settings)
     metrics.follow_config(registry, live)
@@ -144,7 +148,6 @@ async def run(
         allow,
         *own_steps,
     ]
-    server = Server(settings, servicers, steps, elsewhere)
     stop = _stop_signal()
     host = settings.listen.rpartition(":")[0]
     async with (
@@ -153,14 +156,19 @@ async def run(
     ):
         relay, following = Relay(outbox, to_audit, pace).loop, source or Follower(live, to_scheduler, pace)
         running = [*background, relay, following, StuckClients(database, pace).loop]
-        metrics.LoopMetrics(registry, [heartbeat for each in running for heartbeat in each.heartbeats])
-        metrics.serve(registry, host, settings.metrics_port)
+        heartbeats = [heartbeat for each in running for heartbeat in each.heartbeats]
+        server = Server(settings, servicers, steps, elsewhere, heartbeats)
+        metrics.LoopMetrics(registry, heartbeats)
+        probes = Probes({"database": database.check, **checks}, heartbeats)
+        serve_probes(probes, registry, host, settings.metrics_port)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_never_ending(each.run())) for each in running]
             await server.start()
             if elsewhere is not None:
                 tasks.append(group.create_task(_never_ending(server.follow_elsewhere())))
+            probes.serves(True)
             await stop.wait()
+            probes.serves(False)
             log.info("process.stopping", drain_seconds=settings.drain, grace_seconds=settings.shutdown_grace)
             await server.stop(settings.shutdown_grace, settings.drain)
             await end(tasks)

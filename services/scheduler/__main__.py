@@ -102,6 +102,7 @@ async def serve(settings: SchedulerSettings) -> None:
             ],
             live=live,
             source=feed.keeping(live),
+            checks={"broker": client.ping},
             pace=pace,
         )
 

@@ -33,12 +33,13 @@ import grpc.aio
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.kernel.errors import Unavailable
 from services.kernel.grpc.call import Call
+from services.kernel.grpc.health import Health
+from services.kernel.loops import Heartbeat
 from services.kernel.policy import STANDARD_METHODS, MethodPolicy, policies_of
 from services.kernel.settings import KernelSettings
 
@@ -97,6 +98,7 @@ class Server:
         servicers: Sequence[Servicer],
         steps: Sequence[Step],
         elsewhere: Elsewhere | None = None,
+        heartbeats: Sequence[Heartbeat] = (),
     ) -> None:
         self._names = [servicer.contract.full_name for servicer in servicers]
         self._elsewhere = elsewhere
@@ -104,7 +106,7 @@ class Server:
         self._server = grpc.aio.server(interceptors=[self._steps], options=OPTIONS)
         for servicer in servicers:
             servicer.add(servicer.instance, self._server)
-        self._health = health.HealthServicer()
+        self._health = Health(heartbeats)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         others = elsewhere.names if elsewhere else []
         reflection.enable_server_reflection(
@@ -117,20 +119,16 @@ class Server:
     async def start(self) -> None:
         await self._server.start()
         for name in ["", *self._names]:
-            await self._tell_health(name, True)
+            await self._health.tell(name, True)
         for name in self._elsewhere.names if self._elsewhere else []:
-            await self._tell_health(name, False)
+            await self._health.tell(name, False)
         log.info("server.listening", port=self.port, services=self._names)
 
     async def follow_elsewhere(self) -> None:
         """A background loop: keeps the health of the services elsewhere up to date, until it is cancelled."""
         assert self._elsewhere is not None
         async for name, serving in self._elsewhere.health():
-            await self._tell_health(name, serving)
-
-    async def _tell_health(self, name: str, serving: bool) -> None:
-        status = health_pb2.HealthCheckResponse
-        await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+            await self._health.tell(name, serving)
 
     async def stop(self, grace: float, drain: float = 0.0) -> None:
         """Answers every call that has arrived, and stops.
@@ -138,7 +136,7 @@ class Server:
         1. The health service says NOT_SERVING. For `drain` seconds the server goes on as before, so that
            load balancers learn of it and send no further calls.
         2. Streams end with UNAVAILABLE, so that their readers connect to another server.
-        3. Calls are still taken and answered, until none has come for a moment, or `grace` seconds have passed.
+        3. Calls are still taken and answered, until none has come for a moment, at most `grace` seconds.
            grpc cancels calls that it has received and not handed over when it is told to stop.
         4. grpc stops.
         """

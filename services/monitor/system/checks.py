@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import redis.asyncio
 
 from services.kernel.database import Database
+from services.kernel.loops import LATE_SECONDS, Heartbeat
 from services.monitor.figures import Figures
-from services.monitor.system.components import Finding, Health, Look
+from services.monitor.system.components import MOST_DETAIL, Finding, Health, Look
 from services.monitor.workers.workers import WorkerTable
 
 # Events are degraded above this lag: the monitor has fallen behind, or the clocks of the machines differ.
 MOST_LAG_SECONDS = 5.0
 # Losses within this time make the component degraded.
 LOSS_SECONDS = 60.0
+# Loops that need another service: that they are late is a fault of that service.
+OF_OTHERS = {"audit_outbox", "config"}
 
 
 def database_look(database: Database) -> Look:
@@ -53,13 +57,24 @@ def workers_look(workers: WorkerTable) -> Look:
     return look
 
 
-def monitor_look(figures: Figures) -> Look:
+def monitor_look(figures: Figures, heartbeats: Sequence[Heartbeat]) -> Look:
     async def look() -> Finding:
+        if late := late_loops([heartbeat.name for heartbeat in heartbeats if heartbeat.late]):
+            return late
         waiting = figures.tasks_waiting
         detail = f"{figures.rows_written} rows written, {waiting} tasks wait to be"
         return Finding(Health.HEALTHY, detail, asked=False)
 
     return look
+
+
+def late_loops(late: Sequence[str]) -> Finding | None:
+    """Returns what late background loops mean for their process; None if there are none."""
+    if not late:
+        return None
+    health = Health.DEGRADED if set(late) <= OF_OTHERS else Health.UNHEALTHY
+    detail = f"serving, but without success for more than {LATE_SECONDS:.0f} s: {', '.join(late)}"
+    return Finding(health, detail[:MOST_DETAIL])
 
 
 class EventsLook:
