@@ -52,6 +52,8 @@ AWAY = (
 )
 # Another transaction holds a lock that this one needs. Nothing was done: the same may be tried again.
 HELD_UP = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+# The server has no room to store what it was told to. The transaction is rolled back; reads still work.
+DISK_FULL = (asyncpg.DiskFullError,)
 # Errors of a server that takes no connections for now, from any client: it starts, stops, or has no room; the
 # database is closed (ALLOW_CONNECTIONS false), or it is being dropped, restored or renamed. They mean this
 # only when a connection is opened: a statement that raises one of them has a fault.

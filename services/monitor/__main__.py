@@ -130,7 +130,7 @@ async def _components(
         {
             **peers,
             "monitor": checks.monitor_look(figures, heartbeats),
-            "database": checks.database_look(database),
+            "database": checks.DatabaseLook(database),
             "broker": checks.broker_look(client),
             "workers": checks.workers_look(workers),
             "events": checks.EventsLook(figures),
