@@ -40,7 +40,7 @@ def up(settings: StandaloneSettings) -> int:
     if sys.platform not in ("linux", "darwin"):
         raise SystemExit("the one-machine system needs Linux or macOS; on Windows use WSL")
     load_gateway_settings()  # Reports a wrong value now, not after a minute.
-    console = Console()
+    console = Console(brief=sys.stdout.isatty())
     if ignored := unknown():
         console.say(f"setup: ignored, as Celeriac has no such variables: {', '.join(ignored)}")
     make_folders(settings)
