@@ -36,6 +36,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.kernel.certificates import Certificates
 from services.kernel.errors import Unavailable
 from services.kernel.grpc.call import Call
 from services.kernel.grpc.health import Health
@@ -150,8 +151,19 @@ class Server:
 
 
 def _credentials(settings: KernelSettings) -> grpc.ServerCredentials:
-    pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
-    return grpc.ssl_server_credentials([pair], settings.tls_ca.read_bytes(), require_client_auth=True)
+    """Returns credentials that follow a renewal of the certificate: grpc asks before each handshake."""
+    certificates = Certificates(settings)
+    told = 0
+
+    def configuration() -> Any:
+        nonlocal told
+        pem = certificates.newest()
+        if told == certificates.version:
+            return None
+        told = certificates.version
+        return grpc.ssl_server_certificate_configuration([(pem.key, pem.certificate)], pem.ca)
+
+    return grpc.dynamic_ssl_server_credentials(configuration(), configuration, True)
 
 
 class _Interceptor(grpc.aio.ServerInterceptor):
