@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.kernel.broker_address import BrokerAddress
 from services.kernel.zones import known_zones
 
 
@@ -28,6 +29,12 @@ def _host_and_port(address: str) -> str:
     return address
 
 
+def _broker_url(url: SecretStr) -> SecretStr:
+    BrokerAddress.parse(url.get_secret_value())
+    return url
+
+
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -48,6 +55,15 @@ class KernelSettings(BaseSettings):
     redis_db_broker: int = Field(0, ge=0, validation_alias="REDIS_DB_BROKER", examples=["0"])
     redis_db_backend: int = Field(1, ge=0, validation_alias="REDIS_DB_BACKEND", examples=["1"])
     redis_password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_PASSWORD", examples=["secret"])
+
+    # The broker as a URL, which says more than the variables above: user, TLS, a Unix socket.
+    broker_url: BrokerUrl | None = Field(
+        None, validation_alias="CELERIAC_BROKER_URL", examples=["redis://user:password@redis:6379/0"]
+    )
+    # Where Celery keeps results; unset: on the broker, in the database REDIS_DB_BACKEND.
+    result_url: BrokerUrl | None = Field(
+        None, validation_alias="CELERIAC_RESULT_URL", examples=["redis://user:password@redis:6379/1"]
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", validation_alias="CELERY_LOG_LEVEL", examples=["INFO"]

@@ -32,7 +32,7 @@ from services.monitor.api.tasks import TaskApi
 from services.monitor.api.workers import WorkerApi
 from services.monitor.figures import Figures
 from services.monitor.intake.intake import Bounds, Intake
-from services.monitor.intake.subscription import BrokerAddress
+from services.monitor.intake.subscription import EventSource
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.settings import MonitorSettings
@@ -97,7 +97,7 @@ def _intake(
     pace: Pace,
 ) -> Intake:
     return Intake(
-        BrokerAddress.of(settings, settings.key_prefix),
+        EventSource(broker.broker_address(settings), settings.key_prefix),
         database,
         figures,
         workers,

@@ -23,7 +23,7 @@ from services.kernel.logged_errors import Loggable
 from services.kernel.loops import Heartbeat, Loop
 from services.monitor.figures import Figures
 from services.monitor.intake.events import Event, decode
-from services.monitor.intake.subscription import BrokerAddress, Subscription
+from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.table import TaskTable
@@ -64,7 +64,7 @@ class Intake:
 
     def __init__(
         self,
-        broker: BrokerAddress,
+        source: EventSource,
         database: Database,
         figures: Figures,
         workers: WorkerTable,
@@ -85,7 +85,7 @@ class Intake:
         self._sweeping = Loop("workers", self._sweep, every=pace.workers_look)
         self._listening_since = 0.0
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
-        self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut, pace=pace)
+        self._subscription = Subscription(source, on_listening=self._listening, on_cut=self._cut, pace=pace)
 
     @property
     def waiting_tasks(self) -> Sequence[TaskRecord]:
