@@ -34,6 +34,7 @@ from services.kernel.pace import USUAL, Pace
 from services.kernel.probes import Check, Probes
 from services.kernel.probes import serve as serve_probes
 from services.kernel.relay import Relay
+from services.kernel.schema import wait_for_tables
 from services.kernel.settings import KernelSettings
 from services.kernel.stuck_clients import StuckClients
 from services.kernel.tokens import TokenVerifier
@@ -99,11 +100,12 @@ async def _to_coroutine(work: Awaitable[None]) -> None:
 
 @asynccontextmanager
 async def opened_database(settings: KernelSettings, service: str) -> AsyncIterator[Database]:
-    """Yields the service's connections to the database; closes them at the end."""
+    """Yields the service's connections to the database, once that has its tables; closes them at the end."""
     database = Database(
         settings.database_url.get_secret_value(), settings.database_pool_size, f"celeriac-{service}"
     )
     try:
+        await wait_for_tables(database, service)
         yield database
     finally:
         await database.close()
