@@ -31,6 +31,7 @@ from services.kernel.live_settings import Follower, LiveSettings
 from services.kernel.loops import Background
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
+from services.kernel.pooler import NoSessions, refuse_pooled_transactions
 from services.kernel.probes import Check, Probes
 from services.kernel.probes import serve as serve_probes
 from services.kernel.relay import Relay
@@ -106,6 +107,10 @@ async def opened_database(settings: KernelSettings, service: str) -> AsyncIterat
     )
     try:
         await wait_for_tables(database, service)
+        try:
+            await refuse_pooled_transactions(database.url)
+        except NoSessions as error:
+            raise SystemExit(str(error)) from None
         yield database
     finally:
         await database.close()

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import asyncpg
 from sqlalchemy import event
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -33,6 +34,11 @@ from services.kernel.database import (
 SESSION_ERRORS = (DBAPIError, asyncpg.InterfaceError, *AWAY, *HELD_UP, *DISK_FULL)
 
 
+def asyncpg_url(url: str) -> str:
+    """Returns a plain "postgresql://…" URL in the form that SQLAlchemy needs for asyncpg."""
+    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
 class Sessions:
     """Transactions as SQLAlchemy sessions, on a pool of their own, with the settings of `database`.
 
@@ -43,10 +49,11 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self.engine: AsyncEngine = create_async_engine(
-            "postgresql+asyncpg://",
+            asyncpg_url(database.url),
             async_creator=functools.partial(
                 open_connection,
                 database.url,
+                session=database.session,
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
                 server_settings=database.server_settings,

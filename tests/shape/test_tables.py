@@ -26,6 +26,7 @@ from sqlalchemy import Column, Connection, MetaData, Text, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services import SERVICES
+from services.kernel.sessions import asyncpg_url
 from services.scheduler.tables import TransactionId
 from tests.support.servers import create_database
 from tests.support.sql import fetch_sync
@@ -64,9 +65,7 @@ def on(url: str, ask: Callable[[Connection], ANSWER]) -> ANSWER:
     """What is answered on a connection of SQLAlchemy, in a transaction that is committed."""
 
     async def asked() -> ANSWER:
-        engine = create_async_engine(
-            url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=pool.NullPool
-        )
+        engine = create_async_engine(asyncpg_url(url), poolclass=pool.NullPool)
         async with engine.begin() as connection:
             return await connection.run_sync(ask)
 
