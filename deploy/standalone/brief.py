@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+# Who makes the calls of a first start: `make up` itself, which tells what it did.
+FIRST_START = "first-start"
 # The gateway's line about a call, and the services' own, which says the same once more.
 AT_THE_GATEWAY, AT_A_SERVICE = "gateway.answered", "rpc.answered"
 WORTH_SHOWING = frozenset({"warning", "error", "critical"})
@@ -36,7 +38,7 @@ def brief(name: str, line: str) -> str | None:
         shown = fault is None or (fault.search(line) and not USUAL.search(line))
         return line if shown and line.strip() else None
     if fields["event"] == AT_THE_GATEWAY:
-        return _call(fields)
+        return None if fields.get("subject") == FIRST_START else _call(fields)
     if fields["event"] == AT_A_SERVICE or fields.get("level") not in WORTH_SHOWING:
         return None
     return _in_words(fields)

@@ -19,6 +19,7 @@ from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 
 from deploy.envoy.settings import load_settings as load_gateway_settings
 from deploy.standalone import first_start, guide, postgres, system, valkey
+from deploy.standalone.brief import FIRST_START
 from deploy.standalone.lock import running_alone
 from deploy.standalone.logs import Console
 from deploy.standalone.ports import HOST, Ports, refuse_taken
@@ -139,7 +140,7 @@ class _Run:
 
     async def _first_start(self) -> list[schedules_pb2.Schedule]:
         target = f"{HOST}:{self._settings.gateway_port}"
-        token = self._issuer.mint("admin", subject="first-start")
+        token = self._issuer.mint("admin", subject=FIRST_START)
         async with connect(target, token=token, ca=self._settings.state / "ca.pem") as gateway:
             try:
                 database = postgres.url(self._settings, postgres.SUPERUSER)

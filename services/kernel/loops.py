@@ -88,8 +88,13 @@ class Heartbeat:
 
         A step that hangs makes a loop late, and so do failures one after another.
         """
-        late = self._clock() - self._due_at
-        return late if late > LATE_SECONDS and not self.idle else 0.0
+        overdue = self.overdue
+        return overdue if overdue > LATE_SECONDS and not self.idle else 0.0
+
+    @property
+    def overdue(self) -> float:
+        """Seconds since a success was due; negative while the loop rests."""
+        return self._clock() - self._due_at
 
     def rests(self, seconds: float) -> None:
         """Notes that no step is to be taken for so long."""
@@ -127,6 +132,7 @@ class Loop:
     every: seconds from the end of a step to the next.
     outlives: exceptions after which the loop goes on, also when they come in an exception group.
     failed: the event that is logged for each of them.
+    patience: for so many seconds without a success a failure is no reason to warn: it is logged at INFO.
     retry: how long it waits after a failure; without it, `every`.
     woken: ends the wait when it is set; the loop clears it before each step.
     at_once: whether the first step is taken at the start, or after the first interval.
@@ -140,6 +146,7 @@ class Loop:
         every: float,
         outlives: tuple[type[Exception], ...] = (),
         failed: str = "loop.failed",
+        patience: float = 0.0,
         retry: Backoff | None = None,
         woken: asyncio.Event | None = None,
         at_once: bool = True,
@@ -149,6 +156,7 @@ class Loop:
         self._every = every
         self._outlives = outlives
         self._failed = failed
+        self._patience = patience
         self._retry = retry
         self._woken = woken
         self._at_once = at_once
@@ -185,7 +193,8 @@ class Loop:
         self.heartbeat.failed()
         retry = self._retry
         seconds = jittered(retry.after(self.heartbeat.failures_in_a_row) if retry else self._every)
-        log.warning(self._failed, loop=self.heartbeat.name, error=fault, retry_seconds=round(seconds, 3))
+        say = log.warning if self.heartbeat.overdue >= self._patience else log.info
+        say(self._failed, loop=self.heartbeat.name, error=fault, retry_seconds=round(seconds, 3))
         if retry:
             await asyncio.sleep(seconds)
         else:

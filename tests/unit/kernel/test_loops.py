@@ -399,3 +399,15 @@ def test_a_step_that_is_woken_from_a_long_rest_is_late_from_then_on() -> None:
     heartbeat.begins()
     clock = 200.0
     assert heartbeat.late == 100.0
+
+
+def test_a_patient_loop_warns_only_of_failures_that_last() -> None:
+    async def run() -> None:
+        loop = Loop("sweep", Steps(fail).take, every=10.0, outlives=(Away,), patience=35.0)
+        loop.heartbeat = Heartbeat("sweep", now)
+        await going(loop, 100.0)
+
+    with structlog.testing.capture_logs() as told:
+        run_fast(run())
+    levels = [line["log_level"] for line in told]
+    assert set(levels[:3]) == {"info"} and set(levels[5:]) == {"warning"}
