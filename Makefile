@@ -24,13 +24,24 @@ $(UV):
 	@echo "setup: a private uv $(UV_VERSION) in .uv" >&2
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-# The stamp lets a second `make up` go on without starting uv.
-.venv/.synced: uv.lock pyproject.toml clients/python/pyproject.toml | $(UV)
-	@echo "setup: locked dependencies into .venv; the first time takes a minute or two" >&2
-	@$(UV) sync --locked --all-extras $(if $(wildcard .venv/.bench),--group bench) --python $(PYTHON)
-	@touch $@
+# What runs the system, what checks and tests it besides, and the peers of the benchmarks: who only runs it gets the
+# first alone. A stamp for each says what is in .venv, and lets a second `make up` go on without starting uv.
+SYNC = $(UV) sync --locked --all-extras --no-default-groups --python $(PYTHON)
+HAS = $(if $(wildcard .venv/.dev),--group dev) $(if $(wildcard .venv/.bench),--group bench)
+LOCK := uv.lock pyproject.toml clients/python/pyproject.toml
 
-setup: .venv/.synced ## Build .venv from the lock file
+.venv/.synced: $(LOCK) | $(UV)
+	@echo "setup: locked dependencies into .venv; the first time takes a minute or two" >&2
+	@$(SYNC) $(HAS) && touch $@
+
+.venv/.dev: .venv/.synced
+	@echo "setup: what checks and tests need, into .venv" >&2
+	@$(SYNC) $(HAS) --group dev && touch $@
+
+.venv/.bench: .venv/.dev
+	@$(SYNC) $(HAS) --group bench && touch $@
+
+setup: .venv/.dev ## Build .venv from the lock file, with what checks and tests need
 
 ##################################################################################### one machine
 
@@ -38,25 +49,25 @@ setup: .venv/.synced ## Build .venv from the lock file
 # come from the environment or the command line: make up CELERIAC_GATEWAY_PORT=9443 CELERIAC_STATE_DIR=.celeriac-2
 STANDALONE := $(RUN)/python -m deploy.standalone
 
-up: setup ## Run the whole system on this machine until Ctrl-C
+up: .venv/.synced ## Run the whole system on this machine until Ctrl-C
 	@$(STANDALONE) up
 
-down: setup ## Stop the running system; the data stay
+down: .venv/.synced ## Stop the running system; the data stay
 	@$(STANDALONE) down
 
-status: setup ## Show the health of each component; succeeds only when all are healthy
+status: .venv/.synced ## Show the health of each component; succeeds only when all are healthy
 	@$(STANDALONE) status
 
-logs: setup ## Follow the logs of the processes: NAME=scheduler for one of them, FOLLOW=0 to stop at the end
+logs: .venv/.synced ## Follow the logs of the processes: NAME=scheduler for one of them, FOLLOW=0 to stop at the end
 	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow)
 
-token: setup ## Print a token, valid for an hour: ROLE=viewer|admin|super_admin, OTP=<code> for a second factor
+token: .venv/.synced ## Print a token, valid for an hour: ROLE=viewer|admin|super_admin, OTP=<code> for a second factor
 	@$(STANDALONE) token "$(or $(ROLE),admin)" $(if $(OTP),--otp "$(OTP)")
 
-enrol: setup ## Make a new second factor, and print its secret for an authenticator, once
+enrol: .venv/.synced ## Make a new second factor, and print its secret for an authenticator, once
 	@$(STANDALONE) enrol
 
-rotate-keys: setup ## Make a new key, and protect the secrets of the live configuration with it
+rotate-keys: .venv/.synced ## Make a new key, and protect the secrets of the live configuration with it
 	@$(STANDALONE) rotate-keys
 
 ##################################################################################### contracts
@@ -104,11 +115,6 @@ chaos: setup ## Kill, freeze and cut off replicas for SECONDS (300); SEED=… re
 
 soak: setup ## Run the long tests: chaos for SECONDS (1800), matrices; results go to benchmarks/results
 	@CELERIAC_CHAOS_SECONDS="$(SECONDS)" CELERIAC_CHAOS_SEED="$(SEED)" $(RUN)/python -m benchmarks.soak
-
-# The peers are installed only for benchmarks.
-.venv/.bench: .venv/.synced
-	@$(UV) sync --locked --all-extras --group bench --python $(PYTHON)
-	@touch $@
 
 bench: .venv/.bench ## Measure beside the peers: AREA=scheduler|embedder|monitor|audit|gateway, QUICK=1
 	@$(RUN)/python -m benchmarks.$(or $(AREA),$(error name an area: make bench AREA=scheduler))

@@ -17,10 +17,11 @@ import time
 import uvloop
 
 from services.kernel import logging
+from services.kernel.broker_address import BrokerAddress
 from services.kernel.database import Database
 from services.monitor.figures import Figures
 from services.monitor.intake.intake import Intake
-from services.monitor.intake.subscription import BrokerAddress
+from services.monitor.intake.subscription import EventSource
 from services.monitor.workers.workers import WorkerTable
 
 QUIET_SECONDS = 1.5
@@ -46,7 +47,7 @@ async def main(host: str, port: int, database_url: str) -> None:
     logging.configure("monitor", "WARNING")
     database, figures, workers = Database(database_url), Figures(), WorkerTable()
     intake = Intake(
-        BrokerAddress(host, port),
+        EventSource(BrokerAddress(host, port)),
         database,
         figures,
         workers,

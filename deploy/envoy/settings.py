@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, ValidationError, field_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from services.kernel.variables import read
 
 
 def _origin(origin: str) -> str:
@@ -66,15 +68,4 @@ class GatewaySettings(BaseSettings):
 
 def load_settings() -> GatewaySettings:
     """Reads the settings. Raises SystemExit that names each wrong variable, with its fault and an example."""
-    try:
-        return GatewaySettings()
-    except ValidationError as error:
-        examples = {
-            str(field.validation_alias): (field.examples or [""])[0]
-            for field in GatewaySettings.model_fields.values()
-        }
-        lines = ["the gateway's settings can't be used:"]
-        for fault in error.errors():
-            variable = str(fault["loc"][0])
-            lines.append(f"  {variable}: {fault['msg']}; for example: {examples.get(variable, '')}")
-        raise SystemExit("\n".join(lines)) from None
+    return read(GatewaySettings)

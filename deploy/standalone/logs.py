@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import logging.handlers
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from deploy.standalone.brief import brief, readable
+
 FILE_BYTES = 10_000_000
 OLD_FILES = 2
 PREFIX_WIDTH = 19
-LONGEST_VALUE = 100
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
-# Keys of a JSON line that the prefix or the line's beginning shows already.
-SHOWN = ("timestamp", "level", "event", "service", "logger")
 
 
 class Console:
-    """The terminal: whole lines only, each with the name of its process in front."""
+    """The terminal: whole lines only, each with the name of its process in front.
 
-    def __init__(self, out: TextIO = sys.stdout, colour: bool | None = None) -> None:
+    `brief`: only calls and faults are shown, each in one line of the terminal; by default all is, in full.
+    """
+
+    def __init__(self, out: TextIO = sys.stdout, colour: bool | None = None, brief: bool = False) -> None:
         self._out = out
         self._colour = out.isatty() if colour is None else colour
+        self._brief = brief
         self._colours: dict[str, int] = {}
 
     def say(self, line: str) -> None:
@@ -33,8 +36,14 @@ class Console:
         self._write(line)
 
     def pass_on(self, name: str, line: str) -> None:
-        """Prints a line of a process."""
-        self._write(f"{self._prefix(name)} {readable(line)}")
+        """Prints a line of a process, if it is to be shown."""
+        shown = brief(name, line) if self._brief else readable(line)
+        if shown is None:
+            return
+        room = shutil.get_terminal_size().columns - PREFIX_WIDTH - 2
+        if self._brief and len(shown) > room:
+            shown = shown[: max(room - 1, 20)] + "…"
+        self._write(f"{self._prefix(name)} {shown}")
 
     def _prefix(self, name: str) -> str:
         prefix = f"{name:<{PREFIX_WIDTH}}|"
@@ -51,28 +60,6 @@ class Console:
             # A closed terminal must not take the system down; the files have everything.
             if error.errno not in (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EBADF):
                 raise
-
-
-def readable(line: str) -> str:
-    """Returns a JSON log line as "time level event key=value …", any other line unchanged."""
-    if not line.startswith("{"):
-        return line
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        return line
-    # It begins with a brace, so it is an object.
-    if "event" not in fields:
-        return line
-    event = fields["event"]
-    time = str(fields.get("timestamp", ""))[11:19]
-    values = [f"{key}={_cut(value)}" for key, value in fields.items() if key not in SHOWN]
-    return " ".join([time, f"{fields.get('level', ''):<7}", str(event), *values]).strip()
-
-
-def _cut(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
 
 class LogFile:

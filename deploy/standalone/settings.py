@@ -8,12 +8,13 @@ import stat
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.sockets import fits
 from deploy.standalone.ports import BLOCK
 from services.kernel.settings import ZoneName
+from services.kernel.variables import read
 
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 ADMIN_SOCKET = "admin.sock"
@@ -81,16 +82,7 @@ class StandaloneSettings(BaseSettings):
 
 def load_settings() -> StandaloneSettings:
     """Reads the environment. Raises SystemExit that names each wrong variable, its fault and an example."""
-    try:
-        return StandaloneSettings()
-    except ValidationError as error:
-        fields = {field.validation_alias: field for field in StandaloneSettings.model_fields.values()}
-        lines = ["the settings can't be used:"]
-        for fault in error.errors():
-            variable = str(fault["loc"][0])
-            examples = fields[variable].examples or [""]
-            lines.append(f"  {variable}: {fault['msg']}; for example: {variable}={examples[0]}")
-        raise SystemExit("\n".join(lines)) from None
+    return read(StandaloneSettings)
 
 
 def make_private_folder(path: Path, owner: int) -> None:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from deploy.standalone.brief import readable
 from deploy.standalone.child import Child, told
 from deploy.standalone.component import Component, Step
-from deploy.standalone.logs import Console, LogFile, readable
+from deploy.standalone.logs import Console, LogFile
 from deploy.standalone.record import ProcessRecord, SystemRecord
 from deploy.standalone.settings import StandaloneSettings
 from deploy.standalone.supervised import StartFailed, Supervised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from deploy.standalone.ports import HOST, Ports
 from deploy.standalone.settings import StandaloneSettings, make_private_folder
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
 from services import SERVICES
+from services.kernel.variables import read
 
 # Stages of stopping: what takes work in stops before what does the work, and that before what stores data.
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
@@ -63,6 +65,13 @@ def components(settings: StandaloneSettings) -> list[Component]:
         *(_worker(settings, name) for name in WORKER_QUEUES),
         _gateway(settings),
     ]
+
+
+def refuse_wrong_settings(settings: StandaloneSettings) -> None:
+    """Reads the settings of every process as it will; raises SystemExit that names each wrong variable."""
+    for service in SERVICES:
+        module = importlib.import_module(f"services.{service}.settings")
+        read(getattr(module, f"{service.title()}Settings"), _environment(settings, service))
 
 
 def run_command(settings: StandaloneSettings, service: str, command: str) -> int:
@@ -195,6 +204,8 @@ def _environment(
         "REDIS_PASSWORD": valkey.password(state),
         "CELERY_LOG_LEVEL": settings.log_level,
         "CELERIAC_LISTEN": ports.address_of(service),
+        # The gateway is stopped before the services, and nothing else sends them calls.
+        "CELERIAC_DRAIN_SECONDS": "0",
         "CELERIAC_METRICS_PORT": str(ports.metrics_of(service)),
         "CELERIAC_TLS_CA": str(state / "ca.pem"),
         "CELERIAC_TLS_CERT": str(state / f"certs/{certificate}.crt"),

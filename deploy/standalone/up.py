@@ -19,6 +19,7 @@ from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 
 from deploy.envoy.settings import load_settings as load_gateway_settings
 from deploy.standalone import first_start, guide, postgres, system, valkey
+from deploy.standalone.brief import FIRST_START
 from deploy.standalone.lock import running_alone
 from deploy.standalone.logs import Console
 from deploy.standalone.ports import HOST, Ports, refuse_taken
@@ -28,6 +29,7 @@ from deploy.standalone.state_folder import close_to_others, make_folders
 from deploy.standalone.supervised import StartFailed
 from deploy.standalone.supervisor import Supervisor
 from deploy.standalone.tokens import LocalIssuer
+from services.kernel.variables import unknown
 
 FIRST_START_MB, LATER_START_MB = 500, 100
 DOOR_SECONDS = 60.0
@@ -39,7 +41,9 @@ def up(settings: StandaloneSettings) -> int:
     if sys.platform not in ("linux", "darwin"):
         raise SystemExit("the one-machine system needs Linux or macOS; on Windows use WSL")
     load_gateway_settings()  # Reports a wrong value now, not after a minute.
-    console = Console()
+    console = Console(brief=sys.stdout.isatty())
+    if ignored := unknown():
+        console.say(f"setup: ignored, as Celeriac has no such variables: {', '.join(ignored)}")
     make_folders(settings)
     with running_alone(settings.run):
         for name in end_leftovers(settings.run):
@@ -48,6 +52,7 @@ def up(settings: StandaloneSettings) -> int:
         refuse_taken(Ports(settings.gateway_port))
         _refuse_small_disk(settings)
         valkey.ensure_password(settings.state)
+        system.refuse_wrong_settings(settings)
         return asyncio.run(_Run(settings, console).until_stopped())
 
 
@@ -135,7 +140,7 @@ class _Run:
 
     async def _first_start(self) -> list[schedules_pb2.Schedule]:
         target = f"{HOST}:{self._settings.gateway_port}"
-        token = self._issuer.mint("admin", subject="first-start")
+        token = self._issuer.mint("admin", subject=FIRST_START)
         async with connect(target, token=token, ca=self._settings.state / "ca.pem") as gateway:
             try:
                 database = postgres.url(self._settings, postgres.SUPERUSER)

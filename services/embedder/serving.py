@@ -21,7 +21,7 @@ from services.embedder.model.encoder import Model
 from services.embedder.online import OnlineEncoder
 from services.embedder.pace import Pace
 from services.embedder.search.search import Search
-from services.kernel import process
+from services.kernel import broker, process
 from services.kernel.grpc.server import Servicer
 from services.kernel.live_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
 from services.kernel.live_settings import LiveSettings
@@ -37,6 +37,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
     async with (
         process.opened_database(settings, "embedder") as database,
         opened_sessions(database) as sessions,
+        broker.connect(settings) as client,
     ):
         search = Search(database, sessions, facts.identity, online.question, pace)
         send = chunk_sender(celery_app(settings))
@@ -66,5 +67,6 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
             ],
             background=[online.loop, search.following, rebuilds.healing],
             live=live,
+            checks={"broker": client.ping},
             pace=pace,
         )

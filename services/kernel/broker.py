@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
+from services.kernel.broker_address import BrokerAddress
 from services.kernel.settings import KernelSettings
 
 
+def broker_address(settings: KernelSettings) -> BrokerAddress:
+    """Returns CELERIAC_BROKER_URL; without it, what the variables REDIS_… say."""
+    if settings.broker_url is not None:
+        return BrokerAddress.parse(settings.broker_url.get_secret_value())
+    password = settings.redis_password.get_secret_value()
+    return BrokerAddress(
+        settings.redis_host, settings.redis_port, database=settings.redis_db_broker, password=password
+    )
+
+
 def broker_url(settings: KernelSettings) -> str:
-    return _url(settings, settings.redis_db_broker)
+    """Returns the broker's URL for Celery."""
+    return broker_address(settings).for_celery
 
 
 def backend_url(settings: KernelSettings) -> str:
-    return _url(settings, settings.redis_db_backend)
-
-
-def _url(settings: KernelSettings, database: int) -> str:
-    password = settings.redis_password.get_secret_value()
-    credentials = f":{quote(password, safe='')}@" if password else ""
-    return f"redis://{credentials}{settings.redis_host}:{settings.redis_port}/{database}"
+    """Returns the result backend's URL for Celery: CELERIAC_RESULT_URL, or a database beside the broker's."""
+    if settings.result_url is not None:
+        return BrokerAddress.parse(settings.result_url.get_secret_value()).for_celery
+    return broker_address(settings).at(settings.redis_db_backend).for_celery
 
 
 def connect(settings: KernelSettings, *, decode_responses: bool = False) -> redis.asyncio.Redis:
     """Returns a pooled client of the broker. Its commands are retried for about a second."""
+    address = broker_address(settings)
+    # A Unix socket has no such option, and needs none: its other end is on this machine.
+    over_network = {} if address.path else {"socket_keepalive": True}
     return redis.asyncio.Redis.from_url(
-        broker_url(settings),
+        address.for_redis,
         decode_responses=decode_responses,
         socket_connect_timeout=5,
-        socket_keepalive=True,
+        **over_network,
         health_check_interval=15,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=5),
     )

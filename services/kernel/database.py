@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -52,6 +53,8 @@ AWAY = (
 )
 # Another transaction holds a lock that this one needs. Nothing was done: the same may be tried again.
 HELD_UP = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+# The server has no room to store what it was told to. The transaction is rolled back; reads still work.
+DISK_FULL = (asyncpg.DiskFullError,)
 # Errors of a server that takes no connections for now, from any client: it starts, stops, or has no room; the
 # database is closed (ALLOW_CONNECTIONS false), or it is being dropped, restored or renamed. They mean this
 # only when a connection is opened: a statement that raises one of them has a fault.
@@ -70,16 +73,24 @@ def driver_url(url: str) -> str:
     return re.sub(r"^postgres(?:ql)?(?:\+\w+)?://", "postgresql://", url)
 
 
-async def open_connection(url: str, **settings: Any) -> Connection:
+async def open_connection(
+    url: str, session: Mapping[str, str] = MappingProxyType({}), **settings: Any
+) -> Connection:
     """Returns a connection by `asyncpg.connect`; raises `ConnectionError` if the server takes none for now.
 
     Other refusals (wrong password, pg_hba.conf, no right to connect) last until a person mends the cause:
     they are logged, and raised unchanged.
+
+    `session`: parameters of the session. They are set by a statement, because a pooler such as pgbouncer
+    refuses connections that state parameters which it does not know.
     """
     try:
-        return await asyncpg.connect(url, **settings)
+        connection: Connection = await asyncpg.connect(url, **settings)
+        if session:
+            await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in session.items()))
+        return connection
     except CLOSED as error:
-        raise ConnectionError(f"the database takes no connections now: {error}") from error
+        raise ConnectionError(f"the database takes no connections: {error}") from error
     except asyncpg.PostgresError as error:
         log.error("database.refused", sqlstate=error.sqlstate, error=for_log(error))
         raise
@@ -92,9 +103,8 @@ class Database:
         """`pool_size` is the most connections of the pool; each listener has one of its own in addition."""
         self.url = driver_url(url)
         self.pool_size = pool_size
-        self.server_settings = {
-            "application_name": application_name,
-            "timezone": "UTC",
+        self.server_settings = {"application_name": application_name, "timezone": "UTC"}
+        self.session = {
             # None of these ends a transaction whose client stops in the middle of a statement: see
             # stuck_clients.py.
             "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
@@ -160,13 +170,18 @@ class Database:
                 self.url,
                 min_size=0,
                 max_size=self.pool_size,
-                connect=open_connection,
+                connect=functools.partial(open_connection, session=self.session),
                 reset=_keep,
                 server_settings=self.server_settings,
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
             )
         return await self._pool
+
+    async def check(self) -> None:
+        """Raises one of DATABASE_ERRORS unless a statement is answered."""
+        async with self.connection() as connection:
+            await connection.fetchval("SELECT 1")
 
     @asynccontextmanager
     async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:

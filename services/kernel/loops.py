@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 # An interval is at most this share shorter or longer than it was given.
 JITTER = 0.05
+# A loop is late when no step has succeeded for so long, beside the time that it rests: something is wrong.
+LATE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,40 @@ class Heartbeat:
         # The loop waits for work, without a limit of time: nothing is wrong, however long that takes.
         self.idle = False
         self._clock = clock
-        self._succeeded_at = clock()
+        # The next success may be expected from `_due_at` on.
+        self._succeeded_at = self._due_at = clock()
 
     @property
     def last_success(self) -> float:
         """Seconds since 1970: now, while it is idle; before the first success, when the loop was made."""
         return self._clock() if self.idle else self._succeeded_at
 
-    def succeeded(self) -> None:
+    @property
+    def late(self) -> float:
+        """Seconds since a success was due, if they are more than LATE_SECONDS; else 0.
+
+        A step that hangs makes a loop late, and so do failures one after another.
+        """
+        overdue = self.overdue
+        return overdue if overdue > LATE_SECONDS and not self.idle else 0.0
+
+    @property
+    def overdue(self) -> float:
+        """Seconds since a success was due; negative while the loop rests."""
+        return self._clock() - self._due_at
+
+    def rests(self, seconds: float) -> None:
+        """Notes that no step is to be taken for so long."""
+        self._due_at = self._clock() + seconds
+
+    def begins(self) -> None:
+        """Notes that a step begins, which may be sooner than the end of the rest."""
+        self._due_at = min(self._due_at, self._clock())
+
+    def succeeded(self, rests: float = 0.0) -> None:
+        """Notes a success, after which no step is to be taken for so many seconds."""
         self._succeeded_at = self._clock()
+        self.rests(rests)
         self.failures_in_a_row = 0
 
     def failed(self) -> None:
@@ -105,6 +132,7 @@ class Loop:
     every: seconds from the end of a step to the next.
     outlives: exceptions after which the loop goes on, also when they come in an exception group.
     failed: the event that is logged for each of them.
+    patience: for so many seconds without a success a failure is no reason to warn: it is logged at INFO.
     retry: how long it waits after a failure; without it, `every`.
     woken: ends the wait when it is set; the loop clears it before each step.
     at_once: whether the first step is taken at the start, or after the first interval.
@@ -118,6 +146,7 @@ class Loop:
         every: float,
         outlives: tuple[type[Exception], ...] = (),
         failed: str = "loop.failed",
+        patience: float = 0.0,
         retry: Backoff | None = None,
         woken: asyncio.Event | None = None,
         at_once: bool = True,
@@ -127,6 +156,7 @@ class Loop:
         self._every = every
         self._outlives = outlives
         self._failed = failed
+        self._patience = patience
         self._retry = retry
         self._woken = woken
         self._at_once = at_once
@@ -138,11 +168,13 @@ class Loop:
     async def run(self) -> NoReturn:
         """Ends only by cancellation, or by an exception that the loop does not outlive."""
         if not self._at_once:
+            self.heartbeat.rests(self._every)
             await asyncio.sleep(jittered(self._every))
         while True:
             if self._woken is not None:
                 self._woken.clear()
             seconds, fault = 0.0, ""
+            self.heartbeat.begins()
             try:
                 seconds = self._seconds_after(await self._step())
             except* self._outlives as group:
@@ -151,7 +183,7 @@ class Loop:
             if fault:
                 await self._wait_after(fault)
             else:
-                self.heartbeat.succeeded()
+                self.heartbeat.succeeded(rests=seconds)
                 await self._wait(seconds)
 
     def _seconds_after(self, answer: object) -> float:
@@ -161,7 +193,8 @@ class Loop:
         self.heartbeat.failed()
         retry = self._retry
         seconds = jittered(retry.after(self.heartbeat.failures_in_a_row) if retry else self._every)
-        log.warning(self._failed, loop=self.heartbeat.name, error=fault, retry_seconds=round(seconds, 3))
+        say = log.warning if self.heartbeat.overdue >= self._patience else log.info
+        say(self._failed, loop=self.heartbeat.name, error=fault, retry_seconds=round(seconds, 3))
         if retry:
             await asyncio.sleep(seconds)
         else:

@@ -1,4 +1,4 @@
-"""Prometheus metrics of a service, on a port of their own."""
+"""Prometheus metrics of a service."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
@@ -94,9 +94,3 @@ def follow_config(registry: CollectorRegistry, live: LiveSettings) -> None:
         registry=registry,
     )
     gauge.set_function(lambda: live.revision)
-
-
-def serve(registry: CollectorRegistry, host: str, port: int) -> None:
-    """Serves the metrics over HTTP from a thread of its own; with port 0, it does not."""
-    if port:
-        start_http_server(port, addr=host, registry=registry)

@@ -6,6 +6,7 @@ own, `alembic_version_<service>`, so that one can be upgraded without the others
 
 from __future__ import annotations
 
+import functools
 from importlib.resources import files
 from typing import Any
 
@@ -17,8 +18,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from services.kernel.grants import grant
-from services.kernel.sessions import asyncpg_url
+from services.kernel.database import CONNECT_SECONDS, driver_url, open_connection
+from services.kernel.grants import grant, role_of
 
 
 def _config(service: str) -> Config:
@@ -31,7 +32,13 @@ async def migrate(database_url: str, service: str) -> None:
     """Applies the missing migrations in one transaction. Of two processes that migrate, the second waits."""
     config = _config(service)
     script = ScriptDirectory.from_config(config)
-    engine = create_async_engine(asyncpg_url(database_url), poolclass=pool.NullPool, hide_parameters=True)
+    # The driver itself reads the URL, with its options of TLS (sslmode, sslrootcert, sslcert, sslkey).
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=functools.partial(open_connection, driver_url(database_url), timeout=CONNECT_SECONDS),
+        poolclass=pool.NullPool,
+        hide_parameters=True,
+    )
     try:
         async with engine.begin() as connection:
             await connection.exec_driver_sql(
@@ -49,6 +56,8 @@ def _upgrade(connection: Connection, config: Config, script: ScriptDirectory, se
     with EnvironmentContext(config, script, fn=to_head) as environment:
         environment.configure(connection=connection, version_table=f"alembic_version_{service}")
         environment.run_migrations()
+    # So that the service can tell at its start whether these are the tables that it needs.
+    connection.exec_driver_sql(f"GRANT SELECT ON alembic_version_{service} TO {role_of(service)}")
 
 
 def create_outbox(service: str) -> None:

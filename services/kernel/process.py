@@ -10,7 +10,7 @@ import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
@@ -31,12 +31,19 @@ from services.kernel.live_settings import Follower, LiveSettings
 from services.kernel.loops import Background
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
+from services.kernel.pooler import NoSessions, refuse_pooled_transactions
+from services.kernel.probes import Check, Probes
+from services.kernel.probes import serve as serve_probes
 from services.kernel.relay import Relay
-from services.kernel.settings import KernelSettings, SettingsType, load
+from services.kernel.schema import wait_for_tables
+from services.kernel.settings import KernelSettings
 from services.kernel.stuck_clients import StuckClients
 from services.kernel.tokens import TokenVerifier
+from services.kernel.variables import read, unknown
 
 log = structlog.get_logger(__name__)
+
+Settings = TypeVar("Settings", bound=KernelSettings)
 
 # A task that has not ended after this time is cancelled once more.
 AGAIN_SECONDS = 1.0
@@ -44,8 +51,8 @@ AGAIN_SECONDS = 1.0
 
 def main(
     service: str,
-    settings_type: type[SettingsType],
-    commands: Mapping[str, Callable[[SettingsType], Awaitable[None] | None]],
+    settings_type: type[Settings],
+    commands: Mapping[str, Callable[[Settings], Awaitable[None] | None]],
     bare_commands: Mapping[str, Callable[[], None]] = MappingProxyType({}),
 ) -> None:
     """Reads the command line and the settings, and runs the command. Every service has `migrate`.
@@ -60,8 +67,10 @@ def main(
         logging.configure(service, "INFO")
         bare_commands[command]()
         return
-    settings = load(settings_type)
+    settings = read(settings_type)
     logging.configure(service, settings.log_level)
+    if ignored := unknown():
+        log.warning("settings.unknown_variables", ignored=ignored)
     log.info("process.starting", command=command, settings=settings.model_dump(mode="json"))
     if command == "migrate":
         # Imported here, because Alembic takes a third of a second to load and only this command needs it.
@@ -92,11 +101,16 @@ async def _to_coroutine(work: Awaitable[None]) -> None:
 
 @asynccontextmanager
 async def opened_database(settings: KernelSettings, service: str) -> AsyncIterator[Database]:
-    """Yields the service's connections to the database; closes them at the end."""
+    """Yields the service's connections to the database, once that has its tables; closes them at the end."""
     database = Database(
         settings.database_url.get_secret_value(), settings.database_pool_size, f"celeriac-{service}"
     )
     try:
+        await wait_for_tables(database, service)
+        try:
+            await refuse_pooled_transactions(database.url)
+        except NoSessions as error:
+            raise SystemExit(str(error)) from None
         yield database
     finally:
         await database.close()
@@ -114,6 +128,7 @@ async def run(
     elsewhere: Elsewhere | None = None,
     live: LiveSettings | None = None,
     source: Background | None = None,
+    checks: Mapping[str, Check] = MappingProxyType({}),
     pace: Pace = USUAL,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the calls in flight, and last ends the background work.
@@ -123,6 +138,7 @@ async def run(
 
     `own_steps`: steps of this service alone, taken for each call after those of all services.
     `source`: keeps `live` up to date; by default it follows the scheduler.
+    `checks`: what must be well, beside the database, for the process to be ready.
     """
     live = _logging_by(live or LiveSettings(service), settings)
     metrics.follow_config(registry, live)
@@ -139,7 +155,6 @@ async def run(
         allow,
         *own_steps,
     ]
-    server = Server(settings, servicers, steps, elsewhere)
     stop = _stop_signal()
     host = settings.listen.rpartition(":")[0]
     async with (
@@ -148,16 +163,21 @@ async def run(
     ):
         relay, following = Relay(outbox, to_audit, pace).loop, source or Follower(live, to_scheduler, pace)
         running = [*background, relay, following, StuckClients(database, pace).loop]
-        metrics.LoopMetrics(registry, [heartbeat for each in running for heartbeat in each.heartbeats])
-        metrics.serve(registry, host, settings.metrics_port)
+        heartbeats = [heartbeat for each in running for heartbeat in each.heartbeats]
+        server = Server(settings, servicers, steps, elsewhere, heartbeats)
+        metrics.LoopMetrics(registry, heartbeats)
+        probes = Probes({"database": database.check, **checks}, heartbeats)
+        serve_probes(probes, registry, host, settings.metrics_port)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_never_ending(each.run())) for each in running]
             await server.start()
             if elsewhere is not None:
                 tasks.append(group.create_task(_never_ending(server.follow_elsewhere())))
+            probes.serves(True)
             await stop.wait()
-            log.info("process.stopping", grace_seconds=settings.shutdown_grace)
-            await server.stop(settings.shutdown_grace)
+            probes.serves(False)
+            log.info("process.stopping", drain_seconds=settings.drain, grace_seconds=settings.shutdown_grace)
+            await server.stop(settings.shutdown_grace, settings.drain)
             await end(tasks)
 
 

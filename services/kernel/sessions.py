@@ -23,6 +23,7 @@ from services.kernel.database import (
     AWAY,
     COMMAND_SECONDS,
     CONNECT_SECONDS,
+    DISK_FULL,
     HELD_UP,
     LOST,
     Database,
@@ -30,7 +31,7 @@ from services.kernel.database import (
 )
 
 # The exceptions of a session while the database is away or restarting, or when it refuses a statement.
-SESSION_ERRORS = (DBAPIError, asyncpg.InterfaceError, *AWAY, *HELD_UP)
+SESSION_ERRORS = (DBAPIError, asyncpg.InterfaceError, *AWAY, *HELD_UP, *DISK_FULL)
 
 
 def asyncpg_url(url: str) -> str:
@@ -42,8 +43,8 @@ class Sessions:
     """Transactions as SQLAlchemy sessions, on a pool of their own, with the settings of `database`.
 
     As with `Database`, `ConnectionError` is raised when a connection is lost or none can be had, and one of
-    `HELD_UP` when others hold a lock for too long. A statement with a list of parameters is refused: use
-    arrays.
+    `HELD_UP` when others hold a lock for too long, and of `DISK_FULL` when the server has no room. A
+    statement with a list of parameters is refused: use arrays.
     """
 
     def __init__(self, database: Database) -> None:
@@ -52,6 +53,7 @@ class Sessions:
             async_creator=functools.partial(
                 open_connection,
                 database.url,
+                session=database.session,
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
                 server_settings=database.server_settings,
@@ -106,7 +108,7 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         if error.connection_invalidated:
             raise ConnectionError(LOST) from error
         # The dialect wraps the driver's error: that one is the cause of `orig`.
-        if error.orig is not None and isinstance(error.orig.__cause__, HELD_UP):
+        if error.orig is not None and isinstance(error.orig.__cause__, (*HELD_UP, *DISK_FULL)):
             raise error.orig.__cause__ from error
         raise
 

@@ -7,11 +7,12 @@ Names that are usual in Celery deployments are kept (`REDIS_HOST`, `DATABASE_URL
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.kernel.broker_address import BrokerAddress
 from services.kernel.zones import known_zones
 
 
@@ -28,6 +29,12 @@ def _host_and_port(address: str) -> str:
     return address
 
 
+def _broker_url(url: SecretStr) -> SecretStr:
+    BrokerAddress.parse(url.get_secret_value())
+    return url
+
+
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -49,6 +56,15 @@ class KernelSettings(BaseSettings):
     redis_db_backend: int = Field(1, ge=0, validation_alias="REDIS_DB_BACKEND", examples=["1"])
     redis_password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_PASSWORD", examples=["secret"])
 
+    # The broker as a URL, which says more than the variables above: user, TLS, a Unix socket.
+    broker_url: BrokerUrl | None = Field(
+        None, validation_alias="CELERIAC_BROKER_URL", examples=["redis://user:password@redis:6379/0"]
+    )
+    # Where Celery keeps results; unset: on the broker, in the database REDIS_DB_BACKEND.
+    result_url: BrokerUrl | None = Field(
+        None, validation_alias="CELERIAC_RESULT_URL", examples=["redis://user:password@redis:6379/1"]
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", validation_alias="CELERY_LOG_LEVEL", examples=["INFO"]
     )
@@ -59,6 +75,9 @@ class KernelSettings(BaseSettings):
     metrics_port: Port = Field(0, validation_alias="CELERIAC_METRICS_PORT", examples=["9100"])
     # Factor of the intervals of loops (services.kernel.pace). Tests set it below 1, to wait less.
     pace: float = Field(1.0, gt=0, le=1, validation_alias="CELERIAC_PACE", examples=["1"])
+    # Seconds from NOT_SERVING to the refusal of calls: longer than load balancers take to learn of it.
+    drain: float = Field(5.0, ge=0, le=300, validation_alias="CELERIAC_DRAIN_SECONDS", examples=["5"])
+    # Seconds that calls have to finish after that.
     shutdown_grace: float = Field(20.0, ge=0, validation_alias="CELERIAC_SHUTDOWN_GRACE", examples=["20"])
 
     tls_ca: Path = Field(validation_alias="CELERIAC_TLS_CA", examples=["/etc/celeriac/ca.pem"])
@@ -96,25 +115,3 @@ class KernelSettings(BaseSettings):
     time_zone: ZoneName = Field(
         "Asia/Taipei", validation_alias="CELERIAC_TIME_ZONE", examples=["Asia/Taipei"]
     )
-
-
-SettingsType = TypeVar("SettingsType", bound=KernelSettings)
-
-
-def load(settings_type: type[SettingsType]) -> SettingsType:
-    """Reads the settings. Raises SystemExit that names each wrong variable, with its fault and an example."""
-    try:
-        return settings_type()
-    except ValidationError as error:
-        _refuse(settings_type, error)
-
-
-def _refuse(settings_type: type[KernelSettings], error: ValidationError) -> NoReturn:
-    by_variable = {field.validation_alias: field for field in settings_type.model_fields.values()}
-    lines = ["the settings can't be used:"]
-    for fault in error.errors():
-        variable = str(fault["loc"][0]) if fault["loc"] else "settings"
-        field = by_variable.get(variable)
-        example = f"; for example: {field.examples[0]}" if field and field.examples else ""
-        lines.append(f"  {variable}: {fault['msg']}{example}")
-    raise SystemExit("\n".join(lines))

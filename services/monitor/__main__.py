@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import redis.asyncio
@@ -20,6 +21,7 @@ from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.grpc.server import Elsewhere, Servicer
 from services.kernel.live_settings import LiveSettings
+from services.kernel.loops import Heartbeat
 from services.kernel.metrics import new_registry
 from services.kernel.sessions import opened_sessions
 from services.monitor.api.monitoring import MonitoringApi, task_message, worker_message
@@ -30,7 +32,7 @@ from services.monitor.api.tasks import TaskApi
 from services.monitor.api.workers import WorkerApi
 from services.monitor.figures import Figures
 from services.monitor.intake.intake import Bounds, Intake
-from services.monitor.intake.subscription import BrokerAddress
+from services.monitor.intake.subscription import EventSource
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.settings import MonitorSettings
@@ -55,7 +57,8 @@ async def serve(settings: MonitorSettings) -> None:
         intake = _intake(settings, database, figures, workers, hub, pace)
         queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
         pulse = Pulse(figures, workers, queues, pace)
-        components = await _components(settings, opened, database, client, figures, workers, pace)
+        heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats]
+        components = await _components(settings, opened, database, client, figures, workers, heartbeats, pace)
         registry = new_registry()
         registry.register(MonitorCollector(figures, workers, pulse, components, hub))
         app = control_app(settings, settings.key_prefix)
@@ -76,6 +79,7 @@ async def serve(settings: MonitorSettings) -> None:
             background=[intake, pulse.loop, components, task_retention(database, live, pace).loop],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
             live=live,
+            checks={"broker": client.ping, "events": intake.check},
             pace=pace,
         )
 
@@ -93,7 +97,7 @@ def _intake(
     pace: Pace,
 ) -> Intake:
     return Intake(
-        BrokerAddress.of(settings, settings.key_prefix),
+        EventSource(broker.broker_address(settings), settings.key_prefix),
         database,
         figures,
         workers,
@@ -112,6 +116,7 @@ async def _components(
     client: redis.asyncio.Redis,
     figures: Figures,
     workers: WorkerTable,
+    heartbeats: Sequence[Heartbeat],
     pace: Pace,
 ) -> Components:
     """Builds the components. Their order here is the order in which they are shown."""
@@ -124,8 +129,8 @@ async def _components(
     return Components(
         {
             **peers,
-            "monitor": checks.monitor_look(figures),
-            "database": checks.database_look(database),
+            "monitor": checks.monitor_look(figures, heartbeats),
+            "database": checks.DatabaseLook(database),
             "broker": checks.broker_look(client),
             "workers": checks.workers_look(workers),
             "events": checks.EventsLook(figures),

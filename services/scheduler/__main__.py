@@ -60,7 +60,7 @@ async def serve(settings: SchedulerSettings) -> None:
         channel_to(settings.monitor_address, settings) as to_monitor,
     ):
         monitor, woken = Monitor(to_monitor), asyncio.Event()
-        publisher = Publisher(client, settings.redis_db_broker, settings.layout)
+        publisher = Publisher(client, broker.broker_address(settings).database, settings.layout)
         turns = Turns()
         delivery = Delivery(database, publisher, registry, turns, pace)
         dispatcher = Dispatcher(database, delivery, on_waiting=woken.set, pace=pace)
@@ -102,6 +102,7 @@ async def serve(settings: SchedulerSettings) -> None:
             ],
             live=live,
             source=feed.keeping(live),
+            checks={"broker": client.ping},
             pace=pace,
         )
 

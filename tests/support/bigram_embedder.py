@@ -24,7 +24,8 @@ from services.embedder.model.encoder import Encoder, InputType, ModelFacts, Pool
 from services.embedder.model.packing import Tokens
 from services.embedder.serving import serve
 from services.kernel import logging
-from services.kernel.settings import KernelSettings, load
+from services.kernel.settings import KernelSettings
+from services.kernel.variables import read
 
 BATCH_TOKENS = 512
 
@@ -69,7 +70,7 @@ def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
 
 
 def main(command: str) -> None:
-    settings = load(KernelSettings)
+    settings = read(KernelSettings)
     logging.configure("embedder", settings.log_level)
     if command == "serve":
         uvloop.run(serve(settings, Bigrams(), BATCH_TOKENS))

@@ -84,7 +84,7 @@ class ServiceProcess:
         self._module = module or f"services.{service}"
         self.address = f"127.0.0.1:{free_port()}"
         self._state = state
-        self._environment = {**environment, "CELERIAC_LISTEN": self.address}
+        self._environment = {"CELERIAC_DRAIN_SECONDS": "0", **environment, "CELERIAC_LISTEN": self.address}
         self._log = new_log(service)
         remember_settings(environment)
         self.process: subprocess.Popen[bytes] | None = None

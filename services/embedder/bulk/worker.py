@@ -141,6 +141,6 @@ def _keep_logging(**_: Any) -> None:
 def work(app: Celery, queues: str, concurrency: int, hostname: str) -> None:
     """Runs Celery's own worker until SIGTERM (running tasks finish) or SIGQUIT."""
     setup_logging.connect(_keep_logging, weak=False)
-    arguments = ["worker", "--pool=prefork", f"--queues={queues}", f"--concurrency={concurrency}"]
+    arguments = ["--quiet", "worker", "--pool=prefork", f"--queues={queues}", f"--concurrency={concurrency}"]
     arguments += [f"--hostname={hostname}", "--events", "--loglevel=WARNING", "--without-mingle"]
     app.worker_main(arguments)

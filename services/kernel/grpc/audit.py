@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 from google.protobuf.message import Message
 
-from services.kernel.database import DATABASE_ERRORS
+from services.kernel.database import DATABASE_ERRORS, DISK_FULL
 from services.kernel.errors import CeleriacError, PermissionDenied, Unauthenticated, Unavailable
 from services.kernel.grpc.access import refusal_of
 from services.kernel.grpc.call import Call
@@ -67,6 +67,8 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
         await outbox.put(intent)
     except DATABASE_ERRORS as error:
         log.error("audit.intent_not_written", error=for_log(error))
+        if isinstance(error, DISK_FULL):
+            raise
         raise Unavailable("the audit outbox, without which nothing is changed,") from error
     try:
         yield
@@ -78,7 +80,9 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
         raise
     except Exception as error:
         outage = outage_of(error)
-        code, message = ("UNAVAILABLE", outage.message) if outage else ("INTERNAL", "an error of the service")
+        code, message = (
+            (CODES[type(outage)].name, outage.message) if outage else ("INTERNAL", "an error of the service")
+        )
         await _put_quietly(outbox, _outcome(intent, call, code, message))
         raise
     await _put_quietly(outbox, _outcome(intent, call, "OK", ""))

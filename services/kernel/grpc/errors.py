@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from services.kernel import errors
-from services.kernel.database import AWAY, HELD_UP, LOCK_SECONDS
+from services.kernel.database import AWAY, DISK_FULL, HELD_UP, LOCK_SECONDS
 from services.kernel.grpc.call import Call
 from services.kernel.logged_errors import for_log
 
@@ -33,6 +33,9 @@ HELD_MESSAGE = (
     "another call or an administrator's transaction holds what this call needs; nothing was done;"
     f" try again in {LOCK_SECONDS} s"
 )
+
+DISK_MESSAGE = "the disk of the database is full; nothing was done; make room on it, then try again"
+DISK_SECONDS = 60
 
 CODES: dict[type[errors.CeleriacError], grpc.StatusCode] = {
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
@@ -66,9 +69,7 @@ async def tell_errors(call: Call) -> AsyncIterator[None]:
         outage = outage_of(error)
         if outage is not None:
             log.warning("rpc.unavailable", what=outage.message, error=for_log(error))
-            await _abort(
-                call, grpc.StatusCode.UNAVAILABLE, outage.message, details_of(outage, call.request_id)
-            )
+            await _abort(call, CODES[type(outage)], outage.message, details_of(outage, call.request_id))
         incident = uuid.uuid4().hex[:12]
         log.exception("rpc.failed", incident=incident)
         fault = errors.CeleriacError("INTERNAL", f"an error of ours, logged as incident {incident}")
@@ -83,11 +84,13 @@ def _code_of(call: Call) -> grpc.StatusCode:
     )
 
 
-def outage_of(error: Exception) -> errors.Unavailable | errors.Locked | None:
-    """Returns the error to send for an outage of database or broker, or for a lock that others hold.
+def outage_of(error: Exception) -> errors.Unavailable | errors.Locked | errors.Exhausted | None:
+    """Returns the error to send for an outage of database or broker, a full disk, or a lock that others hold.
 
-    None for any other exception. After an outage the caller may send the same call again.
+    None for any other exception. In each case nothing was done: the same call may be sent again later.
     """
+    if isinstance(error, DISK_FULL):
+        return errors.Exhausted(DISK_MESSAGE, DISK_SECONDS)
     if isinstance(error, HELD_UP):
         return errors.Locked(HELD_MESSAGE, LOCK_SECONDS)
     if isinstance(error, AWAY):

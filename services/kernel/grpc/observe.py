@@ -9,15 +9,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import unquote
 
+import grpc
 import structlog
 
 from services.kernel.grpc.call import Call
+from services.kernel.identity import Role
 from services.kernel.metrics import CallMetrics
 
 log = structlog.get_logger(__name__)
 
 # Only the gateway is trusted to state another address than its own (x-forwarded-for).
 GATEWAY_NAME = "gateway.celeriac.internal"
+# How calls of services among themselves usually end: a watch ends by its reader's cancellation.
+QUIET = frozenset({grpc.StatusCode.OK, grpc.StatusCode.CANCELLED})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
@@ -41,10 +45,18 @@ def _record(call: Call, metrics: CallMetrics) -> None:
     seconds = time.monotonic() - call.started
     metrics.calls.labels(call.method, call.code.name).inc()
     metrics.seconds.labels(call.method).observe(seconds)
-    # Health probes come every few seconds, and are of no interest at INFO.
-    say = log.debug if call.method.startswith("/grpc.health.") else log.info
+    say = log.debug if _usual(call) else log.info
     actor = call.identity.subject if call.identity else None
     say("rpc.answered", code=call.code.name, actor=actor, seconds=round(seconds, 4))
+
+
+def _usual(call: Call) -> bool:
+    """Whether the call is of no interest at INFO: health probes, and answered calls of other services.
+
+    They come every few seconds, all day.
+    """
+    internal = call.identity is not None and call.identity.role is Role.SERVICE
+    return call.method.startswith("/grpc.health.") or (internal and call.code in QUIET)
 
 
 def _address(call: Call) -> str:

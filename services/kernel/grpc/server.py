@@ -16,8 +16,15 @@ import asyncio
 import functools
 import inspect
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,18 +33,23 @@ import grpc.aio
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.kernel.certificates import Certificates
 from services.kernel.errors import Unavailable
 from services.kernel.grpc.call import Call
+from services.kernel.grpc.health import Health
+from services.kernel.loops import Heartbeat
 from services.kernel.policy import STANDARD_METHODS, MethodPolicy, policies_of
 from services.kernel.settings import KernelSettings
 
 log = structlog.get_logger(__name__)
 
 Step = Callable[[Call], AbstractAsyncContextManager[None]]
+# After so long without any call, none is left that has arrived: grpc hands them over one after another.
+QUIET_SECONDS = 0.2
+RESTARTING = "this server is being restarted and"
 # grpc has handlers as untyped callables; the contract says what they take and return.
 Behaviour = Callable[..., Any]
 
@@ -87,6 +99,7 @@ class Server:
         servicers: Sequence[Servicer],
         steps: Sequence[Step],
         elsewhere: Elsewhere | None = None,
+        heartbeats: Sequence[Heartbeat] = (),
     ) -> None:
         self._names = [servicer.contract.full_name for servicer in servicers]
         self._elsewhere = elsewhere
@@ -94,7 +107,7 @@ class Server:
         self._server = grpc.aio.server(interceptors=[self._steps], options=OPTIONS)
         for servicer in servicers:
             servicer.add(servicer.instance, self._server)
-        self._health = health.HealthServicer()
+        self._health = Health(heartbeats)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         others = elsewhere.names if elsewhere else []
         reflection.enable_server_reflection(
@@ -107,33 +120,50 @@ class Server:
     async def start(self) -> None:
         await self._server.start()
         for name in ["", *self._names]:
-            await self._tell_health(name, True)
+            await self._health.tell(name, True)
         for name in self._elsewhere.names if self._elsewhere else []:
-            await self._tell_health(name, False)
+            await self._health.tell(name, False)
         log.info("server.listening", port=self.port, services=self._names)
 
     async def follow_elsewhere(self) -> None:
         """A background loop: keeps the health of the services elsewhere up to date, until it is cancelled."""
         assert self._elsewhere is not None
         async for name, serving in self._elsewhere.health():
-            await self._tell_health(name, serving)
+            await self._health.tell(name, serving)
 
-    async def _tell_health(self, name: str, serving: bool) -> None:
-        status = health_pb2.HealthCheckResponse
-        await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+    async def stop(self, grace: float, drain: float = 0.0) -> None:
+        """Answers every call that has arrived, and stops.
 
-    async def stop(self, grace: float) -> None:
-        """Takes no new calls, lets running unary calls finish within `grace` seconds, and ends streams."""
+        1. The health service says NOT_SERVING. For `drain` seconds the server goes on as before, so that
+           load balancers learn of it and send no further calls.
+        2. Streams end with UNAVAILABLE, so that their readers connect to another server.
+        3. Calls are still taken and answered, until none has come for a moment, at most `grace` seconds.
+           grpc cancels calls that it has received and not handed over when it is told to stop.
+        4. grpc stops.
+        """
         await self._health.enter_graceful_shutdown()
-        stopped = asyncio.ensure_future(self._server.stop(grace))
+        await asyncio.sleep(drain)
+        deadline = time.monotonic() + grace
         self._steps.end_streams()
-        await stopped
+        await self._steps.quiet(grace)
+        await self._server.stop(max(0.0, deadline - time.monotonic()))
         log.info("server.stopped")
 
 
 def _credentials(settings: KernelSettings) -> grpc.ServerCredentials:
-    pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
-    return grpc.ssl_server_credentials([pair], settings.tls_ca.read_bytes(), require_client_auth=True)
+    """Returns credentials that follow a renewal of the certificate: grpc asks before each handshake."""
+    certificates = Certificates(settings)
+    told = 0
+
+    def configuration() -> Any:
+        nonlocal told
+        pem = certificates.newest()
+        if told == certificates.version:
+            return None
+        told = certificates.version
+        return grpc.ssl_server_certificate_configuration([(pem.key, pem.certificate)], pem.ca)
+
+    return grpc.dynamic_ssl_server_credentials(configuration(), configuration, True)
 
 
 class _Interceptor(grpc.aio.ServerInterceptor):
@@ -144,6 +174,28 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         self._steps = tuple(steps)
         self._streams: set[asyncio.Task[Any]] = set()
         self._stopping = False
+        self._running = 0
+        # When the last call came or ended, by the monotonic clock.
+        self._moved_at = 0.0
+
+    async def quiet(self, most_seconds: float) -> None:
+        """Waits until no call is running and none has come for QUIET_SECONDS; at most so many seconds."""
+        deadline = time.monotonic() + most_seconds
+        began = time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            if not self._running and not self._streams and now - max(self._moved_at, began) >= QUIET_SECONDS:
+                return
+            await asyncio.sleep(QUIET_SECONDS / 4)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._running += 1
+        self._moved_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self._moved_at = time.monotonic()
 
     def end_streams(self) -> None:
         """Ends all response streams with UNAVAILABLE, so that their readers connect again."""
@@ -186,13 +238,17 @@ class _Interceptor(grpc.aio.ServerInterceptor):
 
     def _unary(self, behaviour: Behaviour, arriving: Callable[..., Call]) -> Behaviour:
         async def answer(raw: Any, context: Any) -> Message:
-            async with self._through_steps(arriving(context, raw)) as call:
-                response: Message = await behaviour(call.argument, context)
-                call.response = response
-                return response
-            raise AssertionError("a step swallowed an exception")
+            with self._counted():
+                return await self._answered(behaviour, arriving(context, raw))
 
         return answer
+
+    async def _answered(self, behaviour: Behaviour, arrived: Call) -> Message:
+        async with self._through_steps(arrived) as call:
+            response: Message = await behaviour(call.argument, call.context)
+            call.response = response
+            return response
+        raise AssertionError("a step swallowed an exception")
 
     def _stream(self, behaviour: Behaviour, arriving: Callable[..., Call]) -> Behaviour:
         async def answer(raw: Any, context: Any) -> None:
@@ -201,6 +257,8 @@ class _Interceptor(grpc.aio.ServerInterceptor):
             self._streams.add(task)
             try:
                 async with self._through_steps(arriving(context, raw, streams=True)) as call:
+                    if self._stopping:
+                        raise Unavailable(RESTARTING)
                     await self._write_all(behaviour(call.argument, context), context, task)
             finally:
                 self._streams.discard(task)
@@ -219,4 +277,4 @@ class _Interceptor(grpc.aio.ServerInterceptor):
             if not self._stopping:
                 raise
             task.uncancel()
-            raise Unavailable("this server is being restarted and") from None
+            raise Unavailable(RESTARTING) from None

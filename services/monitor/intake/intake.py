@@ -19,10 +19,11 @@ from dataclasses import dataclass
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.logged_errors import Loggable
 from services.kernel.loops import Heartbeat, Loop
 from services.monitor.figures import Figures
 from services.monitor.intake.events import Event, decode
-from services.monitor.intake.subscription import BrokerAddress, Subscription
+from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.table import TaskTable
@@ -33,6 +34,12 @@ log = structlog.get_logger(__name__)
 
 TRIED = frozenset({TaskState.SUCCESS, TaskState.FAILURE})
 WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"})
+# Celery's workers send one each 2 seconds, unless they are told otherwise.
+HEARTBEAT_SECONDS = 3.0
+
+
+class NotHeardYet(Loggable):
+    """The monitor does not know yet which workers there are."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Intake:
 
     def __init__(
         self,
-        broker: BrokerAddress,
+        source: EventSource,
         database: Database,
         figures: Figures,
         workers: WorkerTable,
@@ -76,8 +83,9 @@ class Intake:
         self._on_worker = on_worker
         self._watched = watched
         self._sweeping = Loop("workers", self._sweep, every=pace.workers_look)
+        self._listening_since = 0.0
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
-        self._subscription = Subscription(broker, on_listening=self._listening, on_cut=self._cut, pace=pace)
+        self._subscription = Subscription(source, on_listening=self._listening, on_cut=self._cut, pace=pace)
 
     @property
     def waiting_tasks(self) -> Sequence[TaskRecord]:
@@ -151,8 +159,16 @@ class Intake:
         for worker in self._workers.sweep(time.monotonic()):
             self._on_worker(worker)
 
+    async def check(self) -> None:
+        """Raises `NotHeardYet` until events have been listened to for as long as a heartbeat takes."""
+        if not self._figures.listening:
+            raise NotHeardYet("the subscription to the broker's events is not open")
+        if time.monotonic() - self._listening_since < HEARTBEAT_SECONDS:
+            raise NotHeardYet("workers have not had the time to send a heartbeat")
+
     def _listening(self) -> None:
         self._figures.listening = True
+        self._listening_since = time.monotonic()
         log.info("events.listening")
 
     def _cut(self) -> None:

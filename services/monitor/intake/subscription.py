@@ -18,8 +18,8 @@ from typing import Any, cast
 import hiredis
 import structlog
 
+from services.kernel.broker_address import BrokerAddress
 from services.kernel.logged_errors import Loggable, for_log
-from services.kernel.settings import KernelSettings
 from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -33,25 +33,16 @@ LONGEST_BACKOFF = 2.0
 
 
 @dataclass(frozen=True)
-class BrokerAddress:
-    """The address of Celery's broker, and the prefix of kombu's channels on it."""
+class EventSource:
+    """Celery's broker, and the prefix of kombu's channels on it (its `global_keyprefix`)."""
 
-    host: str
-    port: int
-    database: int = 0
-    password: str = ""
-    # kombu's `global_keyprefix`.
+    broker: BrokerAddress
     key_prefix: str = ""
-
-    @classmethod
-    def of(cls, settings: KernelSettings, key_prefix: str = "") -> BrokerAddress:
-        password = settings.redis_password.get_secret_value()
-        return cls(settings.redis_host, settings.redis_port, settings.redis_db_broker, password, key_prefix)
 
     @property
     def event_patterns(self) -> tuple[str, str]:
         """The channels to subscribe to: `…/{routing key}`, or `…` itself where `fanout_patterns` is off."""
-        exchange = f"{_escaped(self.key_prefix)}/{self.database}.celeryev"
+        exchange = f"{_escaped(self.key_prefix)}/{self.broker.database}.celeryev"
         return f"{exchange}/*", exchange
 
 
@@ -64,14 +55,14 @@ class Subscription:
 
     def __init__(
         self,
-        address: BrokerAddress,
+        source: EventSource,
         *,
         on_listening: Callable[[], None] = lambda: None,
         on_cut: Callable[[], None] = lambda: None,
         most_buffered: int = MOST_BUFFERED,
         pace: Pace = USUAL,
     ) -> None:
-        self._address = address
+        self._source = source
         self._on_listening = on_listening
         self._on_cut = on_cut
         self._most_buffered = most_buffered
@@ -108,21 +99,31 @@ class Subscription:
             self._on_cut()
 
     async def _connect(self) -> _Stream:
-        address = self._address
-        loop = asyncio.get_running_loop()
+        broker = self._source.broker
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, stream = await loop.create_connection(
-                lambda: _Stream(self._most_buffered), address.host, address.port
-            )
+            stream = await self._opened(broker)
             try:
-                if address.password:
-                    await stream.ask("AUTH", address.password)
+                if broker.password:
+                    who = [broker.user] if broker.user else []
+                    await stream.ask("AUTH", *who, broker.password)
                 await stream.ask("CLIENT", "SETNAME", "celeriac-monitor")
-                await stream.ask("PSUBSCRIBE", *address.event_patterns, answers=2)
+                await stream.ask("PSUBSCRIBE", *self._source.event_patterns, answers=2)
             except BaseException:
                 stream.close()
                 raise
             return stream
+
+    async def _opened(self, broker: BrokerAddress) -> _Stream:
+        loop = asyncio.get_running_loop()
+
+        def new() -> _Stream:
+            return _Stream(self._most_buffered)
+
+        if broker.path:
+            _, stream = await loop.create_unix_connection(new, broker.path)
+        else:
+            _, stream = await loop.create_connection(new, broker.host, broker.port, ssl=broker.tls_context())
+        return stream
 
 
 class _Stream(asyncio.Protocol):

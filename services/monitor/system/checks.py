@@ -4,28 +4,58 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import redis.asyncio
 
-from services.kernel.database import Database
+from services.kernel.database import DISK_FULL, Database
+from services.kernel.loops import LATE_SECONDS, Heartbeat
 from services.monitor.figures import Figures
-from services.monitor.system.components import Finding, Health, Look
+from services.monitor.system.components import MOST_DETAIL, Finding, Health, Look
 from services.monitor.workers.workers import WorkerTable
 
 # Events are degraded above this lag: the monitor has fallen behind, or the clocks of the machines differ.
 MOST_LAG_SECONDS = 5.0
 # Losses within this time make the component degraded.
 LOSS_SECONDS = 60.0
+# A sort of 2 MB in 64 kB of memory: the server writes it to its disk and removes it. Nothing is stored.
+SPILLS = "SELECT count(*) FROM (SELECT repeat('x', 200) || n FROM generate_series(1, 10000) n ORDER BY 1) s"
+DISK_LOOK_SECONDS = 30.0
+# Loops that need another service: that they are late is a fault of that service.
+OF_OTHERS = {"audit_outbox", "config"}
 
 
-def database_look(database: Database) -> Look:
-    async def look() -> Finding:
-        async with database.reading() as connection:
+class DatabaseLook:
+    """The database is healthy if it answers and has room on its disk (tried every DISK_LOOK_SECONDS)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # When the disk is tried next, by time.monotonic(); and what was found last.
+        self._tried_next = 0.0
+        self._full = False
+
+    async def __call__(self) -> Finding:
+        async with self._database.reading() as connection:
             version = await connection.fetchval("SELECT current_setting('server_version')")
+        if time.monotonic() >= self._tried_next:
+            self._full = await self._finds_no_room()
+            self._tried_next = time.monotonic() + DISK_LOOK_SECONDS
+        if self._full:
+            return Finding(
+                Health.UNHEALTHY, f"PostgreSQL {version}: its disk is full, nothing can be written"
+            )
         return Finding(Health.HEALTHY, f"PostgreSQL {version}")
 
-    return look
+    async def _finds_no_room(self) -> bool:
+        async with self._database.connection() as connection:
+            try:
+                async with connection.transaction(readonly=True):
+                    await connection.execute("SET LOCAL work_mem = '64kB'")
+                    await connection.fetchval(SPILLS)
+            except DISK_FULL:
+                return True
+        return False
 
 
 def broker_look(client: redis.asyncio.Redis) -> Look:
@@ -53,13 +83,24 @@ def workers_look(workers: WorkerTable) -> Look:
     return look
 
 
-def monitor_look(figures: Figures) -> Look:
+def monitor_look(figures: Figures, heartbeats: Sequence[Heartbeat]) -> Look:
     async def look() -> Finding:
+        if late := late_loops([heartbeat.name for heartbeat in heartbeats if heartbeat.late]):
+            return late
         waiting = figures.tasks_waiting
         detail = f"{figures.rows_written} rows written, {waiting} tasks wait to be"
         return Finding(Health.HEALTHY, detail, asked=False)
 
     return look
+
+
+def late_loops(late: Sequence[str]) -> Finding | None:
+    """Returns what late background loops mean for their process; None if there are none."""
+    if not late:
+        return None
+    health = Health.DEGRADED if set(late) <= OF_OTHERS else Health.UNHEALTHY
+    detail = f"serving, but without success for more than {LATE_SECONDS:.0f} s: {', '.join(late)}"
+    return Finding(health, detail[:MOST_DETAIL])
 
 
 class EventsLook:

@@ -13,6 +13,8 @@ from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.kernel.grpc.health import LOOP
+from services.monitor.system.checks import late_loops
 from services.monitor.system.components import MOST_DETAIL, TIMEOUT_SECONDS, Components, Finding, Health, Look
 
 # Contracts that are not named after the service that implements them.
@@ -32,19 +34,25 @@ def services_elsewhere() -> dict[str, str]:
 
 
 def peer_look(channel: grpc.aio.Channel) -> Look:
-    """Returns a check that asks a service for its own health."""
+    """Returns a check that asks a service for its own health, and that of its background loops."""
     stub = health_pb2_grpc.HealthStub(channel)
 
     async def look() -> Finding:
         try:
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+            answer = await stub.List(health_pb2.HealthListRequest(), timeout=TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
             return Finding(
                 Health.UNHEALTHY, f"{error.code().name}: {error.details()}"[:MOST_DETAIL], asked=False
             )
-        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        not_serving = {
+            name
+            for name, each in answer.statuses.items()
+            if each.status != health_pb2.HealthCheckResponse.SERVING
+        }
+        if "" in not_serving:
             return Finding(Health.UNHEALTHY, "it says that it does not serve: it starts or stops")
-        return Finding(Health.HEALTHY, "serving")
+        late = sorted(name.removeprefix(LOOP) for name in not_serving if name.startswith(LOOP))
+        return late_loops(late) or Finding(Health.HEALTHY, "serving")
 
     return look
 

@@ -77,6 +77,7 @@ class Dispatcher:
                     if claimed == BATCH:
                         await self._dispatch_backlog()
                     wait = 0.0 if claimed else await self._seconds_to_sleep()
+                    self._heartbeat.succeeded(rests=wait)
                 except (*FAULTS, OwnFault) as error:
                     self._heartbeat.failed()
                     wait = RETRY.after(self._heartbeat.failures_in_a_row)

@@ -25,6 +25,8 @@ from services.scheduler.runs.leases import Lease
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Gap, Heard, Monitor, MonitorAway
 from services.scheduler.runs.store_outcomes import Band, OpenRun, OutcomeStore
 
+# The services of a system are started together, and the monitor may take longer than the scheduler.
+MONITOR_STARTS_SECONDS = 15.0
 AGES = [dt.timedelta(seconds=2**power) for power in range(18)]
 # Limits of the tasks per second that are asked about and taken from the stream, so that outcomes don't take
 # too much of this process's time while much is published.
@@ -73,6 +75,7 @@ class Outcomes:
             every=pace.outcomes_retry,
             outlives=(MonitorAway,),
             failed="outcomes.stream_broke",
+            patience=MONITOR_STARTS_SECONDS,
             retry=retry,
         )
 

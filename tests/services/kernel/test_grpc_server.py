@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.support.probe import CONTRACT, SERVICE, Probe, Text, add_probe
 from tests.support.settings import kernel_settings
 
 Status = grpc.StatusCode
+SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 @dataclass
@@ -78,6 +80,9 @@ async def running(settings: KernelSettings, certificates: Path) -> AsyncIterator
                 raise RuntimeError("secret=hunter2")
             case "wait":
                 await release.wait()
+            case "busy":
+                time.sleep(0.002)  # noqa: ASYNC251 - keeps the event loop from taking the next call
+                await asyncio.sleep(0)
             case "who":
                 identity = current_identity()
                 return f"{identity.subject} {identity.role.label}" if identity else "nobody"
@@ -259,3 +264,30 @@ async def test_stopping_finishes_the_call_in_flight_and_sends_stream_readers_awa
         answer: Any = await waiting
         assert answer.text == "wait"
         await stopping
+
+
+async def test_every_call_that_arrived_is_answered_though_the_server_stops(
+    running: Running, admin: str
+) -> None:
+    async with running.channel() as channel:
+        metadata = (("authorization", admin),)
+        say = channel.unary_unary(f"/{SERVICE}/Say", Text.SerializeToString, Text.FromString)
+        await say(Text(text="here"), metadata=metadata)
+        calls = [asyncio.ensure_future(say(Text(text="busy"), metadata=metadata)) for _ in range(300)]
+        await calls[0]
+        await running.server.stop(30)
+        answers: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+    assert [answer for answer in answers if not isinstance(answer, Text)] == []
+
+
+async def test_a_draining_server_says_so_and_serves_on(running: Running, admin: str) -> None:
+    async with running.channel() as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        stopping = asyncio.create_task(running.server.stop(10, drain=1.0))
+        watching = health.Watch(health_pb2.HealthCheckRequest())
+        told: Any = await watching.read()
+        while told.status == SERVING:
+            told = await watching.read()
+        assert not stopping.done()
+        assert await running.call("Say", "who", authorization=admin) == "mei admin"
+    await stopping

@@ -162,7 +162,7 @@ async def test_a_server_that_takes_no_connections_for_now_is_an_outage(
     server: Server, refusal: Refusal, way: Any, kind: str
 ) -> None:
     async with refusal(server):
-        with pytest.raises(ConnectionError, match="takes no connections now: ") as found:
+        with pytest.raises(ConnectionError, match="takes no connections: ") as found:
             await way(server.url, kind)
     outage = outage_of(found.value)
     assert outage is not None

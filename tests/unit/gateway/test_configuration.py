@@ -133,7 +133,7 @@ def test_a_wrong_setting_is_named_with_an_example(
     with pytest.raises(SystemExit) as stopped:
         load_settings()
     assert f"{variable}: " in str(stopped.value)
-    assert f"for example: {example}" in str(stopped.value)
+    assert f"for example: {variable}={example}" in str(stopped.value)
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -352,3 +352,62 @@ def test_prometheus_is_told_of_each_loop_as_it_is_when_it_asks() -> None:
     assert told("celeriac_loop_last_success_seconds", "watch") == 1_030.5
     assert told("celeriac_loop_failures_total", "sweep") == 1.0
     assert told("celeriac_loop_failures_total", "watch") == 0.0
+
+
+def test_a_loop_that_rests_is_not_late_and_one_whose_step_hangs_is() -> None:
+    async def hang(number: int) -> object:
+        if number == 2:
+            await asyncio.sleep(HOUR)
+        return None
+
+    async def run() -> list[float]:
+        loop = Loop("sweep", Steps(hang).take, every=600.0)
+        loop.heartbeat = Heartbeat("sweep", now)
+        task, found = asyncio.create_task(loop.run()), []
+        for seconds in (500.0, 400.0):
+            await asyncio.sleep(seconds)
+            found.append(loop.heartbeat.late)
+        task.cancel()
+        return found
+
+    resting, hanging = run_fast(run())
+    assert resting == 0.0
+    assert hanging == pytest.approx(300.0, rel=0.2)
+
+
+def test_a_loop_that_fails_again_and_again_is_late_and_one_that_waits_to_be_woken_is_not() -> None:
+    clock = 0.0
+    failing, idle = Heartbeat("failing", lambda: clock), Heartbeat("idle", lambda: clock)
+    failing.succeeded(rests=10.0)
+    idle.idle = True
+    for seconds in (20.0, 40.0, 60.0):
+        clock = seconds
+        failing.begins()
+        failing.failed()
+        assert failing.late == 0.0
+    clock = 75.0
+    assert (failing.late, idle.late) == (65.0, 0.0)
+    failing.succeeded()
+    assert failing.late == 0.0
+
+
+def test_a_step_that_is_woken_from_a_long_rest_is_late_from_then_on() -> None:
+    clock = 0.0
+    heartbeat = Heartbeat("sweep", lambda: clock)
+    heartbeat.succeeded(rests=HOUR)
+    clock = 100.0
+    heartbeat.begins()
+    clock = 200.0
+    assert heartbeat.late == 100.0
+
+
+def test_a_patient_loop_warns_only_of_failures_that_last() -> None:
+    async def run() -> None:
+        loop = Loop("sweep", Steps(fail).take, every=10.0, outlives=(Away,), patience=35.0)
+        loop.heartbeat = Heartbeat("sweep", now)
+        await going(loop, 100.0)
+
+    with structlog.testing.capture_logs() as told:
+        run_fast(run())
+    levels = [line["log_level"] for line in told]
+    assert set(levels[:3]) == {"info"} and set(levels[5:]) == {"warning"}

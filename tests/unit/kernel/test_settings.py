@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.kernel.broker import backend_url, broker_url
-from services.kernel.settings import KernelSettings, load
+from services.kernel.settings import KernelSettings
+from services.kernel.variables import read
 
 NEEDED = {
     "DATABASE_URL": "postgresql://celeriac:hush@db/celeriac",
@@ -29,14 +30,14 @@ def test_the_names_known_from_celery_deployments_work(environment: pytest.Monkey
     environment.setenv("REDIS_DB_BROKER", "4")
     environment.setenv("REDIS_DB_BACKEND", "5")
     environment.setenv("REDIS_PASSWORD", "p@ss/word")
-    settings = load(KernelSettings)
+    settings = read(KernelSettings)
     assert broker_url(settings) == "redis://:p%40ss%2Fword@redis.internal:6390/4"
     assert backend_url(settings) == "redis://:p%40ss%2Fword@redis.internal:6390/5"
 
 
 def test_secrets_do_not_show_when_the_settings_are_printed(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("REDIS_PASSWORD", "p@ss/word")
-    settings = load(KernelSettings)
+    settings = read(KernelSettings)
     for shown in (repr(settings), str(settings.model_dump(mode="json"))):
         assert "hush" not in shown
         assert "p@ss" not in shown
@@ -50,21 +51,24 @@ def test_each_wrong_variable_is_named_with_its_fault_and_an_example(
     environment.setenv("CELERIAC_LISTEN", "localhost")
     environment.setenv("CELERIAC_TIME_ZONE", "Asia/Taipai")
     with pytest.raises(SystemExit) as refused:
-        load(KernelSettings)
+        read(KernelSettings)
     text = str(refused.value)
-    assert "DATABASE_URL: Field required; for example: postgresql://" in text
-    assert "REDIS_PORT: Input should be less than or equal to 65535; for example: 6379" in text
-    assert "'localhost' is not host:port; for example: 127.0.0.1:50051" in text
-    assert "'Asia/Taipai' is not a zone of the IANA database; for example: Asia/Taipei" in text
+    assert "DATABASE_URL: Field required; for example: DATABASE_URL=postgresql://" in text
+    assert "REDIS_PORT: Input should be less than or equal to 65535; for example: REDIS_PORT=6379" in text
+    assert "'localhost' is not host:port; for example: CELERIAC_LISTEN=127.0.0.1:50051" in text
+    assert (
+        "'Asia/Taipai' is not a zone of the IANA database; for example: CELERIAC_TIME_ZONE=Asia/Taipei"
+        in text
+    )
 
 
 @pytest.mark.parametrize("name", ["localtime", "Factory"])
 def test_the_zone_is_the_same_on_every_machine(environment: pytest.MonkeyPatch, name: str) -> None:
     environment.setenv("CELERIAC_TIME_ZONE", name)
     with pytest.raises(SystemExit, match="is not a zone of the IANA database"):
-        load(KernelSettings)
+        read(KernelSettings)
 
 
 def test_settings_do_not_change_once_read(environment: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        setattr(load(KernelSettings), "redis_port", 1)  # noqa: B010 # mypy knows it, too
+        setattr(read(KernelSettings), "redis_port", 1)  # noqa: B010 # mypy knows it, too

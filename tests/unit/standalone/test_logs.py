@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from deploy.standalone import logs
+from deploy.standalone.brief import brief, readable
 from deploy.standalone.follow import names, show
-from deploy.standalone.logs import Console, LogFile, readable
+from deploy.standalone.logs import Console, LogFile
 
 
 def test_each_line_is_under_the_name_of_who_says_it() -> None:
@@ -86,3 +87,90 @@ def test_logs_are_shown_in_the_order_of_time_and_followed_into_a_new_file(
         "third",
     ]
     assert [line[:5] for line in lines[4:]] == ["later"] * 3
+
+
+def answered(**fields: object) -> str:
+    """The gateway's line about a call."""
+    usual = {
+        "event": "gateway.answered",
+        "time": "2026-11-24T14:02:03.100Z",
+        "http_method": "POST",
+        "path": "/celeriac.scheduler.v1.ScheduleService/TriggerSchedule",
+        "code": 200,
+        "grpc_status": "OK",
+        "milliseconds": 12,
+        "subject": "mei",
+        "address": "127.0.0.1",
+        "request_id": "d82aa962-d4a6-41cc-b0cc-439901e82fd6",
+        "user_agent": "grpcurl/1.8.6",
+    }
+    return json.dumps({**usual, **fields})
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (answered(), "14:02:03 ScheduleService/TriggerSchedule  OK  12 ms  mei"),
+        (
+            answered(grpc_status="NOT_FOUND"),
+            "14:02:03 ScheduleService/TriggerSchedule  NOT_FOUND  12 ms  mei",
+        ),
+        (
+            answered(http_method="GET", path="/v1/schedules", grpc_status=None),
+            "14:02:03 GET /v1/schedules  200  12 ms  mei",
+        ),
+        (
+            answered(http_method="GET", path="/v1/schedules", grpc_status=None, code=401, subject=None),
+            "14:02:03 GET /v1/schedules  401  12 ms  127.0.0.1",
+        ),
+    ],
+)
+def test_on_the_terminal_a_call_is_one_short_line(line: str, shown: str) -> None:
+    assert brief("gateway", line) == shown
+
+
+def test_on_the_terminal_a_service_shows_what_is_wrong_and_not_what_is_usual() -> None:
+    def of_level(level: str, event: str = "run.published") -> str | None:
+        return brief("scheduler", json.dumps({"event": event, "level": level, "count": 3}))
+
+    assert of_level("info") is None
+    assert of_level("info", "rpc.answered") is None
+    for level in ("warning", "error", "critical"):
+        assert "run.published count=3" in (of_level(level) or "")
+    # What Python itself prints, such as the reason for which a process does not start.
+    assert brief("scheduler", "the settings can't be used:") == "the settings can't be used:"
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "is_shown"),
+    [
+        ("postgres", "2026-11-29 21:31:13.400 UTC [1] LOG:  database system is ready", False),
+        (
+            "postgres",
+            '2026-11-29 21:31:13.580 UTC [1] postgres FATAL:  database "celeriac" does not exist',
+            False,
+        ),
+        ("postgres", "2026-11-29 21:31:13.580 UTC [1] PANIC:  could not write to file", True),
+        ("valkey", "12434:M 29 Nov 2026 21:31:12.435 * Running mode=standalone, port=8444.", False),
+        ("valkey", "12434:M 29 Nov 2026 21:32:05.292 # Valkey is now ready to exit, bye bye...", False),
+        ("valkey", "12434:M 29 Nov 2026 21:32:05.292 # Error writing to the AOF file", True),
+        (
+            "gateway",
+            "[2026-11-29 21:32:02.504][1][warning][main] [server.cc:1028] caught ENVOY_SIGTERM",
+            False,
+        ),
+        ("gateway", "[2026-11-29 21:32:02.504][1][error][main] [server.cc:10] no such cluster", True),
+        ("worker-analysis", "", False),
+    ],
+)
+def test_on_the_terminal_servers_show_their_faults(name: str, line: str, is_shown: bool) -> None:
+    assert brief(name, line) == (line if is_shown else None)
+
+
+def test_on_a_terminal_no_line_is_wider_than_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = io.StringIO()
+    console = Console(out, colour=False, brief=True)
+    console.pass_on("scheduler", json.dumps({"event": "it.failed", "level": "error", "error": "x" * 400}))
+    assert len(out.getvalue().rstrip()) == 80
+    assert out.getvalue().rstrip().endswith("…")

@@ -1,0 +1,85 @@
+"""What the terminal shows of a line that a process writes: calls in one short line each, and what is wrong.
+
+The files have every line in full (`make logs`). On the terminal a person looks for two things: what became of
+the call that they have just made, and whether something is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# Who makes the calls of a first start: `make up` itself, which tells what it did.
+FIRST_START = "first-start"
+# The gateway's line about a call, and the services' own, which says the same once more.
+AT_THE_GATEWAY, AT_A_SERVICE = "gateway.answered", "rpc.answered"
+WORTH_SHOWING = frozenset({"warning", "error", "critical"})
+# Servers with logs of their own form: the lines that tell of a fault.
+FAULT = {
+    "postgres": re.compile(r" (WARNING|ERROR|FATAL|PANIC): "),
+    # Valkey marks its warnings so.
+    "valkey": re.compile(r"^\d+:[A-Z] .* # "),
+    "gateway": re.compile(r"\]\[(warning|error|critical)\]\["),
+}
+# Lines of these servers that tell of no fault though they look so: they belong to a usual start or stop.
+USUAL = re.compile(r'database "celeriac" does not exist|caught ENVOY_SIGTERM|Valkey is now ready to exit')
+# Keys of a JSON line that the prefix or the line's beginning shows already.
+SHOWN = ("timestamp", "level", "event", "service", "logger")
+LONGEST_VALUE = 100
+
+
+def brief(name: str, line: str) -> str | None:
+    """Returns the line for the terminal, or None if it is not to be shown there."""
+    fields = fields_of(line)
+    if fields is None:
+        fault = FAULT.get(name)
+        shown = fault is None or (fault.search(line) and not USUAL.search(line))
+        return line if shown and line.strip() else None
+    if fields["event"] == AT_THE_GATEWAY:
+        return None if fields.get("subject") == FIRST_START else _call(fields)
+    if fields["event"] == AT_A_SERVICE or fields.get("level") not in WORTH_SHOWING:
+        return None
+    return _in_words(fields)
+
+
+def fields_of(line: str) -> Mapping[str, Any] | None:
+    """Returns the fields of a JSON log line; None for any other line."""
+    if not line.startswith("{"):
+        return None
+    try:
+        fields: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return fields if "event" in fields else None
+
+
+def readable(line: str) -> str:
+    """Returns a JSON log line as "time level event key=value …", any other line unchanged."""
+    fields = fields_of(line)
+    return line if fields is None else _in_words(fields)
+
+
+def _in_words(fields: Mapping[str, Any]) -> str:
+    time = str(fields.get("timestamp", ""))[11:19]
+    values = [f"{key}={_cut(value)}" for key, value in fields.items() if key not in SHOWN]
+    return " ".join([time, f"{fields.get('level', ''):<7}", str(fields["event"]), *values]).strip()
+
+
+def _call(fields: Mapping[str, Any]) -> str:
+    """Returns "time method or path, code, milliseconds, who" of a call."""
+    path, verb = str(fields.get("path", "")), str(fields.get("http_method", ""))
+    # "/celeriac.scheduler.v1.ScheduleService/TriggerSchedule": the last two words say enough.
+    rpc = re.fullmatch(r"/celeriac\.[\w.]*\.(\w+/\w+)", path)
+    code = str(fields.get("grpc_status") or fields.get("code", ""))
+    who = fields.get("subject") or fields.get("address") or ""
+    called = rpc[1] if rpc else f"{verb} {path}"
+    return (
+        f"{str(fields.get('time', ''))[11:19]} {called}  {code}  {fields.get('milliseconds', '?')} ms  {who}"
+    )
+
+
+def _cut(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"

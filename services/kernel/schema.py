@@ -1,0 +1,70 @@
+"""Holds a service back until the database has the tables that its code needs.
+
+Migrations are numbered, and a number is never used twice. A service runs on the tables of its own newest
+migration, and on later ones: a migration only adds what the version before it does not need to know
+(CONTRIBUTING.md: expand, contract, one version back).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from importlib.resources import files
+
+import asyncpg
+import structlog
+
+from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.logged_errors import for_log
+
+log = structlog.get_logger(__name__)
+
+# How long a service waits for the migration, which may be running.
+MOST_SECONDS = 60.0
+LOOK_SECONDS = 1.0
+NUMBERED = re.compile(r"(\d{4})_\w+\.py")
+
+
+def needed_revision(service: str) -> str:
+    """Returns the number of the service's newest migration, as "0016"."""
+    names = [found[1] for file in _versions(service) if (found := NUMBERED.fullmatch(file))]
+    return max(names)
+
+
+async def wait_for_tables(database: Database, service: str, most_seconds: float = MOST_SECONDS) -> None:
+    """Returns once the database has the service's tables; raises `SystemExit` if it does not get them.
+
+    The text names the revision that was found and the one that is needed, and the command that helps.
+    """
+    needed = needed_revision(service)
+    deadline = time.monotonic() + most_seconds
+    told = ""
+    while fault := await _fault(database, service, needed):
+        if time.monotonic() >= deadline:
+            raise SystemExit(f"{fault}; apply the migrations: python -m services.{service} migrate")
+        if fault != told:
+            log.warning("schema.waiting", fault=fault, most_seconds=most_seconds)
+            told = fault
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _fault(database: Database, service: str, needed: str) -> str:
+    """Returns what is wrong with the tables; "" if nothing is."""
+    try:
+        async with database.connection() as connection:
+            found = await connection.fetchval(f"SELECT version_num FROM alembic_version_{service}")
+    except asyncpg.UndefinedTableError:
+        return f"the database has no tables of the service {service}; revision {needed} is needed"
+    except DATABASE_ERRORS as error:
+        return f"the database can't be asked for the tables of the service {service}: {for_log(error)}"
+    if found == needed:
+        return ""
+    if re.fullmatch(r"\d{4}", found or "") and found > needed:
+        log.warning("schema.newer", found=found, needed=needed)
+        return ""
+    return f"the tables of the service {service} are of revision {found}; revision {needed} is needed"
+
+
+def _versions(service: str) -> list[str]:
+    return [file.name for file in (files(f"services.{service}") / "migrations" / "versions").iterdir()]
