@@ -8,7 +8,7 @@ What neither sees, as SQLAlchemy has no words for it: functions and triggers (te
 tests/services/scheduler/watch/test_logged_columns.py), rights (test_rights.py), the view
 celery_schedule_runs_seen and other views, the storage and compression of columns, owners and settings of
 sequences, sequences that no column owns, the order of columns, settings of tables (fill factor, autovacuum),
-row security, rules, triggers that are switched off, extended statistics, indexes that are not valid, and tables
+row security, rules, triggers that are switched off, extended statistics, indexes that are not valid, tables
 outside the schema public. No table is partitioned; a partition would be seen as a table of its own.
 """
 

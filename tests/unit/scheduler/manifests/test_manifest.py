@@ -325,7 +325,6 @@ def test_a_schedule_that_has_had_its_runs_is_told_of() -> None:
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "-1" + "0" * 400])
 def test_a_whole_number_beyond_all_floats_is_a_fault_of_its_field(number: str) -> None:
-    found = faults(
-        f"schedules:\n- {{id: a, task: t, solar: {{event: sunset, latitude: {number}, longitude: 1}}}}"
-    )
+    solar = f"solar: {{event: sunset, latitude: {number}, longitude: 1}}"
+    found = faults_of(f"schedules:\n- {{id: a, task: t, {solar}}}")
     assert found["schedules[0].solar.latitude"].startswith("is too large for a number")
