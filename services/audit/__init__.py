@@ -6,8 +6,8 @@ api           the gRPC servicer
 watch         checks the stored end of the log at the start and every few seconds
 log           append, check and verify, for the callers
 verification  checks the whole log against itself: bytes, hashes, columns, roots, signatures
-state         checks the stored end of the log against what was signed, before each append
 store         the SQL
+state         checks the stored end of the log against what was signed, before each append
 records       events as people read them: an intent together with its outcome
 entries       the bytes that are stored, and the columns for searching them
 checkpoint    size and root of the log as a signed note (C2SP signed-note)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def quick_services() -> Iterator[None]:
     """By the environment, from which `environment_of` takes what a test does not set."""
     with pytest.MonkeyPatch.context() as environment:

@@ -37,16 +37,26 @@ def test_a_map_lists_all_that_stands_in_the_folder(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_map_has_the_order_of_the_import_contract(service: str) -> None:
-    """A service without rooms has no such contract: its files import each other as their docstrings say."""
     layers = [
         contract["layers"] for contract in CONTRACTS if contract.get("containers") == [f"services.{service}"]
     ]
-    rooms = any(path.is_dir() for path in (ROOT / "services" / service).iterdir() if path.stem not in USUAL)
-    assert len(layers) == rooms
+    assert len(layers) == 1
     for levels in layers:
         # Of one level, any may come first.
         place = {room.strip(): level for level, rooms in enumerate(levels) for room in rooms.split("|")}
         assert sorted(listed(service), key=place.__getitem__) == listed(service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_room_but_the_api_may_use_the_messages_of_the_contracts(service: str) -> None:
+    """`serving` builds the servicers, and so do the `__main__` modules, which have no room."""
+    contracts = [
+        set(contract["source_modules"])
+        for contract in CONTRACTS
+        if contract["type"] == "forbidden" and "google" in contract["forbidden_modules"]
+    ]
+    wanted = {f"services.{service}.{room}" for room in listed(service) if room not in {"api", "serving"}}
+    assert wanted in contracts
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -6,8 +6,10 @@ indexes. So the tables are made from the metadata, too, and PostgreSQL's catalog
 
 What neither sees, as SQLAlchemy has no words for it: functions and triggers (tests of what they do, and
 tests/services/scheduler/watch/test_logged_columns.py), rights (test_rights.py), the view
-celery_schedule_runs_seen, the storage of vectors, owners and settings of sequences, the order of columns.
-No table is partitioned; a partition would be seen as a table of its own.
+celery_schedule_runs_seen and other views, the storage and compression of columns, owners and settings of
+sequences, sequences that no column owns, the order of columns, settings of tables (fill factor, autovacuum),
+row security, rules, triggers that are switched off, extended statistics, indexes that are not valid, tables
+outside the schema public. No table is partitioned; a partition would be seen as a table of its own.
 """
 
 from __future__ import annotations

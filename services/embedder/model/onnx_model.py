@@ -14,7 +14,7 @@ from services.embedder.model.encoder import DIMENSIONS, InputType, ModelFacts, P
 from services.embedder.model.files import WrongModel
 from services.embedder.model.folder import ModelFolder, read_folder
 from services.embedder.model.packing import Tokens
-from services.embedder.model.runtime import onnxruntime
+from services.embedder.model.runtime import RUNTIME_ERRORS, onnxruntime
 from services.embedder.model.texts import Reading
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -103,8 +103,7 @@ class OnnxModel:
         batch = self.tokens(TRIAL, InputType.QUERY)
         try:
             vectors = self.run(batch)
-        except Exception as error:
-            # The runtime raises many types of errors.
+        except RUNTIME_ERRORS as error:
             raise WrongModel(f"expected the graph to run, found {str(error)[:500]}") from None
         if vectors.shape != (len(batch), DIMENSIONS):
             raise WrongModel(
@@ -210,8 +209,7 @@ def _session(graph: Path, engine: Engine) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=list(engine.providers))
-    except Exception as error:
-        # The runtime raises many types of errors.
+    except RUNTIME_ERRORS as error:
         raise WrongModel(f"expected an ONNX graph in {graph.name}, found {str(error)[:500]}") from None
 
 

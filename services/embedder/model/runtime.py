@@ -12,5 +12,11 @@ import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
-__all__ = ["onnxruntime"]
+# What the runtime itself raises. Its classes have no common base but Exception.
+RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
+    kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)
+)
+
+__all__ = ["RUNTIME_ERRORS", "onnxruntime"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import json
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ KINDS: dict[type, str] = {
     list: "a list",
     type(None): "empty",
 }
+# YAML has whole numbers of any length.
+LARGEST = int(sys.float_info.max)
 Choice = TypeVar("Choice")
 SPAN_EXAMPLE = "1h30m"
 
@@ -74,8 +77,12 @@ class Entry:
         return found
 
     def number(self, name: str, example: str) -> float | None:
-        if isinstance(self._values.get(name), int) and not isinstance(self._values[name], bool):
-            return float(self._values[name])
+        value = self._values.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            if abs(value) <= LARGEST:
+                return float(value)
+            self._faults.add(self.at(name), "is too large for a number", example)
+            return None
         found: float | None = self._kind(name, float, "a number", example)
         return found
 

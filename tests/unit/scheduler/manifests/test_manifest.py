@@ -321,3 +321,10 @@ def test_a_schedule_that_has_had_its_runs_is_told_of() -> None:
     text = "schedules: [{id: one, task: count, every: 30s, max_runs: 3}]"
     (change,) = difference(read(text), [stored(old, run_count=4)], [], NOW, "").changes
     assert change.warnings == ("is done: 4 runs are behind it, and max_runs is 3",)
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "-1" + "0" * 400])
+def test_a_whole_number_beyond_all_floats_is_a_fault_of_its_field(number: str) -> None:
+    solar = f"solar: {{event: sunset, latitude: {number}, longitude: 1}}"
+    found = faults_of(f"schedules:\n- {{id: a, task: t, {solar}}}")
+    assert found["schedules[0].solar.latitude"].startswith("is too large for a number")
