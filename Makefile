@@ -72,12 +72,12 @@ rotate-keys: .venv/.synced ## Make a new key, and protect the secrets of the liv
 
 ##################################################################################### contracts
 
-GENERATE := $(UV) run --quiet --no-project --isolated --python $(PYTHON) --with-requirements protos/toolchain.txt python protos/generate.py
+GENERATE := $(UV) run --quiet --no-project --isolated --python $(PYTHON) --with-requirements protos/toolchain.txt python -m protos.generate
 
-protos: | $(UV) ## Generate clients/python from protos/ with the pinned toolchain
+protos: | $(UV) ## Generate clients/python and docs/reference from protos/ with the pinned toolchain
 	@$(GENERATE)
 
-protos-check: | $(UV) ## Check that the committed stubs are what the contracts generate
+protos-check: | $(UV) ## Check that stubs and reference are what the contracts generate
 	@$(GENERATE) --check
 
 protos-lint: setup ## Check that the contracts keep the rules of protos/buf.yaml

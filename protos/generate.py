@@ -1,9 +1,9 @@
-"""Generates the Python stubs in clients/python from the contracts in this folder.
+"""Generates the Python stubs in clients/python, and docs/reference, from the contracts in this folder.
 
 Beside the stubs it writes which methods a client may repeat by itself, as their policies say.
 
 Run it by `make protos`, which gives it the pinned toolchain of toolchain.txt. With `--check` nothing is
-written: the exit code is 1 when the committed stubs are not what the contracts generate.
+written: the exit code is 1 when the committed files are not what the contracts generate.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_tools import protoc
 
+from protos import reference
+from protos.described import Contracts
+
 PROTOS = Path(__file__).parent
 STUBS = PROTOS.parent / "clients/python/src"
+REFERENCE = PROTOS.parent / "docs/reference"
 REPEATABLE = Path("celeriac/access/v1/repeatable.py")
 REPEATABLE_TEXT = '''"""Which methods a client may send again when it lost the answer, as their policies say.
 
@@ -125,6 +129,14 @@ def _has_request_id(method: MethodDescriptor) -> bool:
     return bool(_policy(method).audited and named and not method.client_streaming)
 
 
+def described(contracts: Path) -> Contracts:
+    """The contracts below a folder, with their comments."""
+    with tempfile.TemporaryDirectory() as scratch:
+        image = Path(scratch) / "contracts.binpb"
+        compiled(contracts, "--include_imports", "--include_source_info", f"--descriptor_set_out={image}")
+        return Contracts(FileDescriptorSet.FromString(image.read_bytes()))
+
+
 def generated_areas(root: Path) -> dict[Path, Path]:
     """Every file below the generated areas of `root`, keyed by its path relative to `root`."""
     return {
@@ -135,31 +147,46 @@ def generated_areas(root: Path) -> dict[Path, Path]:
     }
 
 
+def all_fresh(scratch: Path) -> dict[Path, Path]:
+    """Generates everything below `scratch`; gives the files, keyed by where they belong."""
+    stubs, pages = scratch / "stubs", scratch / "reference"
+    stubs.mkdir()
+    pages.mkdir()
+    generate(stubs)
+    for name, text in reference.pages(described(PROTOS)).items():
+        (pages / name).write_text(text)
+    return {STUBS / path: file for path, file in generated_areas(stubs).items()} | {
+        REFERENCE / file.name: file for file in pages.iterdir()
+    }
+
+
+def all_committed() -> set[Path]:
+    return {STUBS / path for path in generated_areas(STUBS)} | set(REFERENCE.glob("*.md"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
     check = parser.parse_args().check
     with tempfile.TemporaryDirectory() as scratch:
-        fresh_root = Path(scratch)
-        generate(fresh_root)
-        fresh, committed = generated_areas(fresh_root), generated_areas(STUBS)
+        fresh, committed = all_fresh(Path(scratch)), all_committed()
         stale = sorted(
-            str(path)
-            for path in fresh.keys() | committed.keys()
-            if path not in fresh
-            or path not in committed
-            or not filecmp.cmp(fresh[path], committed[path], shallow=False)
+            str(path.relative_to(PROTOS.parent))
+            for path in fresh.keys() | committed
+            if path not in fresh or path not in committed or not filecmp.cmp(fresh[path], path, shallow=False)
         )
         if check:
             if stale:
-                sys.exit("stubs differ from the contracts (run `make protos`):\n  " + "\n  ".join(stale))
+                listed = "\n  ".join(stale)
+                sys.exit(f"these files differ from the contracts (run `make protos`):\n  {listed}")
             return
-        for path in committed.keys() - fresh.keys():
-            (STUBS / path).unlink()
-        for path in fresh:
-            (STUBS / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(fresh[path], STUBS / path)
-            (STUBS / path.parts[0] / path.parts[1] / "__init__.py").touch()
+        for path in committed - fresh.keys():
+            path.unlink()
+        for path, file in fresh.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, path)
+            if path.is_relative_to(STUBS):
+                (STUBS / Path(*path.relative_to(STUBS).parts[:2]) / "__init__.py").touch()
     print(f"{len(fresh)} files generated, {len(stale)} of them changed")
 
 

@@ -6,7 +6,10 @@ import datetime as dt
 
 from celeriac.scheduler.v1 import config_pb2 as pb
 
+from services.kernel.durations import span_of
 from services.kernel.live_keys import ConfigType, Value
+
+COLLECTION = "configs/"
 
 # The field of ConfigValue for each type.
 FIELDS = {
@@ -39,15 +42,11 @@ def value_to(value: Value | None) -> pb.ConfigValue | None:
 
 
 def value_from(message: pb.ConfigValue) -> Value | None:
-    """Returns the value, a duration in whole milliseconds; None when unset.
-
-    Raises OverflowError for a duration beyond the range of timedelta.
-    """
+    """Returns the value; None when unset. Raises `DurationFault` for a duration that can't be one."""
     kind = message.WhichOneof("kind")
     if kind is None:
         return None
     if kind == "duration_value":
-        span = message.duration_value
-        return dt.timedelta(seconds=span.seconds, milliseconds=round(span.nanos / 1e6))
+        return span_of(message.duration_value)
     value: Value = getattr(message, kind)
     return value

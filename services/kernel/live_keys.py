@@ -11,10 +11,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
 
 from services import SERVICES
+from services.kernel.durations import MILLISECOND, not_whole
 
 Value: TypeAlias = bool | int | float | str | dt.timedelta
 ValueType = TypeVar("ValueType", bool, int, float, str, dt.timedelta)
@@ -74,6 +76,8 @@ class Key(Generic[ValueType]):
                 return "is not a finite number"
             case bool():
                 return ""
+            case dt.timedelta() if value % MILLISECOND:
+                return not_whole(Decimal(shown(value).removesuffix("s")))
             case _:
                 return self._fault_of_bounds(value)
 

@@ -17,7 +17,8 @@ import structlog
 from celeriac.scheduler.v1 import config_pb2 as pb
 from celeriac.scheduler.v1 import config_pb2_grpc
 
-from services.kernel.config_wire import value_from
+from services.kernel.config_wire import COLLECTION, value_from
+from services.kernel.durations import DurationFault
 from services.kernel.live_keys import Key, Value, ValueType, key_named, keys_of
 from services.kernel.logged_errors import Loggable, for_log
 from services.kernel.loops import Backoff, Heartbeat, jittered
@@ -25,9 +26,11 @@ from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
-# A stream that is silent for so long is given up: the scheduler sends a sign of life every 10 seconds.
-SILENCE_SECONDS = 30.0
+# A stream that is silent for so long is given up: the scheduler sends a sign of life every 15 seconds.
+SILENCE_SECONDS = 45.0
 LEAST_BACKOFF = 0.1
+# The database was restored or failed over, or another version of the scheduler made the cursor.
+CURSOR_REFUSED = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT})
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class Follower:
         # Any: mypy-protobuf declares another type for the asyncio stub; at run time it is the same class.
         self._stub: Any = config_pb2_grpc.ConfigServiceStub(channel)
         self._names = [key.name for key in keys_of(live.service)]
+        # After the last message that was put into force; empty: the next watch begins with all keys.
+        self._cursor = ""
         self._retry = Backoff(LEAST_BACKOFF, pace.config_retry)
         self._heartbeat = Heartbeat("config")
 
@@ -118,6 +123,8 @@ class Follower:
             try:
                 await self._follow()
             except (grpc.aio.AioRpcError, TimeoutError, _StreamEnded) as error:
+                if isinstance(error, grpc.aio.AioRpcError) and error.code() in CURSOR_REFUSED:
+                    self._cursor = ""
                 if not self._heartbeat.failures_in_a_row:
                     log.warning("config.not_followed", error=for_log(error), revision=self._live.revision)
             self._heartbeat.failed()
@@ -128,8 +135,8 @@ class Follower:
 
         Raises `AioRpcError`, `TimeoutError` (silence) or `_StreamEnded`.
         """
-        request = pb.WatchConfigRequest(prefixes=self._names, after_revision=self._live.revision)
-        stream = self._stub.WatchConfig(request)
+        request = pb.WatchConfigsRequest(prefixes=self._names, cursor=self._cursor)
+        stream = self._stub.WatchConfigs(request)
         try:
             while True:
                 async with asyncio.timeout(SILENCE_SECONDS):
@@ -137,13 +144,16 @@ class Follower:
                 if response is grpc.aio.EOF:
                     raise _StreamEnded("the scheduler ended the stream")
                 _take(self._live, response)
+                self._cursor = response.cursor
                 self._heartbeat.succeeded()
         finally:
             stream.cancel()
 
 
-def _take(live: LiveSettings, response: pb.WatchConfigResponse) -> None:
-    told = [Told(config.name.removeprefix("config/"), _value_in_force(config)) for config in response.configs]
+def _take(live: LiveSettings, response: pb.WatchConfigsResponse) -> None:
+    told = [
+        Told(config.name.removeprefix(COLLECTION), _value_in_force(config)) for config in response.configs
+    ]
     live.take(told, response.revision, complete=response.complete)
 
 
@@ -152,5 +162,5 @@ def _value_in_force(config: pb.Config) -> Value | None:
         return None
     try:
         return value_from(config.value)
-    except OverflowError:
+    except DurationFault:
         return dt.timedelta.max

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 
 from services.kernel.errors import FieldFault, Invalid
+
+# Categories of Unicode whose characters look like a space or can't be seen at all: control characters, format
+# characters (zero-width ones, the byte order mark, marks of direction), separators.
+UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+
+
+def unseen_character(text: str) -> str:
+    """Returns the first character that no name may have, or "": "U+00A0 (NO-BREAK SPACE) as character 5".
+
+    Such a character comes with a text that was copied from a page or a chat. Nobody sees it, and the name is
+    not found by the one that it looks like. The ordinary space is allowed.
+    """
+    for place, character in enumerate(text, 1):
+        if character != " " and unicodedata.category(character) in UNSEEN:
+            name = unicodedata.name(character, "")
+            return f"U+{ord(character):04X}{f' ({name})' if name else ''} as character {place}"
+    return ""
 
 
 class Faults:
@@ -46,6 +64,15 @@ class Faults:
         else:
             return True
         return False
+
+    def name(self, field: str, value: str, example: str, *, most: int, required: bool = True) -> bool:
+        """Checks a name: a text in which every character can be seen. Returns whether it is."""
+        if not self.text(field, value, example, most=most, required=required):
+            return False
+        unseen = unseen_character(value)
+        return self.unless(
+            not unseen, field, f"has {unseen}; only visible characters and plain spaces are allowed", example
+        )
 
     def raise_any(self) -> None:
         """Raises `Invalid` with all faults, if there are any."""

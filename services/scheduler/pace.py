@@ -48,7 +48,7 @@ class Pace(pace.Pace):
     lease: float = 10.0
 
     # How often readers of the configuration get a sign of life; the table is read then, too.
-    config_life: float = steady(10.0)
+    config_life: float = steady(15.0)
     # The wait before the scheduler reads its own settings again after a database error.
     config_read_again: float = 1.0
     # How often readers of WatchSchedules get a sign of life.

@@ -9,13 +9,18 @@ from celeriac.scheduler.v1 import config_pb2 as pb
 
 from tests.support.secrets_in_logs import remember
 
-TASKS = "config/monitor.tasks.retention"
-CHUNKS = "config/embedder.rebuild.chunk_characters"
-WAITING = "config/embedder.online.most_waiting_tokens"
+TASKS = "configs/monitor.tasks.retention"
+CHUNKS = "configs/embedder.rebuild.chunk_characters"
+WAITING = "configs/embedder.online.most_waiting_tokens"
 
 
 def span(seconds: int) -> pb.ConfigValue:
     return pb.ConfigValue(duration_value={"seconds": seconds})
+
+
+def revision(name: str, number: int) -> str:
+    """The name of a revision of a key."""
+    return f"{name}/revisions/{number}"
 
 
 def get(config: Any, name: str) -> pb.Config:
@@ -30,5 +35,5 @@ def put(config: Any, name: str, value: pb.ConfigValue, **more: Any) -> pb.Config
 
 def set_secret(config: Any, value: str, name: str = "") -> pb.Config:
     remember(value, "a secret of the configuration")
-    name = name or f"config/secrets.s-{uuid.uuid4().hex[:8]}"
+    name = name or f"configs/secrets.s-{uuid.uuid4().hex[:8]}"
     return put(config, name, pb.ConfigValue(string_value=value))

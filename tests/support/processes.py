@@ -119,11 +119,13 @@ class ServiceProcess:
         return grpc.secure_channel(self.address, self.credentials(component), options)
 
     def credentials(self, component: str = "gateway") -> grpc.ChannelCredentials:
-        return grpc.ssl_channel_credentials(
-            (self._state / "ca.pem").read_bytes(),
-            (self._state / f"certs/{component}.key").read_bytes(),
-            (self._state / f"certs/{component}.crt").read_bytes(),
-        )
+        return grpc.ssl_channel_credentials(*(Path(path).read_bytes() for path in self.files(component)))
+
+    def files(self, component: str = "gateway") -> list[str]:
+        """The files with the authority's certificate, and the component's key and certificate."""
+        return [
+            str(self._state / name) for name in ("ca.pem", f"certs/{component}.key", f"certs/{component}.crt")
+        ]
 
     def kill(self) -> None:
         """As the kernel's out-of-memory killer does it."""

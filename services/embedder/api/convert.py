@@ -43,7 +43,7 @@ def operation_id(name: str) -> str:
 def message_from(sent: pb.Message, field: str, faults: Faults) -> Message:
     inner = Faults()
     found = message_id(sent.name, faults, f"{field}.name")
-    faults.text(f"{field}.conversation", sent.conversation, "chat-42", most=200)
+    faults.name(f"{field}.conversation", sent.conversation, "chat-42", most=200)
     known = sent.role in ROLES_FROM_WIRE
     faults.unless(known, f"{field}.role", f"is {sent.role}, not USER or ASSISTANT", "MESSAGE_ROLE_USER")
     faults.text(f"{field}.text", sent.text, "帳單要在哪裡看？", most=MOST_CHARACTERS)

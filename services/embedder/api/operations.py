@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 import uuid
 
@@ -13,6 +14,7 @@ from services.embedder.api import convert
 from services.embedder.bulk.operations import Operation, OperationState
 from services.embedder.bulk.store_operations import OperationStore
 from services.embedder.pace import USUAL, Pace
+from services.kernel.durations import span_in
 from services.kernel.grpc.wire import Context
 from services.kernel.pages import (
     Place,
@@ -25,7 +27,8 @@ from services.kernel.pages import (
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
-WAIT_SECONDS, MOST_WAIT_SECONDS = 30.0, 60.0
+WAIT, MOST_WAIT = dt.timedelta(seconds=30), dt.timedelta(seconds=60)
+NO_TIME = dt.timedelta(0)
 
 
 class OperationApi(operations_pb2_grpc.OperationServiceServicer):
@@ -75,13 +78,14 @@ class OperationApi(operations_pb2_grpc.OperationServiceServicer):
 
 
 def _timeout(request: pb.WaitOperationRequest) -> float:
-    if not request.HasField("timeout"):
-        return WAIT_SECONDS
-    faults, seconds = Faults(), request.timeout.seconds + request.timeout.nanos / 1e9
-    in_range = 0 <= seconds <= MOST_WAIT_SECONDS
-    faults.unless(in_range, "timeout", f"is {seconds} s, it must be 0 to 60 s", "30s")
+    faults = Faults()
+    timeout = span_in(request, "timeout", faults, example="30s")
+    if timeout is None:
+        timeout = WAIT
+    fault = f"is {timeout.total_seconds()} s, it must be 0 to 60 s"
+    faults.unless(NO_TIME <= timeout <= MOST_WAIT, "timeout", fault, "30s")
     faults.raise_any()
-    return seconds
+    return timeout.total_seconds()
 
 
 def _position(token: str) -> Place | None:

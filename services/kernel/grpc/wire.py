@@ -60,7 +60,7 @@ def once_in(request: Any, faults: Faults, scope: str, without: Collection[str] =
     The digest covers the caller and all fields but `request_id` and those in `without`. None when there is no
     id, when it is not valid (added to `faults`), or when the request has `validate_only`.
     """
-    sound = faults.text("request_id", request.request_id, EXAMPLE, most=100, required=False)
+    sound = faults.name("request_id", request.request_id, EXAMPLE, most=100, required=False)
     only_checked = "validate_only" in request.DESCRIPTOR.fields_by_name and request.validate_only
     if not sound or not request.request_id or only_checked:
         return None

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 from celeriac.monitor.v1 import monitoring_pb2 as pb
 from celeriac.monitor.v1 import monitoring_pb2_grpc
-from google.protobuf.duration_pb2 import Duration
 
+from services.kernel.durations import span_in
 from services.kernel.grpc.wire import Context, duration, timestamp
 from services.kernel.readers import Skipped
 from services.kernel.validation import Faults
@@ -21,7 +21,8 @@ from services.monitor.watch.hub import Hub, Wanted
 from services.monitor.watch.pulse import Moment, Pulse
 from services.monitor.workers.workers import Worker
 
-DEFAULT_INTERVAL, LEAST_INTERVAL, MOST_INTERVAL = 1.0, 0.2, 60.0
+DEFAULT_INTERVAL = dt.timedelta(seconds=1)
+LEAST_INTERVAL, MOST_INTERVAL = dt.timedelta(seconds=0.2), dt.timedelta(seconds=60)
 
 
 class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
@@ -65,11 +66,13 @@ def worker_message(worker: Worker) -> pb.WatchResponse:
 
 def _wanted_in(request: pb.WatchRequest) -> tuple[Wanted, float]:
     """Returns what to watch, and the interval between figures in seconds. Raises `Invalid`."""
-    faults, interval = Faults(), DEFAULT_INTERVAL
-    if request.HasField("metrics_interval"):
-        interval = _seconds(request.metrics_interval)
-        sound = LEAST_INTERVAL <= interval <= MOST_INTERVAL
-        faults.unless(sound, "metrics_interval", f"is {interval:g} s, it must be 0.2 s to 60 s", "1s")
+    faults = Faults()
+    interval = span_in(request, "metrics_interval", faults, example="1s")
+    if interval is None:
+        interval = DEFAULT_INTERVAL
+    sound = LEAST_INTERVAL <= interval <= MOST_INTERVAL
+    fault = f"is {interval.total_seconds():g} s, it must be 0.2 s to 60 s"
+    faults.unless(sound, "metrics_interval", fault, "1s")
     faults.text("task", request.task, "rebuild_chat_vectors", most=MOST_NAME, required=False)
     faults.text("queue", request.queue, "ai_analysis", most=MOST_NAME, required=False)
     known = request.state == 0 or request.state in STATES_FROM_WIRE
@@ -80,11 +83,8 @@ def _wanted_in(request: pb.WatchRequest) -> tuple[Wanted, float]:
     faults.raise_any()
     state = STATES_FROM_WIRE.get(request.state)
     tasks = not request.without_tasks
-    return Wanted(tasks, request.task, request.queue, state, request.ended_only), interval
-
-
-def _seconds(message: Duration) -> float:
-    return message.seconds + message.nanos / 1e9
+    wanted = Wanted(tasks, request.task, request.queue, state, request.ended_only)
+    return wanted, interval.total_seconds()
 
 
 def metrics_to(moment: Moment) -> pb.Metrics:

@@ -16,12 +16,9 @@ from services.kernel.pages import (
     next_page_token,
     page_size,
 )
-from services.kernel.validation import Faults
 from services.scheduler.api import convert_config as convert
 from services.scheduler.config.change import Configuration
 from services.scheduler.config.feed import ConfigFeed
-
-MOST_PREFIXES = 100
 
 
 class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
@@ -33,14 +30,12 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
         setting = await self._configuration.get(convert.key_of(request.name))
         return pb.GetConfigResponse(config=convert.config_to(setting))
 
-    async def ListConfig(self, request: pb.ListConfigRequest, context: Context) -> pb.ListConfigResponse:
+    async def ListConfigs(self, request: pb.ListConfigsRequest, context: Context) -> pb.ListConfigsResponse:
         size, after = page_size(request.page_size), decode_last(request.page_token)
-        settings = [
-            one
-            for one in await self._configuration.list()
-            if one.key.name > after and one.key.name.startswith(request.prefix)
-        ]
-        return pb.ListConfigResponse(
+        prefixes = convert.prefixes_in(request.prefixes)
+        found = convert.chosen(await self._configuration.list(), prefixes)
+        settings = [one for one in found if one.key.name > after]
+        return pb.ListConfigsResponse(
             configs=map(convert.config_to, settings[:size]),
             next_page_token=next_page_token(settings, size, lambda last: encode_last(last.key.name)),
         )
@@ -58,7 +53,7 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
         self, request: pb.ListConfigRevisionsRequest, context: Context
     ) -> pb.ListConfigRevisionsResponse:
         size, before = page_size(request.page_size), decode_before(request.page_token)
-        key = convert.key_of(request.name) if request.name else ""
+        key = convert.key_of(request.parent, "parent") if request.parent else ""
         found = await self._configuration.revisions(key, before, size + 1)
         return pb.ListConfigRevisionsResponse(
             revisions=map(convert.revision_to, found[:size]),
@@ -68,15 +63,14 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
     async def RollbackConfig(
         self, request: pb.RollbackConfigRequest, context: Context
     ) -> pb.RollbackConfigResponse:
-        setting = await self._configuration.roll_back(convert.order_of(request), request.revision)
+        setting = await self._configuration.roll_back(*convert.rollback_in(request))
         return pb.RollbackConfigResponse(config=convert.config_to(setting))
 
-    async def WatchConfig(
-        self, request: pb.WatchConfigRequest, context: Context
-    ) -> AsyncIterator[pb.WatchConfigResponse]:
-        _check_watch(request)
-        prefixes = tuple(request.prefixes)
-        async for news in self._feed.after(request.after_revision):
+    async def WatchConfigs(
+        self, request: pb.WatchConfigsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchConfigsResponse]:
+        prefixes, place = convert.prefixes_in(request.prefixes), convert.place_in(request.cursor)
+        async for news in self._feed.after(place):
             yield convert.news_to(news, prefixes)
 
     async def RevealConfig(
@@ -88,12 +82,3 @@ class ConfigApi(config_pb2_grpc.ConfigServiceServicer):
     async def ReadSecret(self, request: pb.ReadSecretRequest, context: Context) -> pb.ReadSecretResponse:
         value, revision = await self._configuration.reveal(convert.key_of(request.name))
         return pb.ReadSecretResponse(value=value, revision=revision)
-
-
-def _check_watch(request: pb.WatchConfigRequest) -> None:
-    faults = Faults()
-    few = len(request.prefixes) <= MOST_PREFIXES
-    faults.unless(few, "prefixes", f"has {len(request.prefixes)}, at most {MOST_PREFIXES}", '["monitor."]')
-    sound = request.after_revision >= 0
-    faults.unless(sound, "after_revision", f"is {request.after_revision}, it can't be negative", "0")
-    faults.raise_any()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
+from services.kernel.durations import MILLISECOND, span_in
 from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, moment_in, timestamp
 from services.kernel.validation import Faults
@@ -96,6 +97,10 @@ def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
     def moment(owner: Message, name: str, field: str) -> dt.datetime | None:
         return moment_in(owner, name, source.faults, source.at(field))
 
+    def seconds(owner: Message, name: str, field: str) -> Decimal | None:
+        found = span_in(owner, name, source.faults, source.at(field), example="30s")
+        return None if found is None else Decimal(found // MILLISECOND) / 1000
+
     def member(
         value: int, known: Mapping[int, Member], field: str, example: str, *, required: bool = False
     ) -> Member | None:
@@ -107,11 +112,11 @@ def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
 
     return Draft(
         id=schedule_id,
-        task=_task_from(message.task),
+        task=_task_from(message.task, seconds),
         kind=kind,
         zone=timing.time_zone,
         crontab=timing.crontab.expression,
-        every=_seconds(timing.interval, "every"),
+        every=seconds(timing.interval, "every", "timing.interval.every"),
         anchor=moment(timing.interval, "anchor", "timing.interval.anchor"),
         once=moment(timing.once, "at", "timing.once.at"),
         event=member(
@@ -126,9 +131,9 @@ def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
         start=moment(message, "start_time", "start_time"),
         end=moment(message, "end_time", "end_time"),
         max_runs=message.max_runs or None,
-        jitter=_seconds(message, "jitter"),
+        jitter=seconds(message, "jitter", "jitter"),
         misfire=member(misfire.action, ACTIONS_FROM_WIRE, "misfire_policy.action", "MISFIRE_ACTION_RUN_EACH"),
-        misfire_window=_seconds(misfire, "window"),
+        misfire_window=seconds(misfire, "window", "misfire_policy.window"),
         overlap=member(message.overlap_policy, OVERLAPS_FROM_WIRE, "overlap_policy", "OVERLAP_POLICY_SKIP"),
         resend_lost=message.resend_lost,
         description=message.description,
@@ -138,9 +143,9 @@ def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
     )
 
 
-def _task_from(message: pb.Task) -> Task:
+def _task_from(message: pb.Task, seconds_in: Callable[[Message, str, str], Decimal | None]) -> Task:
     def seconds(name: str) -> float | None:
-        found = _seconds(message, name)
+        found = seconds_in(message, name, f"task.{name}")
         return None if found is None else float(found)
 
     return Task(
@@ -154,14 +159,6 @@ def _task_from(message: pb.Task) -> Task:
         time_limit=seconds("time_limit"),
         headers=dict(message.headers),
     )
-
-
-def _seconds(message: Message, name: str) -> Decimal | None:
-    """Returns the exact seconds of a Duration field; None when it is not set."""
-    if not message.HasField(name):
-        return None
-    found: Any = getattr(message, name)
-    return Decimal(found.seconds) + Decimal(found.nanos) / 10**9
 
 
 def schedule_to(schedule: Schedule) -> pb.Schedule:

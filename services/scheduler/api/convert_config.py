@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from celeriac.scheduler.v1 import config_pb2 as pb
 
-from services.kernel.config_wire import FIELDS, value_from, value_to
+from services.kernel.config_wire import COLLECTION, FIELDS, value_from, value_to
+from services.kernel.durations import DurationFault
+from services.kernel.errors import Invalid
 from services.kernel.grpc.enums import wire_values
 from services.kernel.grpc.wire import once_in, timestamp
 from services.kernel.identity import current_subject
 from services.kernel.live_keys import SECRET_NAME, SECRETS, ConfigType, Value, key_named
+from services.kernel.pages import decode_page_token, encode_page_token
 from services.kernel.validation import Faults
 from services.scheduler.config.change import Order
 from services.scheduler.config.feed import News
-from services.scheduler.config.in_force import Change, Revision, Setting, declared, example_of, value_at
+from services.scheduler.config.in_force import (
+    Change,
+    Place,
+    Revision,
+    Setting,
+    declared,
+    example_of,
+    value_at,
+)
 
-COLLECTION = "config/"
-EXAMPLE = "config/monitor.tasks.retention"
+EXAMPLE = f"{COLLECTION}monitor.tasks.retention"
+SECRET_EXAMPLE = f"{COLLECTION}{SECRETS}smtp.password"
+MOST_NAME, MOST_PREFIXES = 200, 100
+REVISION = re.compile(r"(?P<config>.+)/revisions/(?P<number>[1-9][0-9]{0,17})")
 TYPES = wire_values(pb.ConfigType, ConfigType)
 CHANGES = wire_values(pb.ConfigChange, Change)
 Changing = pb.SetConfigRequest | pb.ResetConfigRequest | pb.RollbackConfigRequest
@@ -24,22 +40,54 @@ Changing = pb.SetConfigRequest | pb.ResetConfigRequest | pb.RollbackConfigReques
 def key_in(name: str, faults: Faults, field: str = "name") -> str:
     """Returns the key in a resource name; a fault is collected, and the key is empty if there is none."""
     if not name.startswith(COLLECTION) or len(name) == len(COLLECTION):
-        faults.add(field, f"is {name[:200]!r}, not config/ and a key", EXAMPLE)
+        faults.add(field, f'is {name[:200]!r}, not "{COLLECTION}" and a key', EXAMPLE)
         return ""
     key = name.removeprefix(COLLECTION)
-    if faults.text(field, name, EXAMPLE, most=200) and key.startswith(SECRETS):
+    if faults.name(field, name, EXAMPLE, most=MOST_NAME) and key.startswith(SECRETS):
         rule = '1 to 100 of a-z, 0-9, "-", "_", ".", beginning with a letter or digit'
         fault = f"is {name[:200]!r}; what follows {SECRETS!r} has {rule}"
-        faults.unless(SECRET_NAME.fullmatch(key) is not None, field, fault, "config/secrets.smtp.password")
+        faults.unless(SECRET_NAME.fullmatch(key) is not None, field, fault, SECRET_EXAMPLE)
     return key
 
 
-def key_of(name: str) -> str:
+def key_of(name: str, field: str = "name") -> str:
     """Returns the key in a resource name. Raises `Invalid`."""
     faults = Faults()
-    key = key_in(name, faults)
+    key = key_in(name, faults, field)
     faults.raise_any()
     return key
+
+
+def prefixes_in(prefixes: Sequence[str]) -> tuple[str, ...]:
+    """Returns the beginnings of keys that a request asks for; none for all keys. Raises `Invalid`."""
+    faults, count = Faults(), len(prefixes)
+    few = count <= MOST_PREFIXES
+    if faults.unless(few, "prefixes", f"has {count} entries, at most {MOST_PREFIXES}", '["monitor."]'):
+        for position, prefix in enumerate(prefixes):
+            faults.name(f"prefixes[{position}]", prefix, "monitor.", most=MOST_NAME)
+    faults.raise_any()
+    return tuple(prefixes)
+
+
+def place_in(cursor: str) -> Place | None:
+    """Returns the place in a cursor; None for an empty one. Raises `Invalid`."""
+    faults = Faults()
+    try:
+        position = decode_page_token(cursor)
+    except Invalid:
+        position = {"origin": None}
+    origin, revision = position.get("origin"), position.get("revision")
+    # True is an int to Python, and no number to JSON.
+    if isinstance(origin, str) and type(revision) is int and 0 <= revision < 2**63:
+        return Place(origin, revision)
+    if cursor:
+        faults.add("cursor", "is not one that a message had", "the cursor of the last message, or empty")
+    faults.raise_any()
+    return None
+
+
+def cursor_of(place: Place) -> str:
+    return encode_page_token({"origin": place.origin, "revision": place.revision})
 
 
 def order_in(request: Changing, faults: Faults) -> Order:
@@ -68,10 +116,23 @@ def order_of(request: Changing) -> Order:
     """Returns the fields that all requests for a change have. Raises `Invalid`."""
     faults = Faults()
     order = order_in(request, faults)
-    if isinstance(request, pb.RollbackConfigRequest):
-        faults.unless(request.revision > 0, "revision", f"is {request.revision}, not a revision", "12")
     faults.raise_any()
     return order
+
+
+def rollback_in(request: pb.RollbackConfigRequest) -> tuple[Order, int]:
+    """Returns the order, and the number of the revision to roll back to. Raises `Invalid`."""
+    faults = Faults()
+    order = order_in(request, faults)
+    found, example = REVISION.fullmatch(request.revision), f"{EXAMPLE}/revisions/12"
+    shown = f"is {request.revision[:200]!r}" if request.revision else "is not set"
+    if found is None:
+        faults.add("revision", f"{shown}, it must be the name of a revision", example)
+    elif found["config"] != request.name:
+        faults.add("revision", f"{shown}, a revision of another key", f"{request.name}/revisions/12")
+    faults.raise_any()
+    assert found is not None
+    return order, int(found["number"])
 
 
 def value_in(request: pb.SetConfigRequest, order: Order) -> Value:
@@ -85,8 +146,8 @@ def value_in(request: pb.SetConfigRequest, order: Order) -> Value:
     else:
         try:
             value = value_from(request.value)
-        except OverflowError:
-            faults.add("value.duration_value", "is not a span of time", example_of(key))
+        except DurationFault as fault:
+            faults.add("value.duration_value", str(fault), example_of(key))
     faults.raise_any()
     assert value is not None
     return value
@@ -116,8 +177,9 @@ def config_to(setting: Setting) -> pb.Config:
 
 def revision_to(revision: Revision) -> pb.ConfigRevision:
     return pb.ConfigRevision(
+        name=_revision_name(revision.key, revision.number),
         revision=revision.number,
-        name=COLLECTION + revision.key,
+        config=COLLECTION + revision.key,
         change=CHANGES[revision.change],
         old_value=value_to(value_at(revision, "old_value")),
         new_value=value_to(value_at(revision, "value")),
@@ -125,13 +187,23 @@ def revision_to(revision: Revision) -> pb.ConfigRevision:
         actor=revision.actor,
         create_time=timestamp(revision.created_at),
         comment=revision.comment,
-        rolled_back_to=revision.rolled_back_to or 0,
+        rolled_back_to=_revision_name(revision.key, revision.rolled_back_to),
     )
 
 
-def news_to(news: News, prefixes: tuple[str, ...]) -> pb.WatchConfigResponse:
+def _revision_name(key: str, number: int | None) -> str:
+    return f"{COLLECTION}{key}/revisions/{number}" if number else ""
+
+
+def chosen(settings: Sequence[Setting], prefixes: tuple[str, ...]) -> list[Setting]:
     """Returns the settings whose keys begin with one of the prefixes; all of them if there is no prefix."""
-    wanted = [one for one in news.settings if not prefixes or one.key.name.startswith(prefixes)]
-    return pb.WatchConfigResponse(
-        configs=map(config_to, wanted), revision=news.revision, complete=news.complete
+    return [one for one in settings if not prefixes or one.key.name.startswith(prefixes)]
+
+
+def news_to(news: News, prefixes: tuple[str, ...]) -> pb.WatchConfigsResponse:
+    return pb.WatchConfigsResponse(
+        configs=map(config_to, chosen(news.settings, prefixes)),
+        revision=news.place.revision,
+        complete=news.complete,
+        cursor=cursor_of(news.place),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from services.kernel.config_wire import COLLECTION
 from services.kernel.database import Connection, Database
 from services.kernel.errors import Conflict, FailedPrecondition, NotFound
 from services.kernel.live_keys import AnyKey, Value
@@ -96,7 +97,8 @@ class Configuration:
         """
         key = declared(name)
         if not key.sensitive:
-            raise FailedPrecondition("CONFIG_NOT_SENSITIVE", f"config/{name} is told by GetConfig")
+            text = f"{COLLECTION}{name} is not sensitive: GetConfig returns its value"
+            raise FailedPrecondition("CONFIG_NOT_SENSITIVE", text)
         setting = await self.get(name)
         revision = await self._revision(key, setting.revision)
         return str(self._value_of(key, revision)), setting.revision
@@ -120,8 +122,9 @@ class Configuration:
         async with self._database.reading() as connection:
             found = await ConfigStore(connection).revision(key.name, number)
         if found is None:
-            text = f"config/{key.name} has no revision {number}; ListConfigRevisions tells those that it has"
-            raise NotFound("config_revision", f"{number} of config/{key.name}", text)
+            name = f"{COLLECTION}{key.name}"
+            text = f"{name} has no revision {number}; ListConfigRevisions tells those that it has"
+            raise NotFound("config_revision", f"{name}/revisions/{number}", text)
         return found
 
     def _value_of(self, key: AnyKey, revision: Revision) -> Value | None:
@@ -135,10 +138,10 @@ class Configuration:
             store = ConfigStore(connection)
             await store.lock()
             current = setting_of(key, await store.find(key.name))
-            if await self._is_made(connection, key, order.once, wanted):
+            if await self._is_made(connection, key, order, wanted):
                 return current
             if order.etag and order.etag != current.etag:
-                raise Conflict(f"config/{key.name}", current.etag)
+                raise Conflict(f"{COLLECTION}{key.name}", current.etag)
             if _is_so(current, wanted):
                 return current
             number = await store.next_revision()
@@ -148,15 +151,22 @@ class Configuration:
             await store.write(revision, order.once.request_id if order.once else None)
             return setting_of(key, await store.find(key.name))
 
-    async def _is_made(self, connection: Connection, key: AnyKey, once: Once | None, wanted: _Wanted) -> bool:
-        """Returns whether the request was carried out already. Raises `Invalid` if another one had its id."""
+    async def _is_made(self, connection: Connection, key: AnyKey, order: Order, wanted: _Wanted) -> bool:
+        """Returns whether the request was carried out already. Raises `Invalid` if another one had its id.
+
+        Requests are kept for a day. After that the revision shows which request it was made by.
+        """
+        once = order.once
         if once is None:
             return False
         first = await RequestStore(connection).is_first(once)
         made = await ConfigStore(connection).made_by(key.name, once.request_id)
-        if made and _Wanted(made.change, self._value_of(key, made), made.rolled_back_to) != wanted:
+        if made is None:
+            return not first
+        was = _Wanted(made.change, self._value_of(key, made), made.rolled_back_to)
+        if (was, made.actor, made.comment) != (wanted, order.actor, order.comment):
             raise once.refusal()
-        return made is not None or not first
+        return True
 
     def _revision_for(
         self, key: AnyKey, number: int, current: Setting, order: Order, wanted: _Wanted
@@ -181,7 +191,7 @@ class Configuration:
 
 def _existing(setting: Setting) -> Setting:
     if not setting.exists:
-        raise NotFound("config", f"config/{setting.key.name}")
+        raise NotFound("config", f"{COLLECTION}{setting.key.name}")
     return setting
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.kernel.config_wire import FIELDS
+from services.kernel.config_wire import COLLECTION, FIELDS
 from services.kernel.errors import NotFound
 from services.kernel.live_keys import KEYS, AnyKey, ConfigType, Value, key_named, shown
 from services.kernel.validation import Faults
@@ -48,7 +48,7 @@ class Revision:
 
     @property
     def belongs_to(self) -> str:
-        """The text that the ciphertext is bound to."""
+        """The text that the ciphertext is bound to. If it changed, no stored secret could be decrypted."""
         return f"config/{self.key}, revision {self.number}"
 
 
@@ -65,6 +65,18 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A place in the sequence of revisions: after the revision of that number.
+
+    `origin`: the database and its timeline. After a restore or a failover, the same numbers may belong to
+    other revisions.
+    """
+
+    origin: str
+    revision: int
+
+
+@dataclass(frozen=True)
 class Setting:
     """A key and what is in force for it. `value` is None for a sensitive key, whatever is set."""
 
@@ -77,7 +89,10 @@ class Setting:
 
     @property
     def etag(self) -> str:
-        return str(self.revision)
+        """The revision and its time: after a backup was restored, revision numbers come a second time."""
+        if self.updated_at is None:
+            return str(self.revision)
+        return f"{self.revision}-{round(self.updated_at.timestamp() * 1_000_000):x}"
 
     @property
     def exists(self) -> bool:
@@ -89,7 +104,7 @@ def declared(name: str) -> AnyKey:
     """Returns the key of that name. Raises `NotFound`."""
     key = key_named(name)
     if key is None:
-        raise NotFound("config", f"config/{name}")
+        raise NotFound("config", f"{COLLECTION}{name}")
     return key
 
 
@@ -145,7 +160,10 @@ def from_json(key: AnyKey, value: Any) -> Value | None:
     if key.type in (ConfigType.DURATION, ConfigType.FLOAT):
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return dt.timedelta(seconds=value) if key.type is ConfigType.DURATION else float(value)
+        try:
+            return dt.timedelta(seconds=value) if key.type is ConfigType.DURATION else float(value)
+        except OverflowError:
+            return None
     return value if isinstance(value, bool | int | str) else None
 
 

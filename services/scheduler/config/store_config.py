@@ -10,8 +10,8 @@ import orjson
 
 from services.kernel.parameters import Parameters
 from services.scheduler.config.encryption import Sealed
-from services.scheduler.config.in_force import Change, Revision, Stored
-from services.scheduler.schedule.store_base import Store
+from services.scheduler.config.in_force import Change, Place, Revision, Stored
+from services.scheduler.schedule.store_base import ORIGIN, Store
 
 CHANNEL = "celery_system_config"
 REVISION = """
@@ -33,7 +33,9 @@ IN_FORCE = """
 """
 # One change at a time, so that revisions become visible in the order of their numbers.
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('celery_system_config_revisions'))"
-NEWEST = "SELECT coalesce(max(revision), 0) FROM celery_system_config_revisions"
+NEWEST = f"""
+    SELECT {ORIGIN} AS origin, coalesce(max(revision), 0) AS revision FROM celery_system_config_revisions
+"""
 MADE_BY = f"{REVISION} WHERE r.key = $1 AND r.request_id = $2"
 RESEAL = "UPDATE celery_system_config_revisions SET sealed = $2::jsonb WHERE revision = $1"
 
@@ -56,10 +58,10 @@ class ConfigStore(Store):
         query = "SELECT * FROM celery_system_config WHERE revision > $1 ORDER BY revision"
         return list(map(_stored_of, await self._connection.fetch(query, revision)))
 
-    async def newest_revision(self) -> int:
-        """Returns 0 when there is no revision yet."""
-        newest: int = await self._connection.fetchval(NEWEST)
-        return newest
+    async def newest(self) -> Place:
+        """Returns the place after the newest revision; its number is 0 when there is no revision yet."""
+        row = await self._connection.fetchrow(NEWEST)
+        return Place(row["origin"], row["revision"])
 
     async def revision(self, key: str, number: int) -> Revision | None:
         query = f"{REVISION} WHERE r.revision = $1 AND r.key = $2"

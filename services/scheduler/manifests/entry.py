@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from services.kernel.durations import is_whole, not_whole
 from services.kernel.validation import Faults
 from services.scheduler.schedule import checks
 from services.scheduler.timing.durations import parse_span
@@ -29,7 +30,7 @@ KINDS: dict[type, str] = {
 # YAML has whole numbers of any length.
 LARGEST = int(sys.float_info.max)
 Choice = TypeVar("Choice")
-SPAN_EXAMPLE = "1h30m"
+SPAN_EXAMPLE, SECONDS_EXAMPLE = "1h30m", "30s"
 
 
 def kind_of(value: object) -> str:
@@ -125,13 +126,18 @@ class Entry:
         value = self._values.get(name)
         if value is None:
             return None
+        found: Decimal | None
         if isinstance(value, int | float) and not isinstance(value, bool):
             # A bare number is seconds, as in Celery.
-            return Decimal(repr(value)) if abs(value) < 1e15 else Decimal(10) ** 15
-        found = parse_span(value) if isinstance(value, str) else None
+            found = Decimal(repr(value)) if abs(value) < 1e15 else Decimal(10) ** 15
+        else:
+            found = parse_span(value) if isinstance(value, str) else None
         if found is None:
             shown = repr(value)[:100] if isinstance(value, str) else kind_of(value)
             self._faults.add(self.at(name), f"is {shown}, no length of time", SPAN_EXAMPLE)
+        elif not is_whole(found):
+            self._faults.add(self.at(name), not_whole(found), SECONDS_EXAMPLE)
+            return None
         return found
 
     def moment(self, name: str) -> dt.datetime | None:

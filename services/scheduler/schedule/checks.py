@@ -64,7 +64,7 @@ def zone(name: str, default: str, faults: Faults, field: str) -> str:
 
 
 def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
-    if not faults.text(field, expression, "30 */6 * * *", most=MOST_CRONTAB, required=False):
+    if not faults.name(field, expression, "30 */6 * * *", most=MOST_CRONTAB, required=False):
         return None
     try:
         return parse_crontab(expression)
@@ -129,8 +129,8 @@ def comes_due(definition: Definition, now: dt.datetime, faults: Faults, field: s
 
 def task(found: Task, faults: Faults, field: str) -> Task:
     """Checks a task, except for the types of its values: its source has converted them already."""
-    faults.text(f"{field}.name", found.name, "rebuild_chat_vectors", most=255)
-    faults.text(f"{field}.queue", found.queue, "ai_analysis", most=200)
+    faults.name(f"{field}.name", found.name, "rebuild_chat_vectors", most=255)
+    faults.name(f"{field}.queue", found.queue, "ai_analysis", most=200)
     _json(found.args_json, list, "a JSON array", '["daily", 7]', faults, f"{field}.args_json")
     example = '{"min_length": 5, "user_role": "user"}'
     _json(found.kwargs_json, dict, "a JSON object", example, faults, f"{field}.kwargs_json")
@@ -157,7 +157,7 @@ def strings(found: Mapping[str, str], faults: Faults, field: str, *, most: int, 
     faults.unless(len(found) <= most, field, f"has {len(found)} entries, at most {most}", example)
     for name, value in list(found.items())[:most]:
         own = Faults()
-        if own.text(field, name, example, most=100):
+        if own.name(field, name, example, most=100):
             faults.text(f"{field}.{name}", value, example, most=1000, required=False)
         for fault in own:
             faults.add(field, f"has a name that {fault.fault}", example)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 UNITS = {
     "w": Decimal(7 * 86400),
@@ -16,6 +16,8 @@ UNITS = {
 }
 # Units in which a duration is written, besides seconds. Weeks and milliseconds are only read.
 WRITTEN = ("d", "h", "m")
+# More than the digits of any sum of parts, so that nothing is rounded away.
+MOST_DIGITS = 100
 PART = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,30})?)(ms|[wdhms])")
 
 
@@ -24,7 +26,8 @@ def parse_span(text: str) -> Decimal | None:
     parts = PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
-    return sum((Decimal(number) * UNITS[unit] for number, unit in parts), Decimal(0))
+    with localcontext(prec=MOST_DIGITS):
+        return sum((Decimal(number) * UNITS[unit] for number, unit in parts), Decimal(0))
 
 
 def format_span(span: dt.timedelta | float) -> str:

@@ -19,16 +19,15 @@ from services.scheduler.catalogue.store_listing import EVERY, ScheduleFilter, ma
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.schedule.definition import Run, Schedule
 from services.scheduler.schedule.rows import Row, run_of, schedule_of
-from services.scheduler.schedule.store_base import Store
+from services.scheduler.schedule.store_base import ORIGIN, Store
 from services.scheduler.watch.changes import Entry, Found, Kind, RunKey, Wanted
 from services.scheduler.watch.cursor import Cursor, Head, Snapshot
 
 Item = TypeVar("Item")
 
 CHANNEL = "celery_schedule_changes"
-HEAD = """
-    SELECT (SELECT system_identifier FROM pg_control_system()) || '/'
-            || left(pg_walfile_name(pg_current_wal_lsn()), 8) AS origin,
+HEAD = f"""
+    SELECT {ORIGIN} AS origin,
         CAST(pg_current_snapshot() AS text) AS now,
         (SELECT CAST(CAST(txid AS text) AS bigint) FROM celery_schedule_changes_trimmed) AS trimmed
 """

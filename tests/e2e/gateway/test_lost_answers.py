@@ -46,7 +46,7 @@ class Stubs:
         return bool(self.schedules.ListSchedules(request).schedules)
 
     def revisions(self) -> Any:
-        return self.config.ListConfigRevisions(config_pb2.ListConfigRevisionsRequest(name=CHUNKS)).revisions
+        return self.config.ListConfigRevisions(config_pb2.ListConfigRevisionsRequest(parent=CHUNKS)).revisions
 
     def recorded(self, method: str, resource: str) -> list[Any]:
         """The calls of the method on a resource, as the audit log has them."""

@@ -24,7 +24,7 @@ from tests.support.system import System
 # A start from nothing, on a machine with other work.
 pytestmark = pytest.mark.timeout(400)
 
-SECRET = "config/secrets.smtp.password"
+SECRET = "configs/secrets.smtp.password"
 VALUE = canary()
 
 
@@ -48,11 +48,13 @@ def revision_in_force(system: System, service: str) -> int:
 
 
 def test_a_change_reaches_every_service(system: System) -> None:
-    revision = put(system, "config/logging.level", string_value="WARNING").revision
+    revision = put(system, "configs/logging.level", string_value="WARNING").revision
     for service in SERVICES:
         eventually(lambda: revision_in_force(system, service) >= revision, 5)  # noqa: B023
     with system.channel() as channel:
-        reset = config_of(channel).ResetConfig(pb.ResetConfigRequest(name="config/logging.level"), timeout=30)
+        reset = config_of(channel).ResetConfig(
+            pb.ResetConfigRequest(name="configs/logging.level"), timeout=30
+        )
     assert not reset.config.is_set
 
 

@@ -38,7 +38,7 @@ def set_envoy_level(system: System, level: str) -> None:
 @pytest.fixture
 def loudest(system: System) -> Iterator[System]:
     """The system with every level raised by its owner: Envoy's, and that of services and workers."""
-    level = "config/logging.level"
+    level = "configs/logging.level"
     with system.channel() as channel:
         config: Any = config_pb2_grpc.ConfigServiceStub(channel)
         debug = config_pb2.ConfigValue(string_value="DEBUG")

@@ -363,13 +363,18 @@ def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
         assert fields_at_fault(stubs.messages.DeleteMessage, pb.DeleteMessageRequest(name=name)) == ["name"]
     wrong_list = pb.ListMessagesRequest(role=UNKNOWN, conversation="x" * 201)
     assert fields_at_fault(stubs.messages.ListMessages, wrong_list) == ["conversation", "role"]
+    sent = pb.Message(name="messages/a", conversation="chat\u200b-42", role=USER, text="怎麼退貨？")
+    wrong_ingest = pb.IngestMessagesRequest(messages=[sent])
+    ingest = lambda request: stubs.messages.IngestMessages(iter([request]))  # noqa: E731
+    assert fields_at_fault(ingest, wrong_ingest) == ["requests[0].messages[0].conversation"]
     wrong_embed = pb.EmbedMessagesRequest(role=UNKNOWN, min_length=-1)
     assert fields_at_fault(stubs.messages.EmbedMessages, wrong_embed) == ["role", "min_length"]
     get = operations_pb2.GetOperationRequest(name="operations/1; DROP TABLE")
     assert fields_at_fault(operations.GetOperation, get) == ["name"]
     name = f"operations/{uuid.uuid4()}"
-    wait = operations_pb2.WaitOperationRequest(name=name, timeout={"seconds": 61})
-    assert fields_at_fault(operations.WaitOperation, wait) == ["timeout"]
+    for timeout in ({"seconds": 61}, {"nanos": 1}, {"seconds": 1, "nanos": -1_000_000}):
+        wait = operations_pb2.WaitOperationRequest(name=name, timeout=timeout)
+        assert fields_at_fault(operations.WaitOperation, wait) == ["timeout"]
     listed = operations_pb2.ListOperationsRequest(page_token="nonsense")
     assert fields_at_fault(operations.ListOperations, listed) == ["page_token"]
     hot = insights_pb2.ListHotQuestionsRequest(days=367)

@@ -34,9 +34,9 @@ from tests.support.sql import fetch_sync
 BIGRAMS = "tests.support.bigram_embedder"
 # Well below the interval of signs of life (10 s), at which a change would be found without a notice.
 AT_ONCE = 5.0
-TASKS, RUNS = "config/monitor.tasks.retention", "config/scheduler.runs.retention"
-CHUNKS, WAITING = "config/embedder.rebuild.chunk_characters", "config/embedder.online.most_waiting_tokens"
-LEVEL = "config/logging.level"
+TASKS, RUNS = "configs/monitor.tasks.retention", "configs/scheduler.runs.retention"
+CHUNKS, WAITING = "configs/embedder.rebuild.chunk_characters", "configs/embedder.online.most_waiting_tokens"
+LEVEL = "configs/logging.level"
 DAY = 86_400
 
 
@@ -263,5 +263,5 @@ def probed(channel: grpc.Channel) -> bool:
 def test_a_watch_is_not_for_everybody(running: System, tokens: LocalIssuer) -> None:
     with running.scheduler.channel() as channel:
         viewer = Caller(config_pb2_grpc.ConfigServiceStub(channel), tokens.mint("viewer"))
-        code, _ = refused(lambda request: next(viewer.WatchConfig(request)), pb.WatchConfigRequest())
+        code, _ = refused(lambda request: next(viewer.WatchConfigs(request)), pb.WatchConfigsRequest())
     assert code is grpc.StatusCode.PERMISSION_DENIED

@@ -210,6 +210,8 @@ def test_at_shutdown_readers_are_told_to_come_back(
         ({"metrics_interval": Duration()}, "metrics_interval"),
         ({"metrics_interval": Duration(nanos=100_000_000)}, "metrics_interval"),
         ({"metrics_interval": Duration(seconds=61)}, "metrics_interval"),
+        ({"metrics_interval": Duration(seconds=1, nanos=1)}, "metrics_interval"),
+        ({"metrics_interval": Duration(seconds=1, nanos=-1_000_000)}, "metrics_interval"),
         ({"metrics_interval": Duration(seconds=-1)}, "metrics_interval"),
         ({"metrics_interval": Duration(seconds=2**62)}, "metrics_interval"),
         ({"task": "x" * 300}, "task"),

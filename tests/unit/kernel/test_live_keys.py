@@ -45,6 +45,7 @@ WORD = Key("a.word", ConfigType.ENUM, "on", "", choices=("on", "off"))
         (SPAN, SECOND, ""),
         (SPAN, 61 * SECOND, "at most 60s"),
         (SPAN, 0 * SECOND, "at least 1s"),
+        (SPAN, SECOND + dt.timedelta(microseconds=1), "is 1.000001s, it must be in whole milliseconds"),
         (WORD, "off", ""),
         (WORD, "dim", "on, off"),
     ],

@@ -29,6 +29,39 @@ def test_without_a_fault_nothing_is_raised() -> None:
     faults.raise_any()
 
 
+@pytest.mark.parametrize(
+    ("value", "character"),
+    [
+        ("hourly\u00a0job", "U+00A0 (NO-BREAK SPACE) as character 7"),
+        ("\ufeffhourly", "U+FEFF (ZERO WIDTH NO-BREAK SPACE) as character 1"),
+        ("每小時\u200b", "U+200B (ZERO WIDTH SPACE) as character 4"),
+        ("a\tb", "U+0009 as character 2"),
+        ("a\x7f", "U+007F as character 2"),
+        ("a\x9f", "U+009F as character 2"),
+        ("a\u2007", "U+2007 (FIGURE SPACE) as character 2"),
+        ("a\u2028", "U+2028 (LINE SEPARATOR) as character 2"),
+        ("a\u202fb", "U+202F (NARROW NO-BREAK SPACE) as character 2"),
+        ("a\u2060b", "U+2060 (WORD JOINER) as character 2"),
+        ("a\u200eb", "U+200E (LEFT-TO-RIGHT MARK) as character 2"),
+        ("a\u3000b", "U+3000 (IDEOGRAPHIC SPACE) as character 2"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_refused_in_a_name_and_named(value: str, character: str) -> None:
+    faults = Faults()
+    assert not faults.name("queue", value, "ai_analysis", most=200)
+    rule = "only visible characters and plain spaces are allowed"
+    assert list(map(str, faults)) == [f"queue has {character}; {rule}; for example: ai_analysis"]
+    assert faults.text("description", value, "any text", most=200)
+
+
+def test_a_name_may_have_every_character_that_is_seen_and_the_space() -> None:
+    faults = Faults()
+    assert faults.name("queue", "重要 tâches: [mail] é 🦊", "ai_analysis", most=200)
+    assert not faults.name("queue", "", "ai_analysis", most=200)
+    assert faults.name("queue", "", "ai_analysis", most=200, required=False)
+    assert [fault.fault for fault in faults] == ["is empty"]
+
+
 def test_a_page_token_comes_back_as_the_position_it_was_made_of() -> None:
     position = {"after": ["2026-11-24T00:00:00Z", "每小時"], "n": 3}
     assert decode_page_token(encode_page_token(position)) == position

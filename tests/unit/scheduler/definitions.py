@@ -7,6 +7,7 @@ import json
 
 from hypothesis import strategies as st
 
+from services.kernel.validation import unseen_character
 from services.kernel.zones import known_zones
 from services.scheduler.schedule.celery_message import CELERYS_HEADERS
 from services.scheduler.schedule.definition import Definition, Overlap, Task
@@ -17,7 +18,9 @@ from services.scheduler.timing.solar import EVENTS
 
 STORABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 NOTES = st.text(STORABLE, max_size=30)
-NAMES = st.text(STORABLE, min_size=1, max_size=20).filter(lambda name: bool(name.strip()))
+NAMES = st.text(STORABLE, min_size=1, max_size=20).filter(
+    lambda name: bool(name.strip()) and not unseen_character(name)
+)
 LABELS = st.dictionaries(NAMES.filter(lambda name: "=" not in name), NOTES, max_size=4)
 HEADERS = st.dictionaries(NAMES.filter(lambda name: name not in CELERYS_HEADERS), NOTES, max_size=4)
 VALUES = st.recursive(
@@ -32,8 +35,7 @@ VALUES = st.recursive(
 ZONES = st.sampled_from(sorted(known_zones()))
 MOMENTS = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9998, 12, 30), timezones=st.just(dt.UTC))
 MILLISECONDS = st.integers(1000, 366 * 86_400_000).map(lambda number: dt.timedelta(milliseconds=number))
-# As the wire has them: nanoseconds in a double.
-SECONDS = st.none() | st.integers(1, 10**17).map(lambda number: number / 1e9)
+SECONDS = st.none() | st.integers(1, 10**11).map(lambda number: number / 1000)
 
 TASKS = st.builds(
     Task,

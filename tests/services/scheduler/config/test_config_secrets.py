@@ -16,7 +16,7 @@ from celeriac.scheduler.v1 import config_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, fields_at_fault, refused
-from tests.support.configurations import CHUNKS, get, put, set_secret
+from tests.support.configurations import CHUNKS, get, put, revision, set_secret
 from tests.support.kept_logs import keep_text
 from tests.support.processes import ROOT, ServiceProcess
 from tests.support.secrets_in_logs import canary
@@ -47,14 +47,14 @@ def test_a_secret_is_shown_by_none_of_the_ordinary_ways(
     config: Any, service: ServiceProcess, database_url: str
 ) -> None:
     secret = canary()
-    stream = config.WatchConfig(pb.WatchConfigRequest(prefixes=["secrets."]))
+    stream = config.WatchConfigs(pb.WatchConfigsRequest(prefixes=["secrets."]))
     next(stream)
     made = set_secret(config, secret)
     assert (made.is_set, made.sensitive, made.HasField("value")) == (True, True, False)
     told = next(response for response in stream if response.configs)
     stream.cancel()
-    revisions = config.ListConfigRevisions(pb.ListConfigRevisionsRequest(name=made.name))
-    answers = [made, told, get(config, made.name), config.ListConfig(pb.ListConfigRequest()), revisions]
+    revisions = config.ListConfigRevisions(pb.ListConfigRevisionsRequest(parent=made.name))
+    answers = [made, told, get(config, made.name), config.ListConfigs(pb.ListConfigsRequest()), revisions]
     assert secret not in "".join(map(str, answers))
     assert secret not in service.log()
     stored = fetch_sync(database_url, "SELECT to_jsonb(c) FROM celery_system_config c")
@@ -69,7 +69,7 @@ def test_a_secret_is_shown_by_none_of_the_ordinary_ways(
 
 def test_a_secret_given_with_a_faulty_request_is_not_echoed(config: Any) -> None:
     given = canary()
-    request = pb.SetConfigRequest(name="config/secrets.a", value={"string_value": given * 200})
+    request = pb.SetConfigRequest(name="configs/secrets.a", value={"string_value": given * 200})
     _, message = refused(config.SetConfig, request)
     assert given not in message
 
@@ -91,8 +91,9 @@ def test_a_secret_that_is_reset_is_gone_and_can_be_rolled_back_to(config: Any, w
         (worker.ReadSecret, pb.ReadSecretRequest(name=made.name)),
     ):
         assert refused(call, request)[0] is Code.NOT_FOUND
-    assert made.name not in {one.name for one in config.ListConfig(pb.ListConfigRequest()).configs}
-    config.RollbackConfig(pb.RollbackConfigRequest(name=made.name, revision=made.revision))
+    assert made.name not in {one.name for one in config.ListConfigs(pb.ListConfigsRequest()).configs}
+    back = pb.RollbackConfigRequest(name=made.name, revision=revision(made.name, made.revision))
+    config.RollbackConfig(back)
     assert worker.ReadSecret(pb.ReadSecretRequest(name=made.name)).value == "first"
 
 
@@ -175,9 +176,9 @@ def test_a_value_moved_to_another_key_does_not_open(config: Any, worker: Any, da
 
 def test_a_secret_of_a_name_that_none_can_have_is_refused_by_its_name(config: Any) -> None:
     for name in ("secrets.密碼", "secrets.SMTP", "secrets.", "secrets." + "a" * 101):
-        wanted = pb.SetConfigRequest(name=f"config/{name}", value=pb.ConfigValue(string_value="x"))
+        wanted = pb.SetConfigRequest(name=f"configs/{name}", value=pb.ConfigValue(string_value="x"))
         assert fields_at_fault(config.SetConfig, wanted) == ["name"]
-        assert fields_at_fault(config.GetConfig, pb.GetConfigRequest(name=f"config/{name}")) == ["name"]
+        assert fields_at_fault(config.GetConfig, pb.GetConfigRequest(name=f"configs/{name}")) == ["name"]
 
 
 def test_without_encryption_keys_everything_but_secrets_can_be_set(
@@ -192,7 +193,7 @@ def test_without_encryption_keys_everything_but_secrets_can_be_set(
             put(config, CHUNKS, pb.ConfigValue(int_value=17_000))
             for check in (False, True):
                 request = pb.SetConfigRequest(
-                    name="config/secrets.b", value={"string_value": "x"}, validate_only=check
+                    name="configs/secrets.b", value={"string_value": "x"}, validate_only=check
                 )
                 code, message = refused(config.SetConfig, request)
                 assert code is Code.FAILED_PRECONDITION

@@ -70,7 +70,7 @@ def test_an_exception_deep_inside_is_logged_without_the_secret(
     words: str,
 ) -> None:
     secret, comment = canary("secret"), canary("comment")
-    name = f"config/secrets.s-{uuid.uuid4().hex[:8]}"
+    name = f"configs/secrets.s-{uuid.uuid4().hex[:8]}"
     request = pb.SetConfigRequest(name=name, value={"string_value": secret}, comment=comment)
     with fault(database_url, key_file):
         code, message = refused(config.SetConfig, request)

@@ -11,7 +11,7 @@ from celeriac.scheduler.v1 import config_pb2, config_pb2_grpc
 from tests.support.calls import Caller, eventually
 from tests.support.schedulers import Scheduler
 
-KEY = "config/scheduler.changes.retention"
+KEY = "configs/scheduler.changes.retention"
 OLD = "INSERT INTO celery_schedule_changes (kind, recorded_at) VALUES ('updated', now() - interval '2 days')"
 HOW_MANY = "SELECT count(*) FROM celery_schedule_changes WHERE recorded_at < now() - interval '1 day'"
 

@@ -24,11 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"celeriac/scheduler/v1/config.proto\x12\x15\x63\x65leriac.scheduler.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n\x0b\x43onfigValue\x12\x14\n\nbool_value\x18\x01 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x02 \x01(\x03H\x00\x12\x15\n\x0b\x66loat_value\x18\x03 \x01(\x01H\x00\x12\x1c\n\x0cstring_value\x18\x04 \x01(\tB\x04\xe0\xe2\x18\x01H\x00\x12\x33\n\x0e\x64uration_value\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x42\x06\n\x04kind\"\xec\x03\n\x06\x43onfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12/\n\x04type\x18\x03 \x01(\x0e\x32!.celeriac.scheduler.v1.ConfigType\x12\x31\n\x05value\x18\x04 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValue\x12\x39\n\rdefault_value\x18\x05 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValue\x12\x0e\n\x06is_set\x18\x06 \x01(\x08\x12\x11\n\tsensitive\x18\x07 \x01(\x08\x12\x0c\n\x04unit\x18\x08 \x01(\t\x12\x33\n\x07minimum\x18\t \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValue\x12\x33\n\x07maximum\x18\n \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValue\x12\x0f\n\x07\x63hoices\x18\x0b \x03(\t\x12\x0f\n\x07used_by\x18\x0c \x03(\t\x12\x10\n\x08revision\x18\r \x01(\x03\x12\x0c\n\x04\x65tag\x18\x0e \x01(\t\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nupdated_by\x18\x10 \x01(\t\"\xcf\x02\n\x0e\x43onfigRevision\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x33\n\x06\x63hange\x18\x03 \x01(\x0e\x32#.celeriac.scheduler.v1.ConfigChange\x12\x35\n\told_value\x18\x04 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValue\x12\x35\n\tnew_value\x18\x05 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValue\x12\x11\n\tsensitive\x18\x06 \x01(\x08\x12\r\n\x05\x61\x63tor\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63omment\x18\t \x01(\t\x12\x16\n\x0erolled_back_to\x18\n \x01(\x03\" \n\x10GetConfigRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"B\n\x11GetConfigResponse\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Config\"J\n\x11ListConfigRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06prefix\x18\x03 \x01(\t\"]\n\x12ListConfigResponse\x12.\n\x07\x63onfigs\x18\x01 \x03(\x0b\x32\x1d.celeriac.scheduler.v1.Config\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9d\x01\n\x10SetConfigRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValue\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"B\n\x11SetConfigResponse\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Config\"l\n\x12ResetConfigRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"D\n\x13ResetConfigResponse\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Config\"Q\n\x1aListConfigRevisionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"p\n\x1bListConfigRevisionsResponse\x12\x38\n\trevisions\x18\x01 \x03(\x0b\x32%.celeriac.scheduler.v1.ConfigRevision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x81\x01\n\x15RollbackConfigRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"G\n\x16RollbackConfigResponse\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Config\">\n\x12WatchConfigRequest\x12\x10\n\x08prefixes\x18\x01 \x03(\t\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\"i\n\x13WatchConfigResponse\x12.\n\x07\x63onfigs\x18\x01 \x03(\x0b\x32\x1d.celeriac.scheduler.v1.Config\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"#\n\x13RevealConfigRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x14RevealConfigResponse\x12\x13\n\x05value\x18\x01 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x10\n\x08revision\x18\x02 \x01(\x03\"!\n\x11ReadSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x12ReadSecretResponse\x12\x13\n\x05value\x18\x01 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x10\n\x08revision\x18\x02 \x01(\x03*\xb3\x01\n\nConfigType\x12\x1b\n\x17\x43ONFIG_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONFIG_TYPE_BOOL\x10\x01\x12\x13\n\x0f\x43ONFIG_TYPE_INT\x10\x02\x12\x15\n\x11\x43ONFIG_TYPE_FLOAT\x10\x03\x12\x16\n\x12\x43ONFIG_TYPE_STRING\x10\x04\x12\x18\n\x14\x43ONFIG_TYPE_DURATION\x10\x05\x12\x14\n\x10\x43ONFIG_TYPE_ENUM\x10\x06*y\n\x0c\x43onfigChange\x12\x1d\n\x19\x43ONFIG_CHANGE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ONFIG_CHANGE_SET\x10\x01\x12\x17\n\x13\x43ONFIG_CHANGE_RESET\x10\x02\x12\x1a\n\x16\x43ONFIG_CHANGE_ROLLBACK\x10\x03\x32\xcf\n\n\rConfigService\x12\x81\x01\n\tGetConfig\x12\'.celeriac.scheduler.v1.GetConfigRequest\x1a(.celeriac.scheduler.v1.GetConfigResponse\"!\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=config/*}\x12\xa1\x01\n\nListConfig\x12(.celeriac.scheduler.v1.ListConfigRequest\x1a).celeriac.scheduler.v1.ListConfigResponse\">\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x32\x12\"/celery-admin/system/configurationZ\x0c\x12\n/v1/config\x12\x8a\x01\n\tSetConfig\x12\'.celeriac.scheduler.v1.SetConfigRequest\x1a(.celeriac.scheduler.v1.SetConfigResponse\"*\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/{name=config/*}:set:\x01*\x12\x92\x01\n\x0bResetConfig\x12).celeriac.scheduler.v1.ResetConfigRequest\x1a*.celeriac.scheduler.v1.ResetConfigResponse\",\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=config/*}:reset:\x01*\x12\xc1\x01\n\x13ListConfigRevisions\x12\x31.celeriac.scheduler.v1.ListConfigRevisionsRequest\x1a\x32.celeriac.scheduler.v1.ListConfigRevisionsResponse\"C\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x37\x12\x14/v1/config:revisionsZ\x1f\x12\x1d/v1/{name=config/*}/revisions\x12\x9e\x01\n\x0eRollbackConfig\x12,.celeriac.scheduler.v1.RollbackConfigRequest\x1a-.celeriac.scheduler.v1.RollbackConfigResponse\"/\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=config/*}:rollback:\x01*\x12\x86\x01\n\x0bWatchConfig\x12).celeriac.scheduler.v1.WatchConfigRequest\x1a*.celeriac.scheduler.v1.WatchConfigResponse\"\x1e\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/config:watch0\x01\x12\x98\x01\n\x0cRevealConfig\x12*.celeriac.scheduler.v1.RevealConfigRequest\x1a+.celeriac.scheduler.v1.RevealConfigResponse\"/\xda\xe2\x18\x06\x08\x03\x10\x01(\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=config/*}:reveal:\x01*\x12k\n\nReadSecret\x12(.celeriac.scheduler.v1.ReadSecretRequest\x1a).celeriac.scheduler.v1.ReadSecretResponse\"\x08\xda\xe2\x18\x04\x08\x04\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"celeriac/scheduler/v1/config.proto\x12\x15\x63\x65leriac.scheduler.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n\x0b\x43onfigValue\x12\x14\n\nbool_value\x18\x01 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x02 \x01(\x03H\x00\x12\x15\n\x0b\x66loat_value\x18\x03 \x01(\x01H\x00\x12\x1c\n\x0cstring_value\x18\x04 \x01(\tB\x04\xe0\xe2\x18\x01H\x00\x12\x33\n\x0e\x64uration_value\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x42\x06\n\x04kind\"\xf9\x04\n\x06\x43onfig\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x03\xe0\x41\x03\x12\x34\n\x04type\x18\x03 \x01(\x0e\x32!.celeriac.scheduler.v1.ConfigTypeB\x03\xe0\x41\x03\x12\x36\n\x05value\x18\x04 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValueB\x03\xe0\x41\x03\x12>\n\rdefault_value\x18\x05 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValueB\x03\xe0\x41\x03\x12\x13\n\x06is_set\x18\x06 \x01(\x08\x42\x03\xe0\x41\x03\x12\x16\n\tsensitive\x18\x07 \x01(\x08\x42\x03\xe0\x41\x03\x12\x11\n\x04unit\x18\x08 \x01(\tB\x03\xe0\x41\x03\x12\x38\n\x07minimum\x18\t \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValueB\x03\xe0\x41\x03\x12\x38\n\x07maximum\x18\n \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValueB\x03\xe0\x41\x03\x12\x14\n\x07\x63hoices\x18\x0b \x03(\tB\x03\xe0\x41\x03\x12\x14\n\x07used_by\x18\x0c \x03(\tB\x03\xe0\x41\x03\x12\x15\n\x08revision\x18\r \x01(\x03\x42\x03\xe0\x41\x03\x12\x11\n\x04\x65tag\x18\x0e \x01(\tB\x03\xe0\x41\x03\x12\x34\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x17\n\nupdated_by\x18\x10 \x01(\tB\x03\xe0\x41\x03:;\xea\x41\x38\n\x13\x63\x65leriac.dev/Config\x12\x10\x63onfigs/{config}*\x07\x63onfigs2\x06\x63onfig\"\xbe\x04\n\x0e\x43onfigRevision\x12\x11\n\x04name\x18\x0b \x01(\tB\x03\xe0\x41\x08\x12\x15\n\x08revision\x18\x01 \x01(\x03\x42\x03\xe0\x41\x03\x12+\n\x06\x63onfig\x18\x02 \x01(\tB\x1b\xe0\x41\x03\xfa\x41\x15\n\x13\x63\x65leriac.dev/Config\x12\x38\n\x06\x63hange\x18\x03 \x01(\x0e\x32#.celeriac.scheduler.v1.ConfigChangeB\x03\xe0\x41\x03\x12:\n\told_value\x18\x04 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValueB\x03\xe0\x41\x03\x12:\n\tnew_value\x18\x05 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValueB\x03\xe0\x41\x03\x12\x16\n\tsensitive\x18\x06 \x01(\x08\x42\x03\xe0\x41\x03\x12\x12\n\x05\x61\x63tor\x18\x07 \x01(\tB\x03\xe0\x41\x03\x12\x34\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x14\n\x07\x63omment\x18\t \x01(\tB\x03\xe0\x41\x03\x12;\n\x0erolled_back_to\x18\x0c \x01(\tB#\xe0\x41\x03\xfa\x41\x1d\n\x1b\x63\x65leriac.dev/ConfigRevision:h\xea\x41\x65\n\x1b\x63\x65leriac.dev/ConfigRevision\x12%configs/{config}/revisions/{revision}*\x0f\x63onfigRevisions2\x0e\x63onfigRevisionJ\x04\x08\n\x10\x0b\"=\n\x10GetConfigRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Config\"B\n\x11GetConfigResponse\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Config\"b\n\x12ListConfigsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x15\n\x08prefixes\x18\x04 \x03(\tB\x03\xe0\x41\x01J\x04\x08\x03\x10\x04\"^\n\x13ListConfigsResponse\x12.\n\x07\x63onfigs\x18\x01 \x03(\x0b\x32\x1d.celeriac.scheduler.v1.Config\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x10SetConfigRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Config\x12\x36\n\x05value\x18\x02 \x01(\x0b\x32\".celeriac.scheduler.v1.ConfigValueB\x03\xe0\x41\x02\x12\x11\n\x04\x65tag\x18\x03 \x01(\tB\x03\xe0\x41\x01\x12\x14\n\x07\x63omment\x18\x04 \x01(\tB\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\x05 \x01(\x08\x42\x03\xe0\x41\x01\x12\x17\n\nrequest_id\x18\x06 \x01(\tB\x03\xe0\x41\x01\"B\n\x11SetConfigResponse\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Config\"\x9d\x01\n\x12ResetConfigRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Config\x12\x11\n\x04\x65tag\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x14\n\x07\x63omment\x18\x03 \x01(\tB\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\x04 \x01(\x08\x42\x03\xe0\x41\x01\x12\x17\n\nrequest_id\x18\x05 \x01(\tB\x03\xe0\x41\x01\"D\n\x13ResetConfigResponse\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Config\"\x82\x01\n\x1aListConfigRevisionsRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xe0\x41\x01\xfa\x41\x1d\x12\x1b\x63\x65leriac.dev/ConfigRevision\x12\x16\n\tpage_size\x18\x02 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x03 \x01(\tB\x03\xe0\x41\x01\"p\n\x1bListConfigRevisionsResponse\x12\x38\n\trevisions\x18\x01 \x03(\x0b\x32%.celeriac.scheduler.v1.ConfigRevision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xdd\x01\n\x15RollbackConfigRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Config\x12\x35\n\x08revision\x18\x07 \x01(\tB#\xe0\x41\x02\xfa\x41\x1d\n\x1b\x63\x65leriac.dev/ConfigRevision\x12\x11\n\x04\x65tag\x18\x03 \x01(\tB\x03\xe0\x41\x01\x12\x14\n\x07\x63omment\x18\x04 \x01(\tB\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\x05 \x01(\x08\x42\x03\xe0\x41\x01\x12\x17\n\nrequest_id\x18\x06 \x01(\tB\x03\xe0\x41\x01J\x04\x08\x02\x10\x03\"G\n\x16RollbackConfigResponse\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.celeriac.scheduler.v1.Config\"G\n\x13WatchConfigsRequest\x12\x15\n\x08prefixes\x18\x01 \x03(\tB\x03\xe0\x41\x01\x12\x13\n\x06\x63ursor\x18\x03 \x01(\tB\x03\xe0\x41\x01J\x04\x08\x02\x10\x03\"z\n\x14WatchConfigsResponse\x12.\n\x07\x63onfigs\x18\x01 \x03(\x0b\x32\x1d.celeriac.scheduler.v1.Config\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\"@\n\x13RevealConfigRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Config\"=\n\x14RevealConfigResponse\x12\x13\n\x05value\x18\x01 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x10\n\x08revision\x18\x02 \x01(\x03\">\n\x11ReadSecretRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Config\";\n\x12ReadSecretResponse\x12\x13\n\x05value\x18\x01 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x10\n\x08revision\x18\x02 \x01(\x03*\xb3\x01\n\nConfigType\x12\x1b\n\x17\x43ONFIG_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONFIG_TYPE_BOOL\x10\x01\x12\x13\n\x0f\x43ONFIG_TYPE_INT\x10\x02\x12\x15\n\x11\x43ONFIG_TYPE_FLOAT\x10\x03\x12\x16\n\x12\x43ONFIG_TYPE_STRING\x10\x04\x12\x18\n\x14\x43ONFIG_TYPE_DURATION\x10\x05\x12\x14\n\x10\x43ONFIG_TYPE_ENUM\x10\x06*y\n\x0c\x43onfigChange\x12\x1d\n\x19\x43ONFIG_CHANGE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ONFIG_CHANGE_SET\x10\x01\x12\x17\n\x13\x43ONFIG_CHANGE_RESET\x10\x02\x12\x1a\n\x16\x43ONFIG_CHANGE_ROLLBACK\x10\x03\x32\xa2\x0b\n\rConfigService\x12\x89\x01\n\tGetConfig\x12\'.celeriac.scheduler.v1.GetConfigRequest\x1a(.celeriac.scheduler.v1.GetConfigResponse\")\xda\x41\x04name\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=configs/*}\x12\xa8\x01\n\x0bListConfigs\x12).celeriac.scheduler.v1.ListConfigsRequest\x1a*.celeriac.scheduler.v1.ListConfigsResponse\"B\xda\x41\x00\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x33\x12\x0b/v1/configsZ$\x12\"/celery-admin/system/configuration\x12\x98\x01\n\tSetConfig\x12\'.celeriac.scheduler.v1.SetConfigRequest\x1a(.celeriac.scheduler.v1.SetConfigResponse\"8\xda\x41\nname,value\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/{name=configs/*}:set:\x01*\x12\x9a\x01\n\x0bResetConfig\x12).celeriac.scheduler.v1.ResetConfigRequest\x1a*.celeriac.scheduler.v1.ResetConfigResponse\"4\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=configs/*}:reset:\x01*\x12\xc8\x01\n\x13ListConfigRevisions\x12\x31.celeriac.scheduler.v1.ListConfigRevisionsRequest\x1a\x32.celeriac.scheduler.v1.ListConfigRevisionsResponse\"J\xda\x41\x00\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02;\x12 /v1/{parent=configs/*}/revisionsZ\x17\x12\x15/v1/configs:revisions\x12\xaf\x01\n\x0eRollbackConfig\x12,.celeriac.scheduler.v1.RollbackConfigRequest\x1a-.celeriac.scheduler.v1.RollbackConfigResponse\"@\xda\x41\rname,revision\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=configs/*}:rollback:\x01*\x12\x8d\x01\n\x0cWatchConfigs\x12*.celeriac.scheduler.v1.WatchConfigsRequest\x1a+.celeriac.scheduler.v1.WatchConfigsResponse\"\"\xda\x41\x00\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/configs:watch0\x01\x12\xa0\x01\n\x0cRevealConfig\x12*.celeriac.scheduler.v1.RevealConfigRequest\x1a+.celeriac.scheduler.v1.RevealConfigResponse\"7\xda\x41\x04name\xda\xe2\x18\x06\x08\x03\x10\x01(\x01\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=configs/*}:reveal:\x01*\x12r\n\nReadSecret\x12(.celeriac.scheduler.v1.ReadSecretRequest\x1a).celeriac.scheduler.v1.ReadSecretResponse\"\x0f\xda\x41\x04name\xda\xe2\x18\x04\x08\x04\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,74 +40,188 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONFIGVALUE'].fields_by_name['string_value']._loaded_options = None
   _globals['_CONFIGVALUE'].fields_by_name['string_value']._serialized_options = b'\340\342\030\001'
+  _globals['_CONFIG'].fields_by_name['name']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_CONFIG'].fields_by_name['description']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['description']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['type']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['type']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['value']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['value']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['default_value']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['default_value']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['is_set']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['is_set']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['sensitive']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['sensitive']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['unit']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['unit']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['minimum']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['minimum']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['maximum']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['maximum']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['choices']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['choices']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['used_by']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['used_by']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['revision']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['revision']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['etag']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['etag']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['update_time']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['update_time']._serialized_options = b'\340A\003'
+  _globals['_CONFIG'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_CONFIG'].fields_by_name['updated_by']._serialized_options = b'\340A\003'
+  _globals['_CONFIG']._loaded_options = None
+  _globals['_CONFIG']._serialized_options = b'\352A8\n\023celeriac.dev/Config\022\020configs/{config}*\007configs2\006config'
+  _globals['_CONFIGREVISION'].fields_by_name['name']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_CONFIGREVISION'].fields_by_name['revision']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['revision']._serialized_options = b'\340A\003'
+  _globals['_CONFIGREVISION'].fields_by_name['config']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['config']._serialized_options = b'\340A\003\372A\025\n\023celeriac.dev/Config'
+  _globals['_CONFIGREVISION'].fields_by_name['change']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['change']._serialized_options = b'\340A\003'
+  _globals['_CONFIGREVISION'].fields_by_name['old_value']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['old_value']._serialized_options = b'\340A\003'
+  _globals['_CONFIGREVISION'].fields_by_name['new_value']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['new_value']._serialized_options = b'\340A\003'
+  _globals['_CONFIGREVISION'].fields_by_name['sensitive']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['sensitive']._serialized_options = b'\340A\003'
+  _globals['_CONFIGREVISION'].fields_by_name['actor']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['actor']._serialized_options = b'\340A\003'
+  _globals['_CONFIGREVISION'].fields_by_name['create_time']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['create_time']._serialized_options = b'\340A\003'
+  _globals['_CONFIGREVISION'].fields_by_name['comment']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['comment']._serialized_options = b'\340A\003'
+  _globals['_CONFIGREVISION'].fields_by_name['rolled_back_to']._loaded_options = None
+  _globals['_CONFIGREVISION'].fields_by_name['rolled_back_to']._serialized_options = b'\340A\003\372A\035\n\033celeriac.dev/ConfigRevision'
+  _globals['_CONFIGREVISION']._loaded_options = None
+  _globals['_CONFIGREVISION']._serialized_options = b'\352Ae\n\033celeriac.dev/ConfigRevision\022%configs/{config}/revisions/{revision}*\017configRevisions2\016configRevision'
+  _globals['_GETCONFIGREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETCONFIGREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\025\n\023celeriac.dev/Config'
+  _globals['_LISTCONFIGSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTCONFIGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTCONFIGSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTCONFIGSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_LISTCONFIGSREQUEST'].fields_by_name['prefixes']._loaded_options = None
+  _globals['_LISTCONFIGSREQUEST'].fields_by_name['prefixes']._serialized_options = b'\340A\001'
+  _globals['_SETCONFIGREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_SETCONFIGREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\025\n\023celeriac.dev/Config'
+  _globals['_SETCONFIGREQUEST'].fields_by_name['value']._loaded_options = None
+  _globals['_SETCONFIGREQUEST'].fields_by_name['value']._serialized_options = b'\340A\002'
+  _globals['_SETCONFIGREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_SETCONFIGREQUEST'].fields_by_name['etag']._serialized_options = b'\340A\001'
+  _globals['_SETCONFIGREQUEST'].fields_by_name['comment']._loaded_options = None
+  _globals['_SETCONFIGREQUEST'].fields_by_name['comment']._serialized_options = b'\340A\001'
+  _globals['_SETCONFIGREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_SETCONFIGREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_SETCONFIGREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETCONFIGREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\025\n\023celeriac.dev/Config'
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['etag']._serialized_options = b'\340A\001'
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['comment']._loaded_options = None
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['comment']._serialized_options = b'\340A\001'
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RESETCONFIGREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
+  _globals['_LISTCONFIGREVISIONSREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_LISTCONFIGREVISIONSREQUEST'].fields_by_name['parent']._serialized_options = b'\340A\001\372A\035\022\033celeriac.dev/ConfigRevision'
+  _globals['_LISTCONFIGREVISIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTCONFIGREVISIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTCONFIGREVISIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTCONFIGREVISIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\025\n\023celeriac.dev/Config'
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['revision']._loaded_options = None
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['revision']._serialized_options = b'\340A\002\372A\035\n\033celeriac.dev/ConfigRevision'
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['etag']._serialized_options = b'\340A\001'
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['comment']._loaded_options = None
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['comment']._serialized_options = b'\340A\001'
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ROLLBACKCONFIGREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
+  _globals['_WATCHCONFIGSREQUEST'].fields_by_name['prefixes']._loaded_options = None
+  _globals['_WATCHCONFIGSREQUEST'].fields_by_name['prefixes']._serialized_options = b'\340A\001'
+  _globals['_WATCHCONFIGSREQUEST'].fields_by_name['cursor']._loaded_options = None
+  _globals['_WATCHCONFIGSREQUEST'].fields_by_name['cursor']._serialized_options = b'\340A\001'
+  _globals['_REVEALCONFIGREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REVEALCONFIGREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\025\n\023celeriac.dev/Config'
   _globals['_REVEALCONFIGRESPONSE'].fields_by_name['value']._loaded_options = None
   _globals['_REVEALCONFIGRESPONSE'].fields_by_name['value']._serialized_options = b'\340\342\030\001'
+  _globals['_READSECRETREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_READSECRETREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\025\n\023celeriac.dev/Config'
   _globals['_READSECRETRESPONSE'].fields_by_name['value']._loaded_options = None
   _globals['_READSECRETRESPONSE'].fields_by_name['value']._serialized_options = b'\340\342\030\001'
   _globals['_CONFIGSERVICE'].methods_by_name['GetConfig']._loaded_options = None
-  _globals['_CONFIGSERVICE'].methods_by_name['GetConfig']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002\025\022\023/v1/{name=config/*}'
-  _globals['_CONFIGSERVICE'].methods_by_name['ListConfig']._loaded_options = None
-  _globals['_CONFIGSERVICE'].methods_by_name['ListConfig']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\0022\022\"/celery-admin/system/configurationZ\014\022\n/v1/config'
+  _globals['_CONFIGSERVICE'].methods_by_name['GetConfig']._serialized_options = b'\332A\004name\332\342\030\002\010\002\202\323\344\223\002\026\022\024/v1/{name=configs/*}'
+  _globals['_CONFIGSERVICE'].methods_by_name['ListConfigs']._loaded_options = None
+  _globals['_CONFIGSERVICE'].methods_by_name['ListConfigs']._serialized_options = b'\332A\000\332\342\030\002\010\002\202\323\344\223\0023\022\013/v1/configsZ$\022\"/celery-admin/system/configuration'
   _globals['_CONFIGSERVICE'].methods_by_name['SetConfig']._loaded_options = None
-  _globals['_CONFIGSERVICE'].methods_by_name['SetConfig']._serialized_options = b'\332\342\030\004\010\002\020\001\202\323\344\223\002\034\"\027/v1/{name=config/*}:set:\001*'
+  _globals['_CONFIGSERVICE'].methods_by_name['SetConfig']._serialized_options = b'\332A\nname,value\332\342\030\004\010\002\020\001\202\323\344\223\002\035\"\030/v1/{name=configs/*}:set:\001*'
   _globals['_CONFIGSERVICE'].methods_by_name['ResetConfig']._loaded_options = None
-  _globals['_CONFIGSERVICE'].methods_by_name['ResetConfig']._serialized_options = b'\332\342\030\004\010\002\020\001\202\323\344\223\002\036\"\031/v1/{name=config/*}:reset:\001*'
+  _globals['_CONFIGSERVICE'].methods_by_name['ResetConfig']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\002\037\"\032/v1/{name=configs/*}:reset:\001*'
   _globals['_CONFIGSERVICE'].methods_by_name['ListConfigRevisions']._loaded_options = None
-  _globals['_CONFIGSERVICE'].methods_by_name['ListConfigRevisions']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\0027\022\024/v1/config:revisionsZ\037\022\035/v1/{name=config/*}/revisions'
+  _globals['_CONFIGSERVICE'].methods_by_name['ListConfigRevisions']._serialized_options = b'\332A\000\332\342\030\002\010\002\202\323\344\223\002;\022 /v1/{parent=configs/*}/revisionsZ\027\022\025/v1/configs:revisions'
   _globals['_CONFIGSERVICE'].methods_by_name['RollbackConfig']._loaded_options = None
-  _globals['_CONFIGSERVICE'].methods_by_name['RollbackConfig']._serialized_options = b'\332\342\030\004\010\002\020\001\202\323\344\223\002!\"\034/v1/{name=config/*}:rollback:\001*'
-  _globals['_CONFIGSERVICE'].methods_by_name['WatchConfig']._loaded_options = None
-  _globals['_CONFIGSERVICE'].methods_by_name['WatchConfig']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002\022\022\020/v1/config:watch'
+  _globals['_CONFIGSERVICE'].methods_by_name['RollbackConfig']._serialized_options = b'\332A\rname,revision\332\342\030\004\010\002\020\001\202\323\344\223\002\"\"\035/v1/{name=configs/*}:rollback:\001*'
+  _globals['_CONFIGSERVICE'].methods_by_name['WatchConfigs']._loaded_options = None
+  _globals['_CONFIGSERVICE'].methods_by_name['WatchConfigs']._serialized_options = b'\332A\000\332\342\030\002\010\002\202\323\344\223\002\023\022\021/v1/configs:watch'
   _globals['_CONFIGSERVICE'].methods_by_name['RevealConfig']._loaded_options = None
-  _globals['_CONFIGSERVICE'].methods_by_name['RevealConfig']._serialized_options = b'\332\342\030\006\010\003\020\001(\001\202\323\344\223\002\037\"\032/v1/{name=config/*}:reveal:\001*'
+  _globals['_CONFIGSERVICE'].methods_by_name['RevealConfig']._serialized_options = b'\332A\004name\332\342\030\006\010\003\020\001(\001\202\323\344\223\002 \"\033/v1/{name=configs/*}:reveal:\001*'
   _globals['_CONFIGSERVICE'].methods_by_name['ReadSecret']._loaded_options = None
-  _globals['_CONFIGSERVICE'].methods_by_name['ReadSecret']._serialized_options = b'\332\342\030\004\010\004\020\001'
-  _globals['_CONFIGTYPE']._serialized_start=2646
-  _globals['_CONFIGTYPE']._serialized_end=2825
-  _globals['_CONFIGCHANGE']._serialized_start=2827
-  _globals['_CONFIGCHANGE']._serialized_end=2948
-  _globals['_CONFIGVALUE']._serialized_start=190
-  _globals['_CONFIGVALUE']._serialized_end=360
-  _globals['_CONFIG']._serialized_start=363
-  _globals['_CONFIG']._serialized_end=855
-  _globals['_CONFIGREVISION']._serialized_start=858
-  _globals['_CONFIGREVISION']._serialized_end=1193
-  _globals['_GETCONFIGREQUEST']._serialized_start=1195
-  _globals['_GETCONFIGREQUEST']._serialized_end=1227
-  _globals['_GETCONFIGRESPONSE']._serialized_start=1229
-  _globals['_GETCONFIGRESPONSE']._serialized_end=1295
-  _globals['_LISTCONFIGREQUEST']._serialized_start=1297
-  _globals['_LISTCONFIGREQUEST']._serialized_end=1371
-  _globals['_LISTCONFIGRESPONSE']._serialized_start=1373
-  _globals['_LISTCONFIGRESPONSE']._serialized_end=1466
-  _globals['_SETCONFIGREQUEST']._serialized_start=1469
-  _globals['_SETCONFIGREQUEST']._serialized_end=1626
-  _globals['_SETCONFIGRESPONSE']._serialized_start=1628
-  _globals['_SETCONFIGRESPONSE']._serialized_end=1694
-  _globals['_RESETCONFIGREQUEST']._serialized_start=1696
-  _globals['_RESETCONFIGREQUEST']._serialized_end=1804
-  _globals['_RESETCONFIGRESPONSE']._serialized_start=1806
-  _globals['_RESETCONFIGRESPONSE']._serialized_end=1874
-  _globals['_LISTCONFIGREVISIONSREQUEST']._serialized_start=1876
-  _globals['_LISTCONFIGREVISIONSREQUEST']._serialized_end=1957
-  _globals['_LISTCONFIGREVISIONSRESPONSE']._serialized_start=1959
-  _globals['_LISTCONFIGREVISIONSRESPONSE']._serialized_end=2071
-  _globals['_ROLLBACKCONFIGREQUEST']._serialized_start=2074
-  _globals['_ROLLBACKCONFIGREQUEST']._serialized_end=2203
-  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_start=2205
-  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_end=2276
-  _globals['_WATCHCONFIGREQUEST']._serialized_start=2278
-  _globals['_WATCHCONFIGREQUEST']._serialized_end=2340
-  _globals['_WATCHCONFIGRESPONSE']._serialized_start=2342
-  _globals['_WATCHCONFIGRESPONSE']._serialized_end=2447
-  _globals['_REVEALCONFIGREQUEST']._serialized_start=2449
-  _globals['_REVEALCONFIGREQUEST']._serialized_end=2484
-  _globals['_REVEALCONFIGRESPONSE']._serialized_start=2486
-  _globals['_REVEALCONFIGRESPONSE']._serialized_end=2547
-  _globals['_READSECRETREQUEST']._serialized_start=2549
-  _globals['_READSECRETREQUEST']._serialized_end=2582
-  _globals['_READSECRETRESPONSE']._serialized_start=2584
-  _globals['_READSECRETRESPONSE']._serialized_end=2643
-  _globals['_CONFIGSERVICE']._serialized_start=2951
-  _globals['_CONFIGSERVICE']._serialized_end=4310
+  _globals['_CONFIGSERVICE'].methods_by_name['ReadSecret']._serialized_options = b'\332A\004name\332\342\030\004\010\004\020\001'
+  _globals['_CONFIGTYPE']._serialized_start=3495
+  _globals['_CONFIGTYPE']._serialized_end=3674
+  _globals['_CONFIGCHANGE']._serialized_start=3676
+  _globals['_CONFIGCHANGE']._serialized_end=3797
+  _globals['_CONFIGVALUE']._serialized_start=275
+  _globals['_CONFIGVALUE']._serialized_end=445
+  _globals['_CONFIG']._serialized_start=448
+  _globals['_CONFIG']._serialized_end=1081
+  _globals['_CONFIGREVISION']._serialized_start=1084
+  _globals['_CONFIGREVISION']._serialized_end=1658
+  _globals['_GETCONFIGREQUEST']._serialized_start=1660
+  _globals['_GETCONFIGREQUEST']._serialized_end=1721
+  _globals['_GETCONFIGRESPONSE']._serialized_start=1723
+  _globals['_GETCONFIGRESPONSE']._serialized_end=1789
+  _globals['_LISTCONFIGSREQUEST']._serialized_start=1791
+  _globals['_LISTCONFIGSREQUEST']._serialized_end=1889
+  _globals['_LISTCONFIGSRESPONSE']._serialized_start=1891
+  _globals['_LISTCONFIGSRESPONSE']._serialized_end=1985
+  _globals['_SETCONFIGREQUEST']._serialized_start=1988
+  _globals['_SETCONFIGREQUEST']._serialized_end=2199
+  _globals['_SETCONFIGRESPONSE']._serialized_start=2201
+  _globals['_SETCONFIGRESPONSE']._serialized_end=2267
+  _globals['_RESETCONFIGREQUEST']._serialized_start=2270
+  _globals['_RESETCONFIGREQUEST']._serialized_end=2427
+  _globals['_RESETCONFIGRESPONSE']._serialized_start=2429
+  _globals['_RESETCONFIGRESPONSE']._serialized_end=2497
+  _globals['_LISTCONFIGREVISIONSREQUEST']._serialized_start=2500
+  _globals['_LISTCONFIGREVISIONSREQUEST']._serialized_end=2630
+  _globals['_LISTCONFIGREVISIONSRESPONSE']._serialized_start=2632
+  _globals['_LISTCONFIGREVISIONSRESPONSE']._serialized_end=2744
+  _globals['_ROLLBACKCONFIGREQUEST']._serialized_start=2747
+  _globals['_ROLLBACKCONFIGREQUEST']._serialized_end=2968
+  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_start=2970
+  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_end=3041
+  _globals['_WATCHCONFIGSREQUEST']._serialized_start=3043
+  _globals['_WATCHCONFIGSREQUEST']._serialized_end=3114
+  _globals['_WATCHCONFIGSRESPONSE']._serialized_start=3116
+  _globals['_WATCHCONFIGSRESPONSE']._serialized_end=3238
+  _globals['_REVEALCONFIGREQUEST']._serialized_start=3240
+  _globals['_REVEALCONFIGREQUEST']._serialized_end=3304
+  _globals['_REVEALCONFIGRESPONSE']._serialized_start=3306
+  _globals['_REVEALCONFIGRESPONSE']._serialized_end=3367
+  _globals['_READSECRETREQUEST']._serialized_start=3369
+  _globals['_READSECRETREQUEST']._serialized_end=3431
+  _globals['_READSECRETRESPONSE']._serialized_start=3433
+  _globals['_READSECRETRESPONSE']._serialized_end=3492
+  _globals['_CONFIGSERVICE']._serialized_start=3800
+  _globals['_CONFIGSERVICE']._serialized_end=5242
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,8 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
 from google.api import annotations_pb2 as _annotations_pb2
+from google.api import client_pb2 as _client_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -89,9 +92,10 @@ class Config(_message.Message):
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[ConfigType, str]] = ..., value: _Optional[_Union[ConfigValue, _Mapping]] = ..., default_value: _Optional[_Union[ConfigValue, _Mapping]] = ..., is_set: bool = ..., sensitive: bool = ..., unit: _Optional[str] = ..., minimum: _Optional[_Union[ConfigValue, _Mapping]] = ..., maximum: _Optional[_Union[ConfigValue, _Mapping]] = ..., choices: _Optional[_Iterable[str]] = ..., used_by: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., updated_by: _Optional[str] = ...) -> None: ...
 
 class ConfigRevision(_message.Message):
-    __slots__ = ("revision", "name", "change", "old_value", "new_value", "sensitive", "actor", "create_time", "comment", "rolled_back_to")
-    REVISION_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("name", "revision", "config", "change", "old_value", "new_value", "sensitive", "actor", "create_time", "comment", "rolled_back_to")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     OLD_VALUE_FIELD_NUMBER: _ClassVar[int]
     NEW_VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -100,8 +104,9 @@ class ConfigRevision(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     COMMENT_FIELD_NUMBER: _ClassVar[int]
     ROLLED_BACK_TO_FIELD_NUMBER: _ClassVar[int]
-    revision: int
     name: str
+    revision: int
+    config: str
     change: ConfigChange
     old_value: ConfigValue
     new_value: ConfigValue
@@ -109,8 +114,8 @@ class ConfigRevision(_message.Message):
     actor: str
     create_time: _timestamp_pb2.Timestamp
     comment: str
-    rolled_back_to: int
-    def __init__(self, revision: _Optional[int] = ..., name: _Optional[str] = ..., change: _Optional[_Union[ConfigChange, str]] = ..., old_value: _Optional[_Union[ConfigValue, _Mapping]] = ..., new_value: _Optional[_Union[ConfigValue, _Mapping]] = ..., sensitive: bool = ..., actor: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ..., rolled_back_to: _Optional[int] = ...) -> None: ...
+    rolled_back_to: str
+    def __init__(self, name: _Optional[str] = ..., revision: _Optional[int] = ..., config: _Optional[str] = ..., change: _Optional[_Union[ConfigChange, str]] = ..., old_value: _Optional[_Union[ConfigValue, _Mapping]] = ..., new_value: _Optional[_Union[ConfigValue, _Mapping]] = ..., sensitive: bool = ..., actor: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ..., rolled_back_to: _Optional[str] = ...) -> None: ...
 
 class GetConfigRequest(_message.Message):
     __slots__ = ("name",)
@@ -124,17 +129,17 @@ class GetConfigResponse(_message.Message):
     config: Config
     def __init__(self, config: _Optional[_Union[Config, _Mapping]] = ...) -> None: ...
 
-class ListConfigRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "prefix")
+class ListConfigsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "prefixes")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    PREFIXES_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
-    prefix: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
+    prefixes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., prefixes: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class ListConfigResponse(_message.Message):
+class ListConfigsResponse(_message.Message):
     __slots__ = ("configs", "next_page_token")
     CONFIGS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -185,14 +190,14 @@ class ResetConfigResponse(_message.Message):
     def __init__(self, config: _Optional[_Union[Config, _Mapping]] = ...) -> None: ...
 
 class ListConfigRevisionsRequest(_message.Message):
-    __slots__ = ("name", "page_size", "page_token")
-    NAME_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("parent", "page_size", "page_token")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    name: str
+    parent: str
     page_size: int
     page_token: str
-    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListConfigRevisionsResponse(_message.Message):
     __slots__ = ("revisions", "next_page_token")
@@ -211,12 +216,12 @@ class RollbackConfigRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
-    revision: int
+    revision: str
     etag: str
     comment: str
     validate_only: bool
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., revision: _Optional[int] = ..., etag: _Optional[str] = ..., comment: _Optional[str] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., etag: _Optional[str] = ..., comment: _Optional[str] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RollbackConfigResponse(_message.Message):
     __slots__ = ("config",)
@@ -224,23 +229,25 @@ class RollbackConfigResponse(_message.Message):
     config: Config
     def __init__(self, config: _Optional[_Union[Config, _Mapping]] = ...) -> None: ...
 
-class WatchConfigRequest(_message.Message):
-    __slots__ = ("prefixes", "after_revision")
+class WatchConfigsRequest(_message.Message):
+    __slots__ = ("prefixes", "cursor")
     PREFIXES_FIELD_NUMBER: _ClassVar[int]
-    AFTER_REVISION_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     prefixes: _containers.RepeatedScalarFieldContainer[str]
-    after_revision: int
-    def __init__(self, prefixes: _Optional[_Iterable[str]] = ..., after_revision: _Optional[int] = ...) -> None: ...
+    cursor: str
+    def __init__(self, prefixes: _Optional[_Iterable[str]] = ..., cursor: _Optional[str] = ...) -> None: ...
 
-class WatchConfigResponse(_message.Message):
-    __slots__ = ("configs", "revision", "complete")
+class WatchConfigsResponse(_message.Message):
+    __slots__ = ("configs", "revision", "complete", "cursor")
     CONFIGS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     configs: _containers.RepeatedCompositeFieldContainer[Config]
     revision: int
     complete: bool
-    def __init__(self, configs: _Optional[_Iterable[_Union[Config, _Mapping]]] = ..., revision: _Optional[int] = ..., complete: bool = ...) -> None: ...
+    cursor: str
+    def __init__(self, configs: _Optional[_Iterable[_Union[Config, _Mapping]]] = ..., revision: _Optional[int] = ..., complete: bool = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class RevealConfigRequest(_message.Message):
     __slots__ = ("name",)

@@ -26,9 +26,12 @@ if _version_not_supported:
 
 
 class ConfigServiceStub(object):
-    """The live configuration. Each key is declared in code with type, bounds and default; a change is in force in
-    every service within a second, without a restart, and is kept as a revision that can be rolled back to.
-    Keys that begin with "secrets." are free: sensitive texts that an operator's own tasks need.
+    """Reads and changes the live configuration.
+
+    Each key is declared in the code of Celeriac, with its type, its bounds and its default. A change is in force in
+    every service within a second, without a restart. Each change is kept as a revision, and a key can be rolled
+    back to any of its revisions. Keys that begin with "secrets." need no declaration: they hold the passwords and
+    tokens that an operator's own tasks use.
     """
 
     def __init__(self, channel):
@@ -42,10 +45,10 @@ class ConfigServiceStub(object):
                 request_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.GetConfigRequest.SerializeToString,
                 response_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.GetConfigResponse.FromString,
                 _registered_method=True)
-        self.ListConfig = channel.unary_unary(
-                '/celeriac.scheduler.v1.ConfigService/ListConfig',
-                request_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigRequest.SerializeToString,
-                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigResponse.FromString,
+        self.ListConfigs = channel.unary_unary(
+                '/celeriac.scheduler.v1.ConfigService/ListConfigs',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigsRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigsResponse.FromString,
                 _registered_method=True)
         self.SetConfig = channel.unary_unary(
                 '/celeriac.scheduler.v1.ConfigService/SetConfig',
@@ -67,10 +70,10 @@ class ConfigServiceStub(object):
                 request_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.RollbackConfigRequest.SerializeToString,
                 response_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.RollbackConfigResponse.FromString,
                 _registered_method=True)
-        self.WatchConfig = channel.unary_stream(
-                '/celeriac.scheduler.v1.ConfigService/WatchConfig',
-                request_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigRequest.SerializeToString,
-                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigResponse.FromString,
+        self.WatchConfigs = channel.unary_stream(
+                '/celeriac.scheduler.v1.ConfigService/WatchConfigs',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigsRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigsResponse.FromString,
                 _registered_method=True)
         self.RevealConfig = channel.unary_unary(
                 '/celeriac.scheduler.v1.ConfigService/RevealConfig',
@@ -85,75 +88,92 @@ class ConfigServiceStub(object):
 
 
 class ConfigServiceServicer(object):
-    """The live configuration. Each key is declared in code with type, bounds and default; a change is in force in
-    every service within a second, without a restart, and is kept as a revision that can be rolled back to.
-    Keys that begin with "secrets." are free: sensitive texts that an operator's own tasks need.
+    """Reads and changes the live configuration.
+
+    Each key is declared in the code of Celeriac, with its type, its bounds and its default. A change is in force in
+    every service within a second, without a restart. Each change is kept as a revision, and a key can be rolled
+    back to any of its revisions. Keys that begin with "secrets." need no declaration: they hold the passwords and
+    tokens that an operator's own tasks use.
     """
 
     def GetConfig(self, request, context):
-        """One key. NOT_FOUND if no such key is declared, or no such secret is set.
+        """Returns one key. NOT_FOUND if no such key is declared, or if no such secret is set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListConfig(self, request, context):
-        """All keys by name: those that are declared, and the secrets that are set.
+    def ListConfigs(self, request, context):
+        """Lists the keys that are declared and the secrets that are set, ordered by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetConfig(self, request, context):
-        """Sets a key. INVALID_ARGUMENT for a value of the wrong type or out of bounds, and for a name that no secret
-        can have; ABORTED, with the current etag, if the key changed since the caller read it; NOT_FOUND if no such
-        key is declared.
-        FAILED_PRECONDITION for a sensitive key while the scheduler has no encryption keys.
+        """Sets the value of a key. A key that has this value already is not changed, and gets no new revision; only a
+        secret gets one each time. NOT_FOUND if no such key is declared. INVALID_ARGUMENT if the value has the wrong
+        type or is out of bounds, or if no secret can have this name. ABORTED, with the current etag in the message,
+        if the key changed since the caller read it. FAILED_PRECONDITION for a sensitive key if the scheduler has no
+        encryption keys.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResetConfig(self, request, context):
-        """Gives a key its default back; removes a secret. Resetting what is at its default changes nothing.
+        """Puts the default of a key in force again, or removes a secret. A key that is not set is not changed. NOT_FOUND
+        if no such key is declared. ABORTED, with the current etag in the message, if the key changed since the caller
+        read it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListConfigRevisions(self, request, context):
-        """What was changed, newest first: of one key, or of all.
+        """Lists the changes of one key, or of all keys, newest first. NOT_FOUND if no such key is declared.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackConfig(self, request, context):
-        """Gives a key the value that it had from a revision on, as a new revision. NOT_FOUND if the key has no such
-        revision; INVALID_ARGUMENT if that value is no longer within the key's bounds.
+        """Gives a key the value that one of its revisions put in force. This is a new revision. NOT_FOUND if the key has
+        no such revision. INVALID_ARGUMENT if the value is no longer within the bounds of the key. ABORTED, with the
+        current etag in the message, if the key changed since the caller read it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def WatchConfig(self, request, context):
-        """The current values at once, then what changes. Never carries a sensitive value: only that it changed.
-        A stream that ends with UNAVAILABLE is taken up again with the last `revision` seen.
+    def WatchConfigs(self, request, context):
+        """Streams the keys as they change. Without a cursor the first message has all keys; the others follow as soon as
+        a change is committed. A sensitive value is never sent: the message only shows that it changed.
+
+        The other watches begin with what changes from now on, because their state is large and has lists of its own.
+        Here the whole state is a few dozen keys, and a service that follows them must not miss a change between a list
+        and a watch.
+
+        Each message has a cursor. After UNAVAILABLE, or any break, call again with the last cursor that you read, on
+        any replica: nothing is left out, and of several changes of one key only the newest is sent. FAILED_PRECONDITION
+        with the reason CURSOR_EXPIRED if the database was restored from a backup or failed over since: watch without a
+        cursor, and replace what you know by the first message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevealConfig(self, request, context):
-        """A sensitive value, in clear, for a person. FAILED_PRECONDITION if the key is not sensitive; NOT_FOUND if it
-        has no value.
+        """Returns a sensitive value in clear text, for a person. NOT_FOUND if the key has no value. FAILED_PRECONDITION if
+        the key is not sensitive (GetConfig returns its value), or if the encryption key of the value is missing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReadSecret(self, request, context):
-        """A sensitive value, in clear, for a service or a worker that shows its TLS certificate. Not at the gateway.
+        """Returns a sensitive value in clear text, for a service or a worker that shows its TLS certificate. It is called
+        at the scheduler's own address; the gateway does not forward it. Errors are those of RevealConfig.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,10 +187,10 @@ def add_ConfigServiceServicer_to_server(servicer, server):
                     request_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.GetConfigRequest.FromString,
                     response_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.GetConfigResponse.SerializeToString,
             ),
-            'ListConfig': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListConfig,
-                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigRequest.FromString,
-                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigResponse.SerializeToString,
+            'ListConfigs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConfigs,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigsRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigsResponse.SerializeToString,
             ),
             'SetConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.SetConfig,
@@ -192,10 +212,10 @@ def add_ConfigServiceServicer_to_server(servicer, server):
                     request_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.RollbackConfigRequest.FromString,
                     response_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.RollbackConfigResponse.SerializeToString,
             ),
-            'WatchConfig': grpc.unary_stream_rpc_method_handler(
-                    servicer.WatchConfig,
-                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigRequest.FromString,
-                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigResponse.SerializeToString,
+            'WatchConfigs': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchConfigs,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigsRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigsResponse.SerializeToString,
             ),
             'RevealConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.RevealConfig,
@@ -216,9 +236,12 @@ def add_ConfigServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConfigService(object):
-    """The live configuration. Each key is declared in code with type, bounds and default; a change is in force in
-    every service within a second, without a restart, and is kept as a revision that can be rolled back to.
-    Keys that begin with "secrets." are free: sensitive texts that an operator's own tasks need.
+    """Reads and changes the live configuration.
+
+    Each key is declared in the code of Celeriac, with its type, its bounds and its default. A change is in force in
+    every service within a second, without a restart. Each change is kept as a revision, and a key can be rolled
+    back to any of its revisions. Keys that begin with "secrets." need no declaration: they hold the passwords and
+    tokens that an operator's own tasks use.
     """
 
     @staticmethod
@@ -249,7 +272,7 @@ class ConfigService(object):
             _registered_method=True)
 
     @staticmethod
-    def ListConfig(request,
+    def ListConfigs(request,
             target,
             options=(),
             channel_credentials=None,
@@ -262,9 +285,9 @@ class ConfigService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/celeriac.scheduler.v1.ConfigService/ListConfig',
-            celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigRequest.SerializeToString,
-            celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigResponse.FromString,
+            '/celeriac.scheduler.v1.ConfigService/ListConfigs',
+            celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigsRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_config__pb2.ListConfigsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -384,7 +407,7 @@ class ConfigService(object):
             _registered_method=True)
 
     @staticmethod
-    def WatchConfig(request,
+    def WatchConfigs(request,
             target,
             options=(),
             channel_credentials=None,
@@ -397,9 +420,9 @@ class ConfigService(object):
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/celeriac.scheduler.v1.ConfigService/WatchConfig',
-            celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigRequest.SerializeToString,
-            celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigResponse.FromString,
+            '/celeriac.scheduler.v1.ConfigService/WatchConfigs',
+            celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigsRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_config__pb2.WatchConfigsResponse.FromString,
             options,
             channel_credentials,
             insecure,
