@@ -88,7 +88,7 @@ REFUSALS = (
         403,
         Code.PERMISSION_DENIED,
         "ROLE_TOO_LOW",
-        "this method needs a greater role than the token has",
+        "this method needs another role than the token has",
     ),
     Refusal(
         403,

@@ -14,6 +14,7 @@ import grpc
 from celeriac.scheduler.v1 import config_pb2 as pb
 from celeriac.scheduler.v1 import config_pb2_grpc
 
+from deploy.standalone.certificates import COMPONENTS
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, fields_at_fault, refused
 from tests.support.configurations import CHUNKS, get, put, set_secret
@@ -80,6 +81,16 @@ def test_a_service_reads_a_secret_by_its_certificate(config: Any, worker: Any) -
     assert (answer.value, answer.revision) == ("密碼 with spaces", made.revision)
     code, _ = refused(config.ReadSecret, pb.ReadSecretRequest(name=made.name))
     assert code is Code.PERMISSION_DENIED
+
+
+def test_no_other_certificate_reads_a_secret(config: Any, service: ServiceProcess) -> None:
+    made = set_secret(config, canary())
+    for component in COMPONENTS:
+        with service.channel(component) as channel:
+            stub = config_pb2_grpc.ConfigServiceStub(channel)
+            if component != "tasks":
+                code, _ = refused(stub.ReadSecret, pb.ReadSecretRequest(name=made.name))
+                assert code is (Code.UNAUTHENTICATED if component == "gateway" else Code.PERMISSION_DENIED)
 
 
 def test_a_secret_that_is_reset_is_gone_and_can_be_rolled_back_to(config: Any, worker: Any) -> None:
