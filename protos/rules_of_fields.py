@@ -86,7 +86,8 @@ def references_state_their_type(contracts: Contracts) -> Iterator[tuple[str, str
             reference = reference_of(field)
             if reference and reference not in types:
                 yield field.full_name, f"refers to {reference}, which is no resource's type"
-            if reference or not shown or not _is_text(field) or "IDENTIFIER" in behaviors_of(field):
+            is_its_own = field.name == "name" and resource_of(message) is not None
+            if reference or not shown or not _is_text(field) or is_its_own:
                 continue
             if shown.search(contracts.place(field.full_name).comment):
                 yield field.full_name, "shows a resource's name in its comment, and has no resource_reference"

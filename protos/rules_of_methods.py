@@ -26,6 +26,8 @@ NEED_REQUEST_ID = (
     "Set",
     "Reset",
     "Rollback",
+    "Retry",
+    "Purge",
     "EmbedMessages",
 )
 # Watches that tell every change, however slow the reader is.
@@ -90,7 +92,7 @@ def bodies_suit_their_verbs(contracts: Contracts) -> Iterator[tuple[str, str]]:
 
 
 def lists_have_pages(contracts: Contracts) -> Iterator[tuple[str, str]]:
-    """A list takes page_size and page_token; it answers with one repeated field and next_page_token (AIP-158).
+    """A list takes page_size and page_token, and answers with entries and next_page_token (AIP-158).
 
     An order is the text `order_by` (AIP-132), and a filter of several values is named in the plural.
     """

@@ -39,14 +39,14 @@ OTHER_REQUEST = FieldFault(
 async def bind_page_tokens(call: Call) -> AsyncIterator[None]:
     request: Any = call.request
     if request is not None and "page_token" in request.DESCRIPTOR.fields_by_name:
-        digest = _digest(call.method, request)
+        digest = digest_of(call.method, request)
         if request.page_token:
             request.page_token = _opened(request.page_token, digest)
         call.outgoing.append(functools.partial(_sealed, digest))
     yield
 
 
-def _digest(method: str, request: Any) -> bytes:
+def digest_of(method: str, request: Any) -> bytes:
     """Returns a hash of all that a token is bound to. It is the same in every process."""
     bound = type(request)()
     bound.CopyFrom(request)

@@ -104,7 +104,8 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 def _hiding(field: FieldDescriptor) -> Hide:
     name = field.name
-    kept = field.message_type.fields_by_name["value"] if _is_map(field) else field
+    entry: Descriptor | None = field.message_type if _is_map(field) else None
+    kept = entry.fields_by_name["value"] if entry else field
 
     def text(message: Any) -> None:
         if getattr(message, name):
@@ -124,7 +125,7 @@ def _hiding(field: FieldDescriptor) -> Hide:
 
     if kept.type != FieldDescriptor.TYPE_STRING:
         return other
-    if _is_map(field):
+    if entry:
         return texts_by_key
     return texts if field.is_repeated else text
 

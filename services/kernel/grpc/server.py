@@ -213,8 +213,9 @@ class _Interceptor(grpc.aio.ServerInterceptor):
             if not inspect.isasyncgen(answers):
                 await answers  # a standard servicer, which writes its messages by itself
                 return
-            async with aclosing(answers):
-                async for message in answers:
+            messages: Any = answers
+            async with aclosing(messages):
+                async for message in messages:
                     await call.context.write(call.to_caller(message))
         except asyncio.CancelledError:
             if not self._stopping:

@@ -70,7 +70,7 @@ class Paging:
     def __init__(self, server: KernelServer, lists: Lists, token: str) -> None:
         self._server, self._lists, self._token = server, lists, token
 
-    async def list(self, path: str, **fields: Any) -> Any:
+    async def page(self, path: str, **fields: Any) -> Any:
         return await self.send(path, GetMessageClass(LISTS[path].input_type)(**fields))
 
     async def send(self, path: str, request: Any) -> Any:
@@ -126,10 +126,10 @@ def test_there_are_lists_in_the_contracts() -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_the_next_page_is_asked_for_with_what_the_list_gave(path: str, paging: Paging) -> None:
-    token = (await paging.list(path, page_size=1)).next_page_token
+    token = (await paging.page(path, page_size=1)).next_page_token
     assert token
     assert NEXT not in token
-    again = await paging.list(path, page_size=7, page_token=token)
+    again = await paging.page(path, page_size=7, page_token=token)
     assert again.next_page_token == token
     first, second = paging.arrived()
     assert (first.page_token, second.page_token) == ("", NEXT)
@@ -139,7 +139,7 @@ async def test_the_next_page_is_asked_for_with_what_the_list_gave(path: str, pag
 async def test_a_token_of_a_request_with_another_field_is_refused(
     path: str, name: str, paging: Paging
 ) -> None:
-    token = (await paging.list(path)).next_page_token
+    token = (await paging.page(path)).next_page_token
     paging.arrived()
     request = GetMessageClass(LISTS[path].input_type)(page_token=token)
     other = with_value(request, LISTS[path].input_type.fields_by_name[name])
@@ -153,8 +153,8 @@ async def test_a_token_of_a_request_with_another_field_is_refused(
 
 async def test_a_token_of_another_list_is_refused(paging: Paging) -> None:
     one, other, *_ = LISTS
-    token = (await paging.list(one)).next_page_token
-    assert "another filter" in await refusal_of_token(paging.list(other, page_token=token))
+    token = (await paging.page(one)).next_page_token
+    assert "another filter" in await refusal_of_token(paging.page(other, page_token=token))
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -164,6 +164,6 @@ async def test_a_token_of_another_list_is_refused(paging: Paging) -> None:
     ids=["@@", "x", "é", "a bare position", "16 bytes", "22 letters", "NUL"],
 )
 async def test_what_no_list_gave_is_refused(token: str, path: str, paging: Paging) -> None:
-    message = await refusal_of_token(paging.list(path, page_token=token))
+    message = await refusal_of_token(paging.page(path, page_token=token))
     assert "is not a token that this list gave" in message or "another filter" in message
     assert paging.arrived() == []

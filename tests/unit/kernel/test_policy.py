@@ -36,7 +36,7 @@ def test_a_policy_is_read_as_stated() -> None:
     assert policy_of(method_with(policy_pb2.Policy(public=True))).public
     policy = policy_pb2.Policy(least_role=ADMIN, also=[WRITER], callers=["scheduler", "worker"])
     read = policy_of(method_with(policy))
-    assert (read.also, read.callers) == ({Role.WRITER}, {"scheduler", "worker"})
+    assert (set(read.also), set(read.callers)) == ({Role.WRITER}, {"scheduler", "worker"})
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,8 @@ def test_a_service_can_not_reveal_what_only_a_person_may(config: Any, worker: An
     made = set_secret(config, "x")
     code, message = refused(worker.RevealConfig, pb.RevealConfigRequest(name=made.name))
     assert code is Code.PERMISSION_DENIED
-    assert "second factor" in message
+    assert "does not name the service tasks among its callers" in message
+    assert "the role super_admin" in message
 
 
 def test_keys_are_rotated_while_the_scheduler_runs(
