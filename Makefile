@@ -61,7 +61,7 @@ status: .venv/.synced ## Show the health of each component; succeeds only when a
 logs: .venv/.synced ## Follow the logs of the processes: NAME=scheduler for one of them, FOLLOW=0 to stop at the end
 	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow)
 
-token: .venv/.synced ## Print a token, valid for an hour: ROLE=viewer|admin|super_admin, OTP=<code> for a second factor
+token: .venv/.synced ## Print a token, valid for an hour: ROLE=viewer|writer|admin|super_admin, OTP=<code> for a second factor
 	@$(STANDALONE) token "$(or $(ROLE),admin)" $(if $(OTP),--otp "$(OTP)")
 
 enrol: .venv/.synced ## Make a new second factor, and print its secret for an authenticator, once
@@ -74,13 +74,15 @@ rotate-keys: .venv/.synced ## Make a new key, and protect the secrets of the liv
 
 GENERATE := $(UV) run --quiet --no-project --isolated --python $(PYTHON) --with-requirements protos/toolchain.txt python -m protos.generate
 
-protos: | $(UV) ## Generate clients/python and docs/reference from protos/ with the pinned toolchain
+protos: setup ## Generate clients/python and docs/reference from protos/ with the pinned toolchain
 	@$(GENERATE)
+	@$(RUN)/python -m protos.reasons
 
-protos-check: | $(UV) ## Check that stubs and reference are what the contracts generate
+protos-check: setup ## Check that stubs, reference and lists are what the contracts generate
 	@$(GENERATE) --check
+	@$(RUN)/python -m protos.reasons --check
 
-protos-lint: setup ## Check that the contracts keep the rules of protos/buf.yaml
+protos-lint: setup ## Check that the contracts keep the rules of protos/buf.yaml and protos/rules.py
 	@$(RUN)/python -m protos.checks lint
 
 protos-breaking: setup ## Check that the contracts are compatible with the last release (protos/released.binpb)

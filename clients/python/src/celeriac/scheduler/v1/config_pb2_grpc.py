@@ -172,8 +172,9 @@ class ConfigServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReadSecret(self, request, context):
-        """Returns a sensitive value in clear text, for a service or a worker that shows its TLS certificate. It is called
-        at the scheduler's own address; the gateway does not forward it. Errors are those of RevealConfig.
+        """Returns a sensitive value in clear text, for an operator's own tasks: their workers show the TLS certificate of the
+        name "tasks", and no other certificate reads it. It is called at the scheduler's own address; the gateway does not
+        forward it. Errors are those of RevealConfig.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -103,8 +103,9 @@ class ConfigServiceStub:
         celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
         celeriac.scheduler.v1.config_pb2.ReadSecretResponse,
     ]
-    """Returns a sensitive value in clear text, for a service or a worker that shows its TLS certificate. It is called
-    at the scheduler's own address; the gateway does not forward it. Errors are those of RevealConfig.
+    """Returns a sensitive value in clear text, for an operator's own tasks: their workers show the TLS certificate of the
+    name "tasks", and no other certificate reads it. It is called at the scheduler's own address; the gateway does not
+    forward it. Errors are those of RevealConfig.
     """
 
 class ConfigServiceAsyncStub:
@@ -192,8 +193,9 @@ class ConfigServiceAsyncStub:
         celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
         celeriac.scheduler.v1.config_pb2.ReadSecretResponse,
     ]
-    """Returns a sensitive value in clear text, for a service or a worker that shows its TLS certificate. It is called
-    at the scheduler's own address; the gateway does not forward it. Errors are those of RevealConfig.
+    """Returns a sensitive value in clear text, for an operator's own tasks: their workers show the TLS certificate of the
+    name "tasks", and no other certificate reads it. It is called at the scheduler's own address; the gateway does not
+    forward it. Errors are those of RevealConfig.
     """
 
 class ConfigServiceServicer(metaclass=abc.ABCMeta):
@@ -299,8 +301,9 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.config_pb2.ReadSecretResponse, collections.abc.Awaitable[celeriac.scheduler.v1.config_pb2.ReadSecretResponse]]:
-        """Returns a sensitive value in clear text, for a service or a worker that shows its TLS certificate. It is called
-        at the scheduler's own address; the gateway does not forward it. Errors are those of RevealConfig.
+        """Returns a sensitive value in clear text, for an operator's own tasks: their workers show the TLS certificate of the
+        name "tasks", and no other certificate reads it. It is called at the scheduler's own address; the gateway does not
+        forward it. Errors are those of RevealConfig.
         """
 
 def add_ConfigServiceServicer_to_server(servicer: ConfigServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
