@@ -58,6 +58,7 @@ def names(node: ast.AST | None) -> set[str]:
 def catches(source: str) -> Iterator[int]:
     """The lines on which one of them is caught, and not raised again, under whatever name."""
     for node in ast.walk(ast.parse(source)):
+        line = getattr(node, "lineno", 0)
         match node:
             case ast.ExceptHandler():
                 caught = bool(names(node.type) & OURS) and not raises_again(node)
@@ -70,7 +71,7 @@ def catches(source: str) -> Iterator[int]:
             case _:
                 caught = False
         if caught:
-            yield node.lineno
+            yield line
 
 
 def raises_again(handler: ast.ExceptHandler) -> bool:
