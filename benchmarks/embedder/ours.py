@@ -48,7 +48,7 @@ class BulkPath:
         connection = await asyncpg.connect(self.database_url)
         try:
             await connection.execute(
-                "TRUNCATE chat_message_embeddings_1024, embedder_operations CASCADE; CHECKPOINT"
+                "TRUNCATE chat_message_embeddings_1024, celery_operations CASCADE; CHECKPOINT"
             )
             began = time.perf_counter()
             self.app.send_task("rebuild_chat_vectors", kwargs={"min_length": 1}, ignore_result=True)
@@ -61,7 +61,7 @@ class BulkPath:
             await connection.close()
 
     async def _until_done(self, connection: asyncpg.Connection, deadline: float) -> None:
-        while not await connection.fetchval("SELECT true FROM embedder_operations WHERE state = 'done'"):
+        while not await connection.fetchval("SELECT true FROM celery_operations WHERE state = 'done'"):
             if time.perf_counter() > deadline:
                 raise SystemExit("the rebuild did not end")
             await asyncio.sleep(0.02)

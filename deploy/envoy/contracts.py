@@ -20,7 +20,7 @@ from services.kernel.policy import policy_of
 
 # The service that answers each package: each service its own, and the packages named here.
 ANSWERED_BY = {f"celeriac.{service}.v1": service for service in SERVICES} | {
-    "celeriac.operations.v1": "embedder"
+    "celeriac.operations.v1": "monitor"
 }
 UNARY_SECONDS = 15
 

@@ -44,8 +44,10 @@ async def prepare(settings: StandaloneSettings) -> None:
 
 def _tables() -> str:
     """Returns a name (a hash) for the content of the migrations, and of the kernel modules that they use."""
-    sources = [ROOT / "services/kernel" / name for name in ("grants.py", "migrations.py", "outbox.py")]
-    for service in SERVICES:
+    sources = [
+        ROOT / "services/kernel" / name for name in ("grants.py", "migrations/__init__.py", "outbox.py")
+    ]
+    for service in ("kernel", *SERVICES):
         sources += sorted((ROOT / "services" / service / "migrations/versions").glob("*.py"))
     digest = hashlib.sha256()
     for source in sources:

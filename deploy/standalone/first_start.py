@@ -115,7 +115,7 @@ def sample_messages(path: Path, now: dt.datetime) -> Iterator[messages_pb2.Messa
             one = json.loads(line)
             message = messages_pb2.Message(
                 name=f"messages/{one['id']}",
-                conversation=one["conversation"],
+                conversation=f"conversations/{one['conversation']}",
                 role=ROLES[one["role"]],
                 text=one["text"],
             )

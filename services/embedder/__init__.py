@@ -7,7 +7,7 @@ serving    builds the gRPC process
 api        the gRPC servicers, and conversion between the contract's messages and domain objects
 online     embeds the texts of many callers in shared batches
 search     the FAISS index, synchronised with the table of vectors
-bulk       embeds stored messages with Celery: plan, chunks, tasks, worker, operations
+bulk       embeds stored messages with Celery: plan, chunks, tasks, worker
 insights   questions grouped by meaning, and how often each is asked
 model      a model: its folder, its ONNX graph, token packing, and the default model
 messages   chat messages and their table

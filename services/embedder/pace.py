@@ -15,8 +15,6 @@ class Pace(pace.Pace):
     heal: float = 5.0
     # The search index is synchronised with the table.
     follow: float = 2.0
-    # WaitOperation checks whether the operation has ended.
-    operation_look: float = 0.25
 
 
 USUAL = Pace()

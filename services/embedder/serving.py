@@ -8,12 +8,10 @@ from celeriac.embedder.v1 import (
     messages_pb2_grpc,
     search_pb2_grpc,
 )
-from celeriac.operations.v1 import operations_pb2_grpc
 
 from services.embedder.api.embedding import EmbeddingApi
 from services.embedder.api.insights import InsightApi
 from services.embedder.api.messages import MessageApi
-from services.embedder.api.operations import OperationApi
 from services.embedder.api.search import SearchApi
 from services.embedder.bulk.plan import Rebuilds
 from services.embedder.bulk.worker import celery_app, chunk_sender
@@ -26,6 +24,7 @@ from services.kernel.grpc.server import Servicer
 from services.kernel.live_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
+from services.kernel.operations import Owner
 from services.kernel.sessions import opened_sessions
 from services.kernel.settings import KernelSettings
 
@@ -42,6 +41,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
         search = Search(database, sessions, facts.identity, online.question, pace)
         send = chunk_sender(celery_app(settings))
         rebuilds = Rebuilds(sessions, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS), pace)
+        owner = Owner(database, "embedder", pace=pace)
         # The index is filled before the service reports that it is ready.
         await search.follow()
         await process.run(
@@ -61,11 +61,8 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
                     insights_pb2_grpc.add_InsightServiceServicer_to_server,
                     InsightApi(sessions, settings.time_zone),
                 ),
-                Servicer.generated(
-                    operations_pb2_grpc.add_OperationServiceServicer_to_server, OperationApi(sessions, pace)
-                ),
             ],
-            background=[online.loop, search.following, rebuilds.healing],
+            background=[online.loop, search.following, rebuilds.healing, owner],
             live=live,
             checks={"broker": client.ping},
             pace=pace,

@@ -1,4 +1,4 @@
-"""The embedder's tables: messages, their vectors, operations with their chunks, and clusters of questions."""
+"""The embedder's tables: messages, their vectors, chunks of operations, and clusters of questions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-from services.kernel.tables import Moment, check, new_metadata, outbox_table, required
+from services.kernel.tables import Moment, check, new_metadata, operations, outbox_table, required
 
 metadata = new_metadata()
 
@@ -74,32 +73,10 @@ embedding_errors = Table(
     required("failed_at", Moment, server_default=text("now()")),
 )
 
-operations = Table(
-    "embedder_operations",
-    metadata,
-    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
-    required("kind", Text),
-    required("arguments", JSONB),
-    required("model", Text),
-    required("state", Text, server_default="running"),
-    required("created_at", Moment, server_default=text("clock_timestamp()")),
-    Column("ended_at", Moment),
-    Index("embedder_operations_newest", text("created_at DESC"), text("id DESC")),
-    # Two operations with the same work can't run at the same time.
-    Index(
-        "embedder_operations_running",
-        "kind",
-        "arguments",
-        "model",
-        unique=True,
-        postgresql_where=text("state = 'running'"),
-    ),
-)
-
 chunks = Table(
     "embedder_operation_chunks",
     metadata,
-    Column("operation_id", Uuid, ForeignKey("embedder_operations.id", ondelete="CASCADE"), primary_key=True),
+    Column("operation_id", Uuid, ForeignKey(operations.c.id, ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     required("message_ids", ARRAY(Text)),
     required("state", Text, server_default="waiting"),
@@ -131,7 +108,7 @@ requests = Table(
     # SHA-256 of the caller and the request.
     required("digest", LargeBinary),
     # NULL only within the transaction that begins the operation.
-    Column("operation_id", Uuid, ForeignKey("embedder_operations.id", ondelete="CASCADE")),
+    Column("operation_id", Uuid, ForeignKey(operations.c.id, ondelete="CASCADE")),
     Index("embedder_requests_operation", "operation_id"),
 )
 

@@ -30,6 +30,8 @@ class Pace:
     outbox_retry: float = 30.0
     # Between two searches for stuck clients whose transactions others wait for.
     stuck_look: float = steady(5.0)
+    # Between two signs of life of an owner of operations; a request to cancel one of them is heard at once.
+    operations_look: float = steady(15.0)
     # The longest pause between two attempts while the scheduler does not send the configuration.
     config_retry: float = 2.0
 

@@ -13,6 +13,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from services.kernel.errors import CeleriacError
+
 Message = TypeVar("Message")
 
 
@@ -32,6 +34,7 @@ class Reader(Generic[Message]):
         self._messages: deque[tuple[Message, int]] = deque()
         self._waiting = 0
         self._skipped = 0
+        self._failed: CeleriacError | None = None
         self._news = asyncio.Event()
 
     @property
@@ -47,6 +50,11 @@ class Reader(Generic[Message]):
         self._skipped += changes
         self._news.set()
 
+    def fail(self, error: CeleriacError) -> None:
+        """Has `next` raise the error from now on, whatever still waits."""
+        self._failed = error
+        self._news.set()
+
     async def next(self, seconds: float) -> Message | Skipped | None:
         """Returns the next message, or what was skipped; None if nothing comes within so many seconds."""
         found = self._take()
@@ -59,6 +67,8 @@ class Reader(Generic[Message]):
         return found
 
     def _take(self) -> Message | Skipped | None:
+        if self._failed is not None:
+            raise self._failed
         if self._messages:
             message, changes = self._messages.popleft()
             self._waiting -= changes

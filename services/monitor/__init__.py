@@ -1,13 +1,16 @@
 """The monitor: which tasks run and wait, which workers are online, and whether each component is healthy.
 
+It also answers for the long work of all services.
+
 Its rooms, top first; each may import only those below it (contracts in pyproject.toml):
 
-api        the gRPC servicers, conversion, and what Prometheus reads
-watch      the current figures, and the stream of changes, at the pace of each reader
-system     the health of each component
-intake     Celery's events: read from the broker, decoded, counted, written to the database
-figures    counters, rates and runtimes in bounded memory
-queues     the lengths of the broker's queues
-workers    which workers are online, and commands to them
-tasks      tasks, derived from their events: state, table in memory, rows, retention
+api         the gRPC servicers, conversion, and what Prometheus reads
+watch       the current figures, and the stream of changes, at the pace of each reader
+system      the health of each component
+intake      Celery's events: read from the broker, decoded, counted, written to the database
+figures     counters, rates and runtimes in bounded memory
+queues      the lengths of the broker's queues
+workers     which workers are online, and commands to them
+operations  the long work of all services: lists, the stream of changes, requests to cancel
+tasks       tasks, derived from their events: state, table in memory, rows, retention
 """

@@ -14,6 +14,7 @@ from celeriac.monitor.v1 import (
     workers_pb2_grpc,
 )
 from celeriac.monitor.v1.monitoring_pb2 import WatchResponse
+from celeriac.operations.v1 import operations_pb2_grpc
 
 from services import SERVICES
 from services.kernel import broker, process
@@ -25,6 +26,7 @@ from services.kernel.loops import Heartbeat
 from services.kernel.metrics import new_registry
 from services.kernel.sessions import opened_sessions
 from services.monitor.api.monitoring import MonitoringApi, task_message, worker_message
+from services.monitor.api.operations import OperationApi, watch_response_to
 from services.monitor.api.prometheus import MonitorCollector
 from services.monitor.api.queues import QueueApi
 from services.monitor.api.system import SystemApi
@@ -33,6 +35,7 @@ from services.monitor.api.workers import WorkerApi
 from services.monitor.figures import Figures
 from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.subscription import EventSource
+from services.monitor.operations.watching import Watching
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.settings import MonitorSettings
@@ -63,6 +66,7 @@ async def serve(settings: MonitorSettings) -> None:
         registry.register(MonitorCollector(figures, workers, pulse, components, hub))
         app = control_app(settings, settings.key_prefix)
         control = Control(app, lambda: _online(workers), settings.control_timeout)
+        watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
         elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         await process.run(
             "monitor",
@@ -71,12 +75,19 @@ async def serve(settings: MonitorSettings) -> None:
             registry,
             servicers=_servicers(
                 MonitoringApi(pulse, hub),
+                OperationApi(sessions, watching, pace),
                 QueueApi(queues),
                 SystemApi(components, settings.time_zone),
                 TaskApi(sessions, control),
                 WorkerApi(workers),
             ),
-            background=[intake, pulse.loop, components, task_retention(database, live, pace).loop],
+            background=[
+                intake,
+                pulse.loop,
+                components,
+                task_retention(database, live, pace).loop,
+                watching.loop,
+            ],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
             live=live,
             checks={"broker": client.ping, "events": intake.check},
@@ -140,10 +151,16 @@ async def _components(
 
 
 def _servicers(
-    monitoring: MonitoringApi, queues: QueueApi, system: SystemApi, tasks: TaskApi, workers: WorkerApi
+    monitoring: MonitoringApi,
+    operations: OperationApi,
+    queues: QueueApi,
+    system: SystemApi,
+    tasks: TaskApi,
+    workers: WorkerApi,
 ) -> list[Servicer]:
     return [
         Servicer.generated(monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server, monitoring),
+        Servicer.generated(operations_pb2_grpc.add_OperationServiceServicer_to_server, operations),
         Servicer.generated(queues_pb2_grpc.add_QueueServiceServicer_to_server, queues),
         Servicer.generated(system_pb2_grpc.add_SystemServiceServicer_to_server, system),
         Servicer.generated(tasks_pb2_grpc.add_TaskServiceServicer_to_server, tasks),

@@ -23,6 +23,14 @@ class Pace(pace.Pace):
     queues_look: float = 1.0
     # The health of each component is checked.
     components_look: float = 2.0
+    # WaitOperation checks whether the operation has ended.
+    operation_look: float = 0.25
+    # Changed operations are read for WatchOperations; a notification makes it do so at once.
+    operations_follow: float = steady(5.0)
+    # The pause before operations are read again after the database failed.
+    operations_retry: float = 1.0
+    # A sign of life is sent to each reader of WatchOperations that had no news for so long.
+    watch_life: float = steady(15.0)
     # A ping is sent on the event connection. It is closed if nothing arrives until the next one is due.
     ping: float = steady(10.0)
 

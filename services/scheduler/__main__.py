@@ -92,6 +92,7 @@ async def serve(settings: SchedulerSettings) -> None:
                 waiting.loop,
                 losses.loop,
                 backfills.loop,
+                backfills.owner,
                 pending.loop,
                 feed,
                 watching.loop,

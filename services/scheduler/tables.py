@@ -6,8 +6,6 @@ imports this one.
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -22,26 +20,17 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import UserDefinedType
 
-from services.kernel.tables import Moment, check, new_metadata, outbox_table, required
+from services.kernel.tables import Moment, TransactionId, check, new_metadata, outbox_table, required
 
 metadata = new_metadata()
 
 # Compared as bytes, not by the database's collation: this halves the cost of finding a row by its id.
 ScheduleId = Text(collation="C")
-
-
-class TransactionId(UserDefinedType[Any]):
-    """PostgreSQL's xid8."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_options: Any) -> str:
-        return "xid8"
 
 
 def only_row() -> Column[bool]:
@@ -208,6 +197,8 @@ backfills = Table(
     required("next_at", Moment, server_default=text("now()")),
     required("created_at", Moment, server_default=text("now()")),
     Column("ended_at", Moment),
+    # Its operation in celery_operations, which triggers keep up to date.
+    required("operation_id", Uuid, server_default=text("gen_random_uuid()")),
     check("celery_schedule_backfills_rate_check", "rate > 0"),
     check("celery_schedule_backfills_state_check", "state IN ('running', 'done', 'cancelled')"),
     Index(
@@ -217,6 +208,7 @@ backfills = Table(
         postgresql_where=text("state = 'running'"),
     ),
     Index("celery_schedule_backfills_next", "next_at", postgresql_where=text("state = 'running'")),
+    Index("celery_schedule_backfills_operation", "operation_id", unique=True),
     Index("celery_schedule_backfills_newest", "schedule_id", text("created_at DESC"), text("id DESC")),
     Index(
         "celery_schedule_backfills_request",

@@ -1,15 +1,16 @@
-"""Each service's `tables.py` says what its migrations leave in the database.
+"""Each service's `tables.py`, and the kernel's, says what its migrations leave in the database.
 
 `compare_metadata` is what `alembic revision --autogenerate` finds: tables, columns, their types and defaults,
 keys, indexes. It does not see checks, collations, how columns are generated, conditions and directions of
 indexes. So the tables are made from the metadata, too, and PostgreSQL's catalogue says the same of both.
 
 What neither sees, as SQLAlchemy has no words for it: functions and triggers (tests of what they do, and
-tests/services/scheduler/watch/test_logged_columns.py), rights (test_rights.py), the view
-celery_schedule_runs_seen and other views, the storage and compression of columns, owners and settings of
-sequences, sequences that no column owns, the order of columns, settings of tables (fill factor, autovacuum),
-row security, rules, triggers that are switched off, extended statistics, indexes that are not valid, tables
-outside the schema public. No table is partitioned; a partition would be seen as a table of its own.
+tests/services/scheduler/watch/test_logged_columns.py), rights (test_rights.py), row security
+(tests/services/kernel/test_rights_on_operations.py), the views celery_schedule_runs_seen and
+embedder_operations and any other, the storage and compression of columns, owners and settings of sequences,
+sequences that no column owns, the order of columns, settings of tables (fill factor, autovacuum), rules,
+triggers that are switched off, extended statistics, indexes that are not valid, tables outside the schema
+public. No table is partitioned; a partition would be seen as a table of its own.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from services import SERVICES
 from services.kernel.sessions import asyncpg_url
-from services.scheduler.tables import TransactionId
+from services.kernel.tables import TransactionId
 from tests.support.servers import create_database
 from tests.support.sql import fetch_sync
 
+# The kernel's come first: tables of services refer to them.
+HISTORIES = ("kernel", *SERVICES)
 TABLES: dict[str, MetaData] = {
-    service: importlib.import_module(f"services.{service}.tables").metadata for service in SERVICES
+    history: importlib.import_module(f"services.{history}.tables").metadata for history in HISTORIES
 }
 ARCHITECTURE = Path(__file__).parents[2] / "docs/architecture.md"
 ANSWER = TypeVar("ANSWER")
@@ -109,12 +112,12 @@ def made_from_metadata(postgres_url: str) -> str:
     return url
 
 
-def test_each_table_belongs_to_one_service(database_url: str) -> None:
+def test_each_table_belongs_to_one_service_or_to_the_kernel(database_url: str) -> None:
     declared = [name for metadata in TABLES.values() for name in metadata.tables]
     assert sorted(declared) == sorted(row["tablename"] for row in fetch_sync(database_url, MADE))
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", HISTORIES)
 def test_the_architecture_lists_the_tables_of_each_service(service: str) -> None:
     row = re.search(rf"^\| {service} \| (.*) \|$", ARCHITECTURE.read_text(), re.MULTILINE)
     assert row
@@ -122,15 +125,16 @@ def test_the_architecture_lists_the_tables_of_each_service(service: str) -> None
     assert set(re.findall(r"`(\w+)`", row[1])) == own
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", HISTORIES)
 def test_migrations_leave_nothing_to_do(service: str, database_url: str) -> None:
     assert differences(database_url, TABLES[service]) == []
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", HISTORIES)
 def test_a_column_that_no_migration_makes_is_found(service: str, database_url: str) -> None:
     metadata = MetaData()
-    for table in TABLES[service].tables.values():
+    # Copies of tables refer to others by name, so those of the kernel must be among them.
+    for table in {**TABLES["kernel"].tables, **TABLES[service].tables}.values():
         table.to_metadata(metadata)
     last = next(reversed(metadata.tables.values()))
     last.append_column(Column("new", Text))

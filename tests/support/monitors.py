@@ -16,6 +16,7 @@ from celeriac.monitor.v1 import (
     workers_pb2,
     workers_pb2_grpc,
 )
+from celeriac.operations.v1 import operations_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, eventually
@@ -38,6 +39,7 @@ class Monitor:
         self.workers = Caller(workers_pb2_grpc.WorkerServiceStub(self.channel), self.token)
         self.queues = Caller(queues_pb2_grpc.QueueServiceStub(self.channel), self.token)
         self.monitoring = Caller(monitoring_pb2_grpc.MonitoringServiceStub(self.channel), self.token)
+        self.operations = Caller(operations_pb2_grpc.OperationServiceStub(self.channel), self.token)
         self.system = Caller(system_pb2_grpc.SystemServiceStub(self.channel), self.token)
 
     def await_worker(self, hostname: str) -> None:

@@ -76,6 +76,10 @@ def compiled(statement: ClauseElement) -> tuple[str, list[Any]]:
     return sent.string, [sent.params[name] for name in sent.positiontup]
 
 
+def _literal(value: Any) -> str:
+    return f"'{{{','.join(value)}}}'" if isinstance(value, list) else f"'{value}'"
+
+
 async def most_rows_read(url: str, statement: ClauseElement) -> float:
     """Rows that the statement looks at, by the plan for its values or by one that is kept for any values.
 
@@ -84,6 +88,6 @@ async def most_rows_read(url: str, statement: ClauseElement) -> float:
     """
     query, values = compiled(statement)
     kept = f"SET LOCAL plan_cache_mode = force_generic_plan; PREPARE page AS {query}"
-    literals = ", ".join(f"'{value}'" for value in values)
+    literals = ", ".join(map(_literal, values))
     by_values = rows_read(await scans(url, query, *values))
     return max(by_values, rows_read(await scans(url, f"EXECUTE page ({literals})", settings=kept)))

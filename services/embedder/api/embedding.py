@@ -46,7 +46,7 @@ class EmbeddingApi(embedding_pb2_grpc.EmbeddingServiceServicer):
             dimension=DIMENSIONS,
             token_counts=map(len, embedding.tokens),
             truncated_texts=[row for row, text in enumerate(embedding.tokens) if text.truncated],
-            model=self._facts.identity,
+            model=f"models/{self._facts.identity}",
         )
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
@@ -82,8 +82,8 @@ def _checked(request: pb.EmbedRequest) -> InputType:
 
 def _model_to(facts: ModelFacts) -> pb.Model:
     return pb.Model(
-        model=facts.identity,
-        name=facts.name,
+        name=f"models/{facts.identity}",
+        display_name=facts.name,
         digest=facts.digest,
         dimension=DIMENSIONS,
         max_tokens=facts.max_tokens,

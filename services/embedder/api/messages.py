@@ -8,15 +8,17 @@ from celeriac.embedder.v1 import messages_pb2 as pb
 from celeriac.embedder.v1 import messages_pb2_grpc
 
 from services.embedder.api import convert
-from services.embedder.bulk.operations import Rebuild
 from services.embedder.bulk.plan import Rebuilds
-from services.embedder.bulk.store_operations import OperationStore
+from services.embedder.bulk.rebuild import Rebuild
 from services.embedder.messages.messages import Ingested, Message, Role
 from services.embedder.messages.store_messages import MessageStore
+from services.kernel.grpc.operations import operation_to
 from services.kernel.grpc.wire import Context, once_in
+from services.kernel.identity import current_subject
 from services.kernel.once import Once
 from services.kernel.pages import decode_last, encode_last, next_page_token, page_size
 from services.kernel.sessions import Sessions
+from services.kernel.stored_operations import OperationStore
 from services.kernel.validation import Faults
 
 MOST_IN_A_REQUEST = 5000
@@ -71,10 +73,11 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
     async def EmbedMessages(
         self, request: pb.EmbedMessagesRequest, context: Context
     ) -> pb.EmbedMessagesResponse:
-        operation_id = await self._rebuilds.begin(*_rebuild_in(request))
+        wanted, once = _rebuild_in(request)
+        operation_id = await self._rebuilds.begin(wanted, current_subject(), once)
         async with self._sessions.reading() as session:
             operation = await OperationStore(session).get(operation_id)
-        return pb.EmbedMessagesResponse(operation=convert.operation_to(operation))
+        return pb.EmbedMessagesResponse(operation=operation_to(operation))
 
 
 def _id(name: str) -> str:

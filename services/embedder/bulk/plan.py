@@ -10,8 +10,8 @@ import redis.exceptions
 import structlog
 
 from services.embedder.bulk.chunk import Embed, Embedded, embed_passages
-from services.embedder.bulk.operations import ChunkKey, Rebuild
-from services.embedder.bulk.store_operations import OperationStore
+from services.embedder.bulk.rebuild import ChunkKey, Rebuild
+from services.embedder.bulk.store_chunks import ChunkStore
 from services.embedder.bulk.store_requests import RequestStore
 from services.embedder.bulk.store_vectors import VectorStore
 from services.embedder.pace import USUAL, Pace
@@ -56,8 +56,8 @@ class Rebuilds:
             "rebuild_healing", self.heal, every=pace.heal, outlives=FAULTS, failed="rebuild.heal_failed"
         )
 
-    async def begin(self, wanted: Rebuild, once: Once | None = None) -> str:
-        """Begins a rebuild, and returns the id of its operation.
+    async def begin(self, wanted: Rebuild, actor: str, once: Once | None = None) -> str:
+        """Begins a rebuild that `actor` asked for, and returns the id of its operation.
 
         The chunks are sent after the commit; healing sends those that could not be sent. A repeated request
         (`once`) gets the operation that it began the first time.
@@ -67,25 +67,20 @@ class Rebuilds:
             if once and (begun := await requests.operation_of(once)):
                 return begun
             budget = self._chunk_characters()
-            operation = await OperationStore(session).begin_rebuild(wanted, self._model, budget)
+            operation = await ChunkStore(session).begin_rebuild(wanted, self._model, budget, actor)
             if once:
                 await requests.began(once, operation)
         async with self._sessions.reading() as session:
-            waiting = await OperationStore(session).waiting(operation)
+            waiting = await ChunkStore(session).waiting(operation)
         await self._publish(waiting)
         log.info("rebuild.begun", operation=operation, chunks=len(waiting))
         return operation
 
     async def heal(self) -> int:
-        """Sends chunks again whose worker or publisher died, or which the broker lost. Returns how many.
-
-        Also ends operations whose last worker died before it could do so.
-        """
+        """Sends chunks again whose worker or publisher died, or which the broker lost. Returns how many."""
         async with self._sessions.transaction() as session:
-            store = OperationStore(session)
+            store = ChunkStore(session)
             chunks = [*await store.orphaned(), *await store.unsent(MOST_RESENT)]
-            for operation in await store.complete():
-                await store.end_if_done(operation)
         chunks = list(dict.fromkeys(chunks))
         await self._publish(chunks)
         if chunks:
@@ -97,12 +92,10 @@ class Rebuilds:
             return
         await asyncio.to_thread(self._send, chunks)
         async with self._sessions.transaction() as session:
-            await OperationStore(session).mark_sent(chunks)
+            await ChunkStore(session).mark_sent(chunks)
 
 
-async def embed_chunk(
-    database: Database, sessions: Sessions, model: str, embed: Embed, chunk: ChunkKey
-) -> None:
+async def embed_chunk(database: Database, model: str, embed: Embed, chunk: ChunkKey) -> None:
     """Embeds one chunk, completely or not at all. To do so twice has the same result as once."""
     async with database.connection() as connection:
         store = VectorStore(connection, model)
@@ -117,6 +110,4 @@ async def embed_chunk(
                 error = f"{taken.deaths} workers died while they embedded the chunk with this text"
                 embedded = Embedded(failed=[(passage, error) for passage in passages])
             await store.finish(chunk, embedded)
-    async with sessions.transaction() as session:
-        await OperationStore(session).end_if_done(chunk.operation_id)
     log.info("chunk.done", operation=chunk.operation_id, number=chunk.number, failed=len(embedded.failed))

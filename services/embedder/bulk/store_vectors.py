@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedder.bulk.chunk import Embedded, Passage
-from services.embedder.bulk.operations import ChunkKey
+from services.embedder.bulk.rebuild import ChunkKey
 from services.kernel.database import Connection, is_lost
 
 DIMENSIONS = 1024
@@ -19,10 +19,11 @@ LOCK = "hashtextextended($1::text, $2::bigint)"
 
 TAKE = """
     UPDATE embedder_operation_chunks AS chunk SET state = 'taken', deaths = deaths + 1
-    FROM embedder_operations AS operation
+    FROM celery_operations AS operation
     WHERE chunk.operation_id = $1::uuid AND chunk.number = $2 AND chunk.state <> 'done'
         AND operation.id = chunk.operation_id AND operation.state = 'running'
-        AND operation.model = $3
+        AND operation.cancel_requested_at IS NULL
+        AND operation.metadata ->> 'model' = 'models/' || $3::text
     RETURNING chunk.message_ids AS ids, chunk.deaths - 1 AS deaths
 """
 
@@ -75,8 +76,9 @@ class VectorStore:
     async def taken(self, chunk: ChunkKey) -> AsyncIterator[Taken | None]:
         """Yields the chunk, locked against other workers.
 
-        Yields None if the chunk is done or cancelled, or if another worker has it: the broker may deliver a
-        message twice. The lock ends with the connection, so the chunk of a killed worker is free at once.
+        Yields None if the chunk is done, if its operation has ended or is to be cancelled, or if another
+        worker has it: the broker may deliver a message twice. The lock ends with the connection, so the
+        chunk of a killed worker is free at once.
         """
         if not await self._connection.fetchval(f"SELECT pg_try_advisory_lock({LOCK})", *chunk):
             yield None

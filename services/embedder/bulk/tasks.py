@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import os
 from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
 
-from services.embedder.bulk.operations import REBUILD, ChunkKey, Rebuild
 from services.embedder.bulk.plan import embed_chunk
-from services.embedder.bulk.store_operations import OperationStore
+from services.embedder.bulk.rebuild import REBUILD, ChunkKey, Rebuild
 from services.embedder.bulk.worker import EMBED_CHUNK, RETRIES, PoolProcess
 from services.embedder.insights.clusters import MOST_CLUSTERS, cluster_questions
 from services.embedder.insights.store_questions import QuestionStore
 from services.embedder.messages.messages import Role
 from services.kernel.errors import FieldFault
+from services.kernel.operations import forget_ended
 
 PRELOADED_DAYS, PRELOADED_QUESTIONS = 7, 20
-KEPT_OPERATIONS = dt.timedelta(days=30)
 
 
 def register(app: Celery, process: PoolProcess) -> None:
@@ -29,14 +27,15 @@ def register(app: Celery, process: PoolProcess) -> None:
     def embed_message_chunk(operation_id: str, number: int) -> None:
         encoder = process.encoder
         chunk = ChunkKey(operation_id, number)
-        process.run(embed_chunk(process.database, process.sessions, encoder.model, encoder.embed, chunk))
+        process.run(embed_chunk(process.database, encoder.model, encoder.embed, chunk))
 
-    @app.task(name=REBUILD, **RETRIES)
+    @app.task(name=REBUILD, bind=True, **RETRIES)
     def rebuild_chat_vectors(
-        force_rebuild: bool = False, user_role: str = "user", min_length: int = 5
+        self: Task[Any, Any], force_rebuild: bool = False, user_role: str = "user", min_length: int = 5
     ) -> dict[str, str]:
         wanted = checked(force_rebuild, user_role, min_length)
-        return {"operation": f"operations/{process.run(process.rebuilds.begin(wanted))}"}
+        begun = process.run(process.rebuilds.begin(wanted, f"tasks/{self.request.id}"))
+        return {"operation": f"operations/{begun}"}
 
     @app.task(name="precompute_question_classifications", **RETRIES)
     def precompute_question_classifications(clusters: int = 0) -> dict[str, int]:
@@ -97,15 +96,15 @@ async def _preload(process: PoolProcess) -> dict[str, int]:
     async with process.sessions.reading() as session:
         store = QuestionStore(session)
         _, _, vectors = await store.questions(encoder.model)
-        hot, _ = await store.hot(PRELOADED_DAYS, PRELOADED_QUESTIONS, process.time_zone)
+        hot = await store.hot(PRELOADED_DAYS, PRELOADED_QUESTIONS, process.time_zone)
     return {"vectors": len(vectors), "hot_questions": len(hot)}
 
 
 async def _forget_operations(process: PoolProcess) -> int:
-    async with process.sessions.transaction() as session:
-        return await OperationStore(session).forget_ended(KEPT_OPERATIONS)
+    async with process.database.transaction() as connection:
+        return await forget_ended(connection, "embedder")
 
 
 async def _reach_database(process: PoolProcess) -> None:
-    async with process.sessions.reading() as session:
-        await OperationStore(session).now()
+    async with process.database.transaction() as connection:
+        await connection.fetchval("SELECT 1")

@@ -14,8 +14,8 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 from kombu.exceptions import OperationalError
 
-from services.embedder.bulk.operations import ChunkKey
 from services.embedder.bulk.plan import Rebuilds
+from services.embedder.bulk.rebuild import ChunkKey
 from services.embedder.model.encoder import Encoder
 from services.kernel import broker
 from services.kernel.channel import channel_to

@@ -14,13 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.embedder.insights.clusters import Cluster, Vectors
 
 HOT = """
-    SELECT title, keywords, size,
+    SELECT id, title, keywords, size,
            sum(questions) FILTER (WHERE day > today - CAST(:days AS integer)) AS count,
            coalesce(sum(questions) FILTER (WHERE day <= today - CAST(:days AS integer)), 0) AS previous
     FROM question_clusters JOIN question_stats_daily ON cluster_id = id,
          (SELECT CAST(now() AT TIME ZONE CAST(:zone AS text) AS date) AS today) AS clock
     WHERE day > today - 2 * CAST(:days AS integer) AND day <= today
     GROUP BY id HAVING sum(questions) FILTER (WHERE day > today - CAST(:days AS integer)) > 0
+        AND (CAST(:count AS bigint) IS NULL OR
+            (-sum(questions) FILTER (WHERE day > today - CAST(:days AS integer)), id)
+                > (-CAST(:count AS bigint), CAST(:id AS integer)))
     ORDER BY count DESC, id LIMIT :most
 """
 # The rows come as JSON, because unnest() would also take the arrays of keywords apart.
@@ -45,8 +48,12 @@ DAILY = """
 
 @dataclass(frozen=True)
 class HotQuestion:
-    """A cluster, and how often its questions were asked in a period (`count`) and in the one before it."""
+    """A cluster, and how often its questions were asked in a period (`count`) and in the one before it.
 
+    The id is that of the cluster, within one analysis.
+    """
+
+    id: int
     title: str
     keywords: Sequence[str]
     count: int
@@ -96,14 +103,27 @@ class QuestionStore:
         )
         await self._session.execute(text(DAILY), {"zone": zone})
 
-    async def hot(self, days: int, most: int, zone: str) -> tuple[Sequence[HotQuestion], dt.datetime | None]:
-        """Returns the clusters asked most in the last `days`, and when the analysis was made."""
-        rows = await self._session.execute(text(HOT), {"days": days, "most": most, "zone": zone})
-        found = [
-            HotQuestion(row["title"], row["keywords"], row["count"], row["previous"], row["size"])
-            for row in rows.mappings()
-        ]
+    async def analysed_at(self) -> dt.datetime | None:
+        """Returns when the present analysis was made; None if there is none."""
         analysed: dt.datetime | None = await self._session.scalar(
             text("SELECT max(analysed_at) FROM question_clusters")
         )
-        return found, analysed
+        return analysed
+
+    async def hot(
+        self, days: int, most: int, zone: str, after: tuple[int, int] | None = None
+    ) -> Sequence[HotQuestion]:
+        """Returns the clusters asked in the last `days` after (count, id), most asked first."""
+        count, last = after or (None, None)
+        values = {"days": days, "most": most, "zone": zone, "count": count, "id": last}
+        return [
+            HotQuestion(
+                row["id"],
+                row["title"],
+                row["keywords"],
+                int(row["count"]),
+                int(row["previous"]),
+                row["size"],
+            )
+            for row in (await self._session.execute(text(HOT), values)).mappings()
+        ]

@@ -32,9 +32,9 @@ class Message:
 
 @dataclass(frozen=True)
 class MessageFilter:
-    """Which messages to find. Empty texts and None match any message. `start` is included, `end` is not."""
+    """Which messages to find. What is empty or None matches any. `start` is included, `end` is not."""
 
-    role: Role | None = None
+    roles: frozenset[Role] = frozenset()
     conversation: str = ""
     start: dt.datetime | None = None
     end: dt.datetime | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, RowMapping, Select, Text, any_, bindparam, delete, select, text
+from sqlalchemy import ARRAY, RowMapping, Select, Text, any_, bindparam, delete, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.embedder.messages.messages import Ingested, Message, MessageFilter, Role
@@ -48,8 +48,9 @@ def listing(wanted: MessageFilter, after: str, most: int) -> Select[Any]:
     conditions = [c.id > after]
     if wanted.conversation:
         conditions.append(c.conversation == wanted.conversation)
-    if wanted.role is not None:
-        conditions.append(c.role == wanted.role.value)
+    if wanted.roles:
+        roles = sorted(role.value for role in wanted.roles)
+        conditions.append(c.role == any_(literal(roles, ARRAY(Text))))
     return BY_ID.where(*conditions).limit(most)
 
 

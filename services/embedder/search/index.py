@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedder.messages.messages import MessageFilter
+from services.embedder.messages.messages import MessageFilter, Role
 
 DIMENSIONS = 1024
 
@@ -76,7 +76,7 @@ class VectorIndex:
 
 def _passes(entry: Entry, wanted: MessageFilter) -> bool:
     return (
-        (wanted.role is None or entry.role == wanted.role.value)
+        (not wanted.roles or Role(entry.role) in wanted.roles)
         and (not wanted.conversation or entry.conversation == wanted.conversation)
         and (wanted.start is None or entry.created_at >= wanted.start)
         and (wanted.end is None or entry.created_at < wanted.end)

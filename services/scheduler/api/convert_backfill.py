@@ -87,4 +87,5 @@ def backfill_to(backfill: Backfill) -> pb.Backfill:
         note=backfill.note,
         create_time=timestamp(backfill.created_at),
         finish_time=timestamp(backfill.ended_at),
+        operation=f"operations/{backfill.operation_id}" if backfill.operation_id else "",
     )

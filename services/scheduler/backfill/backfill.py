@@ -56,6 +56,8 @@ class Backfill:
     sent: int = 0
     created_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None
+    # The id of its operation (services.kernel.operations).
+    operation_id: str = ""
 
 
 class Stride(NamedTuple):

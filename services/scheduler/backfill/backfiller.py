@@ -3,6 +3,8 @@
 1. When a backfill begins, its due times are stored with it.
 2. Each step is one transaction: it records the next runs and moves the backfill past them.
 3. After the commit the runs are published like all others, or healed if that fails.
+
+Each backfill has an operation (services.kernel.operations), which triggers keep up to date with it.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from collections.abc import Sequence
 
 import structlog
 
-from services.kernel.database import Database
+from services.kernel.database import Connection, Database
 from services.kernel.errors import FailedPrecondition, NotFound
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Again, Loop
 from services.kernel.once import Once
+from services.kernel.operations import Owner, cancelled_by
 from services.kernel.validation import Faults
 from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, Window, due_times, stride
 from services.scheduler.backfill.store_backfills import BackfillingStore, BackfillStore, Step
@@ -58,6 +61,8 @@ class Backfills:
             failed="backfill.not_looked",
             woken=self._woken,
         )
+        # Gives signs of life for the operations, and cancels the backfills of those whose end is asked for.
+        self.owner = Owner(database, "scheduler", stop_of_operation, pace)
 
     async def begin(self, window: Window, actor: str, once: Once | None, *, validate_only: bool) -> Backfill:
         """Begins a backfill of the window and returns it; with `validate_only`, returns what it would be.
@@ -125,7 +130,7 @@ class Backfills:
         """Cancels a backfill and returns it; one that has ended stays as it is. Raises `NotFound`."""
         async with self._database.transaction() as connection:
             store = BackfillStore(connection)
-            await store.cancel(schedule_id, backfill_id, f"cancelled by {actor}")
+            await store.cancel(schedule_id, backfill_id, cancelled_by(actor))
             return await _found(store, schedule_id, backfill_id)
 
     async def _send_in_turn(self) -> Again:
@@ -172,6 +177,11 @@ class Backfills:
             now = key.recorded_at
             runs = [written(schedule_id, step.template, each, now, backfilled=True) for each in due]
             await self._delivery.publish([Batch(key, runs)], slot)
+
+
+async def stop_of_operation(connection: Connection, operation_id: str, note: str) -> None:
+    """Cancels the backfill of an operation, as CancelBackfill does."""
+    await BackfillStore(connection).cancel_of_operation(operation_id, note)
 
 
 async def _record(

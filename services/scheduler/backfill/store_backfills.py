@@ -16,7 +16,7 @@ from services.scheduler.schedule.store_base import Store
 # All columns but the due times, of which there may be thousands.
 COLUMNS = """
     id, schedule_id, start_at, end_at, newest_first, rate, actor, state, note, run_count, first_due_at,
-    last_due_at, handled, sent, created_at, ended_at
+    last_due_at, handled, sent, created_at, ended_at, operation_id
 """
 ADD = f"""
     INSERT INTO celery_schedule_backfills (
@@ -36,6 +36,11 @@ CANCEL = """
     UPDATE celery_schedule_backfills
     SET state = 'cancelled', note = $3, ended_at = now(), due_at = '{}'
     WHERE schedule_id = $1 AND id = $2 AND state = 'running'
+"""
+CANCEL_OF_OPERATION = """
+    UPDATE celery_schedule_backfills
+    SET state = 'cancelled', note = $2, ended_at = now(), due_at = '{}'
+    WHERE operation_id = $1 AND state = 'running'
 """
 FORGET = "DELETE FROM celery_schedule_backfills WHERE schedule_id = $1 AND ended_at < now() - $2::interval"
 REMEMBERED = dt.timedelta(days=90)
@@ -112,6 +117,10 @@ class BackfillStore(Store):
         """Cancels a running backfill; one that has ended stays as it is."""
         await self._connection.execute(CANCEL, schedule_id, backfill_id, note)
 
+    async def cancel_of_operation(self, operation_id: str, note: str) -> None:
+        """Cancels the running backfill of an operation. A trigger then cancels the operation."""
+        await self._connection.execute(CANCEL_OF_OPERATION, operation_id, note)
+
 
 def _backfill_of(row: Any) -> Backfill:
     return Backfill(
@@ -131,6 +140,7 @@ def _backfill_of(row: Any) -> Backfill:
         sent=row["sent"],
         created_at=row["created_at"],
         ended_at=row["ended_at"],
+        operation_id=str(row["operation_id"]),
     )
 
 

@@ -6,14 +6,6 @@ import datetime as dt
 
 from services.kernel.database import Connection, Database
 
-# SQL for the identity of the server, the timeline and the database. It changes when a backup was restored and
-# after a failover: then the same numbers belong to other transactions and revisions.
-ORIGIN = """
-    (SELECT system_identifier FROM pg_control_system()) || '/'
-        || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '/'
-        || (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-
 
 class Store:
     """A store on one connection."""

@@ -1,53 +1,18 @@
 """A reader's position in the log of changes, such that it misses no change and waits for no transaction.
 
-Transactions don't commit in the order of their numbers, nor of anything else that they could write down. So a
-reader's position is not a number but a PostgreSQL snapshot: the set of transactions that were visible. The
-changes that it has not seen are exactly those of all other transactions: those that were in progress at that
-moment, and those that began later. The alternative, to wait until no older transaction is in progress, would
-let one long transaction of any database in the cluster hold up every reader.
+It is a snapshot, or a place between two (services.kernel.snapshots).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from services.kernel.errors import FieldFault, Invalid
 from services.kernel.pages import decode_page_token, encode_page_token
-
-SNAPSHOT = re.compile(r"(\d{1,19}):(\d{1,19}):((?:\d{1,19}(?:,\d{1,19})*)?)")
-MOST_NUMBER = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Visible are the transactions below `xmax`, except those in `under_way` (ids in ascending order)."""
-
-    xmax: int
-    under_way: tuple[int, ...] = ()
-
-    @classmethod
-    def parse(cls, text: object) -> Snapshot:
-        """Reads PostgreSQL's text form, xmin:xmax:under_way ("10:20:10,14"). Raises ValueError."""
-        found = SNAPSHOT.fullmatch(text) if isinstance(text, str) else None
-        if not found:
-            raise ValueError(f"{str(text)[:100]!r} is no snapshot")
-        xmin, xmax = int(found[1]), int(found[2])
-        under_way = tuple(map(int, filter(None, found[3].split(","))))
-        rising = [xmin - 1, *under_way, xmax]
-        if not 0 < xmin <= xmax <= MOST_NUMBER or sorted(set(rising)) != rising:
-            raise ValueError(f"{str(text)[:100]!r} is no snapshot")
-        return cls(xmax, under_way)
-
-    def __str__(self) -> str:
-        xmin = self.under_way[0] if self.under_way else self.xmax
-        return f"{xmin}:{self.xmax}:{','.join(map(str, self.under_way))}"
-
-    def sees(self, txid: int) -> bool:
-        return txid < self.xmax and txid not in self.under_way
+from services.kernel.snapshots import MOST_NUMBER, Snapshot
 
 
 class Place(NamedTuple):

@@ -61,7 +61,6 @@ class Reader(readers.Reader[Message]):
         # groups get their parts of a page one after the other.
         self.handed: Cursor | None = None
         self.joined: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
-        self._failed: CeleriacError | None = None
 
     def fail(self, error: CeleriacError) -> None:
         """Ends the reader's stream with the error. The client may resume it with its last cursor."""
@@ -69,13 +68,7 @@ class Reader(readers.Reader[Message]):
             self.joined.set_exception(error)
             # Marks the exception as retrieved: a reader that has left meanwhile never asks for it.
             self.joined.exception()
-        self._failed = error
-        self._news.set()
-
-    def _take(self) -> Message | Skipped | None:
-        if self._failed is not None:
-            raise self._failed
-        return super()._take()
+        super().fail(error)
 
 
 class Watching(Generic[Message]):

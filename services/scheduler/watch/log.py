@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition
+from services.kernel.snapshots import Snapshot
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.watch.changes import Change, Entry, Found, Wanted, changes_of
-from services.scheduler.watch.cursor import Cursor, Head, Snapshot
+from services.scheduler.watch.cursor import Cursor, Head
 from services.scheduler.watch.store_changes import ChangeStore
 
 # Rows of the log in a page. Each may name hundreds of schedules or a thousand runs.

@@ -14,21 +14,21 @@ from typing import Any, TypeVar
 
 from services.kernel.database import Connection
 from services.kernel.parameters import Parameters
+from services.kernel.snapshots import NOW, ORIGIN, Snapshot
 from services.scheduler.backfill.store_backfills import BackfillStore
 from services.scheduler.catalogue.store_listing import EVERY, ScheduleFilter, matches
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.schedule.definition import Run, Schedule
 from services.scheduler.schedule.rows import Row, run_of, schedule_of
-from services.scheduler.schedule.store_base import ORIGIN, Store
+from services.scheduler.schedule.store_base import Store
 from services.scheduler.watch.changes import Entry, Found, Kind, RunKey, Wanted
-from services.scheduler.watch.cursor import Cursor, Head, Snapshot
+from services.scheduler.watch.cursor import Cursor, Head
 
 Item = TypeVar("Item")
 
 CHANNEL = "celery_schedule_changes"
 HEAD = f"""
-    SELECT {ORIGIN} AS origin,
-        CAST(pg_current_snapshot() AS text) AS now,
+    SELECT {ORIGIN} AS origin, {NOW} AS now,
         (SELECT CAST(CAST(txid AS text) AS bigint) FROM celery_schedule_changes_trimmed) AS trimmed
 """
 # Schedules or runs looked up by one query.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -22,7 +21,7 @@ from tests.e2e.gateway.conftest import Services
 from tests.support.calls import eventually, refused
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import ServiceProcess, environment_of, running_service
-from tests.support.servers import Valkey, create_migrated_database
+from tests.support.servers import Valkey
 
 # All four services start within the first test's time.
 pytestmark = pytest.mark.timeout(420)
@@ -42,12 +41,13 @@ def embedder(
 
 @pytest.fixture(scope="module")
 def monitor(
-    certificates: Path, services: Services, postgres_url: str, valkey: Valkey
+    certificates: Path, services: Services, database_url: str, valkey: Valkey
 ) -> Iterator[ServiceProcess]:
+    """On the embedder's database."""
     environment = environment_of(
         "monitor",
         certificates,
-        asyncio.run(create_migrated_database(postgres_url)),
+        database_url,
         valkey,
         CELERIAC_SCHEDULER_ADDRESS=services.scheduler.address,
         CELERIAC_AUDIT_ADDRESS=services.audit.address,
@@ -108,12 +108,37 @@ def test_a_stream_over_grpc_comes_as_it_goes(whole: Gateway, admin: str) -> None
         watch.cancel()
 
 
+def test_what_one_service_began_another_tells_by_rest(
+    whole: Gateway, admin: str, tokens: LocalIssuer
+) -> None:
+    viewer = tokens.mint("viewer", subject="lin")
+    with reading(whole, "/v1/operations:watch?owners=embedder", viewer, "*/*") as changes:
+        assert json.loads(changes.readline())["cursor"]
+        begun = whole.rest("POST", "/v1/messages:embed", {"role": "MESSAGE_ROLE_ASSISTANT"}, token=admin)
+        assert begun.status == 200, begun
+        name = begun.json["operation"]["name"]
+        assert json.loads(changes.readline())["operation"]["name"] == name
+    found = whole.rest("GET", f"/v1/{name}", token=viewer).json["operation"]
+    assert (found["owner"], found["actor"]) == ("embedder", "mei")
+    assert found["metadata"] == {
+        "force_rebuild": False,
+        "role": "assistant",
+        "min_length": 5,
+        "model": "models/bigrams@1",
+    }
+    listed = whole.rest("GET", "/v1/operations?owners=embedder&owners=scheduler", token=viewer).json
+    assert name in {operation["name"] for operation in listed["operations"]}
+    assert whole.rest("POST", f"/v1/{name}:wait", {"timeout": "1s"}, token=viewer).json["operation"]
+    assert whole.rest("POST", f"/v1/{name}:cancel", {}, token=viewer).status == 403
+    assert whole.rest("POST", f"/v1/{name}:cancel", {}, token=admin).status == 200
+
+
 def test_what_a_client_streams_may_be_longer_than_any_request(whole: Gateway, admin: str) -> None:
     """Six times 3 MB; the gateway's limit for one request is 16 MiB."""
     messages = [
         messages_pb2.Message(
             name=f"messages/long-{number}",
-            conversation="long",
+            conversation="conversations/long",
             role=messages_pb2.MESSAGE_ROLE_USER,
             text="長" * 33_000 + str(number),
         )

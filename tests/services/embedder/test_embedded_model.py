@@ -24,7 +24,7 @@ from celeriac.embedder.v1 import (
     search_pb2,
     search_pb2_grpc,
 )
-from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
+from celeriac.operations.v1 import operations_pb2
 from numpy.typing import NDArray
 
 from deploy.standalone.tokens import LocalIssuer
@@ -35,6 +35,7 @@ from services.embedder.model.packing import embed_tokens
 from tests.support.calls import Caller, eventually, fields_at_fault, refused
 from tests.support.kept_logs import new_log
 from tests.support.models import write_graph, write_json, write_tokenizer
+from tests.support.monitors import Monitor, running_monitor
 from tests.support.processes import ROOT, ServiceProcess, environment_of
 from tests.support.servers import Valkey
 
@@ -215,6 +216,12 @@ def worker(environment: dict[str, str]) -> Iterator[Path]:
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.fixture(scope="module")
+def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> Iterator[Monitor]:
+    with running_monitor(certificates, tokens, database_url, valkey) as monitor:
+        yield monitor
+
+
 @pytest.fixture
 def embedding(channel: grpc.Channel, tokens: LocalIssuer) -> Any:
     return Caller(embedding_pb2_grpc.EmbeddingServiceStub(channel), tokens.mint("viewer", subject="mei"))
@@ -231,15 +238,15 @@ def test_embed_gives_what_the_model_gives(embedding: Any, model: OnnxModel) -> N
     assert answer.dimension == 1024
     assert answer.token_counts[2] == 512
     assert list(answer.truncated_texts) == [2]
-    assert answer.model == model.facts.identity
+    assert answer.model == f"models/{model.facts.identity}"
     passage = embedding_pb2.EmbedRequest(texts=texts[:1], input_type=embedding_pb2.INPUT_TYPE_PASSAGE)
     assert not np.allclose(rows_of(embedding.Embed(passage)), rows_of(answer)[:1], atol=1e-2)
 
 
 def test_the_model_tells_what_it_is(embedding: Any, model: OnnxModel) -> None:
     found = embedding.GetModel(embedding_pb2.GetModelRequest()).model
-    assert found.model == model.facts.identity
-    assert (found.name, found.dimension, found.max_tokens) == ("multilingual-e5-small", 1024, 512)
+    assert found.name == f"models/{model.facts.identity}"
+    assert (found.display_name, found.dimension, found.max_tokens) == ("multilingual-e5-small", 1024, 512)
     assert (found.query_prefix, found.passage_prefix) == ("query: ", "passage: ")
     assert found.pooling == embedding_pb2.POOLING_MEAN
     assert list(found.providers) == ["CPUExecutionProvider"]
@@ -290,16 +297,15 @@ def test_a_cancelled_calls_texts_are_not_embedded(
 
 @pytest.mark.usefixtures("worker")
 def test_a_worker_embeds_and_the_right_question_is_found_for_a_paraphrase(
-    channel: grpc.Channel, tokens: LocalIssuer
+    channel: grpc.Channel, monitor: Monitor, tokens: LocalIssuer
 ) -> None:
     token = tokens.mint("admin", subject="mei")
     messages: Any = Caller(messages_pb2_grpc.MessageServiceStub(channel), token)
-    operations: Any = Caller(operations_pb2_grpc.OperationServiceStub(channel), token)
     search: Any = Caller(search_pb2_grpc.SearchServiceStub(channel), token)
     sent = [
         messages_pb2.Message(
             name=f"messages/{uuid.uuid4().hex}",
-            conversation="c",
+            conversation="conversations/c",
             role=messages_pb2.MESSAGE_ROLE_USER,
             text=question,
         )
@@ -310,7 +316,7 @@ def test_a_worker_embeds_and_the_right_question_is_found_for_a_paraphrase(
 
     def ended() -> Any:
         request = operations_pb2.GetOperationRequest(name=started.name)
-        operation = operations.GetOperation(request).operation
+        operation = monitor.operations.GetOperation(request).operation
         return operation if operation.state == operations_pb2.OPERATION_STATE_DONE else None
 
     operation = eventually(ended, 90)

@@ -21,7 +21,7 @@ from celeriac.embedder.v1 import (
     search_pb2_grpc,
 )
 from celeriac.embedder.v1 import messages_pb2 as pb
-from celeriac.operations.v1 import operations_pb2, operations_pb2_grpc
+from celeriac.operations.v1 import operations_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from deploy.standalone.tokens import LocalIssuer
@@ -30,7 +30,9 @@ from services.kernel.settings import KernelSettings
 from tests.support.bigram_embedder import embed
 from tests.support.calls import Caller, all_listed, eventually, fields_at_fault, refused
 from tests.support.embedder_workers import MODULE, Worker
-from tests.support.processes import ServiceProcess, environment_of
+from tests.support.monitors import Monitor, running_monitor
+from tests.support.operations import let_it_be_lost
+from tests.support.processes import ServiceProcess, as_its_role, environment_of
 from tests.support.servers import Valkey
 from tests.support.sql import fetch
 
@@ -46,7 +48,13 @@ START_SECONDS = 120.0
 @pytest.fixture(scope="module")
 def environment(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> dict[str, str]:
     valkey.flush()
-    return environment_of("embedder", certificates, database_url, valkey)
+    return as_its_role("embedder", environment_of("embedder", certificates, database_url, valkey))
+
+
+@pytest.fixture(scope="module")
+def monitor(certificates: Path, tokens: LocalIssuer, database_url: str, valkey: Valkey) -> Iterator[Monitor]:
+    with running_monitor(certificates, tokens, database_url, valkey) as monitor:
+        yield monitor
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +76,11 @@ def worker(environment: dict[str, str]) -> Iterator[Worker]:
 
 
 class Stubs:
-    """The embedder's services with an admin's token."""
+    """The embedder's services, and the monitor's for operations, with an admin's token."""
 
-    def __init__(self, channel: grpc.Channel, token: str) -> None:
+    def __init__(self, channel: grpc.Channel, token: str, monitor: Monitor) -> None:
         self.messages: Any = Caller(messages_pb2_grpc.MessageServiceStub(channel), token)
-        self.operations: Any = Caller(operations_pb2_grpc.OperationServiceStub(channel), token)
+        self.operations: Any = monitor.operations
         self.insights: Any = Caller(insights_pb2_grpc.InsightServiceStub(channel), token)
         self.search: Any = Caller(search_pb2_grpc.SearchServiceStub(channel), token)
 
@@ -96,7 +104,7 @@ class Stubs:
 
     def forget_questions(self) -> None:
         """Deletes what users wrote: an analysis takes in all of it, whichever test it is from."""
-        request = pb.ListMessagesRequest(role=USER, page_size=1000)
+        request = pb.ListMessagesRequest(roles=[USER], page_size=1000)
         for found in self.messages.ListMessages(request).messages:
             self.messages.DeleteMessage(pb.DeleteMessageRequest(name=found.name))
 
@@ -106,14 +114,14 @@ class Stubs:
 
 
 @pytest.fixture
-def stubs(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Stubs]:
+def stubs(service: ServiceProcess, tokens: LocalIssuer, monitor: Monitor) -> Iterator[Stubs]:
     with service.channel() as channel:
-        yield Stubs(channel, tokens.mint("admin", subject="mei"))
+        yield Stubs(channel, tokens.mint("admin", subject="mei"), monitor)
 
 
 def message(text: str, **more: Any) -> pb.Message:
-    values = {"name": f"messages/{uuid.uuid4().hex}", "conversation": "c", "role": USER, "text": text}
-    return pb.Message(**{**values, **more})
+    values = {"name": f"messages/{uuid.uuid4().hex}", "conversation": "conversations/c", "role": USER}
+    return pb.Message(**{**values, "text": text, **more})
 
 
 async def stored(database_url: str, name: str) -> list[asyncpg.Record]:
@@ -142,7 +150,7 @@ def test_a_request_at_fault_is_named_and_those_before_it_are_kept(stubs: Stubs) 
 
 
 def test_messages_are_listed_in_pages(stubs: Stubs) -> None:
-    conversation = uuid.uuid4().hex
+    conversation = f"conversations/{uuid.uuid4().hex}"
     sent = [message(f"number {n}", conversation=conversation) for n in range(5)]
     stubs.ingest(*sent)
     request = pb.ListMessagesRequest(page_size=2, conversation=conversation)
@@ -154,7 +162,14 @@ def test_messages_are_listed_in_pages(stubs: Stubs) -> None:
 async def test_each_message_is_embedded_once(stubs: Stubs, database_url: str) -> None:
     one = message("where can I see my bill?")
     stubs.ingest(one)
-    stubs.embed_all()
+    operation = stubs.embed_all()
+    assert (operation.owner, operation.kind, operation.actor) == ("embedder", "rebuild_chat_vectors", "mei")
+    assert dict(operation.metadata) == {
+        "force_rebuild": False,
+        "role": "user",
+        "min_length": 5,
+        "model": "models/bigrams@1",
+    }
     [row] = await stored(database_url, one.name)
     assert row["model"] == "bigrams@1"
     expected = embed([one.text], "user")[0]
@@ -268,17 +283,22 @@ async def _taken(database_url: str, operation: str) -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_search_finds_by_meaning_within_its_filters(stubs: Stubs) -> None:
-    asked = message("退貨的流程是什麼？", conversation="a", create_time=Timestamp(seconds=1_000))
-    same = message("退貨的流程是什麼呢？", conversation="b", create_time=Timestamp(seconds=2_000))
-    other = message("明天會下雨嗎，要帶傘嗎？", conversation="a")
+    asked = message(
+        "退貨的流程是什麼？", conversation="conversations/a", create_time=Timestamp(seconds=1_000)
+    )
+    same = message(
+        "退貨的流程是什麼呢？", conversation="conversations/b", create_time=Timestamp(seconds=2_000)
+    )
+    other = message("明天會下雨嗎，要帶傘嗎？", conversation="conversations/a")
     stubs.ingest(asked, same, other)
     stubs.embed_all()
     query = "退貨流程是什麼？"
     eventually(lambda: stubs.found(query, k=2) == [asked.name, same.name])
-    assert stubs.found(query, k=1, conversation="b") == [same.name]
-    assert stubs.found(query, k=5, start_time=Timestamp(seconds=1_500), conversation="b") == [same.name]
+    in_b = {"conversation": "conversations/b"}
+    assert stubs.found(query, k=1, **in_b) == [same.name]
+    assert stubs.found(query, k=5, start_time=Timestamp(seconds=1_500), **in_b) == [same.name]
     assert stubs.found(query, k=5, end_time=Timestamp(seconds=1_500)) == [asked.name]
-    assert stubs.found(query, role=ASSISTANT) == []
+    assert stubs.found(query, roles=[ASSISTANT]) == []
     assert stubs.found(query, k=5, min_score=0.99) == []
     request = search_pb2.SearchMessagesRequest(vector=embed([same.text], "user")[0].tobytes(), k=1)
     [best] = stubs.search.SearchMessages(request).results
@@ -298,6 +318,23 @@ async def test_a_deleted_message_is_gone_with_its_vector(stubs: Stubs, database_
     assert refused(stubs.messages.GetMessage, pb.GetMessageRequest(name=one.name))[0] is Code.NOT_FOUND
 
 
+def test_an_operation_is_shown_as_lost_while_no_embedder_is_there(
+    stubs: Stubs, service: ServiceProcess, worker: Worker, database_url: str
+) -> None:
+    worker.kill()
+    stubs.ingest(message("who goes on with this?"))
+    operation = stubs.embed()
+    request = operations_pb2.GetOperationRequest(name=operation.name)
+    service.kill()
+    let_it_be_lost(database_url, operation.name)
+    lost = operations_pb2.OPERATION_STATE_OWNER_LOST
+    assert stubs.operations.GetOperation(request).operation.state == lost
+    service.start()
+    eventually(lambda: stubs.operations.GetOperation(request).operation.state != lost)
+    worker.start()
+    assert stubs.wait(operation).state == DONE
+
+
 def test_a_cancelled_operation_does_not_go_on(stubs: Stubs, worker: Worker) -> None:
     worker.kill()
     one = message("assistant text nobody needs", role=ASSISTANT)
@@ -305,7 +342,8 @@ def test_a_cancelled_operation_does_not_go_on(stubs: Stubs, worker: Worker) -> N
     operation = stubs.embed(role=ASSISTANT)
     assert stubs.embed(role=ASSISTANT).name == operation.name, "the running one is the answer"
     request = operations_pb2.CancelOperationRequest(name=operation.name)
-    assert stubs.operations.CancelOperation(request).operation.state == CANCELLED
+    assert stubs.operations.CancelOperation(request).operation.cancel_requested_by == "mei"
+    assert stubs.wait(operation).state == CANCELLED
     worker.start()
     assert stubs.embed_all(role=ASSISTANT).done == 1
     request_get = operations_pb2.GetOperationRequest(name=operation.name)
@@ -343,6 +381,9 @@ def test_the_scheduled_tasks_tell_what_is_asked_most_with_its_trend(
     assert warmed["vectors"] == 9
     assert warmed["hot_questions"] >= 1
     assert app.send_task("cleanup_cache", queue="maintenance").get(timeout=30) == {"operations_removed": 0}
+    rebuild = app.send_task("rebuild_chat_vectors")
+    request = operations_pb2.GetOperationRequest(name=rebuild.get(timeout=30)["operation"])
+    assert stubs.operations.GetOperation(request).operation.actor == f"tasks/{rebuild.id}"
     health = app.send_task("report_worker_health", queue="health").get(timeout=30)
     assert health["model"] == "bigrams@1"
     app.close()
@@ -356,27 +397,56 @@ def test_the_scheduled_tasks_tell_what_is_asked_most_with_its_trend(
     assert (hot.count, hot.previous_count) == (4, 1)
 
 
+async def test_what_is_asked_most_comes_in_pages_of_one_analysis(stubs: Stubs, database_url: str) -> None:
+    await fetch(database_url, "DELETE FROM question_clusters")
+    await fetch(
+        database_url,
+        "WITH made AS (INSERT INTO question_clusters (id, model, title, keywords, size)"
+        " SELECT n, 'bigrams@1', 'question ' || n, '{}', 1 FROM generate_series(1, 7) AS n RETURNING id)"
+        " INSERT INTO question_stats_daily (day, cluster_id, questions)"
+        # Some are asked equally often, and the last one not in these days.
+        " SELECT (now() AT TIME ZONE 'Asia/Taipei')::date - CASE id WHEN 7 THEN 9 ELSE 0 END, id, id / 2 + 1"
+        " FROM made",
+    )
+
+    def request(**more: Any) -> insights_pb2.ListHotQuestionsRequest:
+        return insights_pb2.ListHotQuestionsRequest(page_size=2, **more)
+
+    found = all_listed(stubs.insights.ListHotQuestions, request(), "questions")
+    assert [(each.title[-1], each.count) for each in found] == [
+        ("6", 4),
+        ("4", 3),
+        ("5", 3),
+        ("2", 2),
+        ("3", 2),
+        ("1", 1),
+    ]
+    token = stubs.insights.ListHotQuestions(request()).next_page_token
+    await fetch(database_url, "UPDATE question_clusters SET analysed_at = now() + interval '1 second'")
+    for wrong in (token, "nonsense"):
+        assert fields_at_fault(stubs.insights.ListHotQuestions, request(page_token=wrong)) == ["page_token"]
+    assert stubs.insights.ListHotQuestions(request()).questions
+
+
 def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
-    operations, search = stubs.operations, search_pb2.SearchMessagesRequest
+    search = search_pb2.SearchMessagesRequest
     for name in ("", "messages/", "messages/a/b"):
         assert fields_at_fault(stubs.messages.GetMessage, pb.GetMessageRequest(name=name)) == ["name"]
         assert fields_at_fault(stubs.messages.DeleteMessage, pb.DeleteMessageRequest(name=name)) == ["name"]
-    wrong_list = pb.ListMessagesRequest(role=UNKNOWN, conversation="x" * 201)
-    assert fields_at_fault(stubs.messages.ListMessages, wrong_list) == ["conversation", "role"]
-    sent = pb.Message(name="messages/a", conversation="chat\u200b-42", role=USER, text="怎麼退貨？")
+    long = "conversations/" + "x" * 201
+    wrong_list = pb.ListMessagesRequest(roles=[USER, UNKNOWN], conversation=long)
+    assert fields_at_fault(stubs.messages.ListMessages, wrong_list) == ["conversation", "roles[1]"]
+    for conversation in ("chat-42", "messages/chat-42", "conversations/"):
+        wrong_list = pb.ListMessagesRequest(conversation=conversation)
+        assert fields_at_fault(stubs.messages.ListMessages, wrong_list) == ["conversation"]
+    sent = pb.Message(
+        name="messages/a", conversation="conversations/chat\u200b-42", role=USER, text="怎麼退貨？"
+    )
     wrong_ingest = pb.IngestMessagesRequest(messages=[sent])
     ingest = lambda request: stubs.messages.IngestMessages(iter([request]))  # noqa: E731
     assert fields_at_fault(ingest, wrong_ingest) == ["requests[0].messages[0].conversation"]
     wrong_embed = pb.EmbedMessagesRequest(role=UNKNOWN, min_length=-1)
     assert fields_at_fault(stubs.messages.EmbedMessages, wrong_embed) == ["role", "min_length"]
-    get = operations_pb2.GetOperationRequest(name="operations/1; DROP TABLE")
-    assert fields_at_fault(operations.GetOperation, get) == ["name"]
-    name = f"operations/{uuid.uuid4()}"
-    for timeout in ({"seconds": 61}, {"nanos": 1}, {"seconds": 1, "nanos": -1_000_000}):
-        wait = operations_pb2.WaitOperationRequest(name=name, timeout=timeout)
-        assert fields_at_fault(operations.WaitOperation, wait) == ["timeout"]
-    listed = operations_pb2.ListOperationsRequest(page_token="nonsense")
-    assert fields_at_fault(operations.ListOperations, listed) == ["page_token"]
     hot = insights_pb2.ListHotQuestionsRequest(days=367)
     assert fields_at_fault(stubs.insights.ListHotQuestions, hot) == ["days"]
     nan = np.full(1024, np.nan, dtype="<f4").tobytes()
@@ -386,6 +456,7 @@ def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
         (search(vector=b"123"), ["vector"]),
         (search(vector=nan), ["vector"]),
         (search(text="x", k=-1, min_score=2), ["k", "min_score"]),
+        (search(text="x", conversation="chat-42", roles=[UNKNOWN]), ["conversation", "roles[0]"]),
     ]:
         assert fields_at_fault(stubs.search.SearchMessages, request) == fields
 

@@ -84,7 +84,7 @@ class System:
             "SELECT count(*) AS chunks FROM embedder_operation_chunks WHERE operation_id = $1::uuid",
             operation.removeprefix("operations/"),
         )
-        done = "SELECT state FROM embedder_operations WHERE id = $1::uuid AND state <> 'running'"
+        done = "SELECT state FROM celery_operations WHERE id = $1::uuid AND state <> 'running'"
         # The next one is another operation only once this one has ended.
         eventually(lambda: self.sql(done, operation.removeprefix("operations/")))
         return int(row["chunks"])
@@ -139,7 +139,7 @@ def chat(running: System) -> System:
     sent = [
         messages_pb2.Message(
             name=f"messages/{uuid.uuid4().hex}",
-            conversation="c",
+            conversation="conversations/c",
             role=messages_pb2.MESSAGE_ROLE_USER,
             text=f"question {number} ".ljust(200, "?"),
         )

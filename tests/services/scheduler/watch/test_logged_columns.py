@@ -36,7 +36,17 @@ WRITTEN_BY_DISPATCHING = {"next_run_at", "next_due_at", "last_run_at", "run_coun
 # Nobody changes the first two; the third changes with the version.
 SCHEDULES_LEFT_OUT = {"id", "created_at", "updated_at"} | WRITTEN_BY_DISPATCHING
 # Given when it is begun, and not changed afterwards.
-GIVEN = {"id", "schedule_id", "start_at", "end_at", "newest_first", "rate", "actor", "request_id"}
+GIVEN = {
+    "id",
+    "schedule_id",
+    "start_at",
+    "end_at",
+    "newest_first",
+    "rate",
+    "actor",
+    "request_id",
+    "operation_id",
+}
 COUNTED = {"run_count", "first_due_at", "last_due_at", "created_at"}
 # The first two change with the state, the third with what was handled.
 BACKFILLS_LEFT_OUT = {"ended_at", "due_at", "next_at"} | GIVEN | COUNTED

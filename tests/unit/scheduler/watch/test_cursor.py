@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from services.kernel.errors import Invalid
 from services.kernel.pages import encode_page_token
-from services.scheduler.watch.cursor import Cursor, Head, Place, Snapshot, decode_cursor
+from services.kernel.snapshots import Snapshot
+from services.scheduler.watch.cursor import Cursor, Head, Place, decode_cursor
 
 ORIGIN = "7711790545544742538/00000001"
 snapshots = st.builds(

@@ -30,6 +30,7 @@ READS = (
     "/celeriac.operations.v1.OperationService/GetOperation",
     "/celeriac.operations.v1.OperationService/ListOperations",
     "/celeriac.operations.v1.OperationService/WaitOperation",
+    "/celeriac.operations.v1.OperationService/WatchOperations",
     "/celeriac.scheduler.v1.ConfigService/GetConfig",
     "/celeriac.scheduler.v1.ConfigService/ListConfigRevisions",
     "/celeriac.scheduler.v1.ConfigService/ListConfigs",

@@ -24,9 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/embedder/v1/embedding.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\"\x8d\x01\n\x0c\x45mbedRequest\x12\x13\n\x05texts\x18\x01 \x03(\tB\x04\xe0\xe2\x18\x01\x12\x33\n\ninput_type\x18\x02 \x01(\x0e\x32\x1f.celeriac.embedder.v1.InputType\x12\x33\n\nlong_texts\x18\x03 \x01(\x0e\x32\x1f.celeriac.embedder.v1.LongTexts\"q\n\rEmbedResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\x05\x12\x17\n\x0ftruncated_texts\x18\x04 \x03(\x05\x12\r\n\x05model\x18\x05 \x01(\t\"\x11\n\x0fGetModelRequest\">\n\x10GetModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.celeriac.embedder.v1.Model\"\xcc\x01\n\x05Model\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\x05\x12\x12\n\nmax_tokens\x18\x05 \x01(\x05\x12.\n\x07pooling\x18\x06 \x01(\x0e\x32\x1d.celeriac.embedder.v1.Pooling\x12\x14\n\x0cquery_prefix\x18\x07 \x01(\t\x12\x16\n\x0epassage_prefix\x18\x08 \x01(\t\x12\x11\n\tproviders\x18\t \x03(\t*U\n\tInputType\x12\x1a\n\x16INPUT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10INPUT_TYPE_QUERY\x10\x01\x12\x16\n\x12INPUT_TYPE_PASSAGE\x10\x02*W\n\tLongTexts\x12\x1a\n\x16LONG_TEXTS_UNSPECIFIED\x10\x00\x12\x17\n\x13LONG_TEXTS_TRUNCATE\x10\x01\x12\x15\n\x11LONG_TEXTS_REFUSE\x10\x02*]\n\x07Pooling\x12\x17\n\x13POOLING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPOOLING_MEAN\x10\x01\x12\x0f\n\x0bPOOLING_CLS\x10\x02\x12\x16\n\x12POOLING_LAST_TOKEN\x10\x03\x32\xfb\x01\n\x10\x45mbeddingService\x12s\n\x05\x45mbed\x12\".celeriac.embedder.v1.EmbedRequest\x1a#.celeriac.embedder.v1.EmbedResponse\"!\xda\xe2\x18\x04\x08\x01 x\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/embeddings:\x01*\x12r\n\x08GetModel\x12%.celeriac.embedder.v1.GetModelRequest\x1a&.celeriac.embedder.v1.GetModelResponse\"\x17\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/modelb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/embedder/v1/embedding.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\x9a\x01\n\x0c\x45mbedRequest\x12\x16\n\x05texts\x18\x01 \x03(\tB\x07\xe0\x41\x02\xe0\xe2\x18\x01\x12\x38\n\ninput_type\x18\x02 \x01(\x0e\x32\x1f.celeriac.embedder.v1.InputTypeB\x03\xe0\x41\x01\x12\x38\n\nlong_texts\x18\x03 \x01(\x0e\x32\x1f.celeriac.embedder.v1.LongTextsB\x03\xe0\x41\x01\"\x8a\x01\n\rEmbedResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\x05\x12\x17\n\x0ftruncated_texts\x18\x04 \x03(\x05\x12&\n\x05model\x18\x05 \x01(\tB\x17\xfa\x41\x14\n\x12\x63\x65leriac.dev/Model\"\x11\n\x0fGetModelRequest\">\n\x10GetModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.celeriac.embedder.v1.Model\"\xb8\x02\n\x05Model\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06\x64igest\x18\x03 \x01(\tB\x03\xe0\x41\x03\x12\x16\n\tdimension\x18\x04 \x01(\x05\x42\x03\xe0\x41\x03\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05\x42\x03\xe0\x41\x03\x12\x33\n\x07pooling\x18\x06 \x01(\x0e\x32\x1d.celeriac.embedder.v1.PoolingB\x03\xe0\x41\x03\x12\x19\n\x0cquery_prefix\x18\x07 \x01(\tB\x03\xe0\x41\x03\x12\x1b\n\x0epassage_prefix\x18\x08 \x01(\tB\x03\xe0\x41\x03\x12\x16\n\tproviders\x18\t \x03(\tB\x03\xe0\x41\x03:6\xea\x41\x33\n\x12\x63\x65leriac.dev/Model\x12\x0emodels/{model}*\x06models2\x05model*U\n\tInputType\x12\x1a\n\x16INPUT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10INPUT_TYPE_QUERY\x10\x01\x12\x16\n\x12INPUT_TYPE_PASSAGE\x10\x02*W\n\tLongTexts\x12\x1a\n\x16LONG_TEXTS_UNSPECIFIED\x10\x00\x12\x17\n\x13LONG_TEXTS_TRUNCATE\x10\x01\x12\x15\n\x11LONG_TEXTS_REFUSE\x10\x02*]\n\x07Pooling\x12\x17\n\x13POOLING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPOOLING_MEAN\x10\x01\x12\x0f\n\x0bPOOLING_CLS\x10\x02\x12\x16\n\x12POOLING_LAST_TOKEN\x10\x03\x32\x89\x02\n\x10\x45mbeddingService\x12~\n\x05\x45mbed\x12\".celeriac.embedder.v1.EmbedRequest\x1a#.celeriac.embedder.v1.EmbedResponse\",\xda\x41\x05texts\xda\xe2\x18\x07\x08\x01 x2\x01\x05\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/embeddings:\x01*\x12u\n\x08GetModel\x12%.celeriac.embedder.v1.GetModelRequest\x1a&.celeriac.embedder.v1.GetModelResponse\"\x1a\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/modelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,27 +37,53 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.embedder.v1.embedd
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EMBEDREQUEST'].fields_by_name['texts']._loaded_options = None
-  _globals['_EMBEDREQUEST'].fields_by_name['texts']._serialized_options = b'\340\342\030\001'
+  _globals['_EMBEDREQUEST'].fields_by_name['texts']._serialized_options = b'\340A\002\340\342\030\001'
+  _globals['_EMBEDREQUEST'].fields_by_name['input_type']._loaded_options = None
+  _globals['_EMBEDREQUEST'].fields_by_name['input_type']._serialized_options = b'\340A\001'
+  _globals['_EMBEDREQUEST'].fields_by_name['long_texts']._loaded_options = None
+  _globals['_EMBEDREQUEST'].fields_by_name['long_texts']._serialized_options = b'\340A\001'
+  _globals['_EMBEDRESPONSE'].fields_by_name['model']._loaded_options = None
+  _globals['_EMBEDRESPONSE'].fields_by_name['model']._serialized_options = b'\372A\024\n\022celeriac.dev/Model'
+  _globals['_MODEL'].fields_by_name['name']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_MODEL'].fields_by_name['display_name']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['display_name']._serialized_options = b'\340A\003'
+  _globals['_MODEL'].fields_by_name['digest']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['digest']._serialized_options = b'\340A\003'
+  _globals['_MODEL'].fields_by_name['dimension']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['dimension']._serialized_options = b'\340A\003'
+  _globals['_MODEL'].fields_by_name['max_tokens']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['max_tokens']._serialized_options = b'\340A\003'
+  _globals['_MODEL'].fields_by_name['pooling']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['pooling']._serialized_options = b'\340A\003'
+  _globals['_MODEL'].fields_by_name['query_prefix']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['query_prefix']._serialized_options = b'\340A\003'
+  _globals['_MODEL'].fields_by_name['passage_prefix']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['passage_prefix']._serialized_options = b'\340A\003'
+  _globals['_MODEL'].fields_by_name['providers']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['providers']._serialized_options = b'\340A\003'
+  _globals['_MODEL']._loaded_options = None
+  _globals['_MODEL']._serialized_options = b'\352A3\n\022celeriac.dev/Model\022\016models/{model}*\006models2\005model'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._serialized_options = b'\332\342\030\004\010\001 x\202\323\344\223\002\023\"\016/v1/embeddings:\001*'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._serialized_options = b'\332A\005texts\332\342\030\007\010\001 x2\001\005\202\323\344\223\002\023\"\016/v1/embeddings:\001*'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['GetModel']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['GetModel']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\013\022\t/v1/model'
-  _globals['_INPUTTYPE']._serialized_start=674
-  _globals['_INPUTTYPE']._serialized_end=759
-  _globals['_LONGTEXTS']._serialized_start=761
-  _globals['_LONGTEXTS']._serialized_end=848
-  _globals['_POOLING']._serialized_start=850
-  _globals['_POOLING']._serialized_end=943
-  _globals['_EMBEDREQUEST']._serialized_start=126
-  _globals['_EMBEDREQUEST']._serialized_end=267
-  _globals['_EMBEDRESPONSE']._serialized_start=269
-  _globals['_EMBEDRESPONSE']._serialized_end=382
-  _globals['_GETMODELREQUEST']._serialized_start=384
-  _globals['_GETMODELREQUEST']._serialized_end=401
-  _globals['_GETMODELRESPONSE']._serialized_start=403
-  _globals['_GETMODELRESPONSE']._serialized_end=465
-  _globals['_MODEL']._serialized_start=468
-  _globals['_MODEL']._serialized_end=672
-  _globals['_EMBEDDINGSERVICE']._serialized_start=946
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1197
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['GetModel']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\013\022\t/v1/model'
+  _globals['_INPUTTYPE']._serialized_start=906
+  _globals['_INPUTTYPE']._serialized_end=991
+  _globals['_LONGTEXTS']._serialized_start=993
+  _globals['_LONGTEXTS']._serialized_end=1080
+  _globals['_POOLING']._serialized_start=1082
+  _globals['_POOLING']._serialized_end=1175
+  _globals['_EMBEDREQUEST']._serialized_start=211
+  _globals['_EMBEDREQUEST']._serialized_end=365
+  _globals['_EMBEDRESPONSE']._serialized_start=368
+  _globals['_EMBEDRESPONSE']._serialized_end=506
+  _globals['_GETMODELREQUEST']._serialized_start=508
+  _globals['_GETMODELREQUEST']._serialized_end=525
+  _globals['_GETMODELRESPONSE']._serialized_start=527
+  _globals['_GETMODELRESPONSE']._serialized_end=589
+  _globals['_MODEL']._serialized_start=592
+  _globals['_MODEL']._serialized_end=904
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1178
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1443
 # @@protoc_insertion_point(module_scope)

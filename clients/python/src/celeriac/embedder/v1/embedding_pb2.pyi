@@ -1,5 +1,8 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
 from google.api import annotations_pb2 as _annotations_pb2
+from google.api import client_pb2 as _client_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -72,9 +75,9 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("model", "name", "digest", "dimension", "max_tokens", "pooling", "query_prefix", "passage_prefix", "providers")
-    MODEL_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("name", "display_name", "digest", "dimension", "max_tokens", "pooling", "query_prefix", "passage_prefix", "providers")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -82,8 +85,8 @@ class Model(_message.Message):
     QUERY_PREFIX_FIELD_NUMBER: _ClassVar[int]
     PASSAGE_PREFIX_FIELD_NUMBER: _ClassVar[int]
     PROVIDERS_FIELD_NUMBER: _ClassVar[int]
-    model: str
     name: str
+    display_name: str
     digest: str
     dimension: int
     max_tokens: int
@@ -91,4 +94,4 @@ class Model(_message.Message):
     query_prefix: str
     passage_prefix: str
     providers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, model: _Optional[str] = ..., name: _Optional[str] = ..., digest: _Optional[str] = ..., dimension: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., query_prefix: _Optional[str] = ..., passage_prefix: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., digest: _Optional[str] = ..., dimension: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., query_prefix: _Optional[str] = ..., passage_prefix: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EmbeddingServiceStub(object):
-    """Embedding: texts into vectors of 1024 numbers.
+    """Embedding: converts texts to vectors of 1024 numbers.
     """
 
     def __init__(self, channel):
@@ -48,20 +48,20 @@ class EmbeddingServiceStub(object):
 
 
 class EmbeddingServiceServicer(object):
-    """Embedding: texts into vectors of 1024 numbers.
+    """Embedding: converts texts to vectors of 1024 numbers.
     """
 
     def Embed(self, request, context):
-        """The vectors of 1 to 512 texts, all or none. Texts of several callers run together.
+        """Returns the vectors of 1 to 512 texts, all or none. Texts of several callers run together.
         INVALID_ARGUMENT names the text at fault, counted from 0: "texts[3]". RESOURCE_EXHAUSTED comes with a
-        delay (google.rpc.RetryInfo) when too much waits already.
+        delay (google.rpc.RetryInfo) when too many texts wait already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """The model that makes the vectors.
+        """Returns the model that makes the vectors.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +89,7 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EmbeddingService(object):
-    """Embedding: texts into vectors of 1024 numbers.
+    """Embedding: converts texts to vectors of 1024 numbers.
     """
 
     @staticmethod

@@ -18,44 +18,44 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class EmbeddingServiceStub:
-    """Embedding: texts into vectors of 1024 numbers."""
+    """Embedding: converts texts to vectors of 1024 numbers."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     Embed: grpc.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.embedding_pb2.EmbedRequest,
         celeriac.embedder.v1.embedding_pb2.EmbedResponse,
     ]
-    """The vectors of 1 to 512 texts, all or none. Texts of several callers run together.
+    """Returns the vectors of 1 to 512 texts, all or none. Texts of several callers run together.
     INVALID_ARGUMENT names the text at fault, counted from 0: "texts[3]". RESOURCE_EXHAUSTED comes with a
-    delay (google.rpc.RetryInfo) when too much waits already.
+    delay (google.rpc.RetryInfo) when too many texts wait already.
     """
 
     GetModel: grpc.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.embedding_pb2.GetModelRequest,
         celeriac.embedder.v1.embedding_pb2.GetModelResponse,
     ]
-    """The model that makes the vectors."""
+    """Returns the model that makes the vectors."""
 
 class EmbeddingServiceAsyncStub:
-    """Embedding: texts into vectors of 1024 numbers."""
+    """Embedding: converts texts to vectors of 1024 numbers."""
 
     Embed: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.embedding_pb2.EmbedRequest,
         celeriac.embedder.v1.embedding_pb2.EmbedResponse,
     ]
-    """The vectors of 1 to 512 texts, all or none. Texts of several callers run together.
+    """Returns the vectors of 1 to 512 texts, all or none. Texts of several callers run together.
     INVALID_ARGUMENT names the text at fault, counted from 0: "texts[3]". RESOURCE_EXHAUSTED comes with a
-    delay (google.rpc.RetryInfo) when too much waits already.
+    delay (google.rpc.RetryInfo) when too many texts wait already.
     """
 
     GetModel: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.embedding_pb2.GetModelRequest,
         celeriac.embedder.v1.embedding_pb2.GetModelResponse,
     ]
-    """The model that makes the vectors."""
+    """Returns the model that makes the vectors."""
 
 class EmbeddingServiceServicer(metaclass=abc.ABCMeta):
-    """Embedding: texts into vectors of 1024 numbers."""
+    """Embedding: converts texts to vectors of 1024 numbers."""
 
     @abc.abstractmethod
     def Embed(
@@ -63,9 +63,9 @@ class EmbeddingServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.embedder.v1.embedding_pb2.EmbedRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.embedder.v1.embedding_pb2.EmbedResponse, collections.abc.Awaitable[celeriac.embedder.v1.embedding_pb2.EmbedResponse]]:
-        """The vectors of 1 to 512 texts, all or none. Texts of several callers run together.
+        """Returns the vectors of 1 to 512 texts, all or none. Texts of several callers run together.
         INVALID_ARGUMENT names the text at fault, counted from 0: "texts[3]". RESOURCE_EXHAUSTED comes with a
-        delay (google.rpc.RetryInfo) when too much waits already.
+        delay (google.rpc.RetryInfo) when too many texts wait already.
         """
 
     @abc.abstractmethod
@@ -74,6 +74,6 @@ class EmbeddingServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.embedder.v1.embedding_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.embedder.v1.embedding_pb2.GetModelResponse, collections.abc.Awaitable[celeriac.embedder.v1.embedding_pb2.GetModelResponse]]:
-        """The model that makes the vectors."""
+        """Returns the model that makes the vectors."""
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

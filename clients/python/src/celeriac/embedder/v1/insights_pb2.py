@@ -24,24 +24,32 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#celeriac/embedder/v1/insights.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\":\n\x17ListHotQuestionsRequest\x12\x0c\n\x04\x64\x61ys\x18\x01 \x01(\x05\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"\x83\x01\n\x18ListHotQuestionsResponse\x12\x34\n\tquestions\x18\x01 \x03(\x0b\x32!.celeriac.embedder.v1.HotQuestion\x12\x31\n\ranalysis_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\x0bHotQuestion\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08keywords\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\x12\x16\n\x0eprevious_count\x18\x04 \x01(\x03\x12\x0c\n\x04size\x18\x05 \x01(\x03\x32\xa5\x01\n\x0eInsightService\x12\x92\x01\n\x10ListHotQuestions\x12-.celeriac.embedder.v1.ListHotQuestionsRequest\x1a..celeriac.embedder.v1.ListHotQuestionsResponse\"\x1f\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/questions:hotb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#celeriac/embedder/v1/insights.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x17ListHotQuestionsRequest\x12\x11\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x16\n\tpage_size\x18\x02 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x03 \x01(\tB\x03\xe0\x41\x01\"\x9c\x01\n\x18ListHotQuestionsResponse\x12\x34\n\tquestions\x18\x01 \x03(\x0b\x32!.celeriac.embedder.v1.HotQuestion\x12\x31\n\ranalysis_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"c\n\x0bHotQuestion\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08keywords\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\x12\x16\n\x0eprevious_count\x18\x04 \x01(\x03\x12\x0c\n\x04size\x18\x05 \x01(\x03\x32\xa8\x01\n\x0eInsightService\x12\x95\x01\n\x10ListHotQuestions\x12-.celeriac.embedder.v1.ListHotQuestionsRequest\x1a..celeriac.embedder.v1.ListHotQuestionsResponse\"\"\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/questions:hotb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.embedder.v1.insights_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['days']._loaded_options = None
+  _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['days']._serialized_options = b'\340A\001'
+  _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
   _globals['_INSIGHTSERVICE'].methods_by_name['ListHotQuestions']._loaded_options = None
-  _globals['_INSIGHTSERVICE'].methods_by_name['ListHotQuestions']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\023\022\021/v1/questions:hot'
-  _globals['_LISTHOTQUESTIONSREQUEST']._serialized_start=157
-  _globals['_LISTHOTQUESTIONSREQUEST']._serialized_end=215
-  _globals['_LISTHOTQUESTIONSRESPONSE']._serialized_start=218
-  _globals['_LISTHOTQUESTIONSRESPONSE']._serialized_end=349
-  _globals['_HOTQUESTION']._serialized_start=351
-  _globals['_HOTQUESTION']._serialized_end=450
-  _globals['_INSIGHTSERVICE']._serialized_start=453
-  _globals['_INSIGHTSERVICE']._serialized_end=618
+  _globals['_INSIGHTSERVICE'].methods_by_name['ListHotQuestions']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\023\022\021/v1/questions:hot'
+  _globals['_LISTHOTQUESTIONSREQUEST']._serialized_start=215
+  _globals['_LISTHOTQUESTIONSREQUEST']._serialized_end=308
+  _globals['_LISTHOTQUESTIONSRESPONSE']._serialized_start=311
+  _globals['_LISTHOTQUESTIONSRESPONSE']._serialized_end=467
+  _globals['_HOTQUESTION']._serialized_start=469
+  _globals['_HOTQUESTION']._serialized_end=568
+  _globals['_INSIGHTSERVICE']._serialized_start=571
+  _globals['_INSIGHTSERVICE']._serialized_end=739
 # @@protoc_insertion_point(module_scope)

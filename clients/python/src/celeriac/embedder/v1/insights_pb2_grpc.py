@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InsightServiceStub(object):
-    """Insights: users' questions, grouped by meaning. As of the last run of precompute_question_classifications.
+    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class InsightServiceStub(object):
 
 
 class InsightServiceServicer(object):
-    """Insights: users' questions, grouped by meaning. As of the last run of precompute_question_classifications.
+    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
     """
 
     def ListHotQuestions(self, request, context):
-        """The groups of questions that were asked most in the last days, most asked first.
+        """Lists the groups of questions that were asked in the last days, most asked first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +70,7 @@ def add_InsightServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InsightService(object):
-    """Insights: users' questions, grouped by meaning. As of the last run of precompute_question_classifications.
+    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
     """
 
     @staticmethod

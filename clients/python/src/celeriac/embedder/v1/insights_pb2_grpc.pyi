@@ -18,26 +18,26 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class InsightServiceStub:
-    """Insights: users' questions, grouped by meaning. As of the last run of precompute_question_classifications."""
+    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     ListHotQuestions: grpc.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.insights_pb2.ListHotQuestionsRequest,
         celeriac.embedder.v1.insights_pb2.ListHotQuestionsResponse,
     ]
-    """The groups of questions that were asked most in the last days, most asked first."""
+    """Lists the groups of questions that were asked in the last days, most asked first."""
 
 class InsightServiceAsyncStub:
-    """Insights: users' questions, grouped by meaning. As of the last run of precompute_question_classifications."""
+    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications."""
 
     ListHotQuestions: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.insights_pb2.ListHotQuestionsRequest,
         celeriac.embedder.v1.insights_pb2.ListHotQuestionsResponse,
     ]
-    """The groups of questions that were asked most in the last days, most asked first."""
+    """Lists the groups of questions that were asked in the last days, most asked first."""
 
 class InsightServiceServicer(metaclass=abc.ABCMeta):
-    """Insights: users' questions, grouped by meaning. As of the last run of precompute_question_classifications."""
+    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications."""
 
     @abc.abstractmethod
     def ListHotQuestions(
@@ -45,6 +45,6 @@ class InsightServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.embedder.v1.insights_pb2.ListHotQuestionsRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.embedder.v1.insights_pb2.ListHotQuestionsResponse, collections.abc.Awaitable[celeriac.embedder.v1.insights_pb2.ListHotQuestionsResponse]]:
-        """The groups of questions that were asked most in the last days, most asked first."""
+        """Lists the groups of questions that were asked in the last days, most asked first."""
 
 def add_InsightServiceServicer_to_server(servicer: InsightServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

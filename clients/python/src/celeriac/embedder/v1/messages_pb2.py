@@ -25,52 +25,88 @@ _sym_db = _symbol_database.Default()
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from celeriac.operations.v1 import operations_pb2 as celeriac_dot_operations_dot_v1_dot_operations__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#celeriac/embedder/v1/messages.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\'celeriac/operations/v1/operations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x01\n\x07Message\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63onversation\x18\x02 \x01(\t\x12/\n\x04role\x18\x03 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRole\x12\x12\n\x04text\x18\x04 \x01(\tB\x04\xe0\xe2\x18\x01\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x15IngestMessagesRequest\x12/\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.celeriac.embedder.v1.Message\"M\n\x16IngestMessagesResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x11\n\tunchanged\x18\x03 \x01(\x03\"!\n\x11GetMessageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"D\n\x12GetMessageResponse\x12.\n\x07message\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Message\"\x83\x01\n\x13ListMessagesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x14\n\x0c\x63onversation\x18\x03 \x01(\t\x12/\n\x04role\x18\x04 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRole\"`\n\x14ListMessagesResponse\x12/\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.celeriac.embedder.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14\x44\x65leteMessageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteMessageResponse\"\x9a\x01\n\x14\x45mbedMessagesRequest\x12\x15\n\rforce_rebuild\x18\x01 \x01(\x08\x12/\n\x04role\x18\x02 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRole\x12\x17\n\nmin_length\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\r\n\x0b_min_length\"M\n\x15\x45mbedMessagesResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation*^\n\x0bMessageRole\x12\x1c\n\x18MESSAGE_ROLE_UNSPECIFIED\x10\x00\x12\x15\n\x11MESSAGE_ROLE_USER\x10\x01\x12\x1a\n\x16MESSAGE_ROLE_ASSISTANT\x10\x02\x32\xb8\x05\n\x0eMessageService\x12w\n\x0eIngestMessages\x12+.celeriac.embedder.v1.IngestMessagesRequest\x1a,.celeriac.embedder.v1.IngestMessagesResponse\"\x08\xda\xe2\x18\x04\x08\x02\x10\x01(\x01\x12\x84\x01\n\nGetMessage\x12\'.celeriac.embedder.v1.GetMessageRequest\x1a(.celeriac.embedder.v1.GetMessageResponse\"#\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=messages/*}\x12\x81\x01\n\x0cListMessages\x12).celeriac.embedder.v1.ListMessagesRequest\x1a*.celeriac.embedder.v1.ListMessagesResponse\"\x1a\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/messages\x12\x8f\x01\n\rDeleteMessage\x12*.celeriac.embedder.v1.DeleteMessageRequest\x1a+.celeriac.embedder.v1.DeleteMessageResponse\"%\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=messages/*}\x12\x8f\x01\n\rEmbedMessages\x12*.celeriac.embedder.v1.EmbedMessagesRequest\x1a+.celeriac.embedder.v1.EmbedMessagesResponse\"%\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/messages:embed:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#celeriac/embedder/v1/messages.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\'celeriac/operations/v1/operations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x02\n\x07Message\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x37\n\x0c\x63onversation\x18\x02 \x01(\tB!\xe0\x41\x02\xfa\x41\x1b\n\x19\x63\x65leriac.dev/Conversation\x12\x34\n\x04role\x18\x03 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x02\x12\x15\n\x04text\x18\x04 \x01(\tB\x07\xe0\x41\x02\xe0\xe2\x18\x01\x12\x34\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01:@\xea\x41=\n\x14\x63\x65leriac.dev/Message\x12\x12messages/{message}*\x08messages2\x07message\"M\n\x15IngestMessagesRequest\x12\x34\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.celeriac.embedder.v1.MessageB\x03\xe0\x41\x01\"M\n\x16IngestMessagesResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x11\n\tunchanged\x18\x03 \x01(\x03\"?\n\x11GetMessageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe0\x41\x02\xfa\x41\x16\n\x14\x63\x65leriac.dev/Message\"D\n\x12GetMessageResponse\x12.\n\x07message\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Message\"\xc2\x01\n\x13ListMessagesRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x37\n\x0c\x63onversation\x18\x03 \x01(\tB!\xe0\x41\x01\xfa\x41\x1b\n\x19\x63\x65leriac.dev/Conversation\x12\x35\n\x05roles\x18\x05 \x03(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x01J\x04\x08\x04\x10\x05R\x04role\"`\n\x14ListMessagesResponse\x12/\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.celeriac.embedder.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"B\n\x14\x44\x65leteMessageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe0\x41\x02\xfa\x41\x16\n\x14\x63\x65leriac.dev/Message\"\x17\n\x15\x44\x65leteMessageResponse\"\xae\x01\n\x14\x45mbedMessagesRequest\x12\x1a\n\rforce_rebuild\x18\x01 \x01(\x08\x42\x03\xe0\x41\x01\x12\x34\n\x04role\x18\x02 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x01\x12\x1c\n\nmin_length\x18\x03 \x01(\x05\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x12\x17\n\nrequest_id\x18\x04 \x01(\tB\x03\xe0\x41\x01\x42\r\n\x0b_min_length\"M\n\x15\x45mbedMessagesResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation*^\n\x0bMessageRole\x12\x1c\n\x18MESSAGE_ROLE_UNSPECIFIED\x10\x00\x12\x15\n\x11MESSAGE_ROLE_USER\x10\x01\x12\x1a\n\x16MESSAGE_ROLE_ASSISTANT\x10\x02\x32\xcf\x05\n\x0eMessageService\x12z\n\x0eIngestMessages\x12+.celeriac.embedder.v1.IngestMessagesRequest\x1a,.celeriac.embedder.v1.IngestMessagesResponse\"\x0b\xda\xe2\x18\x07\x08\x02\x10\x01\x32\x01\x05(\x01\x12\x8b\x01\n\nGetMessage\x12\'.celeriac.embedder.v1.GetMessageRequest\x1a(.celeriac.embedder.v1.GetMessageResponse\"*\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=messages/*}\x12\x84\x01\n\x0cListMessages\x12).celeriac.embedder.v1.ListMessagesRequest\x1a*.celeriac.embedder.v1.ListMessagesResponse\"\x1d\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/messages\x12\x96\x01\n\rDeleteMessage\x12*.celeriac.embedder.v1.DeleteMessageRequest\x1a+.celeriac.embedder.v1.DeleteMessageResponse\",\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=messages/*}\x12\x92\x01\n\rEmbedMessages\x12*.celeriac.embedder.v1.EmbedMessagesRequest\x1a+.celeriac.embedder.v1.EmbedMessagesResponse\"(\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/messages:embed:\x01*B<\xea\x41\x39\n\x19\x63\x65leriac.dev/Conversation\x12\x1c\x63onversations/{conversation}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.embedder.v1.messages_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\352A9\n\031celeriac.dev/Conversation\022\034conversations/{conversation}'
+  _globals['_MESSAGE'].fields_by_name['name']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_MESSAGE'].fields_by_name['conversation']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['conversation']._serialized_options = b'\340A\002\372A\033\n\031celeriac.dev/Conversation'
+  _globals['_MESSAGE'].fields_by_name['role']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['role']._serialized_options = b'\340A\002'
   _globals['_MESSAGE'].fields_by_name['text']._loaded_options = None
-  _globals['_MESSAGE'].fields_by_name['text']._serialized_options = b'\340\342\030\001'
+  _globals['_MESSAGE'].fields_by_name['text']._serialized_options = b'\340A\002\340\342\030\001'
+  _globals['_MESSAGE'].fields_by_name['create_time']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['create_time']._serialized_options = b'\340A\001'
+  _globals['_MESSAGE']._loaded_options = None
+  _globals['_MESSAGE']._serialized_options = b'\352A=\n\024celeriac.dev/Message\022\022messages/{message}*\010messages2\007message'
+  _globals['_INGESTMESSAGESREQUEST'].fields_by_name['messages']._loaded_options = None
+  _globals['_INGESTMESSAGESREQUEST'].fields_by_name['messages']._serialized_options = b'\340A\001'
+  _globals['_GETMESSAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETMESSAGEREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\026\n\024celeriac.dev/Message'
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['conversation']._loaded_options = None
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['conversation']._serialized_options = b'\340A\001\372A\033\n\031celeriac.dev/Conversation'
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['roles']._loaded_options = None
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['roles']._serialized_options = b'\340A\001'
+  _globals['_DELETEMESSAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETEMESSAGEREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\026\n\024celeriac.dev/Message'
+  _globals['_EMBEDMESSAGESREQUEST'].fields_by_name['force_rebuild']._loaded_options = None
+  _globals['_EMBEDMESSAGESREQUEST'].fields_by_name['force_rebuild']._serialized_options = b'\340A\001'
+  _globals['_EMBEDMESSAGESREQUEST'].fields_by_name['role']._loaded_options = None
+  _globals['_EMBEDMESSAGESREQUEST'].fields_by_name['role']._serialized_options = b'\340A\001'
+  _globals['_EMBEDMESSAGESREQUEST'].fields_by_name['min_length']._loaded_options = None
+  _globals['_EMBEDMESSAGESREQUEST'].fields_by_name['min_length']._serialized_options = b'\340A\001'
+  _globals['_EMBEDMESSAGESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_EMBEDMESSAGESREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
   _globals['_MESSAGESERVICE'].methods_by_name['IngestMessages']._loaded_options = None
-  _globals['_MESSAGESERVICE'].methods_by_name['IngestMessages']._serialized_options = b'\332\342\030\004\010\002\020\001'
+  _globals['_MESSAGESERVICE'].methods_by_name['IngestMessages']._serialized_options = b'\332\342\030\007\010\002\020\0012\001\005'
   _globals['_MESSAGESERVICE'].methods_by_name['GetMessage']._loaded_options = None
-  _globals['_MESSAGESERVICE'].methods_by_name['GetMessage']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\027\022\025/v1/{name=messages/*}'
+  _globals['_MESSAGESERVICE'].methods_by_name['GetMessage']._serialized_options = b'\332A\004name\332\342\030\002\010\001\202\323\344\223\002\027\022\025/v1/{name=messages/*}'
   _globals['_MESSAGESERVICE'].methods_by_name['ListMessages']._loaded_options = None
-  _globals['_MESSAGESERVICE'].methods_by_name['ListMessages']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\016\022\014/v1/messages'
+  _globals['_MESSAGESERVICE'].methods_by_name['ListMessages']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\016\022\014/v1/messages'
   _globals['_MESSAGESERVICE'].methods_by_name['DeleteMessage']._loaded_options = None
-  _globals['_MESSAGESERVICE'].methods_by_name['DeleteMessage']._serialized_options = b'\332\342\030\004\010\002\020\001\202\323\344\223\002\027*\025/v1/{name=messages/*}'
+  _globals['_MESSAGESERVICE'].methods_by_name['DeleteMessage']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\002\027*\025/v1/{name=messages/*}'
   _globals['_MESSAGESERVICE'].methods_by_name['EmbedMessages']._loaded_options = None
-  _globals['_MESSAGESERVICE'].methods_by_name['EmbedMessages']._serialized_options = b'\332\342\030\004\010\002\020\001\202\323\344\223\002\027\"\022/v1/messages:embed:\001*'
-  _globals['_MESSAGEROLE']._serialized_start=1153
-  _globals['_MESSAGEROLE']._serialized_end=1247
-  _globals['_MESSAGE']._serialized_start=199
-  _globals['_MESSAGE']._serialized_end=362
-  _globals['_INGESTMESSAGESREQUEST']._serialized_start=364
-  _globals['_INGESTMESSAGESREQUEST']._serialized_end=436
-  _globals['_INGESTMESSAGESRESPONSE']._serialized_start=438
-  _globals['_INGESTMESSAGESRESPONSE']._serialized_end=515
-  _globals['_GETMESSAGEREQUEST']._serialized_start=517
-  _globals['_GETMESSAGEREQUEST']._serialized_end=550
-  _globals['_GETMESSAGERESPONSE']._serialized_start=552
-  _globals['_GETMESSAGERESPONSE']._serialized_end=620
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=623
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=754
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=756
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=852
-  _globals['_DELETEMESSAGEREQUEST']._serialized_start=854
-  _globals['_DELETEMESSAGEREQUEST']._serialized_end=890
-  _globals['_DELETEMESSAGERESPONSE']._serialized_start=892
-  _globals['_DELETEMESSAGERESPONSE']._serialized_end=915
-  _globals['_EMBEDMESSAGESREQUEST']._serialized_start=918
-  _globals['_EMBEDMESSAGESREQUEST']._serialized_end=1072
-  _globals['_EMBEDMESSAGESRESPONSE']._serialized_start=1074
-  _globals['_EMBEDMESSAGESRESPONSE']._serialized_end=1151
-  _globals['_MESSAGESERVICE']._serialized_start=1250
-  _globals['_MESSAGESERVICE']._serialized_end=1946
+  _globals['_MESSAGESERVICE'].methods_by_name['EmbedMessages']._serialized_options = b'\332A\000\332\342\030\004\010\002\020\001\202\323\344\223\002\027\"\022/v1/messages:embed:\001*'
+  _globals['_MESSAGEROLE']._serialized_start=1505
+  _globals['_MESSAGEROLE']._serialized_end=1599
+  _globals['_MESSAGE']._serialized_start=284
+  _globals['_MESSAGE']._serialized_end=566
+  _globals['_INGESTMESSAGESREQUEST']._serialized_start=568
+  _globals['_INGESTMESSAGESREQUEST']._serialized_end=645
+  _globals['_INGESTMESSAGESRESPONSE']._serialized_start=647
+  _globals['_INGESTMESSAGESRESPONSE']._serialized_end=724
+  _globals['_GETMESSAGEREQUEST']._serialized_start=726
+  _globals['_GETMESSAGEREQUEST']._serialized_end=789
+  _globals['_GETMESSAGERESPONSE']._serialized_start=791
+  _globals['_GETMESSAGERESPONSE']._serialized_end=859
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=862
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=1056
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1058
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1154
+  _globals['_DELETEMESSAGEREQUEST']._serialized_start=1156
+  _globals['_DELETEMESSAGEREQUEST']._serialized_end=1222
+  _globals['_DELETEMESSAGERESPONSE']._serialized_start=1224
+  _globals['_DELETEMESSAGERESPONSE']._serialized_end=1247
+  _globals['_EMBEDMESSAGESREQUEST']._serialized_start=1250
+  _globals['_EMBEDMESSAGESREQUEST']._serialized_end=1424
+  _globals['_EMBEDMESSAGESRESPONSE']._serialized_start=1426
+  _globals['_EMBEDMESSAGESRESPONSE']._serialized_end=1503
+  _globals['_MESSAGESERVICE']._serialized_start=1602
+  _globals['_MESSAGESERVICE']._serialized_end=2321
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,9 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
 from celeriac.operations.v1 import operations_pb2 as _operations_pb2
 from google.api import annotations_pb2 as _annotations_pb2
+from google.api import client_pb2 as _client_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -62,16 +65,16 @@ class GetMessageResponse(_message.Message):
     def __init__(self, message: _Optional[_Union[Message, _Mapping]] = ...) -> None: ...
 
 class ListMessagesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "conversation", "role")
+    __slots__ = ("page_size", "page_token", "conversation", "roles")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
-    ROLE_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     conversation: str
-    role: MessageRole
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., conversation: _Optional[str] = ..., role: _Optional[_Union[MessageRole, str]] = ...) -> None: ...
+    roles: _containers.RepeatedScalarFieldContainer[MessageRole]
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., conversation: _Optional[str] = ..., roles: _Optional[_Iterable[_Union[MessageRole, str]]] = ...) -> None: ...
 
 class ListMessagesResponse(_message.Message):
     __slots__ = ("messages", "next_page_token")

@@ -67,26 +67,26 @@ class MessageServiceServicer(object):
     """
 
     def IngestMessages(self, request_iterator, context):
-        """Takes messages in. Each request of the stream is stored whole or not at all; those before one that is
-        refused stay stored, and the same stream may be sent again: a message that is stored already, with the
-        same content, changes nothing. Clients don't send it again by themselves: the counts would be of the second
-        try, and what another caller changed in between would be changed back. A message whose text changed loses its vectors until the next embedding.
-        INVALID_ARGUMENT names the request of the stream and the message in it, both counted from 0:
-        "requests[2].messages[0].text".
+        """Takes messages in. Each request of the stream is stored whole or not at all. If one is refused, those before it
+        stay stored, and the same stream may be sent again: a message that is stored already, with the same content,
+        changes nothing. Clients don't send it again by themselves: the counts would be those of the second try, and
+        what another caller changed in between would be changed back. A message whose text changed loses its vectors
+        until the next embedding. INVALID_ARGUMENT names the request of the stream and the message in it, both counted
+        from 0: "requests[2].messages[0].text".
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMessage(self, request, context):
-        """One message. NOT_FOUND if there is none of that name.
+        """Returns one message. NOT_FOUND if there is none of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListMessages(self, request, context):
-        """Lists messages by name.
+        """Lists the messages that match all filters, by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

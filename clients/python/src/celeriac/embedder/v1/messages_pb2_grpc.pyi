@@ -25,25 +25,25 @@ class MessageServiceStub:
         celeriac.embedder.v1.messages_pb2.IngestMessagesRequest,
         celeriac.embedder.v1.messages_pb2.IngestMessagesResponse,
     ]
-    """Takes messages in. Each request of the stream is stored whole or not at all; those before one that is
-    refused stay stored, and the same stream may be sent again: a message that is stored already, with the
-    same content, changes nothing. Clients don't send it again by themselves: the counts would be of the second
-    try, and what another caller changed in between would be changed back. A message whose text changed loses its vectors until the next embedding.
-    INVALID_ARGUMENT names the request of the stream and the message in it, both counted from 0:
-    "requests[2].messages[0].text".
+    """Takes messages in. Each request of the stream is stored whole or not at all. If one is refused, those before it
+    stay stored, and the same stream may be sent again: a message that is stored already, with the same content,
+    changes nothing. Clients don't send it again by themselves: the counts would be those of the second try, and
+    what another caller changed in between would be changed back. A message whose text changed loses its vectors
+    until the next embedding. INVALID_ARGUMENT names the request of the stream and the message in it, both counted
+    from 0: "requests[2].messages[0].text".
     """
 
     GetMessage: grpc.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.messages_pb2.GetMessageRequest,
         celeriac.embedder.v1.messages_pb2.GetMessageResponse,
     ]
-    """One message. NOT_FOUND if there is none of that name."""
+    """Returns one message. NOT_FOUND if there is none of that name."""
 
     ListMessages: grpc.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.messages_pb2.ListMessagesRequest,
         celeriac.embedder.v1.messages_pb2.ListMessagesResponse,
     ]
-    """Lists messages by name."""
+    """Lists the messages that match all filters, by name."""
 
     DeleteMessage: grpc.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.messages_pb2.DeleteMessageRequest,
@@ -66,25 +66,25 @@ class MessageServiceAsyncStub:
         celeriac.embedder.v1.messages_pb2.IngestMessagesRequest,
         celeriac.embedder.v1.messages_pb2.IngestMessagesResponse,
     ]
-    """Takes messages in. Each request of the stream is stored whole or not at all; those before one that is
-    refused stay stored, and the same stream may be sent again: a message that is stored already, with the
-    same content, changes nothing. Clients don't send it again by themselves: the counts would be of the second
-    try, and what another caller changed in between would be changed back. A message whose text changed loses its vectors until the next embedding.
-    INVALID_ARGUMENT names the request of the stream and the message in it, both counted from 0:
-    "requests[2].messages[0].text".
+    """Takes messages in. Each request of the stream is stored whole or not at all. If one is refused, those before it
+    stay stored, and the same stream may be sent again: a message that is stored already, with the same content,
+    changes nothing. Clients don't send it again by themselves: the counts would be those of the second try, and
+    what another caller changed in between would be changed back. A message whose text changed loses its vectors
+    until the next embedding. INVALID_ARGUMENT names the request of the stream and the message in it, both counted
+    from 0: "requests[2].messages[0].text".
     """
 
     GetMessage: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.messages_pb2.GetMessageRequest,
         celeriac.embedder.v1.messages_pb2.GetMessageResponse,
     ]
-    """One message. NOT_FOUND if there is none of that name."""
+    """Returns one message. NOT_FOUND if there is none of that name."""
 
     ListMessages: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.messages_pb2.ListMessagesRequest,
         celeriac.embedder.v1.messages_pb2.ListMessagesResponse,
     ]
-    """Lists messages by name."""
+    """Lists the messages that match all filters, by name."""
 
     DeleteMessage: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.messages_pb2.DeleteMessageRequest,
@@ -109,12 +109,12 @@ class MessageServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[celeriac.embedder.v1.messages_pb2.IngestMessagesRequest],
         context: _ServicerContext,
     ) -> typing.Union[celeriac.embedder.v1.messages_pb2.IngestMessagesResponse, collections.abc.Awaitable[celeriac.embedder.v1.messages_pb2.IngestMessagesResponse]]:
-        """Takes messages in. Each request of the stream is stored whole or not at all; those before one that is
-        refused stay stored, and the same stream may be sent again: a message that is stored already, with the
-        same content, changes nothing. Clients don't send it again by themselves: the counts would be of the second
-        try, and what another caller changed in between would be changed back. A message whose text changed loses its vectors until the next embedding.
-        INVALID_ARGUMENT names the request of the stream and the message in it, both counted from 0:
-        "requests[2].messages[0].text".
+        """Takes messages in. Each request of the stream is stored whole or not at all. If one is refused, those before it
+        stay stored, and the same stream may be sent again: a message that is stored already, with the same content,
+        changes nothing. Clients don't send it again by themselves: the counts would be those of the second try, and
+        what another caller changed in between would be changed back. A message whose text changed loses its vectors
+        until the next embedding. INVALID_ARGUMENT names the request of the stream and the message in it, both counted
+        from 0: "requests[2].messages[0].text".
         """
 
     @abc.abstractmethod
@@ -123,7 +123,7 @@ class MessageServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.embedder.v1.messages_pb2.GetMessageRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.embedder.v1.messages_pb2.GetMessageResponse, collections.abc.Awaitable[celeriac.embedder.v1.messages_pb2.GetMessageResponse]]:
-        """One message. NOT_FOUND if there is none of that name."""
+        """Returns one message. NOT_FOUND if there is none of that name."""
 
     @abc.abstractmethod
     def ListMessages(
@@ -131,7 +131,7 @@ class MessageServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.embedder.v1.messages_pb2.ListMessagesRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.embedder.v1.messages_pb2.ListMessagesResponse, collections.abc.Awaitable[celeriac.embedder.v1.messages_pb2.ListMessagesResponse]]:
-        """Lists messages by name."""
+        """Lists the messages that match all filters, by name."""
 
     @abc.abstractmethod
     def DeleteMessage(

@@ -25,10 +25,13 @@ _sym_db = _symbol_database.Default()
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from celeriac.embedder.v1 import messages_pb2 as celeriac_dot_embedder_dot_v1_dot_messages__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!celeriac/embedder/v1/search.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a#celeriac/embedder/v1/messages.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x02\n\x15SearchMessagesRequest\x12\x14\n\x04text\x18\x01 \x01(\tB\x04\xe0\xe2\x18\x01H\x00\x12\x10\n\x06vector\x18\x02 \x01(\x0cH\x00\x12\t\n\x01k\x18\x03 \x01(\x05\x12\x16\n\tmin_score\x18\x04 \x01(\x02H\x01\x88\x01\x01\x12/\n\x04role\x18\x05 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRole\x12\x14\n\x0c\x63onversation\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05queryB\x0c\n\n_min_score\"M\n\x16SearchMessagesResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".celeriac.embedder.v1.FoundMessage\"M\n\x0c\x46oundMessage\x12.\n\x07message\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Message\x12\r\n\x05score\x18\x02 \x01(\x02\x32\xa3\x01\n\rSearchService\x12\x91\x01\n\x0eSearchMessages\x12+.celeriac.embedder.v1.SearchMessagesRequest\x1a,.celeriac.embedder.v1.SearchMessagesResponse\"$\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\"\x13/v1/messages:search:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!celeriac/embedder/v1/search.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a#celeriac/embedder/v1/messages.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x02\n\x15SearchMessagesRequest\x12\x17\n\x04text\x18\x01 \x01(\tB\x07\xe0\x41\x01\xe0\xe2\x18\x01H\x00\x12\x15\n\x06vector\x18\x02 \x01(\x0c\x42\x03\xe0\x41\x01H\x00\x12\x0e\n\x01k\x18\x03 \x01(\x05\x42\x03\xe0\x41\x01\x12\x1b\n\tmin_score\x18\x04 \x01(\x02\x42\x03\xe0\x41\x01H\x01\x88\x01\x01\x12\x37\n\x0c\x63onversation\x18\x06 \x01(\tB!\xe0\x41\x01\xfa\x41\x1b\n\x19\x63\x65leriac.dev/Conversation\x12\x33\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x31\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x35\n\x05roles\x18\t \x03(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x01\x42\x07\n\x05queryB\x0c\n\n_min_scoreJ\x04\x08\x05\x10\x06R\x04role\"M\n\x16SearchMessagesResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".celeriac.embedder.v1.FoundMessage\"M\n\x0c\x46oundMessage\x12.\n\x07message\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Message\x12\r\n\x05score\x18\x02 \x01(\x02\x32\xa6\x01\n\rSearchService\x12\x94\x01\n\x0eSearchMessages\x12+.celeriac.embedder.v1.SearchMessagesRequest\x1a,.celeriac.embedder.v1.SearchMessagesResponse\"\'\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\"\x13/v1/messages:search:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,15 +39,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.embedder.v1.search
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['text']._loaded_options = None
-  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['text']._serialized_options = b'\340\342\030\001'
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['text']._serialized_options = b'\340A\001\340\342\030\001'
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['vector']._loaded_options = None
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['vector']._serialized_options = b'\340A\001'
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['k']._loaded_options = None
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['k']._serialized_options = b'\340A\001'
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['min_score']._loaded_options = None
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['min_score']._serialized_options = b'\340A\001'
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['conversation']._loaded_options = None
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['conversation']._serialized_options = b'\340A\001\372A\033\n\031celeriac.dev/Conversation'
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['start_time']._serialized_options = b'\340A\001'
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['end_time']._serialized_options = b'\340A\001'
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['roles']._loaded_options = None
+  _globals['_SEARCHMESSAGESREQUEST'].fields_by_name['roles']._serialized_options = b'\340A\001'
   _globals['_SEARCHSERVICE'].methods_by_name['SearchMessages']._loaded_options = None
-  _globals['_SEARCHSERVICE'].methods_by_name['SearchMessages']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\030\"\023/v1/messages:search:\001*'
-  _globals['_SEARCHMESSAGESREQUEST']._serialized_start=193
-  _globals['_SEARCHMESSAGESREQUEST']._serialized_end=479
-  _globals['_SEARCHMESSAGESRESPONSE']._serialized_start=481
-  _globals['_SEARCHMESSAGESRESPONSE']._serialized_end=558
-  _globals['_FOUNDMESSAGE']._serialized_start=560
-  _globals['_FOUNDMESSAGE']._serialized_end=637
-  _globals['_SEARCHSERVICE']._serialized_start=640
-  _globals['_SEARCHSERVICE']._serialized_end=803
+  _globals['_SEARCHSERVICE'].methods_by_name['SearchMessages']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\030\"\023/v1/messages:search:\001*'
+  _globals['_SEARCHMESSAGESREQUEST']._serialized_start=278
+  _globals['_SEARCHMESSAGESREQUEST']._serialized_end=645
+  _globals['_SEARCHMESSAGESRESPONSE']._serialized_start=647
+  _globals['_SEARCHMESSAGESRESPONSE']._serialized_end=724
+  _globals['_FOUNDMESSAGE']._serialized_start=726
+  _globals['_FOUNDMESSAGE']._serialized_end=803
+  _globals['_SEARCHSERVICE']._serialized_start=806
+  _globals['_SEARCHSERVICE']._serialized_end=972
 # @@protoc_insertion_point(module_scope)

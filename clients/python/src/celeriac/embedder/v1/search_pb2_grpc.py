@@ -47,7 +47,7 @@ class SearchServiceServicer(object):
     """
 
     def SearchMessages(self, request, context):
-        """The embedded messages nearest to a text or a vector, best first. A message is found within seconds of
+        """Returns the embedded messages nearest to a text or a vector, best first. A message is found within seconds of
         its embedding, and not found from its deletion on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -25,7 +25,7 @@ class SearchServiceStub:
         celeriac.embedder.v1.search_pb2.SearchMessagesRequest,
         celeriac.embedder.v1.search_pb2.SearchMessagesResponse,
     ]
-    """The embedded messages nearest to a text or a vector, best first. A message is found within seconds of
+    """Returns the embedded messages nearest to a text or a vector, best first. A message is found within seconds of
     its embedding, and not found from its deletion on.
     """
 
@@ -36,7 +36,7 @@ class SearchServiceAsyncStub:
         celeriac.embedder.v1.search_pb2.SearchMessagesRequest,
         celeriac.embedder.v1.search_pb2.SearchMessagesResponse,
     ]
-    """The embedded messages nearest to a text or a vector, best first. A message is found within seconds of
+    """Returns the embedded messages nearest to a text or a vector, best first. A message is found within seconds of
     its embedding, and not found from its deletion on.
     """
 
@@ -49,7 +49,7 @@ class SearchServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.embedder.v1.search_pb2.SearchMessagesRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.embedder.v1.search_pb2.SearchMessagesResponse, collections.abc.Awaitable[celeriac.embedder.v1.search_pb2.SearchMessagesResponse]]:
-        """The embedded messages nearest to a text or a vector, best first. A message is found within seconds of
+        """Returns the embedded messages nearest to a text or a vector, best first. A message is found within seconds of
         its embedding, and not found from its deletion on.
         """
 

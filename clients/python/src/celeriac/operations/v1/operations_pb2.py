@@ -24,45 +24,115 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'celeriac/operations/v1/operations.proto\x12\x16\x63\x65leriac.operations.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x01\n\tOperation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x35\n\x05state\x18\x03 \x01(\x0e\x32&.celeriac.operations.v1.OperationState\x12\r\n\x05total\x18\x04 \x01(\x03\x12\x0c\n\x04\x64one\x18\x05 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x06 \x01(\x03\x12\x0c\n\x04rate\x18\x07 \x01(\x01\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"#\n\x13GetOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x14GetOperationResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation\">\n\x15ListOperationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x16ListOperationsResponse\x12\x35\n\noperations\x18\x01 \x03(\x0b\x32!.celeriac.operations.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x16\x43\x61ncelOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x17\x43\x61ncelOperationResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation\"P\n\x14WaitOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"M\n\x15WaitOperationResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation*\x87\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x01\x12\x18\n\x14OPERATION_STATE_DONE\x10\x02\x12\x1d\n\x19OPERATION_STATE_CANCELLED\x10\x03\x32\xfd\x04\n\x10OperationService\x12\x90\x01\n\x0cGetOperation\x12+.celeriac.operations.v1.GetOperationRequest\x1a,.celeriac.operations.v1.GetOperationResponse\"%\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=operations/*}\x12\x8d\x01\n\x0eListOperations\x12-.celeriac.operations.v1.ListOperationsRequest\x1a..celeriac.operations.v1.ListOperationsResponse\"\x1c\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/operations\x12\xa5\x01\n\x0f\x43\x61ncelOperation\x12..celeriac.operations.v1.CancelOperationRequest\x1a/.celeriac.operations.v1.CancelOperationResponse\"1\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02#\"\x1e/v1/{name=operations/*}:cancel:\x01*\x12\x9d\x01\n\rWaitOperation\x12,.celeriac.operations.v1.WaitOperationRequest\x1a-.celeriac.operations.v1.WaitOperationResponse\"/\xda\xe2\x18\x04\x08\x01 F\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=operations/*}:wait:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'celeriac/operations/v1/operations.proto\x12\x16\x63\x65leriac.operations.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x05\n\tOperation\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x11\n\x04kind\x18\x02 \x01(\tB\x03\xe0\x41\x03\x12:\n\x05state\x18\x03 \x01(\x0e\x32&.celeriac.operations.v1.OperationStateB\x03\xe0\x41\x03\x12\x12\n\x05total\x18\x04 \x01(\x03\x42\x03\xe0\x41\x03\x12\x11\n\x04\x64one\x18\x05 \x01(\x03\x42\x03\xe0\x41\x03\x12\x13\n\x06\x66\x61iled\x18\x06 \x01(\x03\x42\x03\xe0\x41\x03\x12\x11\n\x04rate\x18\x07 \x01(\x01\x42\x03\xe0\x41\x03\x12\x34\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x31\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x12\n\x05owner\x18\n \x01(\tB\x03\xe0\x41\x03\x12\x12\n\x05\x61\x63tor\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12\x1b\n\x08resource\x18\x0c \x01(\tB\t\xe0\x41\x03\xfa\x41\x03\n\x01*\x12.\n\x08metadata\x18\r \x01(\x0b\x32\x17.google.protobuf.StructB\x03\xe0\x41\x03\x12\x11\n\x04note\x18\x0e \x01(\tB\x03\xe0\x41\x03\x12 \n\x13\x63\x61ncel_requested_by\x18\x0f \x01(\tB\x03\xe0\x41\x03\x12<\n\x13\x63\x61ncel_request_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x34\n\x0bupdate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03:J\xea\x41G\n\x16\x63\x65leriac.dev/Operation\x12\x16operations/{operation}*\noperations2\toperation\"C\n\x13GetOperationRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe0\x41\x02\xfa\x41\x18\n\x16\x63\x65leriac.dev/Operation\"L\n\x14GetOperationResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation\"\xae\x01\n\x15ListOperationsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x13\n\x06owners\x18\x03 \x03(\tB\x03\xe0\x41\x01\x12\x12\n\x05kinds\x18\x04 \x03(\tB\x03\xe0\x41\x01\x12;\n\x06states\x18\x05 \x03(\x0e\x32&.celeriac.operations.v1.OperationStateB\x03\xe0\x41\x01\"h\n\x16ListOperationsResponse\x12\x35\n\noperations\x18\x01 \x03(\x0b\x32!.celeriac.operations.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x16\x43\x61ncelOperationRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe0\x41\x02\xfa\x41\x18\n\x16\x63\x65leriac.dev/Operation\"O\n\x17\x43\x61ncelOperationResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation\"u\n\x14WaitOperationRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe0\x41\x02\xfa\x41\x18\n\x16\x63\x65leriac.dev/Operation\x12/\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\"M\n\x15WaitOperationResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation\"V\n\x16WatchOperationsRequest\x12\x13\n\x06\x63ursor\x18\x01 \x01(\tB\x03\xe0\x41\x01\x12\x13\n\x06owners\x18\x02 \x03(\tB\x03\xe0\x41\x01\x12\x12\n\x05kinds\x18\x03 \x03(\tB\x03\xe0\x41\x01\"w\n\x17WatchOperationsResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x16\n\x0eleft_out_count\x18\x02 \x01(\x03\x12\x34\n\toperation\x18\x03 \x01(\x0b\x32!.celeriac.operations.v1.Operation*\xc7\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x01\x12\x18\n\x14OPERATION_STATE_DONE\x10\x02\x12\x1d\n\x19OPERATION_STATE_CANCELLED\x10\x03\x12\x1e\n\x1aOPERATION_STATE_CANCELLING\x10\x04\x12\x1e\n\x1aOPERATION_STATE_OWNER_LOST\x10\x05\x32\xb3\x06\n\x10OperationService\x12\x97\x01\n\x0cGetOperation\x12+.celeriac.operations.v1.GetOperationRequest\x1a,.celeriac.operations.v1.GetOperationResponse\",\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=operations/*}\x12\x90\x01\n\x0eListOperations\x12-.celeriac.operations.v1.ListOperationsRequest\x1a..celeriac.operations.v1.ListOperationsResponse\"\x1f\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/operations\x12\xac\x01\n\x0f\x43\x61ncelOperation\x12..celeriac.operations.v1.CancelOperationRequest\x1a/.celeriac.operations.v1.CancelOperationResponse\"8\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02#\"\x1e/v1/{name=operations/*}:cancel:\x01*\x12\xa4\x01\n\rWaitOperation\x12,.celeriac.operations.v1.WaitOperationRequest\x1a-.celeriac.operations.v1.WaitOperationResponse\"6\xda\x41\x04name\xda\xe2\x18\x04\x08\x01 F\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=operations/*}:wait:\x01*\x12\x9b\x01\n\x0fWatchOperations\x12..celeriac.operations.v1.WatchOperationsRequest\x1a/.celeriac.operations.v1.WatchOperationsResponse\"%\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/operations:watch0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.operations.v1.operations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['name']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_OPERATION'].fields_by_name['kind']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['kind']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['state']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['state']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['total']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['total']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['done']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['done']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['failed']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['failed']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['rate']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['rate']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['create_time']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['create_time']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['end_time']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['end_time']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['owner']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['owner']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['actor']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['actor']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['resource']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['resource']._serialized_options = b'\340A\003\372A\003\n\001*'
+  _globals['_OPERATION'].fields_by_name['metadata']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['metadata']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['note']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['note']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['cancel_requested_by']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['cancel_requested_by']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['cancel_request_time']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['cancel_request_time']._serialized_options = b'\340A\003'
+  _globals['_OPERATION'].fields_by_name['update_time']._loaded_options = None
+  _globals['_OPERATION'].fields_by_name['update_time']._serialized_options = b'\340A\003'
+  _globals['_OPERATION']._loaded_options = None
+  _globals['_OPERATION']._serialized_options = b'\352AG\n\026celeriac.dev/Operation\022\026operations/{operation}*\noperations2\toperation'
+  _globals['_GETOPERATIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETOPERATIONREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\030\n\026celeriac.dev/Operation'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['owners']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['owners']._serialized_options = b'\340A\001'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['kinds']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['kinds']._serialized_options = b'\340A\001'
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTOPERATIONSREQUEST'].fields_by_name['states']._serialized_options = b'\340A\001'
+  _globals['_CANCELOPERATIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CANCELOPERATIONREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\030\n\026celeriac.dev/Operation'
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\030\n\026celeriac.dev/Operation'
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['timeout']._loaded_options = None
+  _globals['_WAITOPERATIONREQUEST'].fields_by_name['timeout']._serialized_options = b'\340A\001'
+  _globals['_WATCHOPERATIONSREQUEST'].fields_by_name['cursor']._loaded_options = None
+  _globals['_WATCHOPERATIONSREQUEST'].fields_by_name['cursor']._serialized_options = b'\340A\001'
+  _globals['_WATCHOPERATIONSREQUEST'].fields_by_name['owners']._loaded_options = None
+  _globals['_WATCHOPERATIONSREQUEST'].fields_by_name['owners']._serialized_options = b'\340A\001'
+  _globals['_WATCHOPERATIONSREQUEST'].fields_by_name['kinds']._loaded_options = None
+  _globals['_WATCHOPERATIONSREQUEST'].fields_by_name['kinds']._serialized_options = b'\340A\001'
   _globals['_OPERATIONSERVICE'].methods_by_name['GetOperation']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['GetOperation']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\031\022\027/v1/{name=operations/*}'
+  _globals['_OPERATIONSERVICE'].methods_by_name['GetOperation']._serialized_options = b'\332A\004name\332\342\030\002\010\001\202\323\344\223\002\031\022\027/v1/{name=operations/*}'
   _globals['_OPERATIONSERVICE'].methods_by_name['ListOperations']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['ListOperations']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\020\022\016/v1/operations'
+  _globals['_OPERATIONSERVICE'].methods_by_name['ListOperations']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\020\022\016/v1/operations'
   _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\332\342\030\004\010\002\020\001\202\323\344\223\002#\"\036/v1/{name=operations/*}:cancel:\001*'
+  _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\002#\"\036/v1/{name=operations/*}:cancel:\001*'
   _globals['_OPERATIONSERVICE'].methods_by_name['WaitOperation']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['WaitOperation']._serialized_options = b'\332\342\030\004\010\001 F\202\323\344\223\002!\"\034/v1/{name=operations/*}:wait:\001*'
-  _globals['_OPERATIONSTATE']._serialized_start=1014
-  _globals['_OPERATIONSTATE']._serialized_end=1149
-  _globals['_OPERATION']._serialized_start=196
-  _globals['_OPERATION']._serialized_end=444
-  _globals['_GETOPERATIONREQUEST']._serialized_start=446
-  _globals['_GETOPERATIONREQUEST']._serialized_end=481
-  _globals['_GETOPERATIONRESPONSE']._serialized_start=483
-  _globals['_GETOPERATIONRESPONSE']._serialized_end=559
-  _globals['_LISTOPERATIONSREQUEST']._serialized_start=561
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=623
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=625
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=729
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=731
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=769
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=771
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=850
-  _globals['_WAITOPERATIONREQUEST']._serialized_start=852
-  _globals['_WAITOPERATIONREQUEST']._serialized_end=932
-  _globals['_WAITOPERATIONRESPONSE']._serialized_start=934
-  _globals['_WAITOPERATIONRESPONSE']._serialized_end=1011
-  _globals['_OPERATIONSERVICE']._serialized_start=1152
-  _globals['_OPERATIONSERVICE']._serialized_end=1789
+  _globals['_OPERATIONSERVICE'].methods_by_name['WaitOperation']._serialized_options = b'\332A\004name\332\342\030\004\010\001 F\202\323\344\223\002!\"\034/v1/{name=operations/*}:wait:\001*'
+  _globals['_OPERATIONSERVICE'].methods_by_name['WatchOperations']._loaded_options = None
+  _globals['_OPERATIONSERVICE'].methods_by_name['WatchOperations']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\026\022\024/v1/operations:watch'
+  _globals['_OPERATIONSTATE']._serialized_start=1959
+  _globals['_OPERATIONSTATE']._serialized_end=2158
+  _globals['_OPERATION']._serialized_start=311
+  _globals['_OPERATION']._serialized_end=966
+  _globals['_GETOPERATIONREQUEST']._serialized_start=968
+  _globals['_GETOPERATIONREQUEST']._serialized_end=1035
+  _globals['_GETOPERATIONRESPONSE']._serialized_start=1037
+  _globals['_GETOPERATIONRESPONSE']._serialized_end=1113
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=1116
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=1290
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1292
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1396
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1398
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1468
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=1470
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=1549
+  _globals['_WAITOPERATIONREQUEST']._serialized_start=1551
+  _globals['_WAITOPERATIONREQUEST']._serialized_end=1668
+  _globals['_WAITOPERATIONRESPONSE']._serialized_start=1670
+  _globals['_WAITOPERATIONRESPONSE']._serialized_end=1747
+  _globals['_WATCHOPERATIONSREQUEST']._serialized_start=1749
+  _globals['_WATCHOPERATIONSREQUEST']._serialized_end=1835
+  _globals['_WATCHOPERATIONSRESPONSE']._serialized_start=1837
+  _globals['_WATCHOPERATIONSRESPONSE']._serialized_end=1956
+  _globals['_OPERATIONSERVICE']._serialized_start=2161
+  _globals['_OPERATIONSERVICE']._serialized_end=2980
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class OperationServiceStub(object):
-    """Operations: how far long work is, and how to end it early. They survive restarts of every process.
+    """Operations of all services: how far long work is, and how to end it early. An operation survives the restart of
+    every process, and is kept for 30 days after its end.
     """
 
     def __init__(self, channel):
@@ -55,36 +56,55 @@ class OperationServiceStub(object):
                 request_serializer=celeriac_dot_operations_dot_v1_dot_operations__pb2.WaitOperationRequest.SerializeToString,
                 response_deserializer=celeriac_dot_operations_dot_v1_dot_operations__pb2.WaitOperationResponse.FromString,
                 _registered_method=True)
+        self.WatchOperations = channel.unary_stream(
+                '/celeriac.operations.v1.OperationService/WatchOperations',
+                request_serializer=celeriac_dot_operations_dot_v1_dot_operations__pb2.WatchOperationsRequest.SerializeToString,
+                response_deserializer=celeriac_dot_operations_dot_v1_dot_operations__pb2.WatchOperationsResponse.FromString,
+                _registered_method=True)
 
 
 class OperationServiceServicer(object):
-    """Operations: how far long work is, and how to end it early. They survive restarts of every process.
+    """Operations of all services: how far long work is, and how to end it early. An operation survives the restart of
+    every process, and is kept for 30 days after its end.
     """
 
     def GetOperation(self, request, context):
-        """One operation, with its progress as of now. NOT_FOUND if there is none of that name.
+        """Returns one operation, with its progress as of now. NOT_FOUND if there is none of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOperations(self, request, context):
-        """Lists operations, newest first.
+        """Lists the operations that match all filters, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelOperation(self, request, context):
-        """Ends an operation: what is done stays done, what is being done finishes, the rest is not begun.
-        Cancelling one that has ended changes nothing. NOT_FOUND if there is none of that name.
+        """Asks the service that does the work to end it. The answer comes at once, usually with the state CANCELLING; the
+        operation is CANCELLED when its owner has ended it, within seconds. What is done stays done, what is being done
+        finishes, and the rest is not begun. Cancelling an operation that has ended changes nothing. NOT_FOUND if there
+        is none of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WaitOperation(self, request, context):
-        """Answers when the operation has ended, or after the timeout with how far it is.
+        """Answers when the operation is DONE or CANCELLED, or after the timeout with how far it is by then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchOperations(self, request, context):
+        """Sends each operation that matches all filters whenever it changes, in its present state. The first message comes
+        at once, and a message with a cursor alone follows after each 15 seconds without news. An operation may be sent
+        twice in the same state after a stream was resumed. FAILED_PRECONDITION, with the reason CURSOR_EXPIRED, if what
+        came after the cursor can't be told: watch without a cursor, and when the first message has come, list
+        operations.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +133,11 @@ def add_OperationServiceServicer_to_server(servicer, server):
                     request_deserializer=celeriac_dot_operations_dot_v1_dot_operations__pb2.WaitOperationRequest.FromString,
                     response_serializer=celeriac_dot_operations_dot_v1_dot_operations__pb2.WaitOperationResponse.SerializeToString,
             ),
+            'WatchOperations': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchOperations,
+                    request_deserializer=celeriac_dot_operations_dot_v1_dot_operations__pb2.WatchOperationsRequest.FromString,
+                    response_serializer=celeriac_dot_operations_dot_v1_dot_operations__pb2.WatchOperationsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'celeriac.operations.v1.OperationService', rpc_method_handlers)
@@ -122,7 +147,8 @@ def add_OperationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationService(object):
-    """Operations: how far long work is, and how to end it early. They survive restarts of every process.
+    """Operations of all services: how far long work is, and how to end it early. An operation survives the restart of
+    every process, and is kept for 30 days after its end.
     """
 
     @staticmethod
@@ -223,6 +249,33 @@ class OperationService(object):
             '/celeriac.operations.v1.OperationService/WaitOperation',
             celeriac_dot_operations_dot_v1_dot_operations__pb2.WaitOperationRequest.SerializeToString,
             celeriac_dot_operations_dot_v1_dot_operations__pb2.WaitOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchOperations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/celeriac.operations.v1.OperationService/WatchOperations',
+            celeriac_dot_operations_dot_v1_dot_operations__pb2.WatchOperationsRequest.SerializeToString,
+            celeriac_dot_operations_dot_v1_dot_operations__pb2.WatchOperationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

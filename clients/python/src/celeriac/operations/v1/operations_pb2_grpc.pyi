@@ -18,66 +18,98 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class OperationServiceStub:
-    """Operations: how far long work is, and how to end it early. They survive restarts of every process."""
+    """Operations of all services: how far long work is, and how to end it early. An operation survives the restart of
+    every process, and is kept for 30 days after its end.
+    """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     GetOperation: grpc.UnaryUnaryMultiCallable[
         celeriac.operations.v1.operations_pb2.GetOperationRequest,
         celeriac.operations.v1.operations_pb2.GetOperationResponse,
     ]
-    """One operation, with its progress as of now. NOT_FOUND if there is none of that name."""
+    """Returns one operation, with its progress as of now. NOT_FOUND if there is none of that name."""
 
     ListOperations: grpc.UnaryUnaryMultiCallable[
         celeriac.operations.v1.operations_pb2.ListOperationsRequest,
         celeriac.operations.v1.operations_pb2.ListOperationsResponse,
     ]
-    """Lists operations, newest first."""
+    """Lists the operations that match all filters, newest first."""
 
     CancelOperation: grpc.UnaryUnaryMultiCallable[
         celeriac.operations.v1.operations_pb2.CancelOperationRequest,
         celeriac.operations.v1.operations_pb2.CancelOperationResponse,
     ]
-    """Ends an operation: what is done stays done, what is being done finishes, the rest is not begun.
-    Cancelling one that has ended changes nothing. NOT_FOUND if there is none of that name.
+    """Asks the service that does the work to end it. The answer comes at once, usually with the state CANCELLING; the
+    operation is CANCELLED when its owner has ended it, within seconds. What is done stays done, what is being done
+    finishes, and the rest is not begun. Cancelling an operation that has ended changes nothing. NOT_FOUND if there
+    is none of that name.
     """
 
     WaitOperation: grpc.UnaryUnaryMultiCallable[
         celeriac.operations.v1.operations_pb2.WaitOperationRequest,
         celeriac.operations.v1.operations_pb2.WaitOperationResponse,
     ]
-    """Answers when the operation has ended, or after the timeout with how far it is."""
+    """Answers when the operation is DONE or CANCELLED, or after the timeout with how far it is by then."""
+
+    WatchOperations: grpc.UnaryStreamMultiCallable[
+        celeriac.operations.v1.operations_pb2.WatchOperationsRequest,
+        celeriac.operations.v1.operations_pb2.WatchOperationsResponse,
+    ]
+    """Sends each operation that matches all filters whenever it changes, in its present state. The first message comes
+    at once, and a message with a cursor alone follows after each 15 seconds without news. An operation may be sent
+    twice in the same state after a stream was resumed. FAILED_PRECONDITION, with the reason CURSOR_EXPIRED, if what
+    came after the cursor can't be told: watch without a cursor, and when the first message has come, list
+    operations.
+    """
 
 class OperationServiceAsyncStub:
-    """Operations: how far long work is, and how to end it early. They survive restarts of every process."""
+    """Operations of all services: how far long work is, and how to end it early. An operation survives the restart of
+    every process, and is kept for 30 days after its end.
+    """
 
     GetOperation: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.operations.v1.operations_pb2.GetOperationRequest,
         celeriac.operations.v1.operations_pb2.GetOperationResponse,
     ]
-    """One operation, with its progress as of now. NOT_FOUND if there is none of that name."""
+    """Returns one operation, with its progress as of now. NOT_FOUND if there is none of that name."""
 
     ListOperations: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.operations.v1.operations_pb2.ListOperationsRequest,
         celeriac.operations.v1.operations_pb2.ListOperationsResponse,
     ]
-    """Lists operations, newest first."""
+    """Lists the operations that match all filters, newest first."""
 
     CancelOperation: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.operations.v1.operations_pb2.CancelOperationRequest,
         celeriac.operations.v1.operations_pb2.CancelOperationResponse,
     ]
-    """Ends an operation: what is done stays done, what is being done finishes, the rest is not begun.
-    Cancelling one that has ended changes nothing. NOT_FOUND if there is none of that name.
+    """Asks the service that does the work to end it. The answer comes at once, usually with the state CANCELLING; the
+    operation is CANCELLED when its owner has ended it, within seconds. What is done stays done, what is being done
+    finishes, and the rest is not begun. Cancelling an operation that has ended changes nothing. NOT_FOUND if there
+    is none of that name.
     """
 
     WaitOperation: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.operations.v1.operations_pb2.WaitOperationRequest,
         celeriac.operations.v1.operations_pb2.WaitOperationResponse,
     ]
-    """Answers when the operation has ended, or after the timeout with how far it is."""
+    """Answers when the operation is DONE or CANCELLED, or after the timeout with how far it is by then."""
+
+    WatchOperations: grpc.aio.UnaryStreamMultiCallable[
+        celeriac.operations.v1.operations_pb2.WatchOperationsRequest,
+        celeriac.operations.v1.operations_pb2.WatchOperationsResponse,
+    ]
+    """Sends each operation that matches all filters whenever it changes, in its present state. The first message comes
+    at once, and a message with a cursor alone follows after each 15 seconds without news. An operation may be sent
+    twice in the same state after a stream was resumed. FAILED_PRECONDITION, with the reason CURSOR_EXPIRED, if what
+    came after the cursor can't be told: watch without a cursor, and when the first message has come, list
+    operations.
+    """
 
 class OperationServiceServicer(metaclass=abc.ABCMeta):
-    """Operations: how far long work is, and how to end it early. They survive restarts of every process."""
+    """Operations of all services: how far long work is, and how to end it early. An operation survives the restart of
+    every process, and is kept for 30 days after its end.
+    """
 
     @abc.abstractmethod
     def GetOperation(
@@ -85,7 +117,7 @@ class OperationServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.operations.v1.operations_pb2.GetOperationRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.operations.v1.operations_pb2.GetOperationResponse, collections.abc.Awaitable[celeriac.operations.v1.operations_pb2.GetOperationResponse]]:
-        """One operation, with its progress as of now. NOT_FOUND if there is none of that name."""
+        """Returns one operation, with its progress as of now. NOT_FOUND if there is none of that name."""
 
     @abc.abstractmethod
     def ListOperations(
@@ -93,7 +125,7 @@ class OperationServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.operations.v1.operations_pb2.ListOperationsRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.operations.v1.operations_pb2.ListOperationsResponse, collections.abc.Awaitable[celeriac.operations.v1.operations_pb2.ListOperationsResponse]]:
-        """Lists operations, newest first."""
+        """Lists the operations that match all filters, newest first."""
 
     @abc.abstractmethod
     def CancelOperation(
@@ -101,8 +133,10 @@ class OperationServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.operations.v1.operations_pb2.CancelOperationRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.operations.v1.operations_pb2.CancelOperationResponse, collections.abc.Awaitable[celeriac.operations.v1.operations_pb2.CancelOperationResponse]]:
-        """Ends an operation: what is done stays done, what is being done finishes, the rest is not begun.
-        Cancelling one that has ended changes nothing. NOT_FOUND if there is none of that name.
+        """Asks the service that does the work to end it. The answer comes at once, usually with the state CANCELLING; the
+        operation is CANCELLED when its owner has ended it, within seconds. What is done stays done, what is being done
+        finishes, and the rest is not begun. Cancelling an operation that has ended changes nothing. NOT_FOUND if there
+        is none of that name.
         """
 
     @abc.abstractmethod
@@ -111,6 +145,19 @@ class OperationServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.operations.v1.operations_pb2.WaitOperationRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.operations.v1.operations_pb2.WaitOperationResponse, collections.abc.Awaitable[celeriac.operations.v1.operations_pb2.WaitOperationResponse]]:
-        """Answers when the operation has ended, or after the timeout with how far it is."""
+        """Answers when the operation is DONE or CANCELLED, or after the timeout with how far it is by then."""
+
+    @abc.abstractmethod
+    def WatchOperations(
+        self,
+        request: celeriac.operations.v1.operations_pb2.WatchOperationsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[celeriac.operations.v1.operations_pb2.WatchOperationsResponse], collections.abc.AsyncIterator[celeriac.operations.v1.operations_pb2.WatchOperationsResponse]]:
+        """Sends each operation that matches all filters whenever it changes, in its present state. The first message comes
+        at once, and a message with a cursor alone follows after each 15 seconds without news. An operation may be sent
+        twice in the same state after a stream was resumed. FAILED_PRECONDITION, with the reason CURSOR_EXPIRED, if what
+        came after the cursor can't be told: watch without a cursor, and when the first message has come, list
+        operations.
+        """
 
 def add_OperationServiceServicer_to_server(servicer: OperationServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -445,7 +445,7 @@ class ListRunsResponse(_message.Message):
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Backfill(_message.Message):
-    __slots__ = ("name", "state", "start_time", "end_time", "order", "rate", "run_count", "sent_count", "passed_count", "first_due_time", "last_due_time", "actor", "note", "create_time", "finish_time")
+    __slots__ = ("name", "state", "start_time", "end_time", "order", "rate", "run_count", "sent_count", "passed_count", "first_due_time", "last_due_time", "actor", "note", "create_time", "finish_time", "operation")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -461,6 +461,7 @@ class Backfill(_message.Message):
     NOTE_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     FINISH_TIME_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: BackfillState
     start_time: _timestamp_pb2.Timestamp
@@ -476,7 +477,8 @@ class Backfill(_message.Message):
     note: str
     create_time: _timestamp_pb2.Timestamp
     finish_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[BackfillState, str]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., order: _Optional[_Union[BackfillOrder, str]] = ..., rate: _Optional[float] = ..., run_count: _Optional[int] = ..., sent_count: _Optional[int] = ..., passed_count: _Optional[int] = ..., first_due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., note: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., finish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    operation: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[BackfillState, str]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., order: _Optional[_Union[BackfillOrder, str]] = ..., rate: _Optional[float] = ..., run_count: _Optional[int] = ..., sent_count: _Optional[int] = ..., passed_count: _Optional[int] = ..., first_due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., note: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., finish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., operation: _Optional[str] = ...) -> None: ...
 
 class BackfillScheduleRequest(_message.Message):
     __slots__ = ("name", "start_time", "end_time", "max_runs", "rate", "order", "validate_only", "request_id")

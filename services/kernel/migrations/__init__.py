@@ -1,7 +1,9 @@
 """Brings a service's own tables to the newest version, by its own Alembic history.
 
 All services share one database and its schema `public`; each keeps its history in a version table of its
-own, `alembic_version_<service>`, so that one can be upgraded without the others.
+own, `alembic_version_<service>`, so that one can be upgraded without the others. The tables that several
+services use are the kernel's: their history, in `versions` beside this file, is brought up first by whichever
+service migrates.
 """
 
 from __future__ import annotations
@@ -28,8 +30,22 @@ def _config(service: str) -> Config:
     return config
 
 
-async def migrate(database_url: str, service: str) -> None:
-    """Applies the missing migrations in one transaction. Of two processes that migrate, the second waits."""
+# The history of the tables that several services use.
+KERNEL = "kernel"
+
+
+async def migrate(database_url: str, service: str, revision: str = "head") -> None:
+    """Applies the missing migrations: first the kernel's, then the service's, each in one transaction.
+
+    Of two processes that migrate the same history, the second waits. `service` may be "kernel". Its own
+    history stops at `revision`, which tests of a single migration give.
+    """
+    if service != KERNEL:
+        await _migrate_one(database_url, KERNEL, "head")
+    await _migrate_one(database_url, service, revision)
+
+
+async def _migrate_one(database_url: str, service: str, revision: str) -> None:
     config = _config(service)
     script = ScriptDirectory.from_config(config)
     # The driver itself reads the URL, with its options of TLS (sslmode, sslrootcert, sslcert, sslkey).
@@ -44,18 +60,22 @@ async def migrate(database_url: str, service: str) -> None:
             await connection.exec_driver_sql(
                 f"SELECT pg_advisory_xact_lock(hashtext('celeriac-migrate-{service}'))"
             )
-            await connection.run_sync(_upgrade, config, script, service)
+            await connection.run_sync(_upgrade, config, script, service, revision)
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection, config: Config, script: ScriptDirectory, service: str) -> None:
-    def to_head(revision: Any, _context: MigrationContext) -> object:
-        return script._upgrade_revs("head", revision)  # as alembic.command.upgrade does
+def _upgrade(
+    connection: Connection, config: Config, script: ScriptDirectory, service: str, revision: str
+) -> None:
+    def missing(present: Any, _context: MigrationContext) -> object:
+        return script._upgrade_revs(revision, present)  # as alembic.command.upgrade does
 
-    with EnvironmentContext(config, script, fn=to_head) as environment:
+    with EnvironmentContext(config, script, fn=missing) as environment:
         environment.configure(connection=connection, version_table=f"alembic_version_{service}")
         environment.run_migrations()
+    if service == KERNEL:
+        return
     # So that the service can tell at its start whether these are the tables that it needs.
     connection.exec_driver_sql(f"GRANT SELECT ON alembic_version_{service} TO {role_of(service)}")
 

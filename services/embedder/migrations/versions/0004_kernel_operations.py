@@ -1,0 +1,60 @@
+"""The embedder's operations move to celery_operations, which the kernel has for all services.
+
+Processes of the version before may run on for a while: their workers find the operations of their chunks in
+the view embedder_operations, and the trigger counts what they do. They can't begin operations (EmbedMessages,
+the task rebuild_chat_vectors). The migration after this one drops the view.
+"""
+
+from services.kernel.grants import grant
+from services.kernel.migrations import run_script
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    run_script(
+        """
+        INSERT INTO celery_operations
+            (id, owner, kind, state, total, done, failed, metadata, work, created_at, ended_at)
+        SELECT id, 'embedder', kind, state, total, done, failed,
+            jsonb_build_object(
+                'force_rebuild', arguments -> 'force_rebuild', 'role', arguments -> 'user_role',
+                'min_length', arguments -> 'min_length', 'model', 'models/' || model),
+            concat_ws(' ', model, arguments ->> 'user_role', arguments ->> 'min_length',
+                arguments ->> 'force_rebuild'),
+            created_at, CASE WHEN state <> 'running' THEN coalesce(ended_at, created_at) END
+        FROM embedder_operations AS operation, LATERAL (
+            SELECT coalesce(sum(cardinality(message_ids)), 0) AS total,
+                coalesce(sum(cardinality(message_ids)) FILTER (WHERE chunk.state = 'done'), 0) AS done,
+                coalesce(sum(chunk.failed), 0) AS failed
+            FROM embedder_operation_chunks AS chunk WHERE chunk.operation_id = operation.id
+        ) AS counts;
+
+        ALTER TABLE embedder_operation_chunks
+            DROP CONSTRAINT embedder_operation_chunks_operation_id_fkey,
+            ADD CONSTRAINT embedder_operation_chunks_operation_id_fkey
+                FOREIGN KEY (operation_id) REFERENCES celery_operations ON DELETE CASCADE;
+        ALTER TABLE embedder_requests
+            DROP CONSTRAINT embedder_requests_operation_id_fkey,
+            ADD CONSTRAINT embedder_requests_operation_id_fkey
+                FOREIGN KEY (operation_id) REFERENCES celery_operations ON DELETE CASCADE;
+        DROP TABLE embedder_operations;
+
+        CREATE VIEW embedder_operations AS
+            SELECT id, kind, metadata AS arguments, substr(metadata ->> 'model', 8) AS model, state,
+                created_at, ended_at
+            FROM celery_operations WHERE owner = 'embedder';
+
+        -- In the transaction that stores the vectors of the chunk, once, however often the chunk comes.
+        CREATE FUNCTION embedder_operation_chunks_done() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM celery_operation_advance(NEW.operation_id, cardinality(NEW.message_ids), NEW.failed);
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER done AFTER UPDATE OF state ON embedder_operation_chunks
+            FOR EACH ROW WHEN (OLD.state <> 'done' AND NEW.state = 'done')
+            EXECUTE FUNCTION embedder_operation_chunks_done();
+        """
+    )
+    grant("embedder", "embedder_operations", "SELECT, UPDATE, DELETE")
