@@ -15,7 +15,7 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.rpc import error_details_pb2, status_pb2
 
 from services import SERVICES
-from services.kernel.identity import Role
+from services.kernel.identity import TOKEN_ROLES, Role
 from services.kernel.policy import policy_of
 
 # The service that answers each package: each service its own, and the packages named here.
@@ -40,6 +40,18 @@ class Method:
     client_streaming: bool = False
     # REST verbs and path patterns: ("GET", "/v1/{name=schedules/*}")
     rest: tuple[tuple[str, str], ...] = ()
+    # Roles beside the order that may call the method too.
+    also: frozenset[Role] = frozenset()
+
+    @property
+    def roles(self) -> list[Role]:
+        """The roles of tokens that may call the method, in a fixed order; all of them for a public one."""
+        admitted = [
+            role
+            for role in TOKEN_ROLES.values()
+            if self.least_role is None or role.reaches(self.least_role) or role in self.also
+        ]
+        return sorted(admitted, key=lambda role: role.value)
 
     @property
     def grpc_service(self) -> str:
@@ -94,6 +106,7 @@ def _method(method: MethodDescriptor) -> Method:
         limit_seconds=policy.timeout_seconds or (0 if streaming else UNARY_SECONDS),
         client_streaming=method.client_streaming,
         rest=tuple(_rest_of(method)),
+        also=policy.also,
     )
 
 

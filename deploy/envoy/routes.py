@@ -33,7 +33,7 @@ def routes_of(
         Method(f"{HEALTH}Check", health_from, None, 15),
         Method(f"{HEALTH}List", health_from, None, 15),
         Method(f"{HEALTH}Watch", health_from, None, 0),
-        Method(REFLECTION, health_from, Role.VIEWER, 0),
+        Method(REFLECTION, health_from, Role.VIEWER, 0, also=frozenset({Role.WRITER})),
     ]
     return [
         *(_route(method, template, by_address) for method in [*methods, *standard]),
@@ -52,7 +52,7 @@ def _route(method: Method, template: Template, by_address: dict[str, Any]) -> di
     idle = CLIENT_STREAM_IDLE if method.client_streaming else STREAM_IDLE
     gates = {
         "envoy.filters.http.jwt_authn": _token(method.least_role),
-        "envoy.filters.http.rbac": _role_gate(method.least_role),
+        "envoy.filters.http.rbac": _role_gate(None if method.least_role is None else method.roles),
     }
     if method.least_role is None:
         gates["envoy.filters.http.local_ratelimit"] = by_address
@@ -75,12 +75,9 @@ def _token(least_role: Role | None) -> dict[str, Any]:
     return {"@type": f"{TYPE}envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", **need}
 
 
-def _role_gate(least_role: Role | None) -> dict[str, Any]:
-    """Allows calls whose token lists this role, or a greater one, in its `roles` claim; None allows all."""
-    if least_role is None:
-        principals: list[dict[str, Any]] = [{"any": True}]
-    else:
-        principals = [_has(role) for role in Role if least_role <= role < Role.SERVICE]
+def _role_gate(roles: Sequence[Role] | None) -> dict[str, Any]:
+    """Allows calls whose token lists one of the roles in its `roles` claim; None allows all calls."""
+    principals = [{"any": True}] if roles is None else [_has(role) for role in roles]
     policy = {"permissions": [{"any": True}], "principals": principals}
     return {
         "@type": f"{TYPE}envoy.extensions.filters.http.rbac.v3.RBACPerRoute",

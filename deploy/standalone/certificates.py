@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from services import SERVICES
+from services.kernel.identity import CALLERS
 from services.scheduler.config.encryption import add_key
 
-COMPONENTS = ("gateway", *SERVICES, "worker")
+COMPONENTS = ("gateway", *CALLERS)
 LIFE = dt.timedelta(days=365)
 RENEW_BEFORE = dt.timedelta(days=30)
 

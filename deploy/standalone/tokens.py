@@ -20,7 +20,7 @@ from deploy.standalone.certificates import write_private
 ISSUER = "https://celeriac.local"
 AUDIENCE = "celeriac"
 LIFE_SECONDS = 3600
-ROLES = ("viewer", "admin", "super_admin")
+ROLES = ("viewer", "writer", "admin", "super_admin")
 
 
 class LocalIssuer:
@@ -54,7 +54,7 @@ class LocalIssuer:
         life_seconds: int = LIFE_SECONDS,
         **claims: object,
     ) -> str:
-        """Returns a token with the role ("viewer", "admin", "super_admin"), valid for `life_seconds`."""
+        """Returns a token with the role, one of `ROLES`, valid for `life_seconds`."""
         now = int(time.time())
         payload: Mapping[str, object] = {
             "iss": ISSUER,

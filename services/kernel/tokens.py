@@ -12,7 +12,7 @@ from pathlib import Path
 import jwt
 
 from services.kernel.errors import Unauthenticated
-from services.kernel.identity import TOKEN_ROLES, Identity, Role
+from services.kernel.identity import ORDER, TOKEN_ROLES, Identity, Role
 from services.kernel.token_keys import TokenKeys
 
 ALGORITHMS = ["ES256", "EdDSA"]
@@ -62,12 +62,13 @@ class TokenVerifier:
         except jwt.PyJWTError as error:
             # PyJWT's texts name the wrong claim and hold nothing secret.
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
-        role = _greatest_role(claims.get("roles"))
+        role, beside = _roles(claims.get("roles"))
         return Identity(
             subject=claims["sub"],
             role=role,
             issuer=claims["iss"],
             token_id=claims["jti"],
+            beside=beside,
             second_factor=self._shows_second_factor(claims),
         )
 
@@ -93,12 +94,17 @@ def _is_text(way: object) -> bool:
     return isinstance(way, str)
 
 
-def _greatest_role(claimed: object) -> Role:
-    """Returns the greatest role in the `roles` claim; raises `Unauthenticated` if it lists none of ours."""
+def _roles(claimed: object) -> tuple[Role, frozenset[Role]]:
+    """Returns the role of an `Identity`, and its roles beside the order, from the `roles` claim.
+
+    Raises `Unauthenticated` if the claim lists none of ours.
+    """
     listed = claimed if isinstance(claimed, list) else []
-    roles = [TOKEN_ROLES[role] for role in listed if role in TOKEN_ROLES]
+    roles = {TOKEN_ROLES[role] for role in listed if isinstance(role, str) and role in TOKEN_ROLES}
     if not roles:
         raise Unauthenticated(
             "TOKEN_WITHOUT_ROLE", f"the token's `roles` claim lists none of {', '.join(TOKEN_ROLES)}"
         )
-    return max(roles)
+    ordered = [role for role in ORDER if role in roles]
+    beside = frozenset(roles.difference(ORDER))
+    return (ordered[-1] if ordered else min(beside, key=lambda role: role.label)), beside

@@ -1,10 +1,12 @@
 """A contract made for tests of the kernel: its methods do as they are told.
 
-ProbeService/Say     viewer: answers with the text; special texts raise
+ProbeService/Say     viewer, and the scheduler: answers with the text; special texts raise
 ProbeService/Change  admin, audited
 ProbeService/Hello   public
 ProbeService/Count   viewer: a stream that counts up, for ever
 ProbeService/Sum     viewer: a client stream; answers with the number of texts
+ProbeService/Write   admin, and writer: as `Say`
+ProbeService/Tell    the scheduler and no token: as `Say`
 ProbeService/Load    admin, audited: a client stream; does as `Say` with each text, answers with their number
 """
 
@@ -20,11 +22,13 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 SERVICE = "celeriac.probe.v1.ProbeService"
 POLICIES = {
-    "Say": policy_pb2.Policy(least_role=policy_pb2.ROLE_VIEWER),
+    "Say": policy_pb2.Policy(least_role=policy_pb2.ROLE_VIEWER, callers=["scheduler"]),
     "Change": policy_pb2.Policy(least_role=policy_pb2.ROLE_ADMIN, audited=True),
     "Hello": policy_pb2.Policy(public=True),
     "Count": policy_pb2.Policy(least_role=policy_pb2.ROLE_VIEWER),
     "Sum": policy_pb2.Policy(least_role=policy_pb2.ROLE_VIEWER),
+    "Write": policy_pb2.Policy(least_role=policy_pb2.ROLE_ADMIN, also=[policy_pb2.ROLE_WRITER]),
+    "Tell": policy_pb2.Policy(least_role=policy_pb2.ROLE_SERVICE, callers=["scheduler"]),
     "Load": policy_pb2.Policy(least_role=policy_pb2.ROLE_ADMIN, audited=True),
 }
 
@@ -96,6 +100,8 @@ def add_probe(probe: Probe, server: Any) -> None:
         "Say": grpc.unary_unary_rpc_method_handler(probe.say, **shape),
         "Change": grpc.unary_unary_rpc_method_handler(probe.say, **shape),
         "Hello": grpc.unary_unary_rpc_method_handler(probe.say, **shape),
+        "Write": grpc.unary_unary_rpc_method_handler(probe.say, **shape),
+        "Tell": grpc.unary_unary_rpc_method_handler(probe.say, **shape),
         "Count": grpc.unary_stream_rpc_method_handler(probe.count, **shape),
         "Sum": grpc.stream_unary_rpc_method_handler(probe.sum, **shape),
         "Load": grpc.stream_unary_rpc_method_handler(probe.load, **shape),

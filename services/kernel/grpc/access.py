@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 
 from services.kernel.errors import CeleriacError, PermissionDenied, Unauthenticated
 from services.kernel.grpc.call import Call
+from services.kernel.identity import Identity, Role
+from services.kernel.policy import MethodPolicy
 
 
 @asynccontextmanager
@@ -19,23 +21,42 @@ async def allow(call: Call) -> AsyncIterator[None]:
 
 def refusal_of(call: Call) -> CeleriacError | None:
     """Returns the error for a call that its method's policy does not allow; None when it is allowed."""
-    least = call.policy.least_role
-    if least is None:
+    policy, caller = call.policy, call.identity
+    if policy.public:
         return None
-    if call.identity is None:
+    if caller is None:
         return call.refusal or Unauthenticated(
             "TOKEN_MISSING", "this method needs a token: send the header authorization: Bearer <token>"
         )
-    if call.identity.role < least:
-        return PermissionDenied(
-            "ROLE_TOO_LOW",
-            f"this method needs the role {least.label}; {call.identity.subject} "
-            f"has {call.identity.role.label}",
-        )
-    if call.policy.second_factor and not call.identity.second_factor:
+    if not policy.admits(caller):
+        return _role_refusal(policy, caller)
+    if policy.second_factor and not caller.second_factor:
         return PermissionDenied(
             "SECOND_FACTOR_REQUIRED",
             "this method needs a second factor given within the last minutes: sign in again with one, for a"
             ' token whose amr has "mfa" or "otp" and whose auth_time is fresh',
         )
     return None
+
+
+def _role_refusal(policy: MethodPolicy, caller: Identity) -> PermissionDenied:
+    least = policy.least_role
+    assert least is not None
+    if least is Role.SERVICE:
+        named = ", ".join(sorted(policy.callers))
+        return PermissionDenied(
+            "SERVICES_ONLY",
+            f"this method is for Celeriac's own services ({named}), by their certificates;"
+            f" {caller.subject} has the role {caller.role.label}",
+        )
+    if caller.role is Role.SERVICE:
+        return PermissionDenied(
+            "CALLER_NOT_NAMED",
+            f"this method does not name the service {caller.service} among its callers: send the token of"
+            f" the person for whom the call is made, with the role {least.label}",
+        )
+    needed = " or ".join([least.label, *sorted(role.label for role in policy.also)])
+    return PermissionDenied(
+        "ROLE_TOO_LOW",
+        f"this method needs the role {needed}; {caller.subject} has {caller.role.label}",
+    )

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from services import SERVICES
 from services.kernel.errors import Unauthenticated
 from services.kernel.grpc.call import Call
-from services.kernel.identity import Identity, Role, bind_identity
+from services.kernel.identity import CALLERS, Identity, Role, bind_identity
 from services.kernel.tokens import TokenVerifier
 
 # A certificate with one of these names identifies a service of Celeriac. The gateway's is not among them: a
 # call through the gateway has the identity of the token that it passes on.
-SERVICE_NAMES = {f"{name}.celeriac.internal": name for name in (*SERVICES, "worker")}
+SERVICE_NAMES = {f"{name}.celeriac.internal": name for name in CALLERS}
 CERTIFICATE_ISSUER = "mtls"
 
 
@@ -44,5 +43,6 @@ def _identity_of(call: Call, verifier: TokenVerifier) -> Identity | None:
         return verifier.verify(token.strip())
     for name in call.peer_names():
         if name in SERVICE_NAMES:
-            return Identity(f"service:{SERVICE_NAMES[name]}", Role.SERVICE, CERTIFICATE_ISSUER)
+            service = SERVICE_NAMES[name]
+            return Identity(f"service:{service}", Role.SERVICE, CERTIFICATE_ISSUER, service=service)
     return None

@@ -211,7 +211,7 @@ def test_a_method_of_services_is_closed_to_everyone_outside(
         stub = audit_pb2_grpc.AuditServiceStub(channel)
         metadata = (("authorization", f"Bearer {token}"),)
         code, _, reason = told(lambda: stub.Append(audit_pb2.AppendRequest(), metadata=metadata, timeout=10))
-    assert (code, reason) == (Code.PERMISSION_DENIED, "ROLE_TOO_LOW")
+    assert (code, reason) == (Code.PERMISSION_DENIED, "SERVICES_ONLY")
 
 
 @pytest.mark.parametrize("path", [f"{SERVICE}/DropEverything", "/celeriac.ghost.v1.Ghost/Boo", "/a/b/c", "/"])

@@ -26,7 +26,7 @@ def accepted(state: Path, token: str) -> list[str]:
     return roles
 
 
-@pytest.mark.parametrize("role", ["viewer", "admin", "super_admin"])
+@pytest.mark.parametrize("role", ["viewer", "writer", "admin", "super_admin"])
 def test_a_token_is_printed_and_nothing_else_also_when_nothing_runs(role: str, tmp_path: Path) -> None:
     LocalIssuer(tmp_path).ensure_key()
     told = System(tmp_path).run("token", role)
@@ -39,7 +39,7 @@ def test_a_role_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -
     told = System(tmp_path / "new").run("token", "root")
     assert told.returncode == 1
     assert told.stdout == ""
-    assert "ROLE=root is none of viewer, admin, super_admin" in told.stderr
+    assert "ROLE=root is none of viewer, writer, admin, super_admin" in told.stderr
 
 
 def test_no_token_is_made_where_no_system_was_ever_started(tmp_path: Path) -> None:

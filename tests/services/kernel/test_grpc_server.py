@@ -155,6 +155,45 @@ async def test_a_service_is_known_by_its_certificate_and_the_gateway_is_nobody(r
     assert code is Status.UNAUTHENTICATED
 
 
+async def test_a_certificate_alone_may_call_what_names_it_and_nothing_else(running: Running) -> None:
+    assert await running.call("Tell", "who", component="scheduler") == "service:scheduler service"
+    assert await running.call("Hello", "who", component="worker") == "service:worker service"
+    for method, component, reason in (
+        ("Tell", "worker", "SERVICES_ONLY"),
+        ("Say", "worker", "CALLER_NOT_NAMED"),
+        ("Change", "scheduler", "CALLER_NOT_NAMED"),
+    ):
+        code, message, details = await refusal(running.call(method, "who", component=component))
+        assert (code, details["ErrorInfo"].reason) == (Status.PERMISSION_DENIED, reason)
+        assert component in message
+
+
+async def test_no_token_may_call_a_method_of_services(running: Running, tokens: LocalIssuer) -> None:
+    for role in ("writer", "super_admin"):
+        # A service that acts for a person is that person, with or without a certificate that is named.
+        for component in ("gateway", "scheduler"):
+            token = f"Bearer {tokens.mint(role)}"
+            code, _, details = await refusal(running.call("Tell", "hi", component, authorization=token))
+            assert (code, details["ErrorInfo"].reason) == (Status.PERMISSION_DENIED, "SERVICES_ONLY")
+
+
+async def test_a_writer_may_call_what_names_it_and_nothing_else(
+    running: Running, tokens: LocalIssuer
+) -> None:
+    writer = f"Bearer {tokens.mint('writer', subject='chat')}"
+    assert await running.call("Write", "who", authorization=writer) == "chat writer"
+    assert await running.call("Hello", "who", authorization=writer) == "chat writer"
+    for method in ("Say", "Change"):
+        code, message, details = await refusal(running.call(method, "hi", authorization=writer))
+        assert (code, details["ErrorInfo"].reason) == (Status.PERMISSION_DENIED, "ROLE_TOO_LOW")
+        assert message.endswith("chat has writer")
+    code, message, _ = await refusal(
+        running.call("Write", "hi", authorization=f"Bearer {tokens.mint('viewer')}")
+    )
+    assert code is Status.PERMISSION_DENIED
+    assert "needs the role admin or writer" in message
+
+
 async def test_a_token_counts_before_the_certificate(running: Running, admin: str) -> None:
     assert await running.call("Say", "who", component="scheduler", authorization=admin) == "mei admin"
 

@@ -12,8 +12,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from pydantic import ValidationError
 
 from deploy.envoy import GatewaySettings, envoy_command, load_settings, write_gateway_config
-from deploy.envoy.contracts import ANSWERED_BY, installed_contracts, methods_of
+from deploy.envoy.contracts import ANSWERED_BY, Method, installed_contracts, methods_of
 from deploy.envoy.replies import REFUSALS
+from deploy.envoy.routes import REFLECTION
 from deploy.envoy.template import Template
 from services import SERVICES
 from services.kernel.identity import Role
@@ -55,6 +56,44 @@ def test_every_method_has_its_route_with_the_limit_of_its_policy(written: Path) 
         assert route["route"]["cluster"] == method.service
         limit = route["route"]["max_stream_duration"]["max_stream_duration"]
         assert limit == f"{method.limit_seconds}s"
+
+
+def gate_of(route: dict[str, Any]) -> set[str]:
+    """The roles that a route's gate lets through; "any" for one that lets through everybody."""
+    gate = route["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]
+    matchers = [
+        principal.get("sourced_metadata", {}).get("metadata_matcher")
+        for principal in gate["rules"]["policies"]["role"]["principals"]
+    ]
+    return {
+        matcher["value"]["list_match"]["one_of"]["string_match"]["exact"] if matcher else "any"
+        for matcher in matchers
+    }
+
+
+def test_a_gate_lets_through_the_roles_that_a_policy_names(written: Path) -> None:
+    greatest = {
+        Role.VIEWER: {"viewer", "admin", "super_admin"},
+        Role.ADMIN: {"admin", "super_admin"},
+        Role.SUPER_ADMIN: {"super_admin"},
+        None: {"any"},
+    }
+    routes = {route["name"]: route for route in virtual_host(written)["routes"]}
+    for method in METHODS:
+        if method.least_role is not Role.SERVICE:
+            named = {role.label for role in method.also}
+            assert gate_of(routes[method.path]) == greatest[method.least_role] | named
+    # Any token that is good for something may read the contracts.
+    assert gate_of(routes[REFLECTION]) == {"viewer", "writer", "admin", "super_admin"}
+
+
+def test_a_role_beside_the_order_is_let_through_where_it_is_named_alone() -> None:
+    names = [Role.ADMIN, Role.SUPER_ADMIN]
+    assert Method("/a/B", "scheduler", Role.ADMIN, 15).roles == names
+    assert Method("/a/B", "scheduler", Role.ADMIN, 15, also=frozenset({Role.WRITER})).roles == [
+        *names,
+        Role.WRITER,
+    ]
 
 
 def test_every_route_to_a_method_says_who_may(written: Path) -> None:

@@ -88,6 +88,25 @@ def test_a_token_without_a_known_role_is_refused(issuer: LocalIssuer, verifier: 
     assert refusal(verifier, issuer.mint(roles="admin")).reason == "TOKEN_WITHOUT_ROLE"
 
 
+def test_a_writer_stands_beside_the_order_and_is_no_super_admin(
+    issuer: LocalIssuer, verifier: TokenVerifier
+) -> None:
+    alone = verifier.verify(issuer.mint("writer"))
+    assert (alone.role, set(alone.beside)) == (Role.WRITER, {Role.WRITER})
+    for greatest in (Role.VIEWER, Role.ADMIN, Role.SUPER_ADMIN):
+        both = verifier.verify(issuer.mint(roles=["writer", greatest.label]))
+        assert (both.role, set(both.beside)) == (greatest, {Role.WRITER})
+    assert not verifier.verify(issuer.mint("admin")).beside
+
+
+@pytest.mark.parametrize("odd", [["admin"], {"admin": 1}, 3, None])
+def test_what_is_no_text_among_the_roles_counts_for_nothing(
+    issuer: LocalIssuer, verifier: TokenVerifier, odd: object
+) -> None:
+    assert verifier.verify(issuer.mint(roles=[odd, "viewer"])).role is Role.VIEWER
+    assert refusal(verifier, issuer.mint(roles=[odd])).reason == "TOKEN_WITHOUT_ROLE"
+
+
 def test_no_token_can_make_its_holder_a_service(issuer: LocalIssuer, verifier: TokenVerifier) -> None:
     assert refusal(verifier, issuer.mint(roles=["service"])).reason == "TOKEN_WITHOUT_ROLE"
 

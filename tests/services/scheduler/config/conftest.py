@@ -44,6 +44,6 @@ def config(service: ServiceProcess, tokens: LocalIssuer) -> Iterator[Any]:
 
 @pytest.fixture
 def worker(service: ServiceProcess) -> Iterator[Any]:
-    """A caller that shows a worker's certificate."""
-    with service.channel("worker") as channel:
+    """A caller that shows the certificate of the workers of an operator's own tasks."""
+    with service.channel("tasks") as channel:
         yield config_pb2_grpc.ConfigServiceStub(channel)

@@ -14,6 +14,7 @@ import grpc
 from celeriac.scheduler.v1 import config_pb2 as pb
 from celeriac.scheduler.v1 import config_pb2_grpc
 
+from deploy.standalone.certificates import COMPONENTS
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, fields_at_fault, refused
 from tests.support.configurations import CHUNKS, get, put, set_secret
@@ -82,6 +83,16 @@ def test_a_service_reads_a_secret_by_its_certificate(config: Any, worker: Any) -
     assert code is Code.PERMISSION_DENIED
 
 
+def test_no_other_certificate_reads_a_secret(config: Any, service: ServiceProcess) -> None:
+    made = set_secret(config, canary())
+    for component in COMPONENTS:
+        with service.channel(component) as channel:
+            stub = config_pb2_grpc.ConfigServiceStub(channel)
+            if component != "tasks":
+                code, _ = refused(stub.ReadSecret, pb.ReadSecretRequest(name=made.name))
+                assert code is (Code.UNAUTHENTICATED if component == "gateway" else Code.PERMISSION_DENIED)
+
+
 def test_a_secret_that_is_reset_is_gone_and_can_be_rolled_back_to(config: Any, worker: Any) -> None:
     made = set_secret(config, "first")
     set_secret(config, "second", made.name)
@@ -134,7 +145,8 @@ def test_a_service_can_not_reveal_what_only_a_person_may(config: Any, worker: An
     made = set_secret(config, "x")
     code, message = refused(worker.RevealConfig, pb.RevealConfigRequest(name=made.name))
     assert code is Code.PERMISSION_DENIED
-    assert "second factor" in message
+    assert "does not name the service tasks among its callers" in message
+    assert "the role super_admin" in message
 
 
 def test_keys_are_rotated_while_the_scheduler_runs(

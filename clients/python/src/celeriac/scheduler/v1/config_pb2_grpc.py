@@ -153,7 +153,8 @@ class ConfigServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReadSecret(self, request, context):
-        """A sensitive value, in clear, for a service or a worker that shows its TLS certificate. Not at the gateway.
+        """A sensitive value, in clear, for an operator's own tasks: their workers show the TLS certificate of the name
+        "tasks". No other certificate reads it. Not at the gateway.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

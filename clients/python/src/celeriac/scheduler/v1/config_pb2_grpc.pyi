@@ -86,7 +86,9 @@ class ConfigServiceStub:
         celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
         celeriac.scheduler.v1.config_pb2.ReadSecretResponse,
     ]
-    """A sensitive value, in clear, for a service or a worker that shows its TLS certificate. Not at the gateway."""
+    """A sensitive value, in clear, for an operator's own tasks: their workers show the TLS certificate of the name
+    "tasks". No other certificate reads it. Not at the gateway.
+    """
 
 class ConfigServiceAsyncStub:
     """The live configuration. Each key is declared in code with type, bounds and default; a change is in force in
@@ -156,7 +158,9 @@ class ConfigServiceAsyncStub:
         celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
         celeriac.scheduler.v1.config_pb2.ReadSecretResponse,
     ]
-    """A sensitive value, in clear, for a service or a worker that shows its TLS certificate. Not at the gateway."""
+    """A sensitive value, in clear, for an operator's own tasks: their workers show the TLS certificate of the name
+    "tasks". No other certificate reads it. Not at the gateway.
+    """
 
 class ConfigServiceServicer(metaclass=abc.ABCMeta):
     """The live configuration. Each key is declared in code with type, bounds and default; a change is in force in
@@ -244,6 +248,8 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.scheduler.v1.config_pb2.ReadSecretRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.config_pb2.ReadSecretResponse, collections.abc.Awaitable[celeriac.scheduler.v1.config_pb2.ReadSecretResponse]]:
-        """A sensitive value, in clear, for a service or a worker that shows its TLS certificate. Not at the gateway."""
+        """A sensitive value, in clear, for an operator's own tasks: their workers show the TLS certificate of the name
+        "tasks". No other certificate reads it. Not at the gateway.
+        """
 
 def add_ConfigServiceServicer_to_server(servicer: ConfigServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
