@@ -25,6 +25,8 @@ from services.kernel.grpc.decode import decode
 from services.kernel.grpc.errors import tell_errors
 from services.kernel.grpc.identify import identify
 from services.kernel.grpc.observe import observe
+from services.kernel.grpc.page_tokens import bind_page_tokens
+from services.kernel.grpc.readable import hide_unreadable
 from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
 from services.kernel.live_keys import LOG_LEVEL
 from services.kernel.live_settings import Follower, LiveSettings
@@ -137,6 +139,8 @@ async def run(
         identify(verifier),
         record(outbox),
         allow,
+        bind_page_tokens,
+        hide_unreadable,
         *own_steps,
     ]
     server = Server(settings, servicers, steps, elsewhere)

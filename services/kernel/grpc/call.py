@@ -42,10 +42,16 @@ class Call:
     # Set by `identify`: the caller, or the error that says why the caller is not known.
     identity: Identity | None = None
     refusal: Unauthenticated | None = None
-    # Set when the handler has answered; None where the response is a stream.
-    response: Message | None = None
+    # What becomes of each message of the answer on its way to the caller, in this order. Steps add to it.
+    outgoing: list[Callable[[Message], Message]] = field(default_factory=list)
     # Set by `errors`: the status that the caller gets.
     code: grpc.StatusCode = grpc.StatusCode.OK
+
+    def to_caller(self, message: Message) -> Message:
+        """Returns the message as it is sent to the caller."""
+        for change in self.outgoing:
+            message = change(message)
+        return message
 
     def metadata(self, key: str) -> str:
         """Returns the first value of a metadata key (lower case); empty when the caller sent none."""

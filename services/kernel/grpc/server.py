@@ -6,6 +6,8 @@ decode    parses the request: malformed bytes are the caller's error, not ours
 identify  establishes who calls
 audit     records a mutation's intent before its effect, and its outcome after
 access    refuses it if the method's policy does not allow it
+pages     binds the page tokens of lists to their requests
+readable  hides what the caller's role may not read in the answer
 
 A service may add steps of its own after these.
 """
@@ -188,8 +190,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         async def answer(raw: Any, context: Any) -> Message:
             async with self._through_steps(arriving(context, raw)) as call:
                 response: Message = await behaviour(call.argument, context)
-                call.response = response
-                return response
+                return call.to_caller(response)
             raise AssertionError("a step swallowed an exception")
 
         return answer
@@ -201,20 +202,21 @@ class _Interceptor(grpc.aio.ServerInterceptor):
             self._streams.add(task)
             try:
                 async with self._through_steps(arriving(context, raw, streams=True)) as call:
-                    await self._write_all(behaviour(call.argument, context), context, task)
+                    await self._write_all(behaviour(call.argument, context), call, task)
             finally:
                 self._streams.discard(task)
 
         return answer
 
-    async def _write_all(self, answers: Any, context: Any, task: asyncio.Task[Any]) -> None:
+    async def _write_all(self, answers: Any, call: Call, task: asyncio.Task[Any]) -> None:
         try:
             if not inspect.isasyncgen(answers):
                 await answers  # a standard servicer, which writes its messages by itself
                 return
-            async with aclosing(answers):
-                async for message in answers:
-                    await context.write(message)
+            messages: Any = answers
+            async with aclosing(messages):
+                async for message in messages:
+                    await call.context.write(call.to_caller(message))
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
