@@ -11,7 +11,7 @@ from services.audit.log import AuditLog
 from services.audit.merkle import EMPTY_ROOT
 from services.audit.records import Outcome, Record, RecordFilter
 from services.audit.store import LogStore
-from services.kernel.errors import NotFound
+from services.kernel.errors import FieldFault, Invalid, NotFound
 from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import Context, duration, timestamp, window_in
 from services.kernel.pages import decode_before, encode_before, next_page_token, page_size
@@ -19,6 +19,15 @@ from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 
 MOST_ENTRIES = 1000
+COLLECTION = "auditRecords/"
+# The filters of a list that are texts, each with the example in errors about it.
+FILTERS = {
+    "actors": "operator",
+    "methods": "TriggerSchedule",
+    "resources": "schedules/cleanup-cache-daily",
+    "addresses": "127.0.0.1",
+}
+MOST_VALUES = 100
 OUTCOMES = wire_values(audit_pb2.Outcome, Outcome)
 OUTCOMES_FROM_WIRE = from_wire(OUTCOMES)
 
@@ -31,6 +40,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
     async def Append(self, request: audit_pb2.AppendRequest, context: Context) -> audit_pb2.AppendResponse:
         faults = Faults()
         count = len(request.entries)
+        faults.unless(count > 0, "entries", "is empty", "the canonical JSON of one entry")
         faults.unless(count <= MOST_ENTRIES, "entries", f"has {count}, at most 1000 are taken", "500")
         faults.raise_any()
         entries = [parse_entry(body, f"entries[{at}]") for at, body in enumerate(request.entries)]
@@ -53,9 +63,9 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         self, request: audit_pb2.GetRecordRequest, context: Context
     ) -> audit_pb2.GetRecordResponse:
         async with self._sessions.reading() as session:
-            record = await LogStore(session).get_record(_event_id(request.id))
+            record = await LogStore(session).get_record(_event_id(request.name))
         if record is None:
-            raise NotFound("record", request.id)
+            raise NotFound("record", request.name)
         return audit_pb2.GetRecordResponse(record=_record(record))
 
     async def GetCheckpoint(
@@ -90,37 +100,37 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         )
 
 
-def _event_id(stated: str) -> uuid.UUID:
-    faults, event_id = Faults(), None
+def _event_id(name: str) -> uuid.UUID:
+    """Returns the UUID in the name of a record; raises `Invalid` for another name."""
+    collection, slash, stated = name.partition("/")
     try:
-        event_id = uuid.UUID(stated)
+        if collection + slash == COLLECTION:
+            return uuid.UUID(stated)
     except ValueError:
-        faults.add("id", f"is {stated[:100]!r}, not a UUID", "7f9c24e8-3b12-4fef-91e0-56a2d5a5f4ab")
-    faults.raise_any()
-    assert event_id is not None
-    return event_id
+        pass
+    fault = f"is {name[:100]!r}, not the name of a record"
+    raise Invalid([FieldFault("name", fault, f"{COLLECTION}7f9c24e8-3b12-4fef-91e0-56a2d5a5f4ab")])
 
 
 def _filter(request: audit_pb2.ListRecordsRequest) -> RecordFilter:
     faults = Faults()
-    examples = {
-        "actor": "operator",
-        "method": "TriggerSchedule",
-        "resource": "schedules/cleanup-cache-daily",
-        "address": "127.0.0.1",
-    }
-    for name, example in examples.items():
-        faults.text(name, getattr(request, name), example, most=500, required=False)
-    known = request.outcome in {0, *OUTCOMES_FROM_WIRE}
-    faults.unless(known, "outcome", f"is {request.outcome}, not an Outcome", "OUTCOME_FAILED")
+    for name, example in FILTERS.items():
+        values = getattr(request, name)
+        few = len(values) <= MOST_VALUES
+        faults.unless(few, name, f"has {len(values)} values, at most {MOST_VALUES} are taken", example)
+        for at, value in enumerate(values[:MOST_VALUES]):
+            faults.text(f"{name}[{at}]", value, example, most=500)
+    for at, outcome in enumerate(request.outcomes):
+        known = outcome in OUTCOMES_FROM_WIRE
+        faults.unless(known, f"outcomes[{at}]", f"is {outcome}, not an Outcome", "OUTCOME_FAILED")
     start, end = window_in(request, faults)
     faults.raise_any()
     return RecordFilter(
-        actor=request.actor,
-        method=request.method,
-        resource=request.resource,
-        address=request.address,
-        outcome=OUTCOMES_FROM_WIRE.get(request.outcome),
+        actors=tuple(request.actors),
+        methods=tuple(request.methods),
+        resources=tuple(request.resources),
+        addresses=tuple(request.addresses),
+        outcomes=tuple(OUTCOMES_FROM_WIRE[outcome] for outcome in dict.fromkeys(request.outcomes)),
         start=start,
         end=end,
     )
@@ -128,7 +138,7 @@ def _filter(request: audit_pb2.ListRecordsRequest) -> RecordFilter:
 
 def _record(record: Record) -> audit_pb2.Record:
     return audit_pb2.Record(
-        id=str(record.id),
+        name=f"{COLLECTION}{record.id}",
         time=timestamp(record.time),
         actor=record.actor,
         role=record.role,

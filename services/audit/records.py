@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -41,13 +42,13 @@ class Record:
 
 @dataclass(frozen=True)
 class RecordFilter:
-    """Which events to list. None and empty texts match any event."""
+    """Which events to list: those that have one of the values of each filter. An empty one matches any."""
 
-    actor: str = ""
-    method: str = ""
-    resource: str = ""
-    address: str = ""
-    outcome: Outcome | None = None
+    actors: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    resources: Sequence[str] = ()
+    addresses: Sequence[str] = ()
+    outcomes: Sequence[Outcome] = ()
     start: dt.datetime | None = None
     end: dt.datetime | None = None
 

@@ -122,7 +122,7 @@ def test_a_paraphrase_finds_its_chinese_question(operator: Operator, paraphrase:
 
 @pytest.mark.usefixtures("embedded")
 def test_the_audit_log_holds_the_trigger_with_actor_address_and_outcome(operator: Operator) -> None:
-    wanted = audit_pb2.ListRecordsRequest(method="TriggerSchedule", resource=HOURLY)
+    wanted = audit_pb2.ListRecordsRequest(methods=["TriggerSchedule"], resources=[HOURLY])
     newest, *_ = eventually(
         lambda: [
             record

@@ -97,7 +97,7 @@ def test_a_secret_is_shown_with_a_second_factor_only_and_its_reading_is_in_the_l
     def entries() -> list[Any]:
         with gateway.channel(admin) as channel:
             audit = audit_pb2_grpc.AuditServiceStub(channel)
-            listed = audit.ListRecords(audit_pb2.ListRecordsRequest(resource=f"config/{name}")).records
+            listed = audit.ListRecords(audit_pb2.ListRecordsRequest(resources=[f"config/{name}"])).records
             return list(listed) if len(listed) >= 3 else []
 
     found = eventually(entries)

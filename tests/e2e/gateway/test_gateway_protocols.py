@@ -195,14 +195,14 @@ def test_the_audit_log_has_the_caller_as_the_gateway_saw_it(
 
     def recorded() -> Any:
         # The intent is there first, and its outcome a little later.
-        path = f"/v1/audit/records?resource={name}&outcome=OUTCOME_OK"
+        path = f"/v1/auditRecords?resources={name}&outcomes=OUTCOME_OK"
         return gateway.rest("GET", path, token=admin).json["records"]
 
     [record] = eventually(recorded)
     assert record["actor"] == "mei"
     # Not what the caller claims.
     assert record["address"] == "127.0.0.1"
-    whole = gateway.rest("GET", f"/v1/audit/records/{record['id']}", token=admin).json["record"]
+    whole = gateway.rest("GET", f"/v1/{record['name']}", token=admin).json["record"]
     assert whole["request_id"] == "ticket-4711"
 
 

@@ -152,7 +152,7 @@ def test_headers_that_would_steer_the_gateway_are_dropped(gateway: Gateway, admi
         token=admin,
         x_request_id=request_id,
         x_envoy_upstream_rq_timeout_ms="1",
-        x_envoy_original_path="/v1/audit/records",
+        x_envoy_original_path="/v1/auditRecords",
         x_envoy_original_method="DELETE",
         x_gateway_content_type="application/grpc-web",
         x_forwarded_for="203.0.113.9",

@@ -50,7 +50,7 @@ class Stubs:
 
     def recorded(self, method: str, resource: str) -> list[Any]:
         """The calls of the method on a resource, as the audit log has them."""
-        request = audit_pb2.ListRecordsRequest(resource=resource)
+        request = audit_pb2.ListRecordsRequest(resources=[resource])
         return [one for one in self.audit.ListRecords(request).records if one.method.endswith(method)]
 
 

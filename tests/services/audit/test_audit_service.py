@@ -14,7 +14,7 @@ from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.outbox import canonical
 from tests.support.audit_entries import METHOD, intent
-from tests.support.calls import all_listed
+from tests.support.calls import all_listed, refused
 from tests.support.locks import ended_transactions, locked_table, waiting_for_a_lock
 from tests.support.processes import ServiceProcess
 
@@ -36,17 +36,17 @@ def append(relay: Any, *entries: dict[str, Any]) -> audit_pb2.AppendResponse:
 def test_an_event_is_listed_with_its_actor_address_and_outcome(relay: Any, admin: Any) -> None:
     event = intent(resource="schedules/listed")
     append(relay, event, outcome(event))
-    [record] = admin.ListRecords(audit_pb2.ListRecordsRequest(resource="schedules/listed")).records
+    [record] = admin.ListRecords(audit_pb2.ListRecordsRequest(resources=["schedules/listed"])).records
     assert (record.actor, record.role, record.address, record.method) == ("mei", "admin", "10.0.0.7", METHOD)
     assert record.outcome == Outcome.OUTCOME_OK
     assert record.duration.ToMilliseconds() == 12
-    whole = admin.GetRecord(audit_pb2.GetRecordRequest(id=record.id)).record
+    whole = admin.GetRecord(audit_pb2.GetRecordRequest(name=record.name)).record
     assert whole.request_json == '{"name": "schedules/a"}'
 
 
 def test_an_intent_without_an_outcome_is_unknown_never_success(relay: Any, admin: Any) -> None:
     append(relay, intent(resource="schedules/lost"))
-    [record] = admin.ListRecords(audit_pb2.ListRecordsRequest(resource="schedules/lost")).records
+    [record] = admin.ListRecords(audit_pb2.ListRecordsRequest(resources=["schedules/lost"])).records
     assert record.outcome == Outcome.OUTCOME_UNKNOWN
     assert record.code == ""
 
@@ -76,13 +76,17 @@ async def test_an_append_cut_off_while_it_is_written_leaves_nothing_and_keeps_no
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        ({"outcome": Outcome.OUTCOME_OK}, {"ok"}),
-        ({"outcome": Outcome.OUTCOME_FAILED}, {"failed"}),
-        ({"outcome": Outcome.OUTCOME_REFUSED}, {"refused"}),
-        ({"outcome": Outcome.OUTCOME_UNKNOWN}, {"unknown"}),
-        ({"method": "PauseSchedule"}, {"failed"}),
-        ({"method": METHOD, "resource": "schedules/ok"}, {"ok"}),
-        ({"address": "10.9.9.9"}, {"refused"}),
+        ({"outcomes": [Outcome.OUTCOME_OK]}, {"ok"}),
+        ({"outcomes": [Outcome.OUTCOME_FAILED]}, {"failed"}),
+        ({"outcomes": [Outcome.OUTCOME_REFUSED]}, {"refused"}),
+        ({"outcomes": [Outcome.OUTCOME_UNKNOWN]}, {"unknown"}),
+        ({"outcomes": [Outcome.OUTCOME_OK, Outcome.OUTCOME_REFUSED]}, {"ok", "refused"}),
+        ({"methods": ["PauseSchedule"]}, {"failed"}),
+        ({"methods": ["PauseSchedule", METHOD]}, {"ok", "failed", "refused", "unknown"}),
+        ({"methods": [METHOD], "resources": ["schedules/ok"]}, {"ok"}),
+        ({"resources": ["schedules/ok", "schedules/unknown", "schedules/none"]}, {"ok", "unknown"}),
+        ({"addresses": ["10.9.9.9"]}, {"refused"}),
+        ({"addresses": ["10.9.9.9", "10.0.0.7"], "outcomes": [Outcome.OUTCOME_REFUSED]}, {"refused"}),
         ({"start_time": {"seconds": 1}, "end_time": {"seconds": 2}}, set()),
     ],
 )
@@ -99,14 +103,14 @@ def test_filters_find_what_they_say(relay: Any, admin: Any, wanted: Any, found: 
         "message": "needs the role admin",
     }
     append(relay, ok, outcome(ok), failed, outcome(failed, "ABORTED"), unknown, refusal)
-    records = admin.ListRecords(audit_pb2.ListRecordsRequest(actor=actor, **wanted)).records
+    records = admin.ListRecords(audit_pb2.ListRecordsRequest(actors=[actor], **wanted)).records
     assert {record.resource.removeprefix("schedules/") for record in records} == found
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(relay: Any, admin: Any) -> None:
     actor = f"pages-{uuid.uuid4()}"
     append(relay, *(intent(actor=actor, resource=f"schedules/{number}") for number in range(7)))
-    request = audit_pb2.ListRecordsRequest(actor=actor, page_size=3)
+    request = audit_pb2.ListRecordsRequest(actors=[actor], page_size=3)
     seen = [record.resource for record in all_listed(admin.ListRecords, request, "records")]
     assert seen == [f"schedules/{number}" for number in reversed(range(7))]
 
@@ -135,9 +139,9 @@ def test_what_is_not_canonical_is_refused_by_its_position_and_nothing_is_kept(
     relay: Any, admin: Any, entry: bytes
 ) -> None:
     before = admin.GetCheckpoint(audit_pb2.GetCheckpointRequest()).size
-    with pytest.raises(grpc.RpcError) as refused:
+    with pytest.raises(grpc.RpcError) as failed:
         relay.Append(audit_pb2.AppendRequest(entries=[canonical(intent()), entry]))
-    failure: Any = refused.value
+    failure: Any = failed.value
     assert failure.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "entries[1]" in failure.details()
     assert "for example" in failure.details()
@@ -147,11 +151,15 @@ def test_what_is_not_canonical_is_refused_by_its_position_and_nothing_is_kept(
 @pytest.mark.parametrize(
     ("method", "request_message", "field"),
     [
-        ("GetRecord", audit_pb2.GetRecordRequest(id="seven"), "id"),
+        ("GetRecord", audit_pb2.GetRecordRequest(name="auditRecords/seven"), "name"),
+        ("GetRecord", audit_pb2.GetRecordRequest(name="7f9c24e8-3b12-4fef-91e0-56a2d5a5f4ab"), "name"),
+        ("GetRecord", audit_pb2.GetRecordRequest(), "name"),
         ("ListRecords", audit_pb2.ListRecordsRequest(page_token="@@"), "page_token"),
         ("ListRecords", audit_pb2.ListRecordsRequest(page_size=-1), "page_size"),
-        ("ListRecords", audit_pb2.ListRecordsRequest(actor="a\0"), "actor"),
-        ("ListRecords", audit_pb2.ListRecordsRequest(outcome=99), "outcome"),  # type: ignore[arg-type]
+        ("ListRecords", audit_pb2.ListRecordsRequest(actors=["mei", "a\0"]), "actors[1]"),
+        ("ListRecords", audit_pb2.ListRecordsRequest(methods=[""]), "methods[0]"),
+        ("ListRecords", audit_pb2.ListRecordsRequest(resources=["a"] * 101), "resources"),
+        ("ListRecords", audit_pb2.ListRecordsRequest(outcomes=[99]), "outcomes[0]"),  # type: ignore[list-item]
         (
             "ListRecords",
             audit_pb2.ListRecordsRequest(start_time={"seconds": 2}, end_time={"seconds": 1}),
@@ -163,9 +171,9 @@ def test_what_is_not_canonical_is_refused_by_its_position_and_nothing_is_kept(
 def test_nonsense_is_answered_with_the_field_and_an_example(
     admin: Any, method: str, request_message: Any, field: str
 ) -> None:
-    with pytest.raises(grpc.RpcError) as refused:
+    with pytest.raises(grpc.RpcError) as failed:
         getattr(admin, method)(request_message)
-    failure: Any = refused.value
+    failure: Any = failed.value
     assert failure.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert failure.details().startswith(field)
     assert "for example" in failure.details()
@@ -173,10 +181,20 @@ def test_nonsense_is_answered_with_the_field_and_an_example(
 
 def test_only_a_service_may_append(service: ServiceProcess, tokens: LocalIssuer) -> None:
     token = grpc.access_token_call_credentials(tokens.mint("super_admin"))
-    with service.channel() as channel, pytest.raises(grpc.RpcError) as refused:
+    with service.channel() as channel, pytest.raises(grpc.RpcError) as failed:
         audit_pb2_grpc.AuditServiceStub(channel).Append(audit_pb2.AppendRequest(), credentials=token)
-    failure: Any = refused.value
+    failure: Any = failed.value
     assert failure.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_a_workers_certificate_may_neither_append_nor_read(service: ServiceProcess) -> None:
+    with service.channel("worker") as channel:
+        stub: Any = audit_pb2_grpc.AuditServiceStub(channel)
+        code, message = refused(stub.Append, audit_pb2.AppendRequest(entries=[canonical(intent())]))
+        assert code is grpc.StatusCode.PERMISSION_DENIED
+        assert "service:worker" in message
+        code, _ = refused(stub.ListRecords, audit_pb2.ListRecordsRequest())
+        assert code is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def run_sql(database_url: str, *statements: str, role: str = "") -> None:

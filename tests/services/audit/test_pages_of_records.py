@@ -36,10 +36,10 @@ def url(database_url: str) -> str:
     "wanted",
     [
         RecordFilter(),
-        RecordFilter(actor="rare-actor"),
-        RecordFilter(method="/rare-method"),
-        RecordFilter(resource="rare-resource"),
-        RecordFilter(actor="actor", outcome=Outcome.OK),
+        RecordFilter(actors=["rare-actor"]),
+        RecordFilter(methods=["/rare-method"]),
+        RecordFilter(resources=["rare-resource"]),
+        RecordFilter(actors=["actor"], outcomes=[Outcome.OK]),
     ],
     ids=str,
 )

@@ -95,7 +95,7 @@ def intent(actor: str, **changes: Any) -> dict[str, Any]:
 
 def records_of(log: Caller, actor: str) -> list[Any]:
     """All events of an actor, oldest first."""
-    request = audit_pb2.ListRecordsRequest(actor=actor, page_size=1000)
+    request = audit_pb2.ListRecordsRequest(actors=[actor], page_size=1000)
     return all_listed(log.ListRecords, request, "records")[::-1]
 
 

@@ -24,59 +24,118 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x65leriac/audit/v1/audit.proto\x12\x11\x63\x65leriac.audit.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\" \n\rAppendRequest\x12\x0f\n\x07\x65ntries\x18\x01 \x03(\x0c\"0\n\x0e\x41ppendResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\"\xe4\x02\n\x06Record\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06issuer\x18\x05 \x01(\t\x12\x0e\n\x06method\x18\x06 \x01(\t\x12\x10\n\x08resource\x18\x07 \x01(\t\x12\x14\n\x0crequest_json\x18\x08 \x01(\t\x12+\n\x07outcome\x18\t \x01(\x0e\x32\x1a.celeriac.audit.v1.Outcome\x12\x0c\n\x04\x63ode\x18\n \x01(\t\x12\x0f\n\x07message\x18\x0b \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x0c \x01(\t\x12\x12\n\nuser_agent\x18\r \x01(\t\x12\x12\n\nrequest_id\x18\x0e \x01(\t\x12+\n\x08\x64uration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05index\x18\x10 \x01(\x03\"\x88\x02\n\x12ListRecordsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12+\n\x07outcome\x18\x06 \x01(\x0e\x32\x1a.celeriac.audit.v1.Outcome\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x13ListRecordsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.celeriac.audit.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1e\n\x10GetRecordRequest\x12\n\n\x02id\x18\x01 \x01(\t\">\n\x11GetRecordResponse\x12)\n\x06record\x18\x01 \x01(\x0b\x32\x19.celeriac.audit.v1.Record\"\x16\n\x14GetCheckpointRequest\"k\n\x15GetCheckpointResponse\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x0c\n\x04note\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"6\n\x11GetStatusResponse\x12\x11\n\taccepting\x18\x01 \x01(\x08\x12\x0e\n\x06\x66\x61ults\x18\x02 \x03(\t\"\x0f\n\rVerifyRequest\"+\n\x0b\x44iscrepancy\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\"s\n\x0eVerifyResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x35\n\rdiscrepancies\x18\x04 \x03(\x0b\x32\x1e.celeriac.audit.v1.Discrepancy*p\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x32\xd8\x05\n\x0c\x41uditService\x12U\n\x06\x41ppend\x12 .celeriac.audit.v1.AppendRequest\x1a!.celeriac.audit.v1.AppendResponse\"\x06\xda\xe2\x18\x02\x08\x04\x12}\n\x0bListRecords\x12%.celeriac.audit.v1.ListRecordsRequest\x1a&.celeriac.audit.v1.ListRecordsResponse\"\x1f\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/audit/records\x12|\n\tGetRecord\x12#.celeriac.audit.v1.GetRecordRequest\x1a$.celeriac.audit.v1.GetRecordResponse\"$\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/audit/records/{id}\x12\x86\x01\n\rGetCheckpoint\x12\'.celeriac.audit.v1.GetCheckpointRequest\x1a(.celeriac.audit.v1.GetCheckpointResponse\"\"\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/audit/checkpoint\x12v\n\tGetStatus\x12#.celeriac.audit.v1.GetStatusRequest\x1a$.celeriac.audit.v1.GetStatusResponse\"\x1e\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/audit/status\x12s\n\x06Verify\x12 .celeriac.audit.v1.VerifyRequest\x1a!.celeriac.audit.v1.VerifyResponse\"$\xda\xe2\x18\x05\x08\x02 \xac\x02\x82\xd3\xe4\x93\x02\x15\"\x10/v1/audit:verify:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x65leriac/audit/v1/audit.proto\x12\x11\x63\x65leriac.audit.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\rAppendRequest\x12\x14\n\x07\x65ntries\x18\x01 \x03(\x0c\x42\x03\xe0\x41\x02\"0\n\x0e\x41ppendResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\"\x99\x04\n\x06Record\x12\x11\n\x04name\x18\x11 \x01(\tB\x03\xe0\x41\x08\x12-\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x12\n\x05\x61\x63tor\x18\x03 \x01(\tB\x03\xe0\x41\x03\x12\x11\n\x04role\x18\x04 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06issuer\x18\x05 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06method\x18\x06 \x01(\tB\x03\xe0\x41\x03\x12\x1b\n\x08resource\x18\x07 \x01(\tB\t\xe0\x41\x03\xfa\x41\x03\n\x01*\x12\x19\n\x0crequest_json\x18\x08 \x01(\tB\x03\xe0\x41\x03\x12\x30\n\x07outcome\x18\t \x01(\x0e\x32\x1a.celeriac.audit.v1.OutcomeB\x03\xe0\x41\x03\x12\x11\n\x04\x63ode\x18\n \x01(\tB\x03\xe0\x41\x03\x12\x14\n\x07message\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12\x14\n\x07\x61\x64\x64ress\x18\x0c \x01(\tB\x03\xe0\x41\x03\x12\x17\n\nuser_agent\x18\r \x01(\tB\x03\xe0\x41\x03\x12\x17\n\nrequest_id\x18\x0e \x01(\tB\x03\xe0\x41\x03\x12\x30\n\x08\x64uration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12\x12\n\x05index\x18\x10 \x01(\x03\x42\x03\xe0\x41\x03:U\xea\x41R\n\x18\x63\x65leriac.dev/AuditRecord\x12\x1b\x61uditRecords/{audit_record}*\x0c\x61uditRecords2\x0b\x61uditRecordJ\x04\x08\x01\x10\x02\"\xc7\x02\n\x12ListRecordsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x13\n\x06\x61\x63tors\x18\n \x03(\tB\x03\xe0\x41\x01\x12\x14\n\x07methods\x18\x0b \x03(\tB\x03\xe0\x41\x01\x12\x1c\n\tresources\x18\x0c \x03(\tB\t\xe0\x41\x01\xfa\x41\x03\n\x01*\x12\x31\n\x08outcomes\x18\r \x03(\x0e\x32\x1a.celeriac.audit.v1.OutcomeB\x03\xe0\x41\x01\x12\x16\n\taddresses\x18\x0e \x03(\tB\x03\xe0\x41\x01\x12\x33\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x31\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01J\x04\x08\x03\x10\x08\"Z\n\x13ListRecordsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.celeriac.audit.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x10GetRecordRequest\x12.\n\x04name\x18\x02 \x01(\tB \xe0\x41\x02\xfa\x41\x1a\n\x18\x63\x65leriac.dev/AuditRecordJ\x04\x08\x01\x10\x02\">\n\x11GetRecordResponse\x12)\n\x06record\x18\x01 \x01(\x0b\x32\x19.celeriac.audit.v1.Record\"\x16\n\x14GetCheckpointRequest\"k\n\x15GetCheckpointResponse\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x0c\n\x04note\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"6\n\x11GetStatusResponse\x12\x11\n\taccepting\x18\x01 \x01(\x08\x12\x0e\n\x06\x66\x61ults\x18\x02 \x03(\t\"\x0f\n\rVerifyRequest\"+\n\x0b\x44iscrepancy\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\"s\n\x0eVerifyResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x35\n\rdiscrepancies\x18\x04 \x03(\x0b\x32\x1e.celeriac.audit.v1.Discrepancy*p\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x32\xa8\x06\n\x0c\x41uditService\x12\x84\x01\n\x06\x41ppend\x12 .celeriac.audit.v1.AppendRequest\x1a!.celeriac.audit.v1.AppendResponse\"5\xda\x41\x07\x65ntries\xda\xe2\x18\'\x08\x04:\tscheduler:\x08\x65mbedder:\x07monitor:\x05\x61udit\x12\x7f\n\x0bListRecords\x12%.celeriac.audit.v1.ListRecordsRequest\x1a&.celeriac.audit.v1.ListRecordsResponse\"!\xda\x41\x00\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/auditRecords\x12\x86\x01\n\tGetRecord\x12#.celeriac.audit.v1.GetRecordRequest\x1a$.celeriac.audit.v1.GetRecordResponse\".\xda\x41\x04name\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=auditRecords/*}\x12\x89\x01\n\rGetCheckpoint\x12\'.celeriac.audit.v1.GetCheckpointRequest\x1a(.celeriac.audit.v1.GetCheckpointResponse\"%\xda\x41\x00\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/audit/checkpoint\x12\x82\x01\n\tGetStatus\x12#.celeriac.audit.v1.GetStatusRequest\x1a$.celeriac.audit.v1.GetStatusResponse\"*\xda\x41\x00\xda\xe2\x18\x0b\x08\x01:\x07monitor\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/audit/status\x12v\n\x06Verify\x12 .celeriac.audit.v1.VerifyRequest\x1a!.celeriac.audit.v1.VerifyResponse\"\'\xda\x41\x00\xda\xe2\x18\x05\x08\x02 \xac\x02\x82\xd3\xe4\x93\x02\x15\"\x10/v1/audit:verify:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.audit.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_APPENDREQUEST'].fields_by_name['entries']._loaded_options = None
+  _globals['_APPENDREQUEST'].fields_by_name['entries']._serialized_options = b'\340A\002'
+  _globals['_RECORD'].fields_by_name['name']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_RECORD'].fields_by_name['time']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['time']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['actor']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['actor']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['role']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['role']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['issuer']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['issuer']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['method']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['method']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['resource']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['resource']._serialized_options = b'\340A\003\372A\003\n\001*'
+  _globals['_RECORD'].fields_by_name['request_json']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['request_json']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['outcome']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['outcome']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['code']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['code']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['message']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['message']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['address']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['address']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['user_agent']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['user_agent']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['request_id']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['duration']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['duration']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['index']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['index']._serialized_options = b'\340A\003'
+  _globals['_RECORD']._loaded_options = None
+  _globals['_RECORD']._serialized_options = b'\352AR\n\030celeriac.dev/AuditRecord\022\033auditRecords/{audit_record}*\014auditRecords2\013auditRecord'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['actors']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['actors']._serialized_options = b'\340A\001'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['methods']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['methods']._serialized_options = b'\340A\001'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['resources']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['resources']._serialized_options = b'\340A\001\372A\003\n\001*'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['outcomes']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['outcomes']._serialized_options = b'\340A\001'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['addresses']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['addresses']._serialized_options = b'\340A\001'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['start_time']._serialized_options = b'\340A\001'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['end_time']._serialized_options = b'\340A\001'
+  _globals['_GETRECORDREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETRECORDREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\032\n\030celeriac.dev/AuditRecord'
   _globals['_AUDITSERVICE'].methods_by_name['Append']._loaded_options = None
-  _globals['_AUDITSERVICE'].methods_by_name['Append']._serialized_options = b'\332\342\030\002\010\004'
+  _globals['_AUDITSERVICE'].methods_by_name['Append']._serialized_options = b'\332A\007entries\332\342\030\'\010\004:\tscheduler:\010embedder:\007monitor:\005audit'
   _globals['_AUDITSERVICE'].methods_by_name['ListRecords']._loaded_options = None
-  _globals['_AUDITSERVICE'].methods_by_name['ListRecords']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002\023\022\021/v1/audit/records'
+  _globals['_AUDITSERVICE'].methods_by_name['ListRecords']._serialized_options = b'\332A\000\332\342\030\002\010\002\202\323\344\223\002\022\022\020/v1/auditRecords'
   _globals['_AUDITSERVICE'].methods_by_name['GetRecord']._loaded_options = None
-  _globals['_AUDITSERVICE'].methods_by_name['GetRecord']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002\030\022\026/v1/audit/records/{id}'
+  _globals['_AUDITSERVICE'].methods_by_name['GetRecord']._serialized_options = b'\332A\004name\332\342\030\002\010\002\202\323\344\223\002\033\022\031/v1/{name=auditRecords/*}'
   _globals['_AUDITSERVICE'].methods_by_name['GetCheckpoint']._loaded_options = None
-  _globals['_AUDITSERVICE'].methods_by_name['GetCheckpoint']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002\026\022\024/v1/audit/checkpoint'
+  _globals['_AUDITSERVICE'].methods_by_name['GetCheckpoint']._serialized_options = b'\332A\000\332\342\030\002\010\002\202\323\344\223\002\026\022\024/v1/audit/checkpoint'
   _globals['_AUDITSERVICE'].methods_by_name['GetStatus']._loaded_options = None
-  _globals['_AUDITSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002\022\022\020/v1/audit/status'
+  _globals['_AUDITSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\332A\000\332\342\030\013\010\001:\007monitor\202\323\344\223\002\022\022\020/v1/audit/status'
   _globals['_AUDITSERVICE'].methods_by_name['Verify']._loaded_options = None
-  _globals['_AUDITSERVICE'].methods_by_name['Verify']._serialized_options = b'\332\342\030\005\010\002 \254\002\202\323\344\223\002\025\"\020/v1/audit:verify:\001*'
-  _globals['_OUTCOME']._serialized_start=1466
-  _globals['_OUTCOME']._serialized_end=1578
-  _globals['_APPENDREQUEST']._serialized_start=180
-  _globals['_APPENDREQUEST']._serialized_end=212
-  _globals['_APPENDRESPONSE']._serialized_start=214
-  _globals['_APPENDRESPONSE']._serialized_end=262
-  _globals['_RECORD']._serialized_start=265
-  _globals['_RECORD']._serialized_end=621
-  _globals['_LISTRECORDSREQUEST']._serialized_start=624
-  _globals['_LISTRECORDSREQUEST']._serialized_end=888
-  _globals['_LISTRECORDSRESPONSE']._serialized_start=890
-  _globals['_LISTRECORDSRESPONSE']._serialized_end=980
-  _globals['_GETRECORDREQUEST']._serialized_start=982
-  _globals['_GETRECORDREQUEST']._serialized_end=1012
-  _globals['_GETRECORDRESPONSE']._serialized_start=1014
-  _globals['_GETRECORDRESPONSE']._serialized_end=1076
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1078
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1100
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1102
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1209
-  _globals['_GETSTATUSREQUEST']._serialized_start=1211
-  _globals['_GETSTATUSREQUEST']._serialized_end=1229
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1231
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1285
-  _globals['_VERIFYREQUEST']._serialized_start=1287
-  _globals['_VERIFYREQUEST']._serialized_end=1302
-  _globals['_DISCREPANCY']._serialized_start=1304
-  _globals['_DISCREPANCY']._serialized_end=1347
-  _globals['_VERIFYRESPONSE']._serialized_start=1349
-  _globals['_VERIFYRESPONSE']._serialized_end=1464
-  _globals['_AUDITSERVICE']._serialized_start=1581
-  _globals['_AUDITSERVICE']._serialized_end=2309
+  _globals['_AUDITSERVICE'].methods_by_name['Verify']._serialized_options = b'\332A\000\332\342\030\005\010\002 \254\002\202\323\344\223\002\025\"\020/v1/audit:verify:\001*'
+  _globals['_OUTCOME']._serialized_start=1842
+  _globals['_OUTCOME']._serialized_end=1954
+  _globals['_APPENDREQUEST']._serialized_start=265
+  _globals['_APPENDREQUEST']._serialized_end=302
+  _globals['_APPENDRESPONSE']._serialized_start=304
+  _globals['_APPENDRESPONSE']._serialized_end=352
+  _globals['_RECORD']._serialized_start=355
+  _globals['_RECORD']._serialized_end=892
+  _globals['_LISTRECORDSREQUEST']._serialized_start=895
+  _globals['_LISTRECORDSREQUEST']._serialized_end=1222
+  _globals['_LISTRECORDSRESPONSE']._serialized_start=1224
+  _globals['_LISTRECORDSRESPONSE']._serialized_end=1314
+  _globals['_GETRECORDREQUEST']._serialized_start=1316
+  _globals['_GETRECORDREQUEST']._serialized_end=1388
+  _globals['_GETRECORDRESPONSE']._serialized_start=1390
+  _globals['_GETRECORDRESPONSE']._serialized_end=1452
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1454
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1476
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1478
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1585
+  _globals['_GETSTATUSREQUEST']._serialized_start=1587
+  _globals['_GETSTATUSREQUEST']._serialized_end=1605
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1607
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1661
+  _globals['_VERIFYREQUEST']._serialized_start=1663
+  _globals['_VERIFYREQUEST']._serialized_end=1678
+  _globals['_DISCREPANCY']._serialized_start=1680
+  _globals['_DISCREPANCY']._serialized_end=1723
+  _globals['_VERIFYRESPONSE']._serialized_start=1725
+  _globals['_VERIFYRESPONSE']._serialized_end=1840
+  _globals['_AUDITSERVICE']._serialized_start=1957
+  _globals['_AUDITSERVICE']._serialized_end=2765
 # @@protoc_insertion_point(module_scope)

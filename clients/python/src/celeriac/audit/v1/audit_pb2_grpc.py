@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AuditServiceStub(object):
-    """The audit log.
+    """The audit log. Its entries are appended by the services; people read it as records, one for each event.
     """
 
     def __init__(self, channel):
@@ -68,51 +68,53 @@ class AuditServiceStub(object):
 
 
 class AuditServiceServicer(object):
-    """The audit log.
+    """The audit log. Its entries are appended by the services; people read it as records, one for each event.
     """
 
     def Append(self, request, context):
-        """Appends entries. For the relays of Celeriac's services alone; an entry that is in the log already is
-        taken once. INVALID_ARGUMENT names the entry that is not canonical; then none is appended.
-        FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and send them
-        again later.
+        """Appends entries. Only the relays of Celeriac's services call this method. An entry that is in the log
+        already is not appended again. INVALID_ARGUMENT names the entry that is not canonical; then none is
+        appended. FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and
+        send them again later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRecords(self, request, context):
-        """Lists events, newest first.
+        """Lists the records of events, newest first, without their requests. With several values in a filter, a
+        record matches if it has one of them; with several filters, it must match all of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRecord(self, request, context):
-        """One event with its request. NOT_FOUND if the log has none of that id.
+        """Returns the record of one event, with its request. NOT_FOUND if the log has no event of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCheckpoint(self, request, context):
-        """The newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION (reason
-        AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
+        """Returns the newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION
+        (reason AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStatus(self, request, context):
-        """Whether the log takes entries, and if not, why. Checks the stored end of the log now, as an append does.
+        """Returns whether the log takes entries, and if not, why. It checks the stored end of the log now, as an
+        append does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Verify(self, request, context):
-        """Reads every entry and every checkpoint again, and holds bytes, columns, tree and signatures against each
-        other.
+        """Reads every entry and every checkpoint again, and compares bytes, columns, tree and signatures with each
+        other. It changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,7 +162,7 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService(object):
-    """The audit log.
+    """The audit log. Its entries are appended by the services; people read it as records, one for each event.
     """
 
     @staticmethod

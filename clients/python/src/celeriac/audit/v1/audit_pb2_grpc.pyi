@@ -25,102 +25,110 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class AuditServiceStub:
-    """The audit log."""
+    """The audit log. Its entries are appended by the services; people read it as records, one for each event."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     Append: grpc.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.AppendRequest,
         celeriac.audit.v1.audit_pb2.AppendResponse,
     ]
-    """Appends entries. For the relays of Celeriac's services alone; an entry that is in the log already is
-    taken once. INVALID_ARGUMENT names the entry that is not canonical; then none is appended.
-    FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and send them
-    again later.
+    """Appends entries. Only the relays of Celeriac's services call this method. An entry that is in the log
+    already is not appended again. INVALID_ARGUMENT names the entry that is not canonical; then none is
+    appended. FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and
+    send them again later.
     """
 
     ListRecords: grpc.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.ListRecordsRequest,
         celeriac.audit.v1.audit_pb2.ListRecordsResponse,
     ]
-    """Lists events, newest first."""
+    """Lists the records of events, newest first, without their requests. With several values in a filter, a
+    record matches if it has one of them; with several filters, it must match all of them.
+    """
 
     GetRecord: grpc.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.GetRecordRequest,
         celeriac.audit.v1.audit_pb2.GetRecordResponse,
     ]
-    """One event with its request. NOT_FOUND if the log has none of that id."""
+    """Returns the record of one event, with its request. NOT_FOUND if the log has no event of that name."""
 
     GetCheckpoint: grpc.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.GetCheckpointRequest,
         celeriac.audit.v1.audit_pb2.GetCheckpointResponse,
     ]
-    """The newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION (reason
-    AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
+    """Returns the newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION
+    (reason AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
     """
 
     GetStatus: grpc.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.GetStatusRequest,
         celeriac.audit.v1.audit_pb2.GetStatusResponse,
     ]
-    """Whether the log takes entries, and if not, why. Checks the stored end of the log now, as an append does."""
+    """Returns whether the log takes entries, and if not, why. It checks the stored end of the log now, as an
+    append does.
+    """
 
     Verify: grpc.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.VerifyRequest,
         celeriac.audit.v1.audit_pb2.VerifyResponse,
     ]
-    """Reads every entry and every checkpoint again, and holds bytes, columns, tree and signatures against each
-    other.
+    """Reads every entry and every checkpoint again, and compares bytes, columns, tree and signatures with each
+    other. It changes nothing.
     """
 
 class AuditServiceAsyncStub:
-    """The audit log."""
+    """The audit log. Its entries are appended by the services; people read it as records, one for each event."""
 
     Append: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.AppendRequest,
         celeriac.audit.v1.audit_pb2.AppendResponse,
     ]
-    """Appends entries. For the relays of Celeriac's services alone; an entry that is in the log already is
-    taken once. INVALID_ARGUMENT names the entry that is not canonical; then none is appended.
-    FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and send them
-    again later.
+    """Appends entries. Only the relays of Celeriac's services call this method. An entry that is in the log
+    already is not appended again. INVALID_ARGUMENT names the entry that is not canonical; then none is
+    appended. FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and
+    send them again later.
     """
 
     ListRecords: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.ListRecordsRequest,
         celeriac.audit.v1.audit_pb2.ListRecordsResponse,
     ]
-    """Lists events, newest first."""
+    """Lists the records of events, newest first, without their requests. With several values in a filter, a
+    record matches if it has one of them; with several filters, it must match all of them.
+    """
 
     GetRecord: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.GetRecordRequest,
         celeriac.audit.v1.audit_pb2.GetRecordResponse,
     ]
-    """One event with its request. NOT_FOUND if the log has none of that id."""
+    """Returns the record of one event, with its request. NOT_FOUND if the log has no event of that name."""
 
     GetCheckpoint: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.GetCheckpointRequest,
         celeriac.audit.v1.audit_pb2.GetCheckpointResponse,
     ]
-    """The newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION (reason
-    AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
+    """Returns the newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION
+    (reason AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
     """
 
     GetStatus: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.GetStatusRequest,
         celeriac.audit.v1.audit_pb2.GetStatusResponse,
     ]
-    """Whether the log takes entries, and if not, why. Checks the stored end of the log now, as an append does."""
+    """Returns whether the log takes entries, and if not, why. It checks the stored end of the log now, as an
+    append does.
+    """
 
     Verify: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.audit.v1.audit_pb2.VerifyRequest,
         celeriac.audit.v1.audit_pb2.VerifyResponse,
     ]
-    """Reads every entry and every checkpoint again, and holds bytes, columns, tree and signatures against each
-    other.
+    """Reads every entry and every checkpoint again, and compares bytes, columns, tree and signatures with each
+    other. It changes nothing.
     """
 
 class AuditServiceServicer(metaclass=abc.ABCMeta):
-    """The audit log."""
+    """The audit log. Its entries are appended by the services; people read it as records, one for each event."""
 
     @abc.abstractmethod
     def Append(
@@ -128,10 +136,10 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.audit.v1.audit_pb2.AppendRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.audit.v1.audit_pb2.AppendResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.AppendResponse]]:
-        """Appends entries. For the relays of Celeriac's services alone; an entry that is in the log already is
-        taken once. INVALID_ARGUMENT names the entry that is not canonical; then none is appended.
-        FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and send them
-        again later.
+        """Appends entries. Only the relays of Celeriac's services call this method. An entry that is in the log
+        already is not appended again. INVALID_ARGUMENT names the entry that is not canonical; then none is
+        appended. FAILED_PRECONDITION (reason AUDIT_LOG_STOPPED) while the log is stopped: keep the entries, and
+        send them again later.
         """
 
     @abc.abstractmethod
@@ -140,7 +148,9 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.audit.v1.audit_pb2.ListRecordsRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.audit.v1.audit_pb2.ListRecordsResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.ListRecordsResponse]]:
-        """Lists events, newest first."""
+        """Lists the records of events, newest first, without their requests. With several values in a filter, a
+        record matches if it has one of them; with several filters, it must match all of them.
+        """
 
     @abc.abstractmethod
     def GetRecord(
@@ -148,7 +158,7 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.audit.v1.audit_pb2.GetRecordRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.audit.v1.audit_pb2.GetRecordResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.GetRecordResponse]]:
-        """One event with its request. NOT_FOUND if the log has none of that id."""
+        """Returns the record of one event, with its request. NOT_FOUND if the log has no event of that name."""
 
     @abc.abstractmethod
     def GetCheckpoint(
@@ -156,8 +166,8 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.audit.v1.audit_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.audit.v1.audit_pb2.GetCheckpointResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.GetCheckpointResponse]]:
-        """The newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION (reason
-        AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
+        """Returns the newest signed checkpoint: size and root of the tree over all entries. FAILED_PRECONDITION
+        (reason AUDIT_LOG_STOPPED) while the log is stopped: what is stored may not be what was signed.
         """
 
     @abc.abstractmethod
@@ -166,7 +176,9 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.audit.v1.audit_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.audit.v1.audit_pb2.GetStatusResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.GetStatusResponse]]:
-        """Whether the log takes entries, and if not, why. Checks the stored end of the log now, as an append does."""
+        """Returns whether the log takes entries, and if not, why. It checks the stored end of the log now, as an
+        append does.
+        """
 
     @abc.abstractmethod
     def Verify(
@@ -174,8 +186,8 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.audit.v1.audit_pb2.VerifyRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.audit.v1.audit_pb2.VerifyResponse, collections.abc.Awaitable[celeriac.audit.v1.audit_pb2.VerifyResponse]]:
-        """Reads every entry and every checkpoint again, and holds bytes, columns, tree and signatures against each
-        other.
+        """Reads every entry and every checkpoint again, and compares bytes, columns, tree and signatures with each
+        other. It changes nothing.
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
