@@ -50,7 +50,7 @@ status: setup ## Show the health of each component; succeeds only when all are h
 logs: setup ## Follow the logs of the processes: NAME=scheduler for one of them, FOLLOW=0 to stop at the end
 	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow)
 
-token: setup ## Print a token, valid for an hour: ROLE=viewer|admin|super_admin, OTP=<code> for a second factor
+token: setup ## Print a token, valid for an hour: ROLE=viewer|writer|admin|super_admin, OTP=<code> for a second factor
 	@$(STANDALONE) token "$(or $(ROLE),admin)" $(if $(OTP),--otp "$(OTP)")
 
 enrol: setup ## Make a new second factor, and print its secret for an authenticator, once
@@ -63,13 +63,15 @@ rotate-keys: setup ## Make a new key, and protect the secrets of the live config
 
 GENERATE := $(UV) run --quiet --no-project --isolated --python $(PYTHON) --with-requirements protos/toolchain.txt python protos/generate.py
 
-protos: | $(UV) ## Generate clients/python from protos/ with the pinned toolchain
+protos: setup ## Generate clients/python and the lists in docs/ from protos/ with the pinned toolchain
 	@$(GENERATE)
+	@$(RUN)/python -m protos.reasons
 
-protos-check: | $(UV) ## Check that the committed stubs are what the contracts generate
+protos-check: setup ## Check that the committed stubs and lists are what the contracts generate
 	@$(GENERATE) --check
+	@$(RUN)/python -m protos.reasons --check
 
-protos-lint: setup ## Check that the contracts keep the rules of protos/buf.yaml
+protos-lint: setup ## Check that the contracts keep the rules of protos/buf.yaml and protos/rules.py
 	@$(RUN)/python -m protos.checks lint
 
 protos-breaking: setup ## Check that the contracts are compatible with the last release (protos/released.binpb)

@@ -21,6 +21,8 @@ from google.rpc import error_details_pb2, status_pb2
 DOMAIN = "celeriac"
 TYPE = "type.googleapis.com/"
 CONTENT_TYPE = "x-gateway-content-type"
+# The reason for a request that the transcoder could not parse, and for a path with an escaped slash.
+MALFORMED = "MALFORMED_REQUEST"
 Code = grpc.StatusCode
 
 
@@ -47,7 +49,7 @@ REFUSALS = (
         "path_normalization",
         400,
         Code.INVALID_ARGUMENT,
-        "MALFORMED_REQUEST",
+        MALFORMED,
         "the path is not one of a method: it has an escaped slash",
     ),
     Refusal(
@@ -88,7 +90,7 @@ REFUSALS = (
         403,
         Code.PERMISSION_DENIED,
         "ROLE_TOO_LOW",
-        "this method needs a greater role than the token has",
+        "this method needs another role than the token has",
     ),
     Refusal(
         403,
@@ -228,7 +230,7 @@ def _bad_request() -> dict[str, Any]:
     """For a request that the transcoder could not parse; Envoy's own text says where."""
     return {
         "filter": _all(_status_is(400), _asked_as("application/grpc", False)),
-        "body_format_override": _rest_body(Code.INVALID_ARGUMENT, "MALFORMED_REQUEST", "%LOCAL_REPLY_BODY%"),
+        "body_format_override": _rest_body(Code.INVALID_ARGUMENT, MALFORMED, "%LOCAL_REPLY_BODY%"),
     }
 
 

@@ -109,10 +109,3 @@ class Unauthenticated(CeleriacError):
 
 class PermissionDenied(CeleriacError):
     """The caller is known, but has no right to make this call."""
-
-
-class Unimplemented(CeleriacError):
-    """This server does not have the method."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("UNIMPLEMENTED", message)

@@ -45,7 +45,6 @@ CODES: dict[type[errors.CeleriacError], grpc.StatusCode] = {
     errors.Locked: grpc.StatusCode.UNAVAILABLE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
-    errors.Unimplemented: grpc.StatusCode.UNIMPLEMENTED,
 }
 
 
