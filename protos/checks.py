@@ -1,6 +1,6 @@
 """Checks the contracts in this folder: do they keep the rules, and does what was released still hold?
 
-    python -m protos.checks lint      what protos/buf.yaml asks of the contracts
+    python -m protos.checks lint      what protos/buf.yaml and protos/rules.py ask of the contracts
     python -m protos.checks breaking  nothing that protos/released.binpb promises is gone or changed
     python -m protos.checks release   makes today's contracts the promise
 
@@ -20,13 +20,16 @@ from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from protos.generate import PROTOS, compiled
+from protos.rules import breaches
 
 RULES = PROTOS / "buf.yaml"
 RELEASED = PROTOS / "released.binpb"
 ADVICE = {
-    "lint": "the rules and their reasons are in protos/buf.yaml",
+    "lint": "the rules and their reasons are in protos/buf.yaml and protos/rules.py",
     "breaking": "add beside what is there, or begin a v2; `make protos-release` changes the promise itself",
 }
+# The packages that keep the rules of protos/rules.py already.
+KEEP_THE_RULES = ("celeriac.access.", "celeriac.audit.", "celeriac.errors.")
 BUF = Path(sys.executable).with_name("buf")
 
 
@@ -34,7 +37,10 @@ def lint(contracts: Path) -> list[str]:
     """What the contracts below a folder do against the rules."""
     with tempfile.TemporaryDirectory() as scratch:
         image = _image(contracts, Path(scratch) / "contracts.binpb")
-        return _buf("lint", image)
+        return [
+            *_buf("lint", image),
+            *breaches(FileDescriptorSet.FromString(image.read_bytes()), KEEP_THE_RULES),
+        ]
 
 
 def breaking(contracts: Path, released: Path) -> list[str]:
