@@ -1,9 +1,10 @@
-"""Scheduler and audit as processes, with a gateway before them; the embedder and the monitor are down."""
+"""Scheduler and audit as processes, with a gateway before them; and all four services, for tests of all."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from deploy.standalone.certificates import ensure_config_keys
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.audits import running_audit
+from tests.support.embedder_workers import MODULE as BIGRAM_EMBEDDER
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import ServiceProcess, environment_of, running_service
 from tests.support.servers import Valkey, create_migrated_database
@@ -43,6 +45,29 @@ def services(
         scheduling = environment_of("scheduler", certificates, url, valkey, **more)
         with running_service("scheduler", certificates, scheduling) as scheduler:
             yield Services(scheduler, audit)
+
+
+@pytest.fixture(scope="package")
+def all_services(
+    certificates: Path, tokens: LocalIssuer, services: Services, postgres_url: str, valkey: Valkey
+) -> Iterator[Mapping[str, ServiceProcess]]:
+    """All four services; the embedder and the monitor beside those of the other tests."""
+    url = asyncio.run(create_migrated_database(postgres_url))
+    with contextlib.ExitStack() as running:
+        started = {
+            name: running.enter_context(
+                running_service(
+                    name,
+                    certificates,
+                    environment_of(
+                        name, certificates, url, valkey, CELERIAC_AUDIT_ADDRESS=services.audit.address
+                    ),
+                    module,
+                )
+            )
+            for name, module in (("monitor", None), ("embedder", BIGRAM_EMBEDDER))
+        }
+        yield {"scheduler": services.scheduler, "audit": services.audit, **started}
 
 
 @pytest.fixture(scope="package")
