@@ -25,13 +25,13 @@ FAMILY = {
 # A NotFound and an AlreadyExists make their reasons from the kind of resource, their first argument.
 ENDINGS = {"NotFound": "_NOT_FOUND", "AlreadyExists": "_EXISTS"}
 # The classes whose reason is their own, whatever they are made with.
-FIXED = {
+FIXED = [
     errors.Conflict("a", "b"),
     errors.Invalid([]),
     errors.Exhausted("a", 1),
     errors.Unavailable("a"),
     errors.Locked("a", 1),
-}
+]
 # The family's root is raised by name once, for what is nobody's fault but ours.
 CODE_OF_ROOT = "INTERNAL"
 
