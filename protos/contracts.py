@@ -25,6 +25,7 @@ _signature: Any = client_pb2.method_signature
 _behavior: Any = field_behavior_pb2.field_behavior
 _resource: Any = resource_pb2.resource
 _reference: Any = resource_pb2.resource_reference
+_definition: Any = resource_pb2.resource_definition
 
 OURS = "celeriac."
 
@@ -79,6 +80,17 @@ class Contracts:
             yield from file.enum_types_by_name.values()
         for message in self.messages():
             yield from message.enum_types
+
+    def resources(self) -> Iterator[Any]:
+        """Yields the google.api.ResourceDescriptor of each resource.
+
+        A resource without a message, such as a conversation, is defined by an option of its file.
+        """
+        for message in self.messages():
+            if resource := resource_of(message):
+                yield resource
+        for file in self.files:
+            yield from file.GetOptions().Extensions[_definition]
 
     def requests(self) -> set[str]:
         """Returns the full names of the messages that methods take."""

@@ -75,9 +75,10 @@ def names_are_resource_names(contracts: Contracts) -> Iterator[tuple[str, str]]:
 def references_state_their_type(contracts: Contracts) -> Iterator[tuple[str, str]]:
     """A text whose comment shows the name of a resource has a resource_reference (AIP-124).
 
-    A reference is to the type of a resource that there is, or to any ("*").
+    A reference is to the type of a resource that there is, or to any ("*"). A resource without a message is
+    defined by the file's option google.api.resource_definition.
     """
-    resources = [resource for message in contracts.messages() if (resource := resource_of(message))]
+    resources = list(contracts.resources())
     types = {resource.type for resource in resources} | {ANY}
     collections = {pattern.partition("/")[0] for resource in resources for pattern in resource.pattern}
     shown = re.compile(rf'"(?:{"|".join(sorted(collections))})/') if collections else None

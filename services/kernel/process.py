@@ -19,15 +19,9 @@ from prometheus_client import CollectorRegistry
 from services.kernel import logging, metrics
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
-from services.kernel.grpc.access import allow
 from services.kernel.grpc.audit import record
-from services.kernel.grpc.decode import decode
-from services.kernel.grpc.errors import tell_errors
-from services.kernel.grpc.identify import identify
-from services.kernel.grpc.observe import observe
-from services.kernel.grpc.page_tokens import bind_page_tokens
-from services.kernel.grpc.readable import hide_unreadable
 from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
+from services.kernel.grpc.steps import steps_of_every_call
 from services.kernel.live_keys import LOG_LEVEL
 from services.kernel.live_settings import Follower, LiveSettings
 from services.kernel.loops import Background
@@ -148,17 +142,8 @@ async def run(
     verifier = TokenVerifier(
         settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
     )
-    steps = [
-        observe(metrics.CallMetrics(registry)),
-        tell_errors,
-        decode,
-        identify(verifier),
-        record(outbox),
-        allow,
-        bind_page_tokens,
-        hide_unreadable,
-        *own_steps,
-    ]
+    every = steps_of_every_call(metrics.CallMetrics(registry), verifier, [record(outbox)])
+    steps = [*every, *own_steps]
     stop = _stop_signal()
     host = settings.listen.rpartition(":")[0]
     async with (

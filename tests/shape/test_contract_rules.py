@@ -22,6 +22,11 @@ import "google/api/client.proto";
 import "google/api/field_behavior.proto";
 import "google/api/resource.proto";
 
+option (google.api.resource_definition) = {
+  type: "celeriac.dev/Well"
+  pattern: "wells/{well}"
+};
+
 // The beds of a garden.
 service GardenService {
   // Lists the beds, by name.
@@ -173,7 +178,13 @@ message SowRequest {
 
 message SowResponse {}
 
-message WaterRequest {}
+message WaterRequest {
+  // Where the water is from, "wells/{id}".
+  string well = 1 [
+    (google.api.field_behavior) = OPTIONAL,
+    (google.api.resource_reference).type = "celeriac.dev/Well"
+  ];
+}
 
 message WaterResponse {}
 """
@@ -248,6 +259,16 @@ BREACHES = {
         "// What is to be sown.",
         '// The bed to be sown, "beds/{id}".',
         "SowRequest.seed shows a resource's name in its comment",
+    ),
+    "references_state_their_type: none, without a message": (
+        "// What is to be sown.",
+        '// The well that it is watered from, "wells/{id}".',
+        "SowRequest.seed shows a resource's name in its comment",
+    ),
+    "references_state_their_type: defined nowhere": (
+        '  type: "celeriac.dev/Well"\n',
+        '  type: "celeriac.dev/Spring"\n',
+        "WaterRequest.well refers to celeriac.dev/Well, which is no resource's type",
     ),
     "references_state_their_type: unknown": (
         '(google.api.resource_reference).type = "celeriac.dev/Bed"',

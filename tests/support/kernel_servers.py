@@ -14,14 +14,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from prometheus_client import CollectorRegistry
 
-from services.kernel.grpc.access import allow
-from services.kernel.grpc.decode import decode
-from services.kernel.grpc.errors import tell_errors
-from services.kernel.grpc.identify import identify
-from services.kernel.grpc.observe import observe
-from services.kernel.grpc.page_tokens import bind_page_tokens
-from services.kernel.grpc.readable import hide_unreadable
 from services.kernel.grpc.server import Server, Servicer
+from services.kernel.grpc.steps import steps_of_every_call
 from services.kernel.metrics import CallMetrics
 from services.kernel.settings import KernelSettings
 from services.kernel.tokens import TokenVerifier
@@ -60,15 +54,7 @@ async def kernel_server(
 ) -> AsyncIterator[KernelServer]:
     """A server with all steps of a service's but the audit step, which needs a database."""
     verifier = TokenVerifier(settings.token_keys, settings.token_issuer, settings.token_audience)
-    steps = [
-        observe(CallMetrics(CollectorRegistry())),
-        tell_errors,
-        decode,
-        identify(verifier),
-        allow,
-        bind_page_tokens,
-        hide_unreadable,
-    ]
+    steps = steps_of_every_call(CallMetrics(CollectorRegistry()), verifier, [])
     server = Server(settings, servicers, steps)
     await server.start()
     try:

@@ -1,1 +1,1 @@
-"""The gRPC server that every service runs: `server.py` lists the steps of a call, each in its own module."""
+"""The gRPC server that every service runs: `steps.py` lists the steps of a call, each in its own module."""

@@ -14,7 +14,7 @@ from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.outbox import canonical
 from tests.support.audit_entries import METHOD, intent
-from tests.support.calls import all_listed, refused
+from tests.support.calls import all_listed, fields_at_fault, refused
 from tests.support.locks import ended_transactions, locked_table, waiting_for_a_lock
 from tests.support.processes import ServiceProcess
 
@@ -113,6 +113,17 @@ def test_pages_follow_each_other_without_gap_or_repeat(relay: Any, admin: Any) -
     request = audit_pb2.ListRecordsRequest(actors=[actor], page_size=3)
     seen = [record.resource for record in all_listed(admin.ListRecords, request, "records")]
     assert seen == [f"schedules/{number}" for number in reversed(range(7))]
+
+
+def test_a_page_token_is_good_for_the_filter_that_it_was_given_for(relay: Any, admin: Any) -> None:
+    actor = f"token-{uuid.uuid4()}"
+    append(relay, *(intent(actor=actor) for _ in range(3)))
+    first = admin.ListRecords(audit_pb2.ListRecordsRequest(actors=[actor], page_size=1))
+    for other in ({}, {"actors": ["mei"]}, {"actors": [actor], "outcomes": [Outcome.OUTCOME_OK]}):
+        request = audit_pb2.ListRecordsRequest(page_token=first.next_page_token, **other)
+        assert fields_at_fault(admin.ListRecords, request) == ["page_token"]
+    request = audit_pb2.ListRecordsRequest(actors=[actor], page_size=2, page_token=first.next_page_token)
+    assert len(admin.ListRecords(request).records) == 2
 
 
 def test_the_checkpoint_is_a_signed_note_of_size_and_root(relay: Any, admin: Any) -> None:

@@ -18,13 +18,9 @@ from prometheus_client import CollectorRegistry
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import Database
 from services.kernel.errors import Conflict
-from services.kernel.grpc.access import allow
 from services.kernel.grpc.audit import record
-from services.kernel.grpc.decode import decode
-from services.kernel.grpc.errors import tell_errors
-from services.kernel.grpc.identify import identify
-from services.kernel.grpc.observe import observe
 from services.kernel.grpc.server import Server, Servicer
+from services.kernel.grpc.steps import steps_of_every_call
 from services.kernel.metrics import CallMetrics
 from services.kernel.outbox import Outbox
 from services.kernel.tokens import TokenVerifier
@@ -91,14 +87,7 @@ async def running(certificates: Path, tokens: LocalIssuer, database_url: str) ->
         await connection.execute("TRUNCATE audit_outbox_scheduler")
     outbox = Outbox(database, "scheduler")
     verifier = TokenVerifier(settings.token_keys, settings.token_issuer, settings.token_audience)
-    steps = [
-        observe(CallMetrics(CollectorRegistry())),
-        tell_errors,
-        decode,
-        identify(verifier),
-        record(outbox),
-        allow,
-    ]
+    steps = steps_of_every_call(CallMetrics(CollectorRegistry()), verifier, [record(outbox)])
     credentials = grpc.ssl_channel_credentials(
         (certificates / "ca.pem").read_bytes(),
         (certificates / "certs/gateway.key").read_bytes(),

@@ -18,12 +18,8 @@ from prometheus_client import CollectorRegistry
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.errors import Conflict, Exhausted, FieldFault, Invalid, Locked
-from services.kernel.grpc.access import allow
-from services.kernel.grpc.decode import decode
-from services.kernel.grpc.errors import tell_errors
-from services.kernel.grpc.identify import identify
-from services.kernel.grpc.observe import observe
 from services.kernel.grpc.server import Server, Servicer
+from services.kernel.grpc.steps import steps_of_every_call
 from services.kernel.identity import current_identity
 from services.kernel.metrics import CallMetrics
 from services.kernel.settings import KernelSettings
@@ -89,7 +85,7 @@ async def running(settings: KernelSettings, certificates: Path) -> AsyncIterator
         return text
 
     verifier = TokenVerifier(settings.token_keys, settings.token_issuer, settings.token_audience)
-    steps = [observe(CallMetrics(CollectorRegistry())), tell_errors, decode, identify(verifier), allow]
+    steps = steps_of_every_call(CallMetrics(CollectorRegistry()), verifier, [])
     server = Server(settings, [Servicer(CONTRACT, add_probe, Probe(on_text))], steps)
     await server.start()
     yield Running(server, certificates, release)
