@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from services.kernel.validation import Faults
+from services.scheduler.manifests.text import json_text
 from services.scheduler.schedule import checks
 from services.scheduler.timing.durations import parse_span
 
@@ -21,6 +21,7 @@ KINDS: dict[type, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
+    Decimal: "a number",
     dict: "a mapping",
     list: "a list",
     type(None): "empty",
@@ -74,8 +75,9 @@ class Entry:
         return found
 
     def number(self, name: str, example: str) -> float | None:
-        if isinstance(self._values.get(name), int) and not isinstance(self._values[name], bool):
-            return float(self._values[name])
+        value = self._values.get(name)
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            return float(value)
         found: float | None = self._kind(name, float, "a number", example)
         return found
 
@@ -97,7 +99,7 @@ class Entry:
         if found is None:
             return default
         try:
-            return json.dumps(found, ensure_ascii=False, allow_nan=False)
+            return json_text(found)
         except ValueError:
             self._faults.add(self.at(name), "holds a number that JSON can't", example)
             return default
@@ -118,9 +120,9 @@ class Entry:
         value = self._values.get(name)
         if value is None:
             return None
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             # A bare number is seconds, as in Celery.
-            return Decimal(repr(value)) if abs(value) < 1e15 else Decimal(10) ** 15
+            return Decimal(str(value)) if abs(value) < 1e15 else Decimal(10) ** 15
         found = parse_span(value) if isinstance(value, str) else None
         if found is None:
             shown = repr(value)[:100] if isinstance(value, str) else kind_of(value)

@@ -88,7 +88,7 @@ def url(request: pytest.FixtureRequest, postgres_url: str) -> str:
 
 
 LONG_AGO = NOW - dt.timedelta(days=400)
-BY_LABEL, BY_TASK = ScheduleFilter(label=("team", "growth")), ScheduleFilter(task="count")
+BY_LABEL, BY_TASK = ScheduleFilter(labels=(("team", "growth"),)), ScheduleFilter(task_names=("count",))
 SECOND, HOUR, DAY = dt.timedelta(seconds=1), dt.timedelta(hours=1), dt.timedelta(days=1)
 FAILED = ("FAILURE", "REJECTED", "REVOKED")
 # Rare states and outcomes go by statistics, which a table has that was not filled a moment ago.
@@ -198,7 +198,7 @@ async def test_runs_with_an_outcome_that_none_has_are_looked_for_among_those_tha
         assert found == 0 and read <= RUNS // 1000
 
 
-@pytest.mark.parametrize("wanted", [ScheduleFilter(), ScheduleFilter(task="count", paused=False)])
+@pytest.mark.parametrize("wanted", [ScheduleFilter(), ScheduleFilter(task_names=("count",), paused=False)])
 @pytest.mark.parametrize("after", [None, (NOW, "s-7")])
 async def test_a_page_by_what_runs_next_is_read_by_an_index(
     url: str, wanted: ScheduleFilter, after: tuple[dt.datetime, str] | None
@@ -209,7 +209,10 @@ async def test_a_page_by_what_runs_next_is_read_by_an_index(
 
 
 async def test_what_runs_next_of_a_rare_task_is_found_by_its_facet(url: str) -> None:
-    common, rare = ScheduleFilter(task="count"), ScheduleFilter(queue="celery", task="rare")
+    common, rare = (
+        ScheduleFilter(task_names=("count",)),
+        ScheduleFilter(queues=("celery",), task_names=("rare",)),
+    )
     for wanted, numbers in ((common, []), (rare, [0])):
         probe = a_rare_facet(wanted)
         assert probe is not None
@@ -223,7 +226,10 @@ async def test_what_runs_next_of_a_rare_task_is_found_by_its_facet(url: str) -> 
 
 @pytest.mark.parametrize("state", [RunState.SKIPPED, RunState.WAITING, RunState.LOST, RunState.PENDING])
 async def test_runs_of_a_rare_state_are_found_by_an_index(url: str, state: RunState) -> None:
-    for wanted in (RunFilter(state=state), RunFilter(state=state, start=NOW - DAY)):
+    for wanted in (
+        RunFilter(states=frozenset({state})),
+        RunFilter(states=frozenset({state}), start=NOW - DAY),
+    ):
         _, read = await runs_read(url, wanted)
         assert read <= 2 * (RUNS // 1000)
 

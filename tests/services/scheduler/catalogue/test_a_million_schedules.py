@@ -124,14 +124,14 @@ async def test_a_batch_touches_few_pages(million_url: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "listed"),
     [
-        (ScheduleFilter(task="rare"), 10),
-        (ScheduleFilter(queue="rare"), 10),
-        (ScheduleFilter(label=("team", "rare")), 10),
-        (ScheduleFilter(task="rare", queue="rare", label=("team", "rare")), 10),
-        (ScheduleFilter(label=("team", "unknown")), 0),
-        (ScheduleFilter(task="task-7"), 101),
-        (ScheduleFilter(queue="celery"), 101),
-        (ScheduleFilter(queue="celery", label=("team", "growth"), paused=False), 101),
+        (ScheduleFilter(task_names=("rare",)), 10),
+        (ScheduleFilter(queues=("rare",)), 10),
+        (ScheduleFilter(labels=(("team", "rare"),)), 10),
+        (ScheduleFilter(task_names=("rare",), queues=("rare",), labels=(("team", "rare"),)), 10),
+        (ScheduleFilter(labels=(("team", "unknown"),)), 0),
+        (ScheduleFilter(task_names=("task-7",)), 101),
+        (ScheduleFilter(queues=("celery",)), 101),
+        (ScheduleFilter(queues=("celery",), labels=(("team", "growth"),), paused=False), 101),
     ],
 )
 @pytest.mark.timeout(300)

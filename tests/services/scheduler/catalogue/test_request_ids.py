@@ -81,7 +81,7 @@ def test_tries_of_one_trigger_at_the_same_time_run_it_once(schedules: Any, lone_
         schedules.TriggerSchedule, pb.TriggerScheduleRequest(name=name, request_id=new_id())
     )
     [run] = lone_scheduler.runs(name)
-    assert {answer.run.task_id for answer in answers} == {run.task_id}
+    assert {answer.run.task for answer in answers} == {run.task}
 
 
 def test_tries_of_one_backfill_at_the_same_time_begin_it_once(hourly: Hourly, schedules: Any) -> None:
@@ -129,7 +129,7 @@ def test_ids_of_one_schedule_or_method_are_free_for_another(schedules: Any) -> N
     request_id = new_id()
     names = [schedules.CreateSchedule(creation(request_id=request_id)).schedule.name for _ in range(2)]
     request = [pb.TriggerScheduleRequest(name=name, request_id=request_id) for name in names]
-    assert len({schedules.TriggerSchedule(each).run.task_id for each in request}) == 2
+    assert len({schedules.TriggerSchedule(each).run.task for each in request}) == 2
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_the_id_of_a_run_or_a_backfill_is_known_as_long_as_that_is_kept(
     run, begun = schedules.TriggerSchedule(request).run, schedules.BackfillSchedule(backfill).backfill
     for each in (request, backfill):
         aged(each.request_id, 25 * HOUR)
-    assert schedules.TriggerSchedule(request).run.task_id == run.task_id
+    assert schedules.TriggerSchedule(request).run.task == run.task
     assert schedules.BackfillSchedule(backfill).backfill.name == begun.name
     aged(backfill.request_id, 25 * HOUR)
     other = hourly.request(6, request_id=backfill.request_id)

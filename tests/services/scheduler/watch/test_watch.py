@@ -37,7 +37,7 @@ def new_name() -> str:
 def create(scheduler: Scheduler, name: str, crontab: str = NEVER, **more: Any) -> pb.Schedule:
     schedule = pb.Schedule(
         name=name,
-        task=pb.Task(name="count", queue="nobody"),
+        task=pb.TaskSpec(task_name="count", queue="queues/nobody"),
         timing=pb.Timing(crontab=pb.Crontab(expression=crontab)),
         **more,
     )
