@@ -133,6 +133,8 @@ def test_the_audit_log_holds_the_trigger_with_actor_address_and_outcome(operator
     assert newest.actor == "operator"
     assert newest.role == "admin"
     assert newest.address == "127.0.0.1"
+    run = operator.schedules.GetRun(schedules.GetRunRequest(name=newest.result)).run
+    assert operator.ended_task(run.task) is not None
     assert operator.audit.Verify(audit_pb2.VerifyRequest()).intact
 
 

@@ -88,8 +88,8 @@ async def watch_schedules(
 
     `names` ("schedules/{id}", at most 100), `without_schedules`, `without_runs` and `without_backfills` limit
     what you get. So do `text`, `task_names`, `queues` ("queues/ai_analysis"), `paused` and `labels`
-    ("team=growth"), which select schedules as in ListSchedules. If an edit makes a schedule stop matching, you
-    get one more message of it, without its `schedule`, as after a deletion.
+    ("team=growth"), which select schedules as in ListSchedules. If an edit makes a schedule stop matching,
+    you get one more message of it, without its `schedule`, as after a deletion.
 
     Each message has a `cursor`. Store it when you have processed the message, and start with it after a
     restart of your program. A message without an event shows that the stream is alive: it is the first of

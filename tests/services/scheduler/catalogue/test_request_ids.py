@@ -172,3 +172,31 @@ def test_the_id_of_a_run_or_a_backfill_is_known_as_long_as_that_is_kept(
     aged(backfill.request_id, 25 * HOUR)
     other = hourly.request(6, request_id=backfill.request_id)
     assert fields_at_fault(schedules.BackfillSchedule, other) == ["request_id"]
+
+
+def test_an_old_id_is_still_refused_with_another_body_or_from_another_caller(
+    schedules: Any,
+    hourly: Hourly,
+    aged: Callable[[str, dt.timedelta], None],
+    lone_scheduler: Scheduler,
+    tokens: LocalIssuer,
+) -> None:
+    """Also with another max_runs, which no backfill keeps."""
+    lin = Caller(
+        schedules_pb2_grpc.ScheduleServiceStub(lone_scheduler.channel), tokens.mint("admin", subject="lin")
+    )
+    trigger = pb.TriggerScheduleRequest(name=hourly.name, request_id=new_id())
+    backfill = hourly.request(5, request_id=new_id(), max_runs=50)
+    schedules.TriggerSchedule(trigger)
+    schedules.BackfillSchedule(backfill)
+    for stub, method, request in (
+        (lin, "TriggerSchedule", trigger),
+        (lin, "BackfillSchedule", backfill),
+        (schedules, "BackfillSchedule", hourly.request(5, request_id=backfill.request_id, max_runs=60)),
+    ):
+        aged(trigger.request_id, 25 * HOUR)
+        aged(backfill.request_id, 25 * HOUR)
+        assert fields_at_fault(getattr(stub, method), request) == ["request_id"]
+        _, told = refused(getattr(stub, method), request)
+        wording = f"is {request.request_id!r}, the id of another request to {method} of {hourly.name}"
+        assert f"request_id {wording}; for example: " in told

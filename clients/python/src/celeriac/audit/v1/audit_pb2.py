@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x65leriac/audit/v1/audit.proto\x12\x11\x63\x65leriac.audit.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\" \n\rAppendRequest\x12\x0f\n\x07\x65ntries\x18\x01 \x03(\x0c\"0\n\x0e\x41ppendResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\"\xe4\x02\n\x06Record\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06issuer\x18\x05 \x01(\t\x12\x0e\n\x06method\x18\x06 \x01(\t\x12\x10\n\x08resource\x18\x07 \x01(\t\x12\x14\n\x0crequest_json\x18\x08 \x01(\t\x12+\n\x07outcome\x18\t \x01(\x0e\x32\x1a.celeriac.audit.v1.Outcome\x12\x0c\n\x04\x63ode\x18\n \x01(\t\x12\x0f\n\x07message\x18\x0b \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x0c \x01(\t\x12\x12\n\nuser_agent\x18\r \x01(\t\x12\x12\n\nrequest_id\x18\x0e \x01(\t\x12+\n\x08\x64uration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05index\x18\x10 \x01(\x03\"\x88\x02\n\x12ListRecordsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12+\n\x07outcome\x18\x06 \x01(\x0e\x32\x1a.celeriac.audit.v1.Outcome\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x13ListRecordsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.celeriac.audit.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1e\n\x10GetRecordRequest\x12\n\n\x02id\x18\x01 \x01(\t\">\n\x11GetRecordResponse\x12)\n\x06record\x18\x01 \x01(\x0b\x32\x19.celeriac.audit.v1.Record\"\x16\n\x14GetCheckpointRequest\"k\n\x15GetCheckpointResponse\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x0c\n\x04note\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"6\n\x11GetStatusResponse\x12\x11\n\taccepting\x18\x01 \x01(\x08\x12\x0e\n\x06\x66\x61ults\x18\x02 \x03(\t\"\x0f\n\rVerifyRequest\"+\n\x0b\x44iscrepancy\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\"s\n\x0eVerifyResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x35\n\rdiscrepancies\x18\x04 \x03(\x0b\x32\x1e.celeriac.audit.v1.Discrepancy*p\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x32\xd8\x05\n\x0c\x41uditService\x12U\n\x06\x41ppend\x12 .celeriac.audit.v1.AppendRequest\x1a!.celeriac.audit.v1.AppendResponse\"\x06\xda\xe2\x18\x02\x08\x04\x12}\n\x0bListRecords\x12%.celeriac.audit.v1.ListRecordsRequest\x1a&.celeriac.audit.v1.ListRecordsResponse\"\x1f\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/audit/records\x12|\n\tGetRecord\x12#.celeriac.audit.v1.GetRecordRequest\x1a$.celeriac.audit.v1.GetRecordResponse\"$\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/audit/records/{id}\x12\x86\x01\n\rGetCheckpoint\x12\'.celeriac.audit.v1.GetCheckpointRequest\x1a(.celeriac.audit.v1.GetCheckpointResponse\"\"\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/audit/checkpoint\x12v\n\tGetStatus\x12#.celeriac.audit.v1.GetStatusRequest\x1a$.celeriac.audit.v1.GetStatusResponse\"\x1e\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/audit/status\x12s\n\x06Verify\x12 .celeriac.audit.v1.VerifyRequest\x1a!.celeriac.audit.v1.VerifyResponse\"$\xda\xe2\x18\x05\x08\x02 \xac\x02\x82\xd3\xe4\x93\x02\x15\"\x10/v1/audit:verify:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x65leriac/audit/v1/audit.proto\x12\x11\x63\x65leriac.audit.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\" \n\rAppendRequest\x12\x0f\n\x07\x65ntries\x18\x01 \x03(\x0c\"0\n\x0e\x41ppendResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\"\xf4\x02\n\x06Record\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06issuer\x18\x05 \x01(\t\x12\x0e\n\x06method\x18\x06 \x01(\t\x12\x10\n\x08resource\x18\x07 \x01(\t\x12\x14\n\x0crequest_json\x18\x08 \x01(\t\x12+\n\x07outcome\x18\t \x01(\x0e\x32\x1a.celeriac.audit.v1.Outcome\x12\x0c\n\x04\x63ode\x18\n \x01(\t\x12\x0f\n\x07message\x18\x0b \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x0c \x01(\t\x12\x12\n\nuser_agent\x18\r \x01(\t\x12\x12\n\nrequest_id\x18\x0e \x01(\t\x12+\n\x08\x64uration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05index\x18\x10 \x01(\x03\x12\x0e\n\x06result\x18\x12 \x01(\t\"\x88\x02\n\x12ListRecordsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12+\n\x07outcome\x18\x06 \x01(\x0e\x32\x1a.celeriac.audit.v1.Outcome\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x13ListRecordsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.celeriac.audit.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1e\n\x10GetRecordRequest\x12\n\n\x02id\x18\x01 \x01(\t\">\n\x11GetRecordResponse\x12)\n\x06record\x18\x01 \x01(\x0b\x32\x19.celeriac.audit.v1.Record\"\x16\n\x14GetCheckpointRequest\"k\n\x15GetCheckpointResponse\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x0c\n\x04note\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"6\n\x11GetStatusResponse\x12\x11\n\taccepting\x18\x01 \x01(\x08\x12\x0e\n\x06\x66\x61ults\x18\x02 \x03(\t\"\x0f\n\rVerifyRequest\"+\n\x0b\x44iscrepancy\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\"s\n\x0eVerifyResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x35\n\rdiscrepancies\x18\x04 \x03(\x0b\x32\x1e.celeriac.audit.v1.Discrepancy*p\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x32\xd8\x05\n\x0c\x41uditService\x12U\n\x06\x41ppend\x12 .celeriac.audit.v1.AppendRequest\x1a!.celeriac.audit.v1.AppendResponse\"\x06\xda\xe2\x18\x02\x08\x04\x12}\n\x0bListRecords\x12%.celeriac.audit.v1.ListRecordsRequest\x1a&.celeriac.audit.v1.ListRecordsResponse\"\x1f\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/audit/records\x12|\n\tGetRecord\x12#.celeriac.audit.v1.GetRecordRequest\x1a$.celeriac.audit.v1.GetRecordResponse\"$\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/audit/records/{id}\x12\x86\x01\n\rGetCheckpoint\x12\'.celeriac.audit.v1.GetCheckpointRequest\x1a(.celeriac.audit.v1.GetCheckpointResponse\"\"\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/audit/checkpoint\x12v\n\tGetStatus\x12#.celeriac.audit.v1.GetStatusRequest\x1a$.celeriac.audit.v1.GetStatusResponse\"\x1e\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/audit/status\x12s\n\x06Verify\x12 .celeriac.audit.v1.VerifyRequest\x1a!.celeriac.audit.v1.VerifyResponse\"$\xda\xe2\x18\x05\x08\x02 \xac\x02\x82\xd3\xe4\x93\x02\x15\"\x10/v1/audit:verify:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,36 +47,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002\022\022\020/v1/audit/status'
   _globals['_AUDITSERVICE'].methods_by_name['Verify']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['Verify']._serialized_options = b'\332\342\030\005\010\002 \254\002\202\323\344\223\002\025\"\020/v1/audit:verify:\001*'
-  _globals['_OUTCOME']._serialized_start=1466
-  _globals['_OUTCOME']._serialized_end=1578
+  _globals['_OUTCOME']._serialized_start=1482
+  _globals['_OUTCOME']._serialized_end=1594
   _globals['_APPENDREQUEST']._serialized_start=180
   _globals['_APPENDREQUEST']._serialized_end=212
   _globals['_APPENDRESPONSE']._serialized_start=214
   _globals['_APPENDRESPONSE']._serialized_end=262
   _globals['_RECORD']._serialized_start=265
-  _globals['_RECORD']._serialized_end=621
-  _globals['_LISTRECORDSREQUEST']._serialized_start=624
-  _globals['_LISTRECORDSREQUEST']._serialized_end=888
-  _globals['_LISTRECORDSRESPONSE']._serialized_start=890
-  _globals['_LISTRECORDSRESPONSE']._serialized_end=980
-  _globals['_GETRECORDREQUEST']._serialized_start=982
-  _globals['_GETRECORDREQUEST']._serialized_end=1012
-  _globals['_GETRECORDRESPONSE']._serialized_start=1014
-  _globals['_GETRECORDRESPONSE']._serialized_end=1076
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1078
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1100
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1102
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1209
-  _globals['_GETSTATUSREQUEST']._serialized_start=1211
-  _globals['_GETSTATUSREQUEST']._serialized_end=1229
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1231
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1285
-  _globals['_VERIFYREQUEST']._serialized_start=1287
-  _globals['_VERIFYREQUEST']._serialized_end=1302
-  _globals['_DISCREPANCY']._serialized_start=1304
-  _globals['_DISCREPANCY']._serialized_end=1347
-  _globals['_VERIFYRESPONSE']._serialized_start=1349
-  _globals['_VERIFYRESPONSE']._serialized_end=1464
-  _globals['_AUDITSERVICE']._serialized_start=1581
-  _globals['_AUDITSERVICE']._serialized_end=2309
+  _globals['_RECORD']._serialized_end=637
+  _globals['_LISTRECORDSREQUEST']._serialized_start=640
+  _globals['_LISTRECORDSREQUEST']._serialized_end=904
+  _globals['_LISTRECORDSRESPONSE']._serialized_start=906
+  _globals['_LISTRECORDSRESPONSE']._serialized_end=996
+  _globals['_GETRECORDREQUEST']._serialized_start=998
+  _globals['_GETRECORDREQUEST']._serialized_end=1028
+  _globals['_GETRECORDRESPONSE']._serialized_start=1030
+  _globals['_GETRECORDRESPONSE']._serialized_end=1092
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1094
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1116
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1118
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1225
+  _globals['_GETSTATUSREQUEST']._serialized_start=1227
+  _globals['_GETSTATUSREQUEST']._serialized_end=1245
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1247
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1301
+  _globals['_VERIFYREQUEST']._serialized_start=1303
+  _globals['_VERIFYREQUEST']._serialized_end=1318
+  _globals['_DISCREPANCY']._serialized_start=1320
+  _globals['_DISCREPANCY']._serialized_end=1363
+  _globals['_VERIFYRESPONSE']._serialized_start=1365
+  _globals['_VERIFYRESPONSE']._serialized_end=1480
+  _globals['_AUDITSERVICE']._serialized_start=1597
+  _globals['_AUDITSERVICE']._serialized_end=2325
 # @@protoc_insertion_point(module_scope)
