@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from celeriac.scheduler.v1 import manifests_pb2
@@ -67,7 +67,7 @@ def _each(
     faults: Faults,
 ) -> tuple[Value, ...]:
     """Returns the values of a repeated filter, each once and in order, so that equal filters are equal."""
-    texts: Sequence[str] = getattr(request, field)
+    texts: list[str] = list(getattr(request, field))
     fault = f"has {len(texts)} values, at most {most} are allowed"
     if not faults.unless(len(texts) <= most, field, fault, example):
         return ()

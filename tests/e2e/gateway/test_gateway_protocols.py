@@ -138,6 +138,39 @@ def test_runs_are_asked_for_by_several_outcomes_and_a_window_by_rest(gateway: Ga
     assert "outcomes has RUN_OUTCOME_UNSPECIFIED" in refused.body.decode()
 
 
+def test_a_patch_has_the_schedule_as_its_body_and_the_mask_in_its_path(gateway: Gateway, admin: str) -> None:
+    name = f"schedules/patched-{uuid.uuid4().hex[:8]}"
+    schedule = {
+        "name": name,
+        "task": {"task_name": "report", "queue": "queues/night", "args_json": "[1]"},
+        "timing": {"crontab": {"expression": "0 0 29 2 *"}},
+        "labels": {"team": "growth"},
+        "jitter": "5s",
+        "max_runs": 7,
+    }
+    assert gateway.rest("POST", "/v1/schedules", {"schedule": schedule}, admin).status == 200
+
+    def patched(query: str, body: Any) -> Any:
+        answer = gateway.rest("PATCH", f"/v1/{name}{query}", body, admin)
+        assert answer.status == 200, answer
+        return answer.json["schedule"]
+
+    changed = patched("", {"description": "每晚", "task": {"queue": "queues/day"}})
+    assert (changed["description"], changed["labels"], changed["jitter"]) == (
+        "每晚",
+        {"team": "growth"},
+        "5s",
+    )
+    assert (changed["task"]["queue"], changed["task"]["args_json"]) == ("queues/day", "[1]")
+    changed = patched("?update_mask=description,max_runs,task.args_json", {"max_runs": 8})
+    told = changed["description"], changed["max_runs"], changed["task"]["args_json"]
+    assert told == ("", "8", "[]")
+    changed = patched("?update_mask=*", {"task": {"task_name": "report"}, "timing": schedule["timing"]})
+    assert (changed["labels"], changed["max_runs"], changed["task"]["queue"]) == ({}, "0", "queues/celery")
+    refused = gateway.rest("PATCH", f"/v1/{name}?update_mask=next_run_time", {}, admin)
+    assert refused.status == 400 and "update_mask names 'next_run_time'" in refused.body.decode()
+
+
 @pytest.mark.parametrize("protocol", ["grpc", "grpcweb"])
 def test_a_client_without_contracts_learns_them_by_reflection(
     protocol: str, gateway: Gateway, admin: str

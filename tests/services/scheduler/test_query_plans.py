@@ -19,6 +19,7 @@ from services.scheduler.catalogue.store_listing import (
     RunFilter,
     ScheduleFilter,
     a_rare_facet,
+    listing,
     listing_by_next_run,
     listing_runs,
     matches,
@@ -224,6 +225,29 @@ async def test_what_runs_next_of_a_rare_task_is_found_by_its_facet(url: str) -> 
     assert a_rare_facet(ScheduleFilter(text="some")) is None
 
 
+async def test_what_runs_next_of_several_tasks_is_found_by_their_facets_if_all_are_rare(url: str) -> None:
+    rare = ScheduleFilter(queues=("celery", "other"), task_names=("rare", "rarer"))
+    mixed = ScheduleFilter(queues=("celery", "other"), task_names=("rare", "count"))
+    for wanted, numbers in ((mixed, []), (rare, [0])):
+        probe = a_rare_facet(wanted)
+        assert probe is not None
+        query, values = probe
+        assert rows_read(await scans(url, query, *values)) <= 2 * (FEW + 2)
+        assert [row["number"] for row in await fetch(url, query, *values)] == numbers
+    query, values = listing_by_next_run(rare, None, 0, 51)
+    assert rows_read(await scans(url, query, *values)) == 0
+
+
+async def test_a_page_of_schedules_of_several_tasks_and_queues_is_merged_from_their_facets(url: str) -> None:
+    for wanted in (
+        ScheduleFilter(task_names=("count", "rare")),
+        ScheduleFilter(task_names=("count", "rare"), queues=("celery", "other")),
+    ):
+        query, values = listing(wanted, "s-5", 51)
+        settings = "ANALYZE celery_schedules, celery_schedule_facets"
+        assert rows_read(await scans(url, query, *values, settings=settings)) <= 5 * 51
+
+
 @pytest.mark.parametrize("state", [RunState.SKIPPED, RunState.WAITING, RunState.LOST, RunState.PENDING])
 async def test_runs_of_a_rare_state_are_found_by_an_index(url: str, state: RunState) -> None:
     for wanted in (
@@ -232,6 +256,15 @@ async def test_runs_of_a_rare_state_are_found_by_an_index(url: str, state: RunSt
     ):
         _, read = await runs_read(url, wanted)
         assert read <= 2 * (RUNS // 1000)
+
+
+async def test_runs_of_several_states_are_each_found_by_its_own_index(url: str) -> None:
+    rare = frozenset({RunState.SKIPPED, RunState.LOST, RunState.PENDING})
+    for schedule in ("", "one"):
+        found, read = await runs_read(url, RunFilter(schedule, states=rare | {RunState.PUBLISHED}))
+        assert found == 51 and read <= 3 * 51 + 2 * (RUNS // 1000) * len(rare)
+        found, read = await runs_read(url, RunFilter(schedule, states=rare))
+        assert found == 0 and read <= 2 * (RUNS // 1000) * len(rare)
 
 
 async def test_old_runs_are_deleted_by_an_index(url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from tests.support.backfills import Hourly, record
 from tests.support.calls import refused
 from tests.support.schedulers import Scheduler
 from tests.support.schedules import CRONTAB, create, schedule_of
+from tests.support.sql import fetch_sync
 
 
 def named(schedules: Any, name: str) -> pb.Run:
@@ -36,6 +38,19 @@ def test_a_runs_name_is_its_schedule_and_its_due_time(
     record(database_url, hourly, due, "batched")
     run = named(schedules, f"{hourly.name}/runs/{due:%Y%m%dT%H%M%S}.000007Z")
     assert (run.due_time.ToDatetime(dt.UTC), run.task) == (due, f"tasks/{task_id(hourly.id, due)}")
+
+
+def test_the_audit_record_of_a_trigger_links_to_the_run(schedules: Any, database_url: str) -> None:
+    name = create(schedules, schedule_of(CRONTAB)).name
+    run = schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=name)).run
+    rows = fetch_sync(database_url, "SELECT entry FROM audit_outbox_scheduler ORDER BY seq DESC LIMIT 2")
+    outcome, intent = (json.loads(row["entry"]) for row in rows)
+    assert (intent["resource"], outcome["resource"]) == (name, run.name)
+    change = pb.Schedule(name=name, description="another")
+    schedules.UpdateSchedule(pb.UpdateScheduleRequest(schedule=change))
+    rows = fetch_sync(database_url, "SELECT entry FROM audit_outbox_scheduler ORDER BY seq DESC LIMIT 2")
+    outcome, intent = (json.loads(row["entry"]) for row in rows)
+    assert (intent["resource"], outcome["resource"]) == (name, "")
 
 
 def test_a_run_that_there_is_not_is_told_by_its_name(schedules: Any, hourly: Hourly) -> None:

@@ -46,8 +46,8 @@ LAST_TIME = Timestamp(seconds=253_402_300_799, nanos=999_999_900)
             "timing.solar.event",
         ),
         (
-            schedule_of(pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET, longitude=1))),
-            "timing.solar.place.latitude",
+            schedule_of(pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET))),
+            "timing.solar.place",
         ),
         (
             schedule_of(
@@ -65,7 +65,7 @@ LAST_TIME = Timestamp(seconds=253_402_300_799, nanos=999_999_900)
                     )
                 )
             ),
-            "timing.solar.longitude",
+            "timing.solar.place.longitude",
         ),
         # The sun never rises nor sets within a day at the pole.
         (

@@ -13,6 +13,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from services.kernel.database import driver_url
 from tests.support.calls import eventually
+from tests.support.runs import task_id_of
 from tests.support.schedulers import Scheduler
 from tests.support.schedules import HOUR, at, create
 from tests.support.servers import Valkey
@@ -32,7 +33,7 @@ DUE_NOW = """
 def published(watcher: Watcher) -> Counter[str]:
     """How often each run was told as published, by its task's id."""
     runs = [run for message in list(watcher.seen) for run in message.runs.runs]
-    return Counter(run.task for run in runs if run.state == pb.RUN_STATE_PUBLISHED)
+    return Counter(task_id_of(run) for run in runs if run.state == pb.RUN_STATE_PUBLISHED)
 
 
 def test_each_of_thousands_of_runs_that_are_due_at_one_moment_is_told_once(

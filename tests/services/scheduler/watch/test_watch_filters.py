@@ -55,7 +55,7 @@ def put(scheduler: Scheduler, name: str, fields: Fields) -> None:
 
 # What the request has, and schedules that match and that don't.
 FILTERS: list[tuple[Fields, Fields, Fields]] = [
-    ({"label": "team=growth"}, {"labels": {"team": "growth"}}, {"labels": {"team": "ops"}}),
+    ({"labels": ["team=growth"]}, {"labels": {"team": "growth"}}, {"labels": {"team": "ops"}}),
     (
         {"task_names": ["one"]},
         {"task": pb.TaskSpec(task_name="one")},
@@ -149,7 +149,7 @@ def test_what_is_kept_by_a_filter_is_what_the_list_shows_however_the_stream_brea
 ) -> None:
     """Writers move schedules in and out, delete and make them anew, in transactions that overlap."""
     create(scheduler.schedules, schedule("schedules/m"))
-    wanted: Fields = {"label": "kept=yes", "paused": False}
+    wanted: Fields = {"labels": ["kept=yes"], "paused": False}
     moves = [
         """UPDATE celery_schedules SET labels = '{"kept": "yes"}' WHERE id = $1""",
         """UPDATE celery_schedules SET labels = '{"kept": "no"}' WHERE id = $1""",
@@ -238,7 +238,7 @@ def test_a_filter_at_fault_is_refused_by_name(scheduler: Scheduler) -> None:
         return list(opened(scheduler, **request))
 
     for request, fields in [
-        ({"label": "team"}, ["label"]),
+        ({"labels": ["team"]}, ["labels[0]"]),
         ({"text": "a\0", "task_names": ["a" * 501]}, ["text", "task_names[0]"]),
         ({"names": ["one"], "queues": ["queues/\0"]}, ["names[0]", "queues[0]"]),
     ]:
