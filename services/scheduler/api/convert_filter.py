@@ -25,15 +25,17 @@ OUTCOMES_FROM_WIRE = from_wire(convert.OUTCOMES)
 
 
 def schedules_in(request: Request, faults: Faults) -> ScheduleFilter:
-    """Returns the filter by task names, queues and labels, and by text and paused if the request has them."""
-    has = request.DESCRIPTOR.fields_by_name
-    text = request.text if "text" in has else ""
+    """Returns the filter by task names, queues and labels, and by text and paused, which exports lack."""
+    text, paused = "", None
+    if not isinstance(request, manifests_pb2.ExportSchedulesRequest):
+        text = request.text
+        paused = request.paused if request.HasField("paused") else None
     faults.text("text", text, "vectors", most=500, required=False)
     return ScheduleFilter(
         text=text,
         task_names=_each(request, "task_names", _task_name, MOST_VALUES, '["shop.report"]', faults),
         queues=_each(request, "queues", checks.queue, MOST_VALUES, '["queues/ai_analysis"]', faults),
-        paused=request.paused if "paused" in has and request.HasField("paused") else None,
+        paused=paused,
         labels=_each(request, "labels", checks.label, MOST_LABELS, '["team=growth"]', faults),
     )
 

@@ -122,7 +122,8 @@ class Entry:
             return None
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             # A bare number is seconds, as in Celery.
-            return Decimal(str(value)) if abs(value) < 1e15 else Decimal(10) ** 15
+            seconds = Decimal(str(value))
+            return seconds if abs(seconds) < 10**15 else Decimal(10) ** 15
         found = parse_span(value) if isinstance(value, str) else None
         if found is None:
             shown = repr(value)[:100] if isinstance(value, str) else kind_of(value)

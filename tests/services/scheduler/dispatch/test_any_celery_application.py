@@ -144,7 +144,7 @@ async def place(
     return certificates, tokens, await create_migrated_database(postgres_url), valkey
 
 
-def once(scheduler: Scheduler, name: str, task: pb.Task) -> pb.Run:
+def once(scheduler: Scheduler, name: str, task: pb.TaskSpec) -> pb.Run:
     """Schedules the task for one run, a moment from now, and waits until it is published.
 
     By an interval, whose next due time lies ahead however long the call takes.
@@ -158,7 +158,7 @@ def once(scheduler: Scheduler, name: str, task: pb.Task) -> pb.Run:
     return run
 
 
-def full_task() -> pb.Task:
+def full_task() -> pb.TaskSpec:
     """What APPLICATION sends by hand."""
     return pb.TaskSpec(
         task_name="shop.told",

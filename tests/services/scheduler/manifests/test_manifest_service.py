@@ -207,11 +207,12 @@ def test_ten_thousand_go_in_come_out_and_are_unchanged(manifests: Any, team: str
 
 def test_an_export_is_filtered_and_has_two_formats(manifests: Any, team: str) -> None:
     apply(manifests, manifest(entry(team, "a", queue=f"q-{team}"), entry(team, "b", task=f"task-{team}")))
-    for wanted in (
+    filters: list[dict[str, Any]] = [
         {"queues": [f"queues/q-{team}"]},
         {"task_names": [f"task-{team}"]},
         {"labels": [f"team={team}"]},
-    ):
+    ]
+    for wanted in filters:
         found = manifests.ExportSchedules(pb.ExportSchedulesRequest(**wanted))
         as_json = manifests.ExportSchedules(
             pb.ExportSchedulesRequest(**wanted, format=pb.MANIFEST_FORMAT_JSON)

@@ -62,7 +62,7 @@ def test_each_run_of_the_dispatcher_is_told_however_the_stream_breaks(
         cursor = watcher.cursor
     for name in names:
         create(scheduler, name, each_second(), max_runs=3)
-    told: dict[tuple[str, int], pb.Run] = {}
+    told: dict[str, pb.Run] = {}
 
     def read_some() -> bool:
         nonlocal cursor
