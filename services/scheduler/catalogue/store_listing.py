@@ -60,10 +60,16 @@ def a_rare_facet(wanted: ScheduleFilter) -> tuple[str, Parameters] | None:
     groups, _ = _asked(replace(wanted, text="", paused=None), values)
     if not groups:
         return None
-    asked = ", ".join(f"({number}, ARRAY[{', '.join(facets)}])" for number, facets in enumerate(groups))
-    few = f"SELECT FROM celery_schedule_facets f WHERE f.facet = ANY (asked.facets) LIMIT {FEW + 1}"
-    query = f"SELECT number FROM (VALUES {asked}) AS asked (number, facets)"
-    return f"{query} WHERE (SELECT count(*) FROM ({few}) AS those) <= {FEW} ORDER BY number LIMIT 1", values
+    asked = ", ".join(f"({number}, {facet})" for number, facets in enumerate(groups) for facet in facets)
+    # By the column of another table, and not by a constant: a constant that is common is searched for in the
+    # whole table, which ends as early only if its rows are spread evenly.
+    few = f"SELECT FROM celery_schedule_facets f WHERE f.facet = asked.facet LIMIT {FEW + 1}"
+    query = (
+        f"SELECT number FROM (VALUES {asked}) AS asked (number, facet),"
+        f" LATERAL (SELECT count(*) AS found FROM ({few}) AS those) AS counted"
+        f" GROUP BY number HAVING sum(found) <= {FEW} ORDER BY number LIMIT 1"
+    )
+    return query, values
 
 
 def listing_by_next_run(
@@ -131,13 +137,16 @@ def _found(groups: list[list[str]], after: str) -> str:
 def _with_one_of(facets: list[str], after: str) -> str:
     """Returns the query for the ids beyond `after` that have one of these facets.
 
-    A query for each facet, not `facet = ANY`: each gives its ids in order, so that they are merged, and
-    a page ends the search early. No schedule has two facets of a group: it has one task and one queue.
+    A query for each facet, not `facet = ANY`: each gives its ids in order, so that the planner merges them,
+    and a page ends the search early. No schedule has two facets of a group: it has one task and one queue.
     """
-    return " UNION ALL ".join(
+    queries = [
         f"SELECT schedule_id FROM celery_schedule_facets WHERE facet = {facet} AND schedule_id > {after}"
         for facet in facets
-    )
+    ]
+    if len(queries) == 1:
+        return queries[0]
+    return " UNION ALL ".join(f"({query} ORDER BY schedule_id)" for query in queries)
 
 
 def _rows_of(found: str) -> str:
