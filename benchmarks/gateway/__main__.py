@@ -89,7 +89,7 @@ def create(channel: grpc.Channel) -> None:
     with channel:
         schedule = pb.Schedule(
             name=NAME,
-            task=pb.Task(name="report"),
+            task=pb.TaskSpec(task_name="report"),
             timing=pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *")),
         )
         stub = schedules_pb2_grpc.ScheduleServiceStub(channel)

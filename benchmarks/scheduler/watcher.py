@@ -27,7 +27,7 @@ class Watcher:
     def _read(self) -> None:
         with contextlib.suppress(grpc.RpcError):
             for message in self._stream:
-                self.runs += len(message.runs.runs) + message.left_out.count
+                self.runs += len(message.runs.runs) + message.left_out_count
 
 
 @contextlib.contextmanager

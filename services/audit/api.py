@@ -153,5 +153,6 @@ def _record(record: Record) -> audit_pb2.Record:
         user_agent=record.user_agent,
         request_id=record.request_id,
         index=record.index,
+        result=record.result,
         duration=duration(None if record.duration_ms is None else record.duration_ms / 1000),
     )

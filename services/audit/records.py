@@ -37,6 +37,8 @@ class Record:
     user_agent: str
     request_id: str
     duration_ms: float | None
+    # The name of the resource in the answer, if it is another one than `resource`.
+    result: str = ""
     request_json: str = ""
 
 

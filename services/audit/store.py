@@ -48,6 +48,7 @@ RECORDS = (
         *(event.c.issuer, event.c.method, event.c.resource),
         *(event.c.address, event.c.user_agent, event.c.request_id),
         *(_of_outcome("code"), _of_outcome("message"), _of_outcome("duration_ms")),
+        outcome.c.resource.label("result"),
     )
     .join_from(
         event, outcome, (outcome.c.event_id == event.c.event_id) & (outcome.c.kind == OUTCOME), isouter=True
@@ -203,5 +204,6 @@ def _record(row: Any) -> Record:
         user_agent=row.user_agent,
         request_id=row.request_id,
         duration_ms=row.duration_ms,
+        result=row.result or "",
         request_json=request,
     )

@@ -18,6 +18,11 @@ class Once:
     request_id: str
     digest: bytes
 
+    def check(self, digest: bytes | None) -> None:
+        """Raises `Invalid` if a request with the same id had another digest. None stands for any."""
+        if digest not in {None, self.digest}:
+            raise self.refusal()
+
     def refusal(self) -> Invalid:
         """Returns the error for a different request with the same id: it must not get the other's answer."""
         fault = f"is {self.request_id!r}, the id of another request to {self.scope}"

@@ -21,7 +21,7 @@ from services.kernel.metrics import new_registry
 from services.kernel.retention import Retention
 from services.scheduler.api.config import ConfigApi
 from services.scheduler.api.convert_watch import watch_response_to
-from services.scheduler.api.manifests import ManifestApi
+from services.scheduler.api.manifests import ManifestApi, difference_to
 from services.scheduler.api.schedules import ScheduleApi
 from services.scheduler.backfill.backfiller import Backfills
 from services.scheduler.catalogue.catalogue import Catalogue
@@ -72,7 +72,8 @@ async def serve(settings: SchedulerSettings) -> None:
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set, pace=pace)
         losses = Losses(database, BrokerData(client, settings.layout), monitor, pace)
         waiting = Waiting(database, monitor, delivery, woken, pace)
-        manifest_api = ManifestApi(Sets(database, settings.time_zone), Exports(database, turns))
+        sets = Sets(database, settings.time_zone, difference_to)
+        manifest_api = ManifestApi(sets, Exports(database, turns))
         feed = ConfigFeed(database, pace)
         config_api = ConfigApi(Configuration(database, key_ring), feed)
         old_runs = Retention("old_runs", database, live, RUNS_RETENTION, delete_old_runs, pace)

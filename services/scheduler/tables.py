@@ -125,6 +125,8 @@ runs = Table(
     required("state", Text),
     required("reason", Text),
     Column("request_id", Text),
+    # SHA-256 of the caller and the request with this id; NULL without one.
+    Column("request_digest", LargeBinary),
     required("recorded_at", Moment, server_default=text("now()")),
     Column("batch_id", BigInteger),
     # The backfill that sends the run; the time to expire then counts from the sending, not the due time.
@@ -184,6 +186,8 @@ backfills = Table(
     required("rate", Double),
     required("actor", Text),
     Column("request_id", Text),
+    # SHA-256 of the caller and the request with this id; NULL without one.
+    Column("request_digest", LargeBinary),
     required("state", Text, server_default="running"),
     required("note", Text, server_default=""),
     # The due times to send, in this order, as computed when the backfill began. Emptied when it ends.
@@ -333,6 +337,8 @@ requests = Table(
     Column("request_id", Text, primary_key=True),
     # SHA-256 of the caller and the request.
     required("digest", LargeBinary),
+    # Set where a repeated request gets the same answer, and not the present state of what it made.
+    Column("answer", LargeBinary),
     required("created_at", Moment, server_default=text("now()")),
     Index("celery_schedule_requests_age", "created_at"),
 )

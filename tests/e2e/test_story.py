@@ -39,10 +39,10 @@ class Operator:
         self.insights: Any = insights_pb2_grpc.InsightServiceStub(channel)
         self.audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
 
-    def ended_task(self, task_id: str) -> tasks_pb2.Task | None:
+    def ended_task(self, name: str) -> tasks_pb2.Task | None:
         """The task, once the monitor has heard that it ended well."""
         try:
-            answer = self.tasks.GetTask(tasks_pb2.GetTaskRequest(name=f"tasks/{task_id}"))
+            answer = self.tasks.GetTask(tasks_pb2.GetTaskRequest(name=name))
         except grpc.RpcError:
             return None
         task: tasks_pb2.Task = answer.task
@@ -51,7 +51,7 @@ class Operator:
     def trigger(self, schedule: str) -> tasks_pb2.Task:
         """Runs a schedule now, and waits for its task's end."""
         run = self.schedules.TriggerSchedule(schedules.TriggerScheduleRequest(name=schedule)).run
-        ended: tasks_pb2.Task = eventually(lambda: self.ended_task(run.task_id), 60)
+        ended: tasks_pb2.Task = eventually(lambda: self.ended_task(run.task), 60)
         return ended
 
 
@@ -133,6 +133,8 @@ def test_the_audit_log_holds_the_trigger_with_actor_address_and_outcome(operator
     assert newest.actor == "operator"
     assert newest.role == "admin"
     assert newest.address == "127.0.0.1"
+    run = operator.schedules.GetRun(schedules.GetRunRequest(name=newest.result)).run
+    assert operator.ended_task(run.task) is not None
     assert operator.audit.Verify(audit_pb2.VerifyRequest()).intact
 
 
@@ -152,12 +154,12 @@ def test_a_schedule_of_each_second_runs_by_itself(operator: Operator) -> None:
     name = "schedules/each-second"
     schedule = schedules.Schedule(
         name=name,
-        task=schedules.Task(name="report_worker_health", queue="health"),
+        task=schedules.TaskSpec(task_name="report_worker_health", queue="queues/health"),
         timing=schedules.Timing(interval=schedules.Interval(every={"seconds": 1})),
     )
     operator.schedules.CreateSchedule(schedules.CreateScheduleRequest(schedule=schedule))
     try:
-        listing = schedules.ListRunsRequest(parent=name, state=schedules.RUN_STATE_PUBLISHED)
+        listing = schedules.ListRunsRequest(parent=name, states=[schedules.RUN_STATE_PUBLISHED])
         runs = eventually(
             lambda: len(found := operator.schedules.ListRuns(listing).runs) >= 3 and list(found)
         )
@@ -166,7 +168,7 @@ def test_a_schedule_of_each_second_runs_by_itself(operator: Operator) -> None:
     due = sorted(run.due_time.ToNanoseconds() for run in runs)
     assert {later - earlier for earlier, later in itertools.pairwise(due)} == {1_000_000_000}
     for run in runs:
-        assert eventually(lambda run=run: operator.ended_task(run.task_id), 60)
+        assert eventually(lambda run=run: operator.ended_task(run.task), 60)
 
 
 def test_the_stream_shows_figures_and_a_task_as_it_goes(operator: Operator) -> None:

@@ -39,7 +39,7 @@ def edit(contracts: Path, old: str, new: str) -> None:
     ("old", "new", "told"),
     [
         (
-            "  // Why it is paused, at most 1,000 characters.\n",
+            "  // Why it is paused, at most 1,000 characters. Changed together with `paused`.\n",
             "",
             '"pause_note" should have a non-empty comment',
         ),
@@ -66,12 +66,12 @@ def test_a_contract_against_the_rules_is_told_with_its_file_and_line(
     ("old", "new", "told"),
     [
         (
-            "  string pause_note = 5;\n",
+            "  string pause_note = 5 [(google.api.field_behavior) = OPTIONAL];\n",
             "",
             'field "5" with name "pause_note" on message "Schedule" was deleted',
         ),
-        ("  string pause_note = 5;", "  bytes pause_note = 5;", 'changed type from "string" to "bytes"'),
-        ("  string pause_note = 5;", "  string pause_note = 50;", "was deleted"),
+        ("  string pause_note = 5 ", "  bytes pause_note = 5 ", 'changed type from "string" to "bytes"'),
+        ("  string pause_note = 5 ", "  string pause_note = 50 ", "was deleted"),
         ("rpc GetSchedule(", "rpc FetchSchedule(", '"GetSchedule" on service "ScheduleService" was deleted'),
         ("RUN_STATE_SKIPPED = 3", "RUN_STATE_SKIPPED = 99", 'enum value "3"'),
         (
@@ -93,8 +93,10 @@ def test_a_change_that_breaks_clients_is_told(
 def test_a_field_that_is_added_breaks_nobody(contracts: Path, released: Path) -> None:
     edit(
         contracts,
-        "  string pause_note = 5;\n",
-        "  string pause_note = 5;\n  // Who paused it.\n  string pauser = 99;\n",
+        "  string pause_note = 5 [(google.api.field_behavior) = OPTIONAL];\n",
+        "  string pause_note = 5 [(google.api.field_behavior) = OPTIONAL];\n"
+        "  // The person who paused it.\n"
+        "  string pauser = 99 [(google.api.field_behavior) = OUTPUT_ONLY];\n",
     )
     assert lint(contracts) == []
     assert breaking(contracts, released) == []
@@ -106,6 +108,6 @@ def test_a_contract_that_is_taken_away_is_told(contracts: Path, released: Path) 
 
 
 def test_a_contract_that_does_not_compile_is_not_taken_for_a_good_one(contracts: Path) -> None:
-    edit(contracts, "string pause_note = 5;", "strin pause_note = 5;")
+    edit(contracts, "string pause_note = 5 ", "strin pause_note = 5 ")
     with pytest.raises(SystemExit):
         lint(contracts)

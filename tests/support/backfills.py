@@ -38,7 +38,9 @@ class Hourly:
             pb.CreateScheduleRequest(
                 schedule=pb.Schedule(
                     name=self.name,
-                    task=pb.Task(name="report", queue=self.queue, expires=Duration(seconds=600)),
+                    task=pb.TaskSpec(
+                        task_name="report", queue=f"queues/{self.queue}", expires=Duration(seconds=600)
+                    ),
                     timing=pb.Timing(interval=every),
                     **fields,
                 )

@@ -8,26 +8,26 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import celeriac.scheduler.v1
-from celeriac.scheduler.v1 import manifests_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.message import Message
+from google.type.latlng_pb2 import LatLng
 
 from services.kernel.identity import Role
 from services.kernel.policy import policies_of
 
-# As many as ExportSchedules gives at once, and as many again.
-SCHEDULES, EXPORTED, RUNS, BACKFILLS = 20_000, 10_000, 100_000, 1_000
+SCHEDULES, RUNS, BACKFILLS = 20_000, 100_000, 1_000
 FILL = f"""
     INSERT INTO celery_schedules (id, task, args_json, kwargs_json, queue, priority, headers, crontab,
         time_zone, description, labels, paused, pause_note, next_run_at)
     SELECT 's-' || n, 'task-' || n % 100, '[]', '{{}}', 'celery', 0, '{{}}', '0 3 * * *', 'UTC',
-        repeat('x', 250), CASE WHEN n <= {EXPORTED} THEN '{{"team": "growth"}}' ELSE '{{}}' END::jsonb,
-        false, '', now() + interval '1 day'
+        repeat('x', 250), '{{}}', false, '', now() + interval '1 day'
     FROM generate_series(1, {SCHEDULES}) AS n;
     INSERT INTO celery_schedule_batches (published_at) SELECT now() FROM generate_series(1, {RUNS // 1000});
     INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id)
     SELECT 's-' || 1 + n % {SCHEDULES}, now() - n * interval '1 second', 'batched', 'due', 1 + n / 1000
     FROM generate_series(0, {RUNS - 1}) AS n;
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id)
+    VALUES ('s-7', '2040-06-01T00:00:00Z', 'batched', 'due', 1);
     INSERT INTO celery_schedule_backfills (id, schedule_id, start_at, end_at, newest_first, rate, actor,
         due_at, run_count, state, ended_at)
     SELECT lpad(n::text, 16, '0'), 's-' || n, now(), now(), false, 1, 'mei', '{{}}', 0, 'done', now()
@@ -38,7 +38,9 @@ FILL = f"""
 
 def _previewed(caller: int, number: int, _: str) -> Message:
     # So near to the pole, five days of a year have a sunrise. No two calls are about the same place.
-    sun = pb.Solar(event=pb.SOLAR_EVENT_SUNRISE, latitude=89.5 + number % 400 / 1000, longitude=caller)
+    sun = pb.Solar(
+        event=pb.SOLAR_EVENT_SUNRISE, place=LatLng(latitude=89.5 + number % 400 / 1000, longitude=caller)
+    )
     return pb.PreviewTimesRequest(timing=pb.Timing(solar=sun), count=1000)
 
 
@@ -49,9 +51,12 @@ WORST: Mapping[str, Callable[[int, int, str], Message]] = {
         "ScheduleService/GetSchedule": lambda *_: pb.GetScheduleRequest(name="schedules/s-7"),
         # Each row is looked through, and a whole page is found.
         "ScheduleService/ListSchedules": lambda *_: pb.ListSchedulesRequest(
-            page_size=1000, text="x", order=pb.SCHEDULE_ORDER_NEXT_RUN_TIME
+            page_size=1000, text="x", order_by="next_run_time"
         ),
         "ScheduleService/PreviewTimes": _previewed,
+        "ScheduleService/GetRun": lambda *_: pb.GetRunRequest(
+            name="schedules/s-7/runs/20400601T000000.000000Z"
+        ),
         "ScheduleService/ListRuns": lambda *_: pb.ListRunsRequest(page_size=1000),
         "ScheduleService/GetBackfill": lambda *_: pb.GetBackfillRequest(
             name="schedules/s-7/backfills/0000000000000007"
@@ -60,9 +65,6 @@ WORST: Mapping[str, Callable[[int, int, str], Message]] = {
         # All changes there were, and each caller by a filter of its own.
         "ScheduleService/WatchSchedules": lambda caller, _, cursor: pb.WatchSchedulesRequest(
             cursor=cursor, text="x" * (caller + 1)
-        ),
-        "ManifestService/ExportSchedules": lambda *_: manifests_pb2.ExportSchedulesRequest(
-            label="team=growth"
         ),
     }.items()
 }

@@ -11,6 +11,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from tests.support.calls import eventually
+from tests.support.runs import schedule_of_run
 from tests.support.schedulers import Scheduler
 from tests.support.streams import StreamReader
 
@@ -31,7 +32,7 @@ class Watcher(StreamReader[pb.WatchSchedulesResponse]):
 
     def runs(self, schedule: str) -> list[pb.Run]:
         runs = [run for message in self.seen for run in message.runs.runs]
-        return [run for run in runs if run.schedule == schedule]
+        return [run for run in runs if schedule_of_run(run) == schedule]
 
     @property
     def cursor(self) -> str:

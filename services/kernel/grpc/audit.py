@@ -85,7 +85,7 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
         )
         await _put_quietly(outbox, _outcome(intent, call, code, message))
         raise
-    await _put_quietly(outbox, _outcome(intent, call, "OK", ""))
+    await _put_quietly(outbox, _outcome(intent, call, "OK", "") | {"resource": _result(call)})
 
 
 async def _put_quietly(outbox: Outbox, entry: dict[str, Any]) -> None:
@@ -132,17 +132,23 @@ def _refusal(service: str, call: Call, refusal: CeleriacError) -> dict[str, Any]
     return entry | _outcome(entry, call, CODES[type(refusal)].name, refusal.message) | {"kind": "refusal"}
 
 
-def _resource(request: Message | None) -> str:
-    """Returns the resource name in a request (AIP-122): its `name` or `parent`, or its resource's `name`."""
-    if request is None:
+def _resource(message: Message | None) -> str:
+    """Returns the resource name in a message (AIP-122): its `name` or `parent`, or its resource's `name`."""
+    if message is None:
         return ""
-    for field, value in request.ListFields():
+    for field, value in message.ListFields():
         if field.name in {"name", "parent"} and isinstance(value, str):
             return value
-    for _, value in request.ListFields():
+    for _, value in message.ListFields():
         if isinstance(value, Message) and "name" in value.DESCRIPTOR.fields_by_name:
             return str(getattr(value, "name"))  # noqa: B009 # the field of a message not known here
     return ""
+
+
+def _result(call: Call) -> str:
+    """Returns the name of the resource in the response; empty if the request names the same one."""
+    name = _resource(call.response)[:MOST_FOUND_BY]
+    return "" if name == _resource(call.request)[:MOST_FOUND_BY] else name
 
 
 class _Allowance:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import TypeVar
 
-from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from google.type.latlng_pb2 import LatLng
 
 from services.kernel.durations import MILLISECOND, span_in
 from services.kernel.grpc.enums import from_wire, wire_values
@@ -19,12 +19,14 @@ from services.kernel.validation import Faults
 from services.scheduler.catalogue.preview import Preview
 from services.scheduler.schedule import checks, reading
 from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Run, RunState, Schedule, Task
-from services.scheduler.schedule.reading import CHANGEABLE, PLANNED, Draft, Source
+from services.scheduler.schedule.names import run_name
+from services.scheduler.schedule.reading import PLANNED, Draft, Source
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 from services.scheduler.timing.plan import Misfire, MisfireAction
 from services.scheduler.timing.solar import EVENTS
 
 Member = TypeVar("Member")
+PLACE_EXAMPLE = '{"latitude": 25.03, "longitude": 121.56}'
 
 STATES = wire_values(pb.RunState, RunState)
 STATES_FROM_WIRE = from_wire(STATES)
@@ -34,8 +36,13 @@ SOLAR = wire_values(pb.SolarEvent, EVENTS)
 SOLAR_FROM_WIRE = from_wire(SOLAR)
 ACTIONS = wire_values(pb.MisfireAction, MisfireAction)
 ACTIONS_FROM_WIRE = from_wire(ACTIONS)
-# The states of tasks that have ended, by their names in the database.
-OUTCOMES = wire_values(tasks_pb2.TaskState, ("SUCCESS", "FAILURE", "REVOKED", "REJECTED"))
+# The outcomes, by the names of Celery's states, as the database has them.
+OUTCOMES = {
+    "SUCCESS": pb.RUN_OUTCOME_SUCCEEDED,
+    "FAILURE": pb.RUN_OUTCOME_FAILED,
+    "REVOKED": pb.RUN_OUTCOME_REVOKED,
+    "REJECTED": pb.RUN_OUTCOME_REJECTED,
+}
 OUTCOMES_FROM_WIRE = from_wire(OUTCOMES)
 
 
@@ -70,14 +77,14 @@ def proposed_timing(message: pb.Timing, zone: str, now: dt.datetime, faults: Fau
 
 
 def changed(
-    current: Definition, wanted: pb.Schedule, paths: list[str], zone: str, now: dt.datetime, faults: Faults
+    current: Definition,
+    wanted: pb.Schedule,
+    fields: Collection[str],
+    zone: str,
+    now: dt.datetime,
+    faults: Faults,
 ) -> Definition:
-    """Returns the current definition with the fields in `paths` taken from the message."""
-    known = ", ".join(CHANGEABLE)
-    for path in paths:
-        fault = f"names {path[:100]!r}, not one of {known}"
-        faults.unless(path in CHANGEABLE, "update_mask", fault, "task,timing")
-    fields = [path for path in paths if path in CHANGEABLE]
+    """Returns the current definition with the named fields, those in CHANGEABLE, taken from the message."""
     return _changed(current, wanted, fields, Source("schedule", zone, now, faults))
 
 
@@ -93,6 +100,7 @@ def _changed(
 def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
     timing, misfire = message.timing, message.misfire_policy
     kind = timing.WhichOneof("kind")
+    place = _place_from(timing, source)
 
     def moment(owner: Message, name: str, field: str) -> dt.datetime | None:
         return moment_in(owner, name, source.faults, source.at(field))
@@ -112,7 +120,7 @@ def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
 
     return Draft(
         id=schedule_id,
-        task=_task_from(message.task, seconds),
+        task=_task_from(message.task, source, seconds),
         kind=kind,
         zone=timing.time_zone,
         crontab=timing.crontab.expression,
@@ -126,8 +134,8 @@ def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
             "SOLAR_EVENT_SUNRISE",
             required=kind == "solar",
         ),
-        latitude=timing.solar.latitude if timing.solar.HasField("latitude") else None,
-        longitude=timing.solar.longitude if timing.solar.HasField("longitude") else None,
+        latitude=place.latitude if place else None,
+        longitude=place.longitude if place else None,
         start=moment(message, "start_time", "start_time"),
         end=moment(message, "end_time", "end_time"),
         max_runs=message.max_runs or None,
@@ -143,16 +151,27 @@ def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
     )
 
 
-def _task_from(message: pb.Task, seconds_in: Callable[[Message, str, str], Decimal | None]) -> Task:
+def _place_from(timing: pb.Timing, source: Source) -> LatLng | None:
+    """Returns the place of a solar timing; None when it is not set, or the timing is another."""
+    if timing.solar.HasField("place"):
+        return timing.solar.place
+    if timing.HasField("solar"):
+        source.faults.add(source.at("timing.solar.place"), "is not set", PLACE_EXAMPLE)
+    return None
+
+
+def _task_from(
+    message: pb.TaskSpec, source: Source, seconds_in: Callable[[Message, str, str], Decimal | None]
+) -> Task:
     def seconds(name: str) -> float | None:
         found = seconds_in(message, name, f"task.{name}")
         return None if found is None else float(found)
 
     return Task(
-        name=message.name,
+        name=message.task_name,
         args_json=message.args_json or "[]",
         kwargs_json=message.kwargs_json or "{}",
-        queue=message.queue or "celery",
+        queue=_queue_from(message, source),
         priority=message.priority,
         expires=seconds("expires"),
         soft_time_limit=seconds("soft_time_limit"),
@@ -161,39 +180,59 @@ def _task_from(message: pb.Task, seconds_in: Callable[[Message, str, str], Decim
     )
 
 
+def _queue_from(message: pb.TaskSpec, source: Source) -> str:
+    if not message.queue:
+        return "celery"
+    return checks.queue(message.queue, source.faults, source.at("task.queue"))
+
+
 def schedule_to(schedule: Schedule) -> pb.Schedule:
-    definition = schedule.definition
+    values = _values_of(schedule.definition)
+    if "timing" in schedule.faults:
+        del values["timing"]
     return pb.Schedule(
-        name=f"schedules/{definition.id}",
-        task=_task_to(definition.task),
-        timing=None if "timing" in schedule.faults else timing_to(definition.timing),
-        paused=definition.paused,
-        pause_note=definition.pause_note,
-        description=definition.description,
-        labels=definition.labels,
+        **values,
         next_run_time=timestamp(schedule.next_due_at),
         last_run_time=timestamp(schedule.last_run_at),
         create_time=timestamp(schedule.created_at),
         update_time=timestamp(schedule.updated_at),
         etag=schedule.etag,
-        start_time=timestamp(definition.bounds.start),
-        end_time=timestamp(definition.bounds.end),
-        max_runs=definition.bounds.max_runs or 0,
-        jitter=duration(definition.jitter.total_seconds() or None),
-        misfire_policy=misfire_to(definition.misfire),
         run_count=schedule.run_count,
-        overlap_policy=OVERLAPS[definition.overlap],
-        resend_lost=definition.resend_lost,
         fault=schedule.fault,
     )
 
 
-def _task_to(task: Task) -> pb.Task:
-    return pb.Task(
-        name=task.name,
+def definition_to(definition: Definition) -> pb.Schedule:
+    """Returns the message of a schedule that is not stored, without its OUTPUT_ONLY fields."""
+    return pb.Schedule(**_values_of(definition))
+
+
+def _values_of(definition: Definition) -> dict[str, Any]:
+    """Returns the fields of the message that a person decides."""
+    return {
+        "name": f"schedules/{definition.id}",
+        "task": _task_to(definition.task),
+        "timing": timing_to(definition.timing),
+        "paused": definition.paused,
+        "pause_note": definition.pause_note,
+        "description": definition.description,
+        "labels": definition.labels,
+        "start_time": timestamp(definition.bounds.start),
+        "end_time": timestamp(definition.bounds.end),
+        "max_runs": definition.bounds.max_runs or 0,
+        "jitter": duration(definition.jitter.total_seconds() or None),
+        "misfire_policy": misfire_to(definition.misfire),
+        "overlap_policy": OVERLAPS[definition.overlap],
+        "resend_lost": definition.resend_lost,
+    }
+
+
+def _task_to(task: Task) -> pb.TaskSpec:
+    return pb.TaskSpec(
+        task_name=task.name,
         args_json=task.args_json,
         kwargs_json=task.kwargs_json,
-        queue=task.queue,
+        queue=f"queues/{task.queue}",
         priority=task.priority,
         expires=duration(task.expires),
         soft_time_limit=duration(task.soft_time_limit),
@@ -204,11 +243,11 @@ def _task_to(task: Task) -> pb.Task:
 
 def run_to(run: Run) -> pb.Run:
     return pb.Run(
-        schedule=f"schedules/{run.schedule_id}",
+        name=run_name(run.schedule_id, run.due_at),
         due_time=timestamp(run.due_at),
         state=STATES[run.state],
         reason=run.reason,
-        task_id="" if run.state is RunState.SKIPPED else run.task_id,
+        task="" if run.state is RunState.SKIPPED else f"tasks/{run.task_id}",
         publish_time=timestamp(run.published_at),
         outcome=OUTCOMES.get(run.outcome or ""),
         runtime=duration(run.runtime),
@@ -229,7 +268,7 @@ def timing_to(timing: Timing) -> pb.Timing:
             message.once.at.FromDatetime(timing.at)
         case SolarTiming():
             message.solar.event = SOLAR[timing.event]
-            message.solar.latitude, message.solar.longitude = timing.latitude, timing.longitude
+            message.solar.place.CopyFrom(LatLng(latitude=timing.latitude, longitude=timing.longitude))
     return message
 
 

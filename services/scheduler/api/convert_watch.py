@@ -8,7 +8,7 @@ from services.kernel.grpc.enums import wire_values
 from services.kernel.validation import Faults
 from services.scheduler.api.convert import run_to, schedule_to
 from services.scheduler.api.convert_backfill import backfill_to
-from services.scheduler.api.convert_filter import filter_in
+from services.scheduler.api.convert_filter import schedules_in
 from services.scheduler.schedule import checks
 from services.scheduler.watch.changes import (
     BackfillEvent,
@@ -37,7 +37,7 @@ def wanted_in(request: pb.WatchSchedulesRequest) -> Wanted:
             checks.schedule_id(name, faults, f"names[{position}]")
             for position, name in enumerate(request.names)
         ]
-    matching = filter_in(request, faults)
+    matching = schedules_in(request, faults)
     nothing = request.without_schedules and request.without_runs and request.without_backfills
     fault = "is set, and so are without_schedules and without_runs: nothing is left to tell"
     faults.unless(not nothing, "without_backfills", fault, "false")
@@ -64,5 +64,5 @@ def watch_response_to(event: Event | LeftOut | None, cursor: Cursor) -> pb.Watch
         case BackfillEvent():
             message.backfill.CopyFrom(backfill_to(event.backfill))
         case LeftOut():
-            message.left_out.count = event.count
+            message.left_out_count = event.count
     return message

@@ -8,9 +8,9 @@ from celeriac.scheduler.v1 import manifests_pb2 as pb
 from celeriac.scheduler.v1 import manifests_pb2_grpc
 
 from services.kernel.grpc.enums import wire_values
-from services.kernel.grpc.wire import Context
+from services.kernel.grpc.wire import Context, once_in
 from services.kernel.validation import Faults
-from services.scheduler.catalogue.store_listing import ScheduleFilter
+from services.scheduler.api.convert_filter import schedules_in
 from services.scheduler.manifests.apply import Application, Sets
 from services.scheduler.manifests.difference import MOST_TOLD, Change, Difference, Kind, cut
 from services.scheduler.manifests.export import Exports
@@ -30,17 +30,23 @@ class ManifestApi(manifests_pb2_grpc.ManifestServiceServicer):
         self, request: pb.ApplySchedulesRequest, context: Context
     ) -> pb.ApplySchedulesResponse:
         faults = Faults()
-        prune = checks.label(request.prune_label, faults, "prune_label")
+        label = request.prune_label
+        prune = checks.label(label, faults, "prune_label") if label else None
+        once = once_in(request, faults, "ApplySchedules")
         faults.raise_any()
-        how = Application(request.validate_only, prune, request.etag)
+        how = Application(request.validate_only, prune, request.etag, once)
         return pb.ApplySchedulesResponse(
-            difference=_difference_to(await self._sets.apply(request.manifest, how))
+            difference=pb.Difference.FromString(await self._sets.apply(request.manifest, how))
         )
 
     async def ExportSchedules(
         self, request: pb.ExportSchedulesRequest, context: Context
     ) -> pb.ExportSchedulesResponse:
-        wanted = _filter(request)
+        faults = Faults()
+        wanted = schedules_in(request, faults)
+        fault = f"is {request.format}, not a ManifestFormat"
+        faults.unless(request.format in FORMATS, "format", fault, "MANIFEST_FORMAT_JSON")
+        faults.raise_any()
         as_json = request.format == pb.MANIFEST_FORMAT_JSON
         manifest, count = await self._exports.export(wanted, as_json=as_json)
         return pb.ExportSchedulesResponse(manifest=manifest, count=count)
@@ -48,28 +54,21 @@ class ManifestApi(manifests_pb2_grpc.ManifestServiceServicer):
     async def ImportSchedules(
         self, request: pb.ImportSchedulesRequest, context: Context
     ) -> pb.ImportSchedulesResponse:
-        how = Application(request.validate_only, etag=request.etag)
-        imported, made = await self._sets.take_over(request.dump, dict(request.labels), how)
+        faults = Faults()
+        once = once_in(request, faults, "ImportSchedules")
+        faults.raise_any()
+        how = Application(request.validate_only, etag=request.etag, once=once)
+        imported, answer = await self._sets.take_over(request.dump, dict(request.labels), how)
         return pb.ImportSchedulesResponse(
             manifest=entries_text([said_by(each) for each in imported.wanted]),
-            difference=_difference_to(made),
+            difference=pb.Difference.FromString(answer),
             not_carried=[pb.NotCarried(**note._asdict()) for note in imported.not_carried],
         )
 
 
-def _filter(request: pb.ExportSchedulesRequest) -> ScheduleFilter:
-    faults = Faults()
-    for name, example in {"task": "rebuild_chat_vectors", "queue": "ai_analysis"}.items():
-        faults.text(name, getattr(request, name), example, most=500, required=False)
-    fault = f"is {request.format}, not a ManifestFormat"
-    faults.unless(request.format in FORMATS, "format", fault, "MANIFEST_FORMAT_JSON")
-    label = checks.label(request.label, faults, "label")
-    faults.raise_any()
-    return ScheduleFilter(task=request.task, queue=request.queue, label=label)
-
-
-def _difference_to(found: Difference) -> pb.Difference:
-    return pb.Difference(
+def difference_to(found: Difference) -> bytes:
+    """Returns the message of a difference, written."""
+    message = pb.Difference(
         changes=_changes_to(found.changes),
         create_count=len(found.of(Kind.CREATE)),
         change_count=len(found.of(Kind.CHANGE)),
@@ -78,6 +77,7 @@ def _difference_to(found: Difference) -> pb.Difference:
         text=found.text,
         etag=found.etag,
     )
+    return message.SerializeToString()
 
 
 def _changes_to(changes: Sequence[Change]) -> Iterator[pb.ScheduleChange]:

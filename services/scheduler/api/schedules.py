@@ -10,6 +10,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
 
 from services.kernel.database import Database
+from services.kernel.errors import NotFound
 from services.kernel.grpc.wire import Context, moment_in, once_in
 from services.kernel.identity import current_subject
 from services.kernel.pages import (
@@ -21,7 +22,8 @@ from services.kernel.pages import (
 )
 from services.kernel.validation import Faults
 from services.scheduler.api import convert, convert_backfill
-from services.scheduler.api.convert_filter import filter_in, runs_in
+from services.scheduler.api.convert_filter import is_by_next_run, runs_in, schedules_in
+from services.scheduler.api.convert_update import update_in, updated
 from services.scheduler.api.convert_watch import wanted_in
 from services.scheduler.api.schedule_page import SchedulePage
 from services.scheduler.backfill.backfill import Backfill
@@ -33,7 +35,7 @@ from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.turns import SHORT_PAGE, Turns
 from services.scheduler.schedule import checks
 from services.scheduler.schedule.definition import Definition
-from services.scheduler.schedule.reading import CHANGEABLE
+from services.scheduler.schedule.names import run_key, run_name
 from services.scheduler.schedule.rows import check_readable
 from services.scheduler.schedule.store_base import now_at
 from services.scheduler.watch.cursor import decode_cursor
@@ -79,12 +81,8 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         self, request: pb.ListSchedulesRequest, context: Context
     ) -> pb.ListSchedulesResponse:
         faults, size = Faults(), page_size(request.page_size)
-        wanted = filter_in(request, faults)
-        known = request.order in pb.ScheduleOrder.values()
-        fault = f"is {request.order}, not a ScheduleOrder"
-        faults.unless(known, "order", fault, "SCHEDULE_ORDER_NEXT_RUN_TIME")
+        wanted, by_next_run = schedules_in(request, faults), is_by_next_run(request.order_by, faults)
         faults.raise_any()
-        by_next_run = request.order == pb.SCHEDULE_ORDER_NEXT_RUN_TIME
         token, page = request.page_token, SchedulePage(size, by_next_run=by_next_run)
         place, last = (decode_place(token), "") if by_next_run else (None, decode_last(token))
         # A search for a text takes long: it reads every schedule that passes the other filters.
@@ -107,17 +105,14 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
     async def UpdateSchedule(
         self, request: pb.UpdateScheduleRequest, context: Context
     ) -> pb.UpdateScheduleResponse:
-        named = list(request.update_mask.paths)
-        paths = list(CHANGEABLE) if named in ([], ["*"]) else named
+        found, update = _id(request.schedule.name, "schedule.name"), update_in(request)
 
         def change(current: Definition, now: dt.datetime) -> Definition:
-            faults = Faults()
-            wanted = convert.changed(current, request.schedule, paths, self._zone, now, faults)
-            faults.raise_any()
-            return wanted
+            return updated(current, update, self._zone, now)
 
-        found = _id(request.schedule.name, "schedule.name")
-        schedule = await self._catalogue.change(found, request.schedule.etag, change, paths)
+        schedule = await self._catalogue.change(
+            found, request.schedule.etag, change, update.fields, update.parts
+        )
         return pb.UpdateScheduleResponse(schedule=convert.schedule_to(schedule))
 
     async def DeleteSchedule(
@@ -184,6 +179,14 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
                 example = '{"name": "schedules/cleanup-cache-daily"}'
                 faults.add("source", "has neither name, timing nor schedule", example)
                 return None, 0
+
+    async def GetRun(self, request: pb.GetRunRequest, context: Context) -> pb.GetRunResponse:
+        key = run_key(request.name)
+        async with self._database.reading() as connection:
+            run = await ScheduleStore(connection).run(*key)
+        if run is None:
+            raise NotFound("run", run_name(*key))
+        return pb.GetRunResponse(run=convert.run_to(run))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         faults, size = Faults(), page_size(request.page_size)

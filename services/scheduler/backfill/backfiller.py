@@ -76,7 +76,7 @@ class Backfills:
                 schedule = await ScheduleStore(connection).get(window.schedule_id)
                 check_readable(schedule, "timing", "task")
                 await RequestStore(connection).check(once)
-                made = await _made_by(BackfillStore(connection), window, once)
+                made = await BackfillStore(connection).made_by(window.schedule_id, once)
             if made:
                 return made
             times: list[dt.datetime] = []
@@ -105,7 +105,7 @@ class Backfills:
             if schedule.version != read.version:
                 return None
             first = await RequestStore(connection).is_first(once)
-            if made := await _made_by(store, window, once):
+            if made := await store.made_by(window.schedule_id, once):
                 return made
             if not first:
                 raise _is_gone(window.schedule_id)
@@ -118,9 +118,7 @@ class Backfills:
             if validate_only:
                 return backfill
             named = dataclasses.replace(backfill, id=secrets.token_hex(8))
-            return await store.add(
-                named, due[::-1] if window.newest_first else due, once.request_id if once else None
-            )
+            return await store.add(named, due[::-1] if window.newest_first else due, once)
 
     async def get(self, schedule_id: str, backfill_id: str) -> Backfill:
         async with self._database.reading() as connection:
@@ -226,22 +224,6 @@ def _check_may_run(schedule: Schedule, running: Backfill | None) -> None:
     if running is not None:
         other = f"{name}/backfills/{running.id}"
         raise FailedPrecondition("BACKFILL_RUNNING", f"{other!r} is under way; let it end, or cancel it")
-
-
-async def _made_by(store: BackfillStore, window: Window, once: Once | None) -> Backfill | None:
-    """Returns the backfill that the request began earlier, or None.
-
-    Raises `Invalid` if another request had this id.
-    """
-    made = await store.made_by(window.schedule_id, once.request_id) if once else None
-    if once and made and _window_of(made) != window._replace(most=0):
-        raise once.refusal()
-    return made
-
-
-def _window_of(backfill: Backfill) -> Window:
-    """Returns the window without `most`, which is not stored."""
-    return Window(backfill.schedule_id, backfill.start, backfill.end, 0, backfill.rate, backfill.newest_first)
 
 
 def _is_gone(schedule_id: str) -> NotFound:

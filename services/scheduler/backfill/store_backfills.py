@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from services.kernel.once import Once
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill.backfill import Backfill, BackfillState
 from services.scheduler.dispatch.store_batches import DispatchStore
@@ -20,12 +21,16 @@ COLUMNS = """
 """
 ADD = f"""
     INSERT INTO celery_schedule_backfills (
-        id, schedule_id, start_at, end_at, newest_first, rate, actor, request_id, due_at, run_count,
-        first_due_at, last_due_at, state, ended_at)
+        id, schedule_id, start_at, end_at, newest_first, rate, actor, request_id, request_digest,
+        due_at, run_count, first_due_at, last_due_at, state, ended_at)
     VALUES (
-        $1, $2, $3, $4, $5, $6, $7, $8, $9::timestamptz[], $10, $11, $12,
-        CASE WHEN $10 = 0 THEN 'done' ELSE 'running' END, CASE WHEN $10 = 0 THEN now() END)
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::timestamptz[], $11, $12, $13,
+        CASE WHEN $11 = 0 THEN 'done' ELSE 'running' END, CASE WHEN $11 = 0 THEN now() END)
     RETURNING {COLUMNS}
+"""
+MADE_BY = f"""
+    SELECT {COLUMNS}, request_digest FROM celery_schedule_backfills
+    WHERE schedule_id = $1 AND request_id = $2
 """
 WITH_IDS = f"SELECT {COLUMNS} FROM celery_schedule_backfills WHERE id = ANY ($1::text[])"
 RUN_ALREADY = """
@@ -53,7 +58,7 @@ class BackfillStore(Store):
         """Returns the due times from `start` on and before `end` that have a run which was not skipped."""
         return {row["due_at"] for row in await self._connection.fetch(RUN_ALREADY, schedule_id, start, end)}
 
-    async def add(self, backfill: Backfill, due: Sequence[dt.datetime], request_id: str | None) -> Backfill:
+    async def add(self, backfill: Backfill, due: Sequence[dt.datetime], once: Once | None) -> Backfill:
         """Stores the backfill with its due times, in the order in which they will be sent.
 
         Also deletes the schedule's backfills that ended more than `REMEMBERED` ago.
@@ -68,7 +73,8 @@ class BackfillStore(Store):
             backfill.newest_first,
             backfill.rate,
             backfill.actor,
-            request_id,
+            once and once.request_id,
+            once and once.digest,
             due,
             backfill.run_count,
             backfill.first,
@@ -76,9 +82,18 @@ class BackfillStore(Store):
         )
         return _backfill_of(row)
 
-    async def made_by(self, schedule_id: str, request_id: str) -> Backfill | None:
-        """Returns the backfill that the request began earlier, or None."""
-        return await self._one("schedule_id = $1 AND request_id = $2", schedule_id, request_id)
+    async def made_by(self, schedule_id: str, once: Once | None) -> Backfill | None:
+        """Returns the backfill that the request began earlier; None without one, or without a request id.
+
+        Raises `Invalid` if another request had the same id.
+        """
+        if once is None:
+            return None
+        row = await self._connection.fetchrow(MADE_BY, schedule_id, once.request_id)
+        if row is None:
+            return None
+        once.check(row["request_digest"])
+        return _backfill_of(row)
 
     async def running(self, schedule_id: str) -> Backfill | None:
         return await self._one("schedule_id = $1 AND state = 'running'", schedule_id)

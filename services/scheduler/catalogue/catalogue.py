@@ -45,6 +45,7 @@ class Catalogue:
         etag: str,
         change: Callable[[Definition, dt.datetime], Definition],
         fields: Collection[str] = (),
+        parts: Collection[str] = (),
     ) -> Schedule:
         """Applies a change to the current version, and returns the schedule.
 
@@ -52,12 +53,14 @@ class Catalogue:
         nothing of the past is sent. Any other change keeps it; so does one that came within the last minute.
 
         `fields`: the fields of the contract that the change sets. Columns of other fields that can't be read
-        stay as they are stored. Raises `NotFound`, and `Conflict` when `etag` is not that of the current
-        version; an empty one fits any.
+        stay as they are stored. `parts`: those of them of which the change sets only a part. Raises
+        `NotFound`; `Conflict` when `etag` is not that of the current version (an empty one fits any); and
+        `FailedPrecondition` when a field of `parts` can't be read.
         """
         async with self._database.transaction() as connection:
             store = ScheduleStore(connection)
             current = await self._current(store, schedule_id, etag)
+            check_readable(current, *parts)
             now = await store.now()
             wanted = change(current.definition, now)
             if wanted == current.definition and not current.faults.keys() & set(fields):
@@ -94,14 +97,14 @@ class Catalogue:
             schedule = await store.get(schedule_id, for_change=True)
             check_readable(schedule, "task")
             first = await RequestStore(connection).is_first(once)
-            if once and (made := await store.run_made_by(schedule_id, once.request_id)):
+            if made := await store.run_made_by(schedule_id, once):
                 return made
             if not first:
                 raise _run_is_gone(schedule_id)
             now = await store.now()
             run = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
             exclusive = schedule.definition.overlap is not Overlap.ALLOW
-            key = await store.add_run(run, once.request_id if once else None, exclusive=exclusive)
+            key = await store.add_run(run, once, exclusive=exclusive)
         pending = written(schedule_id, MessageTemplate(schedule.definition.task), run.due_at, now)
         try:
             await self._delivery.publish([Batch(key, [pending])], slot)

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 import asyncpg
 
 from services.kernel.errors import AlreadyExists, NotFound
+from services.kernel.once import Once
 from services.kernel.pages import Place
 from services.scheduler.catalogue.store_listing import (
     RunFilter,
@@ -24,15 +25,20 @@ from services.scheduler.schedule.store_base import Store
 
 ADD_RUN = """
     WITH batch AS (INSERT INTO celery_schedule_batches (recorded_at) VALUES ($2) RETURNING id)
-    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, request_id, exclusive, batch_id)
-    SELECT $1, $2, 'batched', $3, $4, $5, id FROM batch
+    INSERT INTO celery_schedule_runs
+        (schedule_id, due_at, state, reason, request_id, request_digest, exclusive, batch_id)
+    SELECT $1, $2, 'batched', $3, $4, $5, $6, id FROM batch
     RETURNING batch_id, due_at
 """
 EXISTS = "SELECT EXISTS (SELECT FROM celery_schedules WHERE id = $1)"
 # How many rows of a list are in memory at a time. Each may have half a megabyte of arguments.
 AT_A_TIME = 50
 RUN = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND due_at = $2"
-MADE_BY = "SELECT * FROM celery_schedule_runs_seen WHERE schedule_id = $1 AND request_id = $2"
+MADE_BY = """
+    SELECT seen.*, run.request_digest
+    FROM celery_schedule_runs_seen seen JOIN celery_schedule_runs run USING (schedule_id, due_at)
+    WHERE seen.schedule_id = $1 AND seen.request_id = $2
+"""
 
 
 class ScheduleStore(Store):
@@ -101,19 +107,28 @@ class ScheduleStore(Store):
         while rows := await cursor.fetch(AT_A_TIME):
             yield rows
 
-    async def add_run(self, run: Run, request_id: str | None, *, exclusive: bool) -> BatchKey:
+    async def add_run(self, run: Run, once: Once | None, *, exclusive: bool) -> BatchKey:
         """Records a triggered run as a batch of its own, and returns that. The schedule must be locked."""
-        values = run.schedule_id, run.due_at, run.reason, request_id, exclusive
+        request = (once.request_id, once.digest) if once else (None, None)
+        values = run.schedule_id, run.due_at, run.reason, *request, exclusive
         return BatchKey(*await self._connection.fetchrow(ADD_RUN, *values))
 
     async def run(self, schedule_id: str, due_at: dt.datetime) -> Run | None:
         row = await self._connection.fetchrow(RUN, schedule_id, due_at)
         return None if row is None else run_of(row)
 
-    async def run_made_by(self, schedule_id: str, request_id: str) -> Run | None:
-        """Returns the run that the request triggered earlier, or None."""
-        row = await self._connection.fetchrow(MADE_BY, schedule_id, request_id)
-        return None if row is None else run_of(row)
+    async def run_made_by(self, schedule_id: str, once: Once | None) -> Run | None:
+        """Returns the run that the request triggered earlier; None without one, or without a request id.
+
+        Raises `Invalid` if another request had the same id.
+        """
+        if once is None:
+            return None
+        row = await self._connection.fetchrow(MADE_BY, schedule_id, once.request_id)
+        if row is None:
+            return None
+        once.check(row["request_digest"])
+        return run_of(row)
 
     async def list_runs(self, wanted: RunFilter, before: Place | None, most: int) -> Sequence[Run]:
         """Returns runs before (due time, schedule), newest first."""

@@ -6,11 +6,12 @@ import asyncio
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from services.kernel.database import Database
 from services.kernel.errors import AlreadyExists, Conflict
+from services.kernel.once import Once
 from services.kernel.validation import Faults
 from services.scheduler.catalogue.catalogue import due_after_change
 from services.scheduler.manifests.difference import Change, Difference, Kind, difference
@@ -19,6 +20,7 @@ from services.scheduler.manifests.store_apply import SetStore
 from services.scheduler.manifests.take_over import Imported, read_dump
 from services.scheduler.schedule.definition import Definition, Schedule
 from services.scheduler.schedule.store_base import now_at
+from services.scheduler.schedule.store_requests import RequestStore
 
 ATTEMPTS = 3
 
@@ -27,22 +29,29 @@ ATTEMPTS = 3
 class Application:
     """How a manifest is applied.
 
-    `prune`: a label (name, value). Schedules that have it and are not in the manifest are removed.
+    `prune`: a label (name, value). Schedules that have it and are not in the manifest are removed. `once`:
+    the request's id, if it has one; a repeated request changes nothing, and gets the first one's answer.
     """
 
     validate_only: bool = False
     prune: tuple[str, str] | None = None
     etag: str = ""
+    once: Once | None = None
 
 
 class Sets:
-    """Applies whole sets of schedules. `zone` is the time zone of schedules that name none."""
+    """Applies whole sets of schedules. `zone` is the time zone of schedules that name none.
 
-    def __init__(self, database: Database, zone: str) -> None:
+    `told` writes a difference as the bytes of an answer, which are kept with the id of the request.
+    """
+
+    def __init__(self, database: Database, zone: str, told: Callable[[Difference], bytes]) -> None:
         self._database = database
         self._zone = zone
+        self._told = told
 
-    async def apply(self, manifest: str, how: Application) -> Difference:
+    async def apply(self, manifest: str, how: Application) -> bytes:
+        """Returns the difference as an answer."""
         now = await now_at(self._database)
         faults = Faults()
         # In a thread, because a large manifest takes up to a second of CPU.
@@ -52,9 +61,8 @@ class Sets:
         faults.raise_any()
         return await self._applied(wanted, how, _seed(manifest, how))
 
-    async def take_over(
-        self, dump: str, labels: dict[str, str], how: Application
-    ) -> tuple[Imported, Difference]:
+    async def take_over(self, dump: str, labels: dict[str, str], how: Application) -> tuple[Imported, bytes]:
+        """Returns what was read from the dump, the same each time, and the difference as an answer."""
         now = await now_at(self._database)
         faults = Faults()
         imported = await asyncio.to_thread(read_dump, dump, labels, self._zone, now, faults)
@@ -62,7 +70,7 @@ class Sets:
         seed = _seed(json.dumps([dump, sorted(labels.items())]), how)
         return imported, await self._applied(imported.wanted, how, seed)
 
-    async def _applied(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
+    async def _applied(self, wanted: Sequence[Wanted], how: Application, seed: str) -> bytes:
         # Someone may create a schedule with the same id in between; the next attempt changes it.
         for attempt in range(ATTEMPTS):
             try:
@@ -72,10 +80,12 @@ class Sets:
                     raise
         raise AssertionError("unreachable")
 
-    async def _applied_once(self, wanted: Sequence[Wanted], how: Application, seed: str) -> Difference:
+    async def _applied_once(self, wanted: Sequence[Wanted], how: Application, seed: str) -> bytes:
         async with self._database.transaction() as connection:
-            store = SetStore(connection)
+            store, requests = SetStore(connection), RequestStore(connection)
             await store.alone()
+            if (answer := await requests.answer_to(how.once)) is not None:
+                return answer
             ids = [each.definition.id for each in wanted]
             stored = await store.locked(ids, how.prune)
             if how.prune is not None:
@@ -88,7 +98,9 @@ class Sets:
                 raise Conflict("schedules", found.etag)
             if not how.validate_only:
                 await _make(store, found, now)
-            return found
+            answer = await asyncio.to_thread(self._told, found)
+            await requests.keep_answer(how.once, answer)
+            return answer
 
 
 async def _make(store: SetStore, found: Difference, now: dt.datetime) -> None:

@@ -91,7 +91,7 @@ def difference(
         else:
             changes.append(change)
     changes.sort(key=lambda change: change.id)
-    versions = sorted((schedule.etag, schedule.created_at.isoformat()) for schedule in before.values())
+    versions = sorted((schedule.definition.id, schedule.etag) for schedule in before.values())
     digest = hashlib.sha256(json.dumps([seed, versions]).encode()).hexdigest()
     return Difference(tuple(changes), unchanged, digest[:32])
 

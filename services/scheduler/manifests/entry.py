@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import json
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 from services.kernel.durations import is_whole, not_whole
 from services.kernel.validation import Faults
+from services.scheduler.manifests.text import json_text
 from services.scheduler.schedule import checks
 from services.scheduler.timing.durations import parse_span
 
@@ -23,6 +23,7 @@ KINDS: dict[type, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
+    Decimal: "a number",
     dict: "a mapping",
     list: "a list",
     type(None): "empty",
@@ -79,7 +80,7 @@ class Entry:
 
     def number(self, name: str, example: str) -> float | None:
         value = self._values.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
             if abs(value) <= LARGEST:
                 return float(value)
             self._faults.add(self.at(name), "is too large for a number", example)
@@ -105,7 +106,7 @@ class Entry:
         if found is None:
             return default
         try:
-            return json.dumps(found, ensure_ascii=False, allow_nan=False)
+            return json_text(found)
         except ValueError:
             self._faults.add(self.at(name), "holds a number that JSON can't", example)
             return default
@@ -127,9 +128,10 @@ class Entry:
         if value is None:
             return None
         found: Decimal | None
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             # A bare number is seconds, as in Celery.
-            found = Decimal(repr(value)) if abs(value) < 1e15 else Decimal(10) ** 15
+            seconds = Decimal(str(value))
+            found = seconds if abs(seconds) < 10**15 else Decimal(10) ** 15
         else:
             found = parse_span(value) if isinstance(value, str) else None
         if found is None:

@@ -61,4 +61,4 @@ def _too_large() -> CeleriacError:
 
 
 def _too_many(fault: str) -> CeleriacError:
-    return FailedPrecondition("TOO_MANY_SCHEDULES", f"{fault}; export them by label, task or queue")
+    return FailedPrecondition("TOO_MANY_SCHEDULES", f"{fault}; export them by labels, task_names or queues")

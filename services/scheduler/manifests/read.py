@@ -12,8 +12,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import MAX_EMAX, MIN_EMIN, Context
 from typing import Any
 
 from services.kernel.validation import Faults
@@ -40,7 +42,7 @@ FIELDS = (
 # The contract's names of fields, and the manifest's where they differ. Only fields that can be at fault.
 NAMES = {
     "task": "",
-    "task.name": "task",
+    "task.task_name": "task",
     "task.args_json": "args",
     "task.kwargs_json": "kwargs",
     "timing": "",
@@ -48,10 +50,15 @@ NAMES = {
     "timing.crontab.expression": "crontab",
     "timing.interval": "",
     "timing.once.at": "once",
+    "timing.solar.place": "solar",
     "start_time": "start",
     "end_time": "end",
     "misfire_policy.window": "misfire_window",
 }
+# Arguments have at most so many characters, so this context never rounds.
+ALL_DIGITS = Context(prec=checks.MOST_JSON, Emax=MAX_EMAX, Emin=MIN_EMIN)
+# Tells a number from a text that looks like it. No text begins with it by chance: each process has its own.
+A_NUMBER = uuid.uuid4().hex
 EXAMPLE = '{"schedules": [{"id": "cleanup-cache-daily", "task": "cleanup_cache", "crontab": "0 2 * * *"}]}'
 
 
@@ -85,7 +92,14 @@ class Wanted:
 
 
 def _canonical(text: str) -> str:
-    return json.dumps(json.loads(text), sort_keys=True)
+    """Returns the same text for arguments that mean the same: blanks and the order of keys don't count.
+
+    5 and 5.0 are two numbers here, 5.0 and 5.00 are one, and all digits count.
+    """
+    read = json.loads(
+        text, parse_float=lambda number: ALL_DIGITS.create_decimal(number).normalize(ALL_DIGITS)
+    )
+    return json.dumps(read, sort_keys=True, default=lambda number: f"{A_NUMBER} {number}")
 
 
 def read_manifest(text: str, zone: str, now: dt.datetime, faults: Faults) -> list[Wanted]:

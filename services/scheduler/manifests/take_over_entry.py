@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from services.kernel.zones import known_zones
@@ -141,7 +142,7 @@ def _timing(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
 
 def _interval(schedule: dict[str, Any], zone: str, notes: Notes) -> dict[str, Any]:
     every = schedule.get("seconds")
-    if isinstance(every, int | float) and not isinstance(every, bool) and 0 <= every < 1e12:
+    if isinstance(every, int | float | Decimal) and not isinstance(every, bool) and 0 <= every < 1e12:
         every = format_span(float(every))
     if not schedule.get("relative"):
         return {"every": every}
@@ -186,7 +187,11 @@ def _priority(value: Any, found: dict[str, Any], notes: Notes) -> None:
 
 
 def _seconds(name: str, value: Any, found: dict[str, Any], notes: Notes) -> None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_SECONDS:
+    if (
+        isinstance(value, int | float | Decimal)
+        and not isinstance(value, bool)
+        and 0 < value <= LONGEST_SECONDS
+    ):
         found[name] = value
     else:
         reason = "a schedule's is a number of seconds from the due time on, more than 0 and at most 10 years"

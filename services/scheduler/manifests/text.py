@@ -8,7 +8,10 @@ Tags are refused, because they stand for objects. A key that is given twice is a
 from __future__ import annotations
 
 import json
+import math
 import re
+import uuid
+from decimal import Decimal
 from typing import Any, cast
 
 import yaml
@@ -46,7 +49,9 @@ def parse_text(text: str) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=exact_number
+        )
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}"
         raise TextInvalid(f"begins as JSON, and is none: {error.msg} at {at}") from error
@@ -163,8 +168,14 @@ def plain_value(text: str) -> Any:
         if INTEGER.fullmatch(text) and not re.match(r"[-+]?0[0-9]", text):
             return int(text)
         if FLOAT.fullmatch(text) and not re.match(r"[-+]?0[0-9]", text):
-            return float(text)
+            return exact_number(text)
     return text
+
+
+def exact_number(text: str) -> float | Decimal:
+    """Returns the number; a Decimal if a float would lose some of its digits. Infinite if it is too large."""
+    number = float(text)
+    return number if math.isinf(number) or Decimal(repr(number)) == Decimal(text) else Decimal(text)
 
 
 def _place(mark: Any) -> str:
@@ -189,6 +200,22 @@ def _text(dumper: yaml.representer.SafeRepresenter, value: str) -> yaml.ScalarNo
 
 
 Dumper.add_representer(str, _text)
+
+
+def json_text(data: Any) -> str:
+    """Returns the data as JSON text, in which each Decimal keeps all its digits.
+
+    Raises `ValueError` for numbers that JSON does not have.
+    """
+    # json can write Decimals as texts only. The mark occurs in no text of the data, as it is made after them.
+    mark, numbers = uuid.uuid4().hex, list[str]()
+
+    def marked(number: Decimal) -> str:
+        numbers.append(str(number))
+        return f"{mark}{len(numbers) - 1}"
+
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, default=marked)
+    return re.sub(rf'"{mark}([0-9]+)"', lambda found: numbers[int(found[1])], text) if numbers else text
 
 
 def yaml_text(data: Any) -> str:

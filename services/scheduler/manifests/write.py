@@ -6,9 +6,11 @@ import datetime as dt
 import json
 import math
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from services.scheduler.manifests.read import FIELDS, Wanted
+from services.scheduler.manifests.text import exact_number
 from services.scheduler.manifests.text_in_steps import writer
 from services.scheduler.schedule.definition import Definition, Overlap, Task
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
@@ -76,7 +78,7 @@ def _task_values(task: Task) -> dict[str, Any]:
 
 def _arguments(text: str) -> Any:
     """Returns arguments as data; as the stored JSON text if a manifest can't hold the data."""
-    value = json.loads(text)
+    value = json.loads(text, parse_float=exact_number)
     return value if _writable(value, DEEPEST_ARGUMENTS) else text
 
 
@@ -84,7 +86,8 @@ def _writable(value: Any, depth: int) -> bool:
     if isinstance(value, dict | list):
         inner = value.values() if isinstance(value, dict) else value
         return depth > 0 and all(_writable(each, depth - 1) for each in inner)
-    return not isinstance(value, float) or math.isfinite(value)
+    # Other readers of YAML and JSON would lose digits of a Decimal.
+    return not isinstance(value, Decimal) and (not isinstance(value, float) or math.isfinite(value))
 
 
 def _timing_values(timing: Timing) -> dict[str, Any]:

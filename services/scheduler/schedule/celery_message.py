@@ -7,6 +7,7 @@ Redis transport (kombu/transport/virtual/base.py, redis.py).
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import uuid
 from base64 import b64encode
@@ -28,6 +29,7 @@ PLACES = ("id", "body", "argsrepr", "kwargsrepr", "expires", "timestamp")
 PLACE = re.compile(rb'"\\u0000(\w+)"')
 # A schedule's arguments in the forms that its messages contain, as JSON: body, argsrepr, kwargsrepr.
 Content: TypeAlias = tuple[bytes, bytes, bytes]
+LONG_NUMBER = re.compile(r"[0-9]{19}")
 # The representations of empty arguments, which most schedules have: they need not be computed.
 NO_ARGUMENTS = {("[]", list): b'"()"', ("{}", dict): b'"{}"'}
 # The errors for stored arguments that are not JSON of the required kind.
@@ -138,8 +140,11 @@ def _shown(arguments_json: str, kind: type[list[Any]] | type[dict[str, Any]]) ->
     if known is not None:
         return known
     try:
-        arguments = orjson.loads(arguments_json)
-    except orjson.JSONDecodeError as error:
+        # orjson is fast, but makes floats of whole numbers that don't fit 64 bits.
+        read = json.loads if LONG_NUMBER.search(arguments_json) else orjson.loads
+        arguments = read(arguments_json)
+    except ValueError as error:
+        # Both libraries raise it for text that is no JSON, and Python for numbers of more than 4,300 digits.
         raise Unreadable(f"{ARGUMENTS[kind]} ({error})") from error
     if not isinstance(arguments, kind):
         raise Unreadable(ARGUMENTS[kind])

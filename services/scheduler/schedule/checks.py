@@ -23,6 +23,8 @@ from services.scheduler.timing.plan import Bounds
 LONGEST_ID = 200
 ID = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{LONGEST_ID - 1}}}")
 MOST_DESCRIPTION = 4000
+# Of names that are not ours to give: queues. In bytes, as UTF-8.
+LONGEST_QUEUE = 1024
 LOWEST_PRIORITY = 9
 MOST_CRONTAB = 1000
 MOST_JSON = 256 * 1024
@@ -55,6 +57,24 @@ def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
     )
     faults.unless(sound, field, fault, "schedules/cleanup-cache-daily")
     return found
+
+
+def queue(name: str, faults: Faults, field: str) -> str:
+    """Returns the bare name of the queue in "queues/{name}", which may have any character but NUL."""
+    collection, slash, found = name.partition("/")
+    shown = name if len(name) <= 100 else f"{name[:100]}…"
+    fault = f'is {shown!r}, not "queues/" and the name of a queue'
+    if faults.unless(collection == "queues" and bool(slash), field, fault, "queues/ai_analysis"):
+        queue_name(found, faults, field, "queues/ai_analysis")
+    return found
+
+
+def queue_name(found: str, faults: Faults, field: str, example: str) -> None:
+    """Checks the bare name of a queue, as manifests and Celery have it."""
+    if faults.name(field, found, example, most=LONGEST_QUEUE):
+        size = len(found.encode())
+        fault = f"has {size} bytes, at most {LONGEST_QUEUE} are allowed"
+        faults.unless(size <= LONGEST_QUEUE, field, fault, example)
 
 
 def zone(name: str, default: str, faults: Faults, field: str) -> str:
@@ -129,8 +149,8 @@ def comes_due(definition: Definition, now: dt.datetime, faults: Faults, field: s
 
 def task(found: Task, faults: Faults, field: str) -> Task:
     """Checks a task, except for the types of its values: its source has converted them already."""
-    faults.name(f"{field}.name", found.name, "rebuild_chat_vectors", most=255)
-    faults.name(f"{field}.queue", found.queue, "ai_analysis", most=200)
+    faults.name(f"{field}.task_name", found.name, "rebuild_chat_vectors", most=255)
+    queue_name(found.queue, faults, f"{field}.queue", "ai_analysis")
     _json(found.args_json, list, "a JSON array", '["daily", 7]', faults, f"{field}.args_json")
     example = '{"min_length": 5, "user_role": "user"}'
     _json(found.kwargs_json, dict, "a JSON object", example, faults, f"{field}.kwargs_json")
@@ -173,13 +193,13 @@ def labels(found: Mapping[str, str], faults: Faults, field: str) -> dict[str, st
     return dict(found)
 
 
-def label(text: str, faults: Faults, field: str) -> tuple[str, str] | None:
-    """Returns name and value of a label filter ("team=growth"); None when it is empty or at fault."""
+def label(text: str, faults: Faults, field: str) -> tuple[str, str]:
+    """Returns name and value of a label as filters name it ("team=growth")."""
     name, equals, value = text.partition("=")
-    whole = not text or (bool(name) and bool(equals))
-    faults.unless(whole, field, f"is {text[:100]!r}, not name=value", "team=growth")
-    faults.text(field, text, "team=growth", most=1100, required=False)
-    return (name, value) if text and whole else None
+    fault = f"is {text[:100]!r}, not name=value"
+    faults.unless(bool(name) and bool(equals), field, fault, "team=growth")
+    faults.text(field, text, "team=growth", most=1101, required=False)
+    return name, value
 
 
 def _json(text: str, kind: type, what: str, example: str, faults: Faults, field: str) -> None:

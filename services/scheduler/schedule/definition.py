@@ -15,8 +15,10 @@ from typing import NamedTuple
 from services.scheduler.timing.due_times import OnceTiming, Timing
 from services.scheduler.timing.plan import NO_TIME, ONCE_WITHIN_AN_HOUR, UNBOUNDED, Bounds, Misfire, Plan
 
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MICROSECOND = dt.timedelta(microseconds=1)
 # Stands in for a timing that is unknown or can't be read. It is never due.
-NEVER = OnceTiming(dt.datetime(1970, 1, 1, tzinfo=dt.UTC), "UTC")
+NEVER = OnceTiming(EPOCH, "UTC")
 # The 17th hex digit of a UUID, by that of the digest: two bits for the variant, two bits of the digest.
 VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 RUN_NAMESPACE = uuid.UUID("5e1e71ac-0000-5000-8000-ce1e71ac0000").bytes
@@ -95,7 +97,11 @@ class Schedule:
 
     @property
     def etag(self) -> str:
-        return f"{self.definition.id}-{self.version}"
+        """The moment of its creation, in microseconds, and its version.
+
+        Versions begin anew when a schedule is deleted and created again, the moments do not.
+        """
+        return f"{(self.created_at - EPOCH) // MICROSECOND:x}-{self.version}"
 
 
 class RunState(Enum):

@@ -197,8 +197,8 @@ def _timing(draft: Draft, start: dt.datetime | None, source: Source, faults: Fau
 
 def _solar(draft: Draft, zone: str, faults: Faults) -> SolarTiming | None:
     _set(draft.event, "sunrise", faults, "timing.solar.event")
-    latitude = checks.degrees(draft.latitude, 90, faults, "timing.solar.latitude", "25.03")
-    longitude = checks.degrees(draft.longitude, 180, faults, "timing.solar.longitude", "121.56")
+    latitude = checks.degrees(draft.latitude, 90, faults, "timing.solar.place.latitude", "25.03")
+    longitude = checks.degrees(draft.longitude, 180, faults, "timing.solar.place.longitude", "121.56")
     if draft.event is None or latitude is None or longitude is None:
         return None
     return SolarTiming(draft.event, latitude, longitude, zone)

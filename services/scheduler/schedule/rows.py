@@ -310,7 +310,8 @@ def check_readable(schedule: Schedule, *fields: str) -> None:
     for field in fields:
         if field in schedule.faults:
             name, why = f"schedules/{schedule.definition.id}", schedule.faults[field]
-            fault = f"{name!r} was written by other hands, and its {field} can't be read ({why}); update it"
+            repair = f"an update with the mask {field!r} repairs it"
+            fault = f"{name!r} was written by other hands, and its {field} can't be read ({why}); {repair}"
             raise FailedPrecondition("SCHEDULE_UNREADABLE", fault)
 
 

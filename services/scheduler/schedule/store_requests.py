@@ -12,6 +12,8 @@ ADD = """
     INSERT INTO celery_schedule_requests (scope, request_id, digest) VALUES ($1, $2, $3)
     ON CONFLICT DO NOTHING RETURNING true
 """
+ANSWER = "SELECT answer FROM celery_schedule_requests WHERE scope = $1 AND request_id = $2"
+KEEP = "UPDATE celery_schedule_requests SET answer = $3 WHERE scope = $1 AND request_id = $2"
 DIGEST = "SELECT digest FROM celery_schedule_requests WHERE scope = $1 AND request_id = $2"
 FORGET = """
     DELETE FROM celery_schedule_requests WHERE ctid = ANY (ARRAY(
@@ -38,9 +40,22 @@ class RequestStore(Store):
         await self.check(once)
         return False
 
+    async def answer_to(self, once: Once | None) -> bytes | None:
+        """Returns the answer to an earlier request with this id. Records a first one, and returns None.
+
+        Raises `Invalid` if another request had the same id.
+        """
+        if once is None or await self.is_first(once):
+            return None
+        answer: bytes = await self._connection.fetchval(ANSWER, once.scope, once.request_id)
+        return answer
+
+    async def keep_answer(self, once: Once | None, answer: bytes) -> None:
+        """Keeps the answer to a request that `answer_to` recorded."""
+        if once is not None:
+            await self._connection.execute(KEEP, once.scope, once.request_id, answer)
+
     async def check(self, once: Once | None) -> None:
         """Raises `Invalid` if another request had the same id."""
         if once is not None:
-            digest = await self._connection.fetchval(DIGEST, once.scope, once.request_id)
-            if digest not in {None, once.digest}:
-                raise once.refusal()
+            once.check(await self._connection.fetchval(DIGEST, once.scope, once.request_id))

@@ -101,6 +101,6 @@ def _changes(entries: Sequence[Entry], look: Look, found: Found, cursor: Cursor)
 def expired() -> FailedPrecondition:
     return FailedPrecondition(
         "CURSOR_EXPIRED",
-        "what came after the cursor is no longer kept; watch without a cursor, then list schedules, runs and"
-        " backfills",
+        "what came after the cursor is no longer kept; watch without a cursor, and when the first message has"
+        " come, list schedules, runs and backfills",
     )

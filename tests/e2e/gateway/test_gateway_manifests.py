@@ -103,7 +103,7 @@ def test_over_rest(gateway: Gateway, admin: str, file: Path, team: str) -> None:
     assert (told["create_count"], told["changes"][0]["name"]) == (1, f"schedules/{team}-a")
     done = gateway.rest("POST", "/v1/schedules:apply", body | {"validate_only": False}, admin)
     assert done.json["difference"]["text"] == told["text"]
-    path = f"/v1/schedules:export?label=team%3D{team}&format=MANIFEST_FORMAT_JSON"
+    path = f"/v1/schedules:export?labels=team%3D{team}&format=MANIFEST_FORMAT_JSON"
     found = gateway.rest("GET", path, token=admin).json
     assert found["count"] == 1
     assert json.loads(found["manifest"])["schedules"][0]["id"] == f"{team}-a"

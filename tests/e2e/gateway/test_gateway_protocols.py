@@ -56,8 +56,13 @@ def by_rest(gateway: Gateway, token: str) -> Way:
             "CreateSchedule": ("POST", "/v1/schedules", message),
             "GetSchedule": ("GET", f"/v1/{name}", None),
             "ListSchedules": ("GET", f"/v1/schedules?page_size={message.get('page_size', 0)}", None),
-            "UpdateSchedule": ("PATCH", f"/v1/{name}", message),
+            "UpdateSchedule": (
+                "PATCH",
+                f"/v1/{name}?update_mask={message.get('update_mask', '')}",
+                message.get("schedule"),
+            ),
             "TriggerSchedule": ("POST", f"/v1/{name}:trigger", {}),
+            "GetRun": ("GET", f"/v1/{name}", None),
             "ListRuns": ("GET", f"/v1/{name}/runs", None),
             "DeleteSchedule": ("DELETE", f"/v1/{name}", None),
         }[method]
@@ -79,7 +84,7 @@ def test_a_schedule_lives_its_life(way: Any, gateway: Gateway, admin: str) -> No
     name = f"schedules/life-{uuid.uuid4().hex[:8]}"
     schedule = {
         "name": name,
-        "task": {"name": "報表.產生", "queue": f"q-{uuid.uuid4().hex[:8]}"},
+        "task": {"task_name": "報表.產生", "queue": f"queues/q-{uuid.uuid4().hex[:8]}"},
         "timing": {"crontab": {"expression": "0 0 29 2 *"}},
     }
     created = call("CreateSchedule", {"schedule": schedule})["schedule"]
@@ -93,8 +98,9 @@ def test_a_schedule_lives_its_life(way: Any, gateway: Gateway, admin: str) -> No
 
     triggered = call("TriggerSchedule", {"name": name})["run"]
     [run] = call("ListRuns", {"parent": name})["runs"]
-    assert run["task_id"] == triggered["task_id"]
+    assert run["name"] == triggered["name"]
     assert "mei" in run["reason"]
+    assert call("GetRun", {"name": run["name"]})["run"]["task"] == run["task"]
 
     assert call("DeleteSchedule", {"name": name}) == {}
 
@@ -124,12 +130,45 @@ def test_rest_prints_every_field_under_its_own_name(gateway: Gateway, admin: str
 def test_runs_are_asked_for_by_several_outcomes_and_a_window_by_rest(gateway: Gateway, admin: str) -> None:
     window = "start_time=2000-01-01T00:00:00Z&end_time=2000-01-02T00:00:00%2B08:00"
     answer = gateway.rest(
-        "GET", f"/v1/runs?outcomes=TASK_STATE_FAILURE&outcomes=TASK_STATE_REVOKED&{window}", token=admin
+        "GET", f"/v1/runs?outcomes=RUN_OUTCOME_FAILED&outcomes=RUN_OUTCOME_REVOKED&{window}", token=admin
     )
     assert (answer.status, answer.json["runs"]) == (200, [])
-    refused = gateway.rest("GET", f"/v1/runs?outcomes=TASK_STATE_STARTED&{window}", token=admin)
+    refused = gateway.rest("GET", f"/v1/runs?outcomes=RUN_OUTCOME_UNSPECIFIED&{window}", token=admin)
     assert refused.status == 400
-    assert "outcomes has TASK_STATE_STARTED" in refused.body.decode()
+    assert "outcomes has RUN_OUTCOME_UNSPECIFIED" in refused.body.decode()
+
+
+def test_a_patch_has_the_schedule_as_its_body_and_the_mask_in_its_path(gateway: Gateway, admin: str) -> None:
+    name = f"schedules/patched-{uuid.uuid4().hex[:8]}"
+    schedule = {
+        "name": name,
+        "task": {"task_name": "report", "queue": "queues/night", "args_json": "[1]"},
+        "timing": {"crontab": {"expression": "0 0 29 2 *"}},
+        "labels": {"team": "growth"},
+        "jitter": "5s",
+        "max_runs": 7,
+    }
+    assert gateway.rest("POST", "/v1/schedules", {"schedule": schedule}, admin).status == 200
+
+    def patched(query: str, body: Any) -> Any:
+        answer = gateway.rest("PATCH", f"/v1/{name}{query}", body, admin)
+        assert answer.status == 200, answer
+        return answer.json["schedule"]
+
+    changed = patched("", {"description": "每晚", "task": {"queue": "queues/day"}})
+    assert (changed["description"], changed["labels"], changed["jitter"]) == (
+        "每晚",
+        {"team": "growth"},
+        "5s",
+    )
+    assert (changed["task"]["queue"], changed["task"]["args_json"]) == ("queues/day", "[1]")
+    changed = patched("?update_mask=description,max_runs,task.args_json", {"max_runs": 8})
+    told = changed["description"], changed["max_runs"], changed["task"]["args_json"]
+    assert told == ("", "8", "[]")
+    changed = patched("?update_mask=*", {"task": {"task_name": "report"}, "timing": schedule["timing"]})
+    assert (changed["labels"], changed["max_runs"], changed["task"]["queue"]) == ({}, "0", "queues/celery")
+    refused = gateway.rest("PATCH", f"/v1/{name}?update_mask=next_run_time", {}, admin)
+    assert refused.status == 400 and "update_mask names 'next_run_time'" in refused.body.decode()
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "grpcweb"])
@@ -178,7 +217,7 @@ def test_the_audit_log_has_the_caller_as_the_gateway_saw_it(
     name = f"schedules/seen-{uuid.uuid4().hex[:8]}"
     schedule = {
         "name": name,
-        "task": {"name": "report"},
+        "task": {"task_name": "report"},
         "timing": {"crontab": {"expression": "0 0 29 2 *"}},
     }
     answer = gateway.rest(

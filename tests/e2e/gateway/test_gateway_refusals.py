@@ -276,7 +276,7 @@ def test_a_services_error_arrives_whole_over_rest(gateway: Gateway, admin: str) 
     assert "for example: " in message
     [bad] = [detail for detail in answer.json["details"] if "BadRequest" in detail["@type"]]
     fields = [violation["field"] for violation in bad["field_violations"]]
-    assert {"schedule.name", "schedule.task.name", "schedule.timing"} <= set(fields)
+    assert {"schedule.name", "schedule.task.task_name", "schedule.timing"} <= set(fields)
 
 
 @pytest.mark.parametrize("raw", [b"\x0a\xff", b"\x0a\x02\xc3\x28", b"\xff" * 10])

@@ -41,7 +41,7 @@ def lines(gateway: Gateway, query: str, token: str) -> Iterator[Iterator[Any]]:
 def create(gateway: Gateway, admin: str) -> str:
     name = f"schedules/e2e-{uuid.uuid4().hex[:8]}"
     timing = {"crontab": {"expression": "0 0 29 2 *"}}
-    schedule = {"name": name, "task": {"name": "count", "queue": "nobody"}, "timing": timing}
+    schedule = {"name": name, "task": {"task_name": "count", "queue": "queues/nobody"}, "timing": timing}
     assert gateway.rest("POST", "/v1/schedules", {"schedule": schedule}, admin).status == 200
     return name
 
@@ -56,24 +56,25 @@ def test_changes_come_as_lines_and_are_taken_up_again(
         name = create(gateway, admin)
         told = next(message for message in messages if message.get("schedule", {}).get("name") == name)
         assert told["schedule"]["kind"] == "SCHEDULE_EVENT_KIND_CREATED"
-        assert told["schedule"]["schedule"]["task"]["name"] == "count"
+        assert told["schedule"]["schedule"]["task"]["task_name"] == "count"
     assert gateway.rest("POST", f"/v1/{name}:trigger", {}, admin).status == 200
     with lines(gateway, f"?names={name}&without_schedules=true&cursor={told['cursor']}", viewer) as messages:
         runs = next(message["runs"]["runs"] for message in messages if "runs" in message)
-        assert [(run["schedule"], run["state"]) for run in runs] == [(name, "RUN_STATE_PUBLISHED")]
+        assert [(run["name"].partition("/runs/")[0], run["state"]) for run in runs] == [
+            (name, "RUN_STATE_PUBLISHED")
+        ]
 
 
 def test_a_filter_goes_through_rest_and_an_edit_that_leaves_it_is_told(gateway: Gateway, admin: str) -> None:
     label = f"e2e-{uuid.uuid4().hex[:8]}"
-    with lines(gateway, f"?label={label}%3Dyes&paused=false&without_backfills=true", admin) as messages:
+    with lines(gateway, f"?labels={label}%3Dyes&paused=false&without_backfills=true", admin) as messages:
         next(messages)
         name, other = create(gateway, admin), create(gateway, admin)
         told = []
         # Each is told before the next is made: of one that has left again, neither is told.
         for each, value in ((other, "no"), (name, "yes"), (name, "no")):
-            change = {"name": each, "labels": {label: value}}
-            body = {"schedule": change, "update_mask": "labels"}
-            assert gateway.rest("PATCH", f"/v1/{each}", body, admin).status == 200
+            change = {"labels": {label: value}}
+            assert gateway.rest("PATCH", f"/v1/{each}", change, admin).status == 200
             if each == name:
                 told.append(next(message["schedule"] for message in messages if "schedule" in message))
     assert [event["name"] for event in told] == [name] * 2

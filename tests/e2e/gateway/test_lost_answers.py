@@ -100,7 +100,7 @@ def name(direct: Stubs) -> str:
 def test_a_schedule_is_triggered_once_and_the_run_is_told(flaky: Flaky, direct: Stubs, name: str) -> None:
     request = pb.TriggerScheduleRequest(name=name)
     told = flaky.call(flaky.stubs.schedules.TriggerSchedule, request, lambda: direct.runs(name)).run
-    assert [run.task_id for run in direct.runs(name)] == [told.task_id]
+    assert [run.name for run in direct.runs(name)] == [told.name]
 
 
 def test_a_schedule_is_created_once_and_not_found_to_exist_already(flaky: Flaky, direct: Stubs) -> None:

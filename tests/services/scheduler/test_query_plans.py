@@ -19,6 +19,7 @@ from services.scheduler.catalogue.store_listing import (
     RunFilter,
     ScheduleFilter,
     a_rare_facet,
+    listing,
     listing_by_next_run,
     listing_runs,
     matches,
@@ -88,7 +89,7 @@ def url(request: pytest.FixtureRequest, postgres_url: str) -> str:
 
 
 LONG_AGO = NOW - dt.timedelta(days=400)
-BY_LABEL, BY_TASK = ScheduleFilter(label=("team", "growth")), ScheduleFilter(task="count")
+BY_LABEL, BY_TASK = ScheduleFilter(labels=(("team", "growth"),)), ScheduleFilter(task_names=("count",))
 SECOND, HOUR, DAY = dt.timedelta(seconds=1), dt.timedelta(hours=1), dt.timedelta(days=1)
 FAILED = ("FAILURE", "REJECTED", "REVOKED")
 # Rare states and outcomes go by statistics, which a table has that was not filled a moment ago.
@@ -198,7 +199,7 @@ async def test_runs_with_an_outcome_that_none_has_are_looked_for_among_those_tha
         assert found == 0 and read <= RUNS // 1000
 
 
-@pytest.mark.parametrize("wanted", [ScheduleFilter(), ScheduleFilter(task="count", paused=False)])
+@pytest.mark.parametrize("wanted", [ScheduleFilter(), ScheduleFilter(task_names=("count",), paused=False)])
 @pytest.mark.parametrize("after", [None, (NOW, "s-7")])
 async def test_a_page_by_what_runs_next_is_read_by_an_index(
     url: str, wanted: ScheduleFilter, after: tuple[dt.datetime, str] | None
@@ -209,7 +210,10 @@ async def test_a_page_by_what_runs_next_is_read_by_an_index(
 
 
 async def test_what_runs_next_of_a_rare_task_is_found_by_its_facet(url: str) -> None:
-    common, rare = ScheduleFilter(task="count"), ScheduleFilter(queue="celery", task="rare")
+    common, rare = (
+        ScheduleFilter(task_names=("count",)),
+        ScheduleFilter(queues=("celery",), task_names=("rare",)),
+    )
     for wanted, numbers in ((common, []), (rare, [0])):
         probe = a_rare_facet(wanted)
         assert probe is not None
@@ -221,11 +225,46 @@ async def test_what_runs_next_of_a_rare_task_is_found_by_its_facet(url: str) -> 
     assert a_rare_facet(ScheduleFilter(text="some")) is None
 
 
+async def test_what_runs_next_of_several_tasks_is_found_by_their_facets_if_all_are_rare(url: str) -> None:
+    rare = ScheduleFilter(queues=("celery", "other"), task_names=("rare", "rarer"))
+    mixed = ScheduleFilter(queues=("celery", "other"), task_names=("rare", "count"))
+    for wanted, numbers in ((mixed, []), (rare, [0])):
+        probe = a_rare_facet(wanted)
+        assert probe is not None
+        query, values = probe
+        assert rows_read(await scans(url, query, *values)) <= 2 * (FEW + 2)
+        assert [row["number"] for row in await fetch(url, query, *values)] == numbers
+    query, values = listing_by_next_run(rare, None, 0, 51)
+    assert rows_read(await scans(url, query, *values)) == 0
+
+
+async def test_a_page_of_schedules_of_several_tasks_and_queues_is_merged_from_their_facets(url: str) -> None:
+    for wanted in (
+        ScheduleFilter(task_names=("count", "rare")),
+        ScheduleFilter(task_names=("count", "rare"), queues=("celery", "other")),
+    ):
+        query, values = listing(wanted, "s-5", 51)
+        settings = "ANALYZE celery_schedules, celery_schedule_facets"
+        assert rows_read(await scans(url, query, *values, settings=settings)) <= 5 * 51
+
+
 @pytest.mark.parametrize("state", [RunState.SKIPPED, RunState.WAITING, RunState.LOST, RunState.PENDING])
 async def test_runs_of_a_rare_state_are_found_by_an_index(url: str, state: RunState) -> None:
-    for wanted in (RunFilter(state=state), RunFilter(state=state, start=NOW - DAY)):
+    for wanted in (
+        RunFilter(states=frozenset({state})),
+        RunFilter(states=frozenset({state}), start=NOW - DAY),
+    ):
         _, read = await runs_read(url, wanted)
         assert read <= 2 * (RUNS // 1000)
+
+
+async def test_runs_of_several_states_are_each_found_by_its_own_index(url: str) -> None:
+    rare = frozenset({RunState.SKIPPED, RunState.LOST, RunState.PENDING})
+    found, read = await runs_read(url, RunFilter(states=rare | {RunState.PUBLISHED}))
+    assert found == 51 and read <= 4 * 51 + 2 * (RUNS // 1000) * len(rare)
+    for schedule in ("", "one"):
+        found, read = await runs_read(url, RunFilter(schedule, states=rare))
+        assert found == 0 and read <= 2 * (RUNS // 1000) * len(rare)
 
 
 async def test_old_runs_are_deleted_by_an_index(url: str) -> None:

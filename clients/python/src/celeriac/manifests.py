@@ -46,9 +46,13 @@ def _applied(stub: Any, given: argparse.Namespace, *, validate_only: bool) -> No
 
 
 def _export(stub: Any, given: argparse.Namespace) -> None:
-    wanted = {"label": given.label, "task": given.task, "queue": given.queue}
-    kind = pb.MANIFEST_FORMAT_JSON if given.json else pb.MANIFEST_FORMAT_YAML
-    request = pb.ExportSchedulesRequest(**wanted, format=kind)
+    request = pb.ExportSchedulesRequest(
+        labels=given.label,
+        task_names=given.task,
+        # A bare name is what a manifest has; the full resource name is taken, too.
+        queues=[f"queues/{queue.removeprefix('queues/')}" for queue in given.queue],
+        format=pb.MANIFEST_FORMAT_JSON if given.json else pb.MANIFEST_FORMAT_YAML,
+    )
     sys.stdout.write(stub.ExportSchedules(request, timeout=TIMEOUT_SECONDS).manifest)
 
 
@@ -110,9 +114,9 @@ def _arguments() -> argparse.ArgumentParser:
         )
         made.add_argument("--etag", default="", help="only if the difference is still the one seen")
     export = command("export", _export, "write the stored schedules")
-    export.add_argument("--label", type=_label, default="")
-    export.add_argument("--task", default="")
-    export.add_argument("--queue", default="")
+    export.add_argument("--label", type=_label, action="append", help="may be given again: all must match")
+    export.add_argument("--task", action="append", help="may be given again: one must match")
+    export.add_argument("--queue", action="append", default=[], help="may be given again: one must match")
     export.add_argument("--json", action="store_true", help="as JSON, not YAML")
     taken = command("import", _import, "take over what another beat ran (celeriac.beat_dump)")
     taken.add_argument("file")

@@ -73,10 +73,10 @@ async def watch_schedules(
     *,
     names: Iterable[str] = (),
     text: str = "",
-    task: str = "",
-    queue: str = "",
+    task_names: Iterable[str] = (),
+    queues: Iterable[str] = (),
     paused: bool | None = None,
-    label: str = "",
+    labels: Iterable[str] = (),
     without_schedules: bool = False,
     without_runs: bool = False,
     without_backfills: bool = False,
@@ -87,9 +87,9 @@ async def watch_schedules(
     """Yields the changes after the cursor ("": from now on) as messages. Never ends by itself.
 
     `names` ("schedules/{id}", at most 100), `without_schedules`, `without_runs` and `without_backfills` limit
-    what you get. So do `text`, `task`, `queue`, `paused` and `label` ("team=growth"), which select schedules
-    as in ListSchedules. If an edit makes a schedule stop matching, you get one more message of it, without
-    its `schedule`, as after a deletion.
+    what you get. So do `text`, `task_names`, `queues` ("queues/ai_analysis"), `paused` and `labels`
+    ("team=growth"), which select schedules as in ListSchedules. If an edit makes a schedule stop matching,
+    you get one more message of it, without its `schedule`, as after a deletion.
 
     Each message has a `cursor`. Store it when you have processed the message, and start with it after a
     restart of your program. A message without an event shows that the stream is alive: it is the first of
@@ -102,8 +102,8 @@ async def watch_schedules(
     change may come twice: treat each message as the newest state of what it names.
 
     `catch_up`: changes that the server left out, because you were too slow or there were too many at once,
-    are read from its log instead, and no message is `left_out`. Use it if you need every change; in a burst
-    it costs the scheduler more.
+    are read from its log instead, and no message has a `left_out_count`. Use it if you need every change; in
+    a burst it costs the scheduler more.
 
     Raises CursorExpired: watch without a cursor, and list after the first message. Raises grpc.RpcError if a
     retry can't help: INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED (give `connect()` a function that
@@ -119,10 +119,10 @@ async def watch_schedules(
     wanted = pb.WatchSchedulesRequest(
         names=names,
         text=text,
-        task=task,
-        queue=queue,
+        task_names=task_names,
+        queues=queues,
         paused=paused,  # type: ignore[arg-type] # which has None as unset
-        label=label,
+        labels=labels,
         without_schedules=without_schedules,
         without_runs=without_runs,
         without_backfills=without_backfills,
@@ -150,10 +150,10 @@ def watch_schedules_blocking(
     *,
     names: Iterable[str] = (),
     text: str = "",
-    task: str = "",
-    queue: str = "",
+    task_names: Iterable[str] = (),
+    queues: Iterable[str] = (),
     paused: bool | None = None,
-    label: str = "",
+    labels: Iterable[str] = (),
     without_schedules: bool = False,
     without_runs: bool = False,
     without_backfills: bool = False,
@@ -173,10 +173,10 @@ def watch_schedules_blocking(
     wanted = pb.WatchSchedulesRequest(
         names=names,
         text=text,
-        task=task,
-        queue=queue,
+        task_names=task_names,
+        queues=queues,
         paused=paused,  # type: ignore[arg-type] # which has None as unset
-        label=label,
+        labels=labels,
         without_schedules=without_schedules,
         without_runs=without_runs,
         without_backfills=without_backfills,
@@ -218,7 +218,7 @@ class _Place:
 
     def is_before_a_gap(self, message: pb.WatchSchedulesResponse) -> bool:
         """Whether to discard the message and call again, since a new stream sends what this one left out."""
-        return self._catch_up and message.HasField("left_out")
+        return self._catch_up and message.left_out_count > 0
 
     def move_to(self, message: pb.WatchSchedulesResponse) -> None:
         """Moves the position after the message, which the reader has finished."""

@@ -64,7 +64,7 @@ def test_bad_input_names_the_fields(
 def test_a_window_of_more_than_there_may_be_comes_with_one_of_as_many(schedules: Any) -> None:
     minutely = pb.Schedule(
         name=f"schedules/b-{uuid.uuid4().hex[:8]}",
-        task=pb.Task(name="report", queue="elsewhere"),
+        task=pb.TaskSpec(task_name="report", queue="queues/elsewhere"),
         timing=pb.Timing(crontab=pb.Crontab(expression="* * * * *")),
     )
     schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=minutely))

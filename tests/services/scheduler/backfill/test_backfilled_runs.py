@@ -12,6 +12,7 @@ from services.kernel.database import Database
 from services.scheduler.runs.retention import delete_old_runs
 from tests.support.backfills import DONE, Hourly, record
 from tests.support.calls import eventually
+from tests.support.runs import task_id_of
 from tests.support.schedules import HOUR, at
 from tests.support.sql import fetch
 
@@ -35,7 +36,7 @@ def test_a_window_is_sent_oldest_first_and_expires_from_the_moment_of_sending(
     eventually(lambda: {run.state for run in hourly.runs()} == {pb.RUN_STATE_PUBLISHED})
     runs = hourly.runs()
     assert {run.reason for run in runs} == {"backfilled by mei"}
-    assert [run.task_id for run in runs] == hourly.ids(25)
+    assert [task_id_of(run) for run in runs] == hourly.ids(25)
     found = schedules.GetSchedule(pb.GetScheduleRequest(name=hourly.name)).schedule
     assert found.run_count == 0
 

@@ -124,14 +124,19 @@ async def test_a_batch_touches_few_pages(million_url: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "listed"),
     [
-        (ScheduleFilter(task="rare"), 10),
-        (ScheduleFilter(queue="rare"), 10),
-        (ScheduleFilter(label=("team", "rare")), 10),
-        (ScheduleFilter(task="rare", queue="rare", label=("team", "rare")), 10),
-        (ScheduleFilter(label=("team", "unknown")), 0),
-        (ScheduleFilter(task="task-7"), 101),
-        (ScheduleFilter(queue="celery"), 101),
-        (ScheduleFilter(queue="celery", label=("team", "growth"), paused=False), 101),
+        (ScheduleFilter(task_names=("rare",)), 10),
+        (ScheduleFilter(queues=("rare",)), 10),
+        (ScheduleFilter(labels=(("team", "rare"),)), 10),
+        (ScheduleFilter(task_names=("rare",), queues=("rare",), labels=(("team", "rare"),)), 10),
+        (ScheduleFilter(labels=(("team", "unknown"),)), 0),
+        (ScheduleFilter(task_names=("task-7",)), 101),
+        (ScheduleFilter(queues=("celery",)), 101),
+        (ScheduleFilter(queues=("celery",), labels=(("team", "growth"),), paused=False), 101),
+        (ScheduleFilter(task_names=("rare", "task-7")), 101),
+        (ScheduleFilter(task_names=tuple(f"task-{number}" for number in range(20))), 101),
+        (ScheduleFilter(task_names=("unknown", "rare"), queues=("celery", "rare")), 10),
+        (ScheduleFilter(task_names=("task-7", "task-8"), queues=("celery", "rare")), 101),
+        (ScheduleFilter(labels=(("team", "growth"), ("team", "rare"))), 0),
     ],
 )
 @pytest.mark.timeout(300)

@@ -101,15 +101,15 @@ async def test_facets_of_many_rows_at_once_are_theirs_whatever_was_left_behind(
 
 
 async def test_a_list_of_a_facet_goes_on_page_by_page(url: str, connection: asyncpg.Connection[Any]) -> None:
-    wanted = ScheduleFilter(task="task-1", label=("team", "growth"))
+    wanted = ScheduleFilter(task_names=("task-1",), labels=(("team", "growth"),))
     whole = [f"s-{number:02}" for number in range(50) if number % 5 == 1 and number % 2]
     assert await listed(url, wanted) == whole
     paged: list[str] = []
     while page := await listed(url, wanted, paged[-1] if paged else "", 2):
         paged += page
     assert paged == whole
-    assert await listed(url, ScheduleFilter(queue="queue-2", task="task-1", paused=True)) == []
-    assert await listed(url, ScheduleFilter(queue="queue-2", text="S-05")) == ["s-05"]
+    assert await listed(url, ScheduleFilter(queues=("queue-2",), task_names=("task-1",), paused=True)) == []
+    assert await listed(url, ScheduleFilter(queues=("queue-2",), text="S-05")) == ["s-05"]
 
 
 async def test_a_text_is_found_in_any_case_of_any_alphabet(
@@ -126,4 +126,4 @@ async def test_a_collision_of_facets_lists_nothing_else(
     """A facet is a hash: what has it by chance is not of the task."""
     facet = "celery_schedule_facet('task', 'task-1')"
     await connection.execute(f"INSERT INTO celery_schedule_facets VALUES ({facet}, 's-00')")
-    assert (await listed(url, ScheduleFilter(task="task-1")))[0] == "s-01"
+    assert (await listed(url, ScheduleFilter(task_names=("task-1",))))[0] == "s-01"

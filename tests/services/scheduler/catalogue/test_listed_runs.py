@@ -6,16 +6,16 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.support.calls import all_listed, fields_at_fault, refused
+from tests.support.runs import schedule_of_run
 from tests.support.schedules import CRONTAB, HOUR, MINUTE, at, create, schedule_of
 from tests.support.sql import fetch_sync
 
-SUCCESS, FAILURE = tasks_pb2.TASK_STATE_SUCCESS, tasks_pb2.TASK_STATE_FAILURE
-REVOKED, STARTED = tasks_pb2.TASK_STATE_REVOKED, tasks_pb2.TASK_STATE_STARTED
+SUCCEEDED, FAILED = pb.RUN_OUTCOME_SUCCEEDED, pb.RUN_OUTCOME_FAILED
+REVOKED, REJECTED = pb.RUN_OUTCOME_REVOKED, pb.RUN_OUTCOME_REJECTED
 # Hour by hour back from now; None: no end was heard yet.
 OUTCOMES = ["FAILURE", "SUCCESS", None, "REVOKED", "FAILURE", "SUCCESS", "FAILURE"]
 HISTORY = """
@@ -45,7 +45,11 @@ class History:
         """How many hours before the newest one each run was due that is listed, two a page."""
         parent = self.name if parent is None else parent
         request = pb.ListRunsRequest(parent=parent, page_size=2, **wanted)
-        runs = [run for run in all_listed(self._calls.ListRuns, request, "runs") if run.schedule == self.name]
+        runs = [
+            run
+            for run in all_listed(self._calls.ListRuns, request, "runs")
+            if schedule_of_run(run) == self.name
+        ]
         return [(self.newest - run.due_time.ToDatetime(dt.UTC)) / HOUR for run in runs]
 
 
@@ -58,11 +62,11 @@ def history(lone_scheduler: Any, database_url: str) -> History:
     ("outcomes", "hours"),
     [
         ([], [0, 1 / 60, 1, 2, 3, 4, 5, 6]),
-        ([FAILURE], [0, 4, 6]),
-        ([FAILURE, REVOKED, FAILURE], [0, 3, 4, 6]),
-        ([SUCCESS], [1, 5]),
-        ([SUCCESS, REVOKED], [1, 3, 5]),
-        ([tasks_pb2.TASK_STATE_REJECTED], []),
+        ([FAILED], [0, 4, 6]),
+        ([FAILED, REVOKED, FAILED], [0, 3, 4, 6]),
+        ([SUCCEEDED], [1, 5]),
+        ([SUCCEEDED, REVOKED], [1, 3, 5]),
+        ([REJECTED], []),
     ],
 )
 @pytest.mark.parametrize("parent", [None, ""], ids=["of the schedule", "of all"])
@@ -83,20 +87,23 @@ def test_a_window_of_due_times_has_its_start_and_not_its_end(history: History) -
 def test_filters_of_runs_hold_together(history: History) -> None:
     start, end = at(history.newest - 4 * HOUR), at(history.newest)
     for parent in (None, ""):
-        assert history.hours(parent, start_time=start, end_time=end, outcomes=[FAILURE, REVOKED]) == [3, 4]
-        skipped = history.hours(parent, start_time=start, state=pb.RUN_STATE_SKIPPED)
+        assert history.hours(parent, start_time=start, end_time=end, outcomes=[FAILED, REVOKED]) == [3, 4]
+        skipped = history.hours(parent, start_time=start, states=[pb.RUN_STATE_SKIPPED])
         assert skipped == pytest.approx([1 / 60])
-        assert history.hours(parent, outcomes=[FAILURE], state=pb.RUN_STATE_PUBLISHED) == [0, 4, 6]
-        assert history.hours(parent, outcomes=[FAILURE], state=pb.RUN_STATE_PENDING) == []
+        assert history.hours(parent, outcomes=[FAILED], states=[pb.RUN_STATE_PUBLISHED]) == [0, 4, 6]
+        assert history.hours(parent, outcomes=[FAILED], states=[pb.RUN_STATE_PENDING]) == []
+        both = history.hours(parent, states=[pb.RUN_STATE_SKIPPED, pb.RUN_STATE_PUBLISHED], end_time=end)
+        assert both == pytest.approx([1 / 60, 1, 2, 3, 4, 5, 6])
 
 
 @pytest.mark.parametrize(
     ("fields", "at_fault"),
     [
-        ({"state": 77}, ["state"]),
-        ({"outcomes": [FAILURE, 77]}, ["outcomes"]),
-        ({"outcomes": [STARTED, 77]}, ["outcomes"]),
-        ({"outcomes": [tasks_pb2.TASK_STATE_UNSPECIFIED]}, ["outcomes"]),
+        ({"states": [77]}, ["states"]),
+        ({"states": [pb.RUN_STATE_SKIPPED, pb.RUN_STATE_UNSPECIFIED]}, ["states"]),
+        ({"outcomes": [FAILED, 77]}, ["outcomes"]),
+        ({"outcomes": [pb.RUN_OUTCOME_UNSPECIFIED, 77]}, ["outcomes"]),
+        ({"outcomes": [pb.RUN_OUTCOME_UNSPECIFIED]}, ["outcomes"]),
         ({"start_time": Timestamp(seconds=100), "end_time": Timestamp(seconds=100)}, ["end_time"]),
         ({"start_time": Timestamp(seconds=100), "end_time": Timestamp(seconds=99)}, ["end_time"]),
         ({"start_time": Timestamp(seconds=2**40), "outcomes": [77]}, ["outcomes", "start_time"]),
@@ -112,6 +119,6 @@ def test_a_filter_of_runs_that_makes_no_sense_is_refused_by_field(
 
 
 def test_an_outcome_that_no_run_has_is_told_with_those_that_there_are(schedules: Any) -> None:
-    _, told = refused(schedules.ListRuns, pb.ListRunsRequest(outcomes=[STARTED]))
-    ends = "TASK_STATE_SUCCESS, TASK_STATE_FAILURE, TASK_STATE_REVOKED, TASK_STATE_REJECTED"
-    assert f"outcomes has TASK_STATE_STARTED, in which no task ends: that is one of {ends}" in told
+    _, told = refused(schedules.ListRuns, pb.ListRunsRequest(outcomes=[pb.RUN_OUTCOME_UNSPECIFIED]))
+    ends = "RUN_OUTCOME_SUCCEEDED, RUN_OUTCOME_FAILED, RUN_OUTCOME_REVOKED, RUN_OUTCOME_REJECTED"
+    assert f"outcomes has RUN_OUTCOME_UNSPECIFIED, not one of {ends}" in told

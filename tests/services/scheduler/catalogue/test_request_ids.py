@@ -81,7 +81,7 @@ def test_tries_of_one_trigger_at_the_same_time_run_it_once(schedules: Any, lone_
         schedules.TriggerSchedule, pb.TriggerScheduleRequest(name=name, request_id=new_id())
     )
     [run] = lone_scheduler.runs(name)
-    assert {answer.run.task_id for answer in answers} == {run.task_id}
+    assert {answer.run.task for answer in answers} == {run.task}
 
 
 def test_tries_of_one_backfill_at_the_same_time_begin_it_once(hourly: Hourly, schedules: Any) -> None:
@@ -129,7 +129,7 @@ def test_ids_of_one_schedule_or_method_are_free_for_another(schedules: Any) -> N
     request_id = new_id()
     names = [schedules.CreateSchedule(creation(request_id=request_id)).schedule.name for _ in range(2)]
     request = [pb.TriggerScheduleRequest(name=name, request_id=request_id) for name in names]
-    assert len({schedules.TriggerSchedule(each).run.task_id for each in request}) == 2
+    assert len({schedules.TriggerSchedule(each).run.task for each in request}) == 2
 
 
 @pytest.fixture
@@ -167,8 +167,36 @@ def test_the_id_of_a_run_or_a_backfill_is_known_as_long_as_that_is_kept(
     run, begun = schedules.TriggerSchedule(request).run, schedules.BackfillSchedule(backfill).backfill
     for each in (request, backfill):
         aged(each.request_id, 25 * HOUR)
-    assert schedules.TriggerSchedule(request).run.task_id == run.task_id
+    assert schedules.TriggerSchedule(request).run.task == run.task
     assert schedules.BackfillSchedule(backfill).backfill.name == begun.name
     aged(backfill.request_id, 25 * HOUR)
     other = hourly.request(6, request_id=backfill.request_id)
     assert fields_at_fault(schedules.BackfillSchedule, other) == ["request_id"]
+
+
+def test_an_old_id_is_still_refused_with_another_body_or_from_another_caller(
+    schedules: Any,
+    hourly: Hourly,
+    aged: Callable[[str, dt.timedelta], None],
+    lone_scheduler: Scheduler,
+    tokens: LocalIssuer,
+) -> None:
+    """Also with another max_runs, which no backfill keeps."""
+    lin = Caller(
+        schedules_pb2_grpc.ScheduleServiceStub(lone_scheduler.channel), tokens.mint("admin", subject="lin")
+    )
+    trigger = pb.TriggerScheduleRequest(name=hourly.name, request_id=new_id())
+    backfill = hourly.request(5, request_id=new_id(), max_runs=50)
+    schedules.TriggerSchedule(trigger)
+    schedules.BackfillSchedule(backfill)
+    for stub, method, request in (
+        (lin, "TriggerSchedule", trigger),
+        (lin, "BackfillSchedule", backfill),
+        (schedules, "BackfillSchedule", hourly.request(5, request_id=backfill.request_id, max_runs=60)),
+    ):
+        aged(trigger.request_id, 25 * HOUR)
+        aged(backfill.request_id, 25 * HOUR)
+        assert fields_at_fault(getattr(stub, method), request) == ["request_id"]
+        _, told = refused(getattr(stub, method), request)
+        wording = f"is {request.request_id!r}, the id of another request to {method} of {hourly.name}"
+        assert f"request_id {wording}; for example: " in told

@@ -16,6 +16,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, all_listed, eventually, fields_at_fault, refused
+from tests.support.runs import schedule_of_run, task_id_of
 from tests.support.schedulers import Scheduler
 from tests.support.servers import Valkey
 
@@ -27,7 +28,7 @@ def yearly(name: str = "", **task: Any) -> pb.Schedule:
     name = name or f"schedules/t-{uuid.uuid4().hex[:8]}"
     return pb.Schedule(
         name=name,
-        task=pb.Task(**{"name": "report", "queue": f"q-{uuid.uuid4().hex[:8]}", **task}),
+        task=pb.TaskSpec(**{"task_name": "report", "queue": f"queues/q-{uuid.uuid4().hex[:8]}", **task}),
         timing=pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *")),
     )
 
@@ -35,6 +36,10 @@ def yearly(name: str = "", **task: Any) -> pb.Schedule:
 def create(schedules: Any, schedule: pb.Schedule) -> pb.Schedule:
     stored: pb.Schedule = schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=schedule)).schedule
     return stored
+
+
+def bare(queue: str) -> str:
+    return queue.removeprefix("queues/")
 
 
 def sent(valkey: Valkey, queue: str) -> list[dict[str, Any]]:
@@ -45,11 +50,11 @@ def sent(valkey: Valkey, queue: str) -> list[dict[str, Any]]:
 def test_a_schedule_comes_back_as_it_was_created(schedules: Any) -> None:
     wanted = pb.Schedule(
         name=f"schedules/round-trip-{uuid.uuid4().hex[:6]}",
-        task=pb.Task(
-            name="報表.產生",
+        task=pb.TaskSpec(
+            task_name="報表.產生",
             args_json='[1, "二", 2.5, null]',
             kwargs_json='{"n": 9007199254740993}',
-            queue="reports",
+            queue="queues/reports",
             priority=6,
             expires={"seconds": 3600},
             soft_time_limit={"seconds": 60},
@@ -115,11 +120,11 @@ def test_schedules_are_listed_by_what_runs_next(schedules: Any) -> None:
     for name, day in days.items():
         wanted = yearly()
         wanted.name = f"schedules/{queue}-{name}"
-        wanted.task.queue, wanted.paused = queue, name == "paused"
+        wanted.task.queue, wanted.paused = f"queues/{queue}", name == "paused"
         wanted.timing.once.at.FromDatetime(dt.datetime(2040, 1, day, tzinfo=dt.UTC))
         create(schedules, wanted)
     expected = [f"schedules/{queue}-{name}" for name in ("first", "a", "b", "last")]
-    request = pb.ListSchedulesRequest(queue=queue, order=pb.SCHEDULE_ORDER_NEXT_RUN_TIME)
+    request = pb.ListSchedulesRequest(queues=[f"queues/{queue}"], order_by="next_run_time")
     assert [each.name for each in schedules.ListSchedules(request).schedules] == expected
     paged = list[str]()
     request.page_size = 2
@@ -137,10 +142,13 @@ def test_schedules_are_listed_by_what_runs_next(schedules: Any) -> None:
 def test_an_order_is_one_that_there_is_and_a_token_is_of_its_order(schedules: Any) -> None:
     create(schedules, yearly())
     create(schedules, yearly())
-    strange = pb.ListSchedulesRequest(order=7)  # type: ignore[arg-type]
-    assert fields_at_fault(schedules.ListSchedules, strange) == ["order"]
+    for strange in ("name desc", "name,next_run_time", "create_time"):
+        request = pb.ListSchedulesRequest(order_by=strange)
+        assert fields_at_fault(schedules.ListSchedules, request) == ["order_by"]
+    for usual in ("", "name", " name "):
+        schedules.ListSchedules(pb.ListSchedulesRequest(order_by=usual))
     by_name = pb.ListSchedulesRequest(page_size=1)
-    by_time = pb.ListSchedulesRequest(page_size=1, order=pb.SCHEDULE_ORDER_NEXT_RUN_TIME)
+    by_time = pb.ListSchedulesRequest(page_size=1, order_by="next_run_time")
     tokens = [schedules.ListSchedules(request).next_page_token for request in (by_time, by_name)]
     for request, token in zip((by_name, by_time), tokens, strict=True):
         request.page_token = token
@@ -153,11 +161,13 @@ def test_a_page_of_large_schedules_is_short_enough_for_every_client(schedules: A
     names = []
     for _ in range(20):
         wanted = yearly()
-        wanted.task.MergeFrom(pb.Task(queue=queue, kwargs_json=large))
+        wanted.task.MergeFrom(pb.TaskSpec(queue=f"queues/{queue}", kwargs_json=large))
         names.append(create(schedules, wanted).name)
     found, token, pages = list[str](), "", 0
     while token or not pages:
-        page = schedules.ListSchedules(pb.ListSchedulesRequest(queue=queue, page_size=1000, page_token=token))
+        page = schedules.ListSchedules(
+            pb.ListSchedulesRequest(queues=[f"queues/{queue}"], page_size=1000, page_token=token)
+        )
         found += [each.name for each in page.schedules]
         token, pages = page.next_page_token, pages + 1
     assert found == sorted(names)
@@ -207,7 +217,7 @@ def test_a_deleted_schedule_is_gone(schedules: Any) -> None:
 def test_lists_are_filtered_and_paged(schedules: Any) -> None:
     mark = uuid.uuid4().hex[:8]
     for number in range(5):
-        schedule = yearly(f"schedules/{mark}-{number}", queue=f"{mark}-{number % 2}")
+        schedule = yearly(f"schedules/{mark}-{number}", queue=f"queues/{mark}-{number % 2}")
         schedule.labels["team"] = f"{mark}{number}"
         create(schedules, schedule)
     schedules.PauseSchedule(pb.PauseScheduleRequest(name=f"schedules/{mark}-3"))
@@ -218,12 +228,16 @@ def test_lists_are_filtered_and_paged(schedules: Any) -> None:
         return [schedule.name.rpartition("-")[2] for schedule in found]
 
     assert names() == list("01234")
-    assert names(queue=f"{mark}-1") == list("13")
+    assert names(queues=[f"queues/{mark}-1"]) == list("13")
+    assert names(queues=[f"queues/{mark}-1", f"queues/{mark}-0", "queues/none"]) == list("01234")
     assert names(paused=True) == ["3"]
     assert names(paused=False) == list("0124")
-    assert names(label=f"team={mark}4") == ["4"]
+    assert names(labels=[f"team={mark}4"]) == ["4"]
+    assert names(labels=[f"team={mark}4", f"team={mark}3"]) == []
+    assert names(labels=[f"team={mark}4"], queues=[f"queues/{mark}-0"]) == ["4"]
     assert names(text=mark.upper()) == list("01234")
-    assert names(task="other") == []
+    assert names(task_names=["other"]) == []
+    assert names(task_names=["other", "report"], paused=True) == ["3"]
 
 
 def test_a_triggered_run_is_on_its_queue_as_celery_would_have_written_it(
@@ -231,33 +245,33 @@ def test_a_triggered_run_is_on_its_queue_as_celery_would_have_written_it(
 ) -> None:
     stored = create(schedules, yearly(kwargs_json='{"min_length": 5}', expires={"seconds": 60}))
     run = schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name)).run
-    assert (run.schedule, run.state, run.reason) == (
+    assert (schedule_of_run(run), run.state, run.reason) == (
         stored.name,
         pb.RUN_STATE_PUBLISHED,
         "triggered by mei",
     )
-    [message] = sent(valkey, stored.task.queue)
-    assert message["headers"]["id"] == message["properties"]["correlation_id"] == run.task_id
+    [message] = sent(valkey, bare(stored.task.queue))
+    assert message["headers"]["id"] == message["properties"]["correlation_id"] == task_id_of(run)
     assert message["headers"]["task"] == "report"
     assert message["headers"]["expires"] is not None
-    assert message["properties"]["delivery_info"]["routing_key"] == stored.task.queue
+    assert message["properties"]["delivery_info"]["routing_key"] == bare(stored.task.queue)
 
 
 def test_a_trigger_sent_twice_with_one_request_id_runs_once(schedules: Any, valkey: Valkey) -> None:
     stored = create(schedules, yearly())
     request = pb.TriggerScheduleRequest(name=stored.name, request_id="retry-1")
     first, second = (schedules.TriggerSchedule(request).run for _ in range(2))
-    assert first.task_id == second.task_id
-    assert len(sent(valkey, stored.task.queue)) == 1
+    assert first == second
+    assert len(sent(valkey, bare(stored.task.queue))) == 1
     schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name, request_id="retry-2"))
-    assert len(sent(valkey, stored.task.queue)) == 2
+    assert len(sent(valkey, bare(stored.task.queue))) == 2
 
 
 def test_a_paused_schedule_can_be_triggered(schedules: Any, valkey: Valkey) -> None:
     stored = create(schedules, yearly())
     schedules.PauseSchedule(pb.PauseScheduleRequest(name=stored.name))
     schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name))
-    assert len(sent(valkey, stored.task.queue)) == 1
+    assert len(sent(valkey, bare(stored.task.queue))) == 1
 
 
 def test_a_schedule_of_each_second_runs_by_itself(schedules: Any, valkey: Valkey) -> None:
@@ -271,21 +285,21 @@ def test_a_schedule_of_each_second_runs_by_itself(schedules: Any, valkey: Valkey
 
     eventually(lambda: len(runs()) >= 3)
     schedules.PauseSchedule(pb.PauseScheduleRequest(name=stored.name))
-    found = eventually(lambda: len(runs()) == len(sent(valkey, stored.task.queue)) and runs())
+    found = eventually(lambda: len(runs()) == len(sent(valkey, bare(stored.task.queue))) and runs())
     due = [run.due_time.seconds for run in reversed(found)]
     assert due == list(range(due[0], due[0] + len(due)))
     assert {run.reason for run in found} == {"due"}
-    identities = [message["headers"]["id"] for message in sent(valkey, stored.task.queue)]
-    assert sorted(identities) == sorted(run.task_id for run in found)
+    identities = [message["headers"]["id"] for message in sent(valkey, bare(stored.task.queue))]
+    assert sorted(identities) == sorted(task_id_of(run) for run in found)
 
 
 def test_runs_are_paged_newest_first(schedules: Any) -> None:
     stored = create(schedules, yearly())
     triggered = [
-        schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name)).run.task_id for _ in range(5)
+        schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name)).run.name for _ in range(5)
     ]
     found = all_listed(schedules.ListRuns, pb.ListRunsRequest(parent=stored.name, page_size=2), "runs")
-    assert [run.task_id for run in found] == triggered[::-1]
+    assert [run.name for run in found] == triggered[::-1]
 
 
 @pytest.mark.parametrize(
@@ -344,9 +358,11 @@ HALF = pb.Timing(interval=pb.Interval(every={"nanos": 500_000_000}))
         (broken(name="schedules/UPPER"), "schedule.name"),
         (broken(name="schedules/" + "x" * 1_000_000), "schedule.name"),
         (broken(name="schedules/a'; DROP TABLE celery_schedules;--"), "schedule.name"),
-        (broken(task__name=""), "schedule.task.name"),
-        (broken(task__name="a\0b"), "schedule.task.name"),
+        (broken(task__task_name=""), "schedule.task.task_name"),
+        (broken(task__task_name="a\0b"), "schedule.task.task_name"),
         (broken(task__queue="x" * 300), "schedule.task.queue"),
+        (broken(task__queue="ai_analysis"), "schedule.task.queue"),
+        (broken(task__queue="queues/" + "x" * 1025), "schedule.task.queue"),
         (broken(task__priority=42), "schedule.task.priority"),
         (broken(task__priority=-1), "schedule.task.priority"),
         (broken(task__args_json="{}"), "schedule.task.args_json"),
@@ -403,7 +419,14 @@ def test_every_fault_of_a_request_is_told_at_once(schedules: Any) -> None:
         ("PreviewTimes", pb.PreviewTimesRequest(timing=HALF, count=5000), "count"),
         ("ListSchedules", pb.ListSchedulesRequest(page_token="x"), "page_token"),
         ("ListSchedules", pb.ListSchedulesRequest(page_size=-5), "page_size"),
-        ("ListSchedules", pb.ListSchedulesRequest(label="team"), "label"),
+        ("ListSchedules", pb.ListSchedulesRequest(labels=["team"]), "labels[0]"),
+        ("ListSchedules", pb.ListSchedulesRequest(queues=["queues/a", "b"]), "queues[1]"),
+        ("ListSchedules", pb.ListSchedulesRequest(task_names=[""]), "task_names[0]"),
+        ("ListSchedules", pb.ListSchedulesRequest(labels=[f"a={number}" for number in range(21)]), "labels"),
+        ("ListSchedules", pb.ListSchedulesRequest(task_names=["a"] * 101), "task_names"),
+        ("GetRun", pb.GetRunRequest(name="schedules/a/runs/2026-11-29T03:30:00Z"), "name"),
+        ("GetRun", pb.GetRunRequest(name="schedules/a/runs/20261329T033000.000000Z"), "name"),
+        ("GetRun", pb.GetRunRequest(name="schedules/A/runs/20261129T033000.000000Z"), "name"),
         ("ListSchedules", pb.ListSchedulesRequest(text="a\0"), "text"),
         ("ListRuns", pb.ListRunsRequest(parent="x"), "parent"),
         ("ListRuns", pb.ListRunsRequest(page_token="eyJkdWUiOjF9"), "page_token"),

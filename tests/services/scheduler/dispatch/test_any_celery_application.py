@@ -21,6 +21,7 @@ from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually
 from tests.support.kept_logs import keep_under
 from tests.support.processes import ROOT
+from tests.support.runs import task_id_of
 from tests.support.schedulers import Scheduler, running_scheduler
 from tests.support.servers import Valkey, create_migrated_database, temporary_valkey
 
@@ -143,7 +144,7 @@ async def place(
     return certificates, tokens, await create_migrated_database(postgres_url), valkey
 
 
-def once(scheduler: Scheduler, name: str, task: pb.Task) -> pb.Run:
+def once(scheduler: Scheduler, name: str, task: pb.TaskSpec) -> pb.Run:
     """Schedules the task for one run, a moment from now, and waits until it is published.
 
     By an interval, whose next due time lies ahead however long the call takes.
@@ -157,13 +158,13 @@ def once(scheduler: Scheduler, name: str, task: pb.Task) -> pb.Run:
     return run
 
 
-def full_task() -> pb.Task:
+def full_task() -> pb.TaskSpec:
     """What APPLICATION sends by hand."""
-    return pb.Task(
-        name="shop.told",
+    return pb.TaskSpec(
+        task_name="shop.told",
         args_json='[1, "two"]',
         kwargs_json='{"name": "王"}',
-        queue="shop",
+        queue="queues/shop",
         priority=5,
         expires=Duration(seconds=600),
         headers={"tenant": "acme"},
@@ -176,18 +177,20 @@ def check_all_arrives(shop: Shop, scheduler: Scheduler) -> None:
     """Scheduled, a task is told what it is told when it is sent by its own application."""
     run = once(scheduler, "schedules/told", full_task())
     again = once(
-        scheduler, "schedules/stubborn", pb.Task(name="shop.stubborn", args_json="[2]", queue="mail")
+        scheduler,
+        "schedules/stubborn",
+        pb.TaskSpec(task_name="shop.stubborn", args_json="[2]", queue="queues/mail"),
     )
     shop.send_by_hand()
     with shop.working():
-        ours, theirs = shop.result(run.task_id), shop.result("by-hand")
+        ours, theirs = shop.result(task_id_of(run)), shop.result("by-hand")
         assert ours["status"] == theirs["status"] == "SUCCESS"
         told, wanted = ours["result"], theirs["result"]
         assert told["args"] == [1, "two"] and told["kwargs"] == {"name": "王"}
         expires = dt.datetime.fromisoformat(told["request"].pop("expires"))
         assert expires == run.due_time.ToDatetime(dt.UTC) + dt.timedelta(seconds=600)
         assert wanted["request"].pop("expires")
-        by_hand = json.loads(json.dumps(wanted).replace("by-hand", run.task_id))
+        by_hand = json.loads(json.dumps(wanted).replace("by-hand", task_id_of(run)))
         differing = {
             name: (value, by_hand["request"][name])
             for name, value in told["request"].items()
@@ -195,7 +198,7 @@ def check_all_arrives(shop: Shop, scheduler: Scheduler) -> None:
         }
         assert differing == {}
         assert told["request"]["tenant"] == "acme" and told["request"]["timelimit"] == [60, 50]
-        retried = shop.result(again.task_id)
+        retried = shop.result(task_id_of(again))
         assert (retried["status"], retried["result"]) == ("SUCCESS", 2)
 
 
@@ -220,7 +223,9 @@ def test_an_application_with_priorities_of_its_own_finds_each_message_in_its_lis
 ) -> None:
     transport = {"priority_steps": list(range(10)), "sep": ":", "queue_order_strategy": "priority"}
     with shop_and_scheduler(place, tmp_path, transport) as (shop, scheduler):
-        once(scheduler, "schedules/urgent", pb.Task(name="shop.told", queue="mail", priority=4))
+        once(
+            scheduler, "schedules/urgent", pb.TaskSpec(task_name="shop.told", queue="queues/mail", priority=4)
+        )
         assert "mail:4" in shop.broker_keys()
         check_all_arrives(shop, scheduler)
 
@@ -255,14 +260,18 @@ def test_a_task_that_waited_past_its_expiry_is_dropped_and_a_more_urgent_one_run
         stale = once(
             scheduler,
             "schedules/stale",
-            pb.Task(name="shop.told", queue="mail", expires=Duration(nanos=500_000_000)),
+            pb.TaskSpec(task_name="shop.told", queue="queues/mail", expires=Duration(nanos=500_000_000)),
         )
-        later = once(scheduler, "schedules/later", pb.Task(name="shop.told", queue="shop", priority=9))
-        sooner = once(scheduler, "schedules/sooner", pb.Task(name="shop.told", queue="shop", priority=0))
+        later = once(
+            scheduler, "schedules/later", pb.TaskSpec(task_name="shop.told", queue="queues/shop", priority=9)
+        )
+        sooner = once(
+            scheduler, "schedules/sooner", pb.TaskSpec(task_name="shop.told", queue="queues/shop", priority=0)
+        )
         expired = stale.due_time.ToDatetime(dt.UTC) + dt.timedelta(seconds=1)
         eventually(lambda: dt.datetime.now(dt.UTC) > expired)
         with shop.working():
-            assert shop.result(stale.task_id)["status"] == "REVOKED"
-            done = [shop.result(run.task_id) for run in (sooner, later)]
+            assert shop.result(task_id_of(stale))["status"] == "REVOKED"
+            done = [shop.result(task_id_of(run)) for run in (sooner, later)]
             assert [result["status"] for result in done] == ["SUCCESS", "SUCCESS"]
             assert done[0]["date_done"] < done[1]["date_done"]

@@ -172,7 +172,7 @@ def is_imported_once(manifests: Any, text: str, origin: str) -> None:
     assert done.difference.text == told.difference.text
     again, _ = imported(manifests, text, labels=labels)
     assert (again.difference.unchanged_count, list(again.difference.changes)) == (len(entries), [])
-    stored = manifests.ExportSchedules(pb.ExportSchedulesRequest(label=f"origin={origin}")).manifest
+    stored = manifests.ExportSchedules(pb.ExportSchedulesRequest(labels=[f"origin={origin}"])).manifest
     assert len(yaml.safe_load(stored)["schedules"]) == len(entries)
 
 

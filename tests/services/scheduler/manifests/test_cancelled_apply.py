@@ -13,6 +13,7 @@ from celeriac.scheduler.v1 import manifests_pb2 as pb
 from services.kernel import database as database_module
 from services.kernel.database import Database
 from services.kernel.errors import Locked
+from services.scheduler.api.manifests import difference_to
 from services.scheduler.manifests.apply import Application, Sets
 from services.scheduler.manifests.store_apply import SetStore
 from tests.support.locks import ended_transactions, locked_table, waiting_for_a_lock
@@ -113,7 +114,7 @@ async def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Asyn
 async def test_who_waits_for_another_set_in_vain_is_told_since_when_it_is_under_way(
     database: Database, impatient: Database
 ) -> None:
-    sets = Sets(impatient, "Asia/Taipei")
+    sets = Sets(impatient, "Asia/Taipei", difference_to)
     async with database.transaction() as connection:
         await SetStore(connection).alone()
         since = await connection.fetchval("SELECT now()")
@@ -124,13 +125,14 @@ async def test_who_waits_for_another_set_in_vain_is_told_since_when_it_is_under_
             with pytest.raises(Locked, match=f"is under way since {since:%Y-%m-%d %H:%M:%S} UTC") as found:
                 await refused
             assert found.value.retry_after > 0
-    assert [change.id for change in (await sets.apply(ONE, Application())).changes] == ["one"]
+    made = pb.Difference.FromString(await sets.apply(ONE, Application()))
+    assert [change.name for change in made.changes] == ["schedules/one"]
 
 
 async def test_a_schedule_that_another_transaction_holds_is_told_of_too(
     database: Database, impatient: Database
 ) -> None:
-    sets = Sets(impatient, "Asia/Taipei")
+    sets = Sets(impatient, "Asia/Taipei", difference_to)
     await sets.apply(ONE, Application())
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM celery_schedules WHERE id = 'one' FOR UPDATE")

@@ -46,7 +46,7 @@ def counts(found: pb.Difference) -> tuple[int, int, int, int]:
 
 
 def exported(manifests: Any, team: str) -> str:
-    request = pb.ExportSchedulesRequest(label=f"team={team}")
+    request = pb.ExportSchedulesRequest(labels=[f"team={team}"])
     text: str = manifests.ExportSchedules(request).manifest
     return text
 
@@ -117,7 +117,7 @@ def test_an_operators_pause_outlasts_the_next_apply(manifests: Any, schedules: A
     schedules.PauseSchedule(schedules_pb2.PauseScheduleRequest(name=name, note="until the move is over"))
     apply(manifests, manifest(entry(team, "a", queue="reports")))
     stored = schedules.GetSchedule(schedules_pb2.GetScheduleRequest(name=name)).schedule
-    assert (stored.paused, stored.task.queue) == (True, "reports")
+    assert (stored.paused, stored.task.queue) == (True, "queues/reports")
     assert not stored.HasField("next_run_time")
     resumed = apply(manifests, manifest(entry(team, "a", queue="reports", paused=False)))
     assert "paused: true → (not set)" in resumed.text
@@ -172,7 +172,7 @@ def test_a_set_meets_schedules_that_are_created_meanwhile(manifests: Any, schedu
     def create(number: int) -> None:
         timing = schedules_pb2.Timing(crontab=schedules_pb2.Crontab(expression="0 0 29 2 *"))
         schedule = schedules_pb2.Schedule(
-            name=f"schedules/{team}-{number}", task=schedules_pb2.Task(name="report"), timing=timing
+            name=f"schedules/{team}-{number}", task=schedules_pb2.TaskSpec(task_name="report"), timing=timing
         )
         try:
             schedules.CreateSchedule(schedules_pb2.CreateScheduleRequest(schedule=schedule))
@@ -194,7 +194,7 @@ def test_ten_thousand_go_in_come_out_and_are_unchanged(manifests: Any, team: str
     entries = [entry(team, f"{number:05}", kwargs={"number": number}) for number in range(10_000)]
     text = json.dumps({"schedules": entries})
     assert counts(apply(manifests, text, prune_label=f"team={team}")) == (10_000, 0, 0, 0)
-    request = pb.ExportSchedulesRequest(label=f"team={team}", format=pb.MANIFEST_FORMAT_JSON)
+    request = pb.ExportSchedulesRequest(labels=[f"team={team}"], format=pb.MANIFEST_FORMAT_JSON)
     found = manifests.ExportSchedules(request)
     assert found.count == 10_000
     assert counts(apply(manifests, found.manifest)) == (0, 0, 0, 10_000)
@@ -207,27 +207,31 @@ def test_ten_thousand_go_in_come_out_and_are_unchanged(manifests: Any, team: str
 
 def test_an_export_is_filtered_and_has_two_formats(manifests: Any, team: str) -> None:
     apply(manifests, manifest(entry(team, "a", queue=f"q-{team}"), entry(team, "b", task=f"task-{team}")))
-    for wanted in ({"queue": f"q-{team}"}, {"task": f"task-{team}"}, {"label": f"team={team}"}):
+    filters: list[dict[str, Any]] = [
+        {"queues": [f"queues/q-{team}"]},
+        {"task_names": [f"task-{team}"]},
+        {"labels": [f"team={team}"]},
+    ]
+    for wanted in filters:
         found = manifests.ExportSchedules(pb.ExportSchedulesRequest(**wanted))
         as_json = manifests.ExportSchedules(
             pb.ExportSchedulesRequest(**wanted, format=pb.MANIFEST_FORMAT_JSON)
         )
         assert json.loads(as_json.manifest) == yaml.safe_load(found.manifest)
-        assert (
-            found.count == len(yaml.safe_load(found.manifest)["schedules"]) == (2 if "label" in wanted else 1)
-        )
-    wrong = pb.ExportSchedulesRequest(label="team", format=7)  # type: ignore[arg-type]
-    assert fields_at_fault(manifests.ExportSchedules, wrong) == ["format", "label"]
+        expected = 2 if "labels" in wanted else 1
+        assert found.count == len(yaml.safe_load(found.manifest)["schedules"]) == expected
+    wrong = pb.ExportSchedulesRequest(labels=["team"], format=7)  # type: ignore[arg-type]
+    assert fields_at_fault(manifests.ExportSchedules, wrong) == ["labels[0]", "format"]
 
 
-def test_a_viewer_exports_and_applies_nothing(
+def test_a_viewer_neither_exports_nor_applies(
     lone_scheduler: Scheduler, tokens: LocalIssuer, team: str
 ) -> None:
     stub = manifests_pb2_grpc.ManifestServiceStub(lone_scheduler.channel)
     viewer = Caller(stub, tokens.mint("viewer", subject="vi"))
-    assert exported(viewer, team) == "schedules: []\n"
     for call, request in (
         (viewer.ApplySchedules, pb.ApplySchedulesRequest(manifest="schedules: []", validate_only=True)),
         (viewer.ImportSchedules, pb.ImportSchedulesRequest(dump="{}", validate_only=True)),
+        (viewer.ExportSchedules, pb.ExportSchedulesRequest(labels=[f"team={team}"])),
     ):
         assert refused(call, request)[0] is Code.PERMISSION_DENIED

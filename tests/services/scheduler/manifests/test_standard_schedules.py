@@ -68,7 +68,7 @@ def stored(scheduler: Scheduler) -> dict[str, pb.Schedule]:
 
 def create(scheduler: Scheduler, name: str) -> pb.Schedule:
     timing = pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *"))
-    schedule = pb.Schedule(name=name, task=pb.Task(name="ours"), timing=timing)
+    schedule = pb.Schedule(name=name, task=pb.TaskSpec(task_name="ours"), timing=timing)
     made: Any = scheduler.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=schedule))
     found: pb.Schedule = made.schedule
     return found

@@ -11,13 +11,13 @@ from pathlib import Path
 import kombu.pools
 import pytest
 import redis
-from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually
 from tests.support.celery_workers import running_worker
 from tests.support.monitors import Monitor, running_monitor
+from tests.support.runs import task_id_of
 from tests.support.schedulers import Scheduler, running_scheduler
 from tests.support.servers import Valkey, temporary_valkey
 
@@ -57,7 +57,7 @@ def triggered(scheduler: Scheduler, queue: str, *, resend: bool = False) -> str:
     name = f"schedules/l-{uuid.uuid4().hex[:8]}"
     schedule = pb.Schedule(
         name=name,
-        task=pb.Task(name="add", args_json="[1, 2]", queue=queue),
+        task=pb.TaskSpec(task_name="add", args_json="[1, 2]", queue=f"queues/{queue}"),
         timing=pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *")),
         resend_lost=resend,
     )
@@ -102,9 +102,9 @@ def test_what_the_broker_lost_is_marked_or_sent_again_and_what_a_worker_took_is_
     eventually(lambda: scheduler.runs(again)[0].state == PUBLISHED, 60)
     [run] = scheduler.runs(again)
     assert "; sent again: the broker lost its data at about " in run.reason
-    eventually(lambda: queued(valkey, "waits") == [run.task_id])
+    eventually(lambda: queued(valkey, "waits") == [task_id_of(run)])
     [run] = scheduler.runs(done)
-    assert (run.state, run.outcome) == (PUBLISHED, tasks_pb2.TASK_STATE_SUCCESS)
+    assert (run.state, run.outcome) == (PUBLISHED, pb.RUN_OUTCOME_SUCCEEDED)
     # What is published since is safe, also when the scheduler looks again.
     later = triggered(scheduler, "later", resend=True)
     scheduler.process.stop()
@@ -132,14 +132,14 @@ def test_a_broker_that_comes_back_with_its_data_has_lost_nothing(
     scheduler.process.start()
     [run] = scheduler.runs(name)
     assert (run.state, run.reason) == (PUBLISHED, "triggered by mei")
-    assert queued(valkey, "waits") == [run.task_id]
+    assert queued(valkey, "waits") == [task_id_of(run)]
 
 
 def triggered_when_back(scheduler: Scheduler) -> str:
     name = f"schedules/l-{uuid.uuid4().hex[:8]}"
     schedule = pb.Schedule(
         name=name,
-        task=pb.Task(name="add", queue="back"),
+        task=pb.TaskSpec(task_name="add", queue="queues/back"),
         timing=pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *")),
     )
     scheduler.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=schedule))

@@ -14,6 +14,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from tests.support.calls import eventually
 from tests.support.celery_workers import Worker, running_worker
 from tests.support.monitors import Monitor
+from tests.support.runs import task_id_of
 from tests.support.schedulers import Scheduler
 from tests.support.servers import Valkey
 
@@ -23,7 +24,7 @@ def triggered(scheduler: Scheduler, **task: Any) -> str:
     name = f"schedules/o-{uuid.uuid4().hex[:8]}"
     schedule = pb.Schedule(
         name=name,
-        task=pb.Task(**{"queue": "runs", **task}),
+        task=pb.TaskSpec(**{"queue": "queues/runs", **task}),
         timing=pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *")),
     )
     scheduler.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=schedule))
@@ -45,25 +46,25 @@ def outcome(scheduler: Scheduler, name: str) -> pb.Run:
 def test_a_run_tells_that_its_task_succeeded_and_how_long_it_took(
     scheduler: Scheduler, worker: Worker
 ) -> None:
-    run = outcome(scheduler, triggered(scheduler, name="sleep", args_json="[0.3]"))
+    run = outcome(scheduler, triggered(scheduler, task_name="sleep", args_json="[0.3]"))
     assert run.state == pb.RUN_STATE_PUBLISHED
-    assert run.outcome == tasks_pb2.TASK_STATE_SUCCESS
+    assert run.outcome == pb.RUN_OUTCOME_SUCCEEDED
     assert 0.3 <= run.runtime.ToMicroseconds() / 1e6 < 10
     assert run.end_time.ToMicroseconds() > run.publish_time.ToMicroseconds()
     assert run.error == ""
 
 
 def test_a_run_tells_with_which_error_its_task_failed(scheduler: Scheduler, worker: Worker) -> None:
-    run = outcome(scheduler, triggered(scheduler, name="fail", args_json='["the disk is full"]'))
-    assert run.outcome == tasks_pb2.TASK_STATE_FAILURE
+    run = outcome(scheduler, triggered(scheduler, task_name="fail", args_json='["the disk is full"]'))
+    assert run.outcome == pb.RUN_OUTCOME_FAILED
     assert run.error == "ValueError('the disk is full')"
     assert run.HasField("runtime")
 
 
 def test_a_task_that_was_killed_is_told_of(scheduler: Scheduler, monitor: Monitor, worker: Worker) -> None:
-    name = triggered(scheduler, name="sleep", args_json="[60]")
+    name = triggered(scheduler, task_name="sleep", args_json="[60]")
     [run] = scheduler.runs(name)
-    task = f"tasks/{run.task_id}"
+    task = run.task
 
     def started() -> bool:
         found = monitor.tasks.BatchGetTasks(tasks_pb2.BatchGetTasksRequest(names=[task])).tasks
@@ -72,7 +73,7 @@ def test_a_task_that_was_killed_is_told_of(scheduler: Scheduler, monitor: Monito
     eventually(started)
     monitor.tasks.RevokeTask(tasks_pb2.RevokeTaskRequest(name=task, terminate=True))
     run = outcome(scheduler, name)
-    assert run.outcome == tasks_pb2.TASK_STATE_REVOKED
+    assert run.outcome == pb.RUN_OUTCOME_REVOKED
     assert not run.HasField("runtime")
 
 
@@ -83,35 +84,35 @@ def test_what_ended_while_the_monitor_answered_nobody_is_learnt_when_it_does_aga
     assert process is not None
     process.send_signal(signal.SIGSTOP)
     try:
-        name = triggered(scheduler, name="add", args_json="[1, 2]")
+        name = triggered(scheduler, task_name="add", args_json="[1, 2]")
         [run] = scheduler.runs(name)
         assert run.state == pb.RUN_STATE_PUBLISHED
         with redis.Redis(valkey.host, valkey.port, db=1) as results:
-            eventually(lambda: results.exists(f"celery-task-meta-{run.task_id}"))
-        assert scheduler.runs(name)[0].outcome == tasks_pb2.TASK_STATE_UNSPECIFIED
+            eventually(lambda: results.exists(f"celery-task-meta-{task_id_of(run)}"))
+        assert scheduler.runs(name)[0].outcome == pb.RUN_OUTCOME_UNSPECIFIED
     finally:
         process.send_signal(signal.SIGCONT)
-    assert outcome(scheduler, name).outcome == tasks_pb2.TASK_STATE_SUCCESS
+    assert outcome(scheduler, name).outcome == pb.RUN_OUTCOME_SUCCEEDED
 
 
 def test_a_task_that_was_sent_while_the_monitor_was_down_is_followed_once_it_is_up(
     scheduler: Scheduler, monitor: Monitor, worker: Worker, valkey: Valkey, tmp_path: Path
 ) -> None:
     monitor.process.kill()
-    name = triggered(scheduler, name="add", args_json="[1, 2]", queue="later")
+    name = triggered(scheduler, task_name="add", args_json="[1, 2]", queue="queues/later")
     [run] = scheduler.runs(name)
-    assert (run.state, run.outcome) == (pb.RUN_STATE_PUBLISHED, tasks_pb2.TASK_STATE_UNSPECIFIED)
+    assert (run.state, run.outcome) == (pb.RUN_STATE_PUBLISHED, pb.RUN_OUTCOME_UNSPECIFIED)
     monitor.process.start()
     with running_worker(valkey, tmp_path, queues="later", name="later@test"):
-        assert outcome(scheduler, name).outcome == tasks_pb2.TASK_STATE_SUCCESS
+        assert outcome(scheduler, name).outcome == pb.RUN_OUTCOME_SUCCEEDED
 
 
 def test_what_ended_while_the_scheduler_was_down_is_learnt_when_it_is_back(
     scheduler: Scheduler, monitor: Monitor, worker: Worker
 ) -> None:
-    name = triggered(scheduler, name="sleep", args_json="[1]")
+    name = triggered(scheduler, task_name="sleep", args_json="[1]")
     [run] = scheduler.runs(name)
-    task = f"tasks/{run.task_id}"
+    task = run.task
     scheduler.process.kill()
 
     def ended() -> bool:
@@ -120,4 +121,4 @@ def test_what_ended_while_the_scheduler_was_down_is_learnt_when_it_is_back(
 
     eventually(ended)
     scheduler.process.start()
-    assert outcome(scheduler, name).outcome == tasks_pb2.TASK_STATE_SUCCESS
+    assert outcome(scheduler, name).outcome == pb.RUN_OUTCOME_SUCCEEDED

@@ -6,7 +6,6 @@ import datetime as dt
 import uuid
 from pathlib import Path
 
-from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -29,7 +28,7 @@ def every_second(
     now.FromDatetime(dt.datetime.now(dt.UTC))
     schedule = pb.Schedule(
         name=name,
-        task=pb.Task(name="sleep", args_json=f"[{sleep}]", queue=queue),
+        task=pb.TaskSpec(task_name="sleep", args_json=f"[{sleep}]", queue=f"queues/{queue}"),
         timing=pb.Timing(interval=pb.Interval(every={"seconds": 1}, anchor=now)),
         max_runs=most,
         overlap_policy=overlap,
@@ -68,7 +67,7 @@ def test_a_due_time_is_passed_over_while_the_run_before_is_going(
         assert began(two) >= one.end_time.ToMicroseconds() / 1e6
     assert "is still going (" in runs[1].reason or "is being sent" in runs[1].reason
     assert runs[1].reason.endswith("; its policy is to skip")
-    assert not runs[1].task_id
+    assert not runs[1].task
 
 
 def test_one_waits_for_the_run_before_and_goes_as_soon_as_that_has_ended(
@@ -84,7 +83,7 @@ def test_one_waits_for_the_run_before_and_goes_as_soon_as_that_has_ended(
 
 def test_the_run_before_is_terminated_for_the_newest(scheduler: Scheduler, worker: Worker) -> None:
     runs = decided(scheduler, every_second(scheduler, CANCEL, 12, most=2), 2)
-    assert [run.outcome for run in runs] == [tasks_pb2.TASK_STATE_REVOKED, tasks_pb2.TASK_STATE_SUCCESS]
+    assert [run.outcome for run in runs] == [pb.RUN_OUTCOME_REVOKED, pb.RUN_OUTCOME_SUCCEEDED]
     assert "which is being terminated" in runs[1].reason
 
 
@@ -109,7 +108,7 @@ def test_what_goes_on_counts_when_overlaps_are_forbidden_later(scheduler: Schedu
 def test_a_policy_that_is_none_is_refused(scheduler: Scheduler) -> None:
     schedule = pb.Schedule(
         name="schedules/v-none",
-        task=pb.Task(name="add"),
+        task=pb.TaskSpec(task_name="add"),
         timing=pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *")),
         overlap_policy=9,  # type: ignore[arg-type] # a client of a later contract
     )
@@ -132,4 +131,4 @@ def test_without_the_monitor_a_run_counts_as_going_and_its_like_waits(
     monitor.process.start()
     with running_worker(valkey, tmp_path, queues="later", name="later@test"):
         runs = decided(scheduler, name, 2)
-    assert [run.outcome for run in runs] == [tasks_pb2.TASK_STATE_SUCCESS] * 2
+    assert [run.outcome for run in runs] == [pb.RUN_OUTCOME_SUCCEEDED] * 2

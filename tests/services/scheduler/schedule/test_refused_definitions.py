@@ -9,6 +9,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.latlng_pb2 import LatLng
 
 from tests.support.calls import fields_at_fault
 from tests.support.schedules import CRONTAB, FUTURE, SECOND, at, create, schedule_of
@@ -39,28 +40,40 @@ LAST_TIME = Timestamp(seconds=253_402_300_799, nanos=999_999_900)
         (schedule_of(pb.Timing(once=pb.Once())), "timing.once.at"),
         (schedule_of(pb.Timing(once=pb.Once(at=BAD_TIME))), "timing.once.at"),
         (schedule_of(pb.Timing(once=pb.Once(at={"seconds": 1}))), "timing"),
-        (schedule_of(pb.Timing(solar=pb.Solar(latitude=1, longitude=1))), "timing.solar.event"),
+        (schedule_of(pb.Timing(solar=pb.Solar(place=LatLng(latitude=1, longitude=1)))), "timing.solar.event"),
         (
-            schedule_of(pb.Timing(solar=pb.Solar(event=99, latitude=1, longitude=1))),  # type: ignore[arg-type]
+            schedule_of(pb.Timing(solar=pb.Solar(event=99, place=LatLng(latitude=1, longitude=1)))),  # type: ignore[arg-type]
             "timing.solar.event",
         ),
         (
-            schedule_of(pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET, longitude=1))),
-            "timing.solar.latitude",
-        ),
-        (
-            schedule_of(pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET, latitude=90.1, longitude=1))),
-            "timing.solar.latitude",
+            schedule_of(pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET))),
+            "timing.solar.place",
         ),
         (
             schedule_of(
-                pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET, latitude=1, longitude=float("nan")))
+                pb.Timing(
+                    solar=pb.Solar(event=pb.SOLAR_EVENT_SUNSET, place=LatLng(latitude=90.1, longitude=1))
+                )
             ),
-            "timing.solar.longitude",
+            "timing.solar.place.latitude",
+        ),
+        (
+            schedule_of(
+                pb.Timing(
+                    solar=pb.Solar(
+                        event=pb.SOLAR_EVENT_SUNSET, place=LatLng(latitude=1, longitude=float("nan"))
+                    )
+                )
+            ),
+            "timing.solar.place.longitude",
         ),
         # The sun never rises nor sets within a day at the pole.
         (
-            schedule_of(pb.Timing(solar=pb.Solar(event=pb.SOLAR_EVENT_SUNRISE, latitude=90, longitude=0))),
+            schedule_of(
+                pb.Timing(
+                    solar=pb.Solar(event=pb.SOLAR_EVENT_SUNRISE, place=LatLng(latitude=90, longitude=0))
+                )
+            ),
             "timing",
         ),
         (schedule_of(CRONTAB, start_time=BAD_TIME), "start_time"),
@@ -116,7 +129,7 @@ def test_jitter_must_leave_time_until_the_message_expires(schedules: Any) -> Non
     assert fields_at_fault(schedules.CreateSchedule, request) == ["schedule.jitter"]
     broken.task.expires.seconds = 61
     stored = create(schedules, broken)
-    shorter = pb.Schedule(name=stored.name, task=pb.Task(name="count", expires={"seconds": 5}))
+    shorter = pb.Schedule(name=stored.name, task=pb.TaskSpec(task_name="count", expires={"seconds": 5}))
     change = pb.UpdateScheduleRequest(schedule=shorter, update_mask=FieldMask(paths=["task"]))
     assert fields_at_fault(schedules.UpdateSchedule, change) == ["schedule.jitter"]
 

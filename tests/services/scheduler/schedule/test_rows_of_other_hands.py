@@ -37,7 +37,7 @@ BROKEN = {
 def whole(queue: str) -> pb.Schedule:
     return pb.Schedule(
         name=f"schedules/t-{uuid.uuid4().hex[:8]}",
-        task=pb.Task(name="report", queue=queue, kwargs_json='{"n": 1}'),
+        task=pb.TaskSpec(task_name="report", queue=f"queues/{queue}", kwargs_json='{"n": 1}'),
         timing=pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *"), time_zone="Asia/Taipei"),
         description="yearly, nearly",
     )
@@ -65,13 +65,13 @@ def test_a_broken_row_is_listed_with_its_fault_and_repaired_by_an_update(
     queue = f"q-{uuid.uuid4().hex[:8]}"
     sound, broken = create(schedules, queue), create(schedules, queue)
     write(database_url, broken, change)
-    listed = schedules.ListSchedules(pb.ListSchedulesRequest(queue=queue)).schedules
+    listed = schedules.ListSchedules(pb.ListSchedulesRequest(queues=[f"queues/{queue}"])).schedules
     faults = {each.name: each.fault for each in listed}
     assert faults[sound.name] == ""
     assert faults[broken.name].startswith(f"{field} can't be read: ")
     shown = get(schedules, broken.name)
     assert shown.fault == faults[broken.name]
-    assert (shown.task.name, shown.description) == ("report", "yearly, nearly")
+    assert (shown.task.task_name, shown.description) == ("report", "yearly, nearly")
     assert shown.HasField("timing") == (field != "timing")
     wanted = pb.UpdateScheduleRequest(schedule=whole(queue), update_mask=FieldMask(paths=[field]))
     wanted.schedule.name = broken.name
@@ -127,7 +127,7 @@ def test_an_export_names_the_broken_one_and_applying_the_file_repairs_it(
 ) -> None:
     queue = f"q-{uuid.uuid4().hex[:8]}"
     broken = create(schedules, queue)
-    export = manifests_pb2.ExportSchedulesRequest(queue=queue)
+    export = manifests_pb2.ExportSchedulesRequest(queues=[f"queues/{queue}"])
     text = manifests.ExportSchedules(export).manifest
     write(database_url, broken, "crontab = '61 * * * *', headers = '7'")
     code, why = refused(manifests.ExportSchedules, export)

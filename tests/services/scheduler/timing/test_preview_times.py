@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
+from google.type.latlng_pb2 import LatLng
 
 from tests.support.schedules import (
     CRONTAB,
@@ -67,7 +68,7 @@ def test_a_preview_tells_when_jitter_sends(schedules: Any) -> None:
 def test_a_preview_that_takes_long_holds_up_nobody(schedules: Any) -> None:
     """So near to the pole, each of a thousand sunrises is looked for through half a year of none."""
     stored = create(schedules, schedule_of(CRONTAB))
-    sun = pb.Solar(event=pb.SOLAR_EVENT_SUNRISE, latitude=88.6, longitude=12.5)
+    sun = pb.Solar(event=pb.SOLAR_EVENT_SUNRISE, place=LatLng(latitude=88.6, longitude=12.5))
     answered = 0
     with concurrent.futures.ThreadPoolExecutor(1) as others:
         previewed = others.submit(preview, schedules, timing=pb.Timing(solar=sun), count=1000)

@@ -36,20 +36,11 @@ WRITTEN_BY_DISPATCHING = {"next_run_at", "next_due_at", "last_run_at", "run_coun
 # Nobody changes the first two; the third changes with the version.
 SCHEDULES_LEFT_OUT = {"id", "created_at", "updated_at"} | WRITTEN_BY_DISPATCHING
 # Given when it is begun, and not changed afterwards.
-GIVEN = {
-    "id",
-    "schedule_id",
-    "start_at",
-    "end_at",
-    "newest_first",
-    "rate",
-    "actor",
-    "request_id",
-    "operation_id",
-}
+GIVEN = {"id", "schedule_id", "start_at", "end_at", "newest_first", "rate", "actor", "operation_id"}
+REQUEST = {"request_id", "request_digest"}
 COUNTED = {"run_count", "first_due_at", "last_due_at", "created_at"}
 # The first two change with the state, the third with what was handled.
-BACKFILLS_LEFT_OUT = {"ended_at", "due_at", "next_at"} | GIVEN | COUNTED
+BACKFILLS_LEFT_OUT = {"ended_at", "due_at", "next_at"} | GIVEN | REQUEST | COUNTED
 # Another value for each column of a run.
 OTHER = {
     "schedule_id": "'two'",
@@ -57,6 +48,7 @@ OTHER = {
     "state": "'skipped'",
     "reason": "'another'",
     "request_id": "'r'",
+    "request_digest": "'d'::bytea",
     "recorded_at": "recorded_at + interval '1 second'",
     "batch_id": "7",
     "backfill_id": "'b'",
@@ -67,7 +59,7 @@ OTHER = {
     "ended_at": "now()",
 }
 # Those who watch are told nothing of these: who made the run, when, and what it waits for.
-RUNS_LEFT_OUT = {"request_id", "recorded_at", "backfill_id", "exclusive"}
+RUNS_LEFT_OUT = {"recorded_at", "backfill_id", "exclusive"} | REQUEST
 DEFINITION = Definition("one", Task("count"), CrontabTiming(parse_crontab("0 3 * * *"), "UTC"))
 
 
@@ -136,7 +128,7 @@ async def test_a_change_of_a_run_is_told_by_each_column_that_is_not_left_out_on_
 async def test_what_a_schedule_was_has_each_column_that_filters_look_at(
     statement: str, connection: asyncpg.Connection
 ) -> None:
-    every = ScheduleFilter(text="a", task="b", queue="c", paused=True, label=("d", "e"))
+    every = ScheduleFilter(text="a", task_names=("b",), queues=("c",), paused=True, labels=(("d", "e"),))
     assert all(getattr(every, field.name) for field in dataclasses.fields(ScheduleFilter))
     looked_at = set(re.findall(r"\bs\.(\w+)", matches(every, Parameters())))
     await connection.execute(statement)

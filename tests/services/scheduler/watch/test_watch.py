@@ -37,7 +37,7 @@ def new_name() -> str:
 def create(scheduler: Scheduler, name: str, crontab: str = NEVER, **more: Any) -> pb.Schedule:
     schedule = pb.Schedule(
         name=name,
-        task=pb.Task(name="count", queue="nobody"),
+        task=pb.TaskSpec(task_name="count", queue="queues/nobody"),
         timing=pb.Timing(crontab=pb.Crontab(expression=crontab)),
         **more,
     )
@@ -286,7 +286,7 @@ def test_a_cursor_whose_log_is_no_longer_kept_is_refused_and_told_what_to_do(
     eventually(swept)
     code, told = refused(lambda cursor: list(opened(scheduler, cursor=cursor)), before)
     assert code is grpc.StatusCode.FAILED_PRECONDITION
-    assert "watch without a cursor, then list" in told
+    assert "watch without a cursor, and when the first message has come, list schedules" in told
     # What has been read up to the end lacks nothing.
     with watching(scheduler, cursor=after) as again:
         pause(scheduler, name)

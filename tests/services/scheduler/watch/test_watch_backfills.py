@@ -35,7 +35,7 @@ def test_a_backfill_is_told_as_it_begins_at_each_step_and_as_it_ends(
         ended = hourly.ended(begun)
         eventually(lambda: told(watcher)[-1:] == [ended])
         # Its runs are told beside it, as any others.
-        eventually(lambda: len({run.task_id for run in watcher.runs(hourly.name)}) == 12)
+        eventually(lambda: len({run.name for run in watcher.runs(hourly.name)}) == 12)
     steps = told(watcher)
     assert {each.name for each in steps} == {begun.name}
     assert (ended.state, ended.sent_count) == (DONE, 12)

@@ -43,7 +43,9 @@ def new_names(count: int) -> list[str]:
 
 def _create(scheduler: Scheduler, name: str) -> None:
     timing = pb.Timing(crontab=pb.Crontab(expression="0 0 29 2 *"))
-    schedule = pb.Schedule(name=name, task=pb.Task(name="count", queue="nobody"), timing=timing)
+    schedule = pb.Schedule(
+        name=name, task=pb.TaskSpec(task_name="count", queue="queues/nobody"), timing=timing
+    )
     scheduler.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=schedule))
 
 

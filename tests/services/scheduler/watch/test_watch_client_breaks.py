@@ -36,7 +36,7 @@ def event(cursor: str) -> pb.WatchSchedulesResponse:
 
 
 def gap(cursor: str) -> pb.WatchSchedulesResponse:
-    return pb.WatchSchedulesResponse(left_out=pb.LeftOut(count=7), cursor=cursor)
+    return pb.WatchSchedulesResponse(left_out_count=7, cursor=cursor)
 
 
 # What a call is answered with, in order: messages, and how it ends.
@@ -221,7 +221,7 @@ async def test_a_gap_is_told_or_filled_as_the_reader_wants_it(
         assert server.cursors() == ["", "b"]
     else:
         assert reading.cursors() == ["a", "b", "d", "e"]
-        assert reading.seen[2].left_out.count == 7
+        assert reading.seen[2].left_out_count == 7
         assert server.cursors() == [""]
 
 

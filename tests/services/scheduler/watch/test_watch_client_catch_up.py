@@ -45,7 +45,7 @@ def is_told(reading: Reading, run: pb.Run) -> bool:
 
 
 def left_out(reading: Reading) -> int:
-    return sum(message.left_out.count for message in reading.seen)
+    return sum(message.left_out_count for message in reading.seen)
 
 
 @pytest.mark.parametrize("watch", WAYS)
@@ -54,7 +54,7 @@ async def test_who_catches_up_is_told_all_of_what_others_are_told_was_left_out(
 ) -> None:
     scheduler, target = lone_scheduler, target_of(lone_scheduler)
     name = f"schedules/u-{uuid.uuid4().hex[:8]}"
-    task = pb.Task(name="count", queue="nobody")
+    task = pb.TaskSpec(task_name="count", queue="queues/nobody")
     await until(lambda: create(scheduler.schedules, pb.Schedule(name=name, task=task, timing=CRONTAB)))
     wanted: dict[str, Any] = {"without_schedules": True}
     async with watch(target, catch_up=True, **wanted) as whole, watch(target, **wanted) as part:

@@ -13,6 +13,7 @@ from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from services.kernel.database import driver_url
 from tests.support.calls import eventually
+from tests.support.runs import task_id_of
 from tests.support.schedulers import Scheduler
 from tests.support.schedules import HOUR, at, create
 from tests.support.servers import Valkey
@@ -32,7 +33,7 @@ DUE_NOW = """
 def published(watcher: Watcher) -> Counter[str]:
     """How often each run was told as published, by its task's id."""
     runs = [run for message in list(watcher.seen) for run in message.runs.runs]
-    return Counter(run.task_id for run in runs if run.state == pb.RUN_STATE_PUBLISHED)
+    return Counter(task_id_of(run) for run in runs if run.state == pb.RUN_STATE_PUBLISHED)
 
 
 def test_each_of_thousands_of_runs_that_are_due_at_one_moment_is_told_once(
@@ -40,7 +41,7 @@ def test_each_of_thousands_of_runs_that_are_due_at_one_moment_is_told_once(
 ) -> None:
     due = dt.datetime.now(dt.UTC).replace(microsecond=0)
     hourly = pb.Timing(interval=pb.Interval(every={"seconds": 3600}, anchor=at(due - 5 * HOUR)))
-    task = pb.Task(name="count", queue=QUEUE)
+    task = pb.TaskSpec(task_name="count", queue=f"queues/{QUEUE}")
     create(lone_scheduler.schedules, pb.Schedule(name="schedules/d", task=task, timing=hourly))
 
     async def make_due() -> None:
@@ -51,7 +52,7 @@ def test_each_of_thousands_of_runs_that_are_due_at_one_moment_is_told_once(
     with (
         watching(lone_scheduler, without_schedules=True) as watcher,
         watching(other, without_schedules=True) as elsewhere,
-        watching(other, label="half=even") as half,
+        watching(other, labels=["half=even"]) as half,
     ):
         asyncio.run(make_due())
         for each, count in ((watcher, COUNT), (elsewhere, COUNT), (half, COUNT // 2)):
@@ -67,4 +68,4 @@ def test_each_of_thousands_of_runs_that_are_due_at_one_moment_is_told_once(
     assert published(watcher) == published(elsewhere) == sent
     assert set(published(half).values()) == {1}
     for each in (watcher, elsewhere, half):
-        assert not any(message.HasField("left_out") for message in each.seen)
+        assert not any(message.left_out_count for message in each.seen)

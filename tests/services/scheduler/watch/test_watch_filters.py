@@ -33,7 +33,7 @@ def scheduler(lone_scheduler: Scheduler) -> Scheduler:
 
 
 def schedule(name: str, **fields: Any) -> pb.Schedule:
-    fields = {"task": pb.Task(name="count", queue="nobody"), "timing": TIMING} | fields
+    fields = {"task": pb.TaskSpec(task_name="count", queue="queues/nobody"), "timing": TIMING} | fields
     return pb.Schedule(name=name, **fields)
 
 
@@ -55,16 +55,24 @@ def put(scheduler: Scheduler, name: str, fields: Fields) -> None:
 
 # What the request has, and schedules that match and that don't.
 FILTERS: list[tuple[Fields, Fields, Fields]] = [
-    ({"label": "team=growth"}, {"labels": {"team": "growth"}}, {"labels": {"team": "ops"}}),
-    ({"task": "one"}, {"task": pb.Task(name="one")}, {"task": pb.Task(name="one-more")}),
-    ({"queue": "fast"}, {"task": pb.Task(name="t", queue="fast")}, {"task": pb.Task(name="t", queue="slow")}),
+    ({"labels": ["team=growth"]}, {"labels": {"team": "growth"}}, {"labels": {"team": "ops"}}),
+    (
+        {"task_names": ["one"]},
+        {"task": pb.TaskSpec(task_name="one")},
+        {"task": pb.TaskSpec(task_name="one-more")},
+    ),
+    (
+        {"queues": ["queues/fast"]},
+        {"task": pb.TaskSpec(task_name="t", queue="queues/fast")},
+        {"task": pb.TaskSpec(task_name="t", queue="queues/slow")},
+    ),
     ({"text": "ÄRMEL"}, {"description": "Neue Ärmel"}, {"description": "Neue Arme"}),
     ({"paused": True}, {"paused": True}, {"paused": False}),
     ({"paused": False}, {"paused": False}, {"paused": True}),
     (
-        {"label": "team=growth", "queue": "fast"},
-        {"labels": {"team": "growth"}, "task": pb.Task(name="t", queue="fast")},
-        {"labels": {"team": "growth"}, "task": pb.Task(name="t", queue="slow")},
+        {"labels": ["team=growth"], "queues": ["queues/fast"]},
+        {"labels": {"team": "growth"}, "task": pb.TaskSpec(task_name="t", queue="queues/fast")},
+        {"labels": {"team": "growth"}, "task": pb.TaskSpec(task_name="t", queue="queues/slow")},
     ),
 ]
 
@@ -104,7 +112,7 @@ def test_a_schedule_is_told_while_it_matches_and_when_an_edit_takes_it_out(
 def test_names_and_filters_have_to_match_both(scheduler: Scheduler) -> None:
     one, two, three = (new_name() for _ in range(3))
     labels = {"set": one[-10:]}
-    with watching(scheduler, names=[one, two], label=f"set={one[-10:]}") as watcher:
+    with watching(scheduler, names=[one, two], labels=[f"set={one[-10:]}"]) as watcher:
         create(scheduler.schedules, schedule(one))
         create(scheduler.schedules, schedule(three, labels=labels))
         create(scheduler.schedules, schedule(two, labels=labels))
@@ -116,7 +124,7 @@ def test_runs_and_backfills_are_told_of_schedules_that_match(scheduler: Schedule
     mark = uuid.uuid4().hex
     inside = Hourly(scheduler, valkey, labels={"set": mark})
     outside = Hourly(scheduler, valkey, labels={"set": "another"})
-    with watching(scheduler, label=f"set={mark}") as watcher, watching(scheduler) as everything:
+    with watching(scheduler, labels=[f"set={mark}"]) as watcher, watching(scheduler) as everything:
         for each in (outside, inside):
             each.ended(each.begin(3))
             scheduler.schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=each.name))
@@ -141,7 +149,7 @@ def test_what_is_kept_by_a_filter_is_what_the_list_shows_however_the_stream_brea
 ) -> None:
     """Writers move schedules in and out, delete and make them anew, in transactions that overlap."""
     create(scheduler.schedules, schedule("schedules/m"))
-    wanted: Fields = {"label": "kept=yes", "paused": False}
+    wanted: Fields = {"labels": ["kept=yes"], "paused": False}
     moves = [
         """UPDATE celery_schedules SET labels = '{"kept": "yes"}' WHERE id = $1""",
         """UPDATE celery_schedules SET labels = '{"kept": "no"}' WHERE id = $1""",
@@ -217,9 +225,9 @@ def test_what_was_logged_before_filters_were_is_told_as_left(scheduler: Schedule
         await connection.close()
 
     asyncio.run(forget())
-    with watching(scheduler, cursor=cursor, names=[name, still], label="a=b") as watcher:
+    with watching(scheduler, cursor=cursor, names=[name, still], labels=["a=b"]) as watcher:
         create(scheduler.schedules, schedule(last := new_name(), labels={"a": "b"}))
-        with watching(scheduler, cursor=cursor, label="a=b") as all_of_it:
+        with watching(scheduler, cursor=cursor, labels=["a=b"]) as all_of_it:
             eventually(lambda: (CREATED, last) in all_of_it.schedules())
         eventually(watcher.schedules)
         assert watcher.schedules() == [(LEFT_FILTER, name)]
@@ -230,9 +238,9 @@ def test_a_filter_at_fault_is_refused_by_name(scheduler: Scheduler) -> None:
         return list(opened(scheduler, **request))
 
     for request, fields in [
-        ({"label": "team"}, ["label"]),
-        ({"text": "a\0", "task": "a" * 501}, ["text", "task"]),
-        ({"names": ["one"], "queue": "\0"}, ["names[0]", "queue"]),
+        ({"labels": ["team"]}, ["labels[0]"]),
+        ({"text": "a\0", "task_names": ["a" * 501]}, ["text", "task_names[0]"]),
+        ({"names": ["one"], "queues": ["queues/\0"]}, ["names[0]", "queues[0]"]),
     ]:
         assert fields_at_fault(call, request) == fields
 
@@ -241,10 +249,19 @@ def test_a_filter_at_fault_is_refused_by_name(scheduler: Scheduler) -> None:
 async def test_the_client_passes_filters_on(scheduler: Scheduler, watch: Watch) -> None:
     names = [new_name() for _ in range(5)]
     mark = names[0][-10:]
-    task, other_task = pb.Task(name=f"t-{mark}", queue="a"), pb.Task(name=f"t-{mark}", queue="b")
+    task, other_task = (
+        pb.TaskSpec(task_name=f"t-{mark}", queue="queues/a"),
+        pb.TaskSpec(task_name=f"t-{mark}", queue="queues/b"),
+    )
     matching = {"task": task, "labels": {"set": mark}, "description": "Kept"}
     others: list[Fields] = [{"task": other_task}, {"labels": {}}, {"description": "Lost"}]
-    wanted = {"text": "kept", "task": task.name, "queue": "a", "paused": False, "label": f"set={mark}"}
+    wanted = {
+        "text": "kept",
+        "task_names": [task.task_name],
+        "queues": ["queues/a"],
+        "paused": False,
+        "labels": [f"set={mark}"],
+    }
     async with watch(target_of(scheduler), **wanted) as reading:
         await until(lambda: reading.seen)
         for name, change in zip(names, [*others, {"paused": True}, {}], strict=True):

@@ -20,9 +20,9 @@ from services.scheduler.watch.hub import Watching
 from tests.support.watch_hubs import Told, create, publish, read, read_until, running, sizes
 
 # Of each batch, a tenth; or all of it.
-TENTH = Wanted(matching=ScheduleFilter(label=("only", "tenth")))
-ALSO_TENTH = Wanted(matching=ScheduleFilter(label=("only", "tenth"), paused=False))
-ALL = Wanted(matching=ScheduleFilter(task="count"))
+TENTH = Wanted(matching=ScheduleFilter(labels=(("only", "tenth"),)))
+ALSO_TENTH = Wanted(matching=ScheduleFilter(labels=(("only", "tenth"),), paused=False))
+ALL = Wanted(matching=ScheduleFilter(task_names=("count",)))
 LABELLED = "UPDATE celery_schedules SET labels = jsonb_build_object('only', $1::text) WHERE id = ANY ($2)"
 
 

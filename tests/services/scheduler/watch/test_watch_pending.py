@@ -37,13 +37,13 @@ def test_a_run_whose_broker_is_away_is_told_as_pending_once_and_then_as_publishe
     lone_scheduler: Scheduler, other: Scheduler, valkey: Valkey
 ) -> None:
     for name, team in ((NAME, "growth"), (OTHER, "ops")):
-        task = pb.Task(name="count", queue="nobody")
+        task = pb.TaskSpec(task_name="count", queue="queues/nobody")
         schedule = pb.Schedule(name=name, task=task, timing=CRONTAB, labels={"team": team})
         create(lone_scheduler.schedules, schedule)
     with (
         watching(lone_scheduler) as watcher,
-        watching(other, label="team=growth") as growth,
-        watching(other, label="team=ops") as ops,
+        watching(other, labels=["team=growth"]) as growth,
+        watching(other, labels=["team=ops"]) as ops,
     ):
         cursor = watcher.cursor
         valkey.stop()

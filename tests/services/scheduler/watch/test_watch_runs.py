@@ -6,7 +6,6 @@ import datetime as dt
 import uuid
 from typing import Any
 
-from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -16,11 +15,11 @@ from tests.support.schedulers import Scheduler
 from tests.support.watchers import watching
 
 PUBLISHED, SKIPPED, WAITING = pb.RUN_STATE_PUBLISHED, pb.RUN_STATE_SKIPPED, pb.RUN_STATE_WAITING
-SUCCESS = tasks_pb2.TASK_STATE_SUCCESS
+SUCCEEDED = pb.RUN_OUTCOME_SUCCEEDED
 
 
 def create(scheduler: Scheduler, name: str, timing: pb.Timing, **more: Any) -> None:
-    task = pb.Task(name="sleep", args_json="[0.2]", queue=more.pop("queue", "runs"))
+    task = pb.TaskSpec(task_name="sleep", args_json="[0.2]", queue=more.pop("queue", "queues/runs"))
     schedule = pb.Schedule(name=name, task=task, timing=timing, **more)
     scheduler.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=schedule))
 
@@ -48,9 +47,9 @@ def test_a_triggered_run_is_told_when_published_and_when_its_task_has_ended(
         run = scheduler.schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=name)).run
         eventually(lambda: any(each.outcome for each in watcher.runs(name)))
         published, *_, ended = watcher.runs(name)
-    assert (published.state, published.task_id, published.due_time) == (PUBLISHED, run.task_id, run.due_time)
+    assert (published.state, published.task, published.due_time) == (PUBLISHED, run.task, run.due_time)
     assert published.HasField("publish_time")
-    assert (ended.state, ended.outcome) == (PUBLISHED, SUCCESS)
+    assert (ended.state, ended.outcome) == (PUBLISHED, SUCCEEDED)
     assert ended == scheduler.runs(name)[0]
 
 
@@ -63,27 +62,27 @@ def test_each_run_of_the_dispatcher_is_told_however_the_stream_breaks(
         cursor = watcher.cursor
     for name in names:
         create(scheduler, name, each_second(), max_runs=3)
-    told: dict[tuple[str, int], pb.Run] = {}
+    told: dict[str, pb.Run] = {}
 
     def read_some() -> bool:
         nonlocal cursor
         with watching(scheduler, cursor=cursor, names=names, without_schedules=True) as some:
             eventually(lambda: len(some.seen) > 2)
         for message in some.seen:
-            told.update({(run.schedule, run.due_time.ToNanoseconds()): run for run in message.runs.runs})
+            told.update({run.name: run for run in message.runs.runs})
         cursor = some.cursor
         return len(told) == 15 and all(run.outcome for run in told.values())
 
     eventually(read_some, 60)
     runs = [run for name in names for run in scheduler.runs(name)]
-    assert {(run.schedule, run.due_time.ToNanoseconds()): run for run in runs} == told
+    assert {run.name: run for run in runs} == told
 
 
 def test_what_is_passed_over_and_what_is_held_back_is_told(scheduler: Scheduler) -> None:
     """Nobody works on the queue, so the first run of each goes on."""
     skips, waits = new_name(), new_name()
     with watching(scheduler, names=[skips, waits], without_schedules=True) as watcher:
-        more: dict[str, Any] = {"max_runs": 2, "queue": "nobody"}
+        more: dict[str, Any] = {"max_runs": 2, "queue": "queues/nobody"}
         create(scheduler, skips, each_second(), overlap_policy=pb.OVERLAP_POLICY_SKIP, **more)
         create(scheduler, waits, each_second(), overlap_policy=pb.OVERLAP_POLICY_QUEUE, **more)
         eventually(lambda: SKIPPED in [run.state for run in watcher.runs(skips)])
@@ -106,7 +105,7 @@ def test_a_misfire_is_told(scheduler: Scheduler) -> None:
     timing = pb.Timing(interval=pb.Interval(every={"seconds": 1}, anchor=Timestamp(seconds=1_700_000_000)))
     skip = pb.MisfirePolicy(action=pb.MISFIRE_ACTION_SKIP)
     with watching(scheduler, names=[name]) as watcher:
-        create(scheduler, name, timing, misfire_policy=skip, queue="nobody")
+        create(scheduler, name, timing, misfire_policy=skip, queue="queues/nobody")
         eventually(lambda: watcher.runs(name))
         scheduler.schedules.PauseSchedule(pb.PauseScheduleRequest(name=name))
         eventually(lambda: len(scheduler.runs(name)) == len(watcher.runs(name)))

@@ -27,7 +27,7 @@ CRONTAB = {"crontab": {"expression": "0 2 * * *"}}
 
 def of_message(**fields: Any) -> list[FieldFault]:
     task, timing = fields.pop("task", {}), fields.pop("timing", CRONTAB)
-    whole = {"name": "schedules/one", "task": {"name": "count", **task}, "timing": timing, **fields}
+    whole = {"name": "schedules/one", "task": {"task_name": "count", **task}, "timing": timing, **fields}
     faults = Faults()
     convert.new_from(json_format.ParseDict(whole, pb.Schedule()), ZONE, NOW, faults)
     return list(faults)
@@ -47,14 +47,14 @@ def shown(definition: Definition) -> pb.Schedule:
 
 
 SOLAR = {"event": "sunset", "latitude": 25.0, "longitude": 121.5}
-SOLAR_MESSAGE = {"event": "SOLAR_EVENT_SUNSET", "latitude": 25.0, "longitude": 121.5}
+PLACE = {"latitude": 25.0, "longitude": 121.5}
+SOLAR_MESSAGE = {"event": "SOLAR_EVENT_SUNSET", "place": PLACE}
 
 
 @pytest.mark.parametrize(
     ("message", "field", "entry", "place"),
     [
-        ({"task": {"name": " "}}, "task.name", {"task": " "}, "task"),
-        ({"task": {"queue": "q" * 201}}, "task.queue", {"queue": "q" * 201}, "queue"),
+        ({"task": {"task_name": " "}}, "task.task_name", {"task": " "}, "task"),
         ({"task": {"args_json": "{}"}}, "task.args_json", {"args": "{}"}, "args"),
         ({"task": {"kwargs_json": "[]"}}, "task.kwargs_json", {"kwargs": "[]"}, "kwargs"),
         ({"task": {"priority": 10}}, "task.priority", {"priority": 10}, "priority"),
@@ -133,15 +133,15 @@ SOLAR_MESSAGE = {"event": "SOLAR_EVENT_SUNSET", "latitude": 25.0, "longitude": 1
             "once",
         ),
         (
-            {"timing": {"solar": {**SOLAR_MESSAGE, "latitude": 91}}},
-            "timing.solar.latitude",
+            {"timing": {"solar": {**SOLAR_MESSAGE, "place": {**PLACE, "latitude": 91}}}},
+            "timing.solar.place.latitude",
             {"solar": {**SOLAR, "latitude": 91}},
             "solar.latitude",
         ),
         (
-            {"timing": {"solar": {"event": "SOLAR_EVENT_SUNSET", "latitude": 1}}},
-            "timing.solar.longitude",
-            {"solar": {"event": "sunset", "latitude": 1}},
+            {"timing": {"solar": {**SOLAR_MESSAGE, "place": {**PLACE, "longitude": -180.5}}}},
+            "timing.solar.place.longitude",
+            {"solar": {**SOLAR, "longitude": -180.5}},
             "solar.longitude",
         ),
         (
@@ -188,6 +188,38 @@ def test_a_fault_is_told_alike_of_a_message_and_of_a_manifest(
     [theirs], [ours] = of_message(**message), of_entry(**entry)
     assert (theirs.field, ours.field) == (f"schedule.{field}", f"schedules[0].{place}")
     assert (theirs.fault, theirs.example) == (ours.fault, ours.example)
+
+
+def test_a_place_must_be_set_and_may_be_where_greenwich_meets_the_equator() -> None:
+    [fault] = of_message(timing={"solar": {"event": "SOLAR_EVENT_SUNSET"}})
+    assert (fault.field, fault.fault) == ("schedule.timing.solar.place", "is not set")
+    assert of_message(timing={"solar": {"event": "SOLAR_EVENT_SUNSET", "place": {}}}) == []
+    [fault] = of_entry(solar={"event": "sunset", "latitude": 1})
+    assert fault.field == "schedules[0].solar.longitude"
+
+
+@pytest.mark.parametrize("name", ["x" * 1025, "日" * 342, " ", "a\0"])
+def test_a_queue_that_cannot_be_is_refused_alike_in_the_form_of_each(name: str) -> None:
+    [theirs], [ours] = of_message(task={"queue": f"queues/{name}"}), of_entry(queue=name)
+    assert (theirs.field, ours.field) == ("schedule.task.queue", "schedules[0].queue")
+    assert theirs.fault == ours.fault
+    assert (theirs.example, ours.example) == ("queues/ai_analysis", "ai_analysis")
+
+
+@pytest.mark.parametrize("name", ["ai_analysis", "queue/ai_analysis", "/", "queues"])
+def test_a_queue_without_its_prefix_is_refused_with_the_form(name: str) -> None:
+    [fault] = of_message(task={"queue": name})
+    assert fault.field == "schedule.task.queue"
+    assert (fault.fault, fault.example) == (
+        f'is {name!r}, not "queues/" and the name of a queue',
+        "queues/ai_analysis",
+    )
+
+
+@pytest.mark.parametrize("name", ["a/b", "x" * 1024, "日本 #1:go"])
+def test_a_queue_may_have_any_name_that_a_broker_takes(name: str) -> None:
+    assert of_message(task={"queue": f"queues/{name}"}) == []
+    assert of_entry(queue=name) == []
 
 
 @settings(max_examples=200, deadline=None)

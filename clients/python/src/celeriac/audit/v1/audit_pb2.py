@@ -31,7 +31,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x65leriac/audit/v1/audit.proto\x12\x11\x63\x65leriac.audit.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\rAppendRequest\x12\x14\n\x07\x65ntries\x18\x01 \x03(\x0c\x42\x03\xe0\x41\x02\"0\n\x0e\x41ppendResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\"\x99\x04\n\x06Record\x12\x11\n\x04name\x18\x11 \x01(\tB\x03\xe0\x41\x08\x12-\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x12\n\x05\x61\x63tor\x18\x03 \x01(\tB\x03\xe0\x41\x03\x12\x11\n\x04role\x18\x04 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06issuer\x18\x05 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06method\x18\x06 \x01(\tB\x03\xe0\x41\x03\x12\x1b\n\x08resource\x18\x07 \x01(\tB\t\xe0\x41\x03\xfa\x41\x03\n\x01*\x12\x19\n\x0crequest_json\x18\x08 \x01(\tB\x03\xe0\x41\x03\x12\x30\n\x07outcome\x18\t \x01(\x0e\x32\x1a.celeriac.audit.v1.OutcomeB\x03\xe0\x41\x03\x12\x11\n\x04\x63ode\x18\n \x01(\tB\x03\xe0\x41\x03\x12\x14\n\x07message\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12\x14\n\x07\x61\x64\x64ress\x18\x0c \x01(\tB\x03\xe0\x41\x03\x12\x17\n\nuser_agent\x18\r \x01(\tB\x03\xe0\x41\x03\x12\x17\n\nrequest_id\x18\x0e \x01(\tB\x03\xe0\x41\x03\x12\x30\n\x08\x64uration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12\x12\n\x05index\x18\x10 \x01(\x03\x42\x03\xe0\x41\x03:U\xea\x41R\n\x18\x63\x65leriac.dev/AuditRecord\x12\x1b\x61uditRecords/{audit_record}*\x0c\x61uditRecords2\x0b\x61uditRecordJ\x04\x08\x01\x10\x02\"\xc7\x02\n\x12ListRecordsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x13\n\x06\x61\x63tors\x18\n \x03(\tB\x03\xe0\x41\x01\x12\x14\n\x07methods\x18\x0b \x03(\tB\x03\xe0\x41\x01\x12\x1c\n\tresources\x18\x0c \x03(\tB\t\xe0\x41\x01\xfa\x41\x03\n\x01*\x12\x31\n\x08outcomes\x18\r \x03(\x0e\x32\x1a.celeriac.audit.v1.OutcomeB\x03\xe0\x41\x01\x12\x16\n\taddresses\x18\x0e \x03(\tB\x03\xe0\x41\x01\x12\x33\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x31\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01J\x04\x08\x03\x10\x08\"Z\n\x13ListRecordsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.celeriac.audit.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x10GetRecordRequest\x12.\n\x04name\x18\x02 \x01(\tB \xe0\x41\x02\xfa\x41\x1a\n\x18\x63\x65leriac.dev/AuditRecordJ\x04\x08\x01\x10\x02\">\n\x11GetRecordResponse\x12)\n\x06record\x18\x01 \x01(\x0b\x32\x19.celeriac.audit.v1.Record\"\x16\n\x14GetCheckpointRequest\"k\n\x15GetCheckpointResponse\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x0c\n\x04note\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"6\n\x11GetStatusResponse\x12\x11\n\taccepting\x18\x01 \x01(\x08\x12\x0e\n\x06\x66\x61ults\x18\x02 \x03(\t\"\x0f\n\rVerifyRequest\"+\n\x0b\x44iscrepancy\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\"s\n\x0eVerifyResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x35\n\rdiscrepancies\x18\x04 \x03(\x0b\x32\x1e.celeriac.audit.v1.Discrepancy*p\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x32\xa8\x06\n\x0c\x41uditService\x12\x84\x01\n\x06\x41ppend\x12 .celeriac.audit.v1.AppendRequest\x1a!.celeriac.audit.v1.AppendResponse\"5\xda\x41\x07\x65ntries\xda\xe2\x18\'\x08\x04:\tscheduler:\x08\x65mbedder:\x07monitor:\x05\x61udit\x12\x7f\n\x0bListRecords\x12%.celeriac.audit.v1.ListRecordsRequest\x1a&.celeriac.audit.v1.ListRecordsResponse\"!\xda\x41\x00\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/auditRecords\x12\x86\x01\n\tGetRecord\x12#.celeriac.audit.v1.GetRecordRequest\x1a$.celeriac.audit.v1.GetRecordResponse\".\xda\x41\x04name\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=auditRecords/*}\x12\x89\x01\n\rGetCheckpoint\x12\'.celeriac.audit.v1.GetCheckpointRequest\x1a(.celeriac.audit.v1.GetCheckpointResponse\"%\xda\x41\x00\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/audit/checkpoint\x12\x82\x01\n\tGetStatus\x12#.celeriac.audit.v1.GetStatusRequest\x1a$.celeriac.audit.v1.GetStatusResponse\"*\xda\x41\x00\xda\xe2\x18\x0b\x08\x01:\x07monitor\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/audit/status\x12v\n\x06Verify\x12 .celeriac.audit.v1.VerifyRequest\x1a!.celeriac.audit.v1.VerifyResponse\"\'\xda\x41\x00\xda\xe2\x18\x05\x08\x02 \xac\x02\x82\xd3\xe4\x93\x02\x15\"\x10/v1/audit:verify:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x65leriac/audit/v1/audit.proto\x12\x11\x63\x65leriac.audit.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\rAppendRequest\x12\x14\n\x07\x65ntries\x18\x01 \x03(\x0c\x42\x03\xe0\x41\x02\"0\n\x0e\x41ppendResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\"\xb4\x04\n\x06Record\x12\x11\n\x04name\x18\x11 \x01(\tB\x03\xe0\x41\x08\x12-\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x12\n\x05\x61\x63tor\x18\x03 \x01(\tB\x03\xe0\x41\x03\x12\x11\n\x04role\x18\x04 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06issuer\x18\x05 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06method\x18\x06 \x01(\tB\x03\xe0\x41\x03\x12\x1b\n\x08resource\x18\x07 \x01(\tB\t\xe0\x41\x03\xfa\x41\x03\n\x01*\x12\x19\n\x0crequest_json\x18\x08 \x01(\tB\x03\xe0\x41\x03\x12\x30\n\x07outcome\x18\t \x01(\x0e\x32\x1a.celeriac.audit.v1.OutcomeB\x03\xe0\x41\x03\x12\x11\n\x04\x63ode\x18\n \x01(\tB\x03\xe0\x41\x03\x12\x14\n\x07message\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12\x14\n\x07\x61\x64\x64ress\x18\x0c \x01(\tB\x03\xe0\x41\x03\x12\x17\n\nuser_agent\x18\r \x01(\tB\x03\xe0\x41\x03\x12\x17\n\nrequest_id\x18\x0e \x01(\tB\x03\xe0\x41\x03\x12\x30\n\x08\x64uration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12\x12\n\x05index\x18\x10 \x01(\x03\x42\x03\xe0\x41\x03\x12\x19\n\x06result\x18\x12 \x01(\tB\t\xe0\x41\x03\xfa\x41\x03\n\x01*:U\xea\x41R\n\x18\x63\x65leriac.dev/AuditRecord\x12\x1b\x61uditRecords/{audit_record}*\x0c\x61uditRecords2\x0b\x61uditRecordJ\x04\x08\x01\x10\x02\"\xc7\x02\n\x12ListRecordsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x13\n\x06\x61\x63tors\x18\n \x03(\tB\x03\xe0\x41\x01\x12\x14\n\x07methods\x18\x0b \x03(\tB\x03\xe0\x41\x01\x12\x1c\n\tresources\x18\x0c \x03(\tB\t\xe0\x41\x01\xfa\x41\x03\n\x01*\x12\x31\n\x08outcomes\x18\r \x03(\x0e\x32\x1a.celeriac.audit.v1.OutcomeB\x03\xe0\x41\x01\x12\x16\n\taddresses\x18\x0e \x03(\tB\x03\xe0\x41\x01\x12\x33\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x31\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01J\x04\x08\x03\x10\x08\"Z\n\x13ListRecordsResponse\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.celeriac.audit.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x10GetRecordRequest\x12.\n\x04name\x18\x02 \x01(\tB \xe0\x41\x02\xfa\x41\x1a\n\x18\x63\x65leriac.dev/AuditRecordJ\x04\x08\x01\x10\x02\">\n\x11GetRecordResponse\x12)\n\x06record\x18\x01 \x01(\x0b\x32\x19.celeriac.audit.v1.Record\"\x16\n\x14GetCheckpointRequest\"k\n\x15GetCheckpointResponse\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x0c\n\x04note\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"6\n\x11GetStatusResponse\x12\x11\n\taccepting\x18\x01 \x01(\x08\x12\x0e\n\x06\x66\x61ults\x18\x02 \x03(\t\"\x0f\n\rVerifyRequest\"+\n\x0b\x44iscrepancy\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x66\x61ult\x18\x02 \x01(\t\"s\n\x0eVerifyResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0c\n\x04root\x18\x03 \x01(\x0c\x12\x35\n\rdiscrepancies\x18\x04 \x03(\x0b\x32\x1e.celeriac.audit.v1.Discrepancy*p\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x32\xa8\x06\n\x0c\x41uditService\x12\x84\x01\n\x06\x41ppend\x12 .celeriac.audit.v1.AppendRequest\x1a!.celeriac.audit.v1.AppendResponse\"5\xda\x41\x07\x65ntries\xda\xe2\x18\'\x08\x04:\tscheduler:\x08\x65mbedder:\x07monitor:\x05\x61udit\x12\x7f\n\x0bListRecords\x12%.celeriac.audit.v1.ListRecordsRequest\x1a&.celeriac.audit.v1.ListRecordsResponse\"!\xda\x41\x00\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/auditRecords\x12\x86\x01\n\tGetRecord\x12#.celeriac.audit.v1.GetRecordRequest\x1a$.celeriac.audit.v1.GetRecordResponse\".\xda\x41\x04name\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=auditRecords/*}\x12\x89\x01\n\rGetCheckpoint\x12\'.celeriac.audit.v1.GetCheckpointRequest\x1a(.celeriac.audit.v1.GetCheckpointResponse\"%\xda\x41\x00\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/audit/checkpoint\x12\x82\x01\n\tGetStatus\x12#.celeriac.audit.v1.GetStatusRequest\x1a$.celeriac.audit.v1.GetStatusResponse\"*\xda\x41\x00\xda\xe2\x18\x0b\x08\x01:\x07monitor\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/audit/status\x12v\n\x06Verify\x12 .celeriac.audit.v1.VerifyRequest\x1a!.celeriac.audit.v1.VerifyResponse\"\'\xda\x41\x00\xda\xe2\x18\x05\x08\x02 \xac\x02\x82\xd3\xe4\x93\x02\x15\"\x10/v1/audit:verify:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -72,6 +72,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORD'].fields_by_name['duration']._serialized_options = b'\340A\003'
   _globals['_RECORD'].fields_by_name['index']._loaded_options = None
   _globals['_RECORD'].fields_by_name['index']._serialized_options = b'\340A\003'
+  _globals['_RECORD'].fields_by_name['result']._loaded_options = None
+  _globals['_RECORD'].fields_by_name['result']._serialized_options = b'\340A\003\372A\003\n\001*'
   _globals['_RECORD']._loaded_options = None
   _globals['_RECORD']._serialized_options = b'\352AR\n\030celeriac.dev/AuditRecord\022\033auditRecords/{audit_record}*\014auditRecords2\013auditRecord'
   _globals['_LISTRECORDSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -106,36 +108,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\332A\000\332\342\030\013\010\001:\007monitor\202\323\344\223\002\022\022\020/v1/audit/status'
   _globals['_AUDITSERVICE'].methods_by_name['Verify']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['Verify']._serialized_options = b'\332A\000\332\342\030\005\010\002 \254\002\202\323\344\223\002\025\"\020/v1/audit:verify:\001*'
-  _globals['_OUTCOME']._serialized_start=1842
-  _globals['_OUTCOME']._serialized_end=1954
+  _globals['_OUTCOME']._serialized_start=1869
+  _globals['_OUTCOME']._serialized_end=1981
   _globals['_APPENDREQUEST']._serialized_start=265
   _globals['_APPENDREQUEST']._serialized_end=302
   _globals['_APPENDRESPONSE']._serialized_start=304
   _globals['_APPENDRESPONSE']._serialized_end=352
   _globals['_RECORD']._serialized_start=355
-  _globals['_RECORD']._serialized_end=892
-  _globals['_LISTRECORDSREQUEST']._serialized_start=895
-  _globals['_LISTRECORDSREQUEST']._serialized_end=1222
-  _globals['_LISTRECORDSRESPONSE']._serialized_start=1224
-  _globals['_LISTRECORDSRESPONSE']._serialized_end=1314
-  _globals['_GETRECORDREQUEST']._serialized_start=1316
-  _globals['_GETRECORDREQUEST']._serialized_end=1388
-  _globals['_GETRECORDRESPONSE']._serialized_start=1390
-  _globals['_GETRECORDRESPONSE']._serialized_end=1452
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1454
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1476
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1478
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1585
-  _globals['_GETSTATUSREQUEST']._serialized_start=1587
-  _globals['_GETSTATUSREQUEST']._serialized_end=1605
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1607
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1661
-  _globals['_VERIFYREQUEST']._serialized_start=1663
-  _globals['_VERIFYREQUEST']._serialized_end=1678
-  _globals['_DISCREPANCY']._serialized_start=1680
-  _globals['_DISCREPANCY']._serialized_end=1723
-  _globals['_VERIFYRESPONSE']._serialized_start=1725
-  _globals['_VERIFYRESPONSE']._serialized_end=1840
-  _globals['_AUDITSERVICE']._serialized_start=1957
-  _globals['_AUDITSERVICE']._serialized_end=2765
+  _globals['_RECORD']._serialized_end=919
+  _globals['_LISTRECORDSREQUEST']._serialized_start=922
+  _globals['_LISTRECORDSREQUEST']._serialized_end=1249
+  _globals['_LISTRECORDSRESPONSE']._serialized_start=1251
+  _globals['_LISTRECORDSRESPONSE']._serialized_end=1341
+  _globals['_GETRECORDREQUEST']._serialized_start=1343
+  _globals['_GETRECORDREQUEST']._serialized_end=1415
+  _globals['_GETRECORDRESPONSE']._serialized_start=1417
+  _globals['_GETRECORDRESPONSE']._serialized_end=1479
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1481
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1503
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1505
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1612
+  _globals['_GETSTATUSREQUEST']._serialized_start=1614
+  _globals['_GETSTATUSREQUEST']._serialized_end=1632
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1634
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1688
+  _globals['_VERIFYREQUEST']._serialized_start=1690
+  _globals['_VERIFYREQUEST']._serialized_end=1705
+  _globals['_DISCREPANCY']._serialized_start=1707
+  _globals['_DISCREPANCY']._serialized_end=1750
+  _globals['_VERIFYRESPONSE']._serialized_start=1752
+  _globals['_VERIFYRESPONSE']._serialized_end=1867
+  _globals['_AUDITSERVICE']._serialized_start=1984
+  _globals['_AUDITSERVICE']._serialized_end=2792
 # @@protoc_insertion_point(module_scope)

@@ -41,7 +41,7 @@ class AppendResponse(_message.Message):
     def __init__(self, appended: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
 
 class Record(_message.Message):
-    __slots__ = ("name", "time", "actor", "role", "issuer", "method", "resource", "request_json", "outcome", "code", "message", "address", "user_agent", "request_id", "duration", "index")
+    __slots__ = ("name", "time", "actor", "role", "issuer", "method", "resource", "request_json", "outcome", "code", "message", "address", "user_agent", "request_id", "duration", "index", "result")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,7 @@ class Record(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
     name: str
     time: _timestamp_pb2.Timestamp
     actor: str
@@ -74,7 +75,8 @@ class Record(_message.Message):
     request_id: str
     duration: _duration_pb2.Duration
     index: int
-    def __init__(self, name: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., role: _Optional[str] = ..., issuer: _Optional[str] = ..., method: _Optional[str] = ..., resource: _Optional[str] = ..., request_json: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., address: _Optional[str] = ..., user_agent: _Optional[str] = ..., request_id: _Optional[str] = ..., duration: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., index: _Optional[int] = ...) -> None: ...
+    result: str
+    def __init__(self, name: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., role: _Optional[str] = ..., issuer: _Optional[str] = ..., method: _Optional[str] = ..., resource: _Optional[str] = ..., request_json: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., address: _Optional[str] = ..., user_agent: _Optional[str] = ..., request_id: _Optional[str] = ..., duration: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., index: _Optional[int] = ..., result: _Optional[str] = ...) -> None: ...
 
 class ListRecordsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "actors", "methods", "resources", "outcomes", "addresses", "start_time", "end_time")

@@ -24,49 +24,82 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%celeriac/scheduler/v1/manifests.proto\x12\x15\x63\x65leriac.scheduler.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\"B\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x11\n\told_value\x18\x02 \x01(\t\x12\x11\n\tnew_value\x18\x03 \x01(\t\"\x95\x01\n\x0eScheduleChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x04kind\x18\x02 \x01(\x0e\x32!.celeriac.scheduler.v1.ChangeKind\x12\x32\n\x06\x66ields\x18\x03 \x03(\x0b\x32\".celeriac.scheduler.v1.FieldChange\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\xbb\x01\n\nDifference\x12\x36\n\x07\x63hanges\x18\x01 \x03(\x0b\x32%.celeriac.scheduler.v1.ScheduleChange\x12\x14\n\x0c\x63reate_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x63hange_count\x18\x03 \x01(\x05\x12\x14\n\x0cremove_count\x18\x04 \x01(\x05\x12\x17\n\x0funchanged_count\x18\x05 \x01(\x05\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"c\n\x15\x41pplySchedulesRequest\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x13\n\x0bprune_label\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"O\n\x16\x41pplySchedulesResponse\x12\x35\n\ndifference\x18\x01 \x01(\x0b\x32!.celeriac.scheduler.v1.Difference\"{\n\x16\x45xportSchedulesRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\r\n\x05queue\x18\x03 \x01(\t\x12\x35\n\x06\x66ormat\x18\x04 \x01(\x0e\x32%.celeriac.scheduler.v1.ManifestFormat\":\n\x17\x45xportSchedulesResponse\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\xc5\x01\n\x16ImportSchedulesRequest\x12\x0c\n\x04\x64ump\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12I\n\x06labels\x18\x03 \x03(\x0b\x32\x39.celeriac.scheduler.v1.ImportSchedulesRequest.LabelsEntry\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\":\n\nNotCarried\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x9a\x01\n\x17ImportSchedulesResponse\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\x35\n\ndifference\x18\x02 \x01(\x0b\x32!.celeriac.scheduler.v1.Difference\x12\x36\n\x0bnot_carried\x18\x03 \x03(\x0b\x32!.celeriac.scheduler.v1.NotCarried*q\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANGE_KIND_CREATE\x10\x01\x12\x16\n\x12\x43HANGE_KIND_CHANGE\x10\x02\x12\x16\n\x12\x43HANGE_KIND_REMOVE\x10\x03*e\n\x0eManifestFormat\x12\x1f\n\x1bMANIFEST_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14MANIFEST_FORMAT_YAML\x10\x01\x12\x18\n\x14MANIFEST_FORMAT_JSON\x10\x02\x32\xde\x03\n\x0fManifestService\x12\x95\x01\n\x0e\x41pplySchedules\x12,.celeriac.scheduler.v1.ApplySchedulesRequest\x1a-.celeriac.scheduler.v1.ApplySchedulesResponse\"&\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x18\"\x13/v1/schedules:apply:\x01*\x12\x96\x01\n\x0f\x45xportSchedules\x12-.celeriac.scheduler.v1.ExportSchedulesRequest\x1a..celeriac.scheduler.v1.ExportSchedulesResponse\"$\xda\xe2\x18\x04\x08\x01 <\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/schedules:export\x12\x99\x01\n\x0fImportSchedules\x12-.celeriac.scheduler.v1.ImportSchedulesRequest\x1a..celeriac.scheduler.v1.ImportSchedulesResponse\"\'\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x19\"\x14/v1/schedules:import:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%celeriac/scheduler/v1/manifests.proto\x12\x15\x63\x65leriac.scheduler.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"B\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x11\n\told_value\x18\x02 \x01(\t\x12\x11\n\tnew_value\x18\x03 \x01(\t\"\xb1\x01\n\x0eScheduleChange\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63\x65leriac.dev/Schedule\x12/\n\x04kind\x18\x02 \x01(\x0e\x32!.celeriac.scheduler.v1.ChangeKind\x12\x32\n\x06\x66ields\x18\x03 \x03(\x0b\x32\".celeriac.scheduler.v1.FieldChange\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\xbb\x01\n\nDifference\x12\x36\n\x07\x63hanges\x18\x01 \x03(\x0b\x32%.celeriac.scheduler.v1.ScheduleChange\x12\x14\n\x0c\x63reate_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x63hange_count\x18\x03 \x01(\x05\x12\x14\n\x0cremove_count\x18\x04 \x01(\x05\x12\x17\n\x0funchanged_count\x18\x05 \x01(\x05\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\x90\x01\n\x15\x41pplySchedulesRequest\x12\x15\n\x08manifest\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x1a\n\rvalidate_only\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\x12\x18\n\x0bprune_label\x18\x03 \x01(\tB\x03\xe0\x41\x01\x12\x11\n\x04\x65tag\x18\x04 \x01(\tB\x03\xe0\x41\x01\x12\x17\n\nrequest_id\x18\x05 \x01(\tB\x03\xe0\x41\x01\"O\n\x16\x41pplySchedulesResponse\x12\x35\n\ndifference\x18\x01 \x01(\x0b\x32!.celeriac.scheduler.v1.Difference\"\xc0\x01\n\x16\x45xportSchedulesRequest\x12\x13\n\x06labels\x18\x05 \x03(\tB\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x06 \x03(\tB\x03\xe0\x41\x01\x12*\n\x06queues\x18\x07 \x03(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12:\n\x06\x66ormat\x18\x04 \x01(\x0e\x32%.celeriac.scheduler.v1.ManifestFormatB\x03\xe0\x41\x01J\x04\x08\x01\x10\x02J\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04\":\n\x17\x45xportSchedulesResponse\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\xf2\x01\n\x16ImportSchedulesRequest\x12\x11\n\x04\x64ump\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x1a\n\rvalidate_only\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\x12N\n\x06labels\x18\x03 \x03(\x0b\x32\x39.celeriac.scheduler.v1.ImportSchedulesRequest.LabelsEntryB\x03\xe0\x41\x01\x12\x11\n\x04\x65tag\x18\x04 \x01(\tB\x03\xe0\x41\x01\x12\x17\n\nrequest_id\x18\x05 \x01(\tB\x03\xe0\x41\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\":\n\nNotCarried\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x9a\x01\n\x17ImportSchedulesResponse\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\x35\n\ndifference\x18\x02 \x01(\x0b\x32!.celeriac.scheduler.v1.Difference\x12\x36\n\x0bnot_carried\x18\x03 \x03(\x0b\x32!.celeriac.scheduler.v1.NotCarried*q\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANGE_KIND_CREATE\x10\x01\x12\x16\n\x12\x43HANGE_KIND_CHANGE\x10\x02\x12\x16\n\x12\x43HANGE_KIND_REMOVE\x10\x03*e\n\x0eManifestFormat\x12\x1f\n\x1bMANIFEST_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14MANIFEST_FORMAT_YAML\x10\x01\x12\x18\n\x14MANIFEST_FORMAT_JSON\x10\x02\x32\xf3\x03\n\x0fManifestService\x12\xa0\x01\n\x0e\x41pplySchedules\x12,.celeriac.scheduler.v1.ApplySchedulesRequest\x1a-.celeriac.scheduler.v1.ApplySchedulesResponse\"1\xda\x41\x08manifest\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x18\"\x13/v1/schedules:apply:\x01*\x12\x99\x01\n\x0f\x45xportSchedules\x12-.celeriac.scheduler.v1.ExportSchedulesRequest\x1a..celeriac.scheduler.v1.ExportSchedulesResponse\"\'\xda\x41\x00\xda\xe2\x18\x04\x08\x02 <\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/schedules:export\x12\xa0\x01\n\x0fImportSchedules\x12-.celeriac.scheduler.v1.ImportSchedulesRequest\x1a..celeriac.scheduler.v1.ImportSchedulesResponse\".\xda\x41\x04\x64ump\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x19\"\x14/v1/schedules:import:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.scheduler.v1.manifests_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SCHEDULECHANGE'].fields_by_name['name']._loaded_options = None
+  _globals['_SCHEDULECHANGE'].fields_by_name['name']._serialized_options = b'\372A\027\n\025celeriac.dev/Schedule'
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['manifest']._loaded_options = None
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['manifest']._serialized_options = b'\340A\002'
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['prune_label']._loaded_options = None
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['prune_label']._serialized_options = b'\340A\001'
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['etag']._serialized_options = b'\340A\001'
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_APPLYSCHEDULESREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
+  _globals['_EXPORTSCHEDULESREQUEST'].fields_by_name['labels']._loaded_options = None
+  _globals['_EXPORTSCHEDULESREQUEST'].fields_by_name['labels']._serialized_options = b'\340A\001'
+  _globals['_EXPORTSCHEDULESREQUEST'].fields_by_name['task_names']._loaded_options = None
+  _globals['_EXPORTSCHEDULESREQUEST'].fields_by_name['task_names']._serialized_options = b'\340A\001'
+  _globals['_EXPORTSCHEDULESREQUEST'].fields_by_name['queues']._loaded_options = None
+  _globals['_EXPORTSCHEDULESREQUEST'].fields_by_name['queues']._serialized_options = b'\340A\001\372A\024\n\022celeriac.dev/Queue'
+  _globals['_EXPORTSCHEDULESREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_EXPORTSCHEDULESREQUEST'].fields_by_name['format']._serialized_options = b'\340A\001'
   _globals['_IMPORTSCHEDULESREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_IMPORTSCHEDULESREQUEST_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['dump']._loaded_options = None
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['dump']._serialized_options = b'\340A\002'
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['labels']._loaded_options = None
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['labels']._serialized_options = b'\340A\001'
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['etag']._serialized_options = b'\340A\001'
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_IMPORTSCHEDULESREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
   _globals['_MANIFESTSERVICE'].methods_by_name['ApplySchedules']._loaded_options = None
-  _globals['_MANIFESTSERVICE'].methods_by_name['ApplySchedules']._serialized_options = b'\332\342\030\004\010\002\020\001\202\323\344\223\002\030\"\023/v1/schedules:apply:\001*'
+  _globals['_MANIFESTSERVICE'].methods_by_name['ApplySchedules']._serialized_options = b'\332A\010manifest\332\342\030\004\010\002\020\001\202\323\344\223\002\030\"\023/v1/schedules:apply:\001*'
   _globals['_MANIFESTSERVICE'].methods_by_name['ExportSchedules']._loaded_options = None
-  _globals['_MANIFESTSERVICE'].methods_by_name['ExportSchedules']._serialized_options = b'\332\342\030\004\010\001 <\202\323\344\223\002\026\022\024/v1/schedules:export'
+  _globals['_MANIFESTSERVICE'].methods_by_name['ExportSchedules']._serialized_options = b'\332A\000\332\342\030\004\010\002 <\202\323\344\223\002\026\022\024/v1/schedules:export'
   _globals['_MANIFESTSERVICE'].methods_by_name['ImportSchedules']._loaded_options = None
-  _globals['_MANIFESTSERVICE'].methods_by_name['ImportSchedules']._serialized_options = b'\332\342\030\004\010\002\020\001\202\323\344\223\002\031\"\024/v1/schedules:import:\001*'
-  _globals['_CHANGEKIND']._serialized_start=1321
-  _globals['_CHANGEKIND']._serialized_end=1434
-  _globals['_MANIFESTFORMAT']._serialized_start=1436
-  _globals['_MANIFESTFORMAT']._serialized_end=1537
-  _globals['_FIELDCHANGE']._serialized_start=127
-  _globals['_FIELDCHANGE']._serialized_end=193
-  _globals['_SCHEDULECHANGE']._serialized_start=196
-  _globals['_SCHEDULECHANGE']._serialized_end=345
-  _globals['_DIFFERENCE']._serialized_start=348
-  _globals['_DIFFERENCE']._serialized_end=535
-  _globals['_APPLYSCHEDULESREQUEST']._serialized_start=537
-  _globals['_APPLYSCHEDULESREQUEST']._serialized_end=636
-  _globals['_APPLYSCHEDULESRESPONSE']._serialized_start=638
-  _globals['_APPLYSCHEDULESRESPONSE']._serialized_end=717
-  _globals['_EXPORTSCHEDULESREQUEST']._serialized_start=719
-  _globals['_EXPORTSCHEDULESREQUEST']._serialized_end=842
-  _globals['_EXPORTSCHEDULESRESPONSE']._serialized_start=844
-  _globals['_EXPORTSCHEDULESRESPONSE']._serialized_end=902
-  _globals['_IMPORTSCHEDULESREQUEST']._serialized_start=905
-  _globals['_IMPORTSCHEDULESREQUEST']._serialized_end=1102
-  _globals['_IMPORTSCHEDULESREQUEST_LABELSENTRY']._serialized_start=1057
-  _globals['_IMPORTSCHEDULESREQUEST_LABELSENTRY']._serialized_end=1102
-  _globals['_NOTCARRIED']._serialized_start=1104
-  _globals['_NOTCARRIED']._serialized_end=1162
-  _globals['_IMPORTSCHEDULESRESPONSE']._serialized_start=1165
-  _globals['_IMPORTSCHEDULESRESPONSE']._serialized_end=1319
-  _globals['_MANIFESTSERVICE']._serialized_start=1540
-  _globals['_MANIFESTSERVICE']._serialized_end=2018
+  _globals['_MANIFESTSERVICE'].methods_by_name['ImportSchedules']._serialized_options = b'\332A\004dump\332\342\030\004\010\002\020\001\202\323\344\223\002\031\"\024/v1/schedules:import:\001*'
+  _globals['_CHANGEKIND']._serialized_start=1595
+  _globals['_CHANGEKIND']._serialized_end=1708
+  _globals['_MANIFESTFORMAT']._serialized_start=1710
+  _globals['_MANIFESTFORMAT']._serialized_end=1811
+  _globals['_FIELDCHANGE']._serialized_start=212
+  _globals['_FIELDCHANGE']._serialized_end=278
+  _globals['_SCHEDULECHANGE']._serialized_start=281
+  _globals['_SCHEDULECHANGE']._serialized_end=458
+  _globals['_DIFFERENCE']._serialized_start=461
+  _globals['_DIFFERENCE']._serialized_end=648
+  _globals['_APPLYSCHEDULESREQUEST']._serialized_start=651
+  _globals['_APPLYSCHEDULESREQUEST']._serialized_end=795
+  _globals['_APPLYSCHEDULESRESPONSE']._serialized_start=797
+  _globals['_APPLYSCHEDULESRESPONSE']._serialized_end=876
+  _globals['_EXPORTSCHEDULESREQUEST']._serialized_start=879
+  _globals['_EXPORTSCHEDULESREQUEST']._serialized_end=1071
+  _globals['_EXPORTSCHEDULESRESPONSE']._serialized_start=1073
+  _globals['_EXPORTSCHEDULESRESPONSE']._serialized_end=1131
+  _globals['_IMPORTSCHEDULESREQUEST']._serialized_start=1134
+  _globals['_IMPORTSCHEDULESREQUEST']._serialized_end=1376
+  _globals['_IMPORTSCHEDULESREQUEST_LABELSENTRY']._serialized_start=1331
+  _globals['_IMPORTSCHEDULESREQUEST_LABELSENTRY']._serialized_end=1376
+  _globals['_NOTCARRIED']._serialized_start=1378
+  _globals['_NOTCARRIED']._serialized_end=1436
+  _globals['_IMPORTSCHEDULESRESPONSE']._serialized_start=1439
+  _globals['_IMPORTSCHEDULESRESPONSE']._serialized_end=1593
+  _globals['_MANIFESTSERVICE']._serialized_start=1814
+  _globals['_MANIFESTSERVICE']._serialized_end=2313
 # @@protoc_insertion_point(module_scope)

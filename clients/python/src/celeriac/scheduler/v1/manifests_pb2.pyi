@@ -1,5 +1,8 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
 from google.api import annotations_pb2 as _annotations_pb2
+from google.api import client_pb2 as _client_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -69,16 +72,18 @@ class Difference(_message.Message):
     def __init__(self, changes: _Optional[_Iterable[_Union[ScheduleChange, _Mapping]]] = ..., create_count: _Optional[int] = ..., change_count: _Optional[int] = ..., remove_count: _Optional[int] = ..., unchanged_count: _Optional[int] = ..., text: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class ApplySchedulesRequest(_message.Message):
-    __slots__ = ("manifest", "validate_only", "prune_label", "etag")
+    __slots__ = ("manifest", "validate_only", "prune_label", "etag", "request_id")
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     PRUNE_LABEL_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     manifest: str
     validate_only: bool
     prune_label: str
     etag: str
-    def __init__(self, manifest: _Optional[str] = ..., validate_only: bool = ..., prune_label: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, manifest: _Optional[str] = ..., validate_only: bool = ..., prune_label: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ApplySchedulesResponse(_message.Message):
     __slots__ = ("difference",)
@@ -87,16 +92,16 @@ class ApplySchedulesResponse(_message.Message):
     def __init__(self, difference: _Optional[_Union[Difference, _Mapping]] = ...) -> None: ...
 
 class ExportSchedulesRequest(_message.Message):
-    __slots__ = ("label", "task", "queue", "format")
-    LABEL_FIELD_NUMBER: _ClassVar[int]
-    TASK_FIELD_NUMBER: _ClassVar[int]
-    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("labels", "task_names", "queues", "format")
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAMES_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
-    label: str
-    task: str
-    queue: str
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    task_names: _containers.RepeatedScalarFieldContainer[str]
+    queues: _containers.RepeatedScalarFieldContainer[str]
     format: ManifestFormat
-    def __init__(self, label: _Optional[str] = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., format: _Optional[_Union[ManifestFormat, str]] = ...) -> None: ...
+    def __init__(self, labels: _Optional[_Iterable[str]] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., format: _Optional[_Union[ManifestFormat, str]] = ...) -> None: ...
 
 class ExportSchedulesResponse(_message.Message):
     __slots__ = ("manifest", "count")
@@ -107,7 +112,7 @@ class ExportSchedulesResponse(_message.Message):
     def __init__(self, manifest: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class ImportSchedulesRequest(_message.Message):
-    __slots__ = ("dump", "validate_only", "labels", "etag")
+    __slots__ = ("dump", "validate_only", "labels", "etag", "request_id")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -119,11 +124,13 @@ class ImportSchedulesRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     dump: str
     validate_only: bool
     labels: _containers.ScalarMap[str, str]
     etag: str
-    def __init__(self, dump: _Optional[str] = ..., validate_only: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., etag: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, dump: _Optional[str] = ..., validate_only: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class NotCarried(_message.Message):
     __slots__ = ("entry", "field", "reason")

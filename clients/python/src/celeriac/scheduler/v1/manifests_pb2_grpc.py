@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ManifestServiceStub(object):
-    """Sets of schedules as text. A manifest is YAML or JSON, with fields as people write them
-    (docs/manifests.md): what ExportSchedules gives, ApplySchedules takes, and then finds nothing to change.
+    """Manifests hold sets of schedules as text. A manifest is YAML or JSON, with fields as people write them
+    (docs/manifests.md). ApplySchedules takes what ExportSchedules returns, and then finds nothing to change.
     """
 
     def __init__(self, channel):
@@ -54,31 +54,32 @@ class ManifestServiceStub(object):
 
 
 class ManifestServiceServicer(object):
-    """Sets of schedules as text. A manifest is YAML or JSON, with fields as people write them
-    (docs/manifests.md): what ExportSchedules gives, ApplySchedules takes, and then finds nothing to change.
+    """Manifests hold sets of schedules as text. A manifest is YAML or JSON, with fields as people write them
+    (docs/manifests.md). ApplySchedules takes what ExportSchedules returns, and then finds nothing to change.
     """
 
     def ApplySchedules(self, request, context):
-        """Makes the schedules what the manifest says: creates, changes and, with prune_label, removes. All of it or
-        nothing, in one transaction; applying the same again changes nothing. INVALID_ARGUMENT names each fault
-        by its place in the manifest ("schedules[3].crontab"). ABORTED if the schedules are not those that the
-        etag was given for.
+        """Makes the schedules what the manifest says: creates, changes and, with prune_label, removes. All changes are made
+        in one transaction, or none. Applying the same manifest again changes nothing. Returns INVALID_ARGUMENT with each
+        fault and its place in the manifest ("schedules[3].crontab"), and ABORTED if the etag was given for other
+        schedules than there are now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportSchedules(self, request, context):
-        """The stored schedules as a manifest, by id. FAILED_PRECONDITION if there are more than one manifest may
-        hold (10,000, or 4 MiB): then a filter is needed.
+        """Returns the stored schedules that match all filters as a manifest, by id. Returns FAILED_PRECONDITION if they are
+        more than one manifest may hold (10,000 schedules, or 4 MiB): a filter is needed then. It is for admins, because
+        the manifest has the arguments of the tasks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportSchedules(self, request, context):
-        """Takes over what another beat ran, as `python -m celeriac.beat_dump` wrote it down where that beat lives.
-        Creates and changes as ApplySchedules does, and tells what could not be carried over.
+        """Takes over the schedules of another beat, as `python -m celeriac.beat_dump` wrote them down where that beat runs.
+        Creates and changes as ApplySchedules does, and says what could not be carried over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,8 +112,8 @@ def add_ManifestServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ManifestService(object):
-    """Sets of schedules as text. A manifest is YAML or JSON, with fields as people write them
-    (docs/manifests.md): what ExportSchedules gives, ApplySchedules takes, and then finds nothing to change.
+    """Manifests hold sets of schedules as text. A manifest is YAML or JSON, with fields as people write them
+    (docs/manifests.md). ApplySchedules takes what ExportSchedules returns, and then finds nothing to change.
     """
 
     @staticmethod

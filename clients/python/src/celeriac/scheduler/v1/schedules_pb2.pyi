@@ -1,9 +1,12 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
-from celeriac.monitor.v1 import tasks_pb2 as _tasks_pb2
 from google.api import annotations_pb2 as _annotations_pb2
+from google.api import client_pb2 as _client_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.type import latlng_pb2 as _latlng_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -49,11 +52,13 @@ class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STATE_WAITING: _ClassVar[RunState]
     RUN_STATE_LOST: _ClassVar[RunState]
 
-class ScheduleOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+class RunOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
-    SCHEDULE_ORDER_UNSPECIFIED: _ClassVar[ScheduleOrder]
-    SCHEDULE_ORDER_NAME: _ClassVar[ScheduleOrder]
-    SCHEDULE_ORDER_NEXT_RUN_TIME: _ClassVar[ScheduleOrder]
+    RUN_OUTCOME_UNSPECIFIED: _ClassVar[RunOutcome]
+    RUN_OUTCOME_SUCCEEDED: _ClassVar[RunOutcome]
+    RUN_OUTCOME_FAILED: _ClassVar[RunOutcome]
+    RUN_OUTCOME_REVOKED: _ClassVar[RunOutcome]
+    RUN_OUTCOME_REJECTED: _ClassVar[RunOutcome]
 
 class BackfillOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -100,9 +105,11 @@ RUN_STATE_PUBLISHED: RunState
 RUN_STATE_SKIPPED: RunState
 RUN_STATE_WAITING: RunState
 RUN_STATE_LOST: RunState
-SCHEDULE_ORDER_UNSPECIFIED: ScheduleOrder
-SCHEDULE_ORDER_NAME: ScheduleOrder
-SCHEDULE_ORDER_NEXT_RUN_TIME: ScheduleOrder
+RUN_OUTCOME_UNSPECIFIED: RunOutcome
+RUN_OUTCOME_SUCCEEDED: RunOutcome
+RUN_OUTCOME_FAILED: RunOutcome
+RUN_OUTCOME_REVOKED: RunOutcome
+RUN_OUTCOME_REJECTED: RunOutcome
 BACKFILL_ORDER_UNSPECIFIED: BackfillOrder
 BACKFILL_ORDER_OLDEST_FIRST: BackfillOrder
 BACKFILL_ORDER_NEWEST_FIRST: BackfillOrder
@@ -137,14 +144,12 @@ class Once(_message.Message):
     def __init__(self, at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Solar(_message.Message):
-    __slots__ = ("event", "latitude", "longitude")
+    __slots__ = ("event", "place")
     EVENT_FIELD_NUMBER: _ClassVar[int]
-    LATITUDE_FIELD_NUMBER: _ClassVar[int]
-    LONGITUDE_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
     event: SolarEvent
-    latitude: float
-    longitude: float
-    def __init__(self, event: _Optional[_Union[SolarEvent, str]] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ...) -> None: ...
+    place: _latlng_pb2.LatLng
+    def __init__(self, event: _Optional[_Union[SolarEvent, str]] = ..., place: _Optional[_Union[_latlng_pb2.LatLng, _Mapping]] = ...) -> None: ...
 
 class Timing(_message.Message):
     __slots__ = ("crontab", "interval", "once", "solar", "time_zone")
@@ -160,8 +165,8 @@ class Timing(_message.Message):
     time_zone: str
     def __init__(self, crontab: _Optional[_Union[Crontab, _Mapping]] = ..., interval: _Optional[_Union[Interval, _Mapping]] = ..., once: _Optional[_Union[Once, _Mapping]] = ..., solar: _Optional[_Union[Solar, _Mapping]] = ..., time_zone: _Optional[str] = ...) -> None: ...
 
-class Task(_message.Message):
-    __slots__ = ("name", "args_json", "kwargs_json", "queue", "priority", "expires", "soft_time_limit", "time_limit", "headers")
+class TaskSpec(_message.Message):
+    __slots__ = ("task_name", "args_json", "kwargs_json", "queue", "priority", "expires", "soft_time_limit", "time_limit", "headers")
     class HeadersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -169,7 +174,7 @@ class Task(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
-    NAME_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAME_FIELD_NUMBER: _ClassVar[int]
     ARGS_JSON_FIELD_NUMBER: _ClassVar[int]
     KWARGS_JSON_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
@@ -178,7 +183,7 @@ class Task(_message.Message):
     SOFT_TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
     TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
-    name: str
+    task_name: str
     args_json: str
     kwargs_json: str
     queue: str
@@ -187,7 +192,7 @@ class Task(_message.Message):
     soft_time_limit: _duration_pb2.Duration
     time_limit: _duration_pb2.Duration
     headers: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., args_json: _Optional[str] = ..., kwargs_json: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., expires: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., soft_time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., headers: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    def __init__(self, task_name: _Optional[str] = ..., args_json: _Optional[str] = ..., kwargs_json: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., expires: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., soft_time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., headers: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class MisfirePolicy(_message.Message):
     __slots__ = ("action", "window")
@@ -228,7 +233,7 @@ class Schedule(_message.Message):
     RESEND_LOST_FIELD_NUMBER: _ClassVar[int]
     FAULT_FIELD_NUMBER: _ClassVar[int]
     name: str
-    task: Task
+    task: TaskSpec
     timing: Timing
     paused: bool
     pause_note: str
@@ -248,31 +253,31 @@ class Schedule(_message.Message):
     overlap_policy: OverlapPolicy
     resend_lost: bool
     fault: str
-    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., paused: bool = ..., pause_note: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., max_runs: _Optional[int] = ..., jitter: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., misfire_policy: _Optional[_Union[MisfirePolicy, _Mapping]] = ..., run_count: _Optional[int] = ..., overlap_policy: _Optional[_Union[OverlapPolicy, str]] = ..., resend_lost: bool = ..., fault: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[TaskSpec, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., paused: bool = ..., pause_note: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., max_runs: _Optional[int] = ..., jitter: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., misfire_policy: _Optional[_Union[MisfirePolicy, _Mapping]] = ..., run_count: _Optional[int] = ..., overlap_policy: _Optional[_Union[OverlapPolicy, str]] = ..., resend_lost: bool = ..., fault: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("schedule", "due_time", "state", "reason", "task_id", "publish_time", "outcome", "runtime", "error", "end_time")
-    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("name", "due_time", "state", "reason", "task", "publish_time", "outcome", "runtime", "error", "end_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
     DUE_TIME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
-    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_TIME_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
-    schedule: str
+    name: str
     due_time: _timestamp_pb2.Timestamp
     state: RunState
     reason: str
-    task_id: str
+    task: str
     publish_time: _timestamp_pb2.Timestamp
-    outcome: _tasks_pb2.TaskState
+    outcome: RunOutcome
     runtime: _duration_pb2.Duration
     error: str
     end_time: _timestamp_pb2.Timestamp
-    def __init__(self, schedule: _Optional[str] = ..., due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[RunState, str]] = ..., reason: _Optional[str] = ..., task_id: _Optional[str] = ..., publish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[_tasks_pb2.TaskState, str]] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., error: _Optional[str] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[RunState, str]] = ..., reason: _Optional[str] = ..., task: _Optional[str] = ..., publish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[RunOutcome, str]] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., error: _Optional[str] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreateScheduleRequest(_message.Message):
     __slots__ = ("schedule", "request_id")
@@ -301,24 +306,24 @@ class GetScheduleResponse(_message.Message):
     def __init__(self, schedule: _Optional[_Union[Schedule, _Mapping]] = ...) -> None: ...
 
 class ListSchedulesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "text", "task", "queue", "paused", "label", "order")
+    __slots__ = ("page_size", "page_token", "text", "task_names", "queues", "paused", "labels", "order_by")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
-    TASK_FIELD_NUMBER: _ClassVar[int]
-    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAMES_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
-    LABEL_FIELD_NUMBER: _ClassVar[int]
-    ORDER_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     text: str
-    task: str
-    queue: str
+    task_names: _containers.RepeatedScalarFieldContainer[str]
+    queues: _containers.RepeatedScalarFieldContainer[str]
     paused: bool
-    label: str
-    order: ScheduleOrder
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., text: _Optional[str] = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., paused: bool = ..., label: _Optional[str] = ..., order: _Optional[_Union[ScheduleOrder, str]] = ...) -> None: ...
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    order_by: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., text: _Optional[str] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., paused: bool = ..., labels: _Optional[_Iterable[str]] = ..., order_by: _Optional[str] = ...) -> None: ...
 
 class ListSchedulesResponse(_message.Message):
     __slots__ = ("schedules", "next_page_token")
@@ -418,23 +423,35 @@ class PreviewTimesResponse(_message.Message):
     looked_until: _timestamp_pb2.Timestamp
     def __init__(self, times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., send_times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., looked_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class GetRunRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
 class ListRunsRequest(_message.Message):
-    __slots__ = ("parent", "page_size", "page_token", "state", "outcomes", "start_time", "end_time")
+    __slots__ = ("parent", "page_size", "page_token", "states", "outcomes", "start_time", "end_time")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    STATE_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     parent: str
     page_size: int
     page_token: str
-    state: RunState
-    outcomes: _containers.RepeatedScalarFieldContainer[_tasks_pb2.TaskState]
+    states: _containers.RepeatedScalarFieldContainer[RunState]
+    outcomes: _containers.RepeatedScalarFieldContainer[RunOutcome]
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
-    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., outcomes: _Optional[_Iterable[_Union[_tasks_pb2.TaskState, str]]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[RunState, str]]] = ..., outcomes: _Optional[_Iterable[_Union[RunOutcome, str]]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListRunsResponse(_message.Message):
     __slots__ = ("runs", "next_page_token")
@@ -549,28 +566,28 @@ class CancelBackfillResponse(_message.Message):
     def __init__(self, backfill: _Optional[_Union[Backfill, _Mapping]] = ...) -> None: ...
 
 class WatchSchedulesRequest(_message.Message):
-    __slots__ = ("names", "without_schedules", "without_runs", "cursor", "text", "task", "queue", "paused", "label", "without_backfills")
+    __slots__ = ("names", "without_schedules", "without_runs", "cursor", "text", "task_names", "queues", "paused", "labels", "without_backfills")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_SCHEDULES_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_RUNS_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
-    TASK_FIELD_NUMBER: _ClassVar[int]
-    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAMES_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
-    LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_BACKFILLS_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     without_schedules: bool
     without_runs: bool
     cursor: str
     text: str
-    task: str
-    queue: str
+    task_names: _containers.RepeatedScalarFieldContainer[str]
+    queues: _containers.RepeatedScalarFieldContainer[str]
     paused: bool
-    label: str
+    labels: _containers.RepeatedScalarFieldContainer[str]
     without_backfills: bool
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., without_schedules: bool = ..., without_runs: bool = ..., cursor: _Optional[str] = ..., text: _Optional[str] = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., paused: bool = ..., label: _Optional[str] = ..., without_backfills: bool = ...) -> None: ...
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., without_schedules: bool = ..., without_runs: bool = ..., cursor: _Optional[str] = ..., text: _Optional[str] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., paused: bool = ..., labels: _Optional[_Iterable[str]] = ..., without_backfills: bool = ...) -> None: ...
 
 class ScheduleEvent(_message.Message):
     __slots__ = ("kind", "name", "schedule")
@@ -588,22 +605,16 @@ class RunEvents(_message.Message):
     runs: _containers.RepeatedCompositeFieldContainer[Run]
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
 
-class LeftOut(_message.Message):
-    __slots__ = ("count",)
-    COUNT_FIELD_NUMBER: _ClassVar[int]
-    count: int
-    def __init__(self, count: _Optional[int] = ...) -> None: ...
-
 class WatchSchedulesResponse(_message.Message):
-    __slots__ = ("schedule", "runs", "left_out", "backfill", "cursor")
+    __slots__ = ("schedule", "runs", "backfill", "cursor", "left_out_count")
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
-    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     BACKFILL_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_COUNT_FIELD_NUMBER: _ClassVar[int]
     schedule: ScheduleEvent
     runs: RunEvents
-    left_out: LeftOut
     backfill: Backfill
     cursor: str
-    def __init__(self, schedule: _Optional[_Union[ScheduleEvent, _Mapping]] = ..., runs: _Optional[_Union[RunEvents, _Mapping]] = ..., left_out: _Optional[_Union[LeftOut, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
+    left_out_count: int
+    def __init__(self, schedule: _Optional[_Union[ScheduleEvent, _Mapping]] = ..., runs: _Optional[_Union[RunEvents, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., cursor: _Optional[str] = ..., left_out_count: _Optional[int] = ...) -> None: ...

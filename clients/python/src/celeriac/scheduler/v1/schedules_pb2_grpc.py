@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ScheduleServiceStub(object):
-    """Schedules: what runs when. Each due time of an enabled schedule is published to the broker exactly once.
+    """Schedules say which task is sent when. Each due time of an enabled schedule is published to the broker exactly
+    once.
     """
 
     def __init__(self, channel):
@@ -80,6 +81,11 @@ class ScheduleServiceStub(object):
                 request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.PreviewTimesRequest.SerializeToString,
                 response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.PreviewTimesResponse.FromString,
                 _registered_method=True)
+        self.GetRun = channel.unary_unary(
+                '/celeriac.scheduler.v1.ScheduleService/GetRun',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetRunRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetRunResponse.FromString,
+                _registered_method=True)
         self.ListRuns = channel.unary_unary(
                 '/celeriac.scheduler.v1.ScheduleService/ListRuns',
                 request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListRunsRequest.SerializeToString,
@@ -113,122 +119,136 @@ class ScheduleServiceStub(object):
 
 
 class ScheduleServiceServicer(object):
-    """Schedules: what runs when. Each due time of an enabled schedule is published to the broker exactly once.
+    """Schedules say which task is sent when. Each due time of an enabled schedule is published to the broker exactly
+    once.
     """
 
     def CreateSchedule(self, request, context):
-        """Creates a schedule. ALREADY_EXISTS if the id is taken, INVALID_ARGUMENT for each field at fault.
+        """Creates a schedule. Returns ALREADY_EXISTS if the id is taken, and INVALID_ARGUMENT with every field at fault.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSchedule(self, request, context):
-        """One schedule. NOT_FOUND if there is none of that name.
+        """Returns one schedule. Returns NOT_FOUND if there is none of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSchedules(self, request, context):
-        """Lists schedules, by name or by what runs next.
+        """Lists the schedules that match all filters, by name or by what runs next.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSchedule(self, request, context):
-        """Changes the fields in the mask. ABORTED, with the current etag, if the schedule changed since the
-        caller read it. A new timing counts from now: no due time of the old one fires late, but one that is due
-        this very moment still runs.
+        """Changes some fields of a schedule, or all of them. Returns ABORTED, with the current etag, if the schedule
+        changed since the caller read it. Due times of a new timing count from now: none of the old timing is sent late,
+        but one that is due at this very moment still runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSchedule(self, request, context):
-        """Deletes a schedule and its run history. NOT_FOUND if there is none; ABORTED on another etag.
+        """Deletes a schedule with its runs and backfills. Returns NOT_FOUND if there is none of that name, and ABORTED if
+        its etag is another one than was given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PauseSchedule(self, request, context):
-        """Stops a schedule from running until it is resumed. Pausing a paused one changes its note only.
+        """Stops a schedule from running until it is resumed. If it is paused already, only its note changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeSchedule(self, request, context):
-        """Lets a paused schedule run again, from its next due time on: what passed in between is not made up for.
+        """Lets a paused schedule run again, from its next due time on. Due times that passed in between are not made up
+        for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TriggerSchedule(self, request, context):
-        """Runs a schedule now, also a paused one; its due times stay as they are.
+        """Runs a schedule now, even if it is paused. Its due times stay as they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PreviewTimes(self, request, context):
-        """The next due times of a stored schedule, or of a timing or schedule that is only proposed.
+        """Returns the next due times of a stored schedule, or of a timing or schedule that is only proposed. Returns
         RESOURCE_EXHAUSTED, with a retry delay, while too many calls that take long are being answered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRun(self, request, context):
+        """Returns one run. Returns NOT_FOUND if there is none of that name: the schedule never had it, it is older than
+        runs are kept (scheduler.runs.retention), or the schedule was deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRuns(self, request, context):
-        """The runs of a schedule, or of all, newest first: by state, outcome and due time. NOT_FOUND if there is no such
-        schedule, INVALID_ARGUMENT for each field at fault.
+        """Lists the runs of one schedule or of all schedules that match all filters, newest due time first. Returns
+        NOT_FOUND if the parent does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BackfillSchedule(self, request, context):
-        """Sends due times of the past that were not run, at a pace. One backfill of a schedule at a time;
-        FAILED_PRECONDITION while another runs, or the schedule is paused. INVALID_ARGUMENT for a window that has
-        not passed yet, or that has more due times than max_runs.
+        """Sends the due times of a window of the past that have no run, at a chosen rate. A schedule has one running
+        backfill at a time: FAILED_PRECONDITION is returned while another one runs, or if the schedule is paused.
+        INVALID_ARGUMENT is returned for a window that has not passed yet, or that has more due times than max_runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBackfill(self, request, context):
-        """One backfill, and how far it is. NOT_FOUND if there is none of that name.
+        """Returns one backfill with its progress. Returns NOT_FOUND if there is none of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListBackfills(self, request, context):
-        """The backfills of a schedule, or of all, newest first. NOT_FOUND if there is no such schedule.
+        """Lists the backfills of one schedule or of all schedules, newest first. Returns NOT_FOUND if the parent does not
+        exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelBackfill(self, request, context):
-        """Ends a backfill: no further run of it is sent. Those that were sent stay. One that has ended stays as it is.
+        """Ends a backfill: it sends no further run. Runs that it has sent stay. A backfill that has ended stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchSchedules(self, request, context):
-        """What changes, of schedules, runs and backfills, within a tenth of a second of its commit; whoever made the
-        change, by whichever replica, or by SQL. The first message comes at once and has only a cursor.
+        """Streams the changes of schedules, runs and backfills, within a tenth of a second of their commit. A change is
+        sent whoever made it, on whichever replica, or by SQL. The first message comes at once and has only a cursor.
 
-        Each message has a cursor. Call again with the last one that was read, after UNAVAILABLE or any break, on
-        any replica: nothing is left out. Something may be told twice, so take each message as the newest word on
-        what it names. FAILED_PRECONDITION with the reason CURSOR_EXPIRED: what came after the cursor is no longer
-        kept (scheduler.changes.retention, an hour), or the database was restored. Watch without a cursor, and when
-        the first message has come, list schedules, runs and backfills.
+        Each message has a cursor. After UNAVAILABLE, or any other break, call again with the cursor of the last message
+        that was read, on any replica: nothing is left out. A change may be sent twice, so take each message as the
+        newest state of what it names.
+
+        Returns FAILED_PRECONDITION with the reason CURSOR_EXPIRED if the changes after the cursor are no longer kept
+        (scheduler.changes.retention, an hour), or if the database was restored. Watch without a cursor, and when the
+        first message has come, list schedules, runs and backfills.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -282,6 +302,11 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
                     request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.PreviewTimesRequest.FromString,
                     response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.PreviewTimesResponse.SerializeToString,
             ),
+            'GetRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRun,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetRunRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetRunResponse.SerializeToString,
+            ),
             'ListRuns': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRuns,
                     request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ListRunsRequest.FromString,
@@ -321,7 +346,8 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ScheduleService(object):
-    """Schedules: what runs when. Each due time of an enabled schedule is published to the broker exactly once.
+    """Schedules say which task is sent when. Each due time of an enabled schedule is published to the broker exactly
+    once.
     """
 
     @staticmethod
@@ -557,6 +583,33 @@ class ScheduleService(object):
             '/celeriac.scheduler.v1.ScheduleService/PreviewTimes',
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.PreviewTimesRequest.SerializeToString,
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.PreviewTimesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.scheduler.v1.ScheduleService/GetRun',
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetRunRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.GetRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,61 @@
+"""An etag stands for one version of one schedule, also when another of the same name comes after it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import grpc
+from celeriac.scheduler.v1 import manifests_pb2
+from celeriac.scheduler.v1 import schedules_pb2 as pb
+
+from tests.support.calls import refused
+from tests.support.schedules import CRONTAB, create, schedule_of
+
+ABORTED = grpc.StatusCode.ABORTED
+
+
+def anew(schedules: Any, schedule: pb.Schedule) -> pb.Schedule:
+    """Deletes the schedule, and creates it again as it was."""
+    schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=schedule.name))
+    return create(schedules, schedule)
+
+
+def test_an_etag_of_a_schedule_that_was_deleted_is_none_of_its_successors(schedules: Any) -> None:
+    wanted = schedule_of(CRONTAB)
+    first = create(schedules, wanted)
+    second = anew(schedules, wanted)
+    assert second.etag != first.etag
+    change = pb.Schedule(name=wanted.name, description="for the first", etag=first.etag)
+    code, told = refused(schedules.UpdateSchedule, pb.UpdateScheduleRequest(schedule=change))
+    assert code is ABORTED and second.etag in told
+    deletion = pb.DeleteScheduleRequest(name=wanted.name, etag=first.etag)
+    assert refused(schedules.DeleteSchedule, deletion)[0] is ABORTED
+    assert schedules.GetSchedule(pb.GetScheduleRequest(name=wanted.name)).schedule == second
+
+
+def test_no_version_of_a_schedule_has_an_etag_of_its_predecessors(schedules: Any) -> None:
+    wanted = schedule_of(CRONTAB)
+    etags = list[str]()
+    for _ in range(3):
+        etags.append(create(schedules, wanted).etag)
+        for number in range(2):
+            change = pb.Schedule(name=wanted.name, description=f"{number}")
+            etags.append(schedules.UpdateSchedule(pb.UpdateScheduleRequest(schedule=change)).schedule.etag)
+        schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=wanted.name))
+    assert len(set(etags)) == len(etags)
+
+
+def test_a_difference_from_a_schedule_that_was_deleted_is_not_applied_to_its_successor(
+    schedules: Any, manifests: Any
+) -> None:
+    wanted = schedule_of(CRONTAB)
+    create(schedules, wanted)
+    entry = {"id": wanted.name.removeprefix("schedules/"), "task": "another", "crontab": "0 3 * * *"}
+    request = manifests_pb2.ApplySchedulesRequest(manifest=json.dumps({"schedules": [entry]}))
+    request.validate_only = True
+    request.etag = manifests.ApplySchedules(request).difference.etag
+    request.validate_only = False
+    second = anew(schedules, wanted)
+    assert refused(manifests.ApplySchedules, request)[0] is ABORTED
+    assert schedules.GetSchedule(pb.GetScheduleRequest(name=wanted.name)).schedule == second
