@@ -23,6 +23,8 @@ class Pace(pace.Pace):
     queues_look: float = 1.0
     # The health of each component is checked.
     components_look: float = 2.0
+    # How often readers of WatchEvents get a sign of life, if nothing else.
+    watch_life: float = steady(15.0)
     # A ping is sent on the event connection. It is closed if nothing arrives until the next one is due.
     ping: float = steady(10.0)
 
