@@ -13,7 +13,7 @@ from celeriac.monitor.v1 import (
     tasks_pb2_grpc,
     workers_pb2_grpc,
 )
-from celeriac.monitor.v1.monitoring_pb2 import WatchResponse
+from celeriac.monitor.v1.monitoring_pb2 import WatchEventsResponse
 from celeriac.operations.v1 import operations_pb2_grpc
 
 from services import SERVICES
@@ -65,7 +65,7 @@ async def serve(settings: MonitorSettings) -> None:
         registry = new_registry()
         registry.register(MonitorCollector(figures, workers, pulse, components, hub))
         app = control_app(settings, settings.key_prefix)
-        control = Control(app, lambda: _online(workers), settings.control_timeout)
+        control = Control(app, workers.online, settings.control_timeout)
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
         elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         await process.run(
@@ -74,11 +74,11 @@ async def serve(settings: MonitorSettings) -> None:
             database,
             registry,
             servicers=_servicers(
-                MonitoringApi(pulse, hub),
+                MonitoringApi(pulse, hub, workers, pace),
                 OperationApi(sessions, watching, pace),
                 QueueApi(queues),
                 SystemApi(components, settings.time_zone),
-                TaskApi(sessions, control),
+                TaskApi(sessions, control, workers),
                 WorkerApi(workers),
             ),
             background=[
@@ -95,16 +95,12 @@ async def serve(settings: MonitorSettings) -> None:
         )
 
 
-def _online(workers: WorkerTable) -> list[str]:
-    return [worker.hostname for worker in workers.all() if worker.online]
-
-
 def _intake(
     settings: MonitorSettings,
     database: Database,
     figures: Figures,
     workers: WorkerTable,
-    hub: Hub[WatchResponse],
+    hub: Hub[WatchEventsResponse],
     pace: Pace,
 ) -> Intake:
     return Intake(
@@ -114,6 +110,7 @@ def _intake(
         workers,
         on_tasks=hub.tasks_changed,
         on_worker=hub.worker_changed,
+        on_unwatched=hub.unwatched,
         watched=lambda: hub.watched,
         bounds=Bounds(tasks=settings.tasks_in_memory),
         pace=pace,

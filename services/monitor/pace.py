@@ -29,7 +29,7 @@ class Pace(pace.Pace):
     operations_follow: float = steady(5.0)
     # The pause before operations are read again after the database failed.
     operations_retry: float = 1.0
-    # A sign of life is sent to each reader of WatchOperations that had no news for so long.
+    # A sign of life is sent to each reader of WatchEvents and WatchOperations that had no news for so long.
     watch_life: float = steady(15.0)
     # A ping is sent on the event connection. It is closed if nothing arrives until the next one is due.
     ping: float = steady(10.0)

@@ -18,7 +18,7 @@ import redis.asyncio
 import structlog
 
 from services.kernel.broker_layout import Layout
-from services.monitor.tasks.tasks import MOST_NAME
+from services.monitor.tasks.names import fits
 
 log = structlog.get_logger(__name__)
 
@@ -213,6 +213,6 @@ def _bindings_of(exchange: str, members: Iterable[bytes], separator: str) -> lis
             expression = re.compile(pattern) if pattern else None
         except (ValueError, re.error):
             continue
-        if 0 < len(queue) <= MOST_NAME:
+        if queue and fits(queue):
             found.append(Binding(exchange, routing_key, expression, queue))
     return found

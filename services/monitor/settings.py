@@ -12,8 +12,8 @@ class MonitorSettings(LayoutSettings):
     tasks_in_memory: int = Field(
         100_000, ge=1000, validation_alias="CELERIAC_MONITOR_TASKS_IN_MEMORY", examples=["100000"]
     )
-    # The number of changes that may wait for one reader of Watch or WatchOperations. Further ones are left
-    # out and counted.
+    # The number of changes that may wait for one reader of WatchEvents or WatchOperations. Further ones are
+    # left out and counted.
     watch_buffer: int = Field(
         1000, ge=10, validation_alias="CELERIAC_MONITOR_WATCH_BUFFER", examples=["1000"]
     )

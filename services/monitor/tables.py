@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Computed, Double, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Column, Computed, Double, Index, Integer, Table, Text, text
 
 from services.kernel.tables import Moment, new_metadata, outbox_table, required
 
@@ -35,6 +35,8 @@ tasks = Table(
     Column("id", Text, primary_key=True),
     Column("task", Text),
     Column("queue", Text),
+    # The hostname of the worker that sent the newest event; `worker_pid` is its process id. NULL there: the
+    # event had none, or an earlier version wrote it.
     Column("worker", Text),
     Column("args", Text),
     Column("kwargs", Text),
@@ -61,11 +63,14 @@ tasks = Table(
     required("updated_at", Moment),
     Column("worker_at", Moment),
     required("state", Text, Computed(STATE, persisted=True)),
+    Column("worker_pid", BigInteger),
     Index("celery_task_results_ext_newest", *NEWEST),
     Index("celery_task_results_ext_state", "state", *NEWEST),
     Index("celery_task_results_ext_task", "task", *NEWEST),
     Index("celery_task_results_ext_queue", "queue", *NEWEST),
-    Index("celery_task_results_ext_worker", "worker", *NEWEST),
+    # One index for the tasks of a hostname, and for those of one process of it: the tasks of its other
+    # processes are passed over within the index.
+    Index("celery_task_results_ext_worker", "worker", *NEWEST, "worker_pid"),
 )
 
 outbox = outbox_table(metadata, "monitor")

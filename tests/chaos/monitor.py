@@ -40,17 +40,17 @@ class PlayedMonitor(tasks_pb2_grpc.TaskServiceServicer, monitoring_pb2_grpc.Moni
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "has ended")
         return tasks_pb2.RevokeTaskResponse()
 
-    def Watch(
-        self, request: monitoring_pb2.WatchRequest, context: grpc.ServicerContext
-    ) -> Iterator[monitoring_pb2.WatchResponse]:
+    def WatchEvents(
+        self, request: monitoring_pb2.WatchEventsRequest, context: grpc.ServicerContext
+    ) -> Iterator[monitoring_pb2.WatchEventsResponse]:
         """Ends only: the scheduler asks for no more."""
-        yield monitoring_pb2.WatchResponse(metrics=monitoring_pb2.Metrics())
+        yield monitoring_pb2.WatchEventsResponse(metrics=monitoring_pb2.Metrics())
         told = {work.task_id for work in list(self._workers.works) if work.has_ended()}
         while context.is_active():
             for work in list(self._workers.works):
                 if work.task_id not in told and work.has_ended():
                     told.add(work.task_id)
-                    yield monitoring_pb2.WatchResponse(task=_told(work))
+                    yield monitoring_pb2.WatchEventsResponse(task=_told(work))
             time.sleep(TELL_SECONDS)
 
     def _task(self, task_id: str) -> tasks_pb2.Task | None:

@@ -74,8 +74,8 @@ def embedded(operator: Operator) -> tasks_pb2.Task:
 
 
 def test_the_monitor_saw_the_task_on_all_its_way(embedded: tasks_pb2.Task) -> None:
-    assert embedded.task == "rebuild_chat_vectors"
-    assert embedded.queue == "ai_analysis"
+    assert embedded.task_name == "rebuild_chat_vectors"
+    assert embedded.queue == "queues/ai_analysis"
     times = [
         found.ToNanoseconds()
         for found in (embedded.sent_time, embedded.received_time, embedded.started_time, embedded.end_time)
@@ -172,7 +172,9 @@ def test_a_schedule_of_each_second_runs_by_itself(operator: Operator) -> None:
 
 
 def test_the_stream_shows_figures_and_a_task_as_it_goes(operator: Operator) -> None:
-    stream = operator.monitoring.Watch(monitoring_pb2.WatchRequest(task="cleanup_cache"), timeout=60)
+    stream = operator.monitoring.WatchEvents(
+        monitoring_pb2.WatchEventsRequest(task_names=["cleanup_cache"]), timeout=60
+    )
     first = next(stream)
     assert first.WhichOneof("event") == "metrics"
     assert first.metrics.online_workers == 2
@@ -214,6 +216,6 @@ def test_the_same_is_seen_by_reflection_with_a_client_that_has_no_stubs(system: 
         found = json.loads(answered.stdout)
         return found if found["health"] == "HEALTH_HEALTHY" else None
 
-    components = {component["name"] for component in eventually(status)["components"]}
+    components = {component["component"] for component in eventually(status)["components"]}
     expected = {"scheduler", "embedder", "monitor", "audit", "database", "broker", "workers", "events"}
     assert components == expected

@@ -49,6 +49,15 @@ def fields_at_fault(call: Any, request: Any) -> list[str]:
     raise AssertionError("no BadRequest in the status")
 
 
+def reason_of(error: Any) -> str:
+    """The reason that the status of a failed call names."""
+    trailing = dict(error.trailing_metadata())
+    for detail in status_pb2.Status.FromString(trailing["grpc-status-details-bin"]).details:
+        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            return str(error_details_pb2.ErrorInfo.FromString(detail.value).reason)
+    raise AssertionError("no ErrorInfo in the status")
+
+
 def all_listed(call: Any, request: Any, entries: str) -> list[Any]:
     """What a list has, page by page to the last; `entries` is the field of the answer that holds it."""
     found: list[Any] = []

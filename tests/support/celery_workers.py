@@ -108,8 +108,9 @@ def running_worker(
     queues: str = "celery",
     name: str = "plain@test",
     concurrency: int = 1,
+    pool: str = "prefork",
 ) -> Iterator[Worker]:
-    """Starts a prefork worker with -E, waits until it answers, and stops it at the end."""
+    """Starts a worker with -E, waits until it answers, and stops it at the end."""
     log_file = keep_under(folder / f"worker-{name}.log", f"worker-{name}")
     environment = {
         **os.environ,
@@ -118,6 +119,7 @@ def running_worker(
         "WORKER_QUEUES": queues,
         "WORKER_NAME": name,
         "WORKER_CONCURRENCY": str(concurrency),
+        "WORKER_POOL": pool,
     }
     with log_file.open("ab") as log:
         process = subprocess.Popen(
@@ -148,7 +150,11 @@ def _await_answer(app: Celery, worker: Worker) -> None:
 
 def main() -> None:
     app = celery_app(os.environ["REDIS_HOST"], int(os.environ["REDIS_PORT"]))
-    arguments = ["worker", "--pool=prefork", f"--concurrency={os.environ['WORKER_CONCURRENCY']}"]
+    arguments = [
+        "worker",
+        f"--pool={os.environ['WORKER_POOL']}",
+        f"--concurrency={os.environ['WORKER_CONCURRENCY']}",
+    ]
     arguments += [f"--queues={os.environ['WORKER_QUEUES']}", f"--hostname={os.environ['WORKER_NAME']}"]
     app.worker_main([*arguments, "--events", "--loglevel=INFO", "--without-mingle"])
 

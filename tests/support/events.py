@@ -33,15 +33,24 @@ def event_message(events: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> by
 class Life:
     """The events of one task, made at `start` seconds and a tenth after each other."""
 
-    def __init__(self, start: float, task_id: str = "", name: str = "add", queue: str = "celery") -> None:
+    def __init__(
+        self,
+        start: float,
+        task_id: str = "",
+        name: str = "add",
+        queue: str = "celery",
+        hostname: str = "celery@host",
+        pid: int = 7,
+    ) -> None:
         self.id = task_id or str(uuid.uuid4())
         self._at = start
         self._name = name
         self._queue = queue
+        self._worker = {"hostname": hostname, "pid": pid}
 
     def _event(self, kind: str, **fields: Any) -> dict[str, Any]:
         self._at += 0.1
-        event = {"type": kind, "uuid": self.id, "hostname": "celery@host", "pid": 7, "clock": 1}
+        event = {"type": kind, "uuid": self.id, **self._worker, "clock": 1}
         return {**event, "utcoffset": -8, "timestamp": self._at, **fields}
 
     def _details(self, retries: int) -> dict[str, Any]:
@@ -49,7 +58,9 @@ class Life:
         return {**details, "eta": None, "expires": None, "root_id": self.id, "parent_id": None}
 
     def sent(self, retries: int = 0) -> dict[str, Any]:
-        return self._event("task-sent", hostname="gen1@client", queue=self._queue, **self._details(retries))
+        return self._event(
+            "task-sent", hostname="gen1@client", pid=1, queue=self._queue, **self._details(retries)
+        )
 
     def received(self, retries: int = 0) -> dict[str, Any]:
         return self._event("task-received", **self._details(retries))

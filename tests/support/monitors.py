@@ -24,6 +24,8 @@ from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess, environment_of, running_service
 from tests.support.servers import Valkey
 
+ONLINE = workers_pb2.WORKER_STATE_ONLINE
+
 
 @dataclass
 class Monitor:
@@ -42,14 +44,20 @@ class Monitor:
         self.operations = Caller(operations_pb2_grpc.OperationServiceStub(self.channel), self.token)
         self.system = Caller(system_pb2_grpc.SystemServiceStub(self.channel), self.token)
 
-    def await_worker(self, hostname: str) -> None:
-        """Until its heartbeat was heard."""
+    def online(self, hostname: str) -> list[workers_pb2.Worker]:
+        """The workers of the hostname that are online."""
+        answer = self.workers.ListWorkers(workers_pb2.ListWorkersRequest(states=[ONLINE]))
+        return [worker for worker in answer.workers if worker.hostname == hostname]
 
-        def online() -> bool:
-            answer = self.workers.ListWorkers(workers_pb2.ListWorkersRequest(online_only=True))
-            return any(worker.name == f"workers/{hostname}" for worker in answer.workers)
+    def await_worker(self, hostname: str, count: int = 1) -> list[workers_pb2.Worker]:
+        """Until heartbeats of so many workers of that hostname were heard."""
 
-        eventually(online)
+        def online() -> list[workers_pb2.Worker]:
+            found = self.online(hostname)
+            return found if len(found) == count else []
+
+        workers: list[workers_pb2.Worker] = eventually(online)
+        return workers
 
 
 @contextlib.contextmanager

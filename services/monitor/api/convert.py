@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from celeriac.monitor.v1 import tasks_pb2, workers_pb2
+from celeriac.monitor.v1 import queues_pb2, tasks_pb2, workers_pb2
 
 from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
+from services.monitor.queues import Queue
+from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.tasks import Task, TaskState
-from services.monitor.workers.workers import Worker
+from services.monitor.workers.answers import Outcome
+from services.monitor.workers.control import Reply
+from services.monitor.workers.worker import Worker, WorkerState
 
 STATES = wire_values(tasks_pb2.TaskState, TaskState)
 STATES_FROM_WIRE = from_wire(STATES)
+WORKER_STATES = wire_values(workers_pb2.WorkerState, WorkerState)
+WORKER_STATES_FROM_WIRE = from_wire(WORKER_STATES)
+OUTCOMES = wire_values(tasks_pb2.WorkerOutcome, Outcome)
 
 
 def task_to(task: Task) -> tasks_pb2.Task:
@@ -18,10 +25,10 @@ def task_to(task: Task) -> tasks_pb2.Task:
     failed = task.state in (TaskState.FAILURE, TaskState.RETRY)
     return tasks_pb2.Task(
         name=f"tasks/{task.id}",
-        task=task.task,
+        task_name=task.task,
         state=STATES[task.state],
-        queue=task.queue,
-        worker=task.worker,
+        queue=f"queues/{task.queue}" if task.queue else "",
+        worker=worker_name(WorkerName(task.worker, task.worker_pid)) if task.worker else "",
         args=task.args,
         kwargs=task.kwargs,
         retries=task.retries,
@@ -41,20 +48,43 @@ def task_to(task: Task) -> tasks_pb2.Task:
     )
 
 
+def worker_name(worker: WorkerName) -> str:
+    return f"workers/{worker}"
+
+
 def worker_to(worker: Worker) -> workers_pb2.Worker:
     return workers_pb2.Worker(
-        name=f"workers/{worker.hostname}",
-        online=worker.online,
-        pid=worker.pid,
+        name=worker_name(worker.name),
+        hostname=worker.name.hostname,
+        state=WORKER_STATES[worker.state],
+        pid=worker.name.pid,
         software=worker.software,
         software_version=worker.software_version,
         system=worker.system,
         active=min(worker.active, 2**31 - 1),
         processed=worker.processed,
         load_average=worker.load_average,
-        heartbeat_interval=worker.heartbeat_interval,
+        heartbeat_interval=duration(round(worker.heartbeat_interval, 3)),
         started_heard=worker.started_heard,
         first_seen_time=timestamp(worker.first_seen_at),
         last_seen_time=timestamp(worker.last_seen_at),
         events_lost=worker.events_lost,
+    )
+
+
+def queue_to(queue: Queue) -> queues_pb2.Queue:
+    return queues_pb2.Queue(
+        name=f"queues/{queue.name}",
+        length=queue.length,
+        by_priority=[
+            queues_pb2.PriorityLength(priority=step, length=length) for step, length in queue.by_priority
+        ],
+        unacknowledged=queue.unacknowledged,
+        unacknowledged_estimated=queue.unacknowledged_estimated,
+    )
+
+
+def reply_to(reply: Reply) -> tasks_pb2.WorkerReply:
+    return tasks_pb2.WorkerReply(
+        worker=worker_name(reply.worker), outcome=OUTCOMES[reply.outcome], message=reply.message
     )

@@ -13,22 +13,29 @@ from services.kernel.durations import span_in
 from services.kernel.grpc.wire import Context, duration, timestamp
 from services.kernel.readers import Skipped
 from services.kernel.validation import Faults
-from services.monitor.api.convert import STATES_FROM_WIRE, task_to, worker_to
-from services.monitor.api.queues import queue_to
+from services.monitor.api import references
+from services.monitor.api.convert import queue_to, task_to, worker_to
 from services.monitor.figures import NamedFigures
-from services.monitor.tasks.tasks import MOST_NAME, Task
-from services.monitor.watch.hub import Hub, Wanted
+from services.monitor.pace import USUAL, Pace
+from services.monitor.tasks.tasks import Task
+from services.monitor.watch.cursor import Cursor, decode_cursor
+from services.monitor.watch.hub import Change, Hub, Wanted
 from services.monitor.watch.pulse import Moment, Pulse
-from services.monitor.workers.workers import Worker
+from services.monitor.workers.worker import Worker
+from services.monitor.workers.workers import WorkerTable
 
 DEFAULT_INTERVAL = dt.timedelta(seconds=1)
 LEAST_INTERVAL, MOST_INTERVAL = dt.timedelta(seconds=0.2), dt.timedelta(seconds=60)
 
 
 class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
-    def __init__(self, pulse: Pulse, hub: Hub[pb.WatchResponse]) -> None:
+    def __init__(
+        self, pulse: Pulse, hub: Hub[pb.WatchEventsResponse], workers: WorkerTable, pace: Pace = USUAL
+    ) -> None:
         self._pulse = pulse
         self._hub = hub
+        self._workers = workers
+        self._sign_of_life = pace.watch_life
         # The newest figures with their message, which is built once for all readers.
         self._told: tuple[Moment, pb.Metrics] | None = None
 
@@ -37,17 +44,26 @@ class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
     ) -> pb.GetRealtimeMetricsResponse:
         return pb.GetRealtimeMetricsResponse(metrics=self._metrics())
 
-    async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.WatchResponse]:
-        wanted, interval = _wanted_in(request)
-        with self._hub.reading(wanted) as reader:
-            due = time.monotonic()
+    async def WatchEvents(
+        self, request: pb.WatchEventsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchEventsResponse]:
+        wanted, interval, after = _watched_in(request, self._workers)
+        with self._hub.reading(wanted, after) as reader:
+            figures_due = quiet_since = time.monotonic()
             while True:
-                if time.monotonic() >= due:
-                    due = time.monotonic() + interval
-                    yield pb.WatchResponse(metrics=self._metrics())
-                news = await reader.next(due - time.monotonic())
-                if news is not None:
-                    yield pb.WatchResponse(skipped_tasks=news.count) if isinstance(news, Skipped) else news
+                now = time.monotonic()
+                if now >= figures_due:
+                    figures_due = now + interval
+                    message = pb.WatchEventsResponse(metrics=self._metrics())
+                else:
+                    news = await reader.next(min(figures_due, quiet_since + self._sign_of_life) - now)
+                    if news is None and time.monotonic() < quiet_since + self._sign_of_life:
+                        continue  # figures are due
+                    message = _message_of(news)
+                if not message.cursor:
+                    message.cursor = self._hub.cursor(reader).encode()
+                quiet_since = time.monotonic()
+                yield message
 
     def _metrics(self) -> pb.Metrics:
         moment = self._pulse.now()
@@ -56,16 +72,28 @@ class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
         return self._told[1]
 
 
-def task_message(task: Task) -> pb.WatchResponse:
-    return pb.WatchResponse(task=task_to(task))
+def task_message(task: Task, cursor: Cursor) -> pb.WatchEventsResponse:
+    return pb.WatchEventsResponse(task=task_to(task), cursor=cursor.encode())
 
 
-def worker_message(worker: Worker) -> pb.WatchResponse:
-    return pb.WatchResponse(worker=worker_to(worker))
+def worker_message(worker: Worker) -> pb.WatchEventsResponse:
+    """Without a cursor: it is sent before changes that came earlier, and each reader is at another place."""
+    return pb.WatchEventsResponse(worker=worker_to(worker))
 
 
-def _wanted_in(request: pb.WatchRequest) -> tuple[Wanted, float]:
-    """Returns what to watch, and the interval between figures in seconds. Raises `Invalid`."""
+def _message_of(news: Change[pb.WatchEventsResponse] | Skipped | None) -> pb.WatchEventsResponse:
+    """Returns the message of a change; all readers share one that has a cursor. None is a sign of life."""
+    if isinstance(news, Skipped):
+        return pb.WatchEventsResponse(left_out_count=news.count)
+    if news is None:
+        return pb.WatchEventsResponse()
+    if news.message.cursor:
+        return news.message
+    return pb.WatchEventsResponse(worker=news.message.worker)
+
+
+def _watched_in(request: pb.WatchEventsRequest, workers: WorkerTable) -> tuple[Wanted, float, Cursor | None]:
+    """Returns what to watch, the interval between figures in seconds, and the cursor. Raises `Invalid`."""
     faults = Faults()
     interval = span_in(request, "metrics_interval", faults, example="1s")
     if interval is None:
@@ -73,18 +101,23 @@ def _wanted_in(request: pb.WatchRequest) -> tuple[Wanted, float]:
     sound = LEAST_INTERVAL <= interval <= MOST_INTERVAL
     fault = f"is {interval.total_seconds():g} s, it must be 0.2 s to 60 s"
     faults.unless(sound, "metrics_interval", fault, "1s")
-    faults.text("task", request.task, "rebuild_chat_vectors", most=MOST_NAME, required=False)
-    faults.text("queue", request.queue, "ai_analysis", most=MOST_NAME, required=False)
-    known = request.state == 0 or request.state in STATES_FROM_WIRE
-    faults.unless(known, "state", f"is {request.state}, not a TaskState", "TASK_STATE_FAILURE")
-    filtered = bool(request.task or request.queue or request.state or request.ended_only)
+    states = references.states_in(request, faults)
+    task_names = references.task_names_in(request, faults)
+    queues = references.queues_in(request, faults)
+    of_workers = references.workers_in(request, faults, workers)
+    filtered = bool(states or task_names or queues or of_workers or request.ended_only)
     contradicts = request.without_tasks and filtered
     faults.unless(not contradicts, "without_tasks", "is set, and so is a filter of tasks", "false")
     faults.raise_any()
-    state = STATES_FROM_WIRE.get(request.state)
-    tasks = not request.without_tasks
-    wanted = Wanted(tasks, request.task, request.queue, state, request.ended_only)
-    return wanted, interval.total_seconds()
+    wanted = Wanted(
+        not request.without_tasks,
+        frozenset(states),
+        frozenset(task_names),
+        frozenset(queues),
+        frozenset(of_workers),
+        request.ended_only,
+    )
+    return wanted, interval.total_seconds(), decode_cursor(request.cursor)
 
 
 def metrics_to(moment: Moment) -> pb.Metrics:
@@ -106,7 +139,7 @@ def metrics_to(moment: Moment) -> pb.Metrics:
 
 def _task_metrics_to(figures: NamedFigures) -> pb.TaskMetrics:
     return pb.TaskMetrics(
-        task=figures.task,
+        task_name=figures.task,
         succeeded=figures.succeeded,
         failed=figures.failed,
         retried=figures.retried,

@@ -65,7 +65,7 @@ class MonitorCollector(Collector):
         return [
             tasks,
             seconds,
-            _gauge("celery_active_workers", "Workers online", self._workers.online()),
+            _gauge("celery_active_workers", "Workers online", len(self._workers.online())),
             _gauge("celery_active_tasks", "Tasks being run, by the workers' count", self._workers.active()),
         ]
 
@@ -99,8 +99,10 @@ class MonitorCollector(Collector):
         figures = self._figures
         return [
             up,
-            _gauge("celeriac_monitor_watchers", "Readers of Watch", self._hub.readers),
-            _counter("celeriac_monitor_skipped", "Task changes left out of Watch", self._hub.skipped_total),
+            _gauge("celeriac_monitor_watchers", "Readers of WatchEvents", self._hub.readers),
+            _counter(
+                "celeriac_monitor_skipped", "Task changes left out of WatchEvents", self._hub.left_out_total
+            ),
             _gauge("celeriac_monitor_tasks_waiting", "Tasks to be written", figures.tasks_waiting),
             _counter("celeriac_monitor_tasks_dropped", "Tasks never written", figures.tasks_dropped),
             _counter("celeriac_monitor_rows_written", "Rows written", figures.rows_written),

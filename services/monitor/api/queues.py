@@ -6,7 +6,9 @@ from celeriac.monitor.v1 import queues_pb2 as pb
 from celeriac.monitor.v1 import queues_pb2_grpc
 
 from services.kernel.grpc.wire import Context
-from services.monitor.queues import BrokerQueues, Queue
+from services.monitor.api.convert import queue_to
+from services.monitor.api.pages import page_by_name
+from services.monitor.queues import BrokerQueues
 
 
 class QueueApi(queues_pb2_grpc.QueueServiceServicer):
@@ -14,14 +16,5 @@ class QueueApi(queues_pb2_grpc.QueueServiceServicer):
         self._queues = queues
 
     async def ListQueues(self, request: pb.ListQueuesRequest, context: Context) -> pb.ListQueuesResponse:
-        return pb.ListQueuesResponse(queues=map(queue_to, await self._queues.read()))
-
-
-def queue_to(queue: Queue) -> pb.Queue:
-    return pb.Queue(
-        name=f"queues/{queue.name}",
-        length=queue.length,
-        by_priority=[pb.PriorityLength(priority=step, length=length) for step, length in queue.by_priority],
-        unacknowledged=queue.unacknowledged,
-        unacknowledged_estimated=queue.unacknowledged_estimated,
-    )
+        page, token = page_by_name(request, await self._queues.read(), lambda queue: queue.name)
+        return pb.ListQueuesResponse(queues=map(queue_to, page), next_page_token=token)

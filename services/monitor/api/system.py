@@ -33,7 +33,7 @@ class SystemApi(system_pb2_grpc.SystemServiceServicer):
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
         now = timestamp(dt.datetime.now(dt.UTC))
-        return pb.GetInfoResponse(name="celeriac", version=VERSION, time_zone=self._time_zone, time=now)
+        return pb.GetInfoResponse(product="celeriac", version=VERSION, time_zone=self._time_zone, time=now)
 
     async def CheckHealth(self, request: pb.CheckHealthRequest, context: Context) -> pb.CheckHealthResponse:
         return pb.CheckHealthResponse(
@@ -44,7 +44,7 @@ class SystemApi(system_pb2_grpc.SystemServiceServicer):
 
 def _component_to(component: Component) -> pb.Component:
     return pb.Component(
-        name=component.name,
+        component=component.name,
         health=HEALTHS[component.health],
         detail=component.detail,
         latency=duration(component.latency),

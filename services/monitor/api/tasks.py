@@ -8,23 +8,27 @@ from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2_grpc
 
 from services.kernel.grpc.wire import Context, window_in
+from services.kernel.identity import Role, current_identity
 from services.kernel.pages import decode_place, encode_place, next_page_token, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
-from services.monitor.api import convert
-from services.monitor.tasks.store_tasks import TaskFilter, TaskStore
-from services.monitor.tasks.tasks import MOST_NAME
+from services.monitor.api import convert, references
+from services.monitor.api.references import checked_task_id, task_id_in
+from services.monitor.tasks.store_listing import TaskFilter
+from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.workers.control import SIGNALS, Control, refuse_ended
+from services.monitor.workers.workers import WorkerTable
 
-EXAMPLE = "tasks/6f0e6fcd-0a5e-4d2f-8d0b-7f9c24e8b1aa"
 MOST_AT_ONCE = 500
-EXAMPLES = {"task": "rebuild_chat_vectors", "queue": "ai_analysis", "worker": "celery@host"}
+# As `readable_from` of the fields `args`, `kwargs` and `result` says.
+READERS_OF_ARGUMENTS = frozenset({Role.ADMIN, Role.SUPER_ADMIN, Role.SERVICE})
 
 
 class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
-    def __init__(self, sessions: Sessions, control: Control) -> None:
+    def __init__(self, sessions: Sessions, control: Control, workers: WorkerTable) -> None:
         self._sessions = sessions
         self._control = control
+        self._workers = workers
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         task_id = task_id_in(request.name)
@@ -41,7 +45,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         return pb.BatchGetTasksResponse(tasks=map(convert.task_to, found))
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
-        wanted, size = _filter(request), page_size(request.page_size)
+        wanted, size = _filter(request, self._workers), page_size(request.page_size)
         after = decode_place(request.page_token)
         async with self._sessions.reading() as session:
             found = await TaskStore(session).list(wanted, after, size + 1)
@@ -53,34 +57,18 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         async with self._sessions.reading() as session:
             refuse_ended(await TaskStore(session).find(task_id))
         replies = await self._control.revoke(task_id, terminate=request.terminate, signal=signal)
-        return pb.RevokeTaskResponse(
-            replies=[pb.WorkerReply(worker=each.worker, ok=each.ok, message=each.message) for each in replies]
-        )
-
-
-def task_id_in(name: str, field: str = "name") -> str:
-    """Returns the id in "tasks/{id}". Raises `Invalid` if the name has another form."""
-    faults = Faults()
-    task_id = _checked_id(name, field, faults)
-    faults.raise_any()
-    return task_id
+        return pb.RevokeTaskResponse(replies=map(convert.reply_to, replies))
 
 
 def _task_ids_in(names: Sequence[str]) -> list[str]:
     faults = Faults()
     fault = f"has {len(names)} names, it must have 1 to {MOST_AT_ONCE}"
-    if faults.unless(1 <= len(names) <= MOST_AT_ONCE, "names", fault, EXAMPLE):
-        task_ids = [_checked_id(name, f"names[{position}]", faults) for position, name in enumerate(names)]
+    if faults.unless(1 <= len(names) <= MOST_AT_ONCE, "names", fault, references.TASK):
+        task_ids = [
+            checked_task_id(name, f"names[{position}]", faults) for position, name in enumerate(names)
+        ]
     faults.raise_any()
     return task_ids
-
-
-def _checked_id(name: str, field: str, faults: Faults) -> str:
-    collection, _, task_id = name.partition("/")
-    sound = collection == "tasks" and bool(task_id) and "/" not in task_id
-    if faults.text(field, name, EXAMPLE, most=len("tasks/") + MOST_NAME):
-        faults.unless(sound, field, f"is {name[:100]!r}, not tasks/{{id}}", EXAMPLE)
-    return task_id
 
 
 def _signal_in(request: pb.RevokeTaskRequest) -> str:
@@ -94,21 +82,28 @@ def _signal_in(request: pb.RevokeTaskRequest) -> str:
     return request.signal or SIGNALS[0]
 
 
-def _filter(request: pb.ListTasksRequest) -> TaskFilter:
+def _filter(request: pb.ListTasksRequest, workers: WorkerTable) -> TaskFilter:
     faults = Faults()
-    known = request.state == 0 or request.state in convert.STATES_FROM_WIRE
-    faults.unless(known, "state", f"is {request.state}, not a TaskState", "TASK_STATE_FAILURE")
-    for field, example in EXAMPLES.items():
-        faults.text(field, getattr(request, field), example, most=MOST_NAME, required=False)
+    states = references.states_in(request, faults)
+    task_names = references.task_names_in(request, faults)
+    queues = references.queues_in(request, faults)
+    of_workers = references.workers_in(request, faults, workers)
     faults.text("text", request.text, "TimeoutError", most=200, required=False)
     start, end = window_in(request, faults)
     faults.raise_any()
     return TaskFilter(
-        state=convert.STATES_FROM_WIRE.get(request.state),
-        task=request.task,
-        queue=request.queue,
-        worker=request.worker,
+        states=states,
+        tasks=task_names,
+        queues=queues,
+        workers=of_workers,
         text=request.text,
+        only_exceptions=not _reads_arguments(),
         start=start,
         end=end,
     )
+
+
+def _reads_arguments() -> bool:
+    """Whether the caller may read arguments and results: to search in them is to read them."""
+    identity = current_identity()
+    return identity is not None and identity.role in READERS_OF_ARGUMENTS

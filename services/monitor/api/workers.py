@@ -5,8 +5,13 @@ from __future__ import annotations
 from celeriac.monitor.v1 import workers_pb2 as pb
 from celeriac.monitor.v1 import workers_pb2_grpc
 
+from services.kernel.errors import NotFound
 from services.kernel.grpc.wire import Context
-from services.monitor.api import convert
+from services.kernel.validation import Faults
+from services.monitor.api.convert import WORKER_STATES_FROM_WIRE, worker_to
+from services.monitor.api.pages import page_by_name
+from services.monitor.api.references import worker_in
+from services.monitor.workers.worker import WorkerState
 from services.monitor.workers.workers import WorkerTable
 
 
@@ -14,6 +19,25 @@ class WorkerApi(workers_pb2_grpc.WorkerServiceServicer):
     def __init__(self, workers: WorkerTable) -> None:
         self._workers = workers
 
+    async def GetWorker(self, request: pb.GetWorkerRequest, context: Context) -> pb.GetWorkerResponse:
+        found = self._workers.find(worker_in(request.name, self._workers))
+        if not found:
+            raise NotFound("worker", request.name)
+        there = [worker for worker in found if worker.state is not WorkerState.GONE]
+        return pb.GetWorkerResponse(worker=worker_to([*there, *found][0]))
+
     async def ListWorkers(self, request: pb.ListWorkersRequest, context: Context) -> pb.ListWorkersResponse:
-        workers = [worker for worker in self._workers.all() if worker.online or not request.online_only]
-        return pb.ListWorkersResponse(workers=map(convert.worker_to, workers))
+        states = _states_in(request)
+        workers = [worker for worker in self._workers.all() if not states or worker.state in states]
+        page, token = page_by_name(request, workers, lambda worker: str(worker.name))
+        return pb.ListWorkersResponse(workers=map(worker_to, page), next_page_token=token)
+
+
+def _states_in(request: pb.ListWorkersRequest) -> set[WorkerState]:
+    faults = Faults()
+    for position, state in enumerate(request.states):
+        fault = f"is {state}, not a WorkerState"
+        known = state in WORKER_STATES_FROM_WIRE
+        faults.unless(known, f"states[{position}]", fault, "WORKER_STATE_ONLINE")
+    faults.raise_any()
+    return {WORKER_STATES_FROM_WIRE[state] for state in request.states}

@@ -9,11 +9,13 @@ read are dropped, and the caller counts them: any client of the broker can publi
 from __future__ import annotations
 
 import binascii
+import re
 from typing import Any, TypeAlias
 
 import orjson
 
-from services.monitor.tasks.tasks import MOST_NAME, TIME_OF_TYPE
+from services.monitor.tasks.names import fits
+from services.monitor.tasks.tasks import TIME_OF_TYPE
 
 Event: TypeAlias = dict[str, Any]
 
@@ -24,13 +26,15 @@ LATEST = 253402300799
 _START = b'{"body": "'
 _AFTER_BODY = b'", "content-encoding": "utf-8", "content-type": "application/json"'
 _BASE64 = b'"body_encoding": "base64"'
+# An escaped NUL, whose backslash is not itself escaped.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def decode(message: bytes) -> tuple[list[Event], int]:
     """Returns the valid events in a message of the event channel, and the number of invalid ones.
 
     A valid event has a `type`, a finite `timestamp` (seconds since 1970), and, if it is a task event, a
-    `uuid`. A message that can't be read counts as one invalid event.
+    `uuid` of at most 1,024 bytes. A message that can't be read counts as one invalid event.
     """
     try:
         body = orjson.loads(_body(message))
@@ -62,7 +66,7 @@ def _body(message: bytes) -> bytes:
 
 def _without_nul(body: bytes) -> bytes:
     """Replaces NUL characters, which PostgreSQL's type text can't hold. In JSON they are always escaped."""
-    return body.replace(b"\\u0000", b"\\ufffd") if b"\\u0000" in body else body
+    return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
 
 
 def _is_sound(event: Any) -> bool:
@@ -73,5 +77,5 @@ def _is_sound(event: Any) -> bool:
         return False
     if kind in TIME_OF_TYPE:
         task_id = event.get("uuid")
-        return type(task_id) is str and 0 < len(task_id) <= MOST_NAME
+        return type(task_id) is str and task_id != "" and fits(task_id)
     return True

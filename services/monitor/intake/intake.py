@@ -2,7 +2,7 @@
 
 1. `Subscription` empties the socket into a bounded buffer.
 2. Slices of the buffer are decoded, and update the task table, the worker table, the figures and the readers
-   of Watch.
+   of WatchEvents.
 3. `TaskWriter` writes changed tasks to the database in batches. While the database is away, the live state
    is still updated. The number of tasks that wait is bounded; those left out are counted.
 
@@ -28,7 +28,8 @@ from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.table import TaskTable
 from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, Task, TaskRecord, TaskState
-from services.monitor.workers.workers import Worker, WorkerTable
+from services.monitor.workers.worker import Worker
+from services.monitor.workers.workers import WorkerTable
 
 log = structlog.get_logger(__name__)
 
@@ -58,8 +59,9 @@ class Bounds:
 class Intake:
     """Takes events in for as long as `run` runs.
 
-    `on_tasks` gets the tasks that entered a new state, in order, but only while `watched` returns True.
-    `on_worker` gets each worker that went online or offline.
+    `on_tasks` gets the tasks that entered a new state, in order, but only while `watched` returns True. While
+    it returns False, `on_unwatched` gets how many there were. `on_worker` gets each worker whose state has
+    changed.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Intake:
         *,
         on_tasks: Callable[[Sequence[Task]], None],
         on_worker: Callable[[Worker], None],
+        on_unwatched: Callable[[int], None] = lambda count: None,
         watched: Callable[[], bool] = lambda: True,
         bounds: Bounds | None = None,
         pace: Pace = USUAL,
@@ -81,6 +84,8 @@ class Intake:
         self._workers = workers
         self._on_tasks = on_tasks
         self._on_worker = on_worker
+        self._on_unwatched = on_unwatched
+        self._changes = 0
         self._watched = watched
         self._sweeping = Loop("workers", self._sweep, every=pace.workers_look)
         self._listening_since = 0.0
@@ -110,6 +115,7 @@ class Intake:
         """Takes in messages of the event channel."""
         now, count, newest = time.monotonic(), 0, 0.0
         changed: list[Task] | None = [] if self._watched() else None
+        self._changes = 0
         for message in messages:
             events, refused = decode(message)
             count += len(events)
@@ -123,6 +129,8 @@ class Intake:
             self._figures.event_lag = max(0.0, time.time() - newest)
         if changed:
             self._on_tasks(changed)
+        elif changed is None and self._changes:
+            self._on_unwatched(self._changes)
 
     def _take_event(self, event: Event, now: float, changed: list[Task] | None) -> None:
         kind, at = event["type"], int(event["timestamp"] * 1e6 + 0.5)
@@ -152,8 +160,10 @@ class Intake:
         state = STATE_OF_TYPE[kind]
         seconds = record.seconds_run() if state in TRIED else None
         self._figures.task(record.task or "", record.queue or "", state, seconds)
-        if changed is not None and (new or record.state is not before):
-            changed.append(record.task_now())
+        if new or record.state is not before:
+            self._changes += 1
+            if changed is not None:
+                changed.append(record.task_now())
 
     async def _sweep(self) -> None:
         for worker in self._workers.sweep(time.monotonic()):

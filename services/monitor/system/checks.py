@@ -75,7 +75,7 @@ def broker_look(client: redis.asyncio.Redis) -> Look:
 
 def workers_look(workers: WorkerTable) -> Look:
     async def look() -> Finding:
-        online = workers.online()
+        online = len(workers.online())
         if not online:
             return Finding(Health.DEGRADED, "none is online: nothing that waits is run", asked=False)
         return Finding(Health.HEALTHY, f"{online} online", asked=False)

@@ -1,4 +1,4 @@
-"""The SQL of tasks: they are written in batches and read by filter.
+"""The SQL of tasks: they are written in batches and read by id or by filter (`store_listing`).
 
 Rows are merged as `tasks.py` merges events: times can only grow, and each other value is that of the newest
 event of its type. So a batch may be written twice, by two replicas, or after a newer one.
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import asyncpg
-from sqlalchemy import ARRAY, Select, Text, any_, bindparam, func, null, select, tuple_
+from sqlalchemy import ARRAY, Text, any_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.database import Connection
 from services.kernel.errors import NotFound
 from services.kernel.pages import Place
-from services.monitor.tables import tasks
-from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, time_in
+from services.monitor.tasks.store_listing import IN_SHORT, SHOWN, TaskFilter, c, listing
+from services.monitor.tasks.tasks import Task, TaskRecord, TaskState
+from services.monitor.tasks.values import time_in
 
 # A row for `TaskBatches`: the values of the columns in `STAGED`.
 Row: TypeAlias = tuple[Any, ...]
@@ -28,7 +28,7 @@ TEXTS = ("task", "queue", "worker", "args", "kwargs", "result", "exception", "tr
 IDS = ("parent_id", "root_id")
 TIMES = ("sent", "received", "started", "retried", "succeeded", "failed", "revoked", "rejected")
 MARKS = ("heard", "updated", "worker_at")
-STAGED = ("id", *TEXTS, *IDS, "retries", "runtime", "eta", "expires", *TIMES, *MARKS)
+STAGED = ("id", *TEXTS, *IDS, "worker_pid", "retries", "runtime", "eta", "expires", *TIMES, *MARKS)
 
 
 def row_of(record: TaskRecord) -> Row:
@@ -45,6 +45,7 @@ def row_of(record: TaskRecord) -> Row:
         record.traceback,
         record.parent_id,
         record.root_id,
+        record.worker_pid,
         record.retries,
         record.runtime,
         time_in(record.eta),
@@ -66,7 +67,7 @@ def row_of(record: TaskRecord) -> Row:
 CREATE_STAGED = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_tasks (
     id text, {", ".join(f"{name} text" for name in (*TEXTS, *IDS))},
-    retries int, runtime float8, eta timestamptz, expires timestamptz,
+    worker_pid int8, retries int, runtime float8, eta timestamptz, expires timestamptz,
     {", ".join(f"{name} int8" for name in (*TIMES, *MARKS))}
 ) ON COMMIT DELETE ROWS
 """
@@ -99,6 +100,14 @@ _CHANGES = [
     *(_newest(column, "received_at", "sent_at", keep=False) for column in ("eta", "expires")),
     _newest("queue", "sent_at"),
     _newest("worker", "worker_at"),
+    # The hostname and the process id are those of one event.
+    """worker_pid = CASE
+        WHEN excluded.worker IS NULL THEN known.worker_pid
+        WHEN known.worker IS NULL
+            OR coalesce(excluded.worker_at, '-infinity') >= coalesce(known.worker_at, '-infinity')
+            THEN excluded.worker_pid
+        ELSE known.worker_pid
+    END""",
     *(_newest(column, "succeeded_at") for column in ("result", "runtime")),
     *(
         f"{column} = CASE WHEN coalesce(greatest(excluded.failed_at, excluded.retried_at), '-infinity')"
@@ -115,6 +124,7 @@ _COLUMNS = [
     "id",
     *TEXTS,
     *IDS,
+    "worker_pid",
     "retries",
     "runtime",
     "eta",
@@ -124,7 +134,7 @@ _COLUMNS = [
     "updated_at",
     "worker_at",
 ]
-_VALUES = ["id", *TEXTS, *IDS, "retries", "runtime", "eta", "expires", *map(_moment, (*TIMES, *MARKS))]
+_VALUES = [*STAGED[: -len((*TIMES, *MARKS))], *map(_moment, (*TIMES, *MARKS))]
 _NEWER = " OR ".join(f"excluded.{column} > coalesce(known.{column}, '-infinity')" for column in _TIME_COLUMNS)
 # Ordered by id, so that two replicas that write the same rows can't end in a deadlock.
 MERGE = f"""
@@ -172,47 +182,8 @@ async def delete_before(connection: Connection, moment: dt.datetime, most: int) 
     return deleted
 
 
-@dataclass(frozen=True)
-class TaskFilter:
-    """Which tasks to list. Empty and None match any. `start` and `end` are compared with the first event."""
-
-    state: TaskState | None = None
-    task: str = ""
-    queue: str = ""
-    worker: str = ""
-    text: str = ""
-    start: dt.datetime | None = None
-    end: dt.datetime | None = None
-
-
-c = tasks.c
-SHOWN = (
-    *(c.id, c.task, c.state, c.queue, c.worker, c.args, c.kwargs, c.retries, c.result, c.exception),
-    *(c.runtime, c.eta, c.expires, c.parent_id, c.root_id, c.sent_at, c.received_at, c.started_at),
-    func.greatest(c.succeeded_at, c.failed_at, c.revoked_at, c.rejected_at).label("ended_at"),
-    *(c.heard_at, c.updated_at),
-)
-# Lists have no tracebacks, which may be long.
-IN_SHORT = select(*SHOWN, null().label("traceback"))
-NEWEST_FIRST = IN_SHORT.order_by(c.heard_at.desc(), c.id.desc())
 ONE = select(*SHOWN, c.traceback).where(c.id == bindparam("id"))
 SEVERAL = IN_SHORT.where(c.id == any_(bindparam("ids", type_=ARRAY(Text))))
-
-
-def listing(wanted: TaskFilter, after: Place | None, most: int) -> Select[Any]:
-    """Returns the query for tasks after the position, by the time of their first event, newest first."""
-    columns = c.state, c.task, c.queue, c.worker
-    conditions = [column == str(value) for column in columns if (value := getattr(wanted, column.name))]
-    if wanted.text:
-        searched = func.lower(func.concat_ws(" ", c.args, c.kwargs, c.result, c.exception))
-        conditions.append(func.strpos(searched, func.lower(wanted.text)) > 0)
-    if wanted.start is not None:
-        conditions.append(c.heard_at >= wanted.start)
-    if wanted.end is not None:
-        conditions.append(c.heard_at < wanted.end)
-    if after is not None:
-        conditions.append(tuple_(c.heard_at, c.id) < after)
-    return NEWEST_FIRST.where(*conditions).limit(most)
 
 
 class TaskStore:
@@ -251,6 +222,7 @@ def _task_of(row: Any) -> Task:
         state=state,
         queue=row["queue"] or "",
         worker=row["worker"] or "",
+        worker_pid=row["worker_pid"],
         args=row["args"] or "",
         kwargs=row["kwargs"] or "",
         retries=row["retries"] or 0,

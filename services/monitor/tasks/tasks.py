@@ -18,10 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.monitor.tasks.values import id_in, name_in, pid_in, seconds_in, text_in, time_in
+
 # Celery cuts arguments and results in events at about 1,000 characters; it never cuts tracebacks.
 MOST_ARGUMENTS = 2_000
 MOST_EXCEPTION = 4_000
 MOST_TRACEBACK = 20_000
+# Characters of a registered name.
 MOST_NAME = 255
 
 
@@ -81,7 +84,9 @@ class Task:
     task: str
     state: TaskState
     queue: str
+    # The hostname and the process id of the worker.
     worker: str
+    worker_pid: int | None
     args: str
     kwargs: str
     retries: int
@@ -158,6 +163,7 @@ class TaskRecord:
         "waiting_text",
         "worker",
         "worker_at",
+        "worker_pid",
     )
 
     def __init__(self, task_id: str) -> None:
@@ -166,6 +172,7 @@ class TaskRecord:
         self.state = PENDING
         self.queue: str | None = None
         self.worker: str | None = None
+        self.worker_pid: int | None = None
         self.args: str | None = None
         self.kwargs: str | None = None
         self.retries: int | None = None
@@ -199,23 +206,23 @@ class TaskRecord:
         if at > self.updated:
             self.updated = at
         if kind == "sent":
-            self.queue = _text(event, "queue", MOST_NAME) or self.queue
+            self.queue = name_in(event, "queue") or self.queue
             if not self.received:
                 self._hear_details(event)
             return True
         newest = at > self.worker_at
         if at >= self.worker_at:
             self.worker_at = at
-            self.worker = _text(event, "hostname", MOST_NAME) or self.worker
+            self._hear_worker(event)
         if kind == "received":
             self._hear_details(event)
         elif kind == "succeeded":
-            self.result = _text(event, "result", MOST_ARGUMENTS)
-            self.runtime = _seconds(event.get("runtime"))
+            self.result = text_in(event, "result", MOST_ARGUMENTS)
+            self.runtime = seconds_in(event, "runtime")
             self._measure()
         elif kind in ("failed", "retried") and at >= self.failed and at >= self.retried:
-            self.exception = _text(event, "exception", MOST_EXCEPTION)
-            self.traceback = _text(event, "traceback", MOST_TRACEBACK)
+            self.exception = text_in(event, "exception", MOST_EXCEPTION)
+            self.traceback = text_in(event, "traceback", MOST_TRACEBACK)
             self._measure()
         if newest and kind != "retried":
             self.state = STATE_OF_TYPE[event_type]  # the result of `state_of` in this case, but faster
@@ -231,14 +238,21 @@ class TaskRecord:
             )
         return True
 
+    def _hear_worker(self, event: Mapping[str, Any]) -> None:
+        if event.get("hostname") == self.worker and event.get("pid") == self.worker_pid:
+            return  # as most events
+        hostname = name_in(event, "hostname")
+        if hostname:
+            self.worker, self.worker_pid = hostname, pid_in(event)
+
     def _hear_details(self, event: Mapping[str, Any]) -> None:
-        self.task = _text(event, "name", MOST_NAME) or self.task
-        self.args = _text(event, "args", MOST_ARGUMENTS) or self.args
-        self.kwargs = _text(event, "kwargs", MOST_ARGUMENTS) or self.kwargs
-        self.eta = _text(event, "eta", 64)
-        self.expires = _text(event, "expires", 64)
-        self.parent_id = _text(event, "parent_id", MOST_NAME) or self.parent_id
-        self.root_id = _text(event, "root_id", MOST_NAME) or self.root_id
+        self.task = text_in(event, "name", MOST_NAME) or self.task
+        self.args = text_in(event, "args", MOST_ARGUMENTS) or self.args
+        self.kwargs = text_in(event, "kwargs", MOST_ARGUMENTS) or self.kwargs
+        self.eta = text_in(event, "eta", 64)
+        self.expires = text_in(event, "expires", 64)
+        self.parent_id = id_in(event, "parent_id") or self.parent_id
+        self.root_id = id_in(event, "root_id") or self.root_id
         retries = event.get("retries")
         if type(retries) is int and 0 <= retries < 2**31:
             self.retries = retries
@@ -274,6 +288,7 @@ class TaskRecord:
             self.state,
             self.queue or "",
             self.worker or "",
+            self.worker_pid,
             self.args or "",
             self.kwargs or "",
             self.retries or 0,
@@ -297,25 +312,3 @@ class TaskRecord:
 def moment(microseconds: int) -> dt.datetime | None:
     # Exact: a double resolves today's times to a quarter of a microsecond, and fromtimestamp() rounds.
     return dt.datetime.fromtimestamp(microseconds / 1e6, dt.UTC) if microseconds else None
-
-
-def time_in(text: str | None) -> dt.datetime | None:
-    """Parses Celery's `eta` or `expires` (ISO 8601; UTC if it has no zone). Returns None if it is no time."""
-    if not text:
-        return None
-    try:
-        found = dt.datetime.fromisoformat(text)
-        return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _text(event: Mapping[str, Any], field: str, most: int) -> str | None:
-    value = event.get(field)
-    if value is None or type(value) is not str:
-        return None
-    return value if len(value) <= most else value[: most - 1] + "…"
-
-
-def _seconds(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and 0 <= value < 1e9 else None

@@ -1,69 +1,107 @@
-"""Delivers changes to all readers of Watch, each at its own pace.
+"""Delivers changes to all readers of WatchEvents, each at its own pace.
 
 Each reader has its own buffer for task changes (services.kernel.readers). Changes of workers are kept by
-name, only the newest of each worker, and are never left out.
+name, only the newest of each worker; they are delivered first, and never left out.
+
+All changes are counted, so that each has a position. A reader is at the position up to which it was sent
+everything that it wants.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from services.kernel import readers
 from services.kernel.readers import Skipped
+from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.tasks import Task, TaskState
-from services.monitor.workers.workers import Worker
+from services.monitor.watch.cursor import Cursor, expired
+from services.monitor.workers.worker import Worker
 
 Message = TypeVar("Message")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which task changes a reader wants. Empty texts and None match any task."""
+    """Which task changes a reader wants. Empty sets match any task.
+
+    A worker without a process id stands for every process under its hostname.
+    """
 
     tasks: bool = True
-    task: str = ""
-    queue: str = ""
-    state: TaskState | None = None
+    states: frozenset[TaskState] = frozenset()
+    task_names: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
+    workers: frozenset[WorkerName] = frozenset()
     ended_only: bool = False
 
     def matches(self, task: Task) -> bool:
         return (
             self.tasks
-            and (not self.task or self.task == task.task)
-            and (not self.queue or self.queue == task.queue)
-            and (self.state is None or self.state is task.state)
+            and (not self.task_names or task.task in self.task_names)
+            and (not self.queues or task.queue in self.queues)
+            and (not self.states or task.state in self.states)
             and (not self.ended_only or task.state.ended)
+            and (not self.workers or self._has_worker_of(task))
         )
 
+    def _has_worker_of(self, task: Task) -> bool:
+        return (task.worker, task.worker_pid) in self.workers or (task.worker, None) in self.workers
 
-class Reader(readers.Reader[Message]):
-    """The changes that wait for one reader."""
 
-    def __init__(self, wanted: Wanted, most: int) -> None:
+class Change(NamedTuple, Generic[Message]):
+    """A change and its position."""
+
+    position: int
+    message: Message
+
+
+class Reader(readers.Reader[Change[Message]]):
+    """The changes that wait for one reader. `position` is where the reader is, after what it has taken."""
+
+    def __init__(self, wanted: Wanted, most: int, counted: Callable[[], int]) -> None:
         super().__init__(most)
         self.wanted = wanted
-        self._workers: dict[str, Message] = {}
+        self._counted = counted
+        self._workers: dict[WorkerName, Change[Message]] = {}
+        self._first_left_out = 0
 
-    def put_worker(self, hostname: str, message: Message) -> None:
-        self._workers.pop(hostname, None)
-        self._workers[hostname] = message
+    @property
+    def position(self) -> int:
+        waiting = [change.position for change in self._workers.values()]
+        if self._messages:
+            waiting.append(self._messages[0][0].position)
+        elif self._skipped:
+            waiting.append(self._first_left_out)
+        return min(waiting) - 1 if waiting else self._counted()
+
+    def leave_out(self, position: int) -> None:
+        if not self._skipped:
+            self._first_left_out = position
+        self.skip()
+
+    def put_worker(self, name: WorkerName, change: Change[Message]) -> None:
+        # The older change of the worker, which this one replaces, need not be sent any more.
+        self._workers.pop(name, None)
+        self._workers[name] = change
         self._news.set()
 
-    def _take(self) -> Message | Skipped | None:
+    def _take(self) -> Change[Message] | Skipped | None:
         if self._workers:
             return self._workers.pop(next(iter(self._workers)))
         return super()._take()
 
 
 class Hub(Generic[Message]):
-    """All readers of Watch. A change is converted to a message once, and only if a reader takes it."""
+    """All readers of WatchEvents. A change is converted to a message once, and only if a reader takes it."""
 
     def __init__(
         self,
-        task_message: Callable[[Task], Message],
+        task_message: Callable[[Task, Cursor], Message],
         worker_message: Callable[[Worker], Message],
         buffer: int,
     ) -> None:
@@ -71,8 +109,11 @@ class Hub(Generic[Message]):
         self._worker_message = worker_message
         self._buffer = buffer
         self._readers: set[Reader[Message]] = set()
+        self._origin = secrets.token_hex(8)
+        # The number of changes since the start, which is the position of the newest one.
+        self._counted = 0
         # Task changes left out since the start, over all readers.
-        self.skipped_total = 0
+        self.left_out_total = 0
 
     @property
     def readers(self) -> int:
@@ -85,29 +126,45 @@ class Hub(Generic[Message]):
         return any(reader.wanted.tasks for reader in self._readers)
 
     @contextmanager
-    def reading(self, wanted: Wanted) -> Iterator[Reader[Message]]:
-        reader = Reader[Message](wanted, self._buffer)
+    def reading(self, wanted: Wanted, after: Cursor | None = None) -> Iterator[Reader[Message]]:
+        """Raises `FailedPrecondition` if anything has come after the cursor."""
+        if after is not None and after != Cursor(self._origin, self._counted):
+            raise expired()
+        reader = Reader[Message](wanted, self._buffer, lambda: self._counted)
         self._readers.add(reader)
         try:
             yield reader
         finally:
             self._readers.discard(reader)
 
+    def cursor(self, reader: Reader[Message]) -> Cursor:
+        """Returns where the reader is."""
+        return Cursor(self._origin, reader.position)
+
+    def unwatched(self, changes: int) -> None:
+        """Counts task changes that came while no reader wanted any."""
+        self._counted += changes
+
     def tasks_changed(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
-            message: Message | None = None
+            self._counted += 1
+            change: Change[Message] | None = None
             for reader in self._readers:
                 if not reader.wanted.matches(task):
                     continue
                 if not reader.has_room:
-                    reader.skip()
-                    self.skipped_total += 1
+                    reader.leave_out(self._counted)
+                    self.left_out_total += 1
                     continue
-                message = message or self._task_message(task)
-                reader.put(message)
+                change = change or self._change_of(task)
+                reader.put(change)
 
     def worker_changed(self, worker: Worker) -> None:
+        self._counted += 1
         if self._readers:
-            message = self._worker_message(worker)
+            change = Change(self._counted, self._worker_message(worker))
             for reader in self._readers:
-                reader.put_worker(worker.hostname, message)
+                reader.put_worker(worker.name, change)
+
+    def _change_of(self, task: Task) -> Change[Message]:
+        return Change(self._counted, self._task_message(task, Cursor(self._origin, self._counted)))

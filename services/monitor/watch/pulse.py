@@ -71,7 +71,7 @@ class Pulse:
             self._moment = Moment(
                 taken_at=time.time(),
                 snapshot=self._figures.snapshot(now),
-                online_workers=self._workers.online(),
+                online_workers=len(self._workers.online()),
                 active_tasks=self._workers.active(),
                 queues=self.queues,
             )

@@ -3,12 +3,16 @@
 A command is published to all workers, and they answer on a queue of the sender. How many will answer is not
 known: so the command names the workers known to be online, and the wait ends with the last of their answers
 or at the time limit.
+
+Celery knows a worker by its hostname alone, in the command and in the answer. Two workers of one hostname
+both carry the command out and both answer, but which of the answers is whose can't be known.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +24,9 @@ from redis.exceptions import RedisError
 from services.kernel import broker
 from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.settings import KernelSettings
+from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.tasks import Task
+from services.monitor.workers.answers import Outcome, read_answer
 
 # Signals that may end a running task. The first is the default.
 SIGNALS = ("SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGUSR1")
@@ -31,10 +37,13 @@ BROKER_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer of a worker. `ok` is also False for a worker that did not answer."""
+    """What a worker made of a command.
 
-    worker: str
-    ok: bool
+    The name is without a process id where two workers of the hostname are online.
+    """
+
+    worker: WorkerName
+    outcome: Outcome
     message: str
 
 
@@ -65,7 +74,7 @@ def control_app(settings: KernelSettings, key_prefix: str) -> Celery:
 class Control:
     """Sends commands to the workers that `online` names. They have `timeout` seconds to answer."""
 
-    def __init__(self, app: Celery, online: Callable[[], Sequence[str]], timeout: float) -> None:
+    def __init__(self, app: Celery, online: Callable[[], Sequence[WorkerName]], timeout: float) -> None:
         self._app = app
         self._online = online
         self._timeout = timeout
@@ -81,7 +90,7 @@ class Control:
         return await self._command("revoke", {"task_id": [task_id], "terminate": terminate, "signal": signal})
 
     async def _command(self, command: str, arguments: Mapping[str, Any]) -> list[Reply]:
-        workers = sorted(self._online())
+        workers = self._online()
         if not workers:
             raise Unavailable("a worker (none is online)")
         loop = asyncio.get_running_loop()
@@ -95,27 +104,45 @@ class Control:
         except (OperationalError, RedisError, OSError) as error:
             raise Unavailable("the broker") from error
         if not answers:
-            asked = ", ".join(workers[:10])
+            asked = ", ".join(sorted(map(str, workers))[:10])
             raise Unavailable(f"every worker asked ({asked}; no answer within {self._timeout} s)")
-        return [_reply(worker, answers.get(worker), self._timeout) for worker in workers]
+        replies = replies_of(workers, answers, f"no answer within {self._timeout} s")
+        return sorted(replies, key=lambda reply: str(reply.worker))
 
     def _broadcast(
-        self, command: str, arguments: Mapping[str, Any], workers: Sequence[str]
-    ) -> dict[str, Any]:
+        self, command: str, arguments: Mapping[str, Any], workers: Sequence[WorkerName]
+    ) -> dict[str, list[Any]]:
+        """Returns the answers by hostname."""
         answers = self._app.control.broadcast(
             command,
             arguments=dict(arguments),
-            destination=list(workers),
+            destination=sorted({worker.hostname for worker in workers}),
             reply=True,
             timeout=self._timeout,
             limit=len(workers),
         )
-        return {worker: said for answer in answers or [] for worker, said in answer.items()}
+        by_hostname = defaultdict(list)
+        for answer in answers or []:
+            for hostname, said in answer.items():
+                by_hostname[hostname].append(said)
+        return by_hostname
 
 
-def _reply(worker: str, said: Any, timeout: float) -> Reply:
-    if said is None:
-        return Reply(worker, False, f"no answer within {timeout} s")
-    if isinstance(said, dict) and "ok" in said:
-        return Reply(worker, True, str(said["ok"])[:1000])
-    return Reply(worker, False, str(said.get("error") if isinstance(said, dict) else said)[:1000])
+def replies_of(
+    workers: Iterable[WorkerName], answers: Mapping[str, Sequence[Any]], silence: str
+) -> list[Reply]:
+    """Returns a reply for each worker that was asked, and for each answer beyond those.
+
+    Where a hostname has several workers or several answers, they are called by the hostname. `silence`: the
+    message for a worker that gave no answer.
+    """
+    asked = defaultdict(list)
+    for worker in workers:
+        asked[worker.hostname].append(worker)
+    replies = []
+    for hostname, named in asked.items():
+        found = [read_answer(said) for said in answers.get(hostname, [])]
+        found += [(Outcome.NO_ANSWER, silence)] * (len(named) - len(found))
+        names = named if len(found) == 1 else [WorkerName(hostname)] * len(found)
+        replies += [Reply(name, *each) for name, each in zip(names, found, strict=True)]
+    return replies

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.field_mask_pb2 import FieldMask

@@ -72,16 +72,15 @@ class Monitor:
 
     async def ended(self) -> AsyncIterator[Heard | Gap]:
         """Yields tasks as they end, from now on, and gaps; begins with a gap. Raises `MonitorAway`."""
-        request = monitoring_pb2.WatchRequest(metrics_interval=FIGURES_EVERY, ended_only=True)
+        request = monitoring_pb2.WatchEventsRequest(metrics_interval=FIGURES_EVERY, ended_only=True)
         connected = False
         try:
-            async for message in self._monitoring.Watch(request):
-                event = message.WhichOneof("event")
-                if event == "task":
-                    yield heard_in(message.task)
-                elif event == "skipped_tasks" or not connected:
+            async for message in self._monitoring.WatchEvents(request):
+                if message.left_out_count or not connected:
                     connected = True
                     yield Gap.GAP
+                if message.HasField("task"):
+                    yield heard_in(message.task)
         except grpc.aio.AioRpcError as error:
             raise MonitorAway(_why(error)) from error
 

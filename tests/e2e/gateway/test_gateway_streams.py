@@ -26,7 +26,7 @@ from tests.support.servers import Valkey
 # All four services start within the first test's time.
 pytestmark = pytest.mark.timeout(420)
 # Figures five times a second, so that the second line is soon there.
-WATCH = "/v1/monitoring:watch?metrics_interval=0.2s"
+WATCH = "/v1/events:watch?metrics_interval=0.2s"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
@@ -103,7 +103,8 @@ def test_a_refused_stream_is_told_as_any_other_call(whole: Gateway) -> None:
 def test_a_stream_over_grpc_comes_as_it_goes(whole: Gateway, admin: str) -> None:
     with whole.channel(admin) as channel:
         stub = monitoring_pb2_grpc.MonitoringServiceStub(channel)
-        watch = stub.Watch(monitoring_pb2.WatchRequest(metrics_interval={"nanos": 200_000_000}), timeout=20)
+        request = monitoring_pb2.WatchEventsRequest(metrics_interval={"nanos": 200_000_000})
+        watch = stub.WatchEvents(request, timeout=20)
         assert [next(watch).WhichOneof("event") for _ in range(2)] == ["metrics", "metrics"]
         watch.cancel()
 

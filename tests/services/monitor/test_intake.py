@@ -24,10 +24,13 @@ from services.kernel.sessions import Sessions, opened_sessions
 from services.monitor.figures import Figures
 from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.subscription import EventSource, Subscription
+from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.retention import task_retention
-from services.monitor.tasks.store_tasks import TaskBatches, TaskFilter, TaskStore, row_of
+from services.monitor.tasks.store_listing import TaskFilter
+from services.monitor.tasks.store_tasks import TaskBatches, TaskStore, row_of
 from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, state_of
-from services.monitor.workers.workers import Worker, WorkerTable
+from services.monitor.workers.worker import Worker
+from services.monitor.workers.workers import WorkerTable
 from tests.support.events import CHANNEL, Life, event_message, heartbeat
 from tests.support.servers import Valkey, create_database, temporary_valkey
 
@@ -132,7 +135,8 @@ async def test_a_task_is_kept_as_its_events_tell(
         )
         assert [task.state.name for task in monitor.tasks] == ["PENDING", "RECEIVED", "STARTED", "SUCCESS"]
         assert task == monitor.tasks[-1]
-        assert (task.queue, task.worker, task.args, task.result) == ("celery", "celery@host", "(0,)", "3")
+        assert (task.queue, task.worker, task.worker_pid) == ("celery", "celery@host", 7)
+        assert (task.args, task.result) == ("(0,)", "3")
         assert monitor.figures.by_queue == {
             ("celery", state): 1
             for state in (TaskState.PENDING, TaskState.RECEIVED, TaskState.STARTED, TaskState.SUCCESS)
@@ -368,16 +372,20 @@ async def test_tasks_are_found_by_each_filter_page_by_page(database: Database, s
     assert [task.id for task in everything] == [record.id for record in reversed(records)]
     assert not any(task.traceback for task in everything)
     for wanted, count in [
-        (TaskFilter(state=TaskState.FAILURE), 10),
-        (TaskFilter(task="task-1"), 50),
-        (TaskFilter(queue="q3"), 20),
-        (TaskFilter(worker="celery@host"), 100),
-        (TaskFilter(worker="celery@other"), 0),
+        (TaskFilter(states=[TaskState.FAILURE]), 10),
+        (TaskFilter(states=[TaskState.FAILURE, TaskState.SUCCESS]), 100),
+        (TaskFilter(tasks=["task-1"]), 50),
+        (TaskFilter(queues=["q3"]), 20),
+        (TaskFilter(queues=["q3", "q0", "q3"]), 40),
+        (TaskFilter(workers=[WorkerName("celery@host")]), 100),
+        (TaskFilter(workers=[WorkerName("celery@host", 7)]), 100),
+        (TaskFilter(workers=[WorkerName("celery@host", 8)]), 0),
+        (TaskFilter(workers=[WorkerName("celery@other")]), 0),
         (TaskFilter(text="übung 5"), 10),
         (TaskFilter(text="%"), 0),
         (TaskFilter(start=everything[9].heard_at), 10),
         (TaskFilter(end=everything[9].heard_at), 90),
-        (TaskFilter(queue="q0", state=TaskState.SUCCESS, task="task-1", text="Übung"), 10),
+        (TaskFilter(queues=["q0"], states=[TaskState.SUCCESS], tasks=["task-1"], text="Übung"), 10),
     ]:
         assert len(await stored(sessions, wanted)) == count, wanted
     async with sessions.reading() as session:

@@ -129,7 +129,7 @@ async def test_keys_that_are_not_kombus_do_no_harm(broker: Valkey) -> None:
     broker.flush()
     with redis.Redis(broker.host, broker.port) as client:
         client.sadd("_kombu.binding.strange", "no separators", b"\xff\xfe\x06\x16\x06\x16\xff")
-        client.sadd("_kombu.binding.strange", "a\x06\x16[(\x06\x16b", "a\x06\x16\x06\x16" + "long" * 100)
+        client.sadd("_kombu.binding.strange", "a\x06\x16[(\x06\x16b", "a\x06\x16\x06\x16" + "long" * 300)
         client.sadd("_kombu.binding.text", "text\x06\x16\x06\x16text")
         client.set("text", "not a list")
         client.set("_kombu.binding.no-set", "x")

@@ -34,6 +34,10 @@ def revoke(monitor: Monitor, task_id: str, **how: object) -> list[pb.WorkerReply
     return list(monitor.tasks.RevokeTask(request).replies)
 
 
+def outcomes(replies: list[pb.WorkerReply]) -> list[int]:
+    return [reply.outcome for reply in replies]
+
+
 def await_state(monitor: Monitor, task_id: str, state: pb.TaskState | int) -> pb.Task:
     def reached() -> pb.Task | None:
         try:
@@ -52,11 +56,14 @@ def test_a_running_task_is_ended_with_terminate_and_one_that_waits_behind_it_is_
     running = app.send_task("sleep", [600]).id
     await_state(monitor, running, pb.TASK_STATE_STARTED)
     waiting = app.send_task("sleep", [600]).id
-    assert [(reply.worker, reply.ok) for reply in revoke(monitor, waiting)] == [(worker.name, True)]
+    name = monitor.online(worker.name)[0].name
+    (flagged,) = revoke(monitor, waiting)
+    assert (flagged.worker, flagged.outcome) == (name, pb.WORKER_OUTCOME_FLAGGED)
+    assert waiting in flagged.message and "flagged as revoked" in flagged.message
 
     (reply,) = revoke(monitor, running, terminate=True)
-    assert reply.ok
-    assert running in reply.message
+    assert (reply.worker, reply.outcome) == (name, pb.WORKER_OUTCOME_DONE)
+    assert reply.message == f"terminate: {running}"
     assert await_state(monitor, running, pb.TASK_STATE_REVOKED).HasField("end_time")
 
     await_state(monitor, waiting, pb.TASK_STATE_REVOKED)
@@ -67,24 +74,40 @@ def test_a_running_task_is_ended_with_terminate_and_one_that_waits_behind_it_is_
 def test_a_signal_of_choice_ends_a_running_task(monitor: Monitor, worker: Worker, app: Celery) -> None:
     running = app.send_task("sleep", [600]).id
     await_state(monitor, running, pb.TASK_STATE_STARTED)
-    assert revoke(monitor, running, terminate=True, signal="SIGKILL")[0].ok
+    assert outcomes(revoke(monitor, running, terminate=True, signal="SIGKILL")) == [pb.WORKER_OUTCOME_DONE]
     await_state(monitor, running, pb.TASK_STATE_REVOKED)
 
 
 def test_without_terminate_a_running_task_runs_on(monitor: Monitor, worker: Worker, app: Celery) -> None:
     running = app.send_task("sleep", [2]).id
     await_state(monitor, running, pb.TASK_STATE_STARTED)
-    assert revoke(monitor, running)[0].ok
+    assert outcomes(revoke(monitor, running)) == [pb.WORKER_OUTCOME_FLAGGED]
     await_state(monitor, running, pb.TASK_STATE_SUCCESS)
 
 
 def test_an_unknown_task_is_revoked_all_the_same_and_so_discarded_when_it_comes(
     monitor: Monitor, worker: Worker, app: Celery
 ) -> None:
-    (reply,) = revoke(monitor, "not-sent-yet")
-    assert reply.ok
-    app.send_task("add", [1, 2], task_id="not-sent-yet")
-    await_state(monitor, "not-sent-yet", pb.TASK_STATE_REVOKED)
+    for task_id, terminate, outcome in (
+        ("not-sent-yet", False, pb.WORKER_OUTCOME_FLAGGED),
+        ("nor-this", True, pb.WORKER_OUTCOME_UNKNOWN_TASK),
+    ):
+        assert outcomes(revoke(monitor, task_id, terminate=terminate)) == [outcome]
+        app.send_task("add", [1, 2], task_id=task_id)
+        await_state(monitor, task_id, pb.TASK_STATE_REVOKED)
+
+
+def test_a_worker_whose_pool_can_not_kill_says_so_and_its_task_runs_on(
+    monitor: Monitor, app: Celery, broker: Valkey, tmp_path: Path
+) -> None:
+    with running_worker(broker, tmp_path, name="threads@test", queues="threads", pool="threads") as threads:
+        name = monitor.await_worker(threads.name)[0].name
+        running = app.send_task("sleep", [2], queue="threads").id
+        await_state(monitor, running, pb.TASK_STATE_STARTED)
+        (reply,) = [reply for reply in revoke(monitor, running, terminate=True) if reply.worker == name]
+        assert reply.outcome == pb.WORKER_OUTCOME_FAILED
+        assert "NotImplementedError" in reply.message
+        await_state(monitor, running, pb.TASK_STATE_SUCCESS)
 
 
 @pytest.mark.parametrize(("task", "state"), [("add", "SUCCESS"), ("fail", "FAILURE")])
@@ -98,7 +121,7 @@ def test_a_task_that_has_ended_cannot_be_revoked(
     assert state in message
 
 
-@pytest.mark.parametrize("name", ["", "tasks/", "celery", "tasks/a/b", "tasks/\0", "tasks/" + "x" * 1000])
+@pytest.mark.parametrize("name", ["", "tasks/", "celery", "task/a", "tasks/\0", "tasks/" + "x" * 1025])
 def test_a_malformed_name_is_refused(monitor: Monitor, name: str) -> None:
     assert fields_at_fault(monitor.tasks.RevokeTask, pb.RevokeTaskRequest(name=name)) == ["name"]
 
@@ -120,10 +143,10 @@ def test_a_worker_that_is_dead_and_not_yet_missed_is_told_as_one_that_gave_no_an
     with running_worker(broker, tmp_path, name="doomed@test", queues="elsewhere") as doomed:
         monitor.await_worker(doomed.name)
         doomed.kill()
-        replies = {reply.worker: reply for reply in revoke(monitor, "whatever")}
-    assert replies[worker.name].ok
-    assert not replies["doomed@test"].ok
-    assert replies["doomed@test"].message == "no answer within 1.0 s"
+        replies = {reply.worker.partition("~")[0]: reply for reply in revoke(monitor, "whatever")}
+    assert replies[f"workers/{worker.name}"].outcome == pb.WORKER_OUTCOME_FLAGGED
+    assert replies["workers/doomed@test"].outcome == pb.WORKER_OUTCOME_NO_ANSWER
+    assert replies["workers/doomed@test"].message == "no answer within 1.0 s"
 
 
 def test_without_workers_or_broker_it_is_unavailable_and_says_why(
@@ -145,11 +168,12 @@ def test_without_workers_or_broker_it_is_unavailable_and_says_why(
             assert "broker" in message
             broker.start()
             monitor.await_worker(worker.name)
-            assert eventually(lambda: all(reply.ok for reply in _replies(monitor, request)))
+            flagged = [pb.WORKER_OUTCOME_FLAGGED]
+            assert eventually(lambda: outcomes(_replies(monitor, request)) == flagged)
 
 
 def _replies(monitor: Monitor, request: pb.RevokeTaskRequest) -> list[pb.WorkerReply]:
     try:
         return list(monitor.tasks.RevokeTask(request).replies)
     except grpc.RpcError:
-        return [pb.WorkerReply(ok=False)]
+        return []

@@ -18,6 +18,7 @@ from tests.support.servers import Valkey
 
 WORKER = "plain@intake"
 pytestmark = pytest.mark.usefixtures("worker")
+UNKNOWN: Any = 99
 ENDED = {pb.TASK_STATE_SUCCESS, pb.TASK_STATE_FAILURE, pb.TASK_STATE_REVOKED, pb.TASK_STATE_REJECTED}
 
 
@@ -48,9 +49,11 @@ def ended(monitor: Monitor, task_id: str) -> pb.Task:
 
 def test_a_task_that_succeeds(monitor: Monitor, app: Celery) -> None:
     task = ended(monitor, send(app, "add", 2, 3, queue="beta"))
-    assert (task.state, task.task, task.queue) == (pb.TASK_STATE_SUCCESS, "add", "beta")
+    assert (task.state, task.task_name, task.queue) == (pb.TASK_STATE_SUCCESS, "add", "queues/beta")
     assert (task.args, task.kwargs, task.result, task.retries) == ("(2, 3)", "{}", "5", 0)
-    assert (task.worker, task.parent, task.root) == (WORKER, "", task.name)
+    worker = monitor.online(WORKER)[0].name
+    assert worker.startswith(f"workers/{WORKER}~")
+    assert (task.worker, task.parent, task.root) == (worker, "", task.name)
     assert task.HasField("runtime") and task.runtime.seconds < 10
     times = [task.sent_time, task.received_time, task.started_time, task.end_time]
     assert times == sorted(times, key=lambda time: time.ToNanoseconds())
@@ -103,7 +106,7 @@ def test_a_task_knows_its_parent_and_root(monitor: Monitor, app: Celery, worker:
     child_id = parent.result.strip("'")
     eventually(lambda: _state(monitor, child_id))
     child = monitor.tasks.GetTask(pb.GetTaskRequest(name=f"tasks/{child_id}")).task
-    assert (child.parent, child.root, child.queue) == (parent.name, parent.name, "celery")
+    assert (child.parent, child.root, child.queue) == (parent.name, parent.name, "queues/celery")
     assert child.state == pb.TASK_STATE_PENDING, "no worker consumes its queue"
 
 
@@ -120,10 +123,13 @@ def test_every_started_event_of_the_worker_is_heard(monitor: Monitor, app: Celer
 
 
 def test_lists_are_filtered_and_paged(monitor: Monitor, app: Celery) -> None:
-    wanted = pb.ListTasksRequest(state=pb.TASK_STATE_FAILURE, task="fail", worker=WORKER, text="NO LUCK")
+    wanted = pb.ListTasksRequest(
+        states=[pb.TASK_STATE_FAILURE], task_names=["fail"], workers=[f"workers/{WORKER}"], text="NO LUCK"
+    )
     (task,) = monitor.tasks.ListTasks(wanted).tasks
     assert task.exception and not task.traceback
-    added = all_listed(monitor.tasks.ListTasks, pb.ListTasksRequest(task="add", page_size=50), "tasks")
+    request = pb.ListTasksRequest(task_names=["add"], page_size=50)
+    added = all_listed(monitor.tasks.ListTasks, request, "tasks")
     names = [task.name for task in added]
     assert len(names) == len(set(names)) > 200
 
@@ -138,7 +144,7 @@ def test_several_tasks_are_told_of_at_once(monitor: Monitor, app: Celery) -> Non
 
 def test_what_is_asked_wrongly_is_told_by_field(monitor: Monitor) -> None:
     get, tasks = monitor.tasks.GetTask, monitor.tasks.ListTasks
-    for name in ("", "task/1", "tasks/", "tasks/a/b", "tasks/\0", f"tasks/{'x' * 300}"):
+    for name in ("", "task/1", "tasks/", "tasks/\0", f"tasks/{'x' * 1025}", f"tasks/{'長' * 342}"):
         assert fields_at_fault(get, pb.GetTaskRequest(name=name)) == ["name"]
     several = monitor.tasks.BatchGetTasks
     assert fields_at_fault(several, pb.BatchGetTasksRequest()) == ["names"]
@@ -146,20 +152,29 @@ def test_what_is_asked_wrongly_is_told_by_field(monitor: Monitor) -> None:
     assert fields_at_fault(several, pb.BatchGetTasksRequest(names=["tasks/a", "a"])) == ["names[1]"]
     code, _ = refused(get, pb.GetTaskRequest(name="tasks/unknown"))
     assert code is grpc.StatusCode.NOT_FOUND
-    request = pb.ListTasksRequest(text="x" * 201, task="y" * 300)
+    request = pb.ListTasksRequest(text="x" * 201, task_names=["y" * 300])
     request.start_time.FromSeconds(20)
     request.end_time.FromSeconds(10)
-    assert fields_at_fault(tasks, request) == ["task", "text", "end_time"]
+    assert fields_at_fault(tasks, request) == ["task_names[0]", "text", "end_time"]
+    bare = pb.ListTasksRequest(
+        states=[UNKNOWN], queues=["alpha", "queues/alpha", "queues/"], workers=[WORKER]
+    )
+    assert fields_at_fault(tasks, bare) == ["states[0]", "queues[0]", "queues[2]", "workers[0]"]
+    many = pb.ListTasksRequest(queues=["queues/alpha"] * 101)
+    assert fields_at_fault(tasks, many) == ["queues"]
     assert fields_at_fault(tasks, pb.ListTasksRequest(page_token="e30x")) == ["page_token"]
     assert fields_at_fault(tasks, pb.ListTasksRequest(page_size=-1)) == ["page_size"]
 
 
-def test_a_worker_that_is_killed_is_offline_after_three_beats(monitor: Monitor, worker: Worker) -> None:
+def test_a_worker_that_is_killed_is_silent_after_three_beats(monitor: Monitor, worker: Worker) -> None:
     worker.kill()
 
-    def offline() -> bool:
+    def silent() -> bool:
         (found,) = monitor.workers.ListWorkers(workers_pb2.ListWorkersRequest()).workers
-        return not found.online
+        return bool(found.state == workers_pb2.WORKER_STATE_SILENT)
 
-    eventually(offline)
-    assert not monitor.workers.ListWorkers(workers_pb2.ListWorkersRequest(online_only=True)).workers
+    eventually(silent)
+    assert not monitor.online(WORKER)
+    states = [workers_pb2.WORKER_STATE_SILENT, workers_pb2.WORKER_STATE_GONE]
+    request = workers_pb2.ListWorkersRequest(states=states)
+    assert [each.hostname for each in monitor.workers.ListWorkers(request).workers] == [WORKER]

@@ -1,77 +1,36 @@
-"""The Watch stream: what comes through it, to whom, and what becomes of a reader that is slow or gone."""
+"""WatchEvents: what comes through it, to whom, and what becomes of a reader that is slow or gone."""
 
 from __future__ import annotations
 
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import redis
 from celeriac.monitor.v1 import monitoring_pb2 as pb
-from celeriac.monitor.v1 import monitoring_pb2_grpc, tasks_pb2
+from celeriac.monitor.v1 import monitoring_pb2_grpc, tasks_pb2, workers_pb2
 from celery import Celery
 from google.protobuf.duration_pb2 import Duration
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually, fields_at_fault
 from tests.support.celery_workers import running_worker
-from tests.support.events import CHANNEL, Life, event_message
+from tests.support.event_streams import Reader, opened, publish, watching
+from tests.support.events import Life
+from tests.support.metrics import scraped_value
 from tests.support.monitors import Monitor, running_monitor
 from tests.support.servers import Valkey
-from tests.support.streams import StreamReader
 
 BUFFER = 100
 NEVER = Duration(seconds=60)
+BOTH_ON_TWO = {("mine", "two"), ("other", "two")}
 
 
 @pytest.fixture(scope="module")
 def monitor_settings() -> Mapping[str, str]:
     return {"CELERIAC_MONITOR_WATCH_BUFFER": str(BUFFER)}
-
-
-class Reader(StreamReader[pb.WatchResponse]):
-    """Has read tasks, workers and figures."""
-
-    def tasks(self) -> list[tasks_pb2.Task]:
-        return [response.task for response in self.seen if response.HasField("task")]
-
-    def metrics(self) -> list[pb.Metrics]:
-        return [response.metrics for response in self.seen if response.HasField("metrics")]
-
-
-def opened(monitor: Monitor, channel: grpc.Channel | None = None, **request: Any) -> Any:
-    """A stream over which nothing has been read yet."""
-    stub = monitoring_pb2_grpc.MonitoringServiceStub(channel or monitor.channel)
-    credentials = grpc.access_token_call_credentials(monitor.token)
-    return stub.Watch(pb.WatchRequest(**request), credentials=credentials)
-
-
-@contextmanager
-def watching(monitor: Monitor, **request: Any) -> Iterator[Reader]:
-    reader = Reader(opened(monitor, **request))
-    try:
-        eventually(reader.metrics)
-        yield reader
-    finally:
-        reader.end()
-
-
-def publish(broker: Valkey, *lives: Life, whole: bool = True) -> None:
-    with redis.Redis(broker.host, broker.port) as client:
-        for life in lives:
-            client.publish(CHANNEL, event_message(life.whole() if whole else life.started()))
-
-
-def figure(monitor: Monitor, name: str) -> float:
-    """A figure without labels from the Prometheus endpoint."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{monitor.metrics_port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
 
 
 def test_figures_come_at_once_and_then_at_the_interval_asked_for(monitor: Monitor) -> None:
@@ -97,8 +56,8 @@ def test_a_real_task_is_seen_to_come_into_each_state_and_a_worker_to_come_and_go
 
         def came_and_went() -> bool:
             workers = [response.worker for response in reader.seen if response.HasField("worker")]
-            mine = [worker.online for worker in workers if worker.name == "workers/seen@test"]
-            return mine[:1] == [True] and mine[-1:] == [False]
+            mine = [worker.state for worker in workers if worker.hostname == "seen@test"]
+            return mine == [workers_pb2.WORKER_STATE_ONLINE, workers_pb2.WORKER_STATE_GONE]
 
         eventually(came_and_went)
     seen = states()
@@ -109,9 +68,10 @@ def test_a_real_task_is_seen_to_come_into_each_state_and_a_worker_to_come_and_go
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        ({"task": "mine"}, {("mine", "one"), ("mine", "two")}),
-        ({"queue": "two"}, {("mine", "two"), ("other", "two")}),
-        ({"task": "other", "queue": "two"}, {("other", "two")}),
+        ({"task_names": ["mine"]}, {("mine", "one"), ("mine", "two")}),
+        ({"queues": ["queues/two"]}, {("mine", "two"), ("other", "two")}),
+        ({"task_names": ["other"], "queues": ["queues/two"]}, {("other", "two")}),
+        ({"task_names": ["other", "mine"], "queues": ["queues/two", "queues/three"]}, BOTH_ON_TWO),
         ({"without_tasks": True}, set()),
     ],
 )
@@ -126,11 +86,12 @@ def test_only_what_was_asked_for_comes(
         )
         eventually(lambda: len(all_of_it.tasks()) == 16)
         eventually(lambda: len(reader.tasks()) == 4 * len(expected))
-        assert {(task.task, task.queue) for task in reader.tasks()} == expected
+        found = {(task.task_name, task.queue.removeprefix("queues/")) for task in reader.tasks()}
+        assert found == expected
 
 
 def test_a_state_of_choice_is_watched_alone(monitor: Monitor, broker: Valkey) -> None:
-    with watching(monitor, state=tasks_pb2.TASK_STATE_SUCCESS) as reader:
+    with watching(monitor, states=[tasks_pb2.TASK_STATE_SUCCESS]) as reader:
         lives = [Life(time.time()) for _ in range(5)]
         publish(broker, *lives)
         eventually(lambda: len(reader.tasks()) == 5)
@@ -145,6 +106,18 @@ def test_ends_are_watched_alone(monitor: Monitor, broker: Valkey) -> None:
         eventually(lambda: len(reader.tasks()) == 5)
         assert {task.name for task in reader.tasks()} == {f"tasks/{life.id}" for life in lives}
         assert {task.state for task in reader.tasks()} == {tasks_pb2.TASK_STATE_SUCCESS}
+
+
+def test_a_worker_is_watched_by_its_name_or_by_its_hostname(monitor: Monitor, broker: Valkey) -> None:
+    one, two = (Life(time.time(), pid=pid) for pid in (7, 8))
+    with watching(monitor, workers=["workers/celery@host"]) as all_of_it:
+        with watching(monitor, workers=["workers/celery@host~8"]) as reader:
+            publish(broker, one, two)
+            eventually(lambda: len(all_of_it.tasks()) == 6)
+            eventually(lambda: len(reader.tasks()) == 3)
+        assert {(task.name, task.worker) for task in reader.tasks()} == {
+            (f"tasks/{two.id}", "workers/celery@host~8")
+        }
 
 
 def narrow_channel(monitor: Monitor, state: Path) -> grpc.Channel:
@@ -168,27 +141,27 @@ def test_a_reader_that_does_not_read_is_told_what_it_lost_and_another_gets_all(
         for number in range(1, rounds + 1):
             publish(broker, *(Life(time.time()) for _ in range(size)))
             eventually(lambda wanted=number * size * 4: len(quick.tasks()) == wanted)
-        assert not [response for response in quick.seen if response.HasField("skipped_tasks")]
+        assert not [response for response in quick.seen if response.left_out_count]
 
-        came = skipped = 0
-        while came + skipped < total:
+        came = left_out = 0
+        while came + left_out < total:
             response = next(slow)
             came += response.HasField("task")
-            skipped += response.skipped_tasks
+            left_out += response.left_out_count
         slow.cancel()
-    assert came + skipped == total
-    assert skipped > 0
+    assert came + left_out == total
+    assert left_out > 0
 
 
 def test_a_reader_that_goes_away_leaves_nothing_behind(monitor: Monitor) -> None:
-    eventually(lambda: figure(monitor, "celeriac_monitor_watchers") == 0)
+    eventually(lambda: scraped_value(monitor.metrics_port, "celeriac_monitor_watchers") == 0)
     streams = [opened(monitor) for _ in range(20)]
     for stream in streams:
         next(stream)
-    assert figure(monitor, "celeriac_monitor_watchers") == 20
+    assert scraped_value(monitor.metrics_port, "celeriac_monitor_watchers") == 20
     for stream in streams:
         stream.cancel()
-    eventually(lambda: figure(monitor, "celeriac_monitor_watchers") == 0)
+    eventually(lambda: scraped_value(monitor.metrics_port, "celeriac_monitor_watchers") == 0)
 
 
 def test_at_shutdown_readers_are_told_to_come_back(
@@ -214,22 +187,25 @@ def test_at_shutdown_readers_are_told_to_come_back(
         ({"metrics_interval": Duration(seconds=1, nanos=-1_000_000)}, "metrics_interval"),
         ({"metrics_interval": Duration(seconds=-1)}, "metrics_interval"),
         ({"metrics_interval": Duration(seconds=2**62)}, "metrics_interval"),
-        ({"task": "x" * 300}, "task"),
-        ({"queue": "\0"}, "queue"),
-        ({"state": 99}, "state"),
-        ({"without_tasks": True, "task": "add"}, "without_tasks"),
+        ({"task_names": ["add", "x" * 300]}, "task_names[1]"),
+        ({"queues": ["queues/\0"]}, "queues[0]"),
+        ({"queues": ["ai_analysis"]}, "queues[0]"),
+        ({"workers": ["queues/ai_analysis"]}, "workers[0]"),
+        ({"states": [99]}, "states[0]"),
+        ({"without_tasks": True, "task_names": ["add"]}, "without_tasks"),
         ({"without_tasks": True, "ended_only": True}, "without_tasks"),
+        ({"cursor": "nonsense"}, "cursor"),
     ],
 )
 def test_nonsense_is_refused_with_the_fields_name(
     monitor: Monitor, request_fields: dict[str, Any], field: str
 ) -> None:
     first: Callable[[Any], Any] = lambda request: next(  # noqa: E731
-        monitoring_pb2_grpc.MonitoringServiceStub(monitor.channel).Watch(
+        monitoring_pb2_grpc.MonitoringServiceStub(monitor.channel).WatchEvents(
             request, credentials=grpc.access_token_call_credentials(monitor.token)
         )
     )
-    assert fields_at_fault(first, pb.WatchRequest(**request_fields)) == [field]
+    assert fields_at_fault(first, pb.WatchEventsRequest(**request_fields)) == [field]
 
 
 def test_realtime_metrics_hold_what_happened(monitor: Monitor, app: Celery, broker: Valkey) -> None:
@@ -238,12 +214,12 @@ def test_realtime_metrics_hold_what_happened(monitor: Monitor, app: Celery, brok
 
     def metrics() -> pb.Metrics | None:
         found: pb.Metrics = monitor.monitoring.GetRealtimeMetrics(pb.GetRealtimeMetricsRequest()).metrics
-        done = any(task.task == "counted" and task.succeeded == 10 for task in found.tasks)
+        done = any(task.task_name == "counted" and task.succeeded == 10 for task in found.tasks)
         waits = any(queue.name == "queues/nobody-consumes" and queue.length == 1 for queue in found.queues)
         return found if done and waits else None
 
     found = eventually(metrics)
     assert found.events_total >= 40
     assert found.HasField("event_lag")
-    counted = next(task for task in found.tasks if task.task == "counted")
+    counted = next(task for task in found.tasks if task.task_name == "counted")
     assert counted.p50_runtime.ToMilliseconds() == pytest.approx(100, rel=0.02)

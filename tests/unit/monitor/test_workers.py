@@ -1,4 +1,4 @@
-"""Workers: online by their beats, and what they say they did against what was heard."""
+"""Workers: their states by their beats, and what they say they did against what was heard."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.workers.workers import MOST_WORKERS, Worker, WorkerTable
+from services.monitor.tasks.names import WorkerName
+from services.monitor.workers.worker import Worker, WorkerState
+from services.monitor.workers.workers import MOST_GONE, MOST_WORKERS, WorkerTable
 from tests.support.events import heartbeat
 
 T = 1_790_000_000.0
+ONLINE, SILENT, GONE = WorkerState.ONLINE, WorkerState.SILENT, WorkerState.GONE
 
 
 class Heard:
@@ -35,43 +38,65 @@ class Heard:
 def test_a_worker_is_what_its_beat_tells() -> None:
     heard = Heard()
     arrived = heard.beat(0, 0, kind="worker-online")
-    assert arrived is not None and arrived.online
+    assert arrived is not None and arrived.state is ONLINE
     assert heard.beat(2, 5, active=3) is None
     worker = heard.only
-    assert (worker.hostname, worker.pid, worker.software_version) == ("celery@host", 7, "5.7.0")
+    assert (worker.name, worker.software_version) == (WorkerName("celery@host", 7), "5.7.0")
+    assert str(worker.name) == "celery@host~7"
     assert (worker.active, worker.processed, worker.load_average) == (3, 5, (0.1, 0.2, 0.3))
-    assert (heard.table.online(), heard.table.active()) == (1, 3)
+    assert (heard.table.online(), heard.table.active()) == ([worker.name], 3)
 
 
-def test_three_missed_beats_make_it_offline_once() -> None:
+def test_three_missed_beats_make_it_silent_once_and_thirty_make_it_gone_once() -> None:
     heard = Heard()
     heard.beat(0, 0)
     assert heard.table.sweep(6.0) == []
-    (gone,) = heard.table.sweep(6.1)
-    assert not gone.online and gone.active == 0
+    (silent,) = heard.table.sweep(6.1)
+    assert silent.state is SILENT and silent.active == 0
     assert heard.table.sweep(7.0) == []
-    back = heard.beat(8, 0)
-    assert back is not None and back.online
+    assert heard.table.sweep(60.0) == []
+    (gone,) = heard.table.sweep(60.1)
+    assert gone.state is GONE
+    assert heard.table.sweep(61.0) == []
+    back = heard.beat(62, 0)
+    assert back is not None and back.state is ONLINE
 
 
-def test_a_farewell_makes_it_offline_at_once_unless_a_newer_beat_was_heard() -> None:
+def test_the_beats_that_are_missed_are_those_of_the_worker_itself() -> None:
+    heard = Heard()
+    heard.beat(0, 0, freq=10.0)
+    assert heard.table.sweep(30.0) == []
+    assert [worker.state for worker in heard.table.sweep(30.1)] == [SILENT]
+    assert heard.table.sweep(300.0) == []
+    assert [worker.state for worker in heard.table.sweep(300.1)] == [GONE]
+
+
+def test_a_farewell_makes_it_gone_at_once_unless_a_newer_beat_was_heard() -> None:
     heard = Heard()
     heard.beat(2, 0)
     assert heard.beat(1, 0, kind="worker-offline") is None
-    assert heard.only.online
+    assert heard.only.state is ONLINE
     gone = heard.beat(3, 0, kind="worker-offline")
-    assert gone is not None and not gone.online
-    assert heard.table.online() == 0
+    assert gone is not None and gone.state is GONE
+    assert heard.table.online() == []
 
 
-def test_one_that_is_away_is_shown_for_a_day() -> None:
+def test_one_that_is_gone_is_shown_for_a_day() -> None:
     heard = Heard()
     heard.beat(0, 0)
-    heard.table.sweep(10.0)
+    heard.table.sweep(100.0)
     heard.table.sweep(86_400.0)
     assert len(heard.table.all()) == 1
     heard.table.sweep(86_401.0)
     assert heard.table.all() == []
+    assert heard.table.find(WorkerName("celery@host")) == []
+
+
+def test_one_that_is_silent_is_kept_however_slow_its_heart_beats() -> None:
+    heard = Heard()
+    heard.beat(0, 0, freq=3600.0)
+    heard.table.sweep(86_400.5)
+    assert heard.only.state is SILENT
 
 
 def test_started_events_that_never_came_are_counted() -> None:
@@ -105,7 +130,7 @@ def test_a_worker_that_sends_no_task_events_has_lost_none() -> None:
     assert heard.table.lost() == 0
 
 
-def test_a_new_process_under_the_same_name_begins_anew_and_what_was_lost_stays_counted() -> None:
+def test_a_new_process_under_the_same_hostname_is_another_worker_and_what_was_lost_stays_counted() -> None:
     heard = Heard()
     heard.beat(0, 0)
     heard.start(1)
@@ -114,9 +139,51 @@ def test_a_new_process_under_the_same_name_begins_anew_and_what_was_lost_stays_c
     assert heard.table.lost() == 2
     heard.beat(6, 0, pid=8, kind="worker-online")
     heard.beat(5, 3, pid=7)
-    worker = heard.only
-    assert (worker.pid, worker.started_heard, worker.events_lost) == (8, 0, 0)
+    old, new = heard.table.all()
+    assert (old.name.pid, old.started_heard, old.events_lost) == (7, 1, 2)
+    assert (new.name.pid, new.started_heard, new.events_lost) == (8, 0, 0)
     assert heard.table.lost() == 2
+
+
+def test_two_of_one_hostname_at_once_are_counted_each_by_itself() -> None:
+    """Their beats and starts come in turn; the first loses two of its ten starts, the second none of ten."""
+    heard = Heard()
+    for number in range(11):
+        for pid in (7, 8):
+            if number and not (pid == 7 and number in (4, 5)):
+                heard.start(number - 0.5, pid)
+            heard.beat(number + pid / 100, number, pid=pid, active=pid)
+    for second in (12, 14):
+        for pid in (7, 8):
+            heard.beat(second, 10, pid=pid, active=pid)
+    one, two = heard.table.all()
+    assert [str(worker.name) for worker in (one, two)] == ["celery@host~7", "celery@host~8"]
+    assert (one.started_heard, one.events_lost, one.processed) == (8, 2, 10)
+    assert (two.started_heard, two.events_lost, two.processed) == (10, 0, 10)
+    assert (len(heard.table.online()), heard.table.active()) == (2, 15)
+    gone = heard.beat(15, 10, pid=7, kind="worker-offline")
+    assert gone is not None and gone.name.pid == 7
+    assert [(worker.name.pid, worker.state) for worker in heard.table.all()] == [(7, GONE), (8, ONLINE)]
+
+
+def test_a_worker_that_is_started_again_and_again_is_shown_the_last_ten_times() -> None:
+    heard = Heard()
+    for pid in range(100):
+        heard.beat(pid, 0, pid=pid)
+        heard.beat(pid + 0.5, 0, pid=pid, kind="worker-offline")
+    assert {worker.name.pid for worker in heard.table.all()} == set(range(100 - MOST_GONE, 100))
+
+
+def test_a_hostname_finds_its_workers_the_last_heard_of_first() -> None:
+    heard = Heard()
+    for second, pid in enumerate((7, 8, 9)):
+        heard.beat(second, 0, pid=pid)
+    heard.beat(4, 0, pid=8)
+    heard.beat(5, 0, hostname="other@host")
+    found = heard.table.find(WorkerName("celery@host"))
+    assert [worker.name.pid for worker in found] == [8, 9, 7]
+    assert [worker.name.pid for worker in heard.table.find(WorkerName("celery@host", 9))] == [9]
+    assert heard.table.find(WorkerName("celery@host", 10)) == heard.table.find(WorkerName("none")) == []
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 9))
@@ -150,7 +217,8 @@ def test_nonsense_in_a_beat_is_left_out() -> None:
     worker = heard.only
     assert (worker.heartbeat_interval, worker.active, worker.load_average) == (2.0, 0, (0.0, 1))
     assert (worker.software_version, worker.processed) == ("", 0)
-    heard.beat(1, 0, pid="seven")
+    for pid in ("seven", -1, 2**63, True, None):
+        heard.beat(1, 0, pid=pid)
     heard.beat(1, 0, hostname=None)
     assert len(heard.table.all()) == 1
 

@@ -77,6 +77,20 @@ def test_nul_characters_do_not_reach_the_database() -> None:
     assert (events[0]["args"], refused) == ("a\ufffdb", 0)
 
 
+@pytest.mark.parametrize("text", ["no\\u0000nul", "\\\\u0000", "\\", "\\\0", "\0\0", "a\\\\\0b\\u0000"])
+def test_only_a_nul_is_replaced_and_not_what_looks_like_an_escaped_one(text: str) -> None:
+    event = {**Life(1_790_000_000.0).sent(), "args": text}
+    assert decode(event_message(event))[0][0]["args"] == text.replace("\0", "\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("task_id", "sound"), [("x" * 1024, 1), ("x" * 1025, 0), ("長" * 341, 1), ("長" * 342, 0)]
+)
+def test_an_id_of_more_than_1024_bytes_is_refused(task_id: str, sound: int) -> None:
+    events, refused = decode(event_message(Life(1_790_000_000.0, task_id).sent()))
+    assert (len(events), refused) == (sound, 1 - sound)
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_make_it_raise(message: bytes) -> None:
     events, refused = decode(message)

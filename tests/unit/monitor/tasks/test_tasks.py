@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, state_of, time_in
+from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, state_of
+from services.monitor.tasks.values import time_in
 from tests.support.events import Life
 
 Events = Sequence[dict[str, Any]]
@@ -129,3 +130,21 @@ def test_long_texts_are_cut() -> None:
 def test_a_time_that_is_none_is_left_out(text: str) -> None:
     found = time_in(text)
     assert found is None or found.tzinfo is not None
+
+
+def test_a_task_is_of_the_process_that_sent_the_newest_event_of_a_worker() -> None:
+    first, second = (
+        Life(1_790_000_000.0, "t", pid=7),
+        Life(1_790_000_001.0, "t", hostname="other@host", pid=8),
+    )
+    events = [first.sent(), first.received(), first.started(), second.received()]
+    for order in itertools.permutations(events):
+        task = heard(order)
+        assert (task.worker, task.worker_pid) == ("other@host", 8)
+    without = {**second.started(), "pid": None}
+    assert (heard([*events, without]).worker, heard([*events, without]).worker_pid) == ("other@host", None)
+
+
+def test_an_id_of_another_task_that_is_too_long_is_left_out_and_not_cut() -> None:
+    received = {**life().received(), "parent_id": "x" * 1024, "root_id": "x" * 1025}
+    assert (heard([received]).parent_id, heard([received]).root_id) == ("x" * 1024, "")

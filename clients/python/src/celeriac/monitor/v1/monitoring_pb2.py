@@ -27,33 +27,52 @@ from celeriac.monitor.v1 import queues_pb2 as celeriac_dot_monitor_dot_v1_dot_qu
 from celeriac.monitor.v1 import tasks_pb2 as celeriac_dot_monitor_dot_v1_dot_tasks__pb2
 from celeriac.monitor.v1 import workers_pb2 as celeriac_dot_monitor_dot_v1_dot_workers__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/monitor/v1/monitoring.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a celeriac/monitor/v1/queues.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a!celeriac/monitor/v1/workers.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x02\n\x07Metrics\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x65vents_per_second\x18\x02 \x01(\x01\x12\x1c\n\x14succeeded_per_second\x18\x03 \x01(\x01\x12\x19\n\x11\x66\x61iled_per_second\x18\x04 \x01(\x01\x12\x14\n\x0c\x61\x63tive_tasks\x18\x05 \x01(\x03\x12\x16\n\x0eonline_workers\x18\x06 \x01(\x05\x12\x14\n\x0c\x65vents_total\x18\x07 \x01(\x03\x12\x13\n\x0b\x65vents_lost\x18\x08 \x01(\x03\x12,\n\tevent_lag\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x06queues\x18\n \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12/\n\x05tasks\x18\x0b \x03(\x0b\x32 .celeriac.monitor.v1.TaskMetrics\"\xaf\x01\n\x0bTaskMetrics\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x11\n\tsucceeded\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0f\n\x07retried\x18\x04 \x01(\x03\x12.\n\x0bp50_runtime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bp99_runtime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1b\n\x19GetRealtimeMetricsRequest\"K\n\x1aGetRealtimeMetricsResponse\x12-\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.Metrics\"\xba\x01\n\x0cWatchRequest\x12\x33\n\x10metrics_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rwithout_tasks\x18\x02 \x01(\x08\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\r\n\x05queue\x18\x04 \x01(\t\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12\x12\n\nended_only\x18\x06 \x01(\x08\"\xbc\x01\n\rWatchResponse\x12/\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.MetricsH\x00\x12)\n\x04task\x18\x02 \x01(\x0b\x32\x19.celeriac.monitor.v1.TaskH\x00\x12-\n\x06worker\x18\x03 \x01(\x0b\x32\x1b.celeriac.monitor.v1.WorkerH\x00\x12\x17\n\rskipped_tasks\x18\x04 \x01(\x03H\x00\x42\x07\n\x05\x65vent2\xc5\x02\n\x11MonitoringService\x12\xae\x01\n\x12GetRealtimeMetrics\x12..celeriac.monitor.v1.GetRealtimeMetricsRequest\x1a/.celeriac.monitor.v1.GetRealtimeMetricsResponse\"7\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02+\x12)/celery-admin/monitoring/metrics/realtime\x12\x7f\n\x05Watch\x12!.celeriac.monitor.v1.WatchRequest\x1a\".celeriac.monitor.v1.WatchResponse\"-\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/monitoring:watch0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/monitor/v1/monitoring.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a celeriac/monitor/v1/queues.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a!celeriac/monitor/v1/workers.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x02\n\x07Metrics\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x65vents_per_second\x18\x02 \x01(\x01\x12\x1c\n\x14succeeded_per_second\x18\x03 \x01(\x01\x12\x19\n\x11\x66\x61iled_per_second\x18\x04 \x01(\x01\x12\x14\n\x0c\x61\x63tive_tasks\x18\x05 \x01(\x03\x12\x16\n\x0eonline_workers\x18\x06 \x01(\x05\x12\x14\n\x0c\x65vents_total\x18\x07 \x01(\x03\x12\x13\n\x0b\x65vents_lost\x18\x08 \x01(\x03\x12,\n\tevent_lag\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x06queues\x18\n \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12/\n\x05tasks\x18\x0b \x03(\x0b\x32 .celeriac.monitor.v1.TaskMetrics\"\xb4\x01\n\x0bTaskMetrics\x12\x11\n\ttask_name\x18\x01 \x01(\t\x12\x11\n\tsucceeded\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0f\n\x07retried\x18\x04 \x01(\x03\x12.\n\x0bp50_runtime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bp99_runtime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1b\n\x19GetRealtimeMetricsRequest\"K\n\x1aGetRealtimeMetricsResponse\x12-\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.Metrics\"\xc0\x02\n\x12WatchEventsRequest\x12\x13\n\x06\x63ursor\x18\x01 \x01(\tB\x03\xe0\x41\x01\x12\x38\n\x10metrics_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\x1a\n\rwithout_tasks\x18\x03 \x01(\x08\x42\x03\xe0\x41\x01\x12\x33\n\x06states\x18\x04 \x03(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x05 \x03(\tB\x03\xe0\x41\x01\x12*\n\x06queues\x18\x06 \x03(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12,\n\x07workers\x18\x07 \x03(\tB\x1b\xe0\x41\x01\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x17\n\nended_only\x18\x08 \x01(\x08\x42\x03\xe0\x41\x01\"\xd1\x01\n\x13WatchEventsResponse\x12/\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.MetricsH\x00\x12)\n\x04task\x18\x02 \x01(\x0b\x32\x19.celeriac.monitor.v1.TaskH\x00\x12-\n\x06worker\x18\x03 \x01(\x0b\x32\x1b.celeriac.monitor.v1.WorkerH\x00\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x16\n\x0eleft_out_count\x18\x05 \x01(\x03\x42\x07\n\x05\x65vent2\xf2\x02\n\x11MonitoringService\x12\xc9\x01\n\x12GetRealtimeMetrics\x12..celeriac.monitor.v1.GetRealtimeMetricsRequest\x1a/.celeriac.monitor.v1.GetRealtimeMetricsResponse\"R\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x43\x12\x14/v1/metrics/realtimeZ+\x12)/celery-admin/monitoring/metrics/realtime\x12\x90\x01\n\x0bWatchEvents\x12\'.celeriac.monitor.v1.WatchEventsRequest\x1a(.celeriac.monitor.v1.WatchEventsResponse\",\xda\x41\x00\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/events:watch0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.monitor.v1.monitoring_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['cursor']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['cursor']._serialized_options = b'\340A\001'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['metrics_interval']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['metrics_interval']._serialized_options = b'\340A\001'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['without_tasks']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['without_tasks']._serialized_options = b'\340A\001'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['states']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['states']._serialized_options = b'\340A\001'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['task_names']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['task_names']._serialized_options = b'\340A\001'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['queues']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['queues']._serialized_options = b'\340A\001\372A\024\n\022celeriac.dev/Queue'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['workers']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['workers']._serialized_options = b'\340A\001\372A\025\n\023celeriac.dev/Worker'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['ended_only']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['ended_only']._serialized_options = b'\340A\001'
   _globals['_MONITORINGSERVICE'].methods_by_name['GetRealtimeMetrics']._loaded_options = None
-  _globals['_MONITORINGSERVICE'].methods_by_name['GetRealtimeMetrics']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002+\022)/celery-admin/monitoring/metrics/realtime'
-  _globals['_MONITORINGSERVICE'].methods_by_name['Watch']._loaded_options = None
-  _globals['_MONITORINGSERVICE'].methods_by_name['Watch']._serialized_options = b'\332\342\030\r\010\001:\tscheduler\202\323\344\223\002\026\022\024/v1/monitoring:watch'
-  _globals['_METRICS']._serialized_start=292
-  _globals['_METRICS']._serialized_end=655
-  _globals['_TASKMETRICS']._serialized_start=658
-  _globals['_TASKMETRICS']._serialized_end=833
-  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_start=835
-  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_end=862
-  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_start=864
-  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_end=939
-  _globals['_WATCHREQUEST']._serialized_start=942
-  _globals['_WATCHREQUEST']._serialized_end=1128
-  _globals['_WATCHRESPONSE']._serialized_start=1131
-  _globals['_WATCHRESPONSE']._serialized_end=1319
-  _globals['_MONITORINGSERVICE']._serialized_start=1322
-  _globals['_MONITORINGSERVICE']._serialized_end=1647
+  _globals['_MONITORINGSERVICE'].methods_by_name['GetRealtimeMetrics']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002C\022\024/v1/metrics/realtimeZ+\022)/celery-admin/monitoring/metrics/realtime'
+  _globals['_MONITORINGSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
+  _globals['_MONITORINGSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\332A\000\332\342\030\r\010\001:\tscheduler\202\323\344\223\002\022\022\020/v1/events:watch'
+  _globals['_METRICS']._serialized_start=377
+  _globals['_METRICS']._serialized_end=740
+  _globals['_TASKMETRICS']._serialized_start=743
+  _globals['_TASKMETRICS']._serialized_end=923
+  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_start=925
+  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_end=952
+  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_start=954
+  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_end=1029
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=1032
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=1352
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1355
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1564
+  _globals['_MONITORINGSERVICE']._serialized_start=1567
+  _globals['_MONITORINGSERVICE']._serialized_end=1937
 # @@protoc_insertion_point(module_scope)

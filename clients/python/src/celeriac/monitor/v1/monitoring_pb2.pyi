@@ -3,6 +3,9 @@ from celeriac.monitor.v1 import queues_pb2 as _queues_pb2
 from celeriac.monitor.v1 import tasks_pb2 as _tasks_pb2
 from celeriac.monitor.v1 import workers_pb2 as _workers_pb2
 from google.api import annotations_pb2 as _annotations_pb2
+from google.api import client_pb2 as _client_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -39,20 +42,20 @@ class Metrics(_message.Message):
     def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., events_per_second: _Optional[float] = ..., succeeded_per_second: _Optional[float] = ..., failed_per_second: _Optional[float] = ..., active_tasks: _Optional[int] = ..., online_workers: _Optional[int] = ..., events_total: _Optional[int] = ..., events_lost: _Optional[int] = ..., event_lag: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., queues: _Optional[_Iterable[_Union[_queues_pb2.Queue, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskMetrics, _Mapping]]] = ...) -> None: ...
 
 class TaskMetrics(_message.Message):
-    __slots__ = ("task", "succeeded", "failed", "retried", "p50_runtime", "p99_runtime")
-    TASK_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("task_name", "succeeded", "failed", "retried", "p50_runtime", "p99_runtime")
+    TASK_NAME_FIELD_NUMBER: _ClassVar[int]
     SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     RETRIED_FIELD_NUMBER: _ClassVar[int]
     P50_RUNTIME_FIELD_NUMBER: _ClassVar[int]
     P99_RUNTIME_FIELD_NUMBER: _ClassVar[int]
-    task: str
+    task_name: str
     succeeded: int
     failed: int
     retried: int
     p50_runtime: _duration_pb2.Duration
     p99_runtime: _duration_pb2.Duration
-    def __init__(self, task: _Optional[str] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., retried: _Optional[int] = ..., p50_runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., p99_runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    def __init__(self, task_name: _Optional[str] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., retried: _Optional[int] = ..., p50_runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., p99_runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class GetRealtimeMetricsRequest(_message.Message):
     __slots__ = ()
@@ -64,30 +67,36 @@ class GetRealtimeMetricsResponse(_message.Message):
     metrics: Metrics
     def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ...) -> None: ...
 
-class WatchRequest(_message.Message):
-    __slots__ = ("metrics_interval", "without_tasks", "task", "queue", "state", "ended_only")
+class WatchEventsRequest(_message.Message):
+    __slots__ = ("cursor", "metrics_interval", "without_tasks", "states", "task_names", "queues", "workers", "ended_only")
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     METRICS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_TASKS_FIELD_NUMBER: _ClassVar[int]
-    TASK_FIELD_NUMBER: _ClassVar[int]
-    QUEUE_FIELD_NUMBER: _ClassVar[int]
-    STATE_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAMES_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
     ENDED_ONLY_FIELD_NUMBER: _ClassVar[int]
+    cursor: str
     metrics_interval: _duration_pb2.Duration
     without_tasks: bool
-    task: str
-    queue: str
-    state: _tasks_pb2.TaskState
+    states: _containers.RepeatedScalarFieldContainer[_tasks_pb2.TaskState]
+    task_names: _containers.RepeatedScalarFieldContainer[str]
+    queues: _containers.RepeatedScalarFieldContainer[str]
+    workers: _containers.RepeatedScalarFieldContainer[str]
     ended_only: bool
-    def __init__(self, metrics_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., without_tasks: bool = ..., task: _Optional[str] = ..., queue: _Optional[str] = ..., state: _Optional[_Union[_tasks_pb2.TaskState, str]] = ..., ended_only: bool = ...) -> None: ...
+    def __init__(self, cursor: _Optional[str] = ..., metrics_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., without_tasks: bool = ..., states: _Optional[_Iterable[_Union[_tasks_pb2.TaskState, str]]] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., workers: _Optional[_Iterable[str]] = ..., ended_only: bool = ...) -> None: ...
 
-class WatchResponse(_message.Message):
-    __slots__ = ("metrics", "task", "worker", "skipped_tasks")
+class WatchEventsResponse(_message.Message):
+    __slots__ = ("metrics", "task", "worker", "cursor", "left_out_count")
     METRICS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
-    SKIPPED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_COUNT_FIELD_NUMBER: _ClassVar[int]
     metrics: Metrics
     task: _tasks_pb2.Task
     worker: _workers_pb2.Worker
-    skipped_tasks: int
-    def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ..., task: _Optional[_Union[_tasks_pb2.Task, _Mapping]] = ..., worker: _Optional[_Union[_workers_pb2.Worker, _Mapping]] = ..., skipped_tasks: _Optional[int] = ...) -> None: ...
+    cursor: str
+    left_out_count: int
+    def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ..., task: _Optional[_Union[_tasks_pb2.Task, _Mapping]] = ..., worker: _Optional[_Union[_workers_pb2.Worker, _Mapping]] = ..., cursor: _Optional[str] = ..., left_out_count: _Optional[int] = ...) -> None: ...

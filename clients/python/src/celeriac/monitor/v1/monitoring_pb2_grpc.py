@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class MonitoringServiceStub(object):
-    """Monitoring: live figures, and a stream of what happens.
+    """Live figures, and a stream of what happens.
     """
 
     def __init__(self, channel):
@@ -40,28 +40,34 @@ class MonitoringServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetRealtimeMetricsRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetRealtimeMetricsResponse.FromString,
                 _registered_method=True)
-        self.Watch = channel.unary_stream(
-                '/celeriac.monitor.v1.MonitoringService/Watch',
-                request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchRequest.SerializeToString,
-                response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchResponse.FromString,
+        self.WatchEvents = channel.unary_stream(
+                '/celeriac.monitor.v1.MonitoringService/WatchEvents',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsResponse.FromString,
                 _registered_method=True)
 
 
 class MonitoringServiceServicer(object):
-    """Monitoring: live figures, and a stream of what happens.
+    """Live figures, and a stream of what happens.
     """
 
     def GetRealtimeMetrics(self, request, context):
-        """The figures of this moment.
+        """Returns the figures of this moment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Watch(self, request, context):
-        """Figures at a steady pace, changes of tasks, workers that come and go, from now on. A reader that does
-        not keep up loses task changes, never figures, and is told how many. Ends in UNAVAILABLE when the server
-        stops: call again.
+    def WatchEvents(self, request, context):
+        """Sends figures at a steady pace, changes of tasks, and workers that change their state. The first message comes
+        at once and has the figures. A reader that does not keep up loses changes of tasks, never figures nor workers,
+        and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of
+        life. The stream ends in UNAVAILABLE when the server stops: call again.
+
+        Each message has a cursor. Changes are not kept yet, so a cursor is good only at the monitor that gave it, and
+        only while nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
+        CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and
+        workers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,10 +81,10 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetRealtimeMetricsRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetRealtimeMetricsResponse.SerializeToString,
             ),
-            'Watch': grpc.unary_stream_rpc_method_handler(
-                    servicer.Watch,
-                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchRequest.FromString,
-                    response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchResponse.SerializeToString,
+            'WatchEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEvents,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,7 +95,7 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MonitoringService(object):
-    """Monitoring: live figures, and a stream of what happens.
+    """Live figures, and a stream of what happens.
     """
 
     @staticmethod
@@ -120,7 +126,7 @@ class MonitoringService(object):
             _registered_method=True)
 
     @staticmethod
-    def Watch(request,
+    def WatchEvents(request,
             target,
             options=(),
             channel_credentials=None,
@@ -133,9 +139,9 @@ class MonitoringService(object):
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/celeriac.monitor.v1.MonitoringService/Watch',
-            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchRequest.SerializeToString,
-            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchResponse.FromString,
+            '/celeriac.monitor.v1.MonitoringService/WatchEvents',
+            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

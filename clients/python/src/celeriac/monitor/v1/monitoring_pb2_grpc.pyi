@@ -18,44 +18,56 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class MonitoringServiceStub:
-    """Monitoring: live figures, and a stream of what happens."""
+    """Live figures, and a stream of what happens."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     GetRealtimeMetrics: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.monitoring_pb2.GetRealtimeMetricsRequest,
         celeriac.monitor.v1.monitoring_pb2.GetRealtimeMetricsResponse,
     ]
-    """The figures of this moment."""
+    """Returns the figures of this moment."""
 
-    Watch: grpc.UnaryStreamMultiCallable[
-        celeriac.monitor.v1.monitoring_pb2.WatchRequest,
-        celeriac.monitor.v1.monitoring_pb2.WatchResponse,
+    WatchEvents: grpc.UnaryStreamMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.WatchEventsRequest,
+        celeriac.monitor.v1.monitoring_pb2.WatchEventsResponse,
     ]
-    """Figures at a steady pace, changes of tasks, workers that come and go, from now on. A reader that does
-    not keep up loses task changes, never figures, and is told how many. Ends in UNAVAILABLE when the server
-    stops: call again.
+    """Sends figures at a steady pace, changes of tasks, and workers that change their state. The first message comes
+    at once and has the figures. A reader that does not keep up loses changes of tasks, never figures nor workers,
+    and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of
+    life. The stream ends in UNAVAILABLE when the server stops: call again.
+
+    Each message has a cursor. Changes are not kept yet, so a cursor is good only at the monitor that gave it, and
+    only while nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
+    CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and
+    workers.
     """
 
 class MonitoringServiceAsyncStub:
-    """Monitoring: live figures, and a stream of what happens."""
+    """Live figures, and a stream of what happens."""
 
     GetRealtimeMetrics: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.monitoring_pb2.GetRealtimeMetricsRequest,
         celeriac.monitor.v1.monitoring_pb2.GetRealtimeMetricsResponse,
     ]
-    """The figures of this moment."""
+    """Returns the figures of this moment."""
 
-    Watch: grpc.aio.UnaryStreamMultiCallable[
-        celeriac.monitor.v1.monitoring_pb2.WatchRequest,
-        celeriac.monitor.v1.monitoring_pb2.WatchResponse,
+    WatchEvents: grpc.aio.UnaryStreamMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.WatchEventsRequest,
+        celeriac.monitor.v1.monitoring_pb2.WatchEventsResponse,
     ]
-    """Figures at a steady pace, changes of tasks, workers that come and go, from now on. A reader that does
-    not keep up loses task changes, never figures, and is told how many. Ends in UNAVAILABLE when the server
-    stops: call again.
+    """Sends figures at a steady pace, changes of tasks, and workers that change their state. The first message comes
+    at once and has the figures. A reader that does not keep up loses changes of tasks, never figures nor workers,
+    and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of
+    life. The stream ends in UNAVAILABLE when the server stops: call again.
+
+    Each message has a cursor. Changes are not kept yet, so a cursor is good only at the monitor that gave it, and
+    only while nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
+    CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and
+    workers.
     """
 
 class MonitoringServiceServicer(metaclass=abc.ABCMeta):
-    """Monitoring: live figures, and a stream of what happens."""
+    """Live figures, and a stream of what happens."""
 
     @abc.abstractmethod
     def GetRealtimeMetrics(
@@ -63,17 +75,23 @@ class MonitoringServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.monitoring_pb2.GetRealtimeMetricsRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.monitoring_pb2.GetRealtimeMetricsResponse, collections.abc.Awaitable[celeriac.monitor.v1.monitoring_pb2.GetRealtimeMetricsResponse]]:
-        """The figures of this moment."""
+        """Returns the figures of this moment."""
 
     @abc.abstractmethod
-    def Watch(
+    def WatchEvents(
         self,
-        request: celeriac.monitor.v1.monitoring_pb2.WatchRequest,
+        request: celeriac.monitor.v1.monitoring_pb2.WatchEventsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[celeriac.monitor.v1.monitoring_pb2.WatchResponse], collections.abc.AsyncIterator[celeriac.monitor.v1.monitoring_pb2.WatchResponse]]:
-        """Figures at a steady pace, changes of tasks, workers that come and go, from now on. A reader that does
-        not keep up loses task changes, never figures, and is told how many. Ends in UNAVAILABLE when the server
-        stops: call again.
+    ) -> typing.Union[collections.abc.Iterator[celeriac.monitor.v1.monitoring_pb2.WatchEventsResponse], collections.abc.AsyncIterator[celeriac.monitor.v1.monitoring_pb2.WatchEventsResponse]]:
+        """Sends figures at a steady pace, changes of tasks, and workers that change their state. The first message comes
+        at once and has the figures. A reader that does not keep up loses changes of tasks, never figures nor workers,
+        and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of
+        life. The stream ends in UNAVAILABLE when the server stops: call again.
+
+        Each message has a cursor. Changes are not kept yet, so a cursor is good only at the monitor that gave it, and
+        only while nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
+        CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and
+        workers.
         """
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

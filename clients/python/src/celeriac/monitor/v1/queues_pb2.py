@@ -24,25 +24,48 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/queues.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\"\x99\x01\n\x05Queue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06length\x18\x02 \x01(\x03\x12\x38\n\x0b\x62y_priority\x18\x03 \x03(\x0b\x32#.celeriac.monitor.v1.PriorityLength\x12\x16\n\x0eunacknowledged\x18\x04 \x01(\x03\x12 \n\x18unacknowledged_estimated\x18\x05 \x01(\x08\"2\n\x0ePriorityLength\x12\x10\n\x08priority\x18\x01 \x01(\x05\x12\x0e\n\x06length\x18\x02 \x01(\x03\"\x13\n\x11ListQueuesRequest\"@\n\x12ListQueuesResponse\x12*\n\x06queues\x18\x01 \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue2\x87\x01\n\x0cQueueService\x12w\n\nListQueues\x12&.celeriac.monitor.v1.ListQueuesRequest\x1a\'.celeriac.monitor.v1.ListQueuesResponse\"\x18\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/queuesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/queues.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\xea\x01\n\x05Queue\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x13\n\x06length\x18\x02 \x01(\x03\x42\x03\xe0\x41\x03\x12=\n\x0b\x62y_priority\x18\x03 \x03(\x0b\x32#.celeriac.monitor.v1.PriorityLengthB\x03\xe0\x41\x03\x12\x1b\n\x0eunacknowledged\x18\x04 \x01(\x03\x42\x03\xe0\x41\x03\x12%\n\x18unacknowledged_estimated\x18\x05 \x01(\x08\x42\x03\xe0\x41\x03:6\xea\x41\x33\n\x12\x63\x65leriac.dev/Queue\x12\x0equeues/{queue}*\x06queues2\x05queue\"<\n\x0ePriorityLength\x12\x15\n\x08priority\x18\x01 \x01(\x05\x42\x03\xe0\x41\x03\x12\x13\n\x06length\x18\x02 \x01(\x03\x42\x03\xe0\x41\x03\"D\n\x11ListQueuesRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\"Y\n\x12ListQueuesResponse\x12*\n\x06queues\x18\x01 \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x8a\x01\n\x0cQueueService\x12z\n\nListQueues\x12&.celeriac.monitor.v1.ListQueuesRequest\x1a\'.celeriac.monitor.v1.ListQueuesResponse\"\x1b\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/queuesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.monitor.v1.queues_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['name']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_QUEUE'].fields_by_name['length']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['length']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['by_priority']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['by_priority']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['unacknowledged']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['unacknowledged']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['unacknowledged_estimated']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['unacknowledged_estimated']._serialized_options = b'\340A\003'
+  _globals['_QUEUE']._loaded_options = None
+  _globals['_QUEUE']._serialized_options = b'\352A3\n\022celeriac.dev/Queue\022\016queues/{queue}*\006queues2\005queue'
+  _globals['_PRIORITYLENGTH'].fields_by_name['priority']._loaded_options = None
+  _globals['_PRIORITYLENGTH'].fields_by_name['priority']._serialized_options = b'\340A\003'
+  _globals['_PRIORITYLENGTH'].fields_by_name['length']._loaded_options = None
+  _globals['_PRIORITYLENGTH'].fields_by_name['length']._serialized_options = b'\340A\003'
+  _globals['_LISTQUEUESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTQUEUESREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTQUEUESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTQUEUESREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
   _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._loaded_options = None
-  _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\014\022\n/v1/queues'
-  _globals['_QUEUE']._serialized_start=121
-  _globals['_QUEUE']._serialized_end=274
-  _globals['_PRIORITYLENGTH']._serialized_start=276
-  _globals['_PRIORITYLENGTH']._serialized_end=326
-  _globals['_LISTQUEUESREQUEST']._serialized_start=328
-  _globals['_LISTQUEUESREQUEST']._serialized_end=347
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=349
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=413
-  _globals['_QUEUESERVICE']._serialized_start=416
-  _globals['_QUEUESERVICE']._serialized_end=551
+  _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\014\022\n/v1/queues'
+  _globals['_QUEUE']._serialized_start=206
+  _globals['_QUEUE']._serialized_end=440
+  _globals['_PRIORITYLENGTH']._serialized_start=442
+  _globals['_PRIORITYLENGTH']._serialized_end=502
+  _globals['_LISTQUEUESREQUEST']._serialized_start=504
+  _globals['_LISTQUEUESREQUEST']._serialized_end=572
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=574
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=663
+  _globals['_QUEUESERVICE']._serialized_start=666
+  _globals['_QUEUESERVICE']._serialized_end=804
 # @@protoc_insertion_point(module_scope)

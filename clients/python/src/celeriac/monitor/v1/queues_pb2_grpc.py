@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class QueueServiceStub(object):
-    """Queues: what waits on the broker.
+    """The queues of the broker, and what waits in them.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class QueueServiceStub(object):
 
 
 class QueueServiceServicer(object):
-    """Queues: what waits on the broker.
+    """The queues of the broker, and what waits in them.
     """
 
     def ListQueues(self, request, context):
-        """Lists the queues by name: all that the broker has heard of, also the empty ones. UNAVAILABLE while the
+        """Lists the queues by name: all that the broker has a binding for, also the empty ones. UNAVAILABLE while the
         broker is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -71,7 +71,7 @@ def add_QueueServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QueueService(object):
-    """Queues: what waits on the broker.
+    """The queues of the broker, and what waits in them.
     """
 
     @staticmethod

@@ -18,30 +18,30 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class QueueServiceStub:
-    """Queues: what waits on the broker."""
+    """The queues of the broker, and what waits in them."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     ListQueues: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.queues_pb2.ListQueuesRequest,
         celeriac.monitor.v1.queues_pb2.ListQueuesResponse,
     ]
-    """Lists the queues by name: all that the broker has heard of, also the empty ones. UNAVAILABLE while the
+    """Lists the queues by name: all that the broker has a binding for, also the empty ones. UNAVAILABLE while the
     broker is away.
     """
 
 class QueueServiceAsyncStub:
-    """Queues: what waits on the broker."""
+    """The queues of the broker, and what waits in them."""
 
     ListQueues: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.queues_pb2.ListQueuesRequest,
         celeriac.monitor.v1.queues_pb2.ListQueuesResponse,
     ]
-    """Lists the queues by name: all that the broker has heard of, also the empty ones. UNAVAILABLE while the
+    """Lists the queues by name: all that the broker has a binding for, also the empty ones. UNAVAILABLE while the
     broker is away.
     """
 
 class QueueServiceServicer(metaclass=abc.ABCMeta):
-    """Queues: what waits on the broker."""
+    """The queues of the broker, and what waits in them."""
 
     @abc.abstractmethod
     def ListQueues(
@@ -49,7 +49,7 @@ class QueueServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.queues_pb2.ListQueuesRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.queues_pb2.ListQueuesResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.ListQueuesResponse]]:
-        """Lists the queues by name: all that the broker has heard of, also the empty ones. UNAVAILABLE while the
+        """Lists the queues by name: all that the broker has a binding for, also the empty ones. UNAVAILABLE while the
         broker is away.
         """
 

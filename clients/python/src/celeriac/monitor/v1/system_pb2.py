@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/system.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x01\n\tComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x06health\x18\x02 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"\xb0\x01\n\x11GetStatusResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x32\n\ncomponents\x18\x02 \x03(\x0b\x32\x1e.celeriac.monitor.v1.Component\x12\x0f\n\x07version\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x10\n\x0eGetInfoRequest\"m\n\x0fGetInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x43heckHealthRequest\"U\n\x13\x43heckHealthResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x11\n\tunhealthy\x18\x02 \x03(\t*_\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x12\n\x0eHEALTH_HEALTHY\x10\x01\x12\x13\n\x0fHEALTH_DEGRADED\x10\x02\x12\x14\n\x10HEALTH_UNHEALTHY\x10\x03\x32\xa4\x03\n\rSystemService\x12\x85\x01\n\tGetStatus\x12%.celeriac.monitor.v1.GetStatusRequest\x1a&.celeriac.monitor.v1.GetStatusResponse\")\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/celery-admin/system/status\x12}\n\x07GetInfo\x12#.celeriac.monitor.v1.GetInfoRequest\x1a$.celeriac.monitor.v1.GetInfoResponse\"\'\xda\xe2\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/celery-admin/system/info\x12\x8b\x01\n\x0b\x43heckHealth\x12\'.celeriac.monitor.v1.CheckHealthRequest\x1a(.celeriac.monitor.v1.CheckHealthResponse\")\xda\xe2\x18\x02\x08\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/celery-admin/system/healthb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/system.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x01\n\tComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12+\n\x06health\x18\x02 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"\xb0\x01\n\x11GetStatusResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x32\n\ncomponents\x18\x02 \x03(\x0b\x32\x1e.celeriac.monitor.v1.Component\x12\x0f\n\x07version\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x10\n\x0eGetInfoRequest\"p\n\x0fGetInfoResponse\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x43heckHealthRequest\"U\n\x13\x43heckHealthResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x11\n\tunhealthy\x18\x02 \x03(\t*_\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x12\n\x0eHEALTH_HEALTHY\x10\x01\x12\x13\n\x0fHEALTH_DEGRADED\x10\x02\x12\x14\n\x10HEALTH_UNHEALTHY\x10\x03\x32\xeb\x03\n\rSystemService\x12\x9d\x01\n\tGetStatus\x12%.celeriac.monitor.v1.GetStatusRequest\x1a&.celeriac.monitor.v1.GetStatusResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/statusZ\x1d\x12\x1b/celery-admin/system/status\x12\x93\x01\n\x07GetInfo\x12#.celeriac.monitor.v1.GetInfoRequest\x1a$.celeriac.monitor.v1.GetInfoResponse\"=\xda\x41\x00\xda\xe2\x18\x02\x18\x01\x82\xd3\xe4\x93\x02.\x12\x0f/v1/system/infoZ\x1b\x12\x19/celery-admin/system/info\x12\xa3\x01\n\x0b\x43heckHealth\x12\'.celeriac.monitor.v1.CheckHealthRequest\x1a(.celeriac.monitor.v1.CheckHealthResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/healthZ\x1d\x12\x1b/celery-admin/system/healthb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,27 +37,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.monitor.v1.system_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetStatus']._loaded_options = None
-  _globals['_SYSTEMSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002\035\022\033/celery-admin/system/status'
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0022\022\021/v1/system/statusZ\035\022\033/celery-admin/system/status'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetInfo']._loaded_options = None
-  _globals['_SYSTEMSERVICE'].methods_by_name['GetInfo']._serialized_options = b'\332\342\030\002\030\001\202\323\344\223\002\033\022\031/celery-admin/system/info'
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetInfo']._serialized_options = b'\332A\000\332\342\030\002\030\001\202\323\344\223\002.\022\017/v1/system/infoZ\033\022\031/celery-admin/system/info'
   _globals['_SYSTEMSERVICE'].methods_by_name['CheckHealth']._loaded_options = None
-  _globals['_SYSTEMSERVICE'].methods_by_name['CheckHealth']._serialized_options = b'\332\342\030\002\010\002\202\323\344\223\002\035\022\033/celery-admin/system/health'
-  _globals['_HEALTH']._serialized_start=803
-  _globals['_HEALTH']._serialized_end=898
-  _globals['_COMPONENT']._serialized_start=186
-  _globals['_COMPONENT']._serialized_end=364
-  _globals['_GETSTATUSREQUEST']._serialized_start=366
-  _globals['_GETSTATUSREQUEST']._serialized_end=384
-  _globals['_GETSTATUSRESPONSE']._serialized_start=387
-  _globals['_GETSTATUSRESPONSE']._serialized_end=563
-  _globals['_GETINFOREQUEST']._serialized_start=565
-  _globals['_GETINFOREQUEST']._serialized_end=581
-  _globals['_GETINFORESPONSE']._serialized_start=583
-  _globals['_GETINFORESPONSE']._serialized_end=692
-  _globals['_CHECKHEALTHREQUEST']._serialized_start=694
-  _globals['_CHECKHEALTHREQUEST']._serialized_end=714
-  _globals['_CHECKHEALTHRESPONSE']._serialized_start=716
-  _globals['_CHECKHEALTHRESPONSE']._serialized_end=801
-  _globals['_SYSTEMSERVICE']._serialized_start=901
-  _globals['_SYSTEMSERVICE']._serialized_end=1321
+  _globals['_SYSTEMSERVICE'].methods_by_name['CheckHealth']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0022\022\021/v1/system/healthZ\035\022\033/celery-admin/system/health'
+  _globals['_HEALTH']._serialized_start=836
+  _globals['_HEALTH']._serialized_end=931
+  _globals['_COMPONENT']._serialized_start=211
+  _globals['_COMPONENT']._serialized_end=394
+  _globals['_GETSTATUSREQUEST']._serialized_start=396
+  _globals['_GETSTATUSREQUEST']._serialized_end=414
+  _globals['_GETSTATUSRESPONSE']._serialized_start=417
+  _globals['_GETSTATUSRESPONSE']._serialized_end=593
+  _globals['_GETINFOREQUEST']._serialized_start=595
+  _globals['_GETINFOREQUEST']._serialized_end=611
+  _globals['_GETINFORESPONSE']._serialized_start=613
+  _globals['_GETINFORESPONSE']._serialized_end=725
+  _globals['_CHECKHEALTHREQUEST']._serialized_start=727
+  _globals['_CHECKHEALTHREQUEST']._serialized_end=747
+  _globals['_CHECKHEALTHRESPONSE']._serialized_start=749
+  _globals['_CHECKHEALTHRESPONSE']._serialized_end=834
+  _globals['_SYSTEMSERVICE']._serialized_start=934
+  _globals['_SYSTEMSERVICE']._serialized_end=1425
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SystemServiceStub(object):
-    """System: is everything there, and well?
+    """Whether every part of the system is there and well.
     """
 
     def __init__(self, channel):
@@ -53,25 +53,26 @@ class SystemServiceStub(object):
 
 
 class SystemServiceServicer(object):
-    """System: is everything there, and well?
+    """Whether every part of the system is there and well.
     """
 
     def GetStatus(self, request, context):
-        """Every component with its health.
+        """Returns every component with its health.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInfo(self, request, context):
-        """What this is: answers without a token as soon as the system is ready.
+        """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckHealth(self, request, context):
-        """Whether all is well, in one word: from what is known, without asking anyone.
+        """Returns the health of the whole system in one word. It is answered from what is known, without asking any
+        component.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,7 +105,7 @@ def add_SystemServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SystemService(object):
-    """System: is everything there, and well?
+    """Whether every part of the system is there and well.
     """
 
     @staticmethod

@@ -18,50 +18,54 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class SystemServiceStub:
-    """System: is everything there, and well?"""
+    """Whether every part of the system is there and well."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     GetStatus: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.system_pb2.GetStatusRequest,
         celeriac.monitor.v1.system_pb2.GetStatusResponse,
     ]
-    """Every component with its health."""
+    """Returns every component with its health."""
 
     GetInfo: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.system_pb2.GetInfoRequest,
         celeriac.monitor.v1.system_pb2.GetInfoResponse,
     ]
-    """What this is: answers without a token as soon as the system is ready."""
+    """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready."""
 
     CheckHealth: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.system_pb2.CheckHealthRequest,
         celeriac.monitor.v1.system_pb2.CheckHealthResponse,
     ]
-    """Whether all is well, in one word: from what is known, without asking anyone."""
+    """Returns the health of the whole system in one word. It is answered from what is known, without asking any
+    component.
+    """
 
 class SystemServiceAsyncStub:
-    """System: is everything there, and well?"""
+    """Whether every part of the system is there and well."""
 
     GetStatus: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.system_pb2.GetStatusRequest,
         celeriac.monitor.v1.system_pb2.GetStatusResponse,
     ]
-    """Every component with its health."""
+    """Returns every component with its health."""
 
     GetInfo: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.system_pb2.GetInfoRequest,
         celeriac.monitor.v1.system_pb2.GetInfoResponse,
     ]
-    """What this is: answers without a token as soon as the system is ready."""
+    """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready."""
 
     CheckHealth: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.system_pb2.CheckHealthRequest,
         celeriac.monitor.v1.system_pb2.CheckHealthResponse,
     ]
-    """Whether all is well, in one word: from what is known, without asking anyone."""
+    """Returns the health of the whole system in one word. It is answered from what is known, without asking any
+    component.
+    """
 
 class SystemServiceServicer(metaclass=abc.ABCMeta):
-    """System: is everything there, and well?"""
+    """Whether every part of the system is there and well."""
 
     @abc.abstractmethod
     def GetStatus(
@@ -69,7 +73,7 @@ class SystemServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.system_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.system_pb2.GetStatusResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.GetStatusResponse]]:
-        """Every component with its health."""
+        """Returns every component with its health."""
 
     @abc.abstractmethod
     def GetInfo(
@@ -77,7 +81,7 @@ class SystemServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.system_pb2.GetInfoRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.system_pb2.GetInfoResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.GetInfoResponse]]:
-        """What this is: answers without a token as soon as the system is ready."""
+        """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready."""
 
     @abc.abstractmethod
     def CheckHealth(
@@ -85,6 +89,8 @@ class SystemServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.system_pb2.CheckHealthRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.system_pb2.CheckHealthResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.CheckHealthResponse]]:
-        """Whether all is well, in one word: from what is known, without asking anyone."""
+        """Returns the health of the whole system in one word. It is answered from what is known, without asking any
+        component.
+        """
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -24,53 +24,126 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x65leriac/monitor/v1/tasks.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x04\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t\x12\x12\n\x04\x61rgs\x18\x06 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x14\n\x06kwargs\x18\x07 \x01(\tB\x04\xe0\xe2\x18\x01\x12\x0f\n\x07retries\x18\x08 \x01(\x05\x12\x14\n\x06result\x18\t \x01(\tB\x04\xe0\xe2\x18\x01\x12\x11\n\texception\x18\n \x01(\t\x12\x11\n\ttraceback\x18\x0b \x01(\t\x12*\n\x07runtime\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x03\x65ta\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06parent\x18\x0f \x01(\t\x12\x0c\n\x04root\x18\x10 \x01(\t\x12-\n\tsent_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rreceived_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cstarted_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1e\n\x0eGetTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x0fGetTaskResponse\x12\'\n\x04task\x18\x01 \x01(\x0b\x32\x19.celeriac.monitor.v1.Task\"%\n\x14\x42\x61tchGetTasksRequest\x12\r\n\x05names\x18\x01 \x03(\t\"A\n\x15\x42\x61tchGetTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\"\x81\x02\n\x10ListTasksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\r\n\x05queue\x18\x05 \x01(\t\x12\x0e\n\x06worker\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x11ListTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x11RevokeTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tterminate\x18\x02 \x01(\x08\x12\x0e\n\x06signal\x18\x03 \x01(\t\"G\n\x12RevokeTaskResponse\x12\x31\n\x07replies\x18\x01 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply\":\n\x0bWorkerReply\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t*\xe7\x01\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_PENDING\x10\x01\x12\x17\n\x13TASK_STATE_RECEIVED\x10\x02\x12\x16\n\x12TASK_STATE_STARTED\x10\x03\x12\x16\n\x12TASK_STATE_SUCCESS\x10\x04\x12\x16\n\x12TASK_STATE_FAILURE\x10\x05\x12\x14\n\x10TASK_STATE_RETRY\x10\x06\x12\x16\n\x12TASK_STATE_REVOKED\x10\x07\x12\x17\n\x13TASK_STATE_REJECTED\x10\x08\x32\xa9\x04\n\x0bTaskService\x12v\n\x07GetTask\x12#.celeriac.monitor.v1.GetTaskRequest\x1a$.celeriac.monitor.v1.GetTaskResponse\" \xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=tasks/*}\x12\x93\x01\n\rBatchGetTasks\x12).celeriac.monitor.v1.BatchGetTasksRequest\x1a*.celeriac.monitor.v1.BatchGetTasksResponse\"+\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/tasks:batchGet\x12s\n\tListTasks\x12%.celeriac.monitor.v1.ListTasksRequest\x1a&.celeriac.monitor.v1.ListTasksResponse\"\x17\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\x96\x01\n\nRevokeTask\x12&.celeriac.monitor.v1.RevokeTaskRequest\x1a\'.celeriac.monitor.v1.RevokeTaskResponse\"7\xda\xe2\x18\x0f\x08\x02\x10\x01:\tscheduler\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=tasks/*}:revoke:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x65leriac/monitor/v1/tasks.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x06\n\x04Task\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x16\n\ttask_name\x18\x02 \x01(\tB\x03\xe0\x41\x03\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x03\x12)\n\x05queue\x18\x04 \x01(\tB\x1a\xe0\x41\x03\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12+\n\x06worker\x18\x05 \x01(\tB\x1b\xe0\x41\x03\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x19\n\x04\x61rgs\x18\x06 \x01(\tB\x0b\xe0\x41\x03\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x1b\n\x06kwargs\x18\x07 \x01(\tB\x0b\xe0\x41\x03\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x14\n\x07retries\x18\x08 \x01(\x05\x42\x03\xe0\x41\x03\x12\x1b\n\x06result\x18\t \x01(\tB\x0b\xe0\x41\x03\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x16\n\texception\x18\n \x01(\tB\x03\xe0\x41\x03\x12\x16\n\ttraceback\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12/\n\x07runtime\x18\x0c \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12,\n\x03\x65ta\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x30\n\x07\x65xpires\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12)\n\x06parent\x18\x0f \x01(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\'\n\x04root\x18\x10 \x01(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x32\n\tsent_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x36\n\rreceived_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x35\n\x0cstarted_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x31\n\x08\x65nd_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x34\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03:1\xea\x41.\n\x11\x63\x65leriac.dev/Task\x12\x0ctasks/{task}*\x05tasks2\x04task\"9\n\x0eGetTaskRequest\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\":\n\x0fGetTaskResponse\x12\'\n\x04task\x18\x01 \x01(\x0b\x32\x19.celeriac.monitor.v1.Task\"@\n\x14\x42\x61tchGetTasksRequest\x12(\n\x05names\x18\x01 \x03(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\"A\n\x15\x42\x61tchGetTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\"\xfe\x02\n\x10ListTasksRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x33\n\x06states\x18\n \x03(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x0b \x03(\tB\x03\xe0\x41\x01\x12*\n\x06queues\x18\x0c \x03(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12,\n\x07workers\x18\r \x03(\tB\x1b\xe0\x41\x01\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x11\n\x04text\x18\x07 \x01(\tB\x03\xe0\x41\x01\x12\x33\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x31\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01J\x04\x08\x03\x10\x04J\x04\x08\x04\x10\x05J\x04\x08\x05\x10\x06J\x04\x08\x06\x10\x07\"V\n\x11ListTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"i\n\x11RevokeTaskRequest\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x16\n\tterminate\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\x12\x13\n\x06signal\x18\x03 \x01(\tB\x03\xe0\x41\x01\"G\n\x12RevokeTaskResponse\x12\x31\n\x07replies\x18\x01 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply\"\x83\x01\n\x0bWorkerReply\x12(\n\x06worker\x18\x01 \x01(\tB\x18\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x33\n\x07outcome\x18\x04 \x01(\x0e\x32\".celeriac.monitor.v1.WorkerOutcome\x12\x0f\n\x07message\x18\x03 \x01(\tJ\x04\x08\x02\x10\x03*\xe7\x01\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_PENDING\x10\x01\x12\x17\n\x13TASK_STATE_RECEIVED\x10\x02\x12\x16\n\x12TASK_STATE_STARTED\x10\x03\x12\x16\n\x12TASK_STATE_SUCCESS\x10\x04\x12\x16\n\x12TASK_STATE_FAILURE\x10\x05\x12\x14\n\x10TASK_STATE_RETRY\x10\x06\x12\x16\n\x12TASK_STATE_REVOKED\x10\x07\x12\x17\n\x13TASK_STATE_REJECTED\x10\x08*\xbe\x01\n\rWorkerOutcome\x12\x1e\n\x1aWORKER_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13WORKER_OUTCOME_DONE\x10\x01\x12\x1a\n\x16WORKER_OUTCOME_FLAGGED\x10\x02\x12\x1f\n\x1bWORKER_OUTCOME_UNKNOWN_TASK\x10\x03\x12\x1c\n\x18WORKER_OUTCOME_NO_ANSWER\x10\x04\x12\x19\n\x15WORKER_OUTCOME_FAILED\x10\x05\x32\xeb\x04\n\x0bTaskService\x12\x8e\x01\n\x07GetTask\x12#.celeriac.monitor.v1.GetTaskRequest\x1a$.celeriac.monitor.v1.GetTaskResponse\"8\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02%\x12\x12/v1/{name=tasks/*}Z\x0f\x12\r/v1/tasks:get\x12\x9b\x01\n\rBatchGetTasks\x12).celeriac.monitor.v1.BatchGetTasksRequest\x1a*.celeriac.monitor.v1.BatchGetTasksResponse\"3\xda\x41\x05names\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/tasks:batchGet\x12v\n\tListTasks\x12%.celeriac.monitor.v1.ListTasksRequest\x1a&.celeriac.monitor.v1.ListTasksResponse\"\x1a\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\xb4\x01\n\nRevokeTask\x12&.celeriac.monitor.v1.RevokeTaskRequest\x1a\'.celeriac.monitor.v1.RevokeTaskResponse\"U\xda\x41\x04name\xda\xe2\x18\x0f\x08\x02\x10\x01:\tscheduler\x82\xd3\xe4\x93\x02\x35\"\x19/v1/{name=tasks/*}:revoke:\x01*Z\x15\"\x10/v1/tasks:revoke:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.monitor.v1.tasks_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TASK'].fields_by_name['name']._loaded_options = None
+  _globals['_TASK'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_TASK'].fields_by_name['task_name']._loaded_options = None
+  _globals['_TASK'].fields_by_name['task_name']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['state']._loaded_options = None
+  _globals['_TASK'].fields_by_name['state']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['queue']._loaded_options = None
+  _globals['_TASK'].fields_by_name['queue']._serialized_options = b'\340A\003\372A\024\n\022celeriac.dev/Queue'
+  _globals['_TASK'].fields_by_name['worker']._loaded_options = None
+  _globals['_TASK'].fields_by_name['worker']._serialized_options = b'\340A\003\372A\025\n\023celeriac.dev/Worker'
   _globals['_TASK'].fields_by_name['args']._loaded_options = None
-  _globals['_TASK'].fields_by_name['args']._serialized_options = b'\340\342\030\001'
+  _globals['_TASK'].fields_by_name['args']._serialized_options = b'\340A\003\340\342\030\001\350\342\030\002'
   _globals['_TASK'].fields_by_name['kwargs']._loaded_options = None
-  _globals['_TASK'].fields_by_name['kwargs']._serialized_options = b'\340\342\030\001'
+  _globals['_TASK'].fields_by_name['kwargs']._serialized_options = b'\340A\003\340\342\030\001\350\342\030\002'
+  _globals['_TASK'].fields_by_name['retries']._loaded_options = None
+  _globals['_TASK'].fields_by_name['retries']._serialized_options = b'\340A\003'
   _globals['_TASK'].fields_by_name['result']._loaded_options = None
-  _globals['_TASK'].fields_by_name['result']._serialized_options = b'\340\342\030\001'
+  _globals['_TASK'].fields_by_name['result']._serialized_options = b'\340A\003\340\342\030\001\350\342\030\002'
+  _globals['_TASK'].fields_by_name['exception']._loaded_options = None
+  _globals['_TASK'].fields_by_name['exception']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['traceback']._loaded_options = None
+  _globals['_TASK'].fields_by_name['traceback']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['runtime']._loaded_options = None
+  _globals['_TASK'].fields_by_name['runtime']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['eta']._loaded_options = None
+  _globals['_TASK'].fields_by_name['eta']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['expires']._loaded_options = None
+  _globals['_TASK'].fields_by_name['expires']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['parent']._loaded_options = None
+  _globals['_TASK'].fields_by_name['parent']._serialized_options = b'\340A\003\372A\023\n\021celeriac.dev/Task'
+  _globals['_TASK'].fields_by_name['root']._loaded_options = None
+  _globals['_TASK'].fields_by_name['root']._serialized_options = b'\340A\003\372A\023\n\021celeriac.dev/Task'
+  _globals['_TASK'].fields_by_name['sent_time']._loaded_options = None
+  _globals['_TASK'].fields_by_name['sent_time']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['received_time']._loaded_options = None
+  _globals['_TASK'].fields_by_name['received_time']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['started_time']._loaded_options = None
+  _globals['_TASK'].fields_by_name['started_time']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['end_time']._loaded_options = None
+  _globals['_TASK'].fields_by_name['end_time']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['update_time']._loaded_options = None
+  _globals['_TASK'].fields_by_name['update_time']._serialized_options = b'\340A\003'
+  _globals['_TASK']._loaded_options = None
+  _globals['_TASK']._serialized_options = b'\352A.\n\021celeriac.dev/Task\022\014tasks/{task}*\005tasks2\004task'
+  _globals['_GETTASKREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETTASKREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\023\n\021celeriac.dev/Task'
+  _globals['_BATCHGETTASKSREQUEST'].fields_by_name['names']._loaded_options = None
+  _globals['_BATCHGETTASKSREQUEST'].fields_by_name['names']._serialized_options = b'\340A\002\372A\023\n\021celeriac.dev/Task'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTASKSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTTASKSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTTASKSREQUEST'].fields_by_name['states']._serialized_options = b'\340A\001'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['task_names']._loaded_options = None
+  _globals['_LISTTASKSREQUEST'].fields_by_name['task_names']._serialized_options = b'\340A\001'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['queues']._loaded_options = None
+  _globals['_LISTTASKSREQUEST'].fields_by_name['queues']._serialized_options = b'\340A\001\372A\024\n\022celeriac.dev/Queue'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['workers']._loaded_options = None
+  _globals['_LISTTASKSREQUEST'].fields_by_name['workers']._serialized_options = b'\340A\001\372A\025\n\023celeriac.dev/Worker'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_LISTTASKSREQUEST'].fields_by_name['text']._serialized_options = b'\340A\001'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_LISTTASKSREQUEST'].fields_by_name['start_time']._serialized_options = b'\340A\001'
+  _globals['_LISTTASKSREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_LISTTASKSREQUEST'].fields_by_name['end_time']._serialized_options = b'\340A\001'
+  _globals['_REVOKETASKREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REVOKETASKREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\023\n\021celeriac.dev/Task'
+  _globals['_REVOKETASKREQUEST'].fields_by_name['terminate']._loaded_options = None
+  _globals['_REVOKETASKREQUEST'].fields_by_name['terminate']._serialized_options = b'\340A\001'
+  _globals['_REVOKETASKREQUEST'].fields_by_name['signal']._loaded_options = None
+  _globals['_REVOKETASKREQUEST'].fields_by_name['signal']._serialized_options = b'\340A\001'
+  _globals['_WORKERREPLY'].fields_by_name['worker']._loaded_options = None
+  _globals['_WORKERREPLY'].fields_by_name['worker']._serialized_options = b'\372A\025\n\023celeriac.dev/Worker'
   _globals['_TASKSERVICE'].methods_by_name['GetTask']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['GetTask']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\024\022\022/v1/{name=tasks/*}'
+  _globals['_TASKSERVICE'].methods_by_name['GetTask']._serialized_options = b'\332A\004name\332\342\030\002\010\001\202\323\344\223\002%\022\022/v1/{name=tasks/*}Z\017\022\r/v1/tasks:get'
   _globals['_TASKSERVICE'].methods_by_name['BatchGetTasks']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['BatchGetTasks']._serialized_options = b'\332\342\030\r\010\001:\tscheduler\202\323\344\223\002\024\022\022/v1/tasks:batchGet'
+  _globals['_TASKSERVICE'].methods_by_name['BatchGetTasks']._serialized_options = b'\332A\005names\332\342\030\r\010\001:\tscheduler\202\323\344\223\002\024\022\022/v1/tasks:batchGet'
   _globals['_TASKSERVICE'].methods_by_name['ListTasks']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\332\342\030\002\010\001\202\323\344\223\002\013\022\t/v1/tasks'
+  _globals['_TASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\013\022\t/v1/tasks'
   _globals['_TASKSERVICE'].methods_by_name['RevokeTask']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['RevokeTask']._serialized_options = b'\332\342\030\017\010\002\020\001:\tscheduler\202\323\344\223\002\036\"\031/v1/{name=tasks/*}:revoke:\001*'
-  _globals['_TASKSTATE']._serialized_start=1571
-  _globals['_TASKSTATE']._serialized_end=1802
-  _globals['_TASK']._serialized_start=185
-  _globals['_TASK']._serialized_end=819
-  _globals['_GETTASKREQUEST']._serialized_start=821
-  _globals['_GETTASKREQUEST']._serialized_end=851
-  _globals['_GETTASKRESPONSE']._serialized_start=853
-  _globals['_GETTASKRESPONSE']._serialized_end=911
-  _globals['_BATCHGETTASKSREQUEST']._serialized_start=913
-  _globals['_BATCHGETTASKSREQUEST']._serialized_end=950
-  _globals['_BATCHGETTASKSRESPONSE']._serialized_start=952
-  _globals['_BATCHGETTASKSRESPONSE']._serialized_end=1017
-  _globals['_LISTTASKSREQUEST']._serialized_start=1020
-  _globals['_LISTTASKSREQUEST']._serialized_end=1277
-  _globals['_LISTTASKSRESPONSE']._serialized_start=1279
-  _globals['_LISTTASKSRESPONSE']._serialized_end=1365
-  _globals['_REVOKETASKREQUEST']._serialized_start=1367
-  _globals['_REVOKETASKREQUEST']._serialized_end=1435
-  _globals['_REVOKETASKRESPONSE']._serialized_start=1437
-  _globals['_REVOKETASKRESPONSE']._serialized_end=1508
-  _globals['_WORKERREPLY']._serialized_start=1510
-  _globals['_WORKERREPLY']._serialized_end=1568
-  _globals['_TASKSERVICE']._serialized_start=1805
-  _globals['_TASKSERVICE']._serialized_end=2358
+  _globals['_TASKSERVICE'].methods_by_name['RevokeTask']._serialized_options = b'\332A\004name\332\342\030\017\010\002\020\001:\tscheduler\202\323\344\223\0025\"\031/v1/{name=tasks/*}:revoke:\001*Z\025\"\020/v1/tasks:revoke:\001*'
+  _globals['_TASKSTATE']._serialized_start=2204
+  _globals['_TASKSTATE']._serialized_end=2435
+  _globals['_WORKEROUTCOME']._serialized_start=2438
+  _globals['_WORKEROUTCOME']._serialized_end=2628
+  _globals['_TASK']._serialized_start=270
+  _globals['_TASK']._serialized_end=1162
+  _globals['_GETTASKREQUEST']._serialized_start=1164
+  _globals['_GETTASKREQUEST']._serialized_end=1221
+  _globals['_GETTASKRESPONSE']._serialized_start=1223
+  _globals['_GETTASKRESPONSE']._serialized_end=1281
+  _globals['_BATCHGETTASKSREQUEST']._serialized_start=1283
+  _globals['_BATCHGETTASKSREQUEST']._serialized_end=1347
+  _globals['_BATCHGETTASKSRESPONSE']._serialized_start=1349
+  _globals['_BATCHGETTASKSRESPONSE']._serialized_end=1414
+  _globals['_LISTTASKSREQUEST']._serialized_start=1417
+  _globals['_LISTTASKSREQUEST']._serialized_end=1799
+  _globals['_LISTTASKSRESPONSE']._serialized_start=1801
+  _globals['_LISTTASKSRESPONSE']._serialized_end=1887
+  _globals['_REVOKETASKREQUEST']._serialized_start=1889
+  _globals['_REVOKETASKREQUEST']._serialized_end=1994
+  _globals['_REVOKETASKRESPONSE']._serialized_start=1996
+  _globals['_REVOKETASKRESPONSE']._serialized_end=2067
+  _globals['_WORKERREPLY']._serialized_start=2070
+  _globals['_WORKERREPLY']._serialized_end=2201
+  _globals['_TASKSERVICE']._serialized_start=2631
+  _globals['_TASKSERVICE']._serialized_end=3250
 # @@protoc_insertion_point(module_scope)

@@ -26,8 +26,13 @@ if _version_not_supported:
 
 
 class TaskServiceStub(object):
-    """Tasks: every task that any worker of the broker has said a word about. What an event tells is seen within
-    a second, and kept.
+    """Every task of which a worker or a client of the broker has sent an event. What an event tells is seen within a
+    second, and kept.
+
+    The id of a task may be any text of up to 1,024 bytes without NUL. Events of tasks with a longer id are refused and
+    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded; one with "/" or "\",
+    and "." and "..", can't. Those go through /v1/tasks:get and /v1/tasks:revoke, which take the name as a parameter or
+    in the body.
     """
 
     def __init__(self, channel):
@@ -59,26 +64,31 @@ class TaskServiceStub(object):
 
 
 class TaskServiceServicer(object):
-    """Tasks: every task that any worker of the broker has said a word about. What an event tells is seen within
-    a second, and kept.
+    """Every task of which a worker or a client of the broker has sent an event. What an event tells is seen within a
+    second, and kept.
+
+    The id of a task may be any text of up to 1,024 bytes without NUL. Events of tasks with a longer id are refused and
+    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded; one with "/" or "\",
+    and "." and "..", can't. Those go through /v1/tasks:get and /v1/tasks:revoke, which take the name as a parameter or
+    in the body.
     """
 
     def GetTask(self, request, context):
-        """One task. NOT_FOUND if nothing was ever heard of it.
+        """Returns one task. NOT_FOUND if nothing was ever heard of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetTasks(self, request, context):
-        """Several tasks at once. Those of which nothing was ever heard are left out.
+        """Returns several tasks at once. Those of which nothing was ever heard are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTasks(self, request, context):
-        """Lists tasks, those heard of first most recently first.
+        """Lists tasks by the time of their first event, the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,8 +135,13 @@ def add_TaskServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TaskService(object):
-    """Tasks: every task that any worker of the broker has said a word about. What an event tells is seen within
-    a second, and kept.
+    """Every task of which a worker or a client of the broker has sent an event. What an event tells is seen within a
+    second, and kept.
+
+    The id of a task may be any text of up to 1,024 bytes without NUL. Events of tasks with a longer id are refused and
+    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded; one with "/" or "\",
+    and "." and "..", can't. Those go through /v1/tasks:get and /v1/tasks:revoke, which take the name as a parameter or
+    in the body.
     """
 
     @staticmethod

@@ -18,8 +18,13 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class TaskServiceStub:
-    """Tasks: every task that any worker of the broker has said a word about. What an event tells is seen within
-    a second, and kept.
+    """Every task of which a worker or a client of the broker has sent an event. What an event tells is seen within a
+    second, and kept.
+
+    The id of a task may be any text of up to 1,024 bytes without NUL. Events of tasks with a longer id are refused and
+    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded; one with "/" or "\\",
+    and "." and "..", can't. Those go through /v1/tasks:get and /v1/tasks:revoke, which take the name as a parameter or
+    in the body.
     """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
@@ -27,19 +32,19 @@ class TaskServiceStub:
         celeriac.monitor.v1.tasks_pb2.GetTaskRequest,
         celeriac.monitor.v1.tasks_pb2.GetTaskResponse,
     ]
-    """One task. NOT_FOUND if nothing was ever heard of it."""
+    """Returns one task. NOT_FOUND if nothing was ever heard of it."""
 
     BatchGetTasks: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.BatchGetTasksRequest,
         celeriac.monitor.v1.tasks_pb2.BatchGetTasksResponse,
     ]
-    """Several tasks at once. Those of which nothing was ever heard are left out."""
+    """Returns several tasks at once. Those of which nothing was ever heard are left out."""
 
     ListTasks: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.ListTasksRequest,
         celeriac.monitor.v1.tasks_pb2.ListTasksResponse,
     ]
-    """Lists tasks, those heard of first most recently first."""
+    """Lists tasks by the time of their first event, the newest first."""
 
     RevokeTask: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.RevokeTaskRequest,
@@ -51,27 +56,32 @@ class TaskServiceStub:
     """
 
 class TaskServiceAsyncStub:
-    """Tasks: every task that any worker of the broker has said a word about. What an event tells is seen within
-    a second, and kept.
+    """Every task of which a worker or a client of the broker has sent an event. What an event tells is seen within a
+    second, and kept.
+
+    The id of a task may be any text of up to 1,024 bytes without NUL. Events of tasks with a longer id are refused and
+    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded; one with "/" or "\\",
+    and "." and "..", can't. Those go through /v1/tasks:get and /v1/tasks:revoke, which take the name as a parameter or
+    in the body.
     """
 
     GetTask: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.GetTaskRequest,
         celeriac.monitor.v1.tasks_pb2.GetTaskResponse,
     ]
-    """One task. NOT_FOUND if nothing was ever heard of it."""
+    """Returns one task. NOT_FOUND if nothing was ever heard of it."""
 
     BatchGetTasks: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.BatchGetTasksRequest,
         celeriac.monitor.v1.tasks_pb2.BatchGetTasksResponse,
     ]
-    """Several tasks at once. Those of which nothing was ever heard are left out."""
+    """Returns several tasks at once. Those of which nothing was ever heard are left out."""
 
     ListTasks: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.ListTasksRequest,
         celeriac.monitor.v1.tasks_pb2.ListTasksResponse,
     ]
-    """Lists tasks, those heard of first most recently first."""
+    """Lists tasks by the time of their first event, the newest first."""
 
     RevokeTask: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.RevokeTaskRequest,
@@ -83,8 +93,13 @@ class TaskServiceAsyncStub:
     """
 
 class TaskServiceServicer(metaclass=abc.ABCMeta):
-    """Tasks: every task that any worker of the broker has said a word about. What an event tells is seen within
-    a second, and kept.
+    """Every task of which a worker or a client of the broker has sent an event. What an event tells is seen within a
+    second, and kept.
+
+    The id of a task may be any text of up to 1,024 bytes without NUL. Events of tasks with a longer id are refused and
+    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded; one with "/" or "\\",
+    and "." and "..", can't. Those go through /v1/tasks:get and /v1/tasks:revoke, which take the name as a parameter or
+    in the body.
     """
 
     @abc.abstractmethod
@@ -93,7 +108,7 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.tasks_pb2.GetTaskRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.GetTaskResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.GetTaskResponse]]:
-        """One task. NOT_FOUND if nothing was ever heard of it."""
+        """Returns one task. NOT_FOUND if nothing was ever heard of it."""
 
     @abc.abstractmethod
     def BatchGetTasks(
@@ -101,7 +116,7 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.tasks_pb2.BatchGetTasksRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.BatchGetTasksResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.BatchGetTasksResponse]]:
-        """Several tasks at once. Those of which nothing was ever heard are left out."""
+        """Returns several tasks at once. Those of which nothing was ever heard are left out."""
 
     @abc.abstractmethod
     def ListTasks(
@@ -109,7 +124,7 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.tasks_pb2.ListTasksRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.ListTasksResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.ListTasksResponse]]:
-        """Lists tasks, those heard of first most recently first."""
+        """Lists tasks by the time of their first event, the newest first."""
 
     @abc.abstractmethod
     def RevokeTask(

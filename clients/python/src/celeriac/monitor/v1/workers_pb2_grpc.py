@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class WorkerServiceStub(object):
-    """Workers: the Celery workers of the broker.
+    """The Celery workers of the broker.
     """
 
     def __init__(self, channel):
@@ -35,6 +35,11 @@ class WorkerServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
+        self.GetWorker = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/GetWorker',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.GetWorkerRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.GetWorkerResponse.FromString,
+                _registered_method=True)
         self.ListWorkers = channel.unary_unary(
                 '/celeriac.monitor.v1.WorkerService/ListWorkers',
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ListWorkersRequest.SerializeToString,
@@ -43,11 +48,19 @@ class WorkerServiceStub(object):
 
 
 class WorkerServiceServicer(object):
-    """Workers: the Celery workers of the broker.
+    """The Celery workers of the broker.
     """
 
+    def GetWorker(self, request, context):
+        """Returns one worker. NOT_FOUND if no heartbeat of it was heard within the last day.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListWorkers(self, request, context):
-        """Lists the workers by name: those online, and those that went offline within the last day.
+        """Lists the workers by name: those that are ONLINE or SILENT, and those that have been GONE for less than a
+        day. Of one hostname at most the 10 that went last are kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -56,6 +69,11 @@ class WorkerServiceServicer(object):
 
 def add_WorkerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWorker,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.GetWorkerRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.GetWorkerResponse.SerializeToString,
+            ),
             'ListWorkers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListWorkers,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ListWorkersRequest.FromString,
@@ -70,8 +88,35 @@ def add_WorkerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WorkerService(object):
-    """Workers: the Celery workers of the broker.
+    """The Celery workers of the broker.
     """
+
+    @staticmethod
+    def GetWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/GetWorker',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.GetWorkerRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.GetWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ListWorkers(request,

@@ -18,26 +18,50 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class WorkerServiceStub:
-    """Workers: the Celery workers of the broker."""
+    """The Celery workers of the broker."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
+    GetWorker: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.GetWorkerRequest,
+        celeriac.monitor.v1.workers_pb2.GetWorkerResponse,
+    ]
+    """Returns one worker. NOT_FOUND if no heartbeat of it was heard within the last day."""
+
     ListWorkers: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.workers_pb2.ListWorkersRequest,
         celeriac.monitor.v1.workers_pb2.ListWorkersResponse,
     ]
-    """Lists the workers by name: those online, and those that went offline within the last day."""
+    """Lists the workers by name: those that are ONLINE or SILENT, and those that have been GONE for less than a
+    day. Of one hostname at most the 10 that went last are kept.
+    """
 
 class WorkerServiceAsyncStub:
-    """Workers: the Celery workers of the broker."""
+    """The Celery workers of the broker."""
+
+    GetWorker: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.GetWorkerRequest,
+        celeriac.monitor.v1.workers_pb2.GetWorkerResponse,
+    ]
+    """Returns one worker. NOT_FOUND if no heartbeat of it was heard within the last day."""
 
     ListWorkers: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.workers_pb2.ListWorkersRequest,
         celeriac.monitor.v1.workers_pb2.ListWorkersResponse,
     ]
-    """Lists the workers by name: those online, and those that went offline within the last day."""
+    """Lists the workers by name: those that are ONLINE or SILENT, and those that have been GONE for less than a
+    day. Of one hostname at most the 10 that went last are kept.
+    """
 
 class WorkerServiceServicer(metaclass=abc.ABCMeta):
-    """Workers: the Celery workers of the broker."""
+    """The Celery workers of the broker."""
+
+    @abc.abstractmethod
+    def GetWorker(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.GetWorkerRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.GetWorkerResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.GetWorkerResponse]]:
+        """Returns one worker. NOT_FOUND if no heartbeat of it was heard within the last day."""
 
     @abc.abstractmethod
     def ListWorkers(
@@ -45,6 +69,8 @@ class WorkerServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.workers_pb2.ListWorkersRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.workers_pb2.ListWorkersResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.ListWorkersResponse]]:
-        """Lists the workers by name: those online, and those that went offline within the last day."""
+        """Lists the workers by name: those that are ONLINE or SILENT, and those that have been GONE for less than a
+        day. Of one hostname at most the 10 that went last are kept.
+        """
 
 def add_WorkerServiceServicer_to_server(servicer: WorkerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -1,0 +1,51 @@
+"""Reads values of events, in which any program that reaches the broker can write anything."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from services.monitor.tasks.names import cut, fits
+
+
+def text_in(event: Mapping[str, Any], field: str, most: int) -> str | None:
+    """Returns a text; one of more than `most` characters is cut, and ends in "…"."""
+    value = event.get(field)
+    if value is None or type(value) is not str:
+        return None
+    return value if len(value) <= most else value[: most - 1] + "…"
+
+
+def name_in(event: Mapping[str, Any], field: str) -> str | None:
+    """Returns the name of a queue or the hostname of a worker. One that is too long is cut."""
+    value = event.get(field)
+    return cut(value) if type(value) is str else None
+
+
+def id_in(event: Mapping[str, Any], field: str) -> str | None:
+    """Returns the id of another task. One that is too long is left out: cut, it would name no task."""
+    value = event.get(field)
+    return value if type(value) is str and fits(value) else None
+
+
+def pid_in(event: Mapping[str, Any]) -> int | None:
+    """Returns the id of the process that sent the event."""
+    value = event.get("pid")
+    return value if type(value) is int and 0 <= value < 2**63 else None
+
+
+def seconds_in(event: Mapping[str, Any], field: str) -> float | None:
+    value = event.get(field)
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < 1e9 else None
+
+
+def time_in(text: str | None) -> dt.datetime | None:
+    """Parses Celery's `eta` or `expires` (ISO 8601; UTC if it has no zone). Returns None if it is no time."""
+    if not text:
+        return None
+    try:
+        found = dt.datetime.fromisoformat(text)
+        return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
