@@ -44,6 +44,8 @@ class Call:
     refusal: Unauthenticated | None = None
     # What becomes of each message of the answer on its way to the caller, in this order. Steps add to it.
     outgoing: list[Callable[[Message], Message]] = field(default_factory=list)
+    # Set when the handler has answered; None where the response is a stream.
+    response: Message | None = None
     # Set by `errors`: the status that the caller gets.
     code: grpc.StatusCode = grpc.StatusCode.OK
 

@@ -248,6 +248,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
     async def _answered(self, behaviour: Behaviour, arrived: Call) -> Message:
         async with self._through_steps(arrived) as call:
             response: Message = await behaviour(call.argument, call.context)
+            call.response = response
             return call.to_caller(response)
         raise AssertionError("a step swallowed an exception")
 

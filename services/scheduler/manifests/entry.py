@@ -79,7 +79,7 @@ class Entry:
         return found
 
     def number(self, name: str, example: str) -> float | None:
-        value = self._values.get(name)
+        value: Any = self._values.get(name)
         if isinstance(value, int | Decimal) and not isinstance(value, bool):
             if abs(value) <= LARGEST:
                 return float(value)
