@@ -60,7 +60,7 @@ def schedule_id(name: str, faults: Faults, field: str = "name") -> str:
 
 
 def queue(name: str, faults: Faults, field: str) -> str:
-    """Returns the bare name of the queue in "queues/{name}", which may have any character but NUL."""
+    """Returns the bare name of the queue in "queues/{name}", whose characters must all be visible."""
     collection, slash, found = name.partition("/")
     shown = name if len(name) <= 100 else f"{name[:100]}…"
     fault = f'is {shown!r}, not "queues/" and the name of a queue'

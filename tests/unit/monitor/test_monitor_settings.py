@@ -31,5 +31,8 @@ def test_priority_steps_are_read_as_people_write_them(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("steps", ["", "1,2", "0,2,1", "0,0", "0,x", "0;3", "0,-1"])
 def test_priority_steps_that_are_none_stop_the_start(monkeypatch: pytest.MonkeyPatch, steps: str) -> None:
     monkeypatch.setenv("CELERIAC_BROKER_PRIORITY_STEPS", steps)
-    with pytest.raises(SystemExit, match=r"CELERIAC_BROKER_PRIORITY_STEPS.*for example: 0,3,6,9"):
+    with pytest.raises(
+        SystemExit,
+        match=r"CELERIAC_BROKER_PRIORITY_STEPS.*for example: CELERIAC_BROKER_PRIORITY_STEPS=0,3,6,9",
+    ):
         read(MonitorSettings)

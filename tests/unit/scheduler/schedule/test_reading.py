@@ -79,8 +79,7 @@ SOLAR_MESSAGE = {"event": "SOLAR_EVENT_SUNSET", "place": PLACE}
             {"misfire_window": "9.0001s"},
             "misfire_window",
         ),
-        ({"task": {"name": "count\u00a0it"}}, "task.name", {"task": "count\u00a0it"}, "task"),
-        ({"task": {"queue": "\ufeffmail"}}, "task.queue", {"queue": "\ufeffmail"}, "queue"),
+        ({"task": {"task_name": "count\u00a0it"}}, "task.task_name", {"task": "count\u00a0it"}, "task"),
         (
             {"task": {"headers": {"ten\u200bant": "x"}}},
             "task.headers",

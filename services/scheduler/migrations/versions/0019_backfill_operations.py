@@ -6,8 +6,8 @@ triggers that end it when its schedule is paused or deleted.
 
 from services.kernel.migrations import run_script
 
-revision = "0020"
-down_revision = "0016"
+revision = "0019"
+down_revision = "0018"
 
 COLUMNS = """
     id, owner, kind, state, total, done, metadata, resource, actor, note, created_at, ended_at
