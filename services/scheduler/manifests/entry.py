@@ -79,9 +79,9 @@ class Entry:
         return found
 
     def number(self, name: str, example: str) -> float | None:
-        value: Any = self._values.get(name)
+        value = self._values.get(name)
         if isinstance(value, int | Decimal) and not isinstance(value, bool):
-            if abs(value) <= LARGEST:
+            if -LARGEST <= value <= LARGEST:
                 return float(value)
             self._faults.add(self.at(name), "is too large for a number", example)
             return None
