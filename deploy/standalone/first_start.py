@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +25,8 @@ from deploy.standalone.given import Given
 STANDARD_SCHEDULES = Path(__file__).with_name("standard_schedules.yaml")
 # Recorded for a schedule before it is created: after an interrupted start it shows how far that may have got.
 BEGUN = "begun "
+# Recorded with them: the request id and the etag of the request that creates them.
+REQUEST = "request "
 SAMPLE_CHAT = Path(__file__).with_name("sample_chat.jsonl")
 BATCH = 500
 Entries: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -55,20 +58,49 @@ async def give_schedules(
     entries = {name: entry for name, entry in standard_schedules().items() if name not in before}
     if not entries:
         return
-    begun = {name for name in entries if BEGUN + name in before}
+    begun = {name: entry for name, entry in entries.items() if BEGUN + name in before}
+    interrupted = next((item for item in before if item.startswith(REQUEST)), None)
+    if begun and interrupted:
+        created = await _carried_out_once(gateway, begun, interrupted)
+    else:
+        created = await _created(given, gateway, entries, set(begun))
+    for name in created:
+        tell(f"first start: {name}, {entries[name]['crontab']} in {time_zone}")
+    await given.remember(*entries)
+    await given.forget(REQUEST)
+
+
+async def _created(
+    given: Given, gateway: grpc.aio.Channel, entries: Entries, begun: set[str]
+) -> Sequence[str]:
+    """Creates those that are missing, and returns their names."""
     missing, etag = await _missing(gateway, entries)
     if not begun <= missing:
-        # The interrupted start had created all that it began: those that are missing were deleted since.
+        # The interrupted start of an earlier release had created all that it began: those that are missing
+        # were deleted since.
         missing -= begun
     wanted = {name: entry for name, entry in entries.items() if name in missing}
     if wanted:
         if wanted != entries:
             _, etag = await _missing(gateway, wanted)
-        await given.remember(*(BEGUN + name for name in wanted))
-        await _apply(gateway, wanted, etag=etag)
-    for name, entry in wanted.items():
-        tell(f"first start: {name}, {entry['crontab']} in {time_zone}")
-    await given.remember(*entries)
+        request_id = str(uuid.uuid4())
+        await given.remember(f"{REQUEST}{request_id} {etag}", *(BEGUN + name for name in wanted))
+        await _apply(gateway, wanted, etag=etag, request_id=request_id)
+    return list(wanted)
+
+
+async def _carried_out_once(gateway: grpc.aio.Channel, begun: Entries, interrupted: str) -> Sequence[str]:
+    """Sends the request of an interrupted start again, which has no effect if it had one; what it created."""
+    _, request_id, etag = interrupted.split(" ")
+    before, _ = await _missing(gateway, begun)
+    try:
+        await _apply(gateway, begun, etag=etag, request_id=request_id)
+    except grpc.aio.AioRpcError as error:
+        # Somebody has changed these schedules since: they stay as they are.
+        if error.code() is not grpc.StatusCode.ABORTED:
+            raise
+    after, _ = await _missing(gateway, begun)
+    return sorted(before - after)
 
 
 def standard_schedules() -> dict[str, dict[str, Any]]:

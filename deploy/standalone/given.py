@@ -41,6 +41,10 @@ class Given:
     async def all(self) -> set[str]:
         return {row["item"] for row in await self._connection.fetch("SELECT item FROM standalone.given")}
 
+    async def forget(self, beginning: str) -> None:
+        """Removes the items that begin so."""
+        await self._connection.execute("DELETE FROM standalone.given WHERE starts_with(item, $1)", beginning)
+
     async def remember(self, *items: str) -> None:
         await self._connection.execute(
             "INSERT INTO standalone.given (item) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", items

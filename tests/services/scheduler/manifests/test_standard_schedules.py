@@ -12,6 +12,7 @@ import grpc.aio
 import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
+from deploy.standalone import first_start
 from deploy.standalone.first_start import give_schedules, standard_schedules
 from deploy.standalone.given import Given
 from deploy.standalone.tokens import LocalIssuer
@@ -105,7 +106,7 @@ async def test_so_it_is_if_the_start_that_gave_them_was_interrupted(
     in_tokyo: Scheduler, given: Given, connection: Connection
 ) -> None:
     """After the schedules were created, before that was remembered."""
-    only_begun = "ALTER TABLE standalone.given ADD CONSTRAINT only_begun CHECK (item LIKE 'begun %')"
+    only_begun = "ALTER TABLE standalone.given ADD CONSTRAINT only_begun CHECK (item ~ '^(begun|request) ')"
     await connection.execute(only_begun)
     with pytest.raises(asyncpg.CheckViolationError):
         await start(in_tokyo, given)
@@ -116,6 +117,42 @@ async def test_so_it_is_if_the_start_that_gave_them_was_interrupted(
     found = stored(in_tokyo)
     assert found.keys() == NAMES - {DELETED}
     assert found[CHANGED] == changed
+
+
+async def test_all_of_them_stay_deleted_if_the_start_that_gave_them_was_interrupted(
+    in_tokyo: Scheduler, given: Given, connection: Connection
+) -> None:
+    only_begun = "ALTER TABLE standalone.given ADD CONSTRAINT only_begun CHECK (item ~ '^(begun|request) ')"
+    await connection.execute(only_begun)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await start(in_tokyo, given)
+    await connection.execute("ALTER TABLE standalone.given DROP CONSTRAINT only_begun")
+    for name in NAMES:
+        in_tokyo.schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=name))
+    assert await start(in_tokyo, given) == []
+    assert stored(in_tokyo) == {}
+    assert await start(in_tokyo, given) == []
+
+
+async def test_a_start_that_was_interrupted_before_its_request_was_carried_out_gives_them(
+    in_tokyo: Scheduler, given: Given, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Exception):
+        pass
+
+    apply = first_start._apply
+
+    async def killed(gateway: Any, entries: Any, **how: Any) -> Any:
+        if "request_id" in how:
+            raise Killed
+        return await apply(gateway, entries, **how)
+
+    monkeypatch.setattr(first_start, "_apply", killed)
+    with pytest.raises(Killed):
+        await start(in_tokyo, given)
+    monkeypatch.setattr(first_start, "_apply", apply)
+    assert len(await start(in_tokyo, given)) == 5
+    assert stored(in_tokyo).keys() == NAMES
 
 
 async def test_a_start_that_was_interrupted_before_it_gave_any_is_made_up_for(
