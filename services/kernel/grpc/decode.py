@@ -1,4 +1,4 @@
-"""Third step: parses the request. Malformed bytes are answered with INVALID_ARGUMENT.
+"""Third step: parses the request. Malformed bytes, and fields of older contracts, are INVALID_ARGUMENT.
 
 grpcio by itself would answer UNKNOWN, with the text of an exception in the status.
 """
@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 
 from services.kernel.errors import FieldFault, Invalid
 from services.kernel.grpc.call import Call
+from services.kernel.grpc.withdrawn import refuse_withdrawn_fields
 
 # How long after the end of the request stream a cancellation of the call may arrive; 0.1 ms was measured.
 CANCELLATION_SECONDS = 0.05
@@ -35,9 +36,11 @@ async def decode(call: Call) -> AsyncIterator[None]:
 
 def _parsed(call: Call, raw: bytes) -> Message:
     try:
-        return call.parse(raw)
+        request = call.parse(raw)
     except (DecodeError, UnicodeDecodeError, ValueError) as error:
         raise Invalid([MALFORMED]) from error
+    refuse_withdrawn_fields(request)
+    return request
 
 
 async def _each_parsed(call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
