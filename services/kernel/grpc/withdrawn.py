@@ -2,8 +2,8 @@
 
 Protobuf ignores fields that it does not know, so that a filter which moved to another number would be no
 filter any more, in silence. The contracts reserve the numbers of fields that are gone, and never use them
-again: a request with one of these is refused with its name. Numbers that the contract never had are ignored as
-usual, so that newer clients can speak to an older server.
+again: a request with one of these is refused with its name. Numbers that the contract never had are ignored
+as usual, so that newer clients can speak to an older server.
 """
 
 from __future__ import annotations
