@@ -35,23 +35,37 @@ class ScheduleFilter:
 
 
 EVERY = ScheduleFilter()
+# For the search for a rare facet: without these, the planner may read all rows of a common facet, where the
+# LIMIT needs a few of them.
+SETTINGS = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)"
 
 
-def listing(wanted: ScheduleFilter, after: str, most: int) -> tuple[str, Parameters]:
+def listing(wanted: ScheduleFilter, after: str, most: int, rare: int | None = None) -> tuple[str, Parameters]:
     """Returns the query, with its values, for whole rows with an id beyond `after`, ordered by id.
 
+    `rare` is the index of a rare group, by which alone schedules are found; if None, by all groups.
     Task, queue and label are looked up in the facets, whose index has the order of the list. A facet is a
     hash, so the condition is checked on the row, too.
     """
     values = Parameters()
     beyond = values.place(after)
     groups, conditions = _asked(wanted, values)
+    groups = groups if rare is None else groups[rare : rare + 1]
     conditions.append(f"s.id > {beyond}")
     source, order = "celery_schedules s", "s.id"
     if groups:
         source, order = _rows_of(_found(groups, beyond)), "schedule_id"
     query = f"SELECT s.* FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order}"
     return f"{query} LIMIT {values.place(most)}", values
+
+
+def needs_a_rare_facet(wanted: ScheduleFilter) -> bool:
+    """Returns whether `listing` must know a rare group: if several facets are to be merged and joined.
+
+    The planner has no statistics of what is merged, and joins a rare task with the whole of a common queue.
+    """
+    sizes = [len(wanted.task_names), len(wanted.queues), *(1 for _ in wanted.labels)]
+    return max(sizes) > 1 and sum(map(bool, sizes)) > 1
 
 
 def a_rare_facet(wanted: ScheduleFilter) -> tuple[str, Parameters] | None:
@@ -61,8 +75,6 @@ def a_rare_facet(wanted: ScheduleFilter) -> tuple[str, Parameters] | None:
     if not groups:
         return None
     asked = ", ".join(f"({number}, {facet})" for number, facets in enumerate(groups) for facet in facets)
-    # By the column of another table, and not by a constant: a constant that is common is searched for in the
-    # whole table, which ends as early only if its rows are spread evenly.
     few = f"SELECT FROM celery_schedule_facets f WHERE f.facet = asked.facet LIMIT {FEW + 1}"
     query = (
         f"SELECT number FROM (VALUES {asked}) AS asked (number, facet),"

@@ -11,12 +11,14 @@ from services.kernel.errors import AlreadyExists, NotFound
 from services.kernel.once import Once
 from services.kernel.pages import Place
 from services.scheduler.catalogue.store_listing import (
+    SETTINGS,
     RunFilter,
     ScheduleFilter,
     a_rare_facet,
     listing,
     listing_by_next_run,
     listing_runs,
+    needs_a_rare_facet,
 )
 from services.scheduler.dispatch.batches import BatchKey
 from services.scheduler.schedule.definition import Definition, Run, Schedule
@@ -89,7 +91,8 @@ class ScheduleStore(Store):
 
         `schedule_of` makes a schedule of a row.
         """
-        query, values = listing(wanted, after, most)
+        rare = await self._rare(wanted) if needs_a_rare_facet(wanted) else None
+        query, values = listing(wanted, after, most, rare)
         cursor = await self._connection.cursor(query, *values)
         while rows := await cursor.fetch(AT_A_TIME):
             yield rows
@@ -98,14 +101,21 @@ class ScheduleStore(Store):
         self, wanted: ScheduleFilter, after: Place | None, most: int
     ) -> AsyncGenerator[Sequence[Row], None]:
         """Like `listed`, for schedules with a next due time, after (moment of sending, id), in that order."""
-        rare = None
-        if probe := a_rare_facet(wanted):
-            query, values = probe
-            rare = await self._connection.fetchval(query, *values)
+        rare = await self._rare(wanted)
         query, values = listing_by_next_run(wanted, after, rare, most)
         cursor = await self._connection.cursor(query, *values)
         while rows := await cursor.fetch(AT_A_TIME):
             yield rows
+
+    async def _rare(self, wanted: ScheduleFilter) -> int | None:
+        """Returns the index of a rare group of facets; None if there is none."""
+        probe = a_rare_facet(wanted)
+        if probe is None:
+            return None
+        query, values = probe
+        await self._connection.execute(SETTINGS)
+        rare: int | None = await self._connection.fetchval(query, *values)
+        return rare
 
     async def add_run(self, run: Run, once: Once | None, *, exclusive: bool) -> BatchKey:
         """Records a triggered run as a batch of its own, and returns that. The schedule must be locked."""

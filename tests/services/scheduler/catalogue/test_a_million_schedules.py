@@ -10,7 +10,15 @@ import asyncpg
 import pytest
 
 from services.kernel.database import driver_url
-from services.scheduler.catalogue.store_listing import RunFilter, ScheduleFilter, listing, listing_runs
+from services.scheduler.catalogue.store_listing import (
+    SETTINGS,
+    RunFilter,
+    ScheduleFilter,
+    a_rare_facet,
+    listing,
+    listing_runs,
+    needs_a_rare_facet,
+)
 from services.scheduler.dispatch import store_batches, store_due
 from tests.support.sql import fetch, nodes, plan_of
 
@@ -61,10 +69,17 @@ def touched_by(plan: dict[str, Any]) -> int:
 
 
 async def pages_of_list(url: str, wanted: ScheduleFilter, after: str) -> tuple[int, int]:
-    """How many schedules a page of 100 has, and how many pages of 8 KiB it touches."""
-    query, values = listing(wanted, after, 101)
+    """How many schedules a page of 100 has, and how many pages of 8 KiB it touches, the search for it too."""
+    rare, touched = None, 0
+    if needs_a_rare_facet(wanted):
+        probe = a_rare_facet(wanted)
+        assert probe is not None
+        query, values = probe
+        rare = next((row["number"] for row in await fetch(url, query, *values)), None)
+        touched = touched_by(await plan_of(url, query, *values, settings=SETTINGS))
+    query, values = listing(wanted, after, 101, rare)
     found = await fetch(url, query, *values)
-    return len(found), touched_by(await plan_of(url, query, *values))
+    return len(found), touched + touched_by(await plan_of(url, query, *values))
 
 
 async def pages_of_runs(url: str, wanted: RunFilter) -> tuple[int, set[str]]:
