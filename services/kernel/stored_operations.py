@@ -43,12 +43,9 @@ SAME_WORK = """
     SELECT id, cancel_requested_by FROM celery_operations
     WHERE owner = :owner AND kind = :kind AND work = :work AND state = 'running'
 """
-PLAN = """
-    UPDATE celery_operations
-    SET total = CAST(:total AS bigint),
-        state = CASE WHEN CAST(:total AS bigint) > 0 THEN state ELSE 'done' END,
-        ended_at = CASE WHEN CAST(:total AS bigint) > 0 THEN ended_at ELSE clock_timestamp() END
-    WHERE id = CAST(:id AS uuid)
+END_IF_EMPTY = """
+    UPDATE celery_operations SET state = 'done', ended_at = clock_timestamp()
+    WHERE id = CAST(:id AS uuid) AND state = 'running' AND total = 0
 """
 CANCEL = "SELECT celery_operation_cancel(CAST(:id AS uuid), :note)"
 
@@ -83,8 +80,9 @@ class OperationStore:
     async def begin(self, new: NewOperation) -> tuple[str, bool]:
         """Returns the id of the running operation with this work, and whether it was begun by this call.
 
-        The caller plans it in the same transaction (`plan`). A running operation whose end is asked for is
-        cancelled first: whoever asks for the work now does not want the rest of that one.
+        The caller stores the work of a new one in the same transaction, which sets its total, and then calls
+        `end_if_empty`. A running operation whose end is asked for is cancelled first: whoever asks for the
+        work now does not want the rest of that one.
         """
         work = {"owner": new.owner, "kind": new.kind, "work": new.work}
         values = {**work, "resource": new.resource, "actor": new.actor}
@@ -102,9 +100,9 @@ class OperationStore:
             note = cancelled_by(same.cancel_requested_by)
             await self._session.execute(text(CANCEL), {"id": str(same.id), "note": note})
 
-    async def plan(self, operation_id: str, total: int) -> None:
-        """Sets the units of work of a new operation. With 0 it is done at once."""
-        await self._session.execute(text(PLAN), {"id": operation_id, "total": total})
+    async def end_if_empty(self, operation_id: str) -> None:
+        """Ends a new operation that has no units of work."""
+        await self._session.execute(text(END_IF_EMPTY), {"id": operation_id})
 
 
 def operation_of(row: RowMapping) -> Operation:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from services.kernel.database import Database
+from services.kernel.process import end
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.definition import Definition, Task
@@ -41,8 +42,7 @@ async def running(
     try:
         yield watching
     finally:
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
+        await end([loop])
 
 
 async def publish(connection: Any, size: int) -> None:

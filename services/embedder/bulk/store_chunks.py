@@ -1,6 +1,7 @@
 """The SQL of chunks: a rebuild is cut into them, they are sent, and sent again after a loss.
 
-A trigger (migration 0004) counts a finished chunk in its operation, and ends the operation with the last one.
+Triggers (migration 0004) count the messages of new and of finished chunks in their operation, and end it with
+the last chunk.
 """
 
 from __future__ import annotations
@@ -17,25 +18,21 @@ from services.kernel.stored_operations import NewOperation, OperationStore
 # Texts of similar length share a chunk, so that its batches need little padding. The budget of a chunk is in
 # characters; each text counts as 16 more than its length, and as 1016 at most.
 PLAN = """
-    WITH planned AS (
-        INSERT INTO embedder_operation_chunks (operation_id, number, message_ids)
-        SELECT CAST(:operation AS uuid), chunk, array_agg(id ORDER BY length, id)
+    INSERT INTO embedder_operation_chunks (operation_id, number, message_ids)
+    SELECT CAST(:operation AS uuid), chunk, array_agg(id ORDER BY length, id)
+    FROM (
+        SELECT id, length,
+               sum(least(length, 1000) + 16) OVER (ORDER BY length, id) / CAST(:budget AS bigint) AS chunk
         FROM (
-            SELECT id, length,
-                   sum(least(length, 1000) + 16) OVER (ORDER BY length, id) / CAST(:budget AS bigint) AS chunk
-            FROM (
-                SELECT id, length(text) AS length FROM chat_messages AS message
-                WHERE role = :role AND length(text) >= :min_length AND (:force OR NOT (
-                    EXISTS (SELECT FROM chat_message_embeddings_1024 AS vector
-                            WHERE vector.message_id = message.id AND vector.model = :model)
-                    OR EXISTS (SELECT FROM chat_message_embedding_errors AS error
-                               WHERE error.message_id = message.id AND error.model = :model)))
-            ) AS wanted
-        ) AS cut
-        GROUP BY chunk
-        RETURNING cardinality(message_ids) AS messages
-    )
-    SELECT coalesce(sum(messages), 0) FROM planned
+            SELECT id, length(text) AS length FROM chat_messages AS message
+            WHERE role = :role AND length(text) >= :min_length AND (:force OR NOT (
+                EXISTS (SELECT FROM chat_message_embeddings_1024 AS vector
+                        WHERE vector.message_id = message.id AND vector.model = :model)
+                OR EXISTS (SELECT FROM chat_message_embedding_errors AS error
+                           WHERE error.message_id = message.id AND error.model = :model)))
+        ) AS wanted
+    ) AS cut
+    GROUP BY chunk
 """
 
 # A chunk that was not sent within UNSENT: its publisher died between commit and publish. A chunk that was
@@ -61,7 +58,8 @@ class ChunkStore:
         if begun:
             plan = {"operation": operation_id, "budget": budget, "role": wanted.user_role, "model": model}
             plan |= {"min_length": wanted.min_length, "force": wanted.force_rebuild}
-            await operations.plan(operation_id, int(await self._session.scalar(text(PLAN), plan) or 0))
+            await self._session.execute(text(PLAN), plan)
+            await operations.end_if_empty(operation_id)
         return operation_id
 
     async def unsent(self, most: int) -> Sequence[ChunkKey]:

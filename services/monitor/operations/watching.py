@@ -195,8 +195,9 @@ class Watching(Generic[Message]):
                 await self._look()
                 self.loop.heartbeat.succeeded()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._pace.operations_follow)
-                    await asyncio.sleep(COALESCE_SECONDS)
+                    async with asyncio.timeout(self._pace.operations_follow):
+                        await self._woken.wait()
+                await asyncio.sleep(COALESCE_SECONDS)
             waker.cancel()
 
     async def _wake_by(self, notices: AsyncIterator[str]) -> None:

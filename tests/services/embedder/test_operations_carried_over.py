@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,6 +19,7 @@ from services.kernel.migrations import migrate
 from services.kernel.operations import OperationState
 from services.kernel.sessions import Sessions, opened_sessions
 from services.kernel.stored_operations import OperationStore
+from tests.support.operations import url_of
 from tests.support.servers import create_database
 from tests.support.sql import fetch
 
@@ -54,6 +56,20 @@ OLD_TAKE = """
 OLD_FINISH = """
     UPDATE embedder_operation_chunks SET state = 'done', failed = $3
     WHERE operation_id = $1::uuid AND number = $2
+"""
+# How an embedder of the version before begins a rebuild.
+OLD_BEGIN = """
+    INSERT INTO embedder_operations (kind, arguments, model)
+    VALUES ('rebuild_chat_vectors', $1::jsonb, $2) ON CONFLICT DO NOTHING RETURNING id
+"""
+OLD_RUNNING = """
+    SELECT id FROM embedder_operations WHERE kind = 'rebuild_chat_vectors' AND state = 'running'
+        AND arguments = $1::jsonb AND model = $2
+"""
+OLD_PLAN = "INSERT INTO embedder_operation_chunks (operation_id, number, message_ids) VALUES ($1, $2, $3)"
+OLD_CANCEL = """
+    UPDATE embedder_operations SET state = 'cancelled', ended_at = clock_timestamp()
+    WHERE id = $1 AND state = 'running'
 """
 OLD_LOCK = "SELECT FROM embedder_operations WHERE id = CAST($1 AS uuid) FOR UPDATE"
 OLD_END = """
@@ -136,6 +152,29 @@ async def test_workers_of_the_version_before_finish_their_chunks_and_the_operati
         await fetch(url, OLD_END, str(RUNNING))
     ended = await operation(sessions, RUNNING)
     assert (ended.state, ended.done, ended.failed) == (OperationState.DONE, 6, 2)
+
+
+async def test_an_embedder_of_the_version_before_begins_and_cancels_operations(
+    sessions: Sessions, url: str
+) -> None:
+    """As its own role."""
+    own = await asyncio.to_thread(url_of, "embedder", url)
+    assert [row["id"] for row in await fetch(own, OLD_RUNNING, ALL, MODEL)] == [RUNNING]
+    assert await fetch(own, OLD_BEGIN, ALL, MODEL) == [], "it runs already"
+    [row] = await fetch(own, OLD_BEGIN, USUAL, MODEL)
+    for number, messages in enumerate((["a", "b"], ["c"])):
+        await fetch(own, OLD_PLAN, row["id"], number, messages)
+    begun = await operation(sessions, row["id"])
+    assert (begun.total, begun.done, begun.state) == (3, 0, OperationState.RUNNING)
+    assert begun.metadata["role"] == "user" and begun.metadata["model"] == f"models/{MODEL}"
+    async with sessions.transaction() as session:
+        same = await ChunkStore(session).begin_rebuild(Rebuild(False, "user", 5), MODEL, 1000, "mei")
+    assert same == str(row["id"])
+    await fetch(own, OLD_CANCEL, row["id"])
+    assert (await operation(sessions, row["id"])).state is OperationState.CANCELLED
+    [row] = await fetch(own, OLD_BEGIN, USUAL, MODEL)
+    await fetch(own, OLD_END, str(row["id"]))
+    assert (await operation(sessions, row["id"])).state is OperationState.DONE, "there was nothing to do"
 
 
 async def test_the_same_work_is_the_running_operation_from_before(sessions: Sessions) -> None:

@@ -104,11 +104,7 @@ async def test_the_same_work_is_begun_once_at_a_time(database_url: str, database
 
         async def begin(new: NewOperation = REBUILD) -> tuple[str, bool]:
             async with sessions.transaction() as session:
-                store = OperationStore(session)
-                operation_id, begun = await store.begin(new)
-                if begun:
-                    await store.plan(operation_id, 3)
-                return operation_id, begun
+                return await OperationStore(session).begin(new)
 
         results = await asyncio.gather(*(begin() for _ in range(8)))
         assert len({operation_id for operation_id, _ in results}) == 1
@@ -122,7 +118,7 @@ async def test_the_same_work_is_begun_once_at_a_time(database_url: str, database
         assert (await asyncio.to_thread(row_of, database_url, first))["note"] == "cancelled by mei"
         async with sessions.transaction() as session:
             nothing, _ = await OperationStore(session).begin(NewOperation("embedder", "none", "", "mei"))
-            await OperationStore(session).plan(nothing, 0)
+            await OperationStore(session).end_if_empty(nothing)
             operation = await OperationStore(session).get(nothing)
         assert operation.state.ended and operation.ended_at is not None
 

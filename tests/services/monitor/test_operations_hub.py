@@ -12,6 +12,7 @@ import pytest
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.operations import Operation
+from services.kernel.process import end
 from services.kernel.sessions import opened_sessions
 from services.monitor.operations.store_operations import OperationFilter
 from services.monitor.operations.watching import MOST_MISSED, Cursor, Watching, decode_cursor
@@ -44,8 +45,7 @@ async def running(database: Database, pace: Pace) -> AsyncIterator[Watching[Told
         try:
             yield watching
         finally:
-            loop.cancel()
-            await asyncio.gather(loop, return_exceptions=True)
+            await end([loop])
 
 
 async def read(stream: Any) -> Told:

@@ -1,8 +1,8 @@
 """The embedder's operations move to celery_operations, which the kernel has for all services.
 
-Processes of the version before may run on for a while: their workers find the operations of their chunks in
-the view embedder_operations, and the trigger counts what they do. They can't begin operations (EmbedMessages,
-the task rebuild_chat_vectors). The migration after this one drops the view.
+Processes of the version before may run on for a while: they find the operations, and begin new ones, in the
+view embedder_operations, and triggers count the messages of their chunks. The migration after this one drops
+the view.
 """
 
 from services.kernel.grants import grant
@@ -42,9 +42,39 @@ def upgrade() -> None:
         DROP TABLE embedder_operations;
 
         CREATE VIEW embedder_operations AS
-            SELECT id, kind, metadata AS arguments, substr(metadata ->> 'model', 8) AS model, state,
-                created_at, ended_at
+            SELECT id, kind,
+                jsonb_build_object(
+                    'force_rebuild', metadata -> 'force_rebuild', 'user_role', metadata -> 'role',
+                    'min_length', metadata -> 'min_length') AS arguments,
+                substr(metadata ->> 'model', 8) AS model, state, created_at, ended_at
             FROM celery_operations WHERE owner = 'embedder';
+        CREATE FUNCTION embedder_operations_begun() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO celery_operations (owner, kind, metadata, work)
+            VALUES ('embedder', NEW.kind,
+                jsonb_build_object(
+                    'force_rebuild', NEW.arguments -> 'force_rebuild', 'role', NEW.arguments -> 'user_role',
+                    'min_length', NEW.arguments -> 'min_length', 'model', 'models/' || NEW.model),
+                concat_ws(' ', NEW.model, NEW.arguments ->> 'user_role', NEW.arguments ->> 'min_length',
+                    NEW.arguments ->> 'force_rebuild'))
+            ON CONFLICT (owner, kind, work) WHERE state = 'running' DO NOTHING
+            RETURNING id INTO NEW.id;
+            RETURN CASE WHEN NEW.id IS NULL THEN NULL ELSE NEW END;
+        END $$;
+        CREATE TRIGGER begun INSTEAD OF INSERT ON embedder_operations
+            FOR EACH ROW EXECUTE FUNCTION embedder_operations_begun();
+
+        CREATE FUNCTION embedder_operation_chunks_planned() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            UPDATE celery_operations AS operation SET total = operation.total + planned.messages
+            FROM (
+                SELECT operation_id, sum(cardinality(message_ids)) AS messages FROM fresh GROUP BY 1
+            ) AS planned
+            WHERE operation.id = planned.operation_id;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER planned AFTER INSERT ON embedder_operation_chunks REFERENCING NEW TABLE AS fresh
+            FOR EACH STATEMENT EXECUTE FUNCTION embedder_operation_chunks_planned();
 
         -- In the transaction that stores the vectors of the chunk, once, however often the chunk comes.
         CREATE FUNCTION embedder_operation_chunks_done() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -57,4 +87,4 @@ def upgrade() -> None:
             EXECUTE FUNCTION embedder_operation_chunks_done();
         """
     )
-    grant("embedder", "embedder_operations", "SELECT, UPDATE, DELETE")
+    grant("embedder", "embedder_operations", "SELECT, INSERT, UPDATE, DELETE")
