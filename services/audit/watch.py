@@ -6,9 +6,8 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.audit.log import AuditLog
 from services.audit.pace import USUAL, Pace
-from services.kernel.database import DATABASE_ERRORS
 from services.kernel.loops import Loop
-from services.kernel.sessions import SESSION_ERRORS
+from services.kernel.outages import DATABASE_ERRORS
 
 
 class LogWatch:
@@ -23,7 +22,7 @@ class LogWatch:
             "log_check",
             log.check,
             every=pace.check,
-            outlives=(*DATABASE_ERRORS, *SESSION_ERRORS),
+            outlives=DATABASE_ERRORS,
             failed="audit.check_failed",
         )
         stopped = Gauge(

@@ -9,15 +9,17 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import asyncpg
 import structlog
 
 from services.kernel.logged_errors import for_log
+from services.kernel.moments import read_any_moment
+from services.kernel.outages import AWAY, CLOSED, DATABASE_ERRORS, LOST, STANDBY, NotLetIn
 
 log = structlog.get_logger(__name__)
 
@@ -37,35 +39,6 @@ COMMAND_SECONDS = STATEMENT_SECONDS + 30
 IDLE_SECONDS = 10
 # A rollback that takes longer is left to the server, which rolls back when it loses the connection.
 ROLLBACK_SECONDS = 10.0
-# What is raised while the database is unavailable, restarting or at its limits: a loop tries again later.
-DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-# Those of them that mean: the database is unavailable or full, or was restarted while a connection was idle.
-AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    # The server ended the connection because its transaction was idle (IDLE_SECONDS), or took too long.
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.TransactionTimeoutError,
-    OSError,
-)
-# Another transaction holds a lock that this one needs. Nothing was done: the same may be tried again.
-HELD_UP = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
-# The server has no room to store what it was told to. The transaction is rolled back; reads still work.
-DISK_FULL = (asyncpg.DiskFullError,)
-# Errors of a server that takes no connections for now, from any client: it starts, stops, or has no room; the
-# database is closed (ALLOW_CONNECTIONS false), or it is being dropped, restored or renamed. They mean this
-# only when a connection is opened: a statement that raises one of them has a fault.
-CLOSED = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ObjectNotInPrerequisiteStateError,
-    asyncpg.InvalidCatalogNameError,
-)
-LOST = "the connection to the database was lost"
 
 
 def driver_url(url: str) -> str:
@@ -79,21 +52,33 @@ async def open_connection(
     """Returns a connection by `asyncpg.connect`; raises `ConnectionError` if the server takes none for now.
 
     Other refusals (wrong password, pg_hba.conf, no right to connect) last until a person mends the cause:
-    they are logged, and raised unchanged.
+    they are logged, and raised as `NotLetIn`.
 
     `session`: parameters of the session. They are set by a statement, because a pooler such as pgbouncer
-    refuses connections that state parameters which it does not know.
+    refuses connections that state parameters which it does not know. With them, the connection also reads
+    every moment that the database may hold (moments.py).
     """
     try:
         connection: Connection = await asyncpg.connect(url, **settings)
         if session:
-            await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in session.items()))
+            with loss_told(connection):
+                await connection.execute(_settings(session))
+                await read_any_moment(connection)
         return connection
+    except (ConnectionError, TimeoutError):
+        raise
     except CLOSED as error:
         raise ConnectionError(f"the database takes no connections: {error}") from error
     except asyncpg.PostgresError as error:
         log.error("database.refused", sqlstate=error.sqlstate, error=for_log(error))
-        raise
+        raise NotLetIn(for_log(error)) from error
+    except (OSError, asyncpg.InternalClientError) as error:
+        # Of the network, or because none of several hosts is the one that is wanted.
+        raise ConnectionError(f"the database can't be reached: {error}") from error
+
+
+def _settings(session: Mapping[str, str]) -> str:
+    return "; ".join(f"SET {name} = '{value}'" for name, value in session.items())
 
 
 class Database:
@@ -132,26 +117,21 @@ class Database:
         A caller that sets a parameter of the session must reset it. Raises one of AWAY if the connection dies
         in use.
         """
-        async with (await self._opened_pool()).acquire(timeout=ACQUIRE_SECONDS) as connection:
-            try:
-                yield connection
-            except AWAY:
-                # Closed, so that the pool does not hand it out again: it may not know yet that it is dead.
-                _drop(connection)
-                raise
-            except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-                # InternalClientError: the server's last message came while no statement was running.
-                # InterfaceError is raised for wrong use, too, which is a fault of ours.
-                if isinstance(error, asyncpg.InterfaceError) and not is_lost(connection):
-                    raise
-                _drop(connection)
-                raise ConnectionError(LOST) from error
+        async with self._acquired() as connection:
+            yield connection
 
     @asynccontextmanager
-    async def _begun(self, **kind: Any) -> AsyncIterator[Connection]:
+    async def _acquired(self, *, readonly: bool = False) -> AsyncIterator[Connection]:
+        async with (await self._opened_pool()).acquire(timeout=ACQUIRE_SECONDS) as connection:
+            with loss_told(connection, readonly=readonly):
+                yield connection
+
+    @asynccontextmanager
+    async def _begun(self, *, readonly: bool = False, **kind: Any) -> AsyncIterator[Connection]:
+        kind["readonly"] = readonly
         async with AsyncExitStack() as opened:
             # Not tried again: if no connection was free within ACQUIRE_SECONDS, a second wait takes as long.
-            connection = await opened.enter_async_context(self.connection())
+            connection = await opened.enter_async_context(self._acquired(readonly=readonly))
             try:
                 await _enter(opened, connection, kind)
             except (*AWAY, asyncpg.InterfaceError, asyncpg.InternalClientError):
@@ -160,7 +140,7 @@ class Database:
                 _drop(connection)
                 await opened.aclose()
                 await (await self._opened_pool()).expire_connections()
-                connection = await opened.enter_async_context(self.connection())
+                connection = await opened.enter_async_context(self._acquired(readonly=readonly))
                 await _enter(opened, connection, kind)
             yield connection
 
@@ -189,30 +169,35 @@ class Database:
 
         An empty payload comes after each (re)connection: notifications may have been missed before it, so the
         listener must look at the tables then. A notification only shortens a sleep, it never carries state.
+
+        Losses of the connection are logged only. Any other failure of the listening is raised where the
+        payloads are read.
         """
-        payloads: asyncio.Queue[str] = asyncio.Queue()
+        payloads: asyncio.Queue[str | None] = asyncio.Queue()
         listener = asyncio.create_task(self._listen(channel, payloads), name=f"listen:{channel}")
+        listener.add_done_callback(lambda _: payloads.put_nowait(None))
         try:
-            yield _forever(payloads)
+            yield _until_it_fails(listener, payloads)
         finally:
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
 
-    async def _listen(self, channel: str, payloads: asyncio.Queue[str]) -> None:
+    async def _listen(self, channel: str, payloads: asyncio.Queue[str | None]) -> NoReturn:
         while True:
             try:
                 await self._listen_once(channel, payloads)
-            except (*DATABASE_ERRORS, asyncpg.InternalClientError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("database.listen_failed", channel=channel, error=for_log(error))
                 await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _listen_once(self, channel: str, payloads: asyncio.Queue[str]) -> None:
+    async def _listen_once(self, channel: str, payloads: asyncio.Queue[str | None]) -> None:
         """Listens until the connection is lost."""
         connection = await open_connection(self.url, timeout=CONNECT_SECONDS)
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(channel, lambda *notice: payloads.put_nowait(str(notice[3])))
+            with loss_told(connection):
+                await connection.add_listener(channel, lambda *notice: payloads.put_nowait(str(notice[3])))
             payloads.put_nowait("")
             await lost.wait()
         finally:
@@ -223,6 +208,35 @@ class Database:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await self._pool.close()
+
+
+@contextlib.contextmanager
+def loss_told(connection: Connection, *, readonly: bool = False) -> Iterator[None]:
+    """Raises one of AWAY when the connection dies in use, or is one to a standby, whatever the driver raises.
+
+    The driver raises InterfaceError for wrong use as well, which is a fault of ours, and OSError may come
+    from elsewhere: both are raised unchanged while the connection is well.
+
+    `readonly`: the transaction was begun for reading, so that a write in it is a fault of ours.
+    """
+    try:
+        yield
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        if readonly:
+            raise
+        # Closed, as the next connection may lead to the new primary.
+        _drop(connection)
+        raise ConnectionError(STANDBY) from error
+    except AWAY:
+        # Closed, so that the pool does not hand it out again: it may not know yet that it is dead.
+        _drop(connection)
+        raise
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        # InternalClientError: the server's last message came while no statement was running.
+        if not isinstance(error, asyncpg.InternalClientError) and not is_lost(connection):
+            raise
+        _drop(connection)
+        raise ConnectionError(LOST) from error
 
 
 def is_lost(connection: Connection) -> bool:
@@ -271,6 +285,9 @@ async def _keep(_: asyncpg.Connection[Any]) -> None:
     """Connections return to the pool without a reset; asyncpg rolls back a transaction that was left open."""
 
 
-async def _forever(payloads: asyncio.Queue[str]) -> AsyncIterator[str]:
-    while True:
-        yield await payloads.get()
+async def _until_it_fails(
+    listener: asyncio.Task[NoReturn], payloads: asyncio.Queue[str | None]
+) -> AsyncIterator[str]:
+    while (payload := await payloads.get()) is not None:
+        yield payload
+    listener.result()

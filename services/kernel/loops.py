@@ -8,7 +8,8 @@
 
 The interval is multiplied by a random factor close to 1, so that replicas that were started together do not
 all ask the database or the broker at the same moment. A cancellation ends the loop, wherever it is. A driver
-may turn one into an error of its own, so the end of a process cancels its loops until they have ended.
+may turn one into an error of its own, so a loop that runs in a task is cancelled until it has ended
+(`to_the_end`).
 
 A metric shows when each loop last succeeded (`Heartbeat`), so that one that has failed for an hour is
 noticed. docs/decisions/kernel-loops.md says why there is one such class, and which loops do not use it.
@@ -176,10 +177,17 @@ class Loop:
             seconds, fault = 0.0, ""
             self.heartbeat.begins()
             try:
-                seconds = self._seconds_after(await self._step())
-            except* self._outlives as group:
-                # As text, so that the frames of the step are released before the wait.
-                fault = for_log(_first(group))
+                try:
+                    seconds = self._seconds_after(await self._step())
+                except* self._outlives as group:
+                    # As text, so that the frames of the step are released before the wait.
+                    fault = for_log(_first(group))
+            except BaseException:
+                if fault:
+                    # Others beside it end the loop. It may be their cause, so it is told of, too.
+                    self.heartbeat.failed()
+                    self._tell(fault)
+                raise
             if fault:
                 await self._wait_after(fault)
             else:
@@ -189,12 +197,15 @@ class Loop:
     def _seconds_after(self, answer: object) -> float:
         return answer.seconds if isinstance(answer, Again) else jittered(self._every)
 
+    def _tell(self, fault: str, **more: float) -> None:
+        say = log.warning if self.heartbeat.overdue >= self._patience else log.info
+        say(self._failed, loop=self.heartbeat.name, error=fault, **more)
+
     async def _wait_after(self, fault: str) -> None:
         self.heartbeat.failed()
         retry = self._retry
         seconds = jittered(retry.after(self.heartbeat.failures_in_a_row) if retry else self._every)
-        say = log.warning if self.heartbeat.overdue >= self._patience else log.info
-        say(self._failed, loop=self.heartbeat.name, error=fault, retry_seconds=round(seconds, 3))
+        self._tell(fault, retry_seconds=round(seconds, 3))
         if retry:
             await asyncio.sleep(seconds)
         else:

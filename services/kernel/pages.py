@@ -13,6 +13,8 @@ import orjson
 from services.kernel.errors import FieldFault, Invalid
 
 Entry = TypeVar("Entry")
+# The database's infinite moments, which have no time zone.
+INFINITE = (dt.datetime.min, dt.datetime.max)  # noqa: DTZ901
 # A position in a list ordered by time: an entry's time, and its id, which orders entries of the same time.
 Place: TypeAlias = tuple[dt.datetime, str]
 
@@ -65,6 +67,8 @@ def decode_place(token: str) -> Place | None:
         raise invalid_page_token()
     try:
         moment = dt.datetime.fromisoformat(at)
+        if moment in INFINITE:
+            return moment, identity
         in_utc = moment.astimezone(dt.UTC)
     except (ValueError, OverflowError) as error:
         raise invalid_page_token() from error

@@ -10,7 +10,7 @@ import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 import uvloop
@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from services.kernel import logging, metrics
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
+from services.kernel.endings import end, to_the_end
 from services.kernel.grpc.audit import record
 from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
 from services.kernel.grpc.steps import steps_of_every_call
@@ -40,9 +41,6 @@ from services.kernel.variables import read, unknown
 log = structlog.get_logger(__name__)
 
 Settings = TypeVar("Settings", bound=KernelSettings)
-
-# A task that has not ended after this time is cancelled once more.
-AGAIN_SECONDS = 1.0
 
 
 def main(
@@ -158,10 +156,10 @@ async def run(
         probes = Probes({"database": database.check, **checks}, heartbeats)
         serve_probes(probes, registry, host, settings.metrics_port)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_never_ending(each.run())) for each in running]
+            tasks = [group.create_task(to_the_end(_never_ending(each.run()))) for each in running]
             await server.start()
             if elsewhere is not None:
-                tasks.append(group.create_task(_never_ending(server.follow_elsewhere())))
+                tasks.append(group.create_task(to_the_end(_never_ending(server.follow_elsewhere()))))
             probes.serves(True)
             await stop.wait()
             probes.serves(False)
@@ -177,15 +175,6 @@ def _logging_by(live: LiveSettings, settings: KernelSettings) -> LiveSettings:
 
     live.on_change(apply)
     return live
-
-
-async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancels the tasks until all have ended: a driver may turn a single cancellation into an error."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
 
 
 async def _never_ending(work: Awaitable[None]) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import grpc.aio
 from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 
-from services.kernel.database import DATABASE_ERRORS
 from services.kernel.loops import Backoff, Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
 

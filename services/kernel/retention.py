@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.kernel.database import DATABASE_ERRORS, Connection, Database
+from services.kernel.database import Connection, Database
 from services.kernel.live_keys import Key
 from services.kernel.live_settings import LiveSettings
 from services.kernel.loops import Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)

@@ -15,8 +15,9 @@ from importlib.resources import files
 import asyncpg
 import structlog
 
-from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
+from services.kernel.outages import DATABASE_ERRORS
 
 log = structlog.get_logger(__name__)
 

@@ -20,18 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from services.kernel.database import (
     ACQUIRE_SECONDS,
-    AWAY,
     COMMAND_SECONDS,
     CONNECT_SECONDS,
-    DISK_FULL,
-    HELD_UP,
-    LOST,
     Database,
     open_connection,
 )
-
-# The exceptions of a session while the database is away or restarting, or when it refuses a statement.
-SESSION_ERRORS = (DBAPIError, asyncpg.InterfaceError, *AWAY, *HELD_UP, *DISK_FULL)
+from services.kernel.outages import DATABASE_ERRORS, LOST, STANDBY
 
 
 def asyncpg_url(url: str) -> str:
@@ -43,8 +37,9 @@ class Sessions:
     """Transactions as SQLAlchemy sessions, on a pool of their own, with the settings of `database`.
 
     As with `Database`, `ConnectionError` is raised when a connection is lost or none can be had, and one of
-    `HELD_UP` when others hold a lock for too long, and of `DISK_FULL` when the server has no room. A
-    statement with a list of parameters is refused: use arrays.
+    `DATABASE_ERRORS` for whatever else passes by itself: others hold a lock for too long, the server has no
+    room. Any other error of the server, raised as SQLAlchemy's, is a fault of a statement. A statement with a
+    list of parameters is refused: use arrays.
     """
 
     def __init__(self, database: Database) -> None:
@@ -80,7 +75,7 @@ class Sessions:
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """One read-only transaction on one snapshot: pages and counts in it agree with each other."""
         snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        async with _begun(snapshot) as session:
+        async with _begun(snapshot, readonly=True) as session:
             yield session
 
     async def close(self) -> None:
@@ -98,7 +93,7 @@ async def opened_sessions(database: Database) -> AsyncIterator[Sessions]:
 
 
 @asynccontextmanager
-async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+async def _begun(engine: AsyncEngine, *, readonly: bool = False) -> AsyncIterator[AsyncSession]:
     try:
         async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
             yield session
@@ -108,9 +103,15 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         if error.connection_invalidated:
             raise ConnectionError(LOST) from error
         # The dialect wraps the driver's error: that one is the cause of `orig`.
-        if error.orig is not None and isinstance(error.orig.__cause__, (*HELD_UP, *DISK_FULL)):
-            raise error.orig.__cause__ from error
+        cause = error.orig.__cause__ if error.orig is not None else None
+        if isinstance(cause, asyncpg.ReadOnlySQLTransactionError) and not readonly:
+            raise ConnectionError(STANDBY) from error
+        if isinstance(cause, DATABASE_ERRORS):
+            raise cause from error
         raise
+    except asyncpg.InterfaceError as error:
+        # Raised without SQLAlchemy's wrapping only where a dead connection is given back.
+        raise ConnectionError(LOST) from error
 
 
 def _refuse_a_list(*_: object) -> NoReturn:

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import structlog
 
-from services.kernel.database import DATABASE_ERRORS, IDLE_SECONDS, Database
+from services.kernel.database import IDLE_SECONDS, Database
 from services.kernel.loops import Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,8 @@ from services.embedder.pace import USUAL, Pace
 from services.kernel.database import Database
 from services.kernel.loops import Loop
 from services.kernel.once import Once
-from services.kernel.sessions import SESSION_ERRORS, Sessions
+from services.kernel.outages import DATABASE_ERRORS
+from services.kernel.sessions import Sessions
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 Send = Callable[[Sequence[ChunkKey]], None]
 
 # Exceptions that healing outlives: the database or the broker is away. The next round does what is left.
-FAULTS = (*SESSION_ERRORS, kombu.exceptions.OperationalError, redis.exceptions.RedisError)
+FAULTS = (*DATABASE_ERRORS, kombu.exceptions.OperationalError, redis.exceptions.RedisError)
 
 MOST_RESENT = 1000
 # After so many deaths of workers a chunk is given up, because one of its texts may kill every worker.

@@ -22,7 +22,8 @@ from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.live_keys import CHUNK_CHARACTERS
 from services.kernel.live_settings import Follower, LiveSettings
-from services.kernel.sessions import SESSION_ERRORS, Sessions
+from services.kernel.outages import DATABASE_ERRORS
+from services.kernel.sessions import Sessions
 from services.kernel.settings import KernelSettings
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,7 @@ EMBED_CHUNK = "embed_message_chunk"
 QUEUE = "ai_analysis"
 SOFT_LIMIT, HARD_LIMIT = 600, 900
 # A task is retried after these errors: the broker or the database is away for a moment.
-PASSING = (OperationalError, *SESSION_ERRORS)
+PASSING = (OperationalError, *DATABASE_ERRORS)
 RETRIES: dict[str, Any] = {
     "autoretry_for": PASSING,
     "retry_backoff": 1,

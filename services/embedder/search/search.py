@@ -14,8 +14,9 @@ from services.embedder.messages.messages import Message, MessageFilter
 from services.embedder.messages.store_messages import MessageStore
 from services.embedder.pace import USUAL, Pace
 from services.embedder.search.index import Entry, VectorIndex
-from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.database import Database
 from services.kernel.loops import Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.sessions import Sessions
 
 # The most vectors that are fetched at a time: 8 MB.

@@ -21,12 +21,12 @@ from typing import Any
 import structlog
 from google.protobuf.message import Message
 
-from services.kernel.database import DATABASE_ERRORS, DISK_FULL
 from services.kernel.errors import CeleriacError, PermissionDenied, Unauthenticated, Unavailable
 from services.kernel.grpc.access import refusal_of
 from services.kernel.grpc.call import Call
 from services.kernel.grpc.errors import CODES, outage_of
 from services.kernel.logged_errors import for_log
+from services.kernel.outages import DATABASE_ERRORS, DISK_FULL
 from services.kernel.outbox import Outbox
 from services.kernel.redaction import redacted
 

@@ -21,9 +21,10 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from services.kernel import errors
-from services.kernel.database import AWAY, DISK_FULL, HELD_UP, LOCK_SECONDS
+from services.kernel.database import LOCK_SECONDS
 from services.kernel.grpc.call import Call
 from services.kernel.logged_errors import for_log
+from services.kernel.outages import AWAY, DISK_FULL, HELD_UP
 
 log = structlog.get_logger(__name__)
 

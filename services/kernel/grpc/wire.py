@@ -22,9 +22,14 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def timestamp(moment: dt.datetime | None) -> Timestamp | None:
-    """Returns the Timestamp of an aware datetime; None, which leaves a field unset, for None."""
+    """Returns the Timestamp of an aware datetime; None, which leaves a field unset, for None.
+
+    An infinite moment of the database is the first or the last one that a Timestamp can hold.
+    """
     if moment is None:
         return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
     # The same result as Timestamp.FromDatetime, in a third of the time.
     since = moment - EPOCH
     return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)

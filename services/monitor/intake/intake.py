@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.endings import to_the_end
 from services.kernel.logged_errors import Loggable
 from services.kernel.loops import Heartbeat, Loop
 from services.monitor.figures import Figures
@@ -104,8 +105,8 @@ class Intake:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._writer.run())
-            group.create_task(self._sweeping.run())
+            group.create_task(to_the_end(self._writer.run()))
+            group.create_task(to_the_end(self._sweeping.run()))
             async for batch in self._subscription.batches():
                 self.take_in(batch)
                 # Let the socket, gRPC calls and the writer run before the next slice.

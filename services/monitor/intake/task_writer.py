@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Backoff, Heartbeat, Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.figures import Figures
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.store_tasks import Row, RowsRefused, TaskBatches, row_of

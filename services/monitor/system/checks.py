@@ -9,8 +9,9 @@ from typing import Any
 
 import redis.asyncio
 
-from services.kernel.database import DISK_FULL, Database
+from services.kernel.database import Database
 from services.kernel.loops import LATE_SECONDS, Heartbeat
+from services.kernel.outages import DISK_FULL
 from services.monitor.figures import Figures
 from services.monitor.system.components import MOST_DETAIL, Finding, Health, Look
 from services.monitor.workers.workers import WorkerTable

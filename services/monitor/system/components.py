@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.kernel.endings import to_the_end
 from services.kernel.loops import Heartbeat, Loop
 from services.monitor.pace import USUAL, Pace
 
@@ -80,7 +81,7 @@ class Components:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
-                group.create_task(loop.run())
+                group.create_task(to_the_end(loop.run()))
 
     async def changes(self) -> AsyncIterator[Component]:
         """Yields each component, and again after each change of its health.

@@ -7,11 +7,12 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition
 from services.kernel.live_keys import key_named
 from services.kernel.live_settings import LiveSettings, Told
 from services.kernel.loops import Heartbeat, Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.scheduler.config.in_force import Place, Setting, all_settings, setting_of
 from services.scheduler.config.store_config import CHANNEL, ConfigStore
 from services.scheduler.pace import USUAL, Pace

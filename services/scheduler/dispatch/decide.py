@@ -51,8 +51,11 @@ def decide(
 
 
 def decide_unreadable(schedule_id: str, due: dt.datetime, now: dt.datetime, fault: str) -> Decision:
-    """Returns a skipped run that names the fault; the schedule is tried again after UNREADABLE_AGAIN."""
-    again = now + UNREADABLE_AGAIN
+    """Returns a skipped run that names the fault; the schedule is tried again after UNREADABLE_AGAIN.
+
+    If the due time itself can't be read, the run is of now.
+    """
+    again, due = now + UNREADABLE_AGAIN, due if due.tzinfo else now
     return Decision((_skipped(schedule_id, due, unreadable(fault)),), again, again)
 
 

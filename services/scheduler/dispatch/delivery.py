@@ -18,9 +18,10 @@ import redis.exceptions
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.scheduler.dispatch.batches import Batch, BatchKey, PendingRun, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.metrics import DispatchMetrics

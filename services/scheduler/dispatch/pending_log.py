@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.database import Database
 from services.kernel.loops import Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.scheduler.dispatch.store_pending_log import PendingStore
 from services.scheduler.pace import USUAL, Pace
 

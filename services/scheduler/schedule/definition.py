@@ -146,4 +146,7 @@ def task_id(schedule_id: str, due_at: dt.datetime) -> str:
 # Cached, because many runs have the same due time.
 @lru_cache(maxsize=1000)
 def _at(due_at: dt.datetime) -> bytes:
+    if due_at.tzinfo is None:
+        # Infinite, as somebody has written it by SQL.
+        due_at = due_at.replace(tzinfo=dt.UTC)
     return f"@{due_at.timestamp()}".encode()

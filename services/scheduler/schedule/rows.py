@@ -168,9 +168,9 @@ def _read(row: Row, column: str, read: Callable[[Any], Part]) -> Part:
 
 
 def _finite(column: str, moment: dt.datetime) -> dt.datetime:
-    # asyncpg returns PostgreSQL's infinities as the first or last datetime, without a time zone.
+    # A moment that Python does not know is the first or the last datetime, without a time zone (moments.py).
     if moment.tzinfo is None:
-        raise RowUnreadable(f"{column} is infinite")
+        raise RowUnreadable(f"{column} is infinite, or not between the years 1 and 9999")
     return moment
 
 
@@ -336,5 +336,5 @@ def _without_headers(row: Row) -> Task:
 
 
 def _known(moment: dt.datetime | None) -> dt.datetime | None:
-    """Returns the moment; None if it is infinite."""
+    """Returns the moment; None if it is infinite, or not between the years 1 and 9999."""
     return moment if moment is not None and moment.tzinfo is not None else None

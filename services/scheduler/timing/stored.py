@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 # A moment of these days stays between the years 1 and 9999 with this added to it or taken from it.
 LONGEST = dt.timedelta(days=365_000)
 NOTHING = dt.timedelta(0)
+# In bytes: the length that a name of a file may have.
 MOST_ZONE = 255
 
 
@@ -24,7 +25,8 @@ class Unreadable(Exception):
 def zone_of(name: str) -> ZoneInfo:
     """The time zone of that name. Raises `Unreadable` if there is none."""
     try:
-        if len(name) <= MOST_ZONE:
+        # Looked up as a file: one with a longer name is an OSError.
+        if len(name.encode()) <= MOST_ZONE:
             return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, IsADirectoryError, NotADirectoryError):
         # A name of other errors of the file system, such as too many open files, may be right.

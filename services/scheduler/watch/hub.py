@@ -20,9 +20,10 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from services.kernel import readers
-from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.database import Database
 from services.kernel.errors import CeleriacError, Unavailable
 from services.kernel.loops import UNTIL_WOKEN, Again, Backoff, Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.readers import Skipped
 from services.scheduler.catalogue.store_listing import ScheduleFilter
 from services.scheduler.dispatch.turns import Turns

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
 
 from services.kernel import database as module
-from services.kernel.database import DATABASE_ERRORS, HELD_UP, Connection, Database, driver_url, is_lost
+from services.kernel.database import Connection, Database, driver_url, is_lost
 from services.kernel.errors import Locked
 from services.kernel.grpc.errors import outage_of
+from services.kernel.outages import DATABASE_ERRORS, HELD_UP
 from tests.support.locks import locked_table
 from tests.support.outages import end_connections, refusing_server
 
@@ -109,6 +112,94 @@ async def test_wrong_use_of_a_connection_is_not_taken_for_an_outage(database: Da
         async with database.connection() as connection:
             await connection.execute(WRITE, "one", "too many")
     assert outage_of(found.value) is None
+
+
+SLIPS: dict[str, tuple[str, tuple[object, ...]]] = {
+    "of a type": ("SELECT $1::timestamptz", ("2026-12-01",)),
+    "of a moment without a zone": ("SELECT $1::timestamptz", (dt.datetime(2026, 12, 1),)),
+    "of a NUL": ("SELECT $1::text", ("\0",)),
+    "of a missing value": ("INSERT INTO notes (id) VALUES ($1)", (None,)),
+    "of syntax": ("SELEC 1", ()),
+    "of a column": ("SELECT nothing FROM notes", ()),
+    "of a table": ("SELECT * FROM nowhere", ()),
+    "of a number of values": (WRITE, ("one", "too many")),
+    "of a cast": ("SELECT $1::text::int", ("one",)),
+}
+
+
+@pytest.mark.parametrize(("statement", "values"), SLIPS.values(), ids=SLIPS.keys())
+@pytest.mark.parametrize("kind", ["transaction", "reading", "connection"])
+async def test_a_slip_that_the_driver_or_the_server_finds_is_no_outage(
+    database: Database, kind: str, statement: str, values: tuple[object, ...]
+) -> None:
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as found:
+        async with getattr(database, kind)() as connection:
+            await connection.execute(statement, *values)
+    assert not isinstance(found.value, DATABASE_ERRORS)
+    assert outage_of(found.value) is None
+
+
+@pytest.mark.parametrize("kind", ["transaction", "reading", "connection"])
+async def test_an_error_of_the_file_system_is_no_outage_of_the_database(
+    database: Database, kind: str
+) -> None:
+    with pytest.raises(OSError, match="too long") as found:
+        async with getattr(database, kind)():
+            ZoneInfo("x" * 300)
+    assert not isinstance(found.value, DATABASE_ERRORS)
+    assert outage_of(found.value) is None
+
+
+async def test_a_write_to_a_standby_is_an_outage_and_one_in_a_reading_transaction_is_a_slip(
+    database: Database,
+) -> None:
+    with pytest.raises(ConnectionError, match="standby"):
+        async with database.transaction() as connection:
+            await connection.execute("SET LOCAL transaction_read_only = on")
+            await connection.execute(WRITE, "lost")
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as found:
+        async with database.reading() as connection:
+            await connection.execute(WRITE, "lost")
+    assert not isinstance(found.value, DATABASE_ERRORS)
+
+
+# Infinite moments, as asyncpg has them.
+FIRST, LAST = dt.datetime.min, dt.datetime.max  # noqa: DTZ901
+MOMENTS = {
+    "infinity": LAST,
+    "-infinity": FIRST,
+    "20000-01-01": LAST,
+    "0044-03-15 BC": FIRST,
+    "9999-12-31 23:59:59.999999+00": dt.datetime.max.replace(tzinfo=dt.UTC),
+    "0001-01-01 00:00:00+00": dt.datetime.min.replace(tzinfo=dt.UTC),
+    "2026-03-29 01:30:00.000001+02": dt.datetime(2026, 3, 28, 23, 30, 0, 1, dt.UTC),
+}
+
+
+@pytest.mark.parametrize(("written_as", "moment"), MOMENTS.items(), ids=MOMENTS.keys())
+async def test_every_moment_that_the_server_knows_is_read_and_one_that_python_does_not_know_as_infinite(
+    database: Database, written_as: str, moment: dt.datetime
+) -> None:
+    async with database.connection() as connection:
+        read = "SELECT ($1::text)::timestamptz AS one, ARRAY[($1::text)::timestamptz] AS many"
+        row = await connection.fetchrow(read, written_as)
+        assert (row["one"], row["many"]) == (moment, [moment])
+        assert await connection.fetchval("SELECT $1::timestamptz", moment) == moment
+
+
+async def test_a_slip_that_ends_a_listener_reaches_its_reader(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slip(*_: object, **__: object) -> Connection:
+        raise KeyError("a slip of ours")
+
+    async with asyncio.timeout(20), database.listening("notes_changed") as notices:
+        assert await anext(notices) == ""
+        monkeypatch.setattr(module, "open_connection", slip)
+        monkeypatch.setattr(module, "RECONNECT_SECONDS", 0.01)
+        await end_connections(database.url)
+        with pytest.raises(KeyError):
+            await anext(notices)
 
 
 async def test_a_listener_hears_notices_and_is_told_when_it_may_have_missed_some(

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel import database as database_module
 from services.kernel import sessions as module
-from services.kernel.database import DATABASE_ERRORS, HELD_UP, Database
+from services.kernel.database import Database
 from services.kernel.errors import Locked
 from services.kernel.grpc.errors import outage_of
+from services.kernel.outages import DATABASE_ERRORS, HELD_UP
 from services.kernel.sessions import Sessions, opened_sessions
 from tests.support.locks import locked_table
 from tests.support.outages import end_connections, refusing_server
@@ -158,6 +159,14 @@ async def test_what_is_wrong_with_a_statement_is_no_outage(sessions: Sessions) -
             async with sessions.transaction() as session:
                 await session.execute(text(wrong), values)
         assert outage_of(found.value) is None
+        assert not isinstance(found.value, DATABASE_ERRORS)
+
+
+async def test_a_write_to_a_standby_is_an_outage(sessions: Sessions) -> None:
+    with pytest.raises(ConnectionError, match="standby"):
+        async with sessions.transaction() as session:
+            await session.execute(text("SET LOCAL transaction_read_only = on"))
+            await session.execute(WRITE, {"words": "lost"})
 
 
 async def test_an_exhausted_pool_gives_up_after_a_while_and_leaves_nothing_behind(narrow: Sessions) -> None:

@@ -247,6 +247,16 @@ def test_a_fault_that_a_loop_outlives_does_not_hide_another_beside_it() -> None:
     assert raised.group_contains(KeyError) and not raised.group_contains(Away)
 
 
+def test_a_fault_that_comes_beside_a_slip_is_logged_and_counted_before_the_slip_ends_the_loop() -> None:
+    loop = Loop("sweep", Steps(slip_beside_a_fault).take, every=10.0, outlives=(Away,), failed="not_swept")
+    with structlog.testing.capture_logs() as told, pytest.raises(ExceptionGroup):
+        run_fast(going(loop, 60.0))
+    assert [(line["event"], line["loop"], "Away" in line["error"]) for line in told] == [
+        ("not_swept", "sweep", True)
+    ]
+    assert loop.heartbeat.failures == 1
+
+
 async def wait_for_ever(_: int) -> object:
     return await asyncio.Event().wait()
 

@@ -10,6 +10,7 @@ import pytest
 
 from services.kernel.errors import Invalid
 from services.kernel.pages import (
+    INFINITE,
     decode_before,
     decode_last,
     decode_place,
@@ -25,6 +26,8 @@ MOMENT = dt.datetime(2026, 11, 24, 3, 30, 0, 123456, dt.UTC)
 
 def test_what_a_list_gave_comes_back() -> None:
     assert decode_place(encode_place((MOMENT, "每日-1"))) == (MOMENT, "每日-1")
+    for infinite in INFINITE:
+        assert decode_place(encode_place((infinite, "n"))) == (infinite, "n")
     assert decode_last(encode_last("每日-1")) == "每日-1"
     assert decode_before(encode_before(2**63 - 1)) == 2**63 - 1
 

@@ -13,6 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.kernel.database import Database
+from services.scheduler.catalogue.store_listing import RunFilter
+from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch import dispatcher as dispatching
 from services.scheduler.dispatch import fast_path, left_out
 from services.scheduler.dispatch.dispatcher import Dispatcher
@@ -168,17 +170,30 @@ async def test_a_slip_on_every_schedule_ends_neither_the_loop_nor_a_due_time(
     assert len(await sent(valkey)) == 6
 
 
-async def test_a_row_that_the_driver_cannot_decode_does_not_hold_up_the_others(
-    database: Database, valkey: Valkey
+OF_OTHER_HANDS = {
+    "end_at = '20000-01-01'": "end_at is infinite, or not between the years 1 and 9999",
+    "start_at = '0044-03-15 BC'": "start_at is infinite, or not between the years 1 and 9999",
+    "anchor = '20000-01-01'": "anchor is infinite, or not between the years 1 and 9999",
+    "next_due_at = '20000-01-01'": "next_due_at is infinite, or not between the years 1 and 9999",
+    "next_run_at = '0044-03-15 BC'": "next_run_at is infinite, or not between the years 1 and 9999",
+    "time_zone = repeat('é', 200)": "no zone of the IANA database",
+}
+
+
+@pytest.mark.parametrize(("change", "fault"), OF_OTHER_HANDS.items())
+async def test_a_row_of_values_that_python_does_not_know_is_skipped_with_the_reason_and_the_others_run(
+    database: Database, valkey: Valkey, change: str, fault: str
 ) -> None:
-    """Python has no year beyond 9999, PostgreSQL has."""
     valkey.flush()
     await due_schedules(database, 3)
     async with database.transaction() as connection:
-        await connection.execute("UPDATE celery_schedules SET end_at = '20000-01-01' WHERE id = 's-1'")
+        await connection.execute(f"UPDATE celery_schedules SET {change} WHERE id = 's-1'")
     async with dispatcher(database, valkey) as one:
         assert await one.dispatch_batch() == 3
         await one.delivery.drain()
-        assert measured(one) == (1, 1)
+        assert measured(one) == (0, 0)
     assert len(await sent(valkey)) == 2
-    assert await recorded(database) == {"s-0", "s-2"}
+    assert await states(database) == {"published": 2, "skipped": 1}
+    async with database.reading() as connection:
+        runs = await ScheduleStore(connection).list_runs(RunFilter("s-1"), None, 10)
+    assert [fault in run.reason for run in runs] == [True]

@@ -13,6 +13,7 @@ from celeriac.scheduler.v1 import manifests_pb2 as pb
 from services.kernel import database as database_module
 from services.kernel.database import Database
 from services.kernel.errors import Locked
+from services.kernel.outages import HELD_UP
 from services.scheduler.api.manifests import difference_to
 from services.scheduler.manifests.apply import Application, Sets
 from services.scheduler.manifests.store_apply import SetStore
@@ -136,6 +137,6 @@ async def test_a_schedule_that_another_transaction_holds_is_told_of_too(
     await sets.apply(ONE, Application())
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM celery_schedules WHERE id = 'one' FOR UPDATE")
-        with pytest.raises(database_module.HELD_UP):
+        with pytest.raises(HELD_UP):
             await sets.apply(ONE, Application())
     await sets.apply(ONE, Application())

@@ -19,12 +19,19 @@ Code = grpc.StatusCode
 BROKEN = {
     "crontab = '61 * * * *'": "timing",
     "time_zone = 'Mars/Olympus'": "timing",
+    "time_zone = repeat('é', 200)": "timing",
+    "time_zone = repeat('a/', 3000)": "timing",
     "crontab = NULL, interval_seconds = 'NaN', anchor = now()": "timing",
     "crontab = NULL, solar_event = 'eclipse', latitude = 1, longitude = 1": "timing",
     "crontab = NULL, once_at = 'infinity'": "timing",
     "crontab = NULL, interval_seconds = 60, anchor = '-infinity'": "timing",
     "start_at = '-infinity'": "start_time",
     "end_at = 'infinity'": "end_time",
+    # Python knows the years 1 to 9999 alone.
+    "crontab = NULL, once_at = '20000-01-01'": "timing",
+    "crontab = NULL, interval_seconds = 60, anchor = '0044-03-15 BC'": "timing",
+    "start_at = '0044-03-15 BC'": "start_time",
+    "end_at = '20000-01-01'": "end_time",
     "args_json = '[1, '": "task",
     "headers = '[1]'": "task",
     "expires = 'infinity'": "task",
@@ -81,10 +88,11 @@ def test_a_broken_row_is_listed_with_its_fault_and_repaired_by_an_update(
     assert repaired.next_run_time == sound.next_run_time
 
 
-def test_a_row_with_times_without_end_is_listed(schedules: Any, database_url: str) -> None:
+@pytest.mark.parametrize("moment", ["infinity", "20000-01-01"])
+def test_a_row_with_times_without_end_is_listed(schedules: Any, database_url: str, moment: str) -> None:
     stored = create(schedules, f"q-{uuid.uuid4().hex[:8]}")
     infinite = ("next_run_at", "next_due_at", "last_run_at", "created_at", "updated_at")
-    write(database_url, stored, ", ".join(f"{column} = 'infinity'" for column in infinite))
+    write(database_url, stored, ", ".join(f"{column} = '{moment}'" for column in infinite))
     shown = get(schedules, stored.name)
     assert not shown.HasField("next_run_time") and not shown.HasField("last_run_time")
     wanted = pb.Schedule(name=stored.name, timing=stored.timing)

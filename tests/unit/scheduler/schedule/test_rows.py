@@ -95,7 +95,7 @@ BROKEN = {
     ("time_limit", float("inf")): "time_limit is inf, no number of seconds up to 1000 years",
     ("crontab", "0 3 * *"): "crontab has 4 fields, it needs 5",
     ("time_zone", "America"): "time_zone is 'America', no zone of the IANA database",
-    ("start_at", INFINITE[1]): "start_at is infinite",
+    ("start_at", INFINITE[1]): "start_at is infinite, or not between the years 1 and 9999",
     ("jitter_seconds", float("inf")): "jitter_seconds is inf, no number of seconds up to 1000 years",
     ("misfire", "later"): "misfire is 'later', none of skip, run_once, run_each",
 }
