@@ -22,8 +22,9 @@ from typing import Any
 
 import structlog
 
-from services.kernel.database import DATABASE_ERRORS, Connection, Database
+from services.kernel.database import Connection, Database
 from services.kernel.loops import Heartbeat, Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)

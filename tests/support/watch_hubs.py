@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from services.kernel.database import Database
-from services.kernel.process import end
+from services.kernel.endings import end
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.definition import Definition, Task

@@ -9,6 +9,7 @@ as usual, so that newer clients can speak to an older server.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
@@ -22,7 +23,7 @@ EXAMPLE = "a request by stubs of this version (docs/contracts-0.2.md says what c
 
 def refuse_withdrawn_fields(request: Message) -> None:
     """Raises `Invalid` that names the message and the number of each such field in the request."""
-    descriptor: Descriptor = request.DESCRIPTOR
+    descriptor: Any = request.DESCRIPTOR
     if _may_have_withdrawn(descriptor):
         faults = _faults(request, "")
         if faults:
@@ -59,11 +60,11 @@ def _may_have_withdrawn(descriptor: Descriptor) -> bool:
 
 
 def _faults(message: Message, path: str) -> list[FieldFault]:
-    descriptor: Descriptor = message.DESCRIPTOR
+    descriptor: Any = message.DESCRIPTOR
     withdrawn = _withdrawn(descriptor)
-    numbers = (
-        sorted({field.field_number for field in UnknownFieldSet(message)} & withdrawn) if withdrawn else []
-    )
+    # The library's types don't say that it can be iterated over.
+    unknown: Any = UnknownFieldSet(message) if withdrawn else ()
+    numbers = sorted({field.field_number for field in unknown} & withdrawn)
     faults = [
         FieldFault(
             f"{path}{number}",

@@ -18,13 +18,14 @@ from contextlib import asynccontextmanager
 from typing import Generic, NamedTuple, TypeVar
 
 from services.kernel import readers
-from services.kernel.database import DATABASE_ERRORS, Database
+from services.kernel.database import Database
 from services.kernel.errors import CeleriacError, FailedPrecondition, FieldFault, Invalid, Unavailable
 from services.kernel.loops import UNTIL_WOKEN, Again, Backoff, Loop
 from services.kernel.operations import Operation
+from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.pages import decode_page_token, encode_page_token
 from services.kernel.readers import Skipped
-from services.kernel.sessions import SESSION_ERRORS, Sessions
+from services.kernel.sessions import Sessions
 from services.kernel.snapshots import Snapshot
 from services.monitor.operations.store_operations import Head, OperationFilter, OperationStore
 from services.monitor.pace import USUAL, Pace
@@ -32,7 +33,6 @@ from services.monitor.pace import USUAL, Pace
 Message = TypeVar("Message")
 
 CHANNEL = "celery_operations"
-FAULTS = (*DATABASE_ERRORS, *SESSION_ERRORS)
 # The most changes that a reader which resumes is told. After more of them its cursor counts as expired.
 MOST_MISSED = 5000
 # Commits that come within this time are read together.
@@ -122,7 +122,7 @@ class Watching(Generic[Message]):
             "watch_operations",
             self._follow_if_watched,
             every=0,
-            outlives=FAULTS,
+            outlives=DATABASE_ERRORS,
             failed="operations.watch_failed",
             retry=Backoff(pace.operations_retry, pace.operations_retry),
             woken=self._woken,
@@ -180,7 +180,7 @@ class Watching(Generic[Message]):
         try:
             if self._readers or self._joining:
                 await self._follow()
-        except* FAULTS:
+        except* DATABASE_ERRORS:
             self._fail(Unavailable("the database"))
             raise
         return UNTIL_WOKEN

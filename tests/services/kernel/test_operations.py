@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from services.kernel.database import Connection, Database
+from services.kernel.endings import end
 from services.kernel.operations import Owner, Stop
-from services.kernel.process import end
 from services.kernel.sessions import opened_sessions
 from services.kernel.stored_operations import NewOperation, OperationStore
 from tests.support.calls import eventually

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from services.kernel.database import Database
+from services.kernel.endings import end
 from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.operations import Operation
-from services.kernel.process import end
 from services.kernel.sessions import opened_sessions
 from services.monitor.operations.store_operations import OperationFilter
 from services.monitor.operations.watching import MOST_MISSED, Cursor, Watching, decode_cursor
