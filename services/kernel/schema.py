@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Mapping
 from importlib.resources import files
 
 import asyncpg
@@ -24,24 +25,27 @@ log = structlog.get_logger(__name__)
 # How long a service waits for the migration, which may be running.
 MOST_SECONDS = 60.0
 LOOK_SECONDS = 1.0
+# The history of the tables that several services use. Each service's `migrate` brings it up first.
+KERNEL = "kernel"
 NUMBERED = re.compile(r"(\d{4})_\w+\.py")
 
 
 def needed_revision(service: str) -> str:
-    """Returns the number of the service's newest migration, as "0016"."""
+    """Returns the number of the newest migration of a service, or of the kernel, as "0016"."""
     names = [found[1] for file in _versions(service) if (found := NUMBERED.fullmatch(file))]
     return max(names)
 
 
 async def wait_for_tables(database: Database, service: str, most_seconds: float = MOST_SECONDS) -> None:
-    """Returns once the database has the service's tables; raises `SystemExit` if it does not get them.
+    """Returns once the database has the tables of the service and of the kernel.
 
-    The text names the revision that was found and the one that is needed, and the command that helps.
+    Raises `SystemExit` if it does not get them. The text names the revision that was found and the one that
+    is needed, and the command that helps.
     """
-    needed = needed_revision(service)
+    needed = {history: needed_revision(history) for history in (service, KERNEL)}
     deadline = time.monotonic() + most_seconds
     told = ""
-    while fault := await _fault(database, service, needed):
+    while fault := await _first_fault(database, needed):
         if time.monotonic() >= deadline:
             raise SystemExit(f"{fault}; apply the migrations: python -m services.{service} migrate")
         if fault != told:
@@ -50,21 +54,29 @@ async def wait_for_tables(database: Database, service: str, most_seconds: float 
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _fault(database: Database, service: str, needed: str) -> str:
-    """Returns what is wrong with the tables; "" if nothing is."""
+async def _first_fault(database: Database, needed: Mapping[str, str]) -> str:
+    """Returns what is wrong with the tables of one of the histories; "" if nothing is."""
+    for history, revision in needed.items():
+        if fault := await _fault(database, history, revision):
+            return fault
+    return ""
+
+
+async def _fault(database: Database, history: str, needed: str) -> str:
+    whose = "the kernel" if history == KERNEL else f"the service {history}"
     try:
         async with database.connection() as connection:
-            found = await connection.fetchval(f"SELECT version_num FROM alembic_version_{service}")
+            found = await connection.fetchval(f"SELECT version_num FROM alembic_version_{history}")
     except asyncpg.UndefinedTableError:
-        return f"the database has no tables of the service {service}; revision {needed} is needed"
+        return f"the database has no tables of {whose}; revision {needed} is needed"
     except DATABASE_ERRORS as error:
-        return f"the database can't be asked for the tables of the service {service}: {for_log(error)}"
+        return f"the database can't be asked for the tables of {whose}: {for_log(error)}"
     if found == needed:
         return ""
     if re.fullmatch(r"\d{4}", found or "") and found > needed:
         log.warning("schema.newer", found=found, needed=needed)
         return ""
-    return f"the tables of the service {service} are of revision {found}; revision {needed} is needed"
+    return f"the tables of {whose} are of revision {found}; revision {needed} is needed"
 
 
 def _versions(service: str) -> list[str]:

@@ -20,18 +20,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from services import SERVICES
 from services.kernel.database import CONNECT_SECONDS, driver_url, open_connection
 from services.kernel.grants import grant, role_of
+from services.kernel.schema import KERNEL
 
 
 def _config(service: str) -> Config:
     config = Config()
     config.set_main_option("script_location", str(files(f"services.{service}") / "migrations"))
     return config
-
-
-# The history of the tables that several services use.
-KERNEL = "kernel"
 
 
 async def migrate(database_url: str, service: str, revision: str = "head") -> None:
@@ -74,10 +72,9 @@ def _upgrade(
     with EnvironmentContext(config, script, fn=missing) as environment:
         environment.configure(connection=connection, version_table=f"alembic_version_{service}")
         environment.run_migrations()
-    if service == KERNEL:
-        return
-    # So that the service can tell at its start whether these are the tables that it needs.
-    connection.exec_driver_sql(f"GRANT SELECT ON alembic_version_{service} TO {role_of(service)}")
+    # So that services can tell at their start whether these are the tables that they need.
+    readers = ", ".join(map(role_of, SERVICES if service == KERNEL else [service]))
+    connection.exec_driver_sql(f"GRANT SELECT ON alembic_version_{service} TO {readers}")
 
 
 def create_outbox(service: str) -> None:

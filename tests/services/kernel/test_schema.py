@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from services import SERVICES
 from services.kernel import migrations, schema
 from services.kernel.database import Database
-from services.kernel.schema import needed_revision, wait_for_tables
+from services.kernel.schema import KERNEL, needed_revision, wait_for_tables
 from tests.support.processes import as_its_role, environment_of
 from tests.support.sql import fetch
 
@@ -32,7 +32,7 @@ async def empty(empty_database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", (KERNEL, *SERVICES))
 def test_the_needed_revision_is_the_head_of_the_migrations(service: str) -> None:
     script = ScriptDirectory.from_config(migrations._config(service))
     assert needed_revision(service) == script.get_current_head()
@@ -70,6 +70,18 @@ async def test_on_older_tables_it_ends_with_both_revisions(
     finally:
         await fetch(database_url, "UPDATE alembic_version_scheduler SET version_num = $1", needed)
     assert re.search(f"are of revision {found}; revision {needed} is needed", str(ended.value))
+
+
+async def test_on_older_tables_of_the_kernel_it_ends_too(database: Database, database_url: str) -> None:
+    needed = needed_revision(KERNEL)
+    await fetch(database_url, "UPDATE alembic_version_kernel SET version_num = '0000'")
+    try:
+        with pytest.raises(SystemExit) as ended:
+            await wait_for_tables(database, "monitor", 0.0)
+    finally:
+        await fetch(database_url, "UPDATE alembic_version_kernel SET version_num = $1", needed)
+    assert f"the tables of the kernel are of revision 0000; revision {needed} is needed" in str(ended.value)
+    assert "python -m services.monitor migrate" in str(ended.value)
 
 
 async def test_on_newer_tables_it_goes_on_since_migrations_only_add(
