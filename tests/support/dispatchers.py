@@ -23,15 +23,15 @@ from services.scheduler.timing.due_times import IntervalTiming
 from tests.support.servers import Valkey
 
 
-def delivery_to(client: redis.asyncio.Redis, database: Database) -> Delivery:
-    return Delivery(database, Publisher(client, 0), CollectorRegistry())
+def delivery_to(client: redis.asyncio.Redis, database: Database, pace: Pace = USUAL) -> Delivery:
+    return Delivery(database, Publisher(client, 0), CollectorRegistry(), pace=pace)
 
 
 @asynccontextmanager
 async def dispatcher(database: Database, valkey: Valkey, pace: Pace = USUAL) -> AsyncIterator[Dispatcher]:
     """What it has under way at the end is given up."""
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
-        yield Dispatcher(database, delivery_to(client, database), pace=pace)
+        yield Dispatcher(database, delivery_to(client, database, pace), pace=pace)
 
 
 async def due_schedules(database: Database, count: int, ago: float = 0.5, queue: str = "due") -> None:

@@ -4,7 +4,8 @@
 2. Each step is one transaction: it records the next runs and moves the backfill past them.
 3. After the commit the runs are published like all others, or healed if that fails.
 
-Each backfill has an operation (services.kernel.operations), which triggers keep up to date with it.
+Each backfill has an operation (services.kernel.operations), which triggers keep up to date with it. A schedule on
+which our own code fails is left out for a time (dispatch/left_out.py).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import structlog
 
 from services.kernel.database import Connection, Database
 from services.kernel.errors import FailedPrecondition, NotFound
-from services.kernel.logged_errors import for_log
+from services.kernel.logged_errors import Loggable, for_log
 from services.kernel.loops import Again, Loop
 from services.kernel.once import Once
 from services.kernel.operations import Owner, cancelled_by
@@ -30,6 +31,7 @@ from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, BatchKey, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
+from services.scheduler.dispatch.left_out import LeftOut, OwnFault, tried
 from services.scheduler.dispatch.publisher import SlotEnded
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.definition import Schedule
@@ -45,6 +47,14 @@ SLICE = 200
 AGAIN_SECONDS = 0.05
 
 
+class BrokerAway(Loggable):
+    """Backfills are due to send, and the broker does not answer. Nothing is recorded meanwhile."""
+
+
+# What passes by itself.
+PASSING = (*FAULTS, SlotEnded, BrokerAway)
+
+
 class Backfills:
     """The backfills of a platform; `loop` is the background loop that sends."""
 
@@ -53,11 +63,14 @@ class Backfills:
         self._delivery = delivery
         self._woken = asyncio.Event()
         self._pace = pace
+        self._left_out = LeftOut(delivery.metrics, pace.left_out)
+        # Why the last round did not send all that was due; None if it did.
+        self._failure: Exception | None = None
         self.loop = Loop(
             "backfills",
             self._send_in_turn,
             every=pace.backfills_look,
-            outlives=FAULTS,
+            outlives=(*PASSING, OwnFault),
             failed="backfill.not_looked",
             woken=self._woken,
         )
@@ -132,34 +145,48 @@ class Backfills:
             return await _found(store, schedule_id, backfill_id)
 
     async def _send_in_turn(self) -> Again:
-        return Again(await self.send_ready())
+        """Fails when a step has failed, after all have had their turn."""
+        seconds = await self.send_ready()
+        self._left_out.check()
+        if self._failure is not None:
+            raise self._failure
+        return Again(seconds)
 
     async def send_ready(self) -> float:
         """Sends the next runs of backfills that are due. Returns the seconds to wait until the next round."""
+        self._failure = None
+        await self._left_out.try_again(self._attempt)
+        but_not = list(self._left_out.schedule_ids)
         async with self._database.connection() as connection:
             store = BackfillingStore(connection)
-            seconds = await store.seconds_to_next()
+            seconds = await store.seconds_to_next(but_not)
             if seconds is None or seconds > 0:
                 pace = self._pace
                 return pace.backfills_idle if seconds is None else min(seconds, pace.backfills_look)
-            ready = await store.ready(READY_AT_A_TIME)
+            ready = await store.ready(READY_AT_A_TIME, but_not)
         if await self._delivery.slot() is None:
+            self._failure = BrokerAway("the broker does not answer")
             return self._pace.backfills_look
         for schedule_id in ready:
             try:
-                await self._step(schedule_id)
-            except (*FAULTS, SlotEnded) as error:
+                await self._left_out.apart([schedule_id], self._attempt)
+            except PASSING as error:
                 # Either the runs were recorded and will be healed, and the backfill has moved past them, or
                 # neither has happened.
                 log.warning("backfill.step_failed", schedule=schedule_id, error=for_log(error))
+                self._failure = error
         # Not zero: a backfill that another transaction has locked stays due.
         return AGAIN_SECONDS
+
+    async def _attempt(self, schedule_ids: Sequence[str]) -> Exception | None:
+        [schedule_id] = schedule_ids
+        return await tried(self._step(schedule_id), PASSING)
 
     async def _step(self, schedule_id: str) -> None:
         slot = await self._delivery.slot()
         if slot is None:
             # Nothing is recorded while the broker is away: all of it would be sent at once later.
-            return
+            raise BrokerAway("the broker does not answer")
         async with self._database.connection() as connection:
             store = BackfillingStore(connection)
             async with store.transaction():

@@ -161,11 +161,12 @@ def _backfill_of(row: Any) -> Backfill:
 
 READY = """
     SELECT schedule_id FROM celery_schedule_backfills
-    WHERE state = 'running' AND next_at <= clock_timestamp() ORDER BY next_at LIMIT $1
+    WHERE state = 'running' AND next_at <= clock_timestamp() AND schedule_id <> ALL ($2::text[])
+    ORDER BY next_at LIMIT $1
 """
 SECONDS_TO_NEXT = """
     SELECT extract(epoch FROM min(next_at) - clock_timestamp())::float8 FROM celery_schedule_backfills
-    WHERE state = 'running'
+    WHERE state = 'running' AND schedule_id <> ALL ($1::text[])
 """
 SCHEDULE = f"SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED"
 BACKFILL = """
@@ -230,13 +231,19 @@ class Step(NamedTuple):
 class BackfillingStore(DispatchStore):
     """The progress of backfills, on one connection."""
 
-    async def ready(self, most: int) -> list[str]:
-        """Returns the schedules whose backfills are due to send again, the longest waiting first."""
-        return [row["schedule_id"] for row in await self._connection.fetch(READY, most)]
+    async def ready(self, most: int, but_not: Sequence[str] = ()) -> list[str]:
+        """Returns the schedules whose backfills are due to send again, the longest waiting first.
 
-    async def seconds_to_next(self) -> float | None:
-        """Returns the seconds until a backfill is due to send again, negative if late; None if none runs."""
-        seconds: float | None = await self._connection.fetchval(SECONDS_TO_NEXT)
+        Schedules in `but_not` are not among them.
+        """
+        return [row["schedule_id"] for row in await self._connection.fetch(READY, most, but_not)]
+
+    async def seconds_to_next(self, but_not: Sequence[str] = ()) -> float | None:
+        """Returns the seconds until a backfill is due to send again, negative if late; None if none runs.
+
+        Backfills of schedules in `but_not` do not count.
+        """
+        seconds: float | None = await self._connection.fetchval(SECONDS_TO_NEXT, but_not)
         return seconds
 
     async def locked(self, schedule_id: str, most: int) -> Step | None:

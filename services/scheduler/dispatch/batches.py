@@ -41,6 +41,14 @@ class Batch(NamedTuple):
 
     key: BatchKey
     runs: Sequence[PendingRun]
+    # The schedules and due times of runs whose messages our own code can't make.
+    left_out: Sequence[tuple[str, dt.datetime]] = ()
+
+    @property
+    def keys(self) -> dict[str, tuple[str, dt.datetime]]:
+        """The schedules and due times of all its runs, by task id."""
+        made = {run.message.task_id: (run.schedule_id, run.due) for run in self.runs}
+        return made | {task_id(*key): key for key in self.left_out}
 
 
 def written(

@@ -3,6 +3,9 @@
 1. After the commit, the messages of a batch are published in one atomic step (publisher.py).
 2. The batch is then recorded as published.
 3. After a crash before step 2, any replica that finds the batch unpublished publishes it (healing).
+
+When our own code can't make the message of a run while it heals, the batch is published without that run,
+which gets a batch of its own. A batch in which there is nothing else is left out for a time (left_out.py).
 """
 
 from __future__ import annotations
@@ -10,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import redis.exceptions
 import structlog
@@ -24,11 +28,14 @@ from services.kernel.loops import Loop
 from services.kernel.outages import DATABASE_ERRORS
 from services.scheduler.dispatch.batches import Batch, BatchKey, PendingRun, written
 from services.scheduler.dispatch.decide import unreadable
+from services.scheduler.dispatch.left_out import LeftOut, OwnFault, made, tried
 from services.scheduler.dispatch.metrics import DispatchMetrics
-from services.scheduler.dispatch.publisher import MarkedBatch, Publisher, SlotEnded
-from services.scheduler.dispatch.store_batches import BatchStore
+from services.scheduler.dispatch.publisher import MarkedBatch, Publisher, Receipt, SlotEnded
+from services.scheduler.dispatch.store_batches import BatchStore, Unpublished, unpublished_of
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.pace import USUAL, Pace
+from services.scheduler.schedule.definition import task_id
+from services.scheduler.schedule.rows import Row
 
 log = structlog.get_logger(__name__)
 
@@ -61,11 +68,12 @@ class Delivery:
         self.metrics = DispatchMetrics(registry)
         self._away_since = float("-inf")
         self._on_the_way: set[asyncio.Task[None]] = set()
+        self._left_out = LeftOut(self.metrics, pace.left_out, "batch")
         self.healing = Loop(
             "healing",
             self._heal_all,
             every=pace.heal,
-            outlives=(*FAULTS, SlotEnded),
+            outlives=(*FAULTS, SlotEnded, OwnFault),
             failed="dispatch.healing_failed",
             at_once=False,
         )
@@ -76,7 +84,7 @@ class Delivery:
             return None
         try:
             return await self._publisher.slot()
-        except (redis.exceptions.RedisError, OSError) as error:
+        except (redis.exceptions.RedisError, ConnectionError, TimeoutError) as error:
             self._away_since = time.monotonic()
             log.warning("dispatch.broker_away", error=for_log(error))
             return None
@@ -95,12 +103,17 @@ class Delivery:
             await asyncio.gather(*self._on_the_way, return_exceptions=True)
 
     async def _publish_or_leave(self, batch: Batch, slot: int | None) -> None:
+        # If it fails, the batch stays recorded and unpublished, and healing publishes it: when the broker is
+        # back, or without the run on which our own code fails.
         try:
             with self.turns.dispatching():
-                await self.publish([batch], slot)
+                failed = await tried(self.publish([batch], slot), (*FAULTS, SlotEnded))
         except (*FAULTS, SlotEnded) as error:
-            # The batch stays recorded and unpublished: healing publishes it when the broker is back.
             log.warning("dispatch.publish_failed", runs=len(batch.runs), error=for_log(error))
+        else:
+            if failed is not None:
+                self.metrics.own_faults.inc()
+                log.error("dispatch.own_fault", error=for_log(failed), exc_info=failed)
 
     async def publish(self, batches: Sequence[Batch], slot: int | None) -> None:
         """Publishes committed batches, each at most once, and records that they are published.
@@ -110,42 +123,42 @@ class Delivery:
         """
         if slot is None:
             return
-        refused: list[tuple[Batch, Sequence[PendingRun], str]] = []
-        for batch in batches:
-            refused += await self._push(batch, slot)
+        receipts = [(batch, await self._push(batch, slot)) for batch in batches]
+        left_out = any(receipt.left_out for _, receipt in receipts)
         async with self._database.connection() as connection:
             store = BatchStore(connection)
-            for batch, runs, reason in refused:
-                await store.give_up(batch.key.id, [(run.schedule_id, run.due) for run in runs], reason)
-            await store.published([batch.key.id for batch in batches])
+            for batch, receipt in receipts:
+                for key, task_ids in receipt.refused:
+                    reason = f"not sent: the broker's key {key!r} is no list, so it can't be a queue"
+                    await store.give_up(batch.key.id, _of(batch, task_ids), reason)
+            async with store.transaction() if left_out else contextlib.nullcontext():
+                for batch, receipt in receipts:
+                    for runs in _by_schedule(_of(batch, receipt.left_out)):
+                        await store.set_apart(batch.key.id, runs)
+                await store.published([batch.key.id for batch in batches])
         await self._publisher.shorten_marks([batch.key.mark for batch in batches])
-        done, gone = dt.datetime.now(dt.UTC), {run.message.task_id for _, runs, _ in refused for run in runs}
-        for batch in batches:
+        self._count(receipts)
+
+    def _count(self, receipts: Sequence[tuple[Batch, Receipt]]) -> None:
+        """Counts and logs what was published."""
+        done, sent = dt.datetime.now(dt.UTC), 0
+        for batch, receipt in receipts:
+            refused = {task_id for _, task_ids in receipt.refused for task_id in task_ids}
+            gone = refused.union(receipt.left_out)
             runs = [run for run in batch.runs if run.message.task_id not in gone] if gone else batch.runs
             self.metrics.published(runs, done)
-        if gone:
-            self.metrics.runs.labels("skipped").inc(len(gone))
-        runs_sent = sum(len(batch.runs) for batch in batches) - len(gone)
-        log.info("dispatch.published", batches=len(batches), runs=runs_sent)
+            if refused:
+                self.metrics.runs.labels("skipped").inc(len(refused & batch.keys.keys()))
+            sent += len(runs)
+        log.info("dispatch.published", batches=len(receipts), runs=sent)
 
-    async def _push(self, batch: Batch, slot: int) -> list[tuple[Batch, Sequence[PendingRun], str]]:
-        """Publishes one batch. Returns the runs whose queue the broker refused, with the reason."""
-        if not batch.runs:
-            return []
-        marked = MarkedBatch(batch.key.mark, [run.message for run in batch.runs])
-        receipt = await self._publisher.publish(marked, slot)
-        if not receipt.refused:
-            return []
-        runs = {run.message.task_id: run for run in batch.runs}
-        return [
-            (
-                batch,
-                # A run may be missing: its schedule may have been deleted after the broker refused it.
-                [runs[task_id] for task_id in task_ids if task_id in runs],
-                f"not sent: the broker's key {key!r} is no list, so it can't be a queue",
-            )
-            for key, task_ids in receipt.refused
-        ]
+    async def _push(self, batch: Batch, slot: int) -> Receipt:
+        """Publishes one batch. The receipt tells which of its runs were not sent."""
+        if not batch.runs and not batch.left_out:
+            return Receipt(before=False)
+        left_out = [task_id(*key) for key in batch.left_out]
+        marked = MarkedBatch(batch.key.mark, [run.message for run in batch.runs], left_out)
+        return await self._publisher.publish(marked, slot)
 
     async def _heal_all(self) -> None:
         while await self.heal():
@@ -154,34 +167,88 @@ class Delivery:
     async def heal(self, older_than: dt.timedelta = HEAL_AFTER) -> int:
         """Publishes batches that are still unpublished: their process died, or the broker was away.
 
-        Returns how many batches it found.
+        Returns how many it published. Raises `OwnFault` when our own code fails, and not on single schedules.
         """
         slot = await self._publisher.slot()
+        again = set(self._left_out.to_try())
+        but_not = [int(each) for each in self._left_out.schedule_ids if each not in again]
         async with self._database.connection() as connection:
-            unpublished = await BatchStore(connection).unpublished(older_than, HEAL_BATCHES)
-        for keys in _together(unpublished):
-            await self.publish(await self._read(keys), slot)
-        if unpublished:
-            log.info("dispatch.healed", batches=len(unpublished), runs=sum(size for _, size in unpublished))
-        return len(unpublished)
+            unpublished = await BatchStore(connection).unpublished(older_than, HEAL_BATCHES, but_not)
+        keys = {str(key.id): key for key, _ in unpublished}
+        healed: set[str] = set()
+
+        async def attempt(ids: Sequence[str]) -> Exception | None:
+            work = self._heal_some([keys[each] for each in ids], slot)
+            if (failed := await tried(work, (*FAULTS, SlotEnded))) is None:
+                healed.update(ids)
+            return failed
+
+        for group in _together(unpublished):
+            await self._left_out.apart([str(key.id) for key in group], attempt)
+        for each in healed | (again - keys.keys()):
+            self._left_out.remove(each)
+        if healed:
+            runs = sum(size for key, size in unpublished if str(key.id) in healed)
+            log.info("dispatch.healed", batches=len(healed), runs=runs)
+        self._left_out.check()
+        return len(healed)
+
+    async def _heal_some(self, keys: Sequence[BatchKey], slot: int) -> None:
+        await self.publish(await self._read(keys), slot)
 
     async def _read(self, keys: Sequence[BatchKey]) -> list[Batch]:
         """Returns the batches with their runs; messages are made from the schedules as they are now.
 
-        Runs whose schedule can't be read are given up.
+        Runs whose schedule can't be read are given up. A run on which our own code fails is left out of its
+        batch; if the batch has runs of no other schedule, the exception is raised.
         """
         runs: dict[int, list[PendingRun]] = {key.id: [] for key in keys}
+        failed: dict[int, dict[tuple[str, dt.datetime], Exception]] = {key.id: {} for key in keys}
         async with self._database.connection() as connection:
             store = BatchStore(connection)
             now = await store.now()
-            for run in await store.runs(list(runs)):
-                if run.template is None:
+            for row in await store.runs(list(runs)):
+                run = made(functools.partial(_made, row, now))
+                if isinstance(run, PendingRun):
+                    runs[row["batch_id"]].append(run)
+                elif isinstance(run, Unpublished):
                     log.warning("schedule.unreadable", schedule=run.schedule_id, due=run.due, fault=run.fault)
                     await store.give_up(run.batch_id, [(run.schedule_id, run.due)], unreadable(run.fault))
                 else:
-                    pending = written(run.schedule_id, run.template, run.due, now, backfilled=run.backfilled)
-                    runs[run.batch_id].append(pending)
-        return [Batch(key, runs[key.id]) for key in keys]
+                    failed[row["batch_id"]][row["id"], row["due_at"]] = run
+        for key in keys:
+            self._tell_failed(runs[key.id], failed[key.id])
+        return [Batch(key, runs[key.id], list(failed[key.id])) for key in keys]
+
+    def _tell_failed(
+        self, runs: Sequence[PendingRun], failed: Mapping[tuple[str, dt.datetime], Exception]
+    ) -> None:
+        if failed and not runs and len({schedule_id for schedule_id, _ in failed}) == 1:
+            raise next(iter(failed.values()))
+        for (schedule_id, due), error in failed.items():
+            self.metrics.own_faults.inc()
+            log.error("run.left_out", schedule=schedule_id, due=due, error=for_log(error), exc_info=error)
+
+
+def _made(row: Row, now: dt.datetime) -> PendingRun | Unpublished:
+    """Returns the run with its message; without one if its schedule can't be read."""
+    run = unpublished_of(row)
+    if run.template is None:
+        return run
+    return written(run.schedule_id, run.template, run.due, now, backfilled=run.backfilled)
+
+
+def _of(batch: Batch, task_ids: Collection[str]) -> list[tuple[str, dt.datetime]]:
+    """Returns the runs of these tasks. One may be missing, as its schedule may have been deleted since."""
+    keys = batch.keys if task_ids else {}
+    return [keys[each] for each in task_ids if each in keys]
+
+
+def _by_schedule(runs: Sequence[tuple[str, dt.datetime]]) -> Iterable[list[tuple[str, dt.datetime]]]:
+    found: dict[str, list[tuple[str, dt.datetime]]] = {}
+    for schedule_id, due in runs:
+        found.setdefault(schedule_id, []).append((schedule_id, due))
+    return found.values()
 
 
 def _together(batches: Iterable[tuple[BatchKey, int]]) -> Iterator[list[BatchKey]]:

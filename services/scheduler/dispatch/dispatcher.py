@@ -21,7 +21,7 @@ from services.scheduler.dispatch.batches import Batch, PendingRun, written
 from services.scheduler.dispatch.decide import Decision, decide, decide_unreadable, held_back
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.fast_path import InTime
-from services.scheduler.dispatch.left_out import LeftOut, OwnFault
+from services.scheduler.dispatch.left_out import LeftOut, OwnFault, tried
 from services.scheduler.dispatch.store_due import Due, DueStore, RecordedAlready, due_of
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.definition import Run, RunState
@@ -85,6 +85,8 @@ class Dispatcher:
                 if wait:
                     await asyncio.wait({notice}, timeout=wait)
                 if notice.done():
+                    # Raises what ended the listening, which is a fault of ours.
+                    notice.result()
                     notice = asyncio.ensure_future(anext(notices))
         finally:
             notice.cancel()
@@ -98,7 +100,8 @@ class Dispatcher:
                 pass
 
         ended = await asyncio.gather(*(lane() for _ in range(LANES)), return_exceptions=True)
-        for error in filter(None, ended):
+        # A fault of ours first: what passes by itself must not hide it.
+        for error in sorted(filter(None, ended), key=lambda error: isinstance(error, FAULTS)):
             raise error
 
     async def dispatch_batch(self) -> int:
@@ -106,55 +109,36 @@ class Dispatcher:
 
         Raises `OwnFault` when our own code fails and leaving out single schedules does not help.
         """
-        for schedule_id in self._left_out.to_try():
-            if await self._dispatch_apart([schedule_id]):
-                self._left_out.remove(schedule_id)
-        done = await self._tried(None)
+        await self._left_out.try_again(self._attempt)
+        done = await tried(self._dispatch(None), FAULTS)
         if isinstance(done, int):
             return done
         log.error("dispatch.own_fault", error=for_log(done), exc_info=done)
         async with self._database.connection() as connection:
             ids = await DueStore(connection).due_ids(BATCH, self._left_out.schedule_ids)
         if not ids or self._left_out.full:
-            raise OwnFault("the scheduler's own code fails, and not on single schedules") from done
-        await self._dispatch_apart(ids)
+            raise OwnFault from done
+        await self._left_out.apart(ids, self._attempt)
         return len(ids)
 
-    async def _dispatch_apart(self, ids: Sequence[str]) -> bool:
-        """Dispatches these schedules; if our code fails on them, halves them until the culprits are found.
+    async def _attempt(self, ids: Sequence[str]) -> Exception | None:
+        done = await tried(self._dispatch(ids), FAULTS)
+        return done if isinstance(done, Exception) else None
 
-        Each culprit is left out. Returns whether the first attempt, with all of them, succeeded.
-        """
-        failed = await self._tried(ids)
-        if isinstance(failed, int):
-            return True
-        if len(ids) == 1:
-            self._left_out.add(ids[0], failed)
-            return False
-        middle = len(ids) // 2
-        await self._dispatch_apart(ids[:middle])
-        await self._dispatch_apart(ids[middle:])
-        return False
-
-    async def _tried(self, ids: Sequence[str] | None) -> int | Exception:
+    async def _dispatch(self, ids: Sequence[str] | None) -> int:
         """Dispatches one batch: of these schedules, or of all that are due if `ids` is None.
 
-        Returns how many were claimed, or the exception that our own code raised; nothing is recorded then.
-        Raises the errors in FAULTS: those of the database and of the broker.
+        Returns how many were claimed. If it raises, nothing is recorded. FAULTS are errors of the database
+        and of the broker; any other is a fault of our own code.
         """
-        try:
-            with self.delivery.turns.dispatching():
-                slot = await self.delivery.slot()
-                claimed, batch = await self._record_batch(ids)
-                if batch is not None:
-                    # Only the finished batch is kept in memory from here on; the claimed rows are released.
-                    await self.delivery.send_on_its_way(batch, slot)
-                self._heartbeat.succeeded()
-                return claimed
-        except FAULTS:
-            raise
-        except Exception as error:
-            return error
+        with self.delivery.turns.dispatching():
+            slot = await self.delivery.slot()
+            claimed, batch = await self._record_batch(ids)
+            if batch is not None:
+                # Only the finished batch is kept in memory from here on; the claimed rows are released.
+                await self.delivery.send_on_its_way(batch, slot)
+            self._heartbeat.succeeded()
+            return claimed
 
     async def _record_batch(self, ids: Sequence[str] | None) -> tuple[int, Batch | None]:
         """Returns how many schedules were claimed, and the batch to publish (None if nothing was due)."""

@@ -4,7 +4,7 @@
    that was frozen in between can't publish the batch again after its mark has expired.
 2. A Lua script sets the mark of the batch and pushes its messages, in one atomic step.
 3. A later publisher of the same batch finds the mark and pushes nothing. The mark also holds which messages
-   were refused.
+   were refused, and which were left out because our own code can't make them.
 
 Slots and marks use only the broker's clock; the clock of the database may differ from it by hours.
 """
@@ -34,15 +34,19 @@ TIME_SECONDS = 1.0
 # The most task-sent events in one message to the monitors.
 EVENTS = 200
 KOMBUS = Layout()
+# In a mark, what stands in place of a key for the tasks that were left out.
+LEFT_OUT = ""
 
 # KEYS: mark; for each list: the list, kombu's table of its queue.
-# ARGV: end of the slot (Unix seconds), life of a mark, channel of events; for each list: kombu's entry,
-# the messages, one a line (they are JSON, which has no line breaks), number of events, the events.
+# ARGV: end of the slot (Unix seconds), life of a mark, channel of events, the ids of the tasks that are left
+# out (JSON, or empty); for each list: kombu's entry, the messages, one a line (they are JSON, which has no
+# line breaks), number of events, the events.
 # Returns {-1} when the slot has ended; {0, mark} when the mark existed already; {1} when all messages were
-# pushed; {1, mark} when some were refused. The mark is '1', or the refused messages as JSON: for each key
-# that is not a list, the key and the ids of its tasks. The types of all keys are checked before the first
-# write, because Redis does not undo the writes of a script that fails. LPUSH gets 1,000 messages at a time,
-# because Lua's unpack can pass no more than some 8,000 values.
+# pushed; {1, mark} when some were not. The mark is '1', or the messages that were not pushed, as JSON: for
+# each key that is not a list, the key and the ids of its tasks; with an empty key, the tasks that were left
+# out. The types of all keys are checked before the first write, because Redis does not undo the writes of a
+# script that fails. LPUSH gets 1,000 messages at a time, because Lua's unpack can pass no more than some
+# 8,000 values.
 PUBLISH = """
 if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return {-1} end
 local function lines(text)
@@ -60,7 +64,8 @@ for key = 2, #KEYS do
     kinds[key] = redis.call('TYPE', KEYS[key]).ok
 end
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[2]) then return {0, redis.call('GET', KEYS[1])} end
-local refused, at = {}, 4
+local refused, at = {}, 5
+if ARGV[4] ~= '' then refused[1] = {'', cjson.decode(ARGV[4])} end
 for key = 2, #KEYS, 2 do
     local events = at + 3
     local following = events + ARGV[at + 2]
@@ -95,10 +100,11 @@ class SlotEnded(Exception):
 
 
 class MarkedBatch(NamedTuple):
-    """The messages of a batch, and its mark on the broker."""
+    """The messages of a batch, its mark on the broker, and the ids of its tasks that are left out."""
 
     mark: str
     messages: Sequence[Message]
+    left_out: Sequence[str] = ()
 
 
 class Refused(NamedTuple):
@@ -109,14 +115,15 @@ class Refused(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """The result of a publish: all messages except the refused ones were pushed, now or `before`.
+    """The result of a publish: all messages were pushed, now or `before`, but the refused and the left out.
 
-    With `before`, `refused` is the result of the earlier publish. The batch may have been read again since,
-    and its messages may be others.
+    With `before`, `refused` and `left_out` (ids of tasks) are the result of the earlier publish. The batch
+    may have been read again since, and its messages may be others.
     """
 
     before: bool
     refused: tuple[Refused, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Publisher:
@@ -148,7 +155,8 @@ class Publisher:
     async def publish(self, marked: MarkedBatch, slot_ends: int) -> Receipt:
         """Pushes the messages if the mark does not exist yet. Raises `SlotEnded`."""
         keys = [self._prefix + MARK + marked.mark]
-        arguments: list[str | bytes | int] = [slot_ends, MARK_SECONDS, self._events_channel]
+        left_out = orjson.dumps(marked.left_out) if marked.left_out else b""
+        arguments: list[str | bytes | int] = [slot_ends, MARK_SECONDS, self._events_channel, left_out]
         lists = self._by_list(marked.messages)
         for key, messages in lists.items():
             bindings, entry = self._layout.binding_of(messages[0].queue)
@@ -162,7 +170,11 @@ class Publisher:
             # taken over. The next slot is then a valid one.
             self._slot_from = float("-inf")
             raise SlotEnded
-        return Receipt(state == 0, _refused(marks[0]) if marks else ())
+        unsent = _unsent(marks[0]) if marks else []
+        refused = tuple(each for each in unsent if each.key != LEFT_OUT)
+        return Receipt(
+            state == 0, refused, tuple(each for key, ids in unsent if key == LEFT_OUT for each in ids)
+        )
 
     async def shorten_marks(self, marks: Sequence[str]) -> None:
         """Shortens the lives of marks whose batches the database has recorded as published."""
@@ -181,8 +193,8 @@ class Publisher:
         return found
 
 
-def _refused(mark: bytes) -> tuple[Refused, ...]:
-    return () if mark == b"1" else tuple(Refused(*each) for each in orjson.loads(mark))
+def _unsent(mark: bytes) -> list[Refused]:
+    return [] if mark == b"1" else [Refused(*each) for each in orjson.loads(mark)]
 
 
 def _events(messages: Sequence[Message]) -> Iterator[bytes]:

@@ -39,6 +39,7 @@ UNPUBLISHED = """
     ) AS size
     FROM celery_schedule_batches b
     WHERE published_at IS NULL AND (recorded_at <= now() - $1::interval OR recorded_at > now())
+        AND id <> ALL($3::bigint[])
     ORDER BY id LIMIT $2
 """
 RUNS = f"""
@@ -52,6 +53,14 @@ GIVEN_UP = """
     UPDATE celery_schedule_runs r SET state = 'skipped', reason = $4
     FROM unnest($2::text[], $3::timestamptz[]) AS gone (schedule_id, due_at)
     WHERE r.schedule_id = gone.schedule_id AND r.due_at = gone.due_at
+        AND r.batch_id = $1 AND r.state = 'batched'
+"""
+# The runs get a batch of their own.
+APART = """
+    WITH apart AS (INSERT INTO celery_schedule_batches (recorded_at) VALUES (clock_timestamp()) RETURNING id)
+    UPDATE celery_schedule_runs r SET batch_id = apart.id
+    FROM apart, unnest($2::text[], $3::timestamptz[]) AS moved (schedule_id, due_at)
+    WHERE r.schedule_id = moved.schedule_id AND r.due_at = moved.due_at
         AND r.batch_id = $1 AND r.state = 'batched'
 """
 
@@ -92,15 +101,26 @@ class BatchStore(DispatchStore):
     async def published(self, batch_ids: Sequence[int]) -> None:
         await self._connection.execute(PUBLISHED, batch_ids)
 
-    async def unpublished(self, older_than: dt.timedelta, most: int) -> list[tuple[BatchKey, int]]:
-        """Returns the oldest unpublished batches older than `older_than`, with the number of their runs."""
-        rows = await self._connection.fetch(UNPUBLISHED, older_than, most)
+    async def unpublished(
+        self, older_than: dt.timedelta, most: int, but_not: Sequence[int] = ()
+    ) -> list[tuple[BatchKey, int]]:
+        """Returns the oldest unpublished batches older than `older_than`, with the number of their runs.
+
+        Batches with an id in `but_not` are not among them.
+        """
+        rows = await self._connection.fetch(UNPUBLISHED, older_than, most, but_not)
         return [(BatchKey(number, recorded_at), size) for number, recorded_at, size in rows]
 
-    async def runs(self, batch_ids: Sequence[int]) -> list[Unpublished]:
-        """Returns the runs of these batches that are to be published."""
+    async def runs(self, batch_ids: Sequence[int]) -> list[asyncpg.Record]:
+        """Returns the runs of these batches that are to be published, for `unpublished_of`."""
         async with self.transaction():
-            return [_unpublished(row) for row in await self._connection.fetch(RUNS, batch_ids)]
+            rows: list[asyncpg.Record] = await self._connection.fetch(RUNS, batch_ids)
+            return rows
+
+    async def set_apart(self, batch_id: int, runs: Sequence[tuple[str, dt.datetime]]) -> None:
+        """Gives runs of the batch, by schedule and due time, a batch of their own, not published yet."""
+        schedule_ids, due = [schedule_id for schedule_id, _ in runs], [each for _, each in runs]
+        await self._connection.execute(APART, batch_id, schedule_ids, due)
 
     async def give_up(self, batch_id: int, runs: Sequence[tuple[str, dt.datetime]], reason: str) -> None:
         """Records runs of the batch, given by schedule and due time, as skipped: they can't be published."""
@@ -108,7 +128,7 @@ class BatchStore(DispatchStore):
         await self._connection.execute(GIVEN_UP, batch_id, schedule_ids, due, reason[:500])
 
 
-def _unpublished(row: asyncpg.Record) -> Unpublished:
+def unpublished_of(row: asyncpg.Record) -> Unpublished:
     key = row["batch_id"], row["id"], row["due_at"]
     try:
         return Unpublished(*key, template_of(row), backfilled=row["backfilled"])

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter
 
 from services.kernel.database import Database
+from services.kernel.endings import to_the_end
 from services.kernel.loops import Backoff, Loop
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.pace import USUAL, Pace
@@ -68,10 +69,11 @@ class Outcomes:
             failed="outcomes.failed",
             retry=retry,
         )
-        # Part of the other: it runs on the replica that holds the lease, and Prometheus is not told of it.
+        # Part of the other, on the replica that holds the lease: its failures are counted as the other's, and
+        # while it fails, the other has no success.
         self._listening = Loop(
             "outcomes_stream",
-            self._listen,
+            self._listen_or_fail,
             every=pace.outcomes_retry,
             outlives=(MonitorAway,),
             failed="outcomes.stream_broke",
@@ -95,15 +97,26 @@ class Outcomes:
         """Listens, writes and asks until another replica has the lease."""
         self._begin()
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(self._listening.run()), group.create_task(self._write_for_ever())]
+            others = [
+                group.create_task(to_the_end(self._listening.run())),
+                group.create_task(to_the_end(self._write_for_ever())),
+            ]
             try:
                 while await self._lease.hold():
                     seconds = await self.look()
-                    self.loop.heartbeat.succeeded()
+                    if not self._listening.heartbeat.failures_in_a_row:
+                        self.loop.heartbeat.succeeded()
                     await asyncio.sleep(seconds)
             finally:
                 for task in others:
                     task.cancel()
+
+    async def _listen_or_fail(self) -> None:
+        try:
+            await self._listen()
+        except MonitorAway:
+            self.loop.heartbeat.failed()
+            raise
 
     async def _listen(self) -> None:
         """Takes ends from one stream, no faster than is good for what else this process does."""

@@ -5,7 +5,8 @@
 3. One transaction locks the schedules, reads their runs again, decides (overlap.py), and records the changes.
 4. Runs that may go are published, and tasks that their policy cancels are told to terminate.
 
-Runs of schedules that allow overlap never begin to wait.
+Runs of schedules that allow overlap never begin to wait. A schedule on which our own code fails is left out
+for a time (dispatch/left_out.py): its runs go on waiting, and the others are decided on.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import structlog
 
 from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
-from services.kernel.loops import Again, Loop
+from services.kernel.loops import Again, Backoff, Loop
 from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
+from services.scheduler.dispatch.left_out import LeftOut, OwnFault, tried
 from services.scheduler.dispatch.publisher import SlotEnded
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor, MonitorAway
@@ -55,27 +57,43 @@ class Waiting:
         self._pace = pace
         # When a task was last told to terminate, by its id.
         self._cancelled: dict[str, float] = {}
+        self._left_out = LeftOut(delivery.metrics, pace.left_out)
+        # What the last round of decisions was told by the monitor's absence; None if the monitor answered.
+        self._away: MonitorAway | None = None
         self.loop = Loop(
             "waiting",
             self._decide_again_soon,
             every=pace.waiting_idle,
-            outlives=(*FAULTS, SlotEnded),
+            outlives=(*FAULTS, SlotEnded, OwnFault, MonitorAway),
             failed="waiting.failed",
+            retry=Backoff(pace.waiting_look, pace.waiting_look),
             woken=woken,
         )
 
     async def _decide_again_soon(self) -> Again | None:
-        """Soon, if there are runs that still wait."""
-        return Again(self._pace.waiting_look) if await self.decide() else None
+        """Soon, if there are runs that still wait.
+
+        While the monitor is away, decisions are made that do not need it, and the step counts as failed.
+        """
+        still_wait = await self.decide()
+        if self._away is not None:
+            raise self._away
+        return Again(self._pace.waiting_look) if still_wait else None
 
     async def decide(self) -> int:
-        """Decides on all waiting runs. Returns the number of schedules that have some."""
+        """Decides on all waiting runs. Returns the number of schedules that have some and are not left out.
+
+        Raises `OwnFault` when our own code fails, and not on single schedules.
+        """
+        self._away = None
+        await self._left_out.try_again(self._attempt)
         count, after = 0, None
         while True:
             began = time.monotonic()
             found, after = await self._decide_some(after)
             count += found
             if after is None:
+                self._left_out.check()
                 return count
             # Many runs that wait for long take at most half of this process's time.
             await asyncio.sleep(time.monotonic() - began)
@@ -86,11 +104,20 @@ class Waiting:
         Returns the number of their schedules, and the moment after which there may be more.
         """
         async with self._database.connection() as connection:
-            store = WaitingStore(connection)
-            schedule_ids, more_after = await store.waiting(after, BATCH)
-            live = await store.live(schedule_ids) if schedule_ids else {}
+            schedule_ids, more_after = await WaitingStore(connection).waiting(after, BATCH)
+        ids = [each for each in schedule_ids if each not in self._left_out.schedule_ids]
+        if ids:
+            await self._left_out.apart(ids, self._attempt)
+        return len(ids), more_after
+
+    async def _attempt(self, schedule_ids: Sequence[str]) -> Exception | None:
+        return await tried(self._decide_on(schedule_ids), (*FAULTS, SlotEnded))
+
+    async def _decide_on(self, schedule_ids: Sequence[str]) -> None:
+        async with self._database.connection() as connection:
+            live = await WaitingStore(connection).live(schedule_ids)
         if not live:
-            return 0, more_after
+            return
         slot = await self._delivery.slot()
         answer = await self._answer([run for runs in live.values() for run in runs])
         verdicts, batch = await self._apply(schedule_ids, answer)
@@ -98,7 +125,6 @@ class Waiting:
             await self._delivery.publish([batch], slot)
         for verdict in verdicts:
             await self._cancel(verdict.cancel)
-        return len(live), more_after
 
     async def _answer(self, runs: Sequence[LiveRun]) -> Answer:
         sent = {run.task_id: run for run in runs if run.state is RunState.PUBLISHED}
@@ -109,7 +135,7 @@ class Waiting:
             for start in range(0, len(task_ids), MOST_AT_ONCE):
                 heard |= await self._monitor.heard_of(task_ids[start : start + MOST_AT_ONCE])
         except MonitorAway as error:
-            away = str(error)
+            self._away, away = error, str(error)
             log.warning("waiting.monitor_away", error=for_log(error), runs=len(sent))
         await self._record_ended(sent, heard)
         return Answer(frozenset(sent), heard, away)
@@ -162,6 +188,7 @@ class Waiting:
                 await self._monitor.terminate(run.task_id)
                 log.info("run.terminated", schedule=run.schedule_id, due=run.due_at, task_id=run.task_id)
             except MonitorAway as error:
+                self._away = error
                 log.warning("run.not_terminated", schedule=run.schedule_id, error=for_log(error))
 
 

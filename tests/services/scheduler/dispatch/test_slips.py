@@ -17,6 +17,7 @@ from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch import dispatcher as dispatching
 from services.scheduler.dispatch import fast_path, left_out
+from services.scheduler.dispatch.decide import Decision, decide
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.left_out import OwnFault
 from services.scheduler.pace import USUAL
@@ -102,6 +103,38 @@ async def test_a_slip_on_one_schedule_records_nothing_of_it_and_the_others_run(
         assert (line["log_level"], line["schedule"]) == ("error", "s-1")
         assert line["error"].startswith("AttributeError: ") and line["exc_info"]
         assert measured(one) == (1, 1)
+
+
+WRONG_VALUES: dict[str, Callable[[Decision], Decision]] = {
+    "a text in place of a moment": lambda found: found._replace(next_run_at="2026-12-01"),  # type: ignore[arg-type]
+    "a moment without a zone": lambda found: found._replace(next_run_at=dt.datetime(2026, 12, 1)),
+    "no reason": lambda found: found._replace(runs=tuple(run._replace(reason=None) for run in found.runs)),  # type: ignore[arg-type]
+    "a NUL": lambda found: found._replace(runs=tuple(run._replace(reason="\0") for run in found.runs)),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_VALUES.values(), ids=WRONG_VALUES.keys())
+async def test_a_slip_that_the_driver_or_the_server_finds_leaves_out_its_schedule_only(
+    database: Database, valkey: Valkey, monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Decision], Decision]
+) -> None:
+    valkey.flush()
+    right = decide
+
+    def slip(schedule_id: str, *rest: Any) -> Decision:
+        found = right(schedule_id, *rest)
+        return wrong(found) if schedule_id == "s-1" else found
+
+    monkeypatch.setattr(dispatching, "decide", slip)
+    await due_schedules(database, 3, LATE)
+    async with dispatcher(database, valkey) as one:
+        with capture_logs() as told:
+            assert await one.dispatch_batch() == 3
+            await one.delivery.drain()
+        assert measured(one) == (1, 1)
+    assert await states(database) == {"published": 2}
+    assert await recorded(database) == {"s-0", "s-2"}
+    [line] = [line for line in told if line["event"] == "schedule.left_out"]
+    assert (line["log_level"], line["schedule"]) == ("error", "s-1") and line["exc_info"]
 
 
 async def test_what_was_left_out_is_run_once_when_the_fault_is_mended(
