@@ -40,13 +40,13 @@ class GatewaySettings(BaseSettings):
     trusted_proxies: int = Field(
         0, ge=0, le=10, validation_alias="CELERIAC_GATEWAY_TRUSTED_PROXIES", examples=["1"]
     )
-    # An upper bound: services take messages up to 8 MiB, and JSON is longer than protobuf.
+    # Services take messages up to 8 MiB. What is longer would be refused by them in grpc's own words.
     max_request_bytes: int = Field(
-        16 * 1024 * 1024,
+        8 * 1024 * 1024,
         ge=1024,
         le=1024**3,
         validation_alias="CELERIAC_GATEWAY_MAX_REQUEST_BYTES",
-        examples=["16777216"],
+        examples=["8388608"],
     )
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         (), validation_alias="CELERIAC_GATEWAY_CORS_ORIGINS", examples=["https://ops.example.com"]

@@ -25,6 +25,11 @@ WITHIN: Mapping[str, Sequence[str]] = {
     "misfire_policy": [field.name for field in pb.MisfirePolicy.DESCRIPTOR.fields],
 }
 KNOWN = (*CHANGEABLE, *(f"{outer}.{inner}" for outer, fields in WITHIN.items() for inner in fields))
+# false, 0, "", [] and {} can't be told from a field that is not there.
+NOTHING = (
+    "has no value that can be changed; to set a field to false, 0 or nothing, name it in update_mask, and to pause"
+    " a schedule, call PauseSchedule"
+)
 
 
 class Update(NamedTuple):
@@ -45,13 +50,15 @@ class Update(NamedTuple):
 
 
 def update_in(request: pb.UpdateScheduleRequest) -> Update:
-    """Raises `Invalid` for a mask that names something that can't be changed."""
-    named = list(request.update_mask.paths)
+    """Raises `Invalid` for a mask that names something that can't be changed, and for a change of nothing."""
+    named, faults = list(request.update_mask.paths), Faults()
     if not named:
-        return Update(_set_in(request.schedule), request.schedule)
+        found = _set_in(request.schedule)
+        faults.unless(bool(found), "schedule", NOTHING, '{"description": "new questions become vectors"}')
+        faults.raise_any()
+        return Update(found, request.schedule)
     if named == ["*"]:
         return Update(CHANGEABLE, request.schedule)
-    faults = Faults()
     for path in named:
         fault = f'names {path[:100]!r}, not one of {", ".join(KNOWN)}, nor "*" alone'
         faults.unless(path in KNOWN, "update_mask", fault, "timing,task.queue")

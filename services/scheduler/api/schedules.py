@@ -65,6 +65,9 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         self, request: pb.CreateScheduleRequest, context: Context
     ) -> pb.CreateScheduleResponse:
         faults, now = Faults(), await now_at(self._database)
+        example = '{"name": "schedules/daily", "task": {"task_name": "report"}, "timing": {…}}'
+        faults.unless(request.HasField("schedule"), "schedule", "is not set", example)
+        faults.raise_any()
         definition = convert.new_from(request.schedule, self._zone, now, faults)
         once = once_in(request, faults, f"CreateSchedule of {request.schedule.name}")
         faults.raise_any()

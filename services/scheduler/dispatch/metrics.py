@@ -22,12 +22,12 @@ class DispatchMetrics(Collector):
         self.runs = Counter("celeriac_scheduler_runs", "Due times decided", ["state"], registry=registry)
         self.left_out = Gauge(
             "celeriac_scheduler_schedules_left_out",
-            "Schedules that stay due because the scheduler's own code fails on them",
+            "Schedules that are left out because the scheduler's own code fails on them, once for each loop",
             registry=registry,
         )
         self.own_faults = Counter(
             "celeriac_scheduler_own_faults",
-            "Times that the scheduler's own code failed on a due schedule",
+            "Times that the scheduler's own code failed on a schedule",
             registry=registry,
         )
         self._lateness = Durations(LATENESS_BOUNDS)

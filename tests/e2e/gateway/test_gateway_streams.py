@@ -135,7 +135,7 @@ def test_what_one_service_began_another_tells_by_rest(
 
 
 def test_what_a_client_streams_may_be_longer_than_any_request(whole: Gateway, admin: str) -> None:
-    """Six times 3 MB; the gateway's limit for one request is 16 MiB."""
+    """Six times 3 MB; the gateway's limit for one request is 8 MiB."""
     messages = [
         messages_pb2.Message(
             name=f"messages/long-{number}",

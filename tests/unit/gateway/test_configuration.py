@@ -162,7 +162,7 @@ def test_a_refusal_tells_one_thing_by_one_reason() -> None:
         ("CELERIAC_GATEWAY_BURST", "many", "1000"),
         ("CELERIAC_GATEWAY_CORS_ORIGINS", "https://a.example,*", "https://ops.example.com"),
         ("CELERIAC_GATEWAY_ALLOW", "10.0.0.0/99", "10.0.0.0/8"),
-        ("CELERIAC_GATEWAY_MAX_REQUEST_BYTES", "1", "16777216"),
+        ("CELERIAC_GATEWAY_MAX_REQUEST_BYTES", "1", "8388608"),
     ],
 )
 def test_a_wrong_setting_is_named_with_an_example(

@@ -84,8 +84,8 @@ class OperationServiceServicer(object):
 
     def CancelOperation(self, request, context):
         """Asks the service that does the work to end it. The answer comes at once, usually with the state CANCELLING; the
-        operation is CANCELLED when its owner has ended it, within seconds. What is done stays done, what is being done
-        finishes, and the rest is not begun. Cancelling an operation that has ended changes nothing. NOT_FOUND if there
+        operation is CANCELLED when its owner has ended it, within seconds. What is done stays done, and the rest is not
+        begun. What is being done finishes, and may do so after CANCELLED: then `done` still rises for some seconds. Cancelling an operation that has ended changes nothing. NOT_FOUND if there
         is none of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
