@@ -24,20 +24,20 @@ How to read the pages:
 - **gRPC**: the path of the call, `celeriac.scheduler.v1.ScheduleService/GetSchedule`.
 - **REST**: what is in braces is a part of a resource name. With GET and DELETE the other fields of the
   request are query parameters (`?page_size=10&prefixes=a.&prefixes=b.`). With POST they are the JSON body.
-  With PATCH the body is the resource itself, and the other fields (`update_mask`) are query parameters. A list
-  is given by repeating its parameter. A method without a REST path is called by gRPC alone.
+  With PATCH the body is the resource itself, and the other fields (`update_mask`) are query parameters. A
+  list is given by repeating its parameter. A method without a REST path is called by gRPC alone.
 - **JSON** has the names of fields as they are here. A 64-bit number is a text ("9007199254740993"), an enum
   is its name, a Timestamp is "2026-11-24T09:00:00Z", a Duration is "90s" or "0.5s", bytes are base64. Answers
   also have numbers that are 0, texts and lists that are empty, and false. A message that is not set is left
   out.
 - **Role**: the least role whose token may call the method: viewer, admin, super_admin, in rising order. The
-  role writer stands beside them, and may call only the methods that name it, and the public ones. "none" stands
-  for methods that need no token, "service" for those that services call by their certificate.
+  role writer stands beside them, and may call only the methods that name it, and the public ones. "none"
+  stands for methods that need no token, "service" for those that services call by their certificate.
 - **Recorded in the audit log**: each call is, with who made it and how it ended.
 - **Fields**: a *required* field must be set. An *output only* field is set by the server, which ignores it in
   requests. The *identifier* is the name of a resource, which never changes.
-- **Numbers**: 0 means unset, except where the field says what 0 does. A larger `page_size` than allowed is cut to
-  the largest; any other number out of its bounds is INVALID_ARGUMENT.
+- **Numbers**: 0 means unset, except where the field says what 0 does. A larger `page_size` than allowed is
+  cut to the largest; any other number out of its bounds is INVALID_ARGUMENT.
 """
 
 

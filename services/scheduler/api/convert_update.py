@@ -27,8 +27,8 @@ WITHIN: Mapping[str, Sequence[str]] = {
 KNOWN = (*CHANGEABLE, *(f"{outer}.{inner}" for outer, fields in WITHIN.items() for inner in fields))
 # false, 0, "", [] and {} can't be told from a field that is not there.
 NOTHING = (
-    "has no value that can be changed; to set a field to false, 0 or nothing, name it in update_mask, and to pause"
-    " a schedule, call PauseSchedule"
+    "has no value that can be changed; to set a field to false, 0 or nothing, name it in update_mask, and to"
+    " pause a schedule, call PauseSchedule"
 )
 
 

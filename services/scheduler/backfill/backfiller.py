@@ -4,8 +4,8 @@
 2. Each step is one transaction: it records the next runs and moves the backfill past them.
 3. After the commit the runs are published like all others, or healed if that fails.
 
-Each backfill has an operation (services.kernel.operations), which triggers keep up to date with it. A schedule
-on which our own code fails is left out for a time (dispatch/left_out.py).
+Each backfill has an operation (services.kernel.operations), which triggers keep up to date with it. A
+schedule on which our own code fails is left out for a time (dispatch/left_out.py).
 """
 
 from __future__ import annotations

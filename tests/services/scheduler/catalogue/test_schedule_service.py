@@ -383,7 +383,8 @@ HALF = pb.Timing(interval=pb.Interval(every={"nanos": 500_000_000}))
         (broken(timing=pb.Timing()), "schedule.timing"),
         (broken(description="x" * 5000), "schedule.description"),
         (broken(labels={"a\0": "b"}), "schedule.labels"),
-        (pb.CreateScheduleRequest(), "schedule.name"),
+        (pb.CreateScheduleRequest(), "schedule"),
+        (pb.CreateScheduleRequest(schedule=pb.Schedule()), "schedule.name"),
     ],
 )
 def test_a_schedule_with_nonsense_in_it_is_refused_by_field(

@@ -64,9 +64,17 @@ def test_without_a_mask_only_what_is_set_changes(schedules: Any, stored: pb.Sche
     assert (changed.description, changed_in(stored, changed)) == ("another", {"description"})
 
 
-def test_without_a_mask_and_without_anything_set_nothing_changes(schedules: Any, stored: pb.Schedule) -> None:
-    assert update(schedules, pb.Schedule(name=stored.name)) == stored
-    assert update(schedules, pb.Schedule(name=stored.name, etag=stored.etag, task=pb.TaskSpec())) == stored
+def test_without_a_mask_and_without_a_value_a_call_is_refused(schedules: Any, stored: pb.Schedule) -> None:
+    """It would do nothing: false, 0 and "" count as no value, and `paused` is not changed here."""
+    for change in (
+        pb.Schedule(name=stored.name),
+        pb.Schedule(name=stored.name, etag=stored.etag, task=pb.TaskSpec()),
+        pb.Schedule(name=stored.name, paused=True),
+        pb.Schedule(name=stored.name, description="", resend_lost=False),
+    ):
+        request = pb.UpdateScheduleRequest(schedule=change)
+        assert fields_at_fault(schedules.UpdateSchedule, request) == ["schedule"]
+    assert schedules.GetSchedule(pb.GetScheduleRequest(name=stored.name)).schedule == stored
 
 
 def test_without_a_mask_what_was_read_and_edited_is_written_back(schedules: Any, stored: pb.Schedule) -> None:
