@@ -40,7 +40,7 @@ class SearchApi(search_pb2_grpc.SearchServiceServicer):
             case "vector":
                 vector = convert.vector_from(request.vector, faults)
             case _:
-                faults.add("query", "has neither text nor vector", '{"text": "怎麼退貨？"}')
+                faults.add("text", "is not set, and neither is vector", "怎麼退貨？")
         faults.raise_any()
         if vector is None:
             vector = await self._search.vector_of(request.text)

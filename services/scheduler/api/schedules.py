@@ -179,8 +179,8 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
             case "schedule":
                 return convert.proposed_from(request.schedule, self._zone, now, faults), 0
             case _:
-                example = '{"name": "schedules/cleanup-cache-daily"}'
-                faults.add("source", "has neither name, timing nor schedule", example)
+                example = '{"crontab": {"expression": "0 3 * * *"}}'
+                faults.add("timing", "is not set, and neither are name and schedule", example)
                 return None, 0
 
     async def GetRun(self, request: pb.GetRunRequest, context: Context) -> pb.GetRunResponse:

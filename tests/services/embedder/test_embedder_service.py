@@ -451,7 +451,7 @@ def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
     assert fields_at_fault(stubs.insights.ListHotQuestions, hot) == ["days"]
     nan = np.full(1024, np.nan, dtype="<f4").tobytes()
     for request, fields in [
-        (search(), ["query"]),
+        (search(), ["text"]),
         (search(text=""), ["text"]),
         (search(vector=b"123"), ["vector"]),
         (search(vector=nan), ["vector"]),

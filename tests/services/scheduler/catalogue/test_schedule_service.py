@@ -415,7 +415,7 @@ def test_every_fault_of_a_request_is_told_at_once(schedules: Any) -> None:
             pb.TriggerScheduleRequest(name="schedules/a", request_id="x" * 101),
             "request_id",
         ),
-        ("PreviewTimes", pb.PreviewTimesRequest(), "source"),
+        ("PreviewTimes", pb.PreviewTimesRequest(), "timing"),
         ("PreviewTimes", pb.PreviewTimesRequest(timing=NEVER), "timing.interval.every"),
         ("PreviewTimes", pb.PreviewTimesRequest(timing=HALF, count=5000), "count"),
         ("ListSchedules", pb.ListSchedulesRequest(page_token="x"), "page_token"),
