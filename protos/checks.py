@@ -15,11 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from google.api import annotations_pb2
-from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from protos.generate import PROTOS, compiled
+from protos.promises import broken
 from protos.rules import breaches
 
 RULES = PROTOS / "buf.yaml"
@@ -45,7 +44,8 @@ def breaking(contracts: Path, released: Path) -> list[str]:
     """What a client of the released contracts would miss in those below a folder."""
     with tempfile.TemporaryDirectory() as scratch:
         image = _image(contracts, Path(scratch) / "contracts.binpb")
-        return [*_buf("breaking", image, "--against", released), *_lost_paths(image, released)]
+        now, before = (FileDescriptorSet.FromString(each.read_bytes()) for each in (image, released))
+        return [*_buf("breaking", image, "--against", released), *broken(now, before)]
 
 
 def release(contracts: Path, into: Path) -> None:
@@ -66,37 +66,6 @@ def _buf(command: str, image: Path, *options: str | Path) -> list[str]:
     if ran.returncode not in {0, 100}:
         raise SystemExit(f"buf {command} failed: {ran.stderr}")
     return ran.stdout.splitlines()
-
-
-def _lost_paths(image: Path, released: Path) -> list[str]:
-    """REST paths are a promise too, and options are what buf does not compare."""
-    now = _paths(image)
-    return [
-        f"{method}: its path was {' '.join(path)} and must stay"
-        for method, paths in _paths(released).items()
-        if method in now  # buf tells of methods that are gone
-        for path in sorted(paths - now[method])
-    ]
-
-
-def _paths(image: Path) -> dict[str, set[tuple[str, str, str]]]:
-    """Verb, path and body of every binding, by the method's full name."""
-    return {
-        f"{file.package}.{service.name}.{method.name}": _bindings(
-            method.options.Extensions[annotations_pb2.http]
-        )
-        for file in FileDescriptorSet.FromString(image.read_bytes()).file
-        for service in file.service
-        for method in service.method
-    }
-
-
-def _bindings(rule: HttpRule) -> set[tuple[str, str, str]]:
-    verb = rule.WhichOneof("pattern")
-    if verb is None:
-        return set()
-    more = [_bindings(binding) for binding in rule.additional_bindings]
-    return {(verb.upper(), getattr(rule, verb), rule.body)}.union(*more)
 
 
 def main() -> None:

@@ -104,8 +104,9 @@ def _event_id(name: str) -> uuid.UUID:
     """Returns the UUID in the name of a record; raises `Invalid` for another name."""
     collection, slash, stated = name.partition("/")
     try:
-        if collection + slash == COLLECTION:
-            return uuid.UUID(stated)
+        # UUID reads other spellings, too: a name has one.
+        if collection + slash == COLLECTION and str(found := uuid.UUID(stated)) == stated:
+            return found
     except ValueError:
         pass
     fault = f"is {name[:100]!r}, not the name of a record"

@@ -111,3 +111,41 @@ def test_a_contract_that_does_not_compile_is_not_taken_for_a_good_one(contracts:
     edit(contracts, "string pause_note = 5 ", "strin pause_note = 5 ")
     with pytest.raises(SystemExit):
         lint(contracts)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            """(google.api.field_behavior) = OPTIONAL,
+    (celeriac.access.v1.readable_from) = ROLE_ADMIN
+  ];
+}""",
+            "(google.api.field_behavior) = OPTIONAL\n  ];\n}",
+            "TaskSpec.headers: its option `readable_from` must stay",
+        ),
+        (
+            """  rpc GetSchedule(GetScheduleRequest) returns (GetScheduleResponse) {
+    option (celeriac.access.v1.policy) = {least_role: ROLE_VIEWER};""",
+            """  rpc GetSchedule(GetScheduleRequest) returns (GetScheduleResponse) {
+    option (celeriac.access.v1.policy) = {least_role: ROLE_SUPER_ADMIN};""",
+            "ScheduleService.GetSchedule: `least_role` of its policy was 1 and must stay",
+        ),
+        (
+            "string description = 6 [(google.api.field_behavior) = OPTIONAL]",
+            "string description = 6 [(google.api.field_behavior) = REQUIRED]",
+            "Schedule.description: it was not required",
+        ),
+        (
+            'pattern: "schedules/{schedule}/runs/{run}"',
+            'pattern: "schedules/{schedule}/executions/{run}"',
+            "v1.Run: as a resource it was",
+        ),
+    ],
+)
+def test_an_option_that_was_promised_must_stay(
+    contracts: Path, released: Path, old: str, new: str, told: str
+) -> None:
+    edit(contracts, old, new)
+    faults = breaking(contracts, released)
+    assert any(told in fault for fault in faults), faults

@@ -16,7 +16,8 @@ from services.kernel.grpc.wire import moment_in, timestamp, window_in
 from services.kernel.validation import Faults
 
 MOST_CHARACTERS = 100_000
-NAME = re.compile(r"messages/[A-Za-z0-9._:-]{1,200}")
+# "." and ".." can't stand in a path of REST.
+NAME = re.compile(r"messages/(?!\.{1,2}$)[A-Za-z0-9._:-]{1,200}")
 NAME_EXAMPLE = "messages/chat-42:7"
 CONVERSATION_EXAMPLE = "conversations/chat-42"
 LONGEST_CONVERSATION = 200

@@ -68,8 +68,12 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         example = '{"name": "schedules/daily", "task": {"task_name": "report"}, "timing": {…}}'
         faults.unless(request.HasField("schedule"), "schedule", "is not set", example)
         faults.raise_any()
-        definition = convert.new_from(request.schedule, self._zone, now, faults)
         once = once_in(request, faults, f"CreateSchedule of {request.schedule.name}")
+        # First of all: what was sound when it was created may be no longer, if its time has passed.
+        schedule_id = request.schedule.name.removeprefix("schedules/")
+        if not faults and (created := await self._catalogue.created_by(schedule_id, once)):
+            return pb.CreateScheduleResponse(schedule=convert.schedule_to(created))
+        definition = convert.new_from(request.schedule, self._zone, now, faults)
         faults.raise_any()
         assert definition is not None
         schedule = await self._catalogue.create(definition, once)

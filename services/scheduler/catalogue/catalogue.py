@@ -27,15 +27,29 @@ class Catalogue:
         self._database = database
         self._delivery = delivery
 
+    async def created_by(self, schedule_id: str, once: Once | None) -> Schedule | None:
+        """Returns the schedule that this very request has created, in its present state.
+
+        None if the request has had no effect yet. Raises `NotFound` if that schedule was deleted, also if
+        there is a later one of its id, and `Invalid` if the request id is another request's.
+        """
+        if once is None:
+            return None
+        async with self._database.reading() as connection:
+            made = await RequestStore(connection).made_at(once)
+            return None if made is None else await _made_then(ScheduleStore(connection), schedule_id, made)
+
     async def create(self, definition: Definition, once: Once | None) -> Schedule:
-        """Creates a schedule. A repeated request gets the schedule in its present state.
+        """Creates a schedule. A repeated request gets the schedule in its present state, as by `created_by`.
 
         Raises `AlreadyExists`, and `Invalid` if the id is another request's.
         """
         async with self._database.transaction() as connection:
-            store = ScheduleStore(connection)
-            if not await RequestStore(connection).is_first(once):
-                return await store.get(definition.id)
+            store, requests = ScheduleStore(connection), RequestStore(connection)
+            if once is not None and not await requests.is_first(once):
+                made = await requests.made_at(once)
+                assert made is not None
+                return await _made_then(store, definition.id, made)
             due = None if definition.is_never_due(0) else definition.plan.next_due(await store.now())
             return await store.create(definition, due)
 
@@ -138,3 +152,11 @@ def due_after_change(current: Schedule, wanted: Definition, now: dt.datetime) ->
         if not retimed or (sent <= now <= sent + IN_TIME and wanted.bounds.allow(due)):
             return due
     return wanted.plan.next_due(now)
+
+
+async def _made_then(store: ScheduleStore, schedule_id: str, made: dt.datetime) -> Schedule:
+    """Returns the schedule if it was created at this time; raises `NotFound` for a later one of its id."""
+    schedule = await store.get(schedule_id)
+    if schedule.created_at != made:
+        raise NotFound("schedule", f"schedules/{schedule_id}")
+    return schedule

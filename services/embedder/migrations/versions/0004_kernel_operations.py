@@ -24,7 +24,22 @@ def upgrade() -> None:
             concat_ws(' ', model, arguments ->> 'user_role', arguments ->> 'min_length',
                 arguments ->> 'force_rebuild'),
             created_at, CASE WHEN state <> 'running' THEN coalesce(ended_at, created_at) END
-        FROM embedder_operations AS operation, LATERAL (
+        -- When the last chunk of a rebuild was done, the version before ended the operation in a transaction
+        -- of its own: a process that died in between has left one that nothing would end any more.
+        FROM (
+            SELECT id, kind, arguments, model, created_at,
+                CASE WHEN ended THEN 'done' ELSE state END AS state,
+                CASE WHEN ended THEN now() ELSE ended_at END AS ended_at
+            FROM embedder_operations, LATERAL (
+                SELECT state = 'running' AND EXISTS (
+                    SELECT FROM embedder_operation_chunks AS chunk
+                    WHERE chunk.operation_id = embedder_operations.id
+                ) AND NOT EXISTS (
+                    SELECT FROM embedder_operation_chunks AS chunk
+                    WHERE chunk.operation_id = embedder_operations.id AND chunk.state <> 'done'
+                ) AS ended
+            ) AS whether
+        ) AS operation, LATERAL (
             SELECT coalesce(sum(cardinality(message_ids)), 0) AS total,
                 coalesce(sum(cardinality(message_ids)) FILTER (WHERE chunk.state = 'done'), 0) AS done,
                 coalesce(sum(chunk.failed), 0) AS failed

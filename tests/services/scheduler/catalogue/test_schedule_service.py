@@ -456,3 +456,25 @@ def test_a_viewer_may_look_and_not_touch(lone_scheduler: Scheduler, tokens: Loca
     code, message = refused(viewer.CreateSchedule, pb.CreateScheduleRequest(schedule=yearly()))
     assert code is Code.PERMISSION_DENIED
     assert "admin" in message
+
+
+def test_a_retried_creation_is_answered_though_its_time_has_passed(schedules: Any) -> None:
+    timing, name = pb.Timing(once=pb.Once()), "schedules/retried-after-its-time"
+    timing.once.at.FromDatetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1.5))
+    wanted = pb.Schedule(name=name, task=pb.TaskSpec(task_name="report"), timing=timing)
+    request = pb.CreateScheduleRequest(schedule=wanted, request_id="made-once")
+    schedules.CreateSchedule(request)
+    eventually(lambda: dt.datetime.now(dt.UTC) > timing.once.at.ToDatetime(dt.UTC))
+    assert schedules.CreateSchedule(request).schedule.name == name
+
+
+def test_a_retried_creation_is_not_answered_with_a_later_schedule_of_that_name(schedules: Any) -> None:
+    name = "schedules/retried-after-another"
+    timing = pb.Timing(crontab=pb.Crontab(expression="0 3 * * *"))
+    wanted = pb.Schedule(name=name, task=pb.TaskSpec(task_name="report"), timing=timing)
+    request = pb.CreateScheduleRequest(schedule=wanted, request_id="made-once")
+    schedules.CreateSchedule(request)
+    schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=name))
+    schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=wanted))
+    code, _ = refused(schedules.CreateSchedule, request)
+    assert code is grpc.StatusCode.NOT_FOUND
