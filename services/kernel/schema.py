@@ -57,7 +57,8 @@ async def _fault(database: Database, service: str, needed: str) -> str:
             found = await connection.fetchval(f"SELECT version_num FROM alembic_version_{service}")
     except asyncpg.UndefinedTableError:
         return f"the database has no tables of the service {service}; revision {needed} is needed"
-    except DATABASE_ERRORS as error:
+    except (*DATABASE_ERRORS, asyncpg.InsufficientPrivilegeError) as error:
+        # The rights come with the migration.
         return f"the database can't be asked for the tables of the service {service}: {for_log(error)}"
     if found == needed:
         return ""
