@@ -17,7 +17,6 @@ class LogWatch:
     """
 
     def __init__(self, log: AuditLog, registry: CollectorRegistry, pace: Pace = USUAL) -> None:
-        # The database may be away, or not yet migrated.
         self.loop = Loop(
             "log_check",
             log.check,

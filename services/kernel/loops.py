@@ -93,6 +93,11 @@ class Heartbeat:
         return overdue if overdue > LATE_SECONDS and not self.idle else 0.0
 
     @property
+    def hangs(self) -> float:
+        """Seconds for which a loop has been late without a failure: its step does not come back. Else 0."""
+        return 0.0 if self.failures_in_a_row else self.late
+
+    @property
     def overdue(self) -> float:
         """Seconds since a success was due; negative while the loop rests."""
         return self._clock() - self._due_at

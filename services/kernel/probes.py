@@ -1,7 +1,7 @@
 """What a process tells over plain HTTP: /metrics to Prometheus, /livez and /readyz to whoever runs it.
 
 /livez is 200 while the event loop answers. /readyz is 200 once the process serves, and while each of its
-checks passes within a bound (the database, the broker, …) and no background loop is late; else it is 503,
+checks passes within a bound (the database, the broker, …) and no background loop hangs; else it is 503,
 with a line for each check. Any other path is 404. The port answers from the start of the process, so that
 "not ready yet" is an answer, too. It has a thread of its own: what keeps the event loop busy must not keep
 it from telling so.
@@ -82,8 +82,9 @@ class Probes:
         """Returns what is wrong with each part; "" if nothing is."""
         names = list(self._checks)
         found = await asyncio.gather(*(_fault_of(self._checks[name]) for name in names))
-        late = {heartbeat.name: heartbeat.late for heartbeat in self._heartbeats if heartbeat.late}
-        loops = "; ".join(f"{name} has not succeeded for {late[name]:.0f} s" for name in sorted(late))
+        # A loop that fails may wait for another service, and must not make this one unready.
+        hang = {heartbeat.name: heartbeat.hangs for heartbeat in self._heartbeats if heartbeat.hangs}
+        loops = "; ".join(f"{name} has not come back for {hang[name]:.0f} s" for name in sorted(hang))
         serving = "" if self._serving else "not yet, or no longer"
         return {"serving": serving, **dict(zip(names, found, strict=True)), "loops": loops}
 

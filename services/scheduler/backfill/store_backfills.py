@@ -161,13 +161,18 @@ def _backfill_of(row: Any) -> Backfill:
 
 READY = """
     SELECT schedule_id FROM celery_schedule_backfills
+    WHERE state = 'running' AND next_at <= clock_timestamp() ORDER BY next_at LIMIT $1
+"""
+READY_BUT_NOT = """
+    SELECT schedule_id FROM celery_schedule_backfills
     WHERE state = 'running' AND next_at <= clock_timestamp() AND schedule_id <> ALL ($2::text[])
     ORDER BY next_at LIMIT $1
 """
 SECONDS_TO_NEXT = """
     SELECT extract(epoch FROM min(next_at) - clock_timestamp())::float8 FROM celery_schedule_backfills
-    WHERE state = 'running' AND schedule_id <> ALL ($1::text[])
+    WHERE state = 'running'
 """
+SECONDS_TO_NEXT_BUT_NOT = f"{SECONDS_TO_NEXT} AND schedule_id <> ALL ($1::text[])"
 SCHEDULE = f"SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED"
 BACKFILL = """
     SELECT id, rate, actor, due_at[handled + 1 : handled + $2] AS due,
@@ -236,14 +241,16 @@ class BackfillingStore(DispatchStore):
 
         Schedules in `but_not` are not among them.
         """
-        return [row["schedule_id"] for row in await self._connection.fetch(READY, most, but_not)]
+        query, values = (READY_BUT_NOT, [most, but_not]) if but_not else (READY, [most])
+        return [row["schedule_id"] for row in await self._connection.fetch(query, *values)]
 
     async def seconds_to_next(self, but_not: Sequence[str] = ()) -> float | None:
         """Returns the seconds until a backfill is due to send again, negative if late; None if none runs.
 
         Backfills of schedules in `but_not` do not count.
         """
-        seconds: float | None = await self._connection.fetchval(SECONDS_TO_NEXT, but_not)
+        query, values = (SECONDS_TO_NEXT_BUT_NOT, [but_not]) if but_not else (SECONDS_TO_NEXT, [])
+        seconds: float | None = await self._connection.fetchval(query, *values)
         return seconds
 
     async def locked(self, schedule_id: str, most: int) -> Step | None:

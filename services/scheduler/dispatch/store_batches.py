@@ -31,17 +31,23 @@ PUBLISHED = """
     UPDATE celery_schedule_batches SET published_at = now()
     FROM set_config('synchronous_commit', 'off', true) WHERE id = ANY($1::bigint[])
 """
-# A batch with a time in the future was recorded before the clock was set back.
-UNPUBLISHED = """
+
+
+def _unpublished(which: str = "") -> str:
+    # A batch with a time in the future was recorded before the clock was set back.
+    return f"""
     SELECT id, recorded_at, (
         SELECT count(*) FROM celery_schedule_runs r
         WHERE r.batch_id = b.id AND r.state = 'batched' AND r.outcome IS NULL
     ) AS size
     FROM celery_schedule_batches b
-    WHERE published_at IS NULL AND (recorded_at <= now() - $1::interval OR recorded_at > now())
-        AND id <> ALL($3::bigint[])
+    WHERE published_at IS NULL AND (recorded_at <= now() - $1::interval OR recorded_at > now()) {which}
     ORDER BY id LIMIT $2
 """
+
+
+UNPUBLISHED = _unpublished()
+UNPUBLISHED_BUT_NOT = _unpublished("AND id <> ALL($3::bigint[])")
 RUNS = f"""
     SELECT r.batch_id, r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled, {TASK_COLUMNS}
     FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
@@ -108,7 +114,10 @@ class BatchStore(DispatchStore):
 
         Batches with an id in `but_not` are not among them.
         """
-        rows = await self._connection.fetch(UNPUBLISHED, older_than, most, but_not)
+        if but_not:
+            rows = await self._connection.fetch(UNPUBLISHED_BUT_NOT, older_than, most, but_not)
+        else:
+            rows = await self._connection.fetch(UNPUBLISHED, older_than, most)
         return [(BatchKey(number, recorded_at), size) for number, recorded_at, size in rows]
 
     async def runs(self, batch_ids: Sequence[int]) -> list[asyncpg.Record]:

@@ -105,6 +105,8 @@ async def test_what_is_due_is_claimed_by_its_index(url: str) -> None:
 async def test_what_is_pending_is_found_by_its_index(url: str) -> None:
     found = await scans(url, store_batches.UNPUBLISHED, SECOND, 1000, [])
     assert rows_read(found) == 0
+    found = await scans(url, store_batches.UNPUBLISHED_BUT_NOT, SECOND, 1000, [7, RUNS])
+    assert rows_read(found) == 0
     found = await scans(url, store_batches.RUNS, [7, RUNS], settings=store_batches.SETTINGS)
     assert rows_read(found) <= 4
     assert rows_read(await scans(url, store_batches.PUBLISHED, [7, RUNS])) <= 4
@@ -136,7 +138,9 @@ async def test_a_step_of_a_backfill_goes_by_indexes(url: str) -> None:
     due, settings = [NOW + number * SECOND for number in range(20)], store_batches.SETTINGS
     for query, values in (
         (store_backfills.READY, [100]),
+        (store_backfills.READY_BUT_NOT, [100, ["s-1"]]),
         (store_backfills.SECONDS_TO_NEXT, []),
+        (store_backfills.SECONDS_TO_NEXT_BUT_NOT, [["s-1"]]),
         (store_backfills.SCHEDULE, ["s-7"]),
         (store_backfills.BACKFILL, ["s-7", 200]),
         (store_backfills.ON_THE_WAY, ["s-7", due, "b"]),

@@ -70,7 +70,7 @@ async def test_a_check_that_fails_or_hangs_makes_it_not_ready_and_is_named() -> 
     assert (await asked.get("/livez"))[0] is HTTPStatus.OK
 
 
-async def test_a_late_loop_makes_it_not_ready_and_is_named() -> None:
+async def test_a_loop_that_hangs_makes_it_not_ready_and_one_that_fails_does_not() -> None:
     clock = 0.0
     heartbeat = Heartbeat("sweep", lambda: clock)
     asked = Asked({}, heartbeat)
@@ -80,7 +80,10 @@ async def test_a_late_loop_makes_it_not_ready_and_is_named() -> None:
     asked.probes.serves(True)
     status, lines = await asked.get("/readyz")
     assert status is HTTPStatus.SERVICE_UNAVAILABLE
-    assert "loops: sweep has not succeeded for 90 s" in lines
+    assert "loops: sweep has not come back for 90 s" in lines
+    heartbeat.failed()
+    asked.probes.serves(True)
+    assert (await asked.get("/readyz"))[0] is HTTPStatus.OK
 
 
 async def test_an_event_loop_that_hangs_is_not_alive() -> None:
