@@ -68,16 +68,10 @@ async def _fault(database: Database, history: str, needed: str) -> str:
         async with database.connection() as connection:
             found = await connection.fetchval(f"SELECT version_num FROM alembic_version_{history}")
     except asyncpg.UndefinedTableError:
-<<<<<<< HEAD
         return f"the database has no tables of {whose}; revision {needed} is needed"
-    except DATABASE_ERRORS as error:
-        return f"the database can't be asked for the tables of {whose}: {for_log(error)}"
-=======
-        return f"the database has no tables of the service {service}; revision {needed} is needed"
     except (*DATABASE_ERRORS, asyncpg.InsufficientPrivilegeError) as error:
         # The rights come with the migration.
-        return f"the database can't be asked for the tables of the service {service}: {for_log(error)}"
->>>>>>> slips
+        return f"the database can't be asked for the tables of {whose}: {for_log(error)}"
     if found == needed:
         return ""
     if re.fullmatch(r"\d{4}", found or "") and found > needed:
