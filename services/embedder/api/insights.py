@@ -41,7 +41,7 @@ class InsightApi(insights_pb2_grpc.InsightServiceServicer):
         async with self._sessions.reading() as session:
             store = QuestionStore(session)
             analysed = await store.analysed_at()
-            after = _place_in(position, analysed) if position else None
+            after = _place_in(position, analysed) if request.page_token else None
             found = await store.hot(request.days or DEFAULT_DAYS, size + 1, self._zone, after)
         return pb.ListHotQuestionsResponse(
             questions=map(_question_to, found[:size]),
