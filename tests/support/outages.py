@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
+from sqlalchemy.engine import make_url
 
 
 async def end_connections(database_url: str) -> None:
@@ -21,6 +22,22 @@ async def end_connections(database_url: str) -> None:
         )
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def closed(database_url: str) -> AsyncIterator[None]:
+    """The database takes no connections, and those that there were have ended."""
+    url = make_url(database_url)
+    admin = await asyncpg.connect(url.set(database="postgres").render_as_string(hide_password=False))
+    try:
+        await admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname = $1", url.database
+        )
+        yield
+    finally:
+        await admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true")
+        await admin.close()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import asyncpg
 import structlog
 from google.protobuf.message import Message
 
@@ -65,7 +66,8 @@ async def _recorded(outbox: Outbox, call: Call) -> AsyncIterator[None]:
     intent = _entry(outbox.service, call, "intent")
     try:
         await outbox.put(intent)
-    except DATABASE_ERRORS as error:
+    except (*DATABASE_ERRORS, asyncpg.PostgresError) as error:
+        # Whatever the database has against it: without its intent the call has no effect.
         log.error("audit.intent_not_written", error=for_log(error))
         if isinstance(error, DISK_FULL):
             raise

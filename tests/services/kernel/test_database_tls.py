@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from services.kernel.database import Database
 from services.kernel.migrations import migrate
+from services.kernel.outages import NotLetIn
 from services.kernel.sessions import opened_sessions
 from tests.support.debian_postgres import postgres_with_tls
 
@@ -45,5 +45,5 @@ async def test_migrations_statements_and_sessions_go_over_tls(
 
 
 async def test_without_tls_it_is_refused(server: tuple[str, int], certificates: Path) -> None:
-    with pytest.raises(DBAPIError, match="no encryption"):
+    with pytest.raises(NotLetIn, match="no encryption"):
         await migrate(url_of(server, certificates, "disable"), "audit")

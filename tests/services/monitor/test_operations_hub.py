@@ -18,7 +18,7 @@ from services.monitor.operations.store_operations import OperationFilter
 from services.monitor.operations.watching import MOST_MISSED, Cursor, Watching, decode_cursor
 from services.monitor.pace import Pace
 from tests.support.operations import insert, url_of
-from tests.support.outages import end_connections
+from tests.support.outages import closed, end_connections
 from tests.support.sql import fetch
 
 Told = tuple[Operation | None, Cursor, int]
@@ -74,14 +74,12 @@ async def test_a_reader_without_news_gets_signs_of_life_with_a_cursor_that_moves
 async def test_readers_are_told_of_an_outage_and_go_on_from_their_cursor(
     database: Database, database_url: str
 ) -> None:
-    async with running(database, Pace(operations_retry=0.05)) as watching:
+    async with running(database, Pace(operations_retry=0.05, operations_follow=0.05)) as watching:
         stream = watching.watch(EVERY, None)
         _, cursor, _ = await read(stream)
-        await fetch(database_url, "ALTER TABLE celery_operations RENAME TO out_of_reach")
-        await fetch(database_url, "NOTIFY celery_operations")
-        with pytest.raises(Unavailable):
-            await read(stream)
-        await fetch(database_url, "ALTER TABLE out_of_reach RENAME TO celery_operations")
+        async with closed(database_url):
+            with pytest.raises(Unavailable):
+                await read(stream)
         name = await asyncio.to_thread(insert, database_url)
         async with aclosing(watching.watch(EVERY, cursor)) as again:
             assert (await read(again))[:2] == (None, cursor)

@@ -103,7 +103,7 @@ async def test_what_is_due_is_claimed_by_its_index(url: str) -> None:
 
 
 async def test_what_is_pending_is_found_by_its_index(url: str) -> None:
-    found = await scans(url, store_batches.UNPUBLISHED, SECOND, 1000, [])
+    found = await scans(url, store_batches.UNPUBLISHED, SECOND, 1000)
     assert rows_read(found) == 0
     found = await scans(url, store_batches.UNPUBLISHED_BUT_NOT, SECOND, 1000, [7, RUNS])
     assert rows_read(found) == 0

@@ -105,7 +105,7 @@ async def test_a_batch_touches_few_pages(million_url: str) -> None:
         "record": await pages(million_url, store_due.IN_TIME, ids, places, later, 1, settings=as_new),
         "publish": await pages(million_url, store_batches.PUBLISHED, [MILLION // BATCH]),
         "unpublished": await pages(
-            million_url, store_batches.UNPUBLISHED, dt.timedelta(seconds=3), BATCH, [], settings="SELECT 1"
+            million_url, store_batches.UNPUBLISHED, dt.timedelta(seconds=3), BATCH, settings="SELECT 1"
         ),
         "next": await pages(
             million_url,

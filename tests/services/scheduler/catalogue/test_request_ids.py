@@ -134,16 +134,18 @@ def test_ids_of_one_schedule_or_method_are_free_for_another(schedules: Any) -> N
 
 @pytest.fixture
 def aged(database_url: str) -> Callable[[str, dt.timedelta], None]:
-    """Makes a request of that id older."""
+    """Makes a request of that id older, and the schedule that it created."""
+    of_schedules = """
+        UPDATE celery_schedules SET created_at = created_at - $2::interval
+        WHERE created_at IN (SELECT created_at FROM celery_schedule_requests WHERE request_id = $1)
+    """
+    of_requests = """
+        UPDATE celery_schedule_requests SET created_at = created_at - $2::interval WHERE request_id = $1
+    """
 
     def age(request_id: str, by: dt.timedelta) -> None:
-        fetch_sync(
-            database_url,
-            "UPDATE celery_schedule_requests SET created_at = created_at - $2::interval"
-            " WHERE request_id = $1",
-            request_id,
-            by,
-        )
+        for statement in (of_schedules, of_requests):
+            fetch_sync(database_url, statement, request_id, by)
 
     return age
 

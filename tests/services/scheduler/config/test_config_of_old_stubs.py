@@ -24,7 +24,7 @@ CALLS: list[tuple[str, dict[str, Any], str, str]] = [
     ("ResetConfig", {"name": OLD}, "INVALID_ARGUMENT", "for example: configs/"),
     ("RevealConfig", {"name": "config/secrets.a"}, "PERMISSION_DENIED", "super_admin"),
     ("ListConfigRevisions", {"name": OLD}, "INVALID_ARGUMENT", "parent is"),
-    ("RollbackConfig", {"name": NEW, "revision": 1}, "INVALID_ARGUMENT", "revision is not set"),
+    ("RollbackConfig", {"name": NEW, "revision": 1}, "INVALID_ARGUMENT", "older stubs"),
 ]
 
 
