@@ -15,7 +15,10 @@ ADD = """
 ANSWER = "SELECT answer FROM celery_schedule_requests WHERE scope = $1 AND request_id = $2"
 KEEP = "UPDATE celery_schedule_requests SET answer = $3 WHERE scope = $1 AND request_id = $2"
 DIGEST = "SELECT digest FROM celery_schedule_requests WHERE scope = $1 AND request_id = $2"
-MADE = "SELECT created_at FROM celery_schedule_requests WHERE scope = $1 AND request_id = $2"
+MADE = """
+    SELECT created_at FROM celery_schedule_requests
+    WHERE scope = $1 AND request_id = $2 AND created_at >= now() - $3::interval
+"""
 FORGET = """
     DELETE FROM celery_schedule_requests WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM celery_schedule_requests WHERE created_at < now() - $1::interval
@@ -57,12 +60,14 @@ class RequestStore(Store):
             await self._connection.execute(KEEP, once.scope, once.request_id, answer)
 
     async def made_at(self, once: Once) -> dt.datetime | None:
-        """Returns when the request had its effect; None if it had none.
+        """Returns when the request had its effect; None if it had none, or that was more than a day ago.
 
         Raises `Invalid` if another request had the same id.
         """
         await self.check(once)
-        made: dt.datetime | None = await self._connection.fetchval(MADE, once.scope, once.request_id)
+        made: dt.datetime | None = await self._connection.fetchval(
+            MADE, once.scope, once.request_id, REMEMBERED
+        )
         return made
 
     async def check(self, once: Once | None) -> None:
