@@ -48,8 +48,7 @@ class Catalogue:
             store, requests = ScheduleStore(connection), RequestStore(connection)
             if once is not None and not await requests.is_first(once):
                 made = await requests.made_at(once)
-                assert made is not None
-                return await _made_then(store, definition.id, made)
+                return await (_made_then(store, definition.id, made) if made else store.get(definition.id))
             due = None if definition.is_never_due(0) else definition.plan.next_due(await store.now())
             return await store.create(definition, due)
 
