@@ -23,6 +23,7 @@ from typing import Any
 import structlog
 
 from services.kernel.database import Connection, Database
+from services.kernel.endings import to_the_end
 from services.kernel.loops import Heartbeat, Loop
 from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.pace import USUAL, Pace
@@ -159,7 +160,7 @@ class Owner:
 
     async def run(self) -> None:
         async with self._database.listening(CANCEL_CHANNEL) as notices, asyncio.TaskGroup() as group:
-            group.create_task(self.loop.run())
+            group.create_task(to_the_end(self.loop.run()))
             async for owner in notices:
                 if owner in ("", self._service):
                     self._woken.set()
