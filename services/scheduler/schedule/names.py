@@ -16,8 +16,10 @@ EXAMPLE = "schedules/cleanup-cache-daily/runs/20261129T033000.000000Z"
 
 
 def run_name(schedule_id: str, due_at: dt.datetime) -> str:
+    # Without a zone: an infinite moment, as somebody has written it by SQL.
+    in_utc = due_at if due_at.tzinfo is None else due_at.astimezone(dt.UTC).replace(tzinfo=None)
     # Not strftime, which writes years below 1000 with fewer than four digits.
-    moment = due_at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    moment = in_utc.isoformat(timespec="microseconds")
     return f"schedules/{schedule_id}/runs/{moment.replace('-', '').replace(':', '')}Z"
 
 
