@@ -35,9 +35,21 @@ class Restorable:
     def config(self, channel: grpc.Channel) -> Any:
         return Caller(config_pb2_grpc.ConfigServiceStub(channel), self._token)
 
-    def put(self, name: str, number: int) -> pb.Config:
+    async def put(self, name: str, number: int) -> pb.Config:
+        """Set a value, from a thread: a blocking channel closed inside the loop of grpc.aio can hang."""
+        return await asyncio.to_thread(self._put, name, number)
+
+    def _put(self, name: str, number: int) -> pb.Config:
         with self.process.channel() as channel:
             return put(self.config(channel), name, pb.ConfigValue(int_value=number))
+
+    async def refused(self, request: pb.SetConfigRequest) -> grpc.StatusCode:
+        return await asyncio.to_thread(self._refused, request)
+
+    def _refused(self, request: pb.SetConfigRequest) -> grpc.StatusCode:
+        with self.process.channel() as channel:
+            code, _ = refused(self.config(channel).SetConfig, request)
+        return code
 
     async def while_stopped(self, *statements: str) -> None:
         await asyncio.to_thread(self.process.stop)
@@ -81,13 +93,13 @@ async def test_a_follower_knows_what_the_restored_database_has(restorable: Resto
     ) as channel:
         following = asyncio.create_task(Follower(live, channel).run())
         try:
-            restorable.put(CHUNKS, 7000)
+            await restorable.put(CHUNKS, 7000)
             await restorable.back_up()
-            lost = restorable.put(CHUNKS, 8000)
+            lost = await restorable.put(CHUNKS, 8000)
             await asyncio.to_thread(eventually, lambda: live.get(CHUNK_CHARACTERS) == 8000)
             await restorable.restore()
             # Its revision has the number of the one that was lost: the number alone shows no restore.
-            made = restorable.put(WAITING, 5000)
+            made = await restorable.put(WAITING, 5000)
             assert made.revision == lost.revision
             await asyncio.to_thread(eventually, lambda: live.get(MOST_WAITING_TOKENS) == 5000)
             assert live.get(CHUNK_CHARACTERS) == 7000
@@ -97,11 +109,9 @@ async def test_a_follower_knows_what_the_restored_database_has(restorable: Resto
 
 async def test_an_etag_from_before_the_restore_is_another_one(restorable: Restorable) -> None:
     await restorable.back_up()
-    lost = restorable.put(CHUNKS, 8000)
+    lost = await restorable.put(CHUNKS, 8000)
     await restorable.restore()
-    made = restorable.put(CHUNKS, 9000)
+    made = await restorable.put(CHUNKS, 9000)
     assert made.revision == lost.revision
     late = pb.SetConfigRequest(name=CHUNKS, value={"int_value": 10_000}, etag=lost.etag)
-    with restorable.process.channel() as channel:
-        code, _ = refused(restorable.config(channel).SetConfig, late)
-    assert code is grpc.StatusCode.ABORTED
+    assert await restorable.refused(late) is grpc.StatusCode.ABORTED
