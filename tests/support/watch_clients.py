@@ -36,6 +36,15 @@ class Target:
             return grpc.insecure_channel(self.address)
         return grpc.secure_channel(self.address, self.credentials)
 
+    @asynccontextmanager
+    async def blocking_channel_beside_a_loop(self) -> AsyncIterator[grpc.Channel]:
+        """For a test with asyncio: closed from a thread, as closing inside the loop of grpc.aio can hang."""
+        channel = self.blocking_channel()
+        try:
+            yield channel
+        finally:
+            await asyncio.to_thread(channel.close)
+
 
 def target_of(scheduler: Scheduler) -> Target:
     """With its token."""

@@ -164,7 +164,7 @@ async def test_silence_is_counted_only_while_the_reader_waits(server: Scripted, 
             for cursor in "abc":
                 assert (await anext(messages)).cursor == cursor
                 await asyncio.sleep(0.8)
-    with target.blocking_channel() as blocking:
+    async with target.blocking_channel_beside_a_loop() as blocking:
         server.answers.append(server.answers[0])
         with closing(watch_schedules_blocking(blocking, idle_timeout=0.5)) as told:
             for cursor in "abc":
@@ -197,11 +197,9 @@ async def test_what_the_reader_has_not_taken_yet_is_asked_for_again(server: Scri
             return (await anext(messages)).cursor
 
         await reads_slowly(following)
-    with (
-        target.blocking_channel() as blocking,
-        closing(watch_schedules_blocking(blocking)) as told,
-    ):
-        await reads_slowly(lambda: asyncio.to_thread(lambda: next(told).cursor))
+    async with target.blocking_channel_beside_a_loop() as blocking:
+        with closing(watch_schedules_blocking(blocking)) as told:
+            await reads_slowly(lambda: asyncio.to_thread(lambda: next(told).cursor))
 
 
 @both_ways
@@ -299,7 +297,7 @@ async def test_a_channel_that_is_closed_ends_the_loop_with_an_error(server: Scri
     next(told)
     then = asyncio.ensure_future(asyncio.to_thread(next, told))
     await asyncio.sleep(0.1)
-    blocking.close()
+    await asyncio.to_thread(blocking.close)
     with pytest.raises(ValueError, match="closed"):
         await then
 
