@@ -16,6 +16,8 @@ from typing import Generic, TypeVar
 from services.kernel.errors import CeleriacError
 
 Message = TypeVar("Message")
+Wanted = TypeVar("Wanted")
+Cursor = TypeVar("Cursor")
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,20 @@ class Reader(Generic[Message]):
             count, self._skipped = self._skipped, 0
             return Skipped(count)
         return None
+
+
+class JoiningReader(Reader[Message], Generic[Message, Wanted, Cursor]):
+    """A reader that waits to be admitted. `joined` is set to the cursor from which it is handed changes."""
+
+    def __init__(self, wanted: Wanted, most: int) -> None:
+        super().__init__(most)
+        self.wanted = wanted
+        self.joined: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
+
+    def fail(self, error: CeleriacError) -> None:
+        """Ends the reader's stream with the error. The client may resume it with its last cursor."""
+        if not self.joined.done():
+            self.joined.set_exception(error)
+            # Marks the exception as retrieved: a reader that has left meanwhile never asks for it.
+            self.joined.exception()
+        super().fail(error)

@@ -17,14 +17,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic, NamedTuple, TypeVar
 
-from services.kernel import readers
 from services.kernel.database import Database
 from services.kernel.errors import CeleriacError, FailedPrecondition, FieldFault, Invalid, Unavailable
 from services.kernel.loops import UNTIL_WOKEN, Again, Backoff, Loop
 from services.kernel.operations import Operation
 from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.pages import decode_page_token, encode_page_token
-from services.kernel.readers import Skipped
+from services.kernel.readers import JoiningReader, Skipped
 from services.kernel.sessions import Sessions
 from services.kernel.snapshots import Snapshot
 from services.monitor.operations.store_operations import Head, OperationFilter, OperationStore
@@ -76,22 +75,7 @@ def expired() -> FailedPrecondition:
 # of changes that were left out before it.
 Tell = Callable[[Operation | None, Cursor, int], Message]
 
-
-class Reader(readers.Reader[Message]):
-    """One reader. `joined` is set to the cursor from which it is handed changes."""
-
-    def __init__(self, wanted: OperationFilter, most: int) -> None:
-        super().__init__(most)
-        self.wanted = wanted
-        self.joined: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
-
-    def fail(self, error: CeleriacError) -> None:
-        """Ends the reader's stream with the error. The client may resume it with its last cursor."""
-        if not self.joined.done():
-            self.joined.set_exception(error)
-            # Marks the exception as retrieved: a reader that has left meanwhile never asks for it.
-            self.joined.exception()
-        super().fail(error)
+Reader = JoiningReader[Message, OperationFilter, Cursor]
 
 
 class Watching(Generic[Message]):

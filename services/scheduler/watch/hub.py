@@ -19,12 +19,11 @@ import prometheus_client
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from services.kernel import readers
 from services.kernel.database import Database
 from services.kernel.errors import CeleriacError, Unavailable
 from services.kernel.loops import UNTIL_WOKEN, Again, Backoff, Loop
 from services.kernel.outages import DATABASE_ERRORS
-from services.kernel.readers import Skipped
+from services.kernel.readers import JoiningReader, Skipped
 from services.scheduler.catalogue.store_listing import ScheduleFilter
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.pace import USUAL, Pace
@@ -52,24 +51,14 @@ REST = 4
 MOST_LOOKED_UP = 20_000
 
 
-class Reader(readers.Reader[Message]):
-    """One reader. `joined` is set to the cursor from which it is handed changes."""
+class Reader(JoiningReader[Message, Wanted, Cursor]):
+    """One reader, and how far it was handed changes."""
 
     def __init__(self, wanted: Wanted, most: int) -> None:
-        super().__init__(most)
-        self.wanted = wanted
+        super().__init__(wanted, most)
         # The reader was handed all changes up to this cursor. It differs between readers for a moment, as
         # groups get their parts of a page one after the other.
         self.handed: Cursor | None = None
-        self.joined: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
-
-    def fail(self, error: CeleriacError) -> None:
-        """Ends the reader's stream with the error. The client may resume it with its last cursor."""
-        if not self.joined.done():
-            self.joined.set_exception(error)
-            # Marks the exception as retrieved: a reader that has left meanwhile never asks for it.
-            self.joined.exception()
-        super().fail(error)
 
 
 class Watching(Generic[Message]):
