@@ -23,8 +23,9 @@ LOSS_SECONDS = 60.0
 # A sort of 2 MB in 64 kB of memory: the server writes it to its disk and removes it. Nothing is stored.
 SPILLS = "SELECT count(*) FROM (SELECT repeat('x', 200) || n FROM generate_series(1, 10000) n ORDER BY 1) s"
 DISK_LOOK_SECONDS = 30.0
-# Loops that need another service: that they are late is a fault of that service.
-OF_OTHERS = {"audit_outbox", "config"}
+# Loops that need another service: that they are late is a fault of that service, or of the way to it, and
+# what their own service is there for goes on. The scheduler's `outcomes` and `losses` ask the monitor.
+OF_OTHERS = {"audit_outbox", "config", "losses", "outcomes"}
 
 
 class DatabaseLook:
