@@ -1,4 +1,4 @@
-"""`make status`: each component by the supervisor's record, and by a probe of the component itself."""
+"""`make status`: each component, by the supervisor's record and by a probe of its own; then what goes on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import psutil
 from deploy.standalone import probes, system
 from deploy.standalone.child import told
 from deploy.standalone.component import Component
+from deploy.standalone.glance import glance
+from deploy.standalone.guide import how_to_look
 from deploy.standalone.lock import holder
 from deploy.standalone.record import ProcessRecord, SystemRecord, process_of
 from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.tables import table
 
 HEADINGS = ("component", "state", "health", "pid", "uptime", "restarts", "last exit", "memory")
 
@@ -29,28 +32,38 @@ class Line:
 
 
 def status(settings: StandaloneSettings) -> int:
-    """Prints the table. Returns the exit code: 0 only if every component is healthy, 3 if nothing runs."""
+    """Prints the components, what goes on, and how to look again.
+
+    Returns the exit code: 0 only if every component is healthy, 3 if nothing runs.
+    """
     record = SystemRecord.read(settings.run)
     if holder(settings.run) is None or record is None:
         print(f"nothing runs in {settings.state}; `make up` starts it")
         return 3
     # The ports of the running system: this shell's setting may be another.
     running = settings.model_copy(update={"gateway_port": record.gateway_port})
-    lines = asyncio.run(_look(system.components(running), record))
+    lines, goes_on = asyncio.run(_look(running, record))
     healthy = record.phase == "ready" and all(line.fault is None for line in lines)
     print(f"{record.phase}: https://127.0.0.1:{record.gateway_port}, state in {settings.state}")
     for row in table([HEADINGS, *(_cells(line) for line in lines)]):
         print(row)
+    for text in [*goes_on, "", *how_to_look(running)]:
+        print(text)
     return 0 if healthy else 1
 
 
-async def _look(components: list[Component], record: SystemRecord) -> list[Line]:
+async def _look(settings: StandaloneSettings, record: SystemRecord) -> tuple[list[Line], list[str]]:
+    components = system.components(settings)
     found = [record.processes.get(component.name, ProcessRecord()) for component in components]
     faults = await asyncio.gather(*map(_fault_of, components, found))
-    return [
+    lines = [
         Line(component.name, one, fault, _memory_of(one))
         for component, one, fault in zip(components, found, faults, strict=True)
     ]
+    [gateway] = [line for line in lines if line.name == "gateway"]
+    if gateway.fault is not None:
+        return lines, ["", "Queues, tasks and schedules are not known: the gateway can't be asked."]
+    return lines, await glance(settings)
 
 
 async def _fault_of(component: Component, record: ProcessRecord) -> str | None:
@@ -72,14 +85,6 @@ def _cells(line: Line) -> tuple[str, ...]:
         "-" if record.last_exit is None else told(record.last_exit),
         f"{line.memory_bytes / 1_000_000:.0f} MB" if line.memory_bytes else "-",
     )
-
-
-def table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as lines, each column as wide as its widest cell."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
 
 
 def _span(seconds: float) -> str:

@@ -82,10 +82,31 @@ def test_the_lines_to_copy_work_as_they_are_printed(system: System) -> None:
 def test_status_tells_of_every_component_and_that_all_are_healthy(system: System) -> None:
     told = system.run("status")
     assert told.returncode == 0, told.stdout + told.stderr
-    rows = [line.split() for line in told.stdout.splitlines()[2:]]
+    rows = [line.split() for line in told.stdout.partition("\n\n")[0].splitlines()[2:]]
     assert [row[0] for row in rows] == COMPONENTS
     assert {(row[1], row[2]) for row in rows} == {("running", "healthy")}
     assert all(psutil.pid_exists(int(row[3])) for row in rows)
+
+
+def test_status_tells_what_goes_on_and_how_to_look_again(system: System) -> None:
+    with system.channel("admin") as channel:
+        stub = schedules_pb2_grpc.ScheduleServiceStub(channel)
+        stub.TriggerSchedule(
+            schedules_pb2.TriggerScheduleRequest(name="schedules/cleanup-cache-daily"), timeout=30
+        )
+
+    def shows_a_task() -> str:
+        told = system.run("status").stdout
+        return told if re.search(r"^  \d\d-\d\d \d\d:\d\d:\d\d  SUCCESS +\w+", told, re.MULTILINE) else ""
+
+    shown = eventually(shows_a_task, 90)
+    for queue in ("ai_analysis", "maintenance", "health"):
+        assert re.search(rf"^  {queue} +\d+ waiting +\d+ at workers$", shown, re.MULTILINE), shown
+    assert "Recent failures: none." in shown
+    [upcoming] = re.findall(r"^What runs next \(Asia/Taipei.*\n((?:  .*\n)+)", shown, re.MULTILINE)
+    times = re.findall(r"20\d\d-\d\d-\d\d \d\d:\d\d", upcoming)
+    assert len(times) == 5 and times == sorted(times)
+    assert "TOKEN=$(make -s token ROLE=admin" in shown
 
 
 def test_the_first_start_gives_five_schedules_and_a_sample_chat(system: System) -> None:

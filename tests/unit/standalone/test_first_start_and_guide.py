@@ -12,7 +12,7 @@ from celeriac.scheduler.v1 import schedules_pb2
 from deploy.standalone.first_start import SAMPLE_CHAT, STANDARD_SCHEDULES, sample_messages
 from deploy.standalone.guide import how_to_look, what_runs_next
 from deploy.standalone.settings import StandaloneSettings
-from deploy.standalone.status import table
+from deploy.standalone.tables import table
 from services.kernel.validation import Faults
 from services.scheduler.manifests.read import read_manifest
 from services.scheduler.timing.due_times import CrontabTiming

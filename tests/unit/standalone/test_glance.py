@@ -1,0 +1,57 @@
+"""What `make status` says of queues and tasks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from celeriac.monitor.v1 import queues_pb2, tasks_pb2
+
+from deploy.standalone.glance import of_failures, of_queues, of_tasks
+from deploy.standalone.tables import table
+
+TAIPEI = ZoneInfo("Asia/Taipei")
+
+
+def task(**fields: Any) -> tasks_pb2.Task:
+    one = tasks_pb2.Task(name="tasks/7d1f", task_name="send_report", queue="queues/reports", **fields)
+    one.update_time.FromDatetime(dt.datetime(2026, 11, 30, 1, 2, 3, tzinfo=dt.UTC))
+    return one
+
+
+def test_a_queue_shows_what_waits_and_what_workers_hold() -> None:
+    exact = queues_pb2.Queue(name="queues/reports", length=1200, unacknowledged=3)
+    estimated = queues_pb2.Queue(name="queues/ai", length=0, unacknowledged=4, unacknowledged_estimated=True)
+    assert of_queues([exact, estimated]) == [
+        "Queues:",
+        "  reports  1200 waiting  3 at workers",
+        "  ai       0 waiting     about 4 at workers",
+    ]
+
+
+def test_a_task_shows_when_it_was_last_heard_of_in_the_zone() -> None:
+    done = task(state=tasks_pb2.TASK_STATE_SUCCESS)
+    done.runtime.FromMilliseconds(1234)
+    assert of_tasks([done], TAIPEI) == [
+        "Recent tasks:",
+        "  11-30 09:02:03  SUCCESS  send_report  reports  1.23 s",
+    ]
+
+
+def test_a_failure_shows_its_exception_on_one_line() -> None:
+    failed = task(state=tasks_pb2.TASK_STATE_FAILURE, exception="ValueError('x')\n" + "y" * 100)
+    [heading, line] = of_failures([failed], TAIPEI)
+    assert heading == "Recent failures:"
+    assert line.startswith("  11-30 09:02:03  send_report  ValueError('x') yyy")
+    assert line.endswith("y…  tasks/7d1f")
+
+
+def test_nothing_is_said_to_be_nothing() -> None:
+    assert of_queues([]) == ["Queues: none is known."]
+    assert of_tasks([], TAIPEI) == ["Recent tasks: none was heard of."]
+    assert of_failures([], TAIPEI) == ["Recent failures: none."]
+
+
+def test_columns_of_chinese_names_stand_below_one_another() -> None:
+    assert table([("報表", "1"), ("mail", "2")]) == ["報表  1", "mail  2"]
