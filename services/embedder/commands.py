@@ -38,7 +38,7 @@ def work_with_model(settings: EmbedderSettings) -> None:
         return Encoder(load(settings, settings.worker_threads), settings.batch_tokens)
 
     register(app, PoolProcess(settings, app, encoder))
-    work(app, settings.worker_queues, settings.processes, settings.worker_hostname)
+    work(app, settings, settings.worker_queues, settings.processes, settings.worker_hostname)
 
 
 def refuse_wrong_model(settings: EmbedderSettings) -> None:

@@ -77,7 +77,7 @@ def main(command: str) -> None:
         return
     app = celery_app(settings)
     register(app, PoolProcess(settings, app, lambda: Encoder(Bigrams(), BATCH_TOKENS)))
-    work(app, "ai_analysis,maintenance,health", 2, "bigrams@test")
+    work(app, settings, "ai_analysis,maintenance,health", 2, "bigrams@test")
 
 
 if __name__ == "__main__":

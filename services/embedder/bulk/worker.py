@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError
 
 from services.embedder.bulk.plan import Rebuilds
 from services.embedder.bulk.rebuild import ChunkKey
+from services.embedder.bulk.worker_probes import add_probes
 from services.embedder.model.encoder import Encoder
 from services.kernel import broker
 from services.kernel.channel import channel_to
@@ -139,8 +140,9 @@ def _keep_logging(**_: Any) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def work(app: Celery, queues: str, concurrency: int, hostname: str) -> None:
+def work(app: Celery, settings: KernelSettings, queues: str, concurrency: int, hostname: str) -> None:
     """Runs Celery's own worker until SIGTERM (running tasks finish) or SIGQUIT."""
+    add_probes(app, settings)
     setup_logging.connect(_keep_logging, weak=False)
     arguments = ["--quiet", "worker", "--pool=prefork", f"--queues={queues}", f"--concurrency={concurrency}"]
     arguments += [f"--hostname={hostname}", "--events", "--loglevel=WARNING", "--without-mingle"]
