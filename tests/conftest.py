@@ -13,7 +13,7 @@ from xdist.remote import Producer
 
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
-from tests.support import kept_logs
+from tests.support import forked, kept_logs
 from tests.support.models import embedded_model as make_embedded_model
 from tests.support.scheduling import ByModule
 from tests.support.secrets_in_logs import Search, remember_files
@@ -48,6 +48,13 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Search]:
     search = kept_logs.keep_in(tmp_path_factory.mktemp("logs"))
     yield search
     search.refuse("the end of the session", whole=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nurseries(logs: Search) -> Iterator[None]:
+    """Services and workers are forked from processes that have imported their modules."""
+    with forked.nurseries():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

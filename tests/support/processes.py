@@ -18,6 +18,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy.engine import make_url
 
 from services.kernel.grants import role_of
+from tests.support import forked
+from tests.support.forked import Process
 from tests.support.kept_logs import new_log
 from tests.support.ports import free_port
 from tests.support.secrets_in_logs import remember_settings
@@ -87,16 +89,11 @@ class ServiceProcess:
         self._environment = {"CELERIAC_DRAIN_SECONDS": "0", **environment, "CELERIAC_LISTEN": self.address}
         self._log = new_log(service)
         remember_settings(environment)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", self._module, "serve"],
-                env=self._environment,
-                cwd=ROOT,
-                stderr=log,
-            )
+            self.process = forked.start(self._module, "serve", env=self._environment, output=log)
         deadline = time.monotonic() + READY_SECONDS
         with self.channel(options=SOON_AGAIN) as channel:
             health = health_pb2_grpc.HealthStub(channel)

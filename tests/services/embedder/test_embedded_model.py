@@ -89,7 +89,7 @@ def test_vectors_have_length_one_and_nothing_beyond_the_models_own_width(model: 
 
 
 def test_a_vector_does_not_depend_on_the_batch_it_was_in(model: OnnxModel) -> None:
-    texts = [text for pair in CHINESE + ENGLISH for text in pair] + ["長" * 300, "a"]
+    texts = [text for pair in CHINESE[:3] + ENGLISH[:3] for text in pair] + ["長" * 100, "a"]
     alone = np.concatenate([vectors(model, text) for text in texts])
     assert np.abs(vectors(model, *texts) - alone).max() < 1e-3
     whole = embed_tokens(model.run, model.tokens(texts, InputType.QUERY), 1 << 20)
