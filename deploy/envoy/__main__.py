@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings
 from services import SERVICES
 
+EXPECTED = "not SERVICE=HOST:PORT; for example: scheduler=10.0.0.5:50051,10.0.0.6:50051"
+
 
 def main() -> None:
     arguments = _parser().parse_args()
-    upstreams = dict(_named(upstream) for upstream in arguments.upstream)
+    upstreams = _from_environment()
+    upstreams |= _named(arguments.upstream)
     try:
         config = write_gateway_config(
             arguments.folder,
@@ -45,20 +50,40 @@ def _parser() -> argparse.ArgumentParser:
         "--upstream",
         action="append",
         default=[],
-        metavar="SERVICE=HOST:PORT",
-        help=f"one for each of {', '.join(SERVICES)}: scheduler=scheduler.internal:50051",
+        metavar="SERVICE=HOST:PORT,…",
+        help=f"the replicas of each of {', '.join(SERVICES)}: scheduler=10.0.0.5:50051,10.0.0.6:50051; "
+        "of those not said, CELERIAC_SCHEDULER_ADDRESS and so on",
     )
     return parser
 
 
-def _named(upstream: str) -> tuple[str, str]:
-    service, _, address = upstream.partition("=")
-    host, _, port = address.rpartition(":")
-    if service not in SERVICES or not host or not port.isdecimal():
-        raise SystemExit(
-            f"--upstream {upstream}: not SERVICE=HOST:PORT; for example: scheduler=10.0.0.5:50051"
-        )
-    return service, address
+def _from_environment() -> dict[str, list[str]]:
+    variables = {service: f"CELERIAC_{service.upper()}_ADDRESS" for service in SERVICES}
+    return {
+        service: _addresses(os.environ[variable], variable)
+        for service, variable in variables.items()
+        if variable in os.environ
+    }
+
+
+def _named(upstreams: Iterable[str]) -> dict[str, list[str]]:
+    """Returns the addresses of each service; one that is named several times has all of them."""
+    named: dict[str, list[str]] = {}
+    for upstream in upstreams:
+        service, _, addresses = upstream.partition("=")
+        if service not in SERVICES:
+            raise SystemExit(f"--upstream {upstream}: {EXPECTED}")
+        named.setdefault(service, []).extend(_addresses(addresses, f"--upstream {upstream}"))
+    return named
+
+
+def _addresses(listed: str, where: str) -> list[str]:
+    addresses = [address.strip() for address in listed.split(",")]
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal():
+            raise SystemExit(f"{where}: {EXPECTED}")
+    return addresses
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ CONFIG = "envoy.yaml"
 DESCRIPTORS = "celeriac.binpb"
 # The most that transcoding buffers of one response; responses may be longer than requests.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+# Where a service is: the port (on 127.0.0.1) or "host:port" of each of its replicas.
+Upstream = int | str | Sequence[int | str]
 
 
 def write_gateway_config(
@@ -26,16 +28,16 @@ def write_gateway_config(
     state: Path,
     listen_port: int,
     admin_socket: Path,
-    upstreams: Mapping[str, int | str],
+    upstreams: Mapping[str, Upstream],
     settings: GatewaySettings | None = None,
     health_from: str = "monitor",
 ) -> Path:
     """Writes `envoy.yaml` and the contracts' descriptors into `folder`; returns the path for `envoy -c`.
 
     `state` holds `ca.pem`, `certs/gateway.crt|key` and `jwks.json`. `admin_socket` is the path of Envoy's
-    admin page, in a folder that only Envoy's user may enter. `upstreams` has the port (on 127.0.0.1) or
-    "host:port" of each service that the installed contracts need. `health_from` is the service that answers
-    health and reflection for the whole system.
+    admin page, in a folder that only Envoy's user may enter. `upstreams` says where each service that the
+    installed contracts need is: the port (on 127.0.0.1) or "host:port", or a list with those of its replicas.
+    `health_from` is the service that answers health and reflection for the whole system.
 
     Raises ValueError if `upstreams` lacks a service, or if the socket's path is too long.
     """
@@ -153,17 +155,21 @@ def _probed(service: str, methods: list[Method]) -> str:
 
 
 def _cluster(
-    template: Template, service: str, upstream: int | str, state: Path, probed: str
+    template: Template, service: str, upstream: Upstream, state: Path, probed: str
 ) -> dict[str, Any]:
-    host, _, port = str(upstream).rpartition(":")
+    addresses = [upstream] if isinstance(upstream, int | str) else upstream
     return template.fill(
         "cluster",
         service=service,
-        host=host.strip("[]") or "127.0.0.1",
-        port=int(port),
+        replicas=[_replica(template, service, str(address)) for address in addresses],
         state=str(state.resolve()),
         probed=probed,
     )
+
+
+def _replica(template: Template, service: str, address: str) -> dict[str, Any]:
+    host, _, port = address.rpartition(":")
+    return template.fill("replica", service=service, host=host.strip("[]") or "127.0.0.1", port=int(port))
 
 
 def _sources(settings: GatewaySettings) -> dict[str, Any] | None:

@@ -20,12 +20,21 @@ OPTIONS = [
 ]
 
 
-def channel_to(address: str, settings: KernelSettings) -> grpc.aio.Channel:
-    """Returns a channel that presents this service's certificate, also after that was renewed.
+def channel_to(service: str, settings: KernelSettings) -> grpc.aio.Channel:
+    """Returns a channel to the replicas of one of SERVICES.
 
-    gRPC itself sends a call again if it never reached the other side.
+    It presents this process's certificate, also after that was renewed, and the other side must have the
+    certificate of that service. gRPC itself sends a call again if it never reached the other side.
     """
-    return _Renewed(address, Certificates(settings))
+    target = _target(getattr(settings, f"{service}_address"))
+    return _Renewed(target, f"{service}.celeriac.internal", Certificates(settings))
+
+
+def _target(address: str) -> str:
+    """Returns the address as gRPC takes it: several IP addresses by the scheme of their family."""
+    if "," not in address:
+        return address
+    return f"ipv6:{address}" if address.startswith("[") else f"ipv4:{address}"
 
 
 class _Renewed(grpc.aio.Channel):
@@ -35,8 +44,10 @@ class _Renewed(grpc.aio.Channel):
     channel is kept until this one is closed.
     """
 
-    def __init__(self, address: str, certificates: Certificates) -> None:
-        self._address = address
+    def __init__(self, target: str, name: str, certificates: Certificates) -> None:
+        self._target = target
+        # The name that the other side's certificate must have, whatever the address.
+        self._options = [*OPTIONS, ("grpc.default_authority", name)]
         self._certificates = certificates
         self._channels: list[grpc.aio.Channel] = []
         self._version = 0
@@ -47,7 +58,7 @@ class _Renewed(grpc.aio.Channel):
         if self._version != self._certificates.version:
             self._version = self._certificates.version
             credentials = grpc.ssl_channel_credentials(pem.ca, pem.key, pem.certificate)
-            self._channels.append(grpc.aio.secure_channel(self._address, credentials, options=OPTIONS))
+            self._channels.append(grpc.aio.secure_channel(self._target, credentials, options=self._options))
         return self._channels[-1]
 
     def _call(self, kind: str, method: str, *given: Any, **named: Any) -> Callable[..., Any]:

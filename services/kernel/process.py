@@ -145,8 +145,8 @@ async def run(
     stop = _stop_signal()
     host = settings.listen.rpartition(":")[0]
     async with (
-        channel_to(settings.audit_address, settings) as to_audit,
-        channel_to(settings.scheduler_address, settings) as to_scheduler,
+        channel_to("audit", settings) as to_audit,
+        channel_to("scheduler", settings) as to_scheduler,
     ):
         relay, following = Relay(outbox, to_audit, pace).loop, source or Follower(live, to_scheduler, pace)
         running = [*background, relay, following, StuckClients(database, pace).loop]

@@ -6,6 +6,7 @@ Names that are usual in Celery deployments are kept (`REDIS_HOST`, `DATABASE_URL
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,22 @@ def _host_and_port(address: str) -> str:
     return address
 
 
+def _replicas(addresses: str) -> str:
+    listed = [_host_and_port(address.strip()) for address in addresses.split(",")]
+    if len(listed) == 1:
+        return listed[0]
+    try:
+        families = {ip_address(address.rpartition(":")[0].strip("[]")).version for address in listed}
+    except ValueError:
+        # gRPC takes one name, or several addresses.
+        raise ValueError(
+            "several replicas are listed by their IP addresses, or are one name that has all of them"
+        ) from None
+    if len(families) > 1:
+        raise ValueError("the addresses of replicas must be all IPv4 or all IPv6")
+    return ",".join(listed)
+
+
 def _broker_url(url: SecretStr) -> SecretStr:
     BrokerAddress.parse(url.get_secret_value())
     return url
@@ -36,6 +53,8 @@ def _broker_url(url: SecretStr) -> SecretStr:
 
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
+# Where a service is: host:port, a name or an address; or IP:port of each replica, with commas between.
+Replicas = Annotated[str, AfterValidator(_replicas)]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -99,16 +118,16 @@ class KernelSettings(BaseSettings):
         600.0, ge=30, le=86_400, validation_alias="CELERIAC_SECOND_FACTOR_LIFE", examples=["600"]
     )
 
-    scheduler_address: Address = Field(
+    scheduler_address: Replicas = Field(
         "127.0.0.1:50051", validation_alias="CELERIAC_SCHEDULER_ADDRESS", examples=["scheduler:50051"]
     )
-    embedder_address: Address = Field(
+    embedder_address: Replicas = Field(
         "127.0.0.1:50052", validation_alias="CELERIAC_EMBEDDER_ADDRESS", examples=["embedder:50052"]
     )
-    monitor_address: Address = Field(
+    monitor_address: Replicas = Field(
         "127.0.0.1:50053", validation_alias="CELERIAC_MONITOR_ADDRESS", examples=["monitor:50053"]
     )
-    audit_address: Address = Field(
+    audit_address: Replicas = Field(
         "127.0.0.1:50054", validation_alias="CELERIAC_AUDIT_ADDRESS", examples=["audit:50054"]
     )
 

@@ -132,8 +132,8 @@ async def _components(
     peers = {}
     for name in SERVICES:
         if name != "monitor":
-            channel = channel_to(getattr(settings, f"{name}_address"), settings)
-            peers[name] = looks.get(name, peer_look)(await opened.enter_async_context(channel))
+            channel = await opened.enter_async_context(channel_to(name, settings))
+            peers[name] = looks.get(name, peer_look)(channel)
     return Components(
         {
             **peers,

@@ -57,7 +57,7 @@ async def serve(settings: SchedulerSettings) -> None:
     async with (
         process.opened_database(settings, "scheduler") as database,
         broker.connect(settings) as client,
-        channel_to(settings.monitor_address, settings) as to_monitor,
+        channel_to("monitor", settings) as to_monitor,
     ):
         monitor, woken = Monitor(to_monitor), asyncio.Event()
         publisher = Publisher(client, broker.broker_address(settings).database, settings.layout)

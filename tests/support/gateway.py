@@ -18,7 +18,7 @@ import grpc
 from celeriac import connect_blocking
 
 from deploy.envoy import GatewaySettings, envoy_command, write_gateway_config
-from deploy.envoy.generate import DESCRIPTORS
+from deploy.envoy.generate import DESCRIPTORS, Upstream
 from services import SERVICES
 from tests.support.admin_page import ask_admin_page
 from tests.support.calls import eventually
@@ -50,7 +50,7 @@ class Gateway:
     port: int
     admin_socket: Path
     log: Path
-    upstreams: Mapping[str, int]
+    upstreams: Mapping[str, Upstream]
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -117,15 +117,26 @@ class Gateway:
         return found
 
     def cluster_is_healthy(self, service: str) -> bool:
-        """Whether the gateway sends calls to the service."""
+        """Whether the gateway sends calls to every replica of the service."""
+        return all(replicas := self._replicas(service).values()) and bool(replicas)
+
+    def await_replica(self, address: str) -> None:
+        """Waits until the gateway sends calls to the replica at this address."""
+        eventually(lambda: self._replicas().get(address))
+
+    def _replicas(self, service: str | None = None) -> dict[str, bool]:
+        """Whether the gateway sends calls to each replica of the service, or of all, by its address."""
+        faults = ("failed_active_health_check", "pending_active_hc", "failed_active_degraded_check")
         hosts = [
-            host.get("health_status", {})
+            (host["address"]["socket_address"], host.get("health_status", {}))
             for cluster in json.loads(self.admin("/clusters?format=json"))["cluster_statuses"]
-            if cluster["name"] == service
+            if cluster["name"] == service or (service is None and cluster["name"] in SERVICES)
             for host in cluster.get("host_statuses", [])
         ]
-        faults = ("failed_active_health_check", "pending_active_hc", "failed_active_degraded_check")
-        return bool(hosts) and not any(host.get(fault) for host in hosts for fault in faults)
+        return {
+            f"{at['address']}:{at['port_value']}": not any(health.get(fault) for fault in faults)
+            for at, health in hosts
+        }
 
     def start(self, config: Path, expected: list[str]) -> None:
         """Starts Envoy, and waits until the expected services are healthy in its eyes."""
@@ -158,15 +169,16 @@ class Gateway:
 @contextlib.contextmanager
 def running_gateway(
     state: Path,
-    upstreams: Mapping[str, int],
+    upstreams: Mapping[str, Upstream],
     settings: GatewaySettings | None = None,
     health_from: str = "monitor",
 ) -> Iterator[Gateway]:
-    """Envoy before the services at `upstreams` (their ports); waits until those are healthy.
+    """Envoy before the services at `upstreams` (the ports of their replicas); waits until those are healthy.
 
     A service that is not named is one that is down. `health_from` answers health and reflection.
     """
-    ports = {service: free_port() for service in SERVICES} | dict(upstreams)
+    ports: dict[str, Upstream] = {service: free_port() for service in SERVICES}
+    ports |= upstreams
     port = free_port()
     folder = state / f"envoy-{port}"
     admin_socket = folder / "admin.sock"

@@ -117,7 +117,7 @@ class PoolProcess:
         live = LiveSettings("embedder")
 
         async def keep() -> None:
-            async with channel_to(self._settings.scheduler_address, self._settings) as channel:
+            async with channel_to("scheduler", self._settings) as channel:
                 await Follower(live, channel).run()
 
         threading.Thread(target=lambda: asyncio.run(keep()), name="live-settings", daemon=True).start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,11 @@ def settings(certificates: Path, tokens: LocalIssuer, database_url: str) -> Kern
 
 @asynccontextmanager
 async def delivering(
-    outbox: Outbox, service: ServiceProcess, settings: KernelSettings
+    outbox: Outbox, service: ServiceProcess, settings: KernelSettings, *replicas: ServiceProcess
 ) -> AsyncIterator[None]:
-    """A relay that runs meanwhile."""
-    async with channel_to(service.address, settings) as channel:
+    """A relay to the service, and to its replicas if there are any, that runs meanwhile."""
+    addresses = ",".join(each.address for each in (service, *replicas))
+    async with channel_to("audit", settings.model_copy(update={"audit_address": addresses})) as channel:
         relay = asyncio.create_task(Relay(outbox, channel).loop.run())
         yield
         relay.cancel()
@@ -202,3 +203,39 @@ async def test_without_a_services_certificate_nothing_is_taken(
         with pytest.raises(grpc.RpcError) as refused:
             await asyncio.to_thread(caller.Append, audit_pb2.AppendRequest(entries=[b"{}"]))
     assert getattr(refused.value, "code")() is grpc.StatusCode.PERMISSION_DENIED  # noqa: B009
+
+
+@pytest.fixture
+def replica(
+    service: ServiceProcess, certificates: Path, database_url: str, audit_key: Path
+) -> Iterator[ServiceProcess]:
+    """Another replica of the service."""
+    with running_audit(certificates, database_url, audit_key) as process:
+        yield process
+
+
+@pytest.mark.parametrize("end", [ServiceProcess.stop, ServiceProcess.kill], ids=["restarted", "killed"])
+async def test_a_replica_that_ends_and_comes_back_costs_no_entry(
+    end: Callable[[ServiceProcess], object],
+    outbox: Outbox,
+    service: ServiceProcess,
+    replica: ServiceProcess,
+    settings: KernelSettings,
+    log: Caller,
+) -> None:
+    actor = f"of-two-{uuid.uuid4().hex[:8]}"
+    entries = [intent(actor, resource=f"schedules/{number}") for number in range(200)]
+
+    def restart() -> None:
+        end(replica)
+        replica.start()
+
+    async with delivering(outbox, service, settings, replica):
+        restarting = asyncio.create_task(asyncio.to_thread(restart))
+        for entry in entries:
+            await outbox.put(entry)
+        await restarting
+        await emptied(outbox)
+    found = await listed(log, actor)
+    assert [record.resource for record in found] == [entry["resource"] for entry in entries]
+    assert (await asyncio.to_thread(log.Verify, audit_pb2.VerifyRequest())).intact

@@ -65,6 +65,10 @@ async def accepts(server: Server, state: Path) -> bool:
     return True
 
 
+def reaching(server: Server, settings: KernelSettings) -> KernelSettings:
+    return settings.model_copy(update={"monitor_address": f"localhost:{server.port}"})
+
+
 async def test_a_server_shows_its_new_certificate_to_new_connections(
     server: Server, state: Path, tmp_path: Path
 ) -> None:
@@ -78,7 +82,7 @@ async def test_a_server_shows_its_new_certificate_to_new_connections(
 async def test_a_caller_shows_its_new_certificate_and_its_streams_go_on(
     server: Server, state: Path, settings: KernelSettings
 ) -> None:
-    async with channel_to(f"localhost:{server.port}", settings) as channel:
+    async with channel_to("monitor", reaching(server, settings)) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watching = stub.Watch(REQUEST)
         await watching.read()
@@ -99,3 +103,14 @@ async def test_a_half_renewed_pair_leaves_the_old_one_in_use(
     assert await accepts(server, before)
     (state / "certs/monitor.key").unlink()
     assert await accepts(server, before)
+
+
+async def test_a_caller_takes_no_other_services_certificate(
+    server: Server, state: Path, settings: KernelSettings
+) -> None:
+    there = reaching(server, settings).monitor_address
+    async with channel_to("audit", settings.model_copy(update={"audit_address": there})) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await stub.Check(REQUEST, timeout=10)
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,14 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from pydantic import ValidationError
 
 from deploy.envoy import GatewaySettings, envoy_command, load_settings, write_gateway_config
+from deploy.envoy.__main__ import main
 from deploy.envoy.contracts import ANSWERED_BY, Method, installed_contracts, methods_of
 from deploy.envoy.replies import REFUSALS
 from deploy.envoy.routes import REFLECTION
 from deploy.envoy.template import Template
 from services import SERVICES
 from services.kernel.identity import Role
+from services.kernel.settings import KernelSettings
 
 UPSTREAMS = {service: 50000 + number for number, service in enumerate(SERVICES)}
 METHODS = methods_of(installed_contracts())
@@ -197,3 +202,84 @@ def test_a_socket_path_that_is_too_long_is_refused(certificates: Path, tmp_path:
     socket = tmp_path / ("x" * 100) / "admin.sock"
     with pytest.raises(ValueError, match=r"longer than 107 bytes; for example: /run/celeriac/admin\.sock"):
         write_gateway_config(tmp_path, certificates, 1, socket, UPSTREAMS)
+
+
+def clusters_of(config: Path) -> dict[str, dict[str, Any]]:
+    clusters = yaml.safe_load(config.read_text())["static_resources"]["clusters"]
+    return {cluster["name"]: cluster for cluster in clusters}
+
+
+def addresses_of(cluster: dict[str, Any]) -> list[str]:
+    [locality] = cluster["load_assignment"]["endpoints"]
+    found = [one["endpoint"]["address"]["socket_address"] for one in locality["lb_endpoints"]]
+    return [f"{address['address']}:{address['port_value']}" for address in found]
+
+
+def seconds(duration: str) -> float:
+    return float(duration.removesuffix("s"))
+
+
+def test_a_replica_that_drains_serves_on_until_the_gateway_has_noticed(written: Path) -> None:
+    drain = KernelSettings.model_fields["drain"].default
+    clusters = clusters_of(written)
+    for service in SERVICES:
+        [check] = clusters[service]["health_checks"]
+        slowest = max(seconds(check[name]) for name in ("interval", "no_traffic_interval"))
+        # Other intervals are these, where they are not set.
+        assert not [name for name in check if name.endswith("_interval") and name != "no_traffic_interval"]
+        assert slowest * check["unhealthy_threshold"] + seconds(check["timeout"]) < drain
+
+
+def test_the_gateway_repeats_only_calls_that_reached_no_service(written: Path) -> None:
+    config = yaml.safe_load(written.read_text())
+    policies = list(values_of(config, "retry_policy"))
+    assert policies
+    for policy in policies:
+        assert set(policy["retry_on"].split(",")) <= {"connect-failure", "refused-stream"}
+        assert policy["retry_host_predicate"]
+    assert not list(values_of(config, "hedge_policy"))
+
+
+def values_of(node: Any, name: str) -> Iterator[Any]:
+    """All values under that key, at any depth."""
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in children:
+        if key == name:
+            yield value
+        yield from values_of(value, name)
+
+
+def written_by_command(arguments: list[str], state: Path, folder: Path, **environment: str) -> Path:
+    command = [sys.executable, "-m", "deploy.envoy", "--folder", str(folder), "--state", str(state)]
+    done = subprocess.run(
+        [*command, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def test_a_service_may_have_several_replicas(certificates: Path, tmp_path: Path) -> None:
+    named = ["scheduler=10.0.0.5:50051,10.0.0.6:50052", "monitor=monitor.internal:1", "monitor=[fd00::2]:2"]
+    config = written_by_command(
+        [part for each in named for part in ("--upstream", each)],
+        certificates,
+        tmp_path,
+        CELERIAC_SCHEDULER_ADDRESS="replaced:1",
+        CELERIAC_AUDIT_ADDRESS="10.0.0.7:50051,10.0.0.8:50051",
+        CELERIAC_EMBEDDER_ADDRESS="embedder.internal:50051",
+    )
+    clusters = clusters_of(config)
+    assert addresses_of(clusters["scheduler"]) == ["10.0.0.5:50051", "10.0.0.6:50052"]
+    assert addresses_of(clusters["monitor"]) == ["monitor.internal:1", "fd00::2:2"]
+    assert addresses_of(clusters["audit"]) == ["10.0.0.7:50051", "10.0.0.8:50051"]
+    assert addresses_of(clusters["embedder"]) == ["embedder.internal:50051"]
+
+
+@pytest.mark.parametrize("upstream", ["schedule=a:1", "scheduler=a", "scheduler=a:1,", "scheduler=a:b"])
+def test_a_wrong_upstream_is_refused_with_an_example(
+    upstream: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    arguments = ["deploy.envoy", "--folder", str(tmp_path), "--state", str(tmp_path), "--upstream", upstream]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit, match=r"for example: scheduler=10\.0\.0\.5:50051,10\.0\.0\.6:50051"):
+        main()

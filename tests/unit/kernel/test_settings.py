@@ -72,3 +72,30 @@ def test_the_zone_is_the_same_on_every_machine(environment: pytest.MonkeyPatch, 
 def test_settings_do_not_change_once_read(environment: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="frozen"):
         setattr(read(KernelSettings), "redis_port", 1)  # noqa: B010 # mypy knows it, too
+
+
+def test_a_service_may_have_several_addresses(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("CELERIAC_AUDIT_ADDRESS", "10.0.0.5:50051, 10.0.0.6:50051")
+    environment.setenv("CELERIAC_MONITOR_ADDRESS", "[fd00::5]:50051,[fd00::6]:50051")
+    environment.setenv("CELERIAC_EMBEDDER_ADDRESS", "embedder.internal:50051")
+    settings = read(KernelSettings)
+    assert settings.audit_address == "10.0.0.5:50051,10.0.0.6:50051"
+    assert settings.monitor_address == "[fd00::5]:50051,[fd00::6]:50051"
+    assert settings.embedder_address == "embedder.internal:50051"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "fault"),
+    [
+        ("audit-1:50051,audit-2:50051", "IP addresses"),
+        ("10.0.0.5:50051,[fd00::6]:50051", "all IPv4 or all IPv6"),
+        ("10.0.0.5:50051,", "not host:port"),
+        ("10.0.0.5", "not host:port"),
+    ],
+)
+def test_a_list_that_grpc_would_not_take_is_refused(
+    addresses: str, fault: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("CELERIAC_AUDIT_ADDRESS", addresses)
+    with pytest.raises(SystemExit, match=fault):
+        read(KernelSettings)
