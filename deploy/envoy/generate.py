@@ -14,6 +14,7 @@ from deploy.envoy.routes import TYPE, rest_prefixes, routes_of
 from deploy.envoy.settings import GatewaySettings
 from deploy.envoy.template import Template
 from deploy.sockets import LONGEST_SOCKET_PATH, fits
+from services.kernel.tokens import AUTHORIZATION
 
 CONFIG = "envoy.yaml"
 DESCRIPTORS = "celeriac.binpb"
@@ -61,6 +62,7 @@ def write_gateway_config(
         trusted_proxies=settings.trusted_proxies,
         issuer=settings.issuer,
         audience=settings.audience,
+        authorization=AUTHORIZATION.pattern,
         max_request_bytes=settings.max_request_bytes,
         allowed_sources=_sources(settings),
         cors_policy=_cors_policy(settings),

@@ -18,6 +18,9 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from deploy.envoy.routes import AUTHORIZATION_FORM
+from services.kernel.tokens import MALFORMED_AUTHORIZATION
+
 DOMAIN = "celeriac"
 TYPE = "type.googleapis.com/"
 CONTENT_TYPE = "x-gateway-content-type"
@@ -86,6 +89,14 @@ REFUSALS = (
     ),
     Refusal(
         403,
+        AUTHORIZATION_FORM,
+        401,
+        Code.UNAUTHENTICATED,
+        "TOKEN_MALFORMED",
+        MALFORMED_AUTHORIZATION,
+    ),
+    Refusal(
+        403,
         "rbac",
         403,
         Code.PERMISSION_DENIED,
@@ -124,6 +135,14 @@ REFUSALS = (
         Code.RESOURCE_EXHAUSTED,
         "REQUEST_TOO_LARGE",
         "the request is larger than the gateway takes; send it in parts",
+    ),
+    Refusal(
+        431,
+        "",
+        431,
+        Code.RESOURCE_EXHAUSTED,
+        "REQUEST_TOO_LARGE",
+        "the headers of the request are longer than the gateway takes",
     ),
     Refusal(
         429,

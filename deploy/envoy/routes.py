@@ -18,6 +18,8 @@ REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 STREAM_IDLE = "3600s"
 # A client stream without any message for this long is ended: its client is taken for dead.
 CLIENT_STREAM_IDLE = "60s"
+# The filter of gateway.yaml that looks at the form of the header `authorization`.
+AUTHORIZATION_FORM = "authorization_form"
 # Turns a filter off for one route.
 OFF = {"@type": f"{TYPE}envoy.config.route.v3.FilterConfig", "disabled": True}
 
@@ -55,7 +57,7 @@ def _route(method: Method, template: Template, by_address: dict[str, Any]) -> di
         "envoy.filters.http.rbac": _role_gate(None if method.least_role is None else method.roles),
     }
     if method.least_role is None:
-        gates["envoy.filters.http.local_ratelimit"] = by_address
+        gates |= {"envoy.filters.http.local_ratelimit": by_address, AUTHORIZATION_FORM: OFF}
     if method.client_streaming:
         # The service limits each message; there is no limit for all messages together.
         gates["envoy.filters.http.body_size_limit"] = OFF
@@ -105,7 +107,11 @@ def _unknown(by_address: dict[str, Any]) -> dict[str, Any]:
 
 def _refused(name: str, match: dict[str, Any], status: int, by_address: dict[str, Any]) -> dict[str, Any]:
     """Returns a route that the gateway answers itself; replies.py has the error."""
-    gates = {"envoy.filters.http.rbac": _role_gate(None), "envoy.filters.http.local_ratelimit": by_address}
+    gates = {
+        "envoy.filters.http.rbac": _role_gate(None),
+        "envoy.filters.http.local_ratelimit": by_address,
+        AUTHORIZATION_FORM: OFF,
+    }
     return {
         "name": name,
         "match": match,

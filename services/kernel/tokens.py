@@ -6,6 +6,7 @@ key set in the settings, never from the token. The gateway makes the same checks
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -18,6 +19,12 @@ from services.kernel.token_keys import TokenKeys
 ALGORITHMS = ["ES256", "EdDSA"]
 REQUIRED_CLAIMS = ["exp", "aud", "iss", "sub", "jti"]
 LEEWAY_SECONDS = 30
+# The header with the token: once, with one token. The case of the scheme does not matter (RFC 9110, section
+# 11.1). The gateway uses the same pattern, which is therefore of the kind that RE2 knows.
+AUTHORIZATION = re.compile(r"(?i)bearer +[^ ,]+ *")
+MALFORMED_AUTHORIZATION = "the header authorization must be sent once, with one token: Bearer <token>"
+# A token with the claims that are read here has some hundred characters.
+MOST_CHARACTERS = 16 * 1024
 # Ways to sign in (`amr`, RFC 8176) that show a second factor: several factors, or a one-time password.
 SECOND_FACTORS = frozenset({"mfa", "otp"})
 SECOND_FACTOR_SECONDS = 600.0
@@ -46,6 +53,8 @@ class TokenVerifier:
 
         Raises `Unauthenticated` if the token is wrong, with the fault; `Unavailable` if no key was read yet.
         """
+        if len(token) > MOST_CHARACTERS:
+            raise Unauthenticated("TOKEN_INVALID", f"the token is longer than {MOST_CHARACTERS} characters")
         try:
             key = self._key_of(jwt.get_unverified_header(token))
             claims = jwt.decode(

@@ -57,10 +57,15 @@ class Call:
 
     def metadata(self, key: str) -> str:
         """Returns the first value of a metadata key (lower case); empty when the caller sent none."""
-        for name, value in self.context.invocation_metadata() or ():
-            if name == key:
-                return value if isinstance(value, str) else value.decode("utf-8", "replace")
-        return ""
+        return next(iter(self.all_metadata(key)), "")
+
+    def all_metadata(self, key: str) -> list[str]:
+        """Returns all values of a metadata key (lower case), in the order in which they were sent."""
+        return [
+            value if isinstance(value, str) else value.decode("utf-8", "replace")
+            for name, value in self.context.invocation_metadata() or ()
+            if name == key
+        ]
 
     def peer_names(self) -> list[str]:
         """Returns the names (subject alternative names) in the TLS certificate of the connection's peer."""

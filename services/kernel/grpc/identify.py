@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from services.kernel.errors import Unauthenticated
 from services.kernel.grpc.call import Call
 from services.kernel.identity import CALLERS, Identity, Role, bind_identity
-from services.kernel.tokens import TokenVerifier
+from services.kernel.tokens import AUTHORIZATION, MALFORMED_AUTHORIZATION, TokenVerifier
 
 # A certificate with one of these names identifies a service of Celeriac. The gateway's is not among them: a
 # call through the gateway has the identity of the token that it passes on.
@@ -35,12 +35,12 @@ def _identity_of(call: Call, verifier: TokenVerifier) -> Identity | None:
     A token takes precedence over the certificate, so that a service can act for a person. Raises
     `Unauthenticated` for a token that is not valid.
     """
-    authorization = call.metadata("authorization")
-    if authorization:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("TOKEN_MALFORMED", "the authorization header must be: Bearer <token>")
-        return verifier.verify(token.strip())
+    if authorization := call.all_metadata("authorization"):
+        # Several headers are one with commas between (RFC 9110, section 5.3), which no token has.
+        joined = ",".join(authorization)
+        if not AUTHORIZATION.fullmatch(joined):
+            raise Unauthenticated("TOKEN_MALFORMED", MALFORMED_AUTHORIZATION)
+        return verifier.verify(joined.partition(" ")[2].strip())
     for name in call.peer_names():
         if name in SERVICE_NAMES:
             service = SERVICE_NAMES[name]

@@ -55,11 +55,16 @@ RESTARTING = "this server is being restarted and"
 # grpc has handlers as untyped callables; the contract says what they take and return.
 Behaviour = Callable[..., Any]
 
+MOST_METADATA_BYTES = 192 * 1024
 OPTIONS = [
     # Otherwise a second server on the same port would start without an error, and take half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 8 * 1024 * 1024),
     ("grpc.max_concurrent_streams", 1000),
+    # More than the gateway lets through. Beyond the second limit grpc refuses all calls, in its own words;
+    # between the two it refuses some at random.
+    ("grpc.max_metadata_size", MOST_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MOST_METADATA_BYTES),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 ]
@@ -236,6 +241,10 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         async with AsyncExitStack() as passed:
             for step in self._steps:
                 await passed.enter_async_context(step(call))
+            if not isinstance(call.raw, bytes):
+                # A stream of requests may last. The gateway, which gives other requests 15 seconds to arrive,
+                # takes this for the beginning of the answer.
+                await call.context.send_initial_metadata(())
             yield call
 
     def _unary(self, behaviour: Behaviour, arriving: Callable[..., Call]) -> Behaviour:
