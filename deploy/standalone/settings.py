@@ -62,6 +62,11 @@ class StandaloneSettings(BaseSettings):
         return self.state / "run"
 
     @property
+    def ready_file(self) -> Path:
+        """It exists when the system is ready, first steps included; the monitor waits for it to say so."""
+        return self.run / "ready"
+
+    @property
     def socket_folder(self) -> Path:
         """Where PostgreSQL's socket is."""
         return self._folder_for_socket("postgres", POSTGRES_SOCKET)

@@ -217,6 +217,7 @@ def _environment(
         "CELERIAC_STATE_DIR": str(state),
         "CELERIAC_MODEL": str(_model(settings)),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
+        "CELERIAC_MONITOR_READY_FILE": str(settings.ready_file),
         "CELERIAC_CONFIG_KEYS": str(state / "keys/config-keys.json"),
         "PYTHONUNBUFFERED": "1",
     }

@@ -34,6 +34,7 @@ from services.kernel.variables import unknown
 FIRST_START_MB, LATER_START_MB = 500, 100
 DOOR_SECONDS = 60.0
 INFO = "/celery-admin/system/info"
+HEALTH = "/celery-admin/system/health"
 
 
 def up(settings: StandaloneSettings) -> int:
@@ -115,9 +116,12 @@ class _Run:
         began = time.monotonic()
         if not postgres.data_folder(self._settings).exists():
             self._supervisor.tell(f"first start: making {self._settings.state}")
+        self._settings.ready_file.unlink(missing_ok=True)
         await self._supervisor.start()
-        await self._door_opens()
+        await self._answers(HEALTH, self._issuer.mint("viewer", subject=FIRST_START))
         schedules = await self._first_start()
+        self._settings.ready_file.touch()
+        await self._answers(INFO)
         now = dt.datetime.now(dt.UTC)
         lines = [
             f"ready: https://{HOST}:{self._settings.gateway_port} after {time.monotonic() - began:.1f} s",
@@ -128,13 +132,13 @@ class _Run:
         for line in lines:
             self._console.say(line)
 
-    async def _door_opens(self) -> None:
-        """Waits until a call through the gateway to a service succeeds; raises `StartFailed`."""
+    async def _answers(self, path: str, token: str = "") -> None:
+        """Waits until a GET through the gateway to a service succeeds; raises `StartFailed`."""
         deadline = time.monotonic() + DOOR_SECONDS
-        while (answer := await _get(self._settings, INFO)) != 200:
+        while (answer := await _get(self._settings, path, token)) != 200:
             if time.monotonic() > deadline:
                 raise StartFailed(
-                    "gateway", f"GET {INFO} through the gateway gives {answer} after {DOOR_SECONDS:.0f} s"
+                    "gateway", f"GET {path} through the gateway gives {answer} after {DOOR_SECONDS:.0f} s"
                 )
             await asyncio.sleep(0.1)
 
@@ -156,13 +160,14 @@ class _Run:
         return list(listed.schedules)
 
 
-async def _get(settings: StandaloneSettings, path: str) -> int | str:
+async def _get(settings: StandaloneSettings, path: str, token: str) -> int | str:
     """Returns the HTTP status of a GET through the gateway, or what went wrong."""
     try:
         context = ssl.create_default_context(cafile=settings.state / "ca.pem")
         reader, writer = await asyncio.open_connection(HOST, settings.gateway_port, ssl=context)
         try:
-            writer.write(f"GET {path} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n".encode())
+            shown = f"authorization: Bearer {token}\r\n" if token else ""
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: {HOST}\r\n{shown}connection: close\r\n\r\n".encode())
             status = await asyncio.wait_for(reader.readline(), 10)
             # "HTTP/1.1 200 OK"
             return int(status[len("HTTP/1.1 ") :][:3])

@@ -14,7 +14,8 @@ from services.kernel.settings import KernelSettings
 OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    # A service that starts late is reached soon after it is there.
+    ("grpc.max_reconnect_backoff_ms", 1_000),
     # Calls are spread over all addresses that the name has: the replicas of a service.
     ("grpc.lb_policy_name", "round_robin"),
 ]

@@ -103,6 +103,17 @@ class Locked(CeleriacError):
         self.retry_after = retry_after
 
 
+class NotReady(CeleriacError):
+    """The system, or what the call needs of it, has not finished its start. Nothing was done.
+
+    The same call may be sent again after `retry_after` seconds.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__("NOT_READY", message)
+        self.retry_after = retry_after
+
+
 class Unauthenticated(CeleriacError):
     """The caller did not prove its identity."""
 

@@ -42,6 +42,7 @@ from services.monitor.settings import MonitorSettings
 from services.monitor.system import checks
 from services.monitor.system.components import Components
 from services.monitor.system.peers import audit_look, health_elsewhere, peer_look, services_elsewhere
+from services.monitor.system.readiness import Readiness
 from services.monitor.tasks.retention import task_retention
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
@@ -77,7 +78,7 @@ async def serve(settings: MonitorSettings) -> None:
                 MonitoringApi(pulse, hub, workers, pace),
                 OperationApi(sessions, watching, pace),
                 QueueApi(queues),
-                SystemApi(components, settings.time_zone),
+                SystemApi(components, Readiness(components, settings.ready_file), settings.time_zone),
                 TaskApi(sessions, control, workers),
                 WorkerApi(workers),
             ),

@@ -23,6 +23,8 @@ class Pace(pace.Pace):
     queues_look: float = 1.0
     # The health of each component is checked.
     components_look: float = 2.0
+    # The same until the system has come up, so that it is told soon.
+    components_awaited: float = 0.25
     # WaitOperation checks whether the operation has ended.
     operation_look: float = 0.25
     # Changed operations are read for WatchOperations; a notification makes it do so at once.

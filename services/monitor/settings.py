@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from services.kernel.broker_layout import LayoutSettings
@@ -16,6 +18,11 @@ class MonitorSettings(LayoutSettings):
     # left out and counted.
     watch_buffer: int = Field(
         1000, ge=10, validation_alias="CELERIAC_MONITOR_WATCH_BUFFER", examples=["1000"]
+    )
+    # A file that must exist before the system says that it is ready: written by whoever starts it, after its
+    # own first steps.
+    ready_file: Path | None = Field(
+        None, validation_alias="CELERIAC_MONITOR_READY_FILE", examples=["/run/celeriac/ready"]
     )
     # Seconds that workers have to answer a command.
     control_timeout: float = Field(

@@ -47,6 +47,7 @@ CODES: dict[type[errors.CeleriacError], grpc.StatusCode] = {
     errors.Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
     errors.Locked: grpc.StatusCode.UNAVAILABLE,
+    errors.NotReady: grpc.StatusCode.UNAVAILABLE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
 }
@@ -117,7 +118,7 @@ def details_of(error: errors.CeleriacError, request_id: str) -> list[Message]:
                 ]
             )
         )
-    if isinstance(error, errors.Exhausted | errors.Locked):
+    if isinstance(error, errors.Exhausted | errors.Locked | errors.NotReady):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(int(error.retry_after * 1e9))
         details.append(retry)

@@ -12,14 +12,16 @@ from celeriac.monitor.v1 import system_pb2_grpc
 from services.kernel.grpc.enums import wire_values
 from services.kernel.grpc.wire import Context, duration, timestamp
 from services.monitor.system.components import Component, Components, Health
+from services.monitor.system.readiness import Readiness
 
 VERSION = version("celeriac-platform")
 HEALTHS = wire_values(pb.Health, Health)
 
 
 class SystemApi(system_pb2_grpc.SystemServiceServicer):
-    def __init__(self, components: Components, time_zone: str) -> None:
+    def __init__(self, components: Components, readiness: Readiness, time_zone: str) -> None:
         self._components = components
+        self._readiness = readiness
         self._time_zone = time_zone
         self._started = time.monotonic()
 
@@ -32,6 +34,7 @@ class SystemApi(system_pb2_grpc.SystemServiceServicer):
         )
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
+        self._readiness.require()
         now = timestamp(dt.datetime.now(dt.UTC))
         return pb.GetInfoResponse(product="celeriac", version=VERSION, time_zone=self._time_zone, time=now)
 

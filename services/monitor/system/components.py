@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.kernel.endings import to_the_end
-from services.kernel.loops import Heartbeat, Loop
+from services.kernel.loops import Again, Heartbeat, Loop
 from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -60,10 +60,11 @@ class Components:
 
     def __init__(self, looks: Mapping[str, Look], pace: Pace = USUAL) -> None:
         steps = {name: functools.partial(self._look_at, name, look) for name, look in looks.items()}
-        every = pace.components_look
+        every, self._soon = pace.components_look, Again(pace.components_awaited)
         self._loops = [Loop(f"component_{name}", step, every=every) for name, step in steps.items()]
         self._known = {name: Component(name, Health.UNHEALTHY, "not looked at yet") for name in looks}
         self._changed = asyncio.Condition()
+        self._was_there = False
 
     def all(self) -> list[Component]:
         """Returns the components, in the order in which they were given."""
@@ -73,6 +74,11 @@ class Components:
     def health(self) -> Health:
         """The worst health of all components."""
         return max(component.health for component in self.all())
+
+    @property
+    def was_there(self) -> bool:
+        """Whether at any time until now no component was unhealthy: the system has come up."""
+        return self._was_there
 
     @property
     def heartbeats(self) -> Sequence[Heartbeat]:
@@ -99,7 +105,7 @@ class Components:
                     lambda: any(told[each.name] is not each.health for each in self.all())
                 )
 
-    async def _look_at(self, name: str, look: Look) -> None:
+    async def _look_at(self, name: str, look: Look) -> Again | None:
         component = await look_once(name, look)
         if component.health is not self._known[name].health:
             log.info(
@@ -107,7 +113,9 @@ class Components:
             )
         async with self._changed:
             self._known[name] = component
+            self._was_there = self._was_there or self.health is not Health.UNHEALTHY
             self._changed.notify_all()
+        return None if self._was_there else self._soon
 
 
 async def look_once(name: str, look: Look) -> Component:

@@ -64,7 +64,10 @@ class SystemServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetInfo(self, request, context):
-        """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready.
+        """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready: all
+        components are there, and none of them is unhealthy. Until then it returns UNAVAILABLE (reason NOT_READY); the
+        message names what is waited for, and the RetryInfo in the details says when to ask again. From then on it
+        answers also when a component fails: GetStatus and CheckHealth tell of that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -31,7 +31,11 @@ class SystemServiceStub:
         celeriac.monitor.v1.system_pb2.GetInfoRequest,
         celeriac.monitor.v1.system_pb2.GetInfoResponse,
     ]
-    """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready."""
+    """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready: all
+    components are there, and none of them is unhealthy. Until then it returns UNAVAILABLE (reason NOT_READY); the
+    message names what is waited for, and the RetryInfo in the details says when to ask again. From then on it
+    answers also when a component fails: GetStatus and CheckHealth tell of that.
+    """
 
     CheckHealth: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.system_pb2.CheckHealthRequest,
@@ -54,7 +58,11 @@ class SystemServiceAsyncStub:
         celeriac.monitor.v1.system_pb2.GetInfoRequest,
         celeriac.monitor.v1.system_pb2.GetInfoResponse,
     ]
-    """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready."""
+    """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready: all
+    components are there, and none of them is unhealthy. Until then it returns UNAVAILABLE (reason NOT_READY); the
+    message names what is waited for, and the RetryInfo in the details says when to ask again. From then on it
+    answers also when a component fails: GetStatus and CheckHealth tell of that.
+    """
 
     CheckHealth: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.system_pb2.CheckHealthRequest,
@@ -81,7 +89,11 @@ class SystemServiceServicer(metaclass=abc.ABCMeta):
         request: celeriac.monitor.v1.system_pb2.GetInfoRequest,
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.system_pb2.GetInfoResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.GetInfoResponse]]:
-        """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready."""
+        """Returns what anyone may know of the system. It answers without a token, as soon as the system is ready: all
+        components are there, and none of them is unhealthy. Until then it returns UNAVAILABLE (reason NOT_READY); the
+        message names what is waited for, and the RetryInfo in the details says when to ask again. From then on it
+        answers also when a component fails: GetStatus and CheckHealth tell of that.
+        """
 
     @abc.abstractmethod
     def CheckHealth(
