@@ -31,6 +31,7 @@ FIXED = [
     errors.Exhausted("a", 1),
     errors.Unavailable("a"),
     errors.Locked("a", 1),
+    errors.NotReady("a", 1),
 ]
 # The family's root is raised by name once, for what is nobody's fault but ours.
 CODE_OF_ROOT = "INTERNAL"
