@@ -41,7 +41,7 @@ def embedder(
 
 @pytest.fixture(scope="module")
 def monitor(
-    certificates: Path, services: Services, database_url: str, valkey: Valkey
+    certificates: Path, services: Services, embedder: ServiceProcess, database_url: str, valkey: Valkey
 ) -> Iterator[ServiceProcess]:
     """On the embedder's database."""
     environment = environment_of(
@@ -50,6 +50,7 @@ def monitor(
         database_url,
         valkey,
         CELERIAC_SCHEDULER_ADDRESS=services.scheduler.address,
+        CELERIAC_EMBEDDER_ADDRESS=embedder.address,
         CELERIAC_AUDIT_ADDRESS=services.audit.address,
     )
     with running_service("monitor", certificates, environment) as process:
@@ -154,7 +155,7 @@ def test_what_a_client_streams_may_be_longer_than_any_request(whole: Gateway, ad
 
 
 def test_public_info_and_health_answer_without_a_token(whole: Gateway) -> None:
-    assert whole.rest("GET", "/celery-admin/system/info").status == 200
+    eventually(lambda: whole.rest("GET", "/celery-admin/system/info").status == 200)
     with whole.channel() as channel:
         health = health_pb2_grpc.HealthStub(channel)
 
