@@ -82,6 +82,8 @@ schedules = Table(
     Column("last_run_at", Moment),
     required("created_at", Moment, server_default=text("now()")),
     required("updated_at", Moment, server_default=text("now()")),
+    # That of the task ids of its runs; NULL: the one that all older schedules have in common.
+    Column("task_namespace", LargeBinary, server_default=text("uuid_send(gen_random_uuid())")),
     check("celery_schedules_check1", "(interval_seconds IS NULL) = (anchor IS NULL)"),
     check("celery_schedules_max_runs_check", "max_runs > 0"),
     check("celery_schedules_jitter_seconds_check", "jitter_seconds >= 0"),
@@ -138,6 +140,8 @@ runs = Table(
     Column("runtime", Double),
     Column("error", Text),
     Column("ended_at", Moment),
+    # That of its schedule or of its backfill, when it was recorded. With it, the run's task id is known.
+    Column("task_namespace", LargeBinary),
     check("celery_schedule_runs_state_check", "state IN ('waiting', 'batched', 'skipped', 'lost')"),
     check("celery_schedule_runs_check", "state <> 'batched' OR batch_id IS NOT NULL"),
     Index("celery_schedule_runs_newest", text("due_at DESC"), text("schedule_id DESC")),

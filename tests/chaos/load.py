@@ -15,8 +15,7 @@ from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, O
 from services.scheduler.timing.plan import Bounds, Misfire, MisfireAction
 
 QUEUE = "chaos"
-# The namespace of task ids, as docs/any-celery-application.md has it.
-NAMESPACE = uuid.UUID("5e1e71ac-0000-5000-8000-ce1e71ac0000")
+NAMESPACED = "UPDATE celery_schedules SET task_namespace = $2 WHERE id = $1"
 MILLISECOND = dt.timedelta(milliseconds=1)
 # However late: each due time is made up for.
 EACH = Misfire(MisfireAction.RUN_EACH, dt.timedelta(hours=1))
@@ -28,8 +27,15 @@ class Expected(NamedTuple):
     due: tuple[dt.datetime, ...]
 
 
-def task_id(schedule: str, due: dt.datetime) -> str:
-    return str(uuid.uuid5(NAMESPACE, f"{schedule}@{due.timestamp()}"))
+def namespace_of(schedule: str) -> uuid.UUID:
+    """What `store` gives to the schedule, so that the ids of its tasks are known before they are sent."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, schedule)
+
+
+def task_id(schedule: str, due: dt.datetime, namespace: bytes = b"") -> str:
+    """`namespace`: that of the backfill that sends it; the schedule's own if empty."""
+    within = uuid.UUID(bytes=namespace) if namespace else namespace_of(schedule)
+    return str(uuid.uuid5(within, f"{schedule}@{due.timestamp()}"))
 
 
 def load(window: Window, each_second: int = 80, others: int = 40, crontabs: int = 40) -> list[Expected]:
@@ -126,5 +132,6 @@ async def store(database_url: str, expected: Sequence[Expected], start: dt.datet
             schedules = ScheduleStore(connection)
             for definition, _ in expected:
                 await schedules.create(definition, definition.plan.next_due(start))
+                await connection.execute(NAMESPACED, definition.id, namespace_of(definition.id).bytes)
     finally:
         await database.close()

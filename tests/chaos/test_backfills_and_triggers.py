@@ -56,7 +56,8 @@ RATES = (4, 20)
 CALLERS, PAUSE_SECONDS = 4, 0.2
 pytestmark = pytest.mark.timeout(SECONDS + 300)
 ALL_RUNS = """
-    SELECT r.schedule_id, r.due_at, r.batch_id, r.request_id, r.backfill_id, b.recorded_at, b.published_at
+    SELECT r.schedule_id, r.due_at, r.batch_id, r.request_id, r.backfill_id, b.recorded_at, b.published_at,
+        r.task_namespace
     FROM celery_schedule_runs r LEFT JOIN celery_schedule_batches b ON b.id = r.batch_id
 """
 
@@ -71,10 +72,11 @@ class Sent(NamedTuple):
     backfill: str | None
     recorded: dt.datetime | None
     published: dt.datetime | None
+    namespace: bytes
 
     @property
     def task(self) -> str:
-        return task_id(self.schedule, self.due)
+        return task_id(self.schedule, self.due, self.namespace if self.backfill else b"")
 
 
 class Wanted(NamedTuple):
@@ -204,6 +206,11 @@ def aftermath(certificates: Path, tokens: LocalIssuer, tmp_path_factory: pytest.
     return Aftermath(wanted, triggered, backfills, runs, found, workers.works, codes, ended, told)
 
 
+def tasks_of(aftermath: Aftermath) -> dict[tuple[str, dt.datetime], str]:
+    """The task id of each run, by its schedule and due time."""
+    return {(run.schedule, run.due): run.task for run in aftermath.runs}
+
+
 def positions(aftermath: Aftermath) -> dict[str, int]:
     """When each task came to the workers, by its place among all."""
     return {work.task_id: place for place, work in enumerate(aftermath.works)}
@@ -224,11 +231,10 @@ def test_each_due_time_and_each_request_id_is_one_run_that_is_published_once(aft
     assert backfilled == expected, told
     others = {(run.schedule, run.due) for run in aftermath.runs if not run.backfill and not run.request}
     assert others == {(each.definition.id, due) for each, *_ in aftermath.wanted for due in each.due}, told
-    published = [task_id(run.schedule, run.due) for run in aftermath.history.runs if run.state == "published"]
+    tasks = tasks_of(aftermath)
+    published = [tasks[run.schedule, run.due] for run in aftermath.history.runs if run.state == "published"]
     assert Counter(work.task_id for work in aftermath.works) == Counter(published), told
-    chosen = {task_id(*run) for run in expected} | {
-        task_id(name, due) for (name, _), due in requested.items()
-    }
+    chosen = {tasks[run] for run in expected} | {tasks[name, due] for (name, _), due in requested.items()}
     assert chosen <= set(published), told
     assert aftermath.history.states().keys() <= {"published", "skipped"}, told
 
@@ -244,7 +250,7 @@ def test_backfilled_runs_come_in_the_order_that_was_asked_for(aftermath: Afterma
     place = positions(aftermath)
     for each in aftermath.wanted:
         name = each.schedule.definition.id
-        tasks = {task_id(name, due): due for due in each.backfilled}
+        tasks = {tasks_of(aftermath)[name, due]: due for due in each.backfilled}
         came = [tasks[task] for task in sorted(tasks, key=place.__getitem__)]
         late = [due for due, wanted in zip(came, each.backfilled, strict=True) if due != wanted]
         assert late == [], (name, aftermath.told)

@@ -11,8 +11,8 @@ import redis
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 
-from services.scheduler.schedule.definition import task_id
 from tests.support.calls import eventually
+from tests.support.runs import task_id_of
 from tests.support.schedulers import Scheduler
 from tests.support.schedules import HOUR, at
 from tests.support.servers import Valkey
@@ -79,7 +79,9 @@ class Hourly:
         return [self.first + number * HOUR for number in range(count)]
 
     def ids(self, count: int) -> list[str]:
-        return [task_id(self.id, due) for due in self.due(count)]
+        """The ids of the tasks of the first runs, oldest first."""
+        found = {run.due_time.ToDatetime(dt.UTC): task_id_of(run) for run in self.runs()}
+        return [found.get(due, "") for due in self.due(count)]
 
 
 def record(url: str, schedule: Hourly, due: dt.datetime, state: str) -> None:

@@ -199,8 +199,10 @@ class Backfills:
                     return
                 key, due = await _record(store, schedule_id, step)
         if key is not None:
-            now = key.recorded_at
-            runs = [written(schedule_id, step.template, each, now, backfilled=True) for each in due]
+            now, own = key.recorded_at, step.task_namespace
+            runs = [
+                written(schedule_id, step.template, each, now, namespace=own, backfilled=True) for each in due
+            ]
             await self._delivery.publish([Batch(key, runs)], slot)
 
 

@@ -175,7 +175,8 @@ SECONDS_TO_NEXT = """
 SECONDS_TO_NEXT_BUT_NOT = f"{SECONDS_TO_NEXT} AND schedule_id <> ALL ($1::text[])"
 SCHEDULE = f"SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED"
 BACKFILL = """
-    SELECT id, rate, actor, due_at[handled + 1 : handled + $2] AS due,
+    SELECT id, rate, actor, uuid_send(operation_id) AS task_namespace,
+        due_at[handled + 1 : handled + $2] AS due,
         due_at[handled - $2 + 1 : handled] AS last
     FROM celery_schedule_backfills
     WHERE schedule_id = $1 AND state = 'running' AND next_at <= clock_timestamp()
@@ -192,11 +193,12 @@ ON_THE_WAY = """
 # A skipped run is overwritten and sent now; a due time that was run meanwhile is left alone.
 RECORD = """
     INSERT INTO celery_schedule_runs AS r
-        (schedule_id, due_at, state, reason, exclusive, backfill_id, batch_id)
-    SELECT $1, due_at, 'batched', $3, $4, $5, $6 FROM unnest($2::timestamptz[]) AS due_at
+        (schedule_id, due_at, state, reason, exclusive, backfill_id, batch_id, task_namespace)
+    SELECT $1, due_at, 'batched', $3, $4, $5, $6, $7 FROM unnest($2::timestamptz[]) AS due_at
     ON CONFLICT (schedule_id, due_at) DO UPDATE
     SET state = 'batched', reason = excluded.reason, exclusive = excluded.exclusive,
-        backfill_id = excluded.backfill_id, recorded_at = now(), batch_id = excluded.batch_id
+        backfill_id = excluded.backfill_id, recorded_at = now(), batch_id = excluded.batch_id,
+        task_namespace = excluded.task_namespace
     WHERE r.state = 'skipped'
 """
 THOSE_RUN_ALREADY = """
@@ -226,6 +228,9 @@ class Step(NamedTuple):
     id: str
     rate: float
     actor: str
+    # That of its runs' task ids. It is the backfill's own: if old runs were deleted, another backfill may
+    # send the same due times, as other tasks.
+    task_namespace: bytes
     # The next due times in the backfill's order, usually more than one step sends.
     due: Sequence[dt.datetime]
     exclusive: bool
@@ -272,7 +277,8 @@ class BackfillingStore(DispatchStore):
         except RowUnreadable as error:
             fault = str(error)
         exclusive = schedule["overlap"] != "allow"
-        return Step(row["id"], row["rate"], row["actor"], row["due"], exclusive, template, fault)
+        backfill = row["id"], row["rate"], row["actor"], row["task_namespace"]
+        return Step(*backfill, row["due"], exclusive, template, fault)
 
     async def run_already(self, schedule_id: str, due: Sequence[dt.datetime]) -> set[dt.datetime]:
         """Returns the due times that have a run which was not skipped."""
@@ -281,7 +287,8 @@ class BackfillingStore(DispatchStore):
     async def record(
         self, batch_id: int, schedule_id: str, step: Step, due: Sequence[dt.datetime], reason: str
     ) -> None:
-        await self._connection.execute(RECORD, schedule_id, due, reason, step.exclusive, step.id, batch_id)
+        own = reason, step.exclusive, step.id, batch_id, step.task_namespace
+        await self._connection.execute(RECORD, schedule_id, due, *own)
 
     async def move_on(self, step: Step, handled: int, sent: int, seconds: float) -> None:
         """Counts due times as handled and sent; the next step is due `seconds` after this one was."""

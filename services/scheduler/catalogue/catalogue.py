@@ -116,9 +116,11 @@ class Catalogue:
                 raise _run_is_gone(schedule_id)
             now = await store.now()
             run = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
+            run = run._replace(task_namespace=schedule.task_namespace)
             exclusive = schedule.definition.overlap is not Overlap.ALLOW
             key = await store.add_run(run, once, exclusive=exclusive)
-        pending = written(schedule_id, MessageTemplate(schedule.definition.task), run.due_at, now)
+        template = MessageTemplate(schedule.definition.task)
+        pending = written(schedule_id, template, run.due_at, now, namespace=run.task_namespace)
         try:
             await self._delivery.publish([Batch(key, [pending])], slot)
             async with self._database.reading() as connection:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from services.scheduler.schedule.celery_message import Message, MessageTemplate
@@ -41,14 +42,14 @@ class Batch(NamedTuple):
 
     key: BatchKey
     runs: Sequence[PendingRun]
-    # The schedules and due times of runs whose messages our own code can't make.
-    left_out: Sequence[tuple[str, dt.datetime]] = ()
+    # The schedules and due times of runs whose messages our own code can't make, by task id.
+    left_out: Mapping[str, tuple[str, dt.datetime]] = MappingProxyType({})
 
     @property
     def keys(self) -> dict[str, tuple[str, dt.datetime]]:
         """The schedules and due times of all its runs, by task id."""
         made = {run.message.task_id: (run.schedule_id, run.due) for run in self.runs}
-        return made | {task_id(*key): key for key in self.left_out}
+        return {**made, **self.left_out}
 
 
 def written(
@@ -58,12 +59,14 @@ def written(
     now: dt.datetime,
     jitter: dt.timedelta = NO_TIME,
     *,
+    namespace: bytes | None,
     backfilled: bool = False,
 ) -> PendingRun:
     """Returns a run with its message. `now`: when its schedule was read, by the database's clock.
 
-    `jitter` is the delay that jitter adds to this due time. The expiry of a run counts from its due time,
-    that of a backfilled run from `now`.
+    `jitter` is the delay that jitter adds to this due time; `namespace` is that of the task id, as recorded
+    with the run. The expiry of a run counts from its due time, that of a backfilled run from `now`.
     """
-    message = template.message(task_id(schedule_id, due), now if backfilled else due, now)
+    task = task_id(schedule_id, due, namespace)
+    message = template.message(task, now if backfilled else due, now)
     return PendingRun(schedule_id, due, message, None if backfilled else due + jitter)

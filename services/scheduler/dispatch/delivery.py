@@ -16,7 +16,8 @@ import datetime as dt
 import functools
 import itertools
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import redis.exceptions
 import structlog
@@ -47,6 +48,14 @@ HEAL_AFTER = dt.timedelta(seconds=3)
 HEAL_BATCHES = 200
 HEAL_RUNS = 1000
 FAULTS = (*DATABASE_ERRORS, redis.exceptions.RedisError)
+
+
+class _Failed(NamedTuple):
+    """A run whose message our own code can't make: its task id, its schedule and due time, and why."""
+
+    task: str
+    key: tuple[str, dt.datetime]
+    error: Exception
 
 
 class Delivery:
@@ -156,8 +165,7 @@ class Delivery:
         """Publishes one batch. The receipt tells which of its runs were not sent."""
         if not batch.runs and not batch.left_out:
             return Receipt(before=False)
-        left_out = [task_id(*key) for key in batch.left_out]
-        marked = MarkedBatch(batch.key.mark, [run.message for run in batch.runs], left_out)
+        marked = MarkedBatch(batch.key.mark, [run.message for run in batch.runs], list(batch.left_out))
         return await self._publisher.publish(marked, slot)
 
     async def _heal_all(self) -> None:
@@ -203,7 +211,7 @@ class Delivery:
         batch; if the batch has runs of no other schedule, the exception is raised.
         """
         runs: dict[int, list[PendingRun]] = {key.id: [] for key in keys}
-        failed: dict[int, dict[tuple[str, dt.datetime], Exception]] = {key.id: {} for key in keys}
+        failed: dict[int, list[_Failed]] = {key.id: [] for key in keys}
         async with self._database.connection() as connection:
             store = BatchStore(connection)
             now = await store.now()
@@ -215,17 +223,16 @@ class Delivery:
                     log.warning("schedule.unreadable", schedule=run.schedule_id, due=run.due, fault=run.fault)
                     await store.give_up(run.batch_id, [(run.schedule_id, run.due)], unreadable(run.fault))
                 else:
-                    failed[row["batch_id"]][row["id"], row["due_at"]] = run
+                    task = task_id(row["id"], row["due_at"], row["task_namespace"])
+                    failed[row["batch_id"]].append(_Failed(task, (row["id"], row["due_at"]), run))
         for key in keys:
             self._tell_failed(runs[key.id], failed[key.id])
-        return [Batch(key, runs[key.id], list(failed[key.id])) for key in keys]
+        return [Batch(key, runs[key.id], {each.task: each.key for each in failed[key.id]}) for key in keys]
 
-    def _tell_failed(
-        self, runs: Sequence[PendingRun], failed: Mapping[tuple[str, dt.datetime], Exception]
-    ) -> None:
-        if failed and not runs and len({schedule_id for schedule_id, _ in failed}) == 1:
-            raise next(iter(failed.values()))
-        for (schedule_id, due), error in failed.items():
+    def _tell_failed(self, runs: Sequence[PendingRun], failed: Sequence[_Failed]) -> None:
+        if failed and not runs and len({each.key[0] for each in failed}) == 1:
+            raise failed[0].error
+        for _, (schedule_id, due), error in failed:
             self.metrics.own_faults.inc()
             log.error("run.left_out", schedule=schedule_id, due=due, error=for_log(error), exc_info=error)
 
@@ -235,7 +242,8 @@ def _made(row: Row, now: dt.datetime) -> PendingRun | Unpublished:
     run = unpublished_of(row)
     if run.template is None:
         return run
-    return written(run.schedule_id, run.template, run.due, now, backfilled=run.backfilled)
+    namespace, backfilled = run.task_namespace, run.backfilled
+    return written(run.schedule_id, run.template, run.due, now, namespace=namespace, backfilled=backfilled)
 
 
 def _of(batch: Batch, task_ids: Collection[str]) -> list[tuple[str, dt.datetime]]:

@@ -204,5 +204,6 @@ def _written(runs: Sequence[Run], claimed: Sequence[Due], now: dt.datetime) -> l
         due = found[run.schedule_id]
         if run.state is RunState.PENDING and due.what is not None:
             template, _ = due.what
-            pending.append(written(due.id, template, run.due_at, now, due.sent - due.due))
+            jitter, namespace = due.sent - due.due, run.task_namespace
+            pending.append(written(due.id, template, run.due_at, now, jitter, namespace=namespace))
     return pending

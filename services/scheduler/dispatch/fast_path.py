@@ -21,10 +21,11 @@ from services.scheduler.timing.stored import Unreadable, interval_of, zone_of
 # The columns that are read by position. The claim selects them before all others.
 COLUMNS = (
     "id, next_run_at, args_json, kwargs_json, expires, crontab, interval_seconds, anchor, time_zone,"
+    " task_namespace,"
     " task, queue, priority, soft_time_limit, time_limit, headers,"
     " overlap, next_due_at, once_at, solar_event, start_at, end_at, max_runs, jitter_seconds"
 )
-OWN, FRAME, SPECIAL = slice(0, 9), slice(9, 15), slice(15, 23)
+OWN, FRAME, SPECIAL = slice(0, 10), slice(10, 16), slice(16, 24)
 # The values of the SPECIAL columns of a plain schedule.
 PLAIN = ("allow", None, None, None, None, None, None, 0)
 
@@ -44,7 +45,9 @@ class InTime:
 
     def take(self, row: Sequence[Any]) -> bool:
         """Takes a claimed row if it is plain, on time and readable. Returns whether it was taken."""
-        schedule_id, due, args_json, kwargs_json, expires, crontab, interval, anchor, zone = row[OWN]
+        (schedule_id, due, args_json, kwargs_json, expires, crontab, interval, anchor, zone, namespace) = row[
+            OWN
+        ]
         if row[SPECIAL] != PLAIN:
             return False
         # Many schedules are due at the same moment. They share one object, as its hash is computed only once.
@@ -64,7 +67,8 @@ class InTime:
                     return False
                 following = next_of_interval(interval_of(interval), anchor, due)
             content, frame = content_of(args_json, kwargs_json), frame_of(*row[FRAME])
-            message = frame.message(task_id(schedule_id, due), content, expiry(expires, due), self._now)
+            task = task_id(schedule_id, due, namespace)
+            message = frame.message(task, content, expiry(expires, due), self._now)
         except (Unreadable, OverflowError):
             # `decide` then finds what is wrong with the row, or that the schedule is never due again.
             return False

@@ -49,7 +49,8 @@ def _unpublished(which: str = "") -> str:
 UNPUBLISHED = _unpublished()
 UNPUBLISHED_BUT_NOT = _unpublished("AND id <> ALL($3::bigint[])")
 RUNS = f"""
-    SELECT r.batch_id, r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled, {TASK_COLUMNS}
+    SELECT r.batch_id, r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled,
+        r.task_namespace, {TASK_COLUMNS}
     FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
     LEFT JOIN celery_schedule_backfills f ON f.id = r.backfill_id
     WHERE r.batch_id = ANY($1::bigint[]) AND r.state = 'batched' AND r.outcome IS NULL
@@ -83,6 +84,7 @@ class Unpublished(NamedTuple):
     template: MessageTemplate | None
     fault: str = ""
     backfilled: bool = False
+    task_namespace: bytes | None = None
 
 
 class DispatchStore(Store):
@@ -140,6 +142,7 @@ class BatchStore(DispatchStore):
 def unpublished_of(row: asyncpg.Record) -> Unpublished:
     key = row["batch_id"], row["id"], row["due_at"]
     try:
-        return Unpublished(*key, template_of(row), backfilled=row["backfilled"])
+        template, namespace = template_of(row), row["task_namespace"]
+        return Unpublished(*key, template, backfilled=row["backfilled"], task_namespace=namespace)
     except RowUnreadable as error:
         return Unpublished(*key, None, str(error))

@@ -50,10 +50,10 @@ IN_TIME = """
         SET last_run_at = s.next_run_at, next_run_at = ($3::timestamptz[])[wanted.place],
             run_count = s.run_count + 1
         FROM unnest($1::text[], $2::int[]) AS wanted (id, place)
-        WHERE s.id = wanted.id RETURNING s.id, s.last_run_at
+        WHERE s.id = wanted.id RETURNING s.id, s.last_run_at, s.task_namespace
     )
-    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id)
-    SELECT id, last_run_at, 'batched', 'due', $4 FROM moved
+    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id, task_namespace)
+    SELECT id, last_run_at, 'batched', 'due', $4, task_namespace FROM moved
 """
 MOVE_ON = """
     UPDATE celery_schedules s
@@ -65,11 +65,12 @@ MOVE_ON = """
 """
 # A due time that already has a run is not run again, even if the clock was set back.
 RECORD = """
-    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, exclusive, batch_id)
+    INSERT INTO celery_schedule_runs
+        (schedule_id, due_at, state, reason, exclusive, batch_id, task_namespace)
     SELECT schedule_id, due_at, CASE WHEN state = 'pending' THEN 'batched' ELSE state END, reason,
-        state = 'waiting', CASE WHEN state = 'pending' THEN $5::bigint END
-    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
-        AS run (schedule_id, due_at, state, reason)
+        state = 'waiting', CASE WHEN state = 'pending' THEN $6::bigint END, task_namespace
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[])
+        AS run (schedule_id, due_at, state, reason, task_namespace)
     ON CONFLICT DO NOTHING
 """
 RECORDED = """
@@ -98,6 +99,8 @@ class Due(NamedTuple):
     fault: str = ""
     # Its runs may overlap: the overlap policy is "allow".
     overlaps: bool = True
+    # That of its runs' task ids.
+    task_namespace: bytes | None = None
 
 
 class RecordedAlready(Exception):
@@ -147,13 +150,16 @@ class DueStore(DispatchStore):
         if not claimed:
             return []
         each = list(zip(claimed, decisions, strict=True))
-        runs = [run for decision in decisions for run in decision.runs]
+        runs = [
+            run._replace(task_namespace=due.task_namespace) for due, decision in each for run in decision.runs
+        ]
         done = await self._connection.execute(
             RECORD,
             [run.schedule_id for run in runs],
             [run.due_at for run in runs],
             [run.state.value for run in runs],
             [run.reason for run in runs],
+            [run.task_namespace for run in runs],
             batch_id,
         )
         if done != f"INSERT 0 {len(runs)}":
@@ -191,9 +197,10 @@ def due_of(row: asyncpg.Record) -> Due:
         most = plan.bounds.max_runs
         left = None if most is None else most - row["run_count"]
         what = template_of(row), plan
-        return Due(row["id"], due, sent, what, left, overlaps=row["overlap"] == "allow")
+        overlaps, namespace = row["overlap"] == "allow", row["task_namespace"]
+        return Due(row["id"], due, sent, what, left, overlaps=overlaps, task_namespace=namespace)
     except RowUnreadable as error:
-        return Due(row["id"], due, sent, None, fault=str(error))
+        return Due(row["id"], due, sent, None, fault=str(error), task_namespace=row["task_namespace"])
 
 
 def _with_runs(decision: Decision, new: set[tuple[str, dt.datetime]]) -> Decision:

@@ -32,10 +32,11 @@ class LiveRun(NamedTuple):
     state: RunState
     reason: str
     published_at: dt.datetime | None
+    task_namespace: bytes | None = None
 
     @property
     def task_id(self) -> str:
-        return task_id(self.schedule_id, self.due_at)
+        return task_id(self.schedule_id, self.due_at, self.task_namespace)
 
 
 class Answer(NamedTuple):

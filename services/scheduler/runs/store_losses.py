@@ -22,7 +22,7 @@ KNOWN = """
 """
 SETTLED = "UPDATE celery_schedule_broker SET identity = $1, seen_at = now(), lost_at = NULL"
 UNHEARD = """
-    SELECT r.schedule_id, r.due_at, r.batch_id, b.recorded_at, s.queue, s.priority
+    SELECT r.schedule_id, r.due_at, r.batch_id, b.recorded_at, s.queue, s.priority, r.task_namespace
     FROM celery_schedule_runs r
     JOIN celery_schedule_batches b ON b.id = r.batch_id
     JOIN celery_schedules s ON s.id = r.schedule_id
@@ -54,10 +54,11 @@ class Unheard(NamedTuple):
     batch: BatchKey
     queue: str
     priority: int
+    task_namespace: bytes | None
 
     @property
     def task_id(self) -> str:
-        return task_id(self.schedule_id, self.due_at)
+        return task_id(self.schedule_id, self.due_at, self.task_namespace)
 
 
 class LossStore(DispatchStore):
@@ -91,8 +92,8 @@ class LossStore(DispatchStore):
             await self._connection.execute(SETTINGS)
             rows = await self._connection.fetch(UNHEARD, after, recorded, published, most)
         return [
-            Unheard(schedule_id, due, BatchKey(batch_id, recorded_at), queue, priority)
-            for schedule_id, due, batch_id, recorded_at, queue, priority in rows
+            Unheard(schedule_id, due, BatchKey(batch_id, recorded_at), queue, priority, namespace)
+            for schedule_id, due, batch_id, recorded_at, queue, priority, namespace in rows
         ]
 
     async def lost(self, runs: Sequence[Unheard], marked: str, again: str) -> None:

@@ -17,7 +17,7 @@ OPEN = """
     SELECT band.number, run.* FROM unnest($1::int[], $2::bigint[], $3::interval[])
         AS band (number, after, age),
     LATERAL (
-        SELECT schedule_id, due_at, batch_id FROM celery_schedule_runs
+        SELECT schedule_id, due_at, batch_id, task_namespace FROM celery_schedule_runs
         WHERE state = 'batched' AND outcome IS NULL
             AND batch_id > band.after
             AND batch_id <= (
@@ -51,10 +51,11 @@ class OpenRun(NamedTuple):
     schedule_id: str
     due_at: dt.datetime
     batch_id: int
+    task_namespace: bytes | None
 
     @property
     def task_id(self) -> str:
-        return task_id(self.schedule_id, self.due_at)
+        return task_id(self.schedule_id, self.due_at, self.task_namespace)
 
 
 class Band(NamedTuple):

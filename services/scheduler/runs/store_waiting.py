@@ -15,7 +15,8 @@ from services.scheduler.schedule.definition import Overlap, RunState
 from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, member_of, template_of
 
 LIVE = """
-    SELECT schedule_id, due_at, state, reason, published_at FROM celery_schedule_runs_seen
+    SELECT schedule_id, due_at, state, reason, published_at, task_namespace
+    FROM celery_schedule_runs_seen
     WHERE schedule_id = ANY($1::text[])
         AND exclusive AND outcome IS NULL AND recorded_state IN ('waiting', 'batched')
     ORDER BY schedule_id, due_at
@@ -67,8 +68,8 @@ class WaitingStore(DispatchStore):
         """Returns the schedules' runs that wait, or are not known to have ended, oldest first."""
         found: dict[str, list[LiveRun]] = {}
         for row in await self._connection.fetch(LIVE, schedule_ids):
-            schedule_id, due, state, reason, published = row
-            run = LiveRun(schedule_id, due, RunState(state), reason, published)
+            schedule_id, due, state, reason, published, namespace = row
+            run = LiveRun(schedule_id, due, RunState(state), reason, published, namespace)
             found.setdefault(schedule_id, []).append(run)
         return found
 

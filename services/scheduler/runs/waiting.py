@@ -22,7 +22,7 @@ import structlog
 from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Again, Backoff, Loop
-from services.scheduler.dispatch.batches import Batch, written
+from services.scheduler.dispatch.batches import Batch, PendingRun, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.left_out import LeftOut, OwnFault, tried
@@ -32,6 +32,7 @@ from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor,
 from services.scheduler.runs.overlap import Answer, Change, LiveRun, Verdict, decide_overlap
 from services.scheduler.runs.store_outcomes import OutcomeStore
 from services.scheduler.runs.store_waiting import Exclusive, WaitingStore
+from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import RunState
 
 log = structlog.get_logger(__name__)
@@ -163,7 +164,7 @@ class Waiting:
                     verdicts.append(verdict)
                     for change in verdict.changes:
                         if change.state is RunState.PENDING and schedule.template is not None:
-                            pending.append(written(schedule.id, schedule.template, change.run.due_at, now))
+                            pending.append(_written(schedule.template, change.run, now))
                 changes = [change for verdict in verdicts for change in verdict.changes]
                 if changes:
                     key = await store.new_batch()
@@ -190,6 +191,10 @@ class Waiting:
             except MonitorAway as error:
                 self._away = error
                 log.warning("run.not_terminated", schedule=run.schedule_id, error=for_log(error))
+
+
+def _written(template: MessageTemplate, run: LiveRun, now: dt.datetime) -> PendingRun:
+    return written(run.schedule_id, template, run.due_at, now, namespace=run.task_namespace)
 
 
 def _verdict(schedule: Exclusive, runs: Sequence[LiveRun], answer: Answer, now: dt.datetime) -> Verdict:

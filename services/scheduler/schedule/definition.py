@@ -21,7 +21,8 @@ MICROSECOND = dt.timedelta(microseconds=1)
 NEVER = OnceTiming(EPOCH, "UTC")
 # The 17th hex digit of a UUID, by that of the digest: two bits for the variant, two bits of the digest.
 VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-RUN_NAMESPACE = uuid.UUID("5e1e71ac-0000-5000-8000-ce1e71ac0000").bytes
+# The namespace of the task ids of runs and schedules that are older than namespaces of their own.
+COMMON_NAMESPACE = uuid.UUID("5e1e71ac-0000-5000-8000-ce1e71ac0000").bytes
 
 
 class Task(NamedTuple):
@@ -86,6 +87,8 @@ class Schedule:
     created_at: dt.datetime
     updated_at: dt.datetime
     run_count: int = 0
+    # That of its runs' task ids (see `task_id`).
+    task_namespace: bytes | None = None
     # The fields of the contract that can't be read from the stored row, and why. Only rows that somebody has
     # written by SQL have such fields.
     faults: Mapping[str, str] = field(default_factory=dict)
@@ -128,15 +131,20 @@ class Run(NamedTuple):
     runtime: float | None = None
     error: str | None = None
     ended_at: dt.datetime | None = None
+    task_namespace: bytes | None = None
 
     @property
     def task_id(self) -> str:
-        return task_id(self.schedule_id, self.due_at)
+        return task_id(self.schedule_id, self.due_at, self.task_namespace)
 
 
-def task_id(schedule_id: str, due_at: dt.datetime) -> str:
-    """Returns the Celery task id of a run. It depends only on the schedule's id and the due time."""
-    seed = RUN_NAMESPACE + schedule_id.encode() + _at(due_at)
+def task_id(schedule_id: str, due_at: dt.datetime, namespace: bytes | None) -> str:
+    """Returns the Celery task id of a run: a UUID of the schedule's id and the due time in a namespace.
+
+    `namespace`: what the run has recorded. It is that of its schedule, which no schedule before or after had,
+    also under the same id; or that of the backfill that sends it. None: COMMON_NAMESPACE.
+    """
+    seed = (namespace or COMMON_NAMESPACE) + schedule_id.encode() + _at(due_at)
     digits = hashlib.sha1(seed, usedforsecurity=False).hexdigest()
     # A UUID of version 5 (RFC 9562), made by hand, for each run: the uuid module takes twice as long.
     variant = VARIANTS[digits[16]]

@@ -192,6 +192,7 @@ def run_of(row: Row) -> Run:
         row["runtime"],
         row["error"],
         row["ended_at"],
+        row["task_namespace"],
     )
 
 
@@ -293,6 +294,7 @@ def schedule_of(row: Row) -> Schedule:
         created_at=_known(row["created_at"]) or NEVER.at,
         updated_at=_known(row["updated_at"]) or NEVER.at,
         run_count=row["run_count"],
+        task_namespace=row["task_namespace"],
         faults=faults,
     )
 

@@ -37,7 +37,7 @@ def test_a_runs_name_is_its_schedule_and_its_due_time(
     due = hourly.first + dt.timedelta(microseconds=7)
     record(database_url, hourly, due, "batched")
     run = named(schedules, f"{hourly.name}/runs/{due:%Y%m%dT%H%M%S}.000007Z")
-    assert (run.due_time.ToDatetime(dt.UTC), run.task) == (due, f"tasks/{task_id(hourly.id, due)}")
+    assert (run.due_time.ToDatetime(dt.UTC), run.task) == (due, f"tasks/{task_id(hourly.id, due, None)}")
 
 
 def test_the_audit_record_of_a_trigger_links_to_the_run(schedules: Any, database_url: str) -> None:

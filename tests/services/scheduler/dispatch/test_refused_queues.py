@@ -73,7 +73,7 @@ async def sent(client: redis.asyncio.Redis) -> set[str]:
 
 async def task_ids(database: Database, *schedules: str) -> set[str]:
     async with database.reading() as connection:
-        rows = await connection.fetch("SELECT schedule_id, due_at FROM celery_schedule_runs")
+        rows = await connection.fetch("SELECT schedule_id, due_at, task_namespace FROM celery_schedule_runs")
     return {task_id(*row) for row in rows if row["schedule_id"] in schedules}
 
 

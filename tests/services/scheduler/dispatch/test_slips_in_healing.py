@@ -50,8 +50,8 @@ async def unpublished(one: Any, database: Database, count: int) -> None:
 
 async def ids_by_schedule(database: Database) -> dict[str, str]:
     async with database.reading() as connection:
-        rows = await connection.fetch("SELECT schedule_id, due_at FROM celery_schedule_runs")
-        return {row["schedule_id"]: task_id(row["schedule_id"], row["due_at"]) for row in rows}
+        rows = await connection.fetch("SELECT schedule_id, due_at, task_namespace FROM celery_schedule_runs")
+        return {row["schedule_id"]: task_id(*row) for row in rows}
 
 
 @pytest.mark.parametrize("place", PLACES)

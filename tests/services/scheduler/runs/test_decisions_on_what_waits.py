@@ -69,7 +69,7 @@ async def test_what_may_go_is_found_behind_hundreds_that_go_on_waiting(
     await recorded(database, names[:TOGETHER])
     await recorded(database, names[TOGETHER:])
     may_go = {names[0], names[BATCH + 1], names[TOGETHER - 1], names[-1]}
-    monitor = AllGoingBut({task_id(name, EARLIER) for name in may_go})
+    monitor = AllGoingBut({task_id(name, EARLIER, None) for name in may_go})
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         delivery = delivery_to(client, database)
         waiting = Waiting(database, monitor, delivery, asyncio.Event())
@@ -88,7 +88,7 @@ async def test_two_replicas_that_decide_at_one_time_send_it_once(
 ) -> None:
     valkey.flush()
     await recorded(database, ["s"], overlap)
-    monitor = AllGoingBut({task_id("s", EARLIER)}, askers=2)
+    monitor = AllGoingBut({task_id("s", EARLIER, None)}, askers=2)
     read = WaitingStore.live
 
     async def slowly(store: WaitingStore, schedule_ids: Sequence[str]) -> dict[str, list[LiveRun]]:

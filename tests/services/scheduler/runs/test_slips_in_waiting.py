@@ -70,7 +70,7 @@ async def test_a_slip_on_one_schedule_ends_no_loop_and_the_others_are_decided_on
     valkey.flush()
     names = [f"s-{number}" for number in range(5)]
     await recorded(database, names)
-    monitor = AllGoingBut({task_id(name, EARLIER) for name in names})
+    monitor = AllGoingBut({task_id(name, EARLIER, None) for name in names})
     right = getattr(deciding, place)
 
     def slip(schedule: Any, *rest: Any) -> Any:

@@ -33,8 +33,8 @@ LISTED = """
     WHERE tgrelid = $1::text::regclass AND tgname = $2
 """
 WRITTEN_BY_DISPATCHING = {"next_run_at", "next_due_at", "last_run_at", "run_count"}
-# Nobody changes the first two; the third changes with the version.
-SCHEDULES_LEFT_OUT = {"id", "created_at", "updated_at"} | WRITTEN_BY_DISPATCHING
+# Nobody changes the first three; the fourth changes with the version.
+SCHEDULES_LEFT_OUT = {"id", "created_at", "task_namespace", "updated_at"} | WRITTEN_BY_DISPATCHING
 # Given when it is begun, and not changed afterwards.
 GIVEN = {"id", "schedule_id", "start_at", "end_at", "newest_first", "rate", "actor", "operation_id"}
 REQUEST = {"request_id", "request_digest"}
@@ -57,9 +57,11 @@ OTHER = {
     "runtime": "1.5",
     "error": "'an error'",
     "ended_at": "now()",
+    "task_namespace": "'another'::bytea",
 }
-# Those who watch are told nothing of these: who made the run, when, and what it waits for.
-RUNS_LEFT_OUT = {"recorded_at", "backfill_id", "exclusive"} | REQUEST
+# Those who watch are told nothing of these: who made the run, when, and what it waits for. The last of them
+# changes with the batch.
+RUNS_LEFT_OUT = {"recorded_at", "backfill_id", "exclusive", "task_namespace"} | REQUEST
 DEFINITION = Definition("one", Task("count"), CrontabTiming(parse_crontab("0 3 * * *"), "UTC"))
 
 

@@ -37,18 +37,22 @@ PLAIN = st.builds(
 )
 
 
-def row_of(definition: Definition, due: dt.datetime) -> tuple[object, ...]:
+NAMESPACES = st.none() | st.binary(min_size=16, max_size=16)
+
+
+def row_of(definition: Definition, due: dt.datetime, namespace: bytes | None = None) -> tuple[object, ...]:
     """As the claim gives it."""
     values = {**values_of(definition, due), "next_run_at": definition.plan.sent_at(definition.id, due)}
+    values["task_namespace"] = namespace
     return tuple(values[column] for column in COLUMNS.split(", "))
 
 
-@given(PLAIN | DEFINITIONS, DUE, LATE)
+@given(PLAIN | DEFINITIONS, DUE, LATE, NAMESPACES)
 def test_what_is_taken_is_decided_on_as_by_itself(
-    definition: Definition, due: dt.datetime, late: dt.timedelta
+    definition: Definition, due: dt.datetime, late: dt.timedelta, namespace: bytes | None
 ) -> None:
     in_time = InTime(due + late)
-    if not in_time.take(row_of(definition, due)):
+    if not in_time.take(row_of(definition, due, namespace)):
         assert not (in_time.schedule_ids or in_time.following or in_time.runs)
         return
     decision = decide(definition.id, definition.plan, due, due + late, definition.bounds.max_runs)
@@ -57,7 +61,8 @@ def test_what_is_taken_is_decided_on_as_by_itself(
     assert in_time.schedule_ids == [definition.id]
     assert in_time.following == [decision.next_due_at] == [decision.next_run_at]
     [run] = in_time.runs
-    message = MessageTemplate(definition.task).message(task_id(definition.id, due), due, due + late)
+    task = task_id(definition.id, due, namespace)
+    message = MessageTemplate(definition.task).message(task, due, due + late)
     assert run == (definition.id, due, message, due)
 
 

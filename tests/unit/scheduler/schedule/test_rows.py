@@ -78,7 +78,7 @@ DUE = st.datetimes(dt.datetime(2, 1, 1), NOW.replace(tzinfo=None), timezones=st.
 @st.composite
 def rows(draw: st.DrawFn) -> dict[str, Any]:
     """A row of the API's that somebody has written a few values into."""
-    found = {**values_of(draw(DEFINITIONS), draw(DUE)), "run_count": 0}
+    found = {**values_of(draw(DEFINITIONS), draw(DUE)), "run_count": 0, "task_namespace": None}
     for column in draw(st.lists(st.sampled_from([*COLUMNS_OF_ROWS, "timing"]), min_size=1, max_size=3)):
         if column == "timing":
             found |= NO_TIMING | draw(TIMINGS)
@@ -103,7 +103,12 @@ BROKEN = {
 
 def row(**changed: Any) -> dict[str, Any]:
     timing = CrontabTiming(parse_crontab("0 3 * * *"), "UTC")
-    return {**values_of(Definition("s", Task("count"), timing), NOW), "run_count": 0, **changed}
+    return {
+        **values_of(Definition("s", Task("count"), timing), NOW),
+        "run_count": 0,
+        "task_namespace": None,
+        **changed,
+    }
 
 
 @given(rows())
@@ -114,7 +119,7 @@ def test_what_can_be_read_can_be_decided_on_and_sent(row: dict[str, Any]) -> Non
         return
     template, plan = due.what
     for run in decide(due.id, plan, due.due, NOW, due.left).runs:
-        template.message(task_id(due.id, run.due_at), run.due_at, NOW)
+        template.message(task_id(due.id, run.due_at, None), run.due_at, NOW)
 
 
 @given(rows())
@@ -131,7 +136,8 @@ def test_the_fast_path_takes_nothing_that_cannot_be_read(row: dict[str, Any]) ->
 @given(DEFINITIONS)
 def test_every_definition_of_the_api_is_read_as_it_was_written(definition: Definition) -> None:
     times = dict.fromkeys(("next_due_at", "next_run_at", "last_run_at", "created_at", "updated_at"))
-    found = schedule_of({**values_of(definition, None), **times, "version": 1, "run_count": 0})
+    own = {"version": 1, "run_count": 0, "task_namespace": None}
+    found = schedule_of({**values_of(definition, None), **times, **own})
     assert found.definition == definition and not found.faults
 
 
