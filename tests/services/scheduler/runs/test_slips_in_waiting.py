@@ -73,10 +73,10 @@ async def test_a_slip_on_one_schedule_ends_no_loop_and_the_others_are_decided_on
     monitor = AllGoingBut({task_id(name, EARLIER, None) for name in names})
     right = getattr(deciding, place)
 
-    def slip(schedule: Any, *rest: Any) -> Any:
+    def slip(schedule: Any, *rest: Any, **named: Any) -> Any:
         if "s-1" in (schedule, getattr(schedule, "id", "")):
             raise KeyError("a slip of ours")
-        return right(schedule, *rest)
+        return right(schedule, *rest, **named)
 
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         waiting = Waiting(database, monitor, delivery_to(client, database), asyncio.Event())
