@@ -44,7 +44,10 @@ class Record:
 
 @dataclass(frozen=True)
 class RecordFilter:
-    """Which events to list: those that have one of the values of each filter. An empty one matches any."""
+    """Which events to list: those that have one of the values of each filter. An empty one matches any.
+
+    An event has the `resources` of its request and of its answer.
+    """
 
     actors: Sequence[str] = ()
     methods: Sequence[str] = ()

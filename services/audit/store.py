@@ -8,7 +8,24 @@ from collections.abc import AsyncIterator, Sequence
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam, case, func, literal_column, or_, select, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.audit.entries import MORE_TEXTS, TEXTS, Entry
@@ -34,6 +51,9 @@ event, outcome = logs.alias("event"), logs.alias("outcome")
 # Constants in the statement, not parameters: only then can the planner use the partial indexes.
 OUTCOME = literal_column("'outcome'", Text)
 IS_INTENT, IS_REFUSAL = (event.c.kind == literal_column(f"'{kind}'", Text) for kind in ("intent", "refusal"))
+# The condition of the index on the resources of answers; most answers name none.
+result = logs.alias("result")
+IS_RESULT = (result.c.kind == OUTCOME) & (result.c.resource != literal_column("''", Text))
 REFUSED_CODES = ("PERMISSION_DENIED", "UNAUTHENTICATED")
 
 
@@ -77,13 +97,27 @@ def _is_method(wanted: str) -> ColumnElement[bool]:
     return func.right(event.c.method, func.length(wanted)) == wanted
 
 
-def listing(wanted: RecordFilter, before: int | None, most: int) -> Select[Any]:
-    """Returns the query for records with an index below `before`, newest first."""
-    exact = (
-        (event.c.actor, wanted.actors),
-        (event.c.resource, wanted.resources),
-        (event.c.address, wanted.addresses),
-    )
+def listing(wanted: RecordFilter, before: int | None, most: int) -> Select[Any] | CompoundSelect[Any]:
+    """Returns the query for records with an index below `before`, newest first.
+
+    The resource of a request and that of its answer have an index each, so each has a branch of its own.
+    """
+    common = _conditions(wanted, before)
+    if not wanted.resources:
+        return NEWEST_FIRST.where(*common).limit(most)
+    asked_of = _one_of(event.c.resource, wanted.resources)
+    # As an array, and ordered by an expression: the planner then reads the events by their ids, and not all
+    # events in the order of the page.
+    answering = select(result.c.event_id).where(IS_RESULT, _one_of(result.c.resource, wanted.resources))
+    answered = event.c.event_id == any_(func.array(answering.scalar_subquery(), type_=ARRAY(Uuid)))
+    in_requests = NEWEST_FIRST.where(asked_of, *common)
+    in_answers = RECORDS.where(answered, not_(asked_of), *common).order_by((event.c.index + 0).desc())
+    return union_all(in_requests.limit(most), in_answers.limit(most)).order_by(text("index DESC")).limit(most)
+
+
+def _conditions(wanted: RecordFilter, before: int | None) -> list[ColumnElement[bool]]:
+    """Returns the conditions of all filters but that of resources."""
+    exact = (event.c.actor, wanted.actors), (event.c.address, wanted.addresses)
     conditions = [_one_of(column, values) for column, values in exact if values]
     if wanted.methods:
         conditions.append(or_(*map(_is_method, wanted.methods)))
@@ -95,7 +129,7 @@ def listing(wanted: RecordFilter, before: int | None, most: int) -> Select[Any]:
         conditions.append(event.c.time < wanted.end)
     if before is not None:
         conditions.append(event.c.index < before)
-    return NEWEST_FIRST.where(*conditions).limit(most)
+    return conditions
 
 
 class LogStore:

@@ -39,6 +39,13 @@ logs = Table(
     Index("celery_audit_logs_actor", "actor", text("index DESC"), postgresql_where=STANDS_FOR_EVENT),
     Index("celery_audit_logs_method", "method", text("index DESC"), postgresql_where=STANDS_FOR_EVENT),
     Index("celery_audit_logs_resource", "resource", text("index DESC"), postgresql_where=STANDS_FOR_EVENT),
+    # The resources of answers.
+    Index(
+        "celery_audit_logs_result",
+        "resource",
+        text("index DESC"),
+        postgresql_where=text("kind = 'outcome' AND resource <> ''"),
+    ),
     Index("celery_audit_logs_time", "time", postgresql_where=STANDS_FOR_EVENT),
 )
 
