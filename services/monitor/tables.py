@@ -64,6 +64,8 @@ tasks = Table(
     Column("worker_at", Moment),
     required("state", Text, Computed(STATE, persisted=True)),
     Column("worker_pid", BigInteger),
+    # The name of the scheduler's run that it belongs to, as the scheduler's task-sent event told it.
+    Column("run", Text),
     Index("celery_task_results_ext_newest", *NEWEST),
     Index("celery_task_results_ext_state", "state", *NEWEST),
     Index("celery_task_results_ext_task", "task", *NEWEST),

@@ -40,6 +40,7 @@ def task_to(task: Task) -> tasks_pb2.Task:
         expires=timestamp(task.expires),
         parent=f"tasks/{task.parent_id}" if task.parent_id else "",
         root=f"tasks/{task.root_id}" if task.root_id else "",
+        run=task.run,
         sent_time=timestamp(task.sent_at),
         received_time=timestamp(task.received_at),
         started_time=timestamp(task.started_at),

@@ -66,6 +66,7 @@ SHOWN = (
         c.expires,
         c.parent_id,
         c.root_id,
+        c.run,
         c.sent_at,
         c.received_at,
         c.started_at,

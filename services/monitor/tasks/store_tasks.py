@@ -25,7 +25,7 @@ from services.monitor.tasks.values import time_in
 Row: TypeAlias = tuple[Any, ...]
 
 TEXTS = ("task", "queue", "worker", "args", "kwargs", "result", "exception", "traceback")
-IDS = ("parent_id", "root_id")
+IDS = ("parent_id", "root_id", "run")
 TIMES = ("sent", "received", "started", "retried", "succeeded", "failed", "revoked", "rejected")
 MARKS = ("heard", "updated", "worker_at")
 STAGED = ("id", *TEXTS, *IDS, "worker_pid", "retries", "runtime", "eta", "expires", *TIMES, *MARKS)
@@ -45,6 +45,7 @@ def row_of(record: TaskRecord) -> Row:
         record.traceback,
         record.parent_id,
         record.root_id,
+        record.run,
         record.worker_pid,
         record.retries,
         record.runtime,
@@ -96,6 +97,8 @@ _TIME_COLUMNS = [f"{name}_at" for name in TIMES]
 _DETAILS = ("task", "args", "kwargs", "parent_id", "root_id", "retries")
 _CHANGES = [
     *(_newest(column, "received_at", "sent_at") for column in _DETAILS),
+    # A task has no more than one run.
+    "run = coalesce(known.run, excluded.run)",
     # A later try may have no eta or expiry although an earlier one had.
     *(_newest(column, "received_at", "sent_at", keep=False) for column in ("eta", "expires")),
     _newest("queue", "sent_at"),
@@ -141,7 +144,7 @@ MERGE = f"""
 INSERT INTO celery_task_results_ext AS known ({", ".join(_COLUMNS)})
 SELECT {", ".join(_VALUES)} FROM staged_tasks ORDER BY id
 ON CONFLICT (id) DO UPDATE SET {", ".join(_CHANGES)}
-WHERE {_NEWER} OR excluded.heard_at < known.heard_at
+WHERE {_NEWER} OR excluded.heard_at < known.heard_at OR (known.run IS NULL AND excluded.run IS NOT NULL)
 """
 
 
@@ -234,6 +237,7 @@ def _task_of(row: Any) -> Task:
         expires=row["expires"],
         parent_id=row["parent_id"] or "",
         root_id=row["root_id"] or "",
+        run=row["run"] or "",
         sent_at=row["sent_at"],
         received_at=row["received_at"],
         started_at=row["started_at"],

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.monitor.tasks.values import id_in, name_in, pid_in, seconds_in, text_in, time_in
+from services.monitor.tasks.values import id_in, name_in, pid_in, run_in, seconds_in, text_in, time_in
 
 # Celery cuts arguments and results in events at about 1,000 characters; it never cuts tracebacks.
 MOST_ARGUMENTS = 2_000
@@ -98,6 +98,8 @@ class Task:
     expires: dt.datetime | None
     parent_id: str
     root_id: str
+    # The name of the scheduler's run that it belongs to.
+    run: str
     sent_at: dt.datetime | None
     received_at: dt.datetime | None
     started_at: dt.datetime | None
@@ -150,6 +152,7 @@ class TaskRecord:
         "retries",
         "revoked",
         "root_id",
+        "run",
         "runtime",
         "sent",
         "started",
@@ -184,6 +187,7 @@ class TaskRecord:
         self.expires: str | None = None
         self.parent_id: str | None = None
         self.root_id: str | None = None
+        self.run: str | None = None
         self.sent = self.received = self.started = self.retried = 0
         self.succeeded = self.failed = self.revoked = self.rejected = 0
         # The oldest and the newest time of all its events, and the newest of those that a worker sent.
@@ -201,12 +205,13 @@ class TaskRecord:
             self.heard = at
         kind = TIME_OF_TYPE[event_type]
         if at <= getattr(self, kind):
-            return False
+            return kind == "sent" and self._hear_run(event)
         setattr(self, kind, at)
         if at > self.updated:
             self.updated = at
         if kind == "sent":
             self.queue = name_in(event, "queue") or self.queue
+            self._hear_run(event)
             if not self.received:
                 self._hear_details(event)
             return True
@@ -237,6 +242,17 @@ class TaskRecord:
                 self.rejected,
             )
         return True
+
+    def _hear_run(self, event: Mapping[str, Any]) -> bool:
+        """Returns whether this event was the first to tell the run.
+
+        Only the scheduler's event tells it, which is not the newest if a worker has sent the task again for a
+        retry. A task has no more than one run.
+        """
+        if self.run is None:
+            self.run = run_in(event)
+            return self.run is not None
+        return False
 
     def _hear_worker(self, event: Mapping[str, Any]) -> None:
         if event.get("hostname") == self.worker and event.get("pid") == self.worker_pid:
@@ -300,6 +316,7 @@ class TaskRecord:
             time_in(self.expires),
             self.parent_id or "",
             self.root_id or "",
+            self.run or "",
             moment(self.sent),
             moment(self.received),
             moment(self.started),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from services.monitor.tasks.names import cut, fits
+
+RUN = re.compile(r"schedules/[a-z0-9][a-z0-9_.-]{0,199}/runs/[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
 
 
 def text_in(event: Mapping[str, Any], field: str, most: int) -> str | None:
@@ -27,6 +30,12 @@ def id_in(event: Mapping[str, Any], field: str) -> str | None:
     """Returns the id of another task. One that is too long is left out: cut, it would name no task."""
     value = event.get(field)
     return value if type(value) is str and fits(value) else None
+
+
+def run_in(event: Mapping[str, Any]) -> str | None:
+    """Returns the name of the scheduler's run, which only the scheduler's own events have."""
+    value = event.get("run")
+    return value if type(value) is str and RUN.fullmatch(value) else None
 
 
 def pid_in(event: Mapping[str, Any]) -> int | None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from services.scheduler.schedule.celery_message import Message, MessageTemplate
 from services.scheduler.schedule.definition import task_id
+from services.scheduler.schedule.names import run_name
 from services.scheduler.timing.plan import NO_TIME
 
 
@@ -68,5 +69,5 @@ def written(
     with the run. The expiry of a run counts from its due time, that of a backfilled run from `now`.
     """
     task = task_id(schedule_id, due, namespace)
-    message = template.message(task, now if backfilled else due, now)
+    message = template.message(task, now if backfilled else due, now, run_name(schedule_id, due))
     return PendingRun(schedule_id, due, message, None if backfilled else due + jitter)

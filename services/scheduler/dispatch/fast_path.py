@@ -15,6 +15,7 @@ from services.scheduler.dispatch.batches import PendingRun
 from services.scheduler.dispatch.decide import IN_TIME
 from services.scheduler.schedule.celery_message import content_of, expiry, frame_of
 from services.scheduler.schedule.definition import task_id
+from services.scheduler.schedule.names import run_name
 from services.scheduler.timing.due_times import next_of_crontab, next_of_interval
 from services.scheduler.timing.stored import Unreadable, interval_of, zone_of
 
@@ -67,8 +68,8 @@ class InTime:
                     return False
                 following = next_of_interval(interval_of(interval), anchor, due)
             content, frame = content_of(args_json, kwargs_json), frame_of(*row[FRAME])
-            task = task_id(schedule_id, due, namespace)
-            message = frame.message(task, content, expiry(expires, due), self._now)
+            task, run = task_id(schedule_id, due, namespace), run_name(schedule_id, due)
+            message = frame.message(task, content, expiry(expires, due), self._now, run)
         except (Unreadable, OverflowError):
             # `decide` then finds what is wrong with the row, or that the schedule is never due again.
             return False

@@ -25,7 +25,7 @@ from services.scheduler.timing.stored import Unreadable, span_of
 ORIGIN = "celeriac@scheduler"
 EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
 # The values that differ from run to run. Each is filled in as JSON.
-PLACES = ("id", "body", "argsrepr", "kwargsrepr", "expires", "timestamp")
+PLACES = ("id", "body", "argsrepr", "kwargsrepr", "expires", "timestamp", "run")
 PLACE = re.compile(rb'"\\u0000(\w+)"')
 # A schedule's arguments in the forms that its messages contain, as JSON: body, argsrepr, kwargsrepr.
 Content: TypeAlias = tuple[bytes, bytes, bytes]
@@ -86,9 +86,11 @@ class Frame:
         self._queue, self._priority = queue, priority
         self._envelope, self._event = envelope, event
 
-    def message(self, task_id: str, content: Content, expires: bytes, now: dt.datetime) -> Message:
+    def message(
+        self, task_id: str, content: Content, expires: bytes, now: dt.datetime, run_name: str
+    ) -> Message:
         """Returns the message of one run. `expires` is JSON, as `expiry` returns it."""
-        run = b'"%b"' % task_id.encode(), *content, expires, _timestamp(now)
+        run = b'"%b"' % task_id.encode(), *content, expires, _timestamp(now), orjson.dumps(run_name)
         return Message(
             task_id, self._queue, self._priority, self._envelope.filled(run), self._event.filled(run)
         )
@@ -111,9 +113,9 @@ class MessageTemplate:
         self._content = content_of(task.args_json, task.kwargs_json)
         self._expires = task.expires
 
-    def message(self, task_id: str, due: dt.datetime, now: dt.datetime) -> Message:
+    def message(self, task_id: str, due: dt.datetime, now: dt.datetime, run_name: str) -> Message:
         """Returns the message of one run. `due`: the time from which its time to expire counts."""
-        return self._frame.message(task_id, self._content, expiry(self._expires, due), now)
+        return self._frame.message(task_id, self._content, expiry(self._expires, due), now, run_name)
 
 
 def content_of(args_json: str, kwargs_json: str) -> Content:
@@ -258,6 +260,9 @@ def _event(name: str, queue: str) -> dict[str, object]:
         "clock": 0,
         "utcoffset": 0,
         "timestamp": _place("timestamp"),
+        # Our own addition, by which the monitor links the task to its run. The events of workers can't tell
+        # it, as they have no headers of the message. Other monitors pass over what they don't know.
+        "run": _place("run"),
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import lru_cache
 
 from services.kernel.validation import Faults
 from services.scheduler.schedule import checks
@@ -16,11 +17,17 @@ EXAMPLE = "schedules/cleanup-cache-daily/runs/20261129T033000.000000Z"
 
 
 def run_name(schedule_id: str, due_at: dt.datetime) -> str:
+    return f"schedules/{schedule_id}/runs/{_moment(due_at)}"
+
+
+# Cached, because many runs have the same due time.
+@lru_cache(maxsize=1000)
+def _moment(due_at: dt.datetime) -> str:
     # Without a zone: an infinite moment, as somebody has written it by SQL.
     in_utc = due_at if due_at.tzinfo is None else due_at.astimezone(dt.UTC).replace(tzinfo=None)
     # Not strftime, which writes years below 1000 with fewer than four digits.
     moment = in_utc.isoformat(timespec="microseconds")
-    return f"schedules/{schedule_id}/runs/{moment.replace('-', '').replace(':', '')}Z"
+    return f"{moment.replace('-', '').replace(':', '')}Z"
 
 
 def run_key(name: str) -> tuple[str, dt.datetime]:

@@ -27,6 +27,7 @@ from tests.support.dispatchers import dispatcher, due_schedules, sent, states
 from tests.support.servers import Valkey, temporary_valkey
 
 NOW = dt.timedelta(0)
+RUN = "schedules/s/runs/20261129T033000.000000Z"
 
 
 async def test_each_due_time_is_published_once_by_two_dispatchers_side_by_side(
@@ -90,7 +91,7 @@ async def test_a_dispatcher_that_was_frozen_for_a_minute_cannot_publish(
     valkey.flush()
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         now, publisher = dt.datetime.now(dt.UTC), Publisher(client, 0)
-        message = MessageTemplate(Task("count", queue="due")).message("id-1", now, now)
+        message = MessageTemplate(Task("count", queue="due")).message("id-1", now, now, RUN)
         with pytest.raises(SlotEnded):
             await publisher.publish(MarkedBatch("1-1", [message]), await publisher.slot() - 62)
     assert await sent(valkey) == []
@@ -230,7 +231,7 @@ async def test_monitors_are_told_of_what_was_sent_and_of_nothing_else(
     valkey.flush()
     now = dt.datetime.now(dt.UTC)
     template = MessageTemplate(Task("count", '["%", "字"]', queue="due", expires=60))
-    messages = [template.message(f"id-{number}", now, now) for number in range(3)]
+    messages = [template.message(f"id-{number}", now, now, RUN) for number in range(3)]
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         publisher = Publisher(client, 0)
         slot = await publisher.slot()
@@ -256,7 +257,7 @@ async def test_a_batch_of_many_lists_and_of_more_messages_than_a_lua_call_takes_
     templates = [
         MessageTemplate(Task("count", queue=f"due-{number}", priority=number)) for number in range(4)
     ]
-    messages = [templates[number % 4].message(f"id-{number}", now, now) for number in range(40_000)]
+    messages = [templates[number % 4].message(f"id-{number}", now, now, RUN) for number in range(40_000)]
     async with redis.asyncio.Redis(host=valkey.host, port=valkey.port) as client:
         publisher = Publisher(client, 0)
         assert await publisher.publish(MarkedBatch("1-1", messages), await publisher.slot()) == Receipt(False)

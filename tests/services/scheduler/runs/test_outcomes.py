@@ -12,7 +12,7 @@ from celeriac.monitor.v1 import tasks_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from tests.support.calls import eventually
-from tests.support.celery_workers import Worker, running_worker
+from tests.support.celery_workers import Worker, celery_app, running_worker
 from tests.support.monitors import Monitor
 from tests.support.runs import task_id_of
 from tests.support.schedulers import Scheduler
@@ -52,6 +52,24 @@ def test_a_run_tells_that_its_task_succeeded_and_how_long_it_took(
     assert 0.3 <= run.runtime.ToMicroseconds() / 1e6 < 10
     assert run.end_time.ToMicroseconds() > run.publish_time.ToMicroseconds()
     assert run.error == ""
+
+
+def test_the_task_of_a_run_links_to_it_and_any_other_task_to_none(
+    scheduler: Scheduler, monitor: Monitor, worker: Worker, valkey: Valkey
+) -> None:
+    run = outcome(scheduler, triggered(scheduler, task_name="add", args_json="[1, 2]"))
+    other = str(uuid.uuid4())
+    celery_app(valkey.host, valkey.port).send_task("add", (1, 2), task_id=other, queue="runs")
+    names = [run.task, f"tasks/{other}"]
+
+    def ended() -> dict[str, tasks_pb2.Task] | None:
+        found = monitor.tasks.BatchGetTasks(tasks_pb2.BatchGetTasksRequest(names=names)).tasks
+        tasks = {task.name: task for task in found if task.state == tasks_pb2.TASK_STATE_SUCCESS}
+        return tasks if len(tasks) == 2 else None
+
+    found = eventually(ended)
+    assert [found[name].run for name in names] == [run.name, ""]
+    assert scheduler.schedules.GetRun(pb.GetRunRequest(name=found[run.task].run)).run == run
 
 
 def test_a_run_tells_with_which_error_its_task_failed(scheduler: Scheduler, worker: Worker) -> None:

@@ -148,3 +148,24 @@ def test_a_task_is_of_the_process_that_sent_the_newest_event_of_a_worker() -> No
 def test_an_id_of_another_task_that_is_too_long_is_left_out_and_not_cut() -> None:
     received = {**life().received(), "parent_id": "x" * 1024, "root_id": "x" * 1025}
     assert (heard([received]).parent_id, heard([received]).root_id) == ("x" * 1024, "")
+
+
+RUN = "schedules/cleanup-cache-daily/runs/20261129T033000.000000Z"
+
+
+def test_the_run_of_a_task_is_known_in_any_order_also_if_a_worker_sends_the_task_again() -> None:
+    one = life()
+    events = [{**one.sent(), "run": RUN}, one.received(), one.retried("ValueError"), one.sent(1)]
+    for order in itertools.permutations(events):
+        assert heard(order).run == RUN
+
+
+@pytest.mark.parametrize(
+    "run", ["", "tasks/t", RUN + "/", RUN.replace("cleanup", "Clean/up"), 7, None, [RUN]]
+)
+def test_what_is_no_name_of_a_run_is_left_out(run: Any) -> None:
+    assert heard([{**life().sent(), "run": run}]).run == ""
+
+
+def test_only_the_event_of_sending_tells_the_run() -> None:
+    assert heard([{**life().received(), "run": RUN}]).run == ""

@@ -12,6 +12,7 @@ from services.scheduler.dispatch.decide import IN_TIME, decide
 from services.scheduler.dispatch.fast_path import COLUMNS, InTime
 from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, task_id
+from services.scheduler.schedule.names import run_name
 from services.scheduler.schedule.rows import values_of
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming
 from services.scheduler.timing.plan import JUST_BEFORE, UNBOUNDED
@@ -62,7 +63,7 @@ def test_what_is_taken_is_decided_on_as_by_itself(
     assert in_time.following == [decision.next_due_at] == [decision.next_run_at]
     [run] = in_time.runs
     task = task_id(definition.id, due, namespace)
-    message = MessageTemplate(definition.task).message(task, due, due + late)
+    message = MessageTemplate(definition.task).message(task, due, due + late, run_name(definition.id, due))
     assert run == (definition.id, due, message, due)
 
 

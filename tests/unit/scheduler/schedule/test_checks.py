@@ -26,7 +26,7 @@ def told(check: Callable[..., Any], *values: Any) -> list[tuple[str, str]]:
 
 def test_headers_that_each_message_has_of_its_own_are_refused() -> None:
     """They would not be heeded: the message's own take their place."""
-    message = json.loads(MessageTemplate(Task("count")).message("id", NOW, NOW).envelope)
+    message = json.loads(MessageTemplate(Task("count")).message("id", NOW, NOW, "a run").envelope)
     assert set(message["headers"]) == CELERYS_HEADERS
     assert json.loads(base64.b64decode(message["body"]))[:2] == [[], {}]
     fault = "is a header that Celery's messages have of their own"

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.zones import known_zones
+from services.scheduler.dispatch.batches import written
 from services.scheduler.dispatch.decide import decide
 from services.scheduler.dispatch.fast_path import COLUMNS, InTime
 from services.scheduler.dispatch.store_due import due_of
-from services.scheduler.schedule.definition import Definition, Task, task_id
+from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.schedule.rows import RowUnreadable, plan_of, schedule_of, template_of, values_of
 from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming
@@ -119,7 +120,7 @@ def test_what_can_be_read_can_be_decided_on_and_sent(row: dict[str, Any]) -> Non
         return
     template, plan = due.what
     for run in decide(due.id, plan, due.due, NOW, due.left).runs:
-        template.message(task_id(due.id, run.due_at, None), run.due_at, NOW)
+        written(due.id, template, run.due_at, NOW, namespace=None)
 
 
 @given(rows())
