@@ -12,8 +12,8 @@ from tests.support.sql import fetch_sync, most_rows_read
 
 EVENTS, PAGE = 10_000, 51
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
-# Each event an intent and its outcome. Of fifty, one has a rare actor, method and resource. Of a hundred, one
-# answers with another resource; ten events answer with the same.
+# Each event an intent and its outcome. Of twenty, one has a rare actor, method and resource. Of a hundred,
+# one answers with another resource; ten events answer with the same.
 FILL = f"""
     INSERT INTO celery_audit_logs (index, event_id, kind, time, actor, role, issuer, method, resource, code,
         message, address, user_agent, request_id, leaf_hash, body)
@@ -22,7 +22,7 @@ FILL = f"""
         CASE WHEN entry = 0 THEN rare || 'resource' WHEN n % 100 = 0 THEN 'result-' || n % 1000 ELSE '' END,
         CASE entry WHEN 0 THEN '' ELSE 'OK' END, '', '', '', '', '', ''
     FROM generate_series(1, {EVENTS}) AS n, generate_series(0, 1) AS entry,
-        LATERAL (SELECT CASE n % 50 WHEN 0 THEN 'rare-' ELSE '' END AS rare) AS each
+        LATERAL (SELECT CASE n % 20 WHEN 0 THEN 'rare-' ELSE '' END AS rare) AS each
 """
 
 
