@@ -18,6 +18,22 @@ DOMAIN = "celeriac.dev/"
 BEHAVIORS = {"REQUIRED", "OPTIONAL", "OUTPUT_ONLY", "IMMUTABLE", "IDENTIFIER"}
 # A reference to a resource of any type.
 ANY = "*"
+NUMBERS = {
+    FieldDescriptor.CPPTYPE_INT32,
+    FieldDescriptor.CPPTYPE_INT64,
+    FieldDescriptor.CPPTYPE_UINT32,
+    FieldDescriptor.CPPTYPE_UINT64,
+    FieldDescriptor.CPPTYPE_FLOAT,
+    FieldDescriptor.CPPTYPE_DOUBLE,
+}
+# Days are not among them: those of a calendar have 23 to 25 hours.
+UNITS = {"us", "micros", "microsecond", "microseconds", "ms", "millis", "millisecond", "milliseconds"} | {
+    *("s", "sec", "secs", "second", "seconds", "minute", "minutes", "hour", "hours")
+}
+# The option of each method, which is only written in the contracts: no caller ever sends it.
+COUNT_SECONDS = {"celeriac.access.v1.Policy.timeout_seconds"}
+# A text of this name is one for a person to read, and not a chat message of the embedder's.
+FOR_PEOPLE = {"message"}
 ORDERED = (policy_pb2.ROLE_VIEWER, policy_pb2.ROLE_ADMIN, policy_pb2.ROLE_SUPER_ADMIN)
 
 
@@ -94,6 +110,32 @@ def references_state_their_type(contracts: Contracts) -> Iterator[tuple[str, str
                 yield field.full_name, "shows a resource's name in its comment, and has no resource_reference"
 
 
+def fields_named_after_a_resource_refer_to_one(contracts: Contracts) -> Iterator[tuple[str, str]]:
+    """A text named after a resource (`worker`, `queues`, `first_task`) has a resource_reference (AIP-124).
+
+    What is not the name of the resource itself is named so: `task_name`, `hostname`.
+    """
+    words = {
+        word for resource in contracts.resources() for pattern in resource.pattern for word in _words(pattern)
+    }
+    for message in contracts.messages():
+        for field in message.fields:
+            if field.name in FOR_PEOPLE or not _is_text(field) or reference_of(field):
+                continue
+            if _is_named_after(field.name, words):
+                yield field.full_name, "is named after a resource, and has no resource_reference"
+
+
+def lengths_of_time_are_durations(contracts: Contracts) -> Iterator[tuple[str, str]]:
+    """A number is not named after a unit of time: lengths of time are google.protobuf.Durations (AIP-142)."""
+    for message in contracts.messages():
+        for field in message.fields:
+            if field.cpp_type not in NUMBERS or field.full_name in COUNT_SECONDS:
+                continue
+            if field.name.rpartition("_")[2] in UNITS and "_per_" not in field.name:
+                yield field.full_name, "is a length of time, which is a google.protobuf.Duration"
+
+
 def readable_fields_name_a_role_of_the_order(contracts: Contracts) -> Iterator[tuple[str, str]]:
     """`readable_from` names a role of the order; a role beside it is nobody's least role."""
     for message in contracts.messages():
@@ -101,6 +143,19 @@ def readable_fields_name_a_role_of_the_order(contracts: Contracts) -> Iterator[t
             role = field.GetOptions().Extensions[_readable_from]
             if role and role not in ORDERED:
                 yield field.full_name, "has a readable_from that is not viewer, admin or super_admin"
+
+
+def _words(pattern: str) -> list[str]:
+    """Returns the plural and the singular of a resource: ["backfills", "backfill"]."""
+    return [_snake(part.strip("{}")) for part in pattern.split("/")[-2:]]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _is_named_after(field: str, words: set[str]) -> bool:
+    return any(field == word or field.endswith(f"_{word}") for word in words)
 
 
 def _is_text(field: FieldDescriptor) -> bool:
@@ -112,5 +167,7 @@ RULES = (
     resources_are_described,
     names_are_resource_names,
     references_state_their_type,
+    fields_named_after_a_resource_refer_to_one,
+    lengths_of_time_are_durations,
     readable_fields_name_a_role_of_the_order,
 )

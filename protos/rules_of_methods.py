@@ -1,4 +1,4 @@
-"""Rules of methods: signatures, REST paths, pages, watches and request ids."""
+"""Rules of methods: policies, signatures, REST paths, pages, streams, watches and request ids."""
 
 from __future__ import annotations
 
@@ -30,11 +30,26 @@ NEED_REQUEST_ID = (
     "Purge",
     "EmbedMessages",
 )
-# Watches that tell every change, however slow the reader is.
-LEAVE_NOTHING_OUT = {"WatchConfigs"}
 
 TEXT, INT32, INT64 = FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64
 TYPES = {TEXT: "string", INT32: "int32", INT64: "int64"}
+
+
+def methods_state_a_policy(contracts: Contracts) -> Iterator[tuple[str, str]]:
+    """Each method has a celeriac.access.v1.policy, which names a least role or says that it is public.
+
+    The kernel refuses a policy that contradicts itself in any other way (services/kernel/policy.py).
+    """
+    for method in contracts.methods():
+        options = method.GetOptions()
+        policy = options.Extensions[_policy]
+        if not options.HasExtension(_policy):
+            yield (
+                method.full_name,
+                "has no option (celeriac.access.v1.policy); for example: {least_role: ROLE_ADMIN}",
+            )
+        elif policy.public == bool(policy.least_role):
+            yield method.full_name, "has a policy that must either be public or name a least_role"
 
 
 def signatures_are_the_required_fields(contracts: Contracts) -> Iterator[tuple[str, str]]:
@@ -111,17 +126,25 @@ def lists_have_pages(contracts: Contracts) -> Iterator[tuple[str, str]]:
                 yield field.full_name, "has several values, and is not named in the plural"
 
 
+def streams_have_a_cursor(contracts: Contracts) -> Iterator[tuple[str, str]]:
+    """A method that answers with a stream takes a cursor, and each of its messages has one.
+
+    Excepted is a method that also takes a stream: its messages answer those of the caller, who knows which.
+    """
+    for method in contracts.methods():
+        if method.server_streaming and not method.client_streaming:
+            yield from _has(method.input_type, "cursor", TEXT)
+            yield from _has(method.output_type, "cursor", TEXT)
+
+
 def watches_have_one_dialect(contracts: Contracts) -> Iterator[tuple[str, str]]:
-    """A watch takes a cursor; each of its messages has one, and how many changes were left out before it."""
+    """A watch answers with a stream, each of whose messages says how many changes were left out before it."""
     for method in contracts.methods():
         if not method.name.startswith("Watch"):
             continue
         if not method.server_streaming:
             yield method.full_name, "is a watch, and must answer with a stream"
-        yield from _has(method.input_type, "cursor", TEXT)
-        yield from _has(method.output_type, "cursor", TEXT)
-        if method.name not in LEAVE_NOTHING_OUT:
-            yield from _has(method.output_type, "left_out_count", INT64)
+        yield from _has(method.output_type, "left_out_count", INT64)
         if not all(binding.path.endswith(":watch") for binding in bindings_of(method)):
             yield method.full_name, "is a watch, and its path must end in :watch"
 
@@ -164,10 +187,12 @@ def _fault_of_body(method: MethodDescriptor, binding: Binding) -> str:
 
 
 RULES = (
+    methods_state_a_policy,
     signatures_are_the_required_fields,
     paths_begin_with_v1,
     bodies_suit_their_verbs,
     lists_have_pages,
+    streams_have_a_cursor,
     watches_have_one_dialect,
     changes_have_a_request_id,
 )

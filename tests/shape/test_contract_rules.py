@@ -275,10 +275,50 @@ BREACHES = {
         '(google.api.resource_reference).type = "celeriac.dev/Bad"',
         "Bed.neighbour refers to celeriac.dev/Bad",
     ),
+    "fields_named_after_a_resource_refer_to_one": (
+        "string seed = 1",
+        "string first_bed = 1",
+        "SowRequest.first_bed is named after a resource, and has no resource_reference",
+    ),
+    "fields_named_after_a_resource_refer_to_one: plural": (
+        "string seed = 1",
+        "repeated string beds = 1",
+        "SowRequest.beds is named after a resource",
+    ),
+    "fields_named_after_a_resource_refer_to_one: without a message": (
+        "string seed = 1",
+        "string well = 1",
+        "SowRequest.well is named after a resource",
+    ),
+    "lengths_of_time_are_durations": (
+        "string seed = 1",
+        "double pause_seconds = 1",
+        "SowRequest.pause_seconds is a length of time, which is a google.protobuf.Duration",
+    ),
+    "lengths_of_time_are_durations: milliseconds": (
+        "string seed = 1",
+        "int64 pause_ms = 1",
+        "SowRequest.pause_ms is a length of time",
+    ),
     "readable_fields_name_a_role_of_the_order": (
         "readable_from) = ROLE_ADMIN",
         "readable_from) = ROLE_WRITER",
         "Bed.note has a readable_from",
+    ),
+    "methods_state_a_policy: none": (
+        "option (celeriac.access.v1.policy) = {least_role: ROLE_ADMIN, audited: true};\n  }\n\n  // Takes",
+        "}\n\n  // Takes",
+        "GardenService.Sow has no option (celeriac.access.v1.policy)",
+    ),
+    "methods_state_a_policy: for nobody": (
+        "policy) = {least_role: ROLE_ADMIN, audited: true};\n  }\n\n  // Takes water",
+        "policy) = {audited: true};\n  }\n\n  // Takes water",
+        "Sow has a policy that must either be public or name a least_role",
+    ),
+    "methods_state_a_policy: for everybody": (
+        "policy) = {least_role: ROLE_ADMIN, audited: true};\n  }\n\n  // Takes water",
+        "policy) = {least_role: ROLE_ADMIN, public: true};\n  }\n\n  // Takes water",
+        "Sow has a policy that must either be public or name a least_role",
     ),
     "signatures_are_the_required_fields: order": (
         'method_signature) = "bed,bed_id"',
@@ -367,15 +407,20 @@ BREACHES = {
         "returns (WatchBedsResponse)",
         "WatchBeds is a watch, and must answer with a stream",
     ),
-    "watches_have_one_dialect: cursor": (
+    "streams_have_a_cursor: request": (
         "string cursor = 1" + OPTIONAL,
         "int64 cursor = 1" + OPTIONAL,
         "WatchBedsRequest needs the field `string cursor`",
     ),
-    "watches_have_one_dialect: answer": (
+    "streams_have_a_cursor: answer": (
         "  string cursor = 1;",
         "  string place = 1;",
         "WatchBedsResponse needs the field `string cursor`",
+    ),
+    "streams_have_a_cursor: no watch": (
+        "rpc Water(WaterRequest) returns (WaterResponse)",
+        "rpc Water(WaterRequest) returns (stream WaterResponse)",
+        "needs the field `string cursor`",
     ),
     "watches_have_one_dialect: left out": (
         "int64 left_out_count = 2",

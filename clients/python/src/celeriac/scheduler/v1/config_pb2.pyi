@@ -238,16 +238,18 @@ class WatchConfigsRequest(_message.Message):
     def __init__(self, prefixes: _Optional[_Iterable[str]] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class WatchConfigsResponse(_message.Message):
-    __slots__ = ("configs", "revision", "complete", "cursor")
+    __slots__ = ("configs", "revision", "complete", "cursor", "left_out_count")
     CONFIGS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_COUNT_FIELD_NUMBER: _ClassVar[int]
     configs: _containers.RepeatedCompositeFieldContainer[Config]
     revision: int
     complete: bool
     cursor: str
-    def __init__(self, configs: _Optional[_Iterable[_Union[Config, _Mapping]]] = ..., revision: _Optional[int] = ..., complete: bool = ..., cursor: _Optional[str] = ...) -> None: ...
+    left_out_count: int
+    def __init__(self, configs: _Optional[_Iterable[_Union[Config, _Mapping]]] = ..., revision: _Optional[int] = ..., complete: bool = ..., cursor: _Optional[str] = ..., left_out_count: _Optional[int] = ...) -> None: ...
 
 class RevealConfigRequest(_message.Message):
     __slots__ = ("name",)
