@@ -106,6 +106,14 @@ facets = Table(
     Column("schedule_id", Text, primary_key=True),
 )
 
+# A mark that changes with each deletion of a schedule whose id, or one of whose labels, has this hash.
+deletions = Table(
+    "celery_schedule_deletions",
+    metadata,
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    required("mark", Uuid, server_default=text("gen_random_uuid()")),
+)
+
 batches = Table(
     "celery_schedule_batches",
     metadata,

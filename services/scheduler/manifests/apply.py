@@ -92,8 +92,11 @@ class Sets:
                 _none_of_others(ids, stored, how.prune)
             in_set = set(ids)
             pruned = [schedule.definition.id for schedule in stored if schedule.definition.id not in in_set]
+            there = {schedule.definition.id for schedule in stored}
+            # Schedules that are there have etags that never come again; those that are not have none.
+            marks = await store.deletions([each for each in ids if each not in there], how.prune)
             now = await store.now()
-            found = await asyncio.to_thread(difference, wanted, stored, pruned, now, seed)
+            found = await asyncio.to_thread(difference, wanted, stored, pruned, now, ",".join([seed, *marks]))
             if how.etag and how.etag != found.etag:
                 raise Conflict("schedules", found.etag)
             if not how.validate_only:

@@ -79,7 +79,8 @@ def difference(
 ) -> Difference:
     """Returns the difference. `stored`: the wanted schedules that exist, and those to remove (ids `pruned`).
 
-    `seed` identifies the request. The etag is a hash of it and of the stored versions.
+    `seed` identifies the request and the deletions before it. The etag is a hash of it and of the stored
+    versions.
     """
     before = {schedule.definition.id: schedule for schedule in stored}
     changes = [_removal(before[name]) for name in pruned]

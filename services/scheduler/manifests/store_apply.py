@@ -47,6 +47,16 @@ UPDATE = f"""
 """
 
 
+DELETIONS = """
+    SELECT mark::text FROM celery_schedule_deletions
+    WHERE bucket IN (
+        SELECT celery_schedule_deletion_bucket('id', id) FROM unnest($1::text[]) AS id
+        UNION ALL
+        SELECT celery_schedule_deletion_bucket('label ' || $2::text, $3::text) WHERE $2::text IS NOT NULL)
+    ORDER BY bucket
+"""
+
+
 class SetStore(Store):
     """Locks and writes sets of schedules."""
 
@@ -73,6 +83,11 @@ class SetStore(Store):
         condition = "id = ANY($1::text[])" + (f" OR ({LABELLED})" if label else "")
         query = f"SELECT * FROM celery_schedules WHERE {condition} ORDER BY id FOR UPDATE"
         return [schedule_of(row) for row in await self._connection.fetch(query, ids, *(label or ()))]
+
+    async def deletions(self, ids: Sequence[str], label: tuple[str, str] | None) -> list[str]:
+        """Returns marks that change when schedules with one of these ids, or with the label, are deleted."""
+        rows = await self._connection.fetch(DELETIONS, ids, *(label or (None, None)))
+        return [row["mark"] for row in rows]
 
     async def create(self, each: Sequence[Timed]) -> None:
         try:

@@ -59,3 +59,43 @@ def test_a_difference_from_a_schedule_that_was_deleted_is_not_applied_to_its_suc
     second = anew(schedules, wanted)
     assert refused(manifests.ApplySchedules, request)[0] is ABORTED
     assert schedules.GetSchedule(pb.GetScheduleRequest(name=wanted.name)).schedule == second
+
+
+def difference(manifests: Any, entry: dict[str, Any], **fields: Any) -> str:
+    """The etag of the difference that a set of one schedule would make."""
+    request = manifests_pb2.ApplySchedulesRequest(manifest=json.dumps({"schedules": [entry]}), **fields)
+    request.validate_only = True
+    etag: str = manifests.ApplySchedules(request).difference.etag
+    return etag
+
+
+def test_a_difference_that_creates_a_schedule_is_not_applied_again_when_that_was_deleted(
+    schedules: Any, manifests: Any
+) -> None:
+    name = schedule_of(CRONTAB).name
+    entry = {"id": name.removeprefix("schedules/"), "task": "count", "crontab": "0 3 * * *"}
+    etags = [difference(manifests, entry)]
+    assert difference(manifests, entry) == etags[0]
+    request = manifests_pb2.ApplySchedulesRequest(manifest=json.dumps({"schedules": [entry]}), etag=etags[0])
+    manifests.ApplySchedules(request)
+    etags.append(difference(manifests, entry))
+    schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=name))
+    etags.append(difference(manifests, entry))
+    assert refused(manifests.ApplySchedules, request)[0] is ABORTED
+    request.etag = etags[-1]
+    manifests.ApplySchedules(request)
+    assert len({*etags, difference(manifests, entry)}) == 4
+
+
+def test_a_difference_has_another_etag_when_one_that_it_would_have_removed_was_deleted(
+    schedules: Any, manifests: Any
+) -> None:
+    kept, other = schedule_of(CRONTAB), schedule_of(CRONTAB)
+    label = kept.name.removeprefix("schedules/")
+    entry = {"id": label, "task": "count", "crontab": "0 3 * * *", "labels": {"set": label}}
+    before = difference(manifests, entry, prune_label=f"set={label}")
+    other.labels["set"] = label
+    create(schedules, other)
+    between = difference(manifests, entry, prune_label=f"set={label}")
+    schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=other.name))
+    assert len({before, between, difference(manifests, entry, prune_label=f"set={label}")}) == 3
