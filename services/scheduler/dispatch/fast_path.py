@@ -15,7 +15,7 @@ from services.scheduler.dispatch.batches import PendingRun
 from services.scheduler.dispatch.decide import IN_TIME
 from services.scheduler.schedule.celery_message import content_of, expiry, frame_of
 from services.scheduler.schedule.definition import task_id
-from services.scheduler.schedule.names import run_name
+from services.scheduler.schedule.names import run_id
 from services.scheduler.timing.due_times import next_of_crontab, next_of_interval
 from services.scheduler.timing.stored import Unreadable, interval_of, zone_of
 
@@ -34,11 +34,13 @@ PLAIN = ("allow", None, None, None, None, None, None, 0)
 class InTime:
     """The runs of one batch that take the fast path. The lists have one element for each run."""
 
-    __slots__ = ("_due", "_now", "_oldest", "following", "runs", "schedule_ids")
+    __slots__ = ("_due", "_now", "_oldest", "_run_id", "following", "runs", "schedule_ids")
 
     def __init__(self, now: dt.datetime) -> None:
         self._now, self._oldest = now, now - IN_TIME
+        # The due time of the row before, and what it is called in the name of a run.
         self._due: dt.datetime | None = None
+        self._run_id = ""
         self.schedule_ids: list[str] = []
         # The next due times; None: the schedule is never due again.
         self.following: list[dt.datetime | None] = []
@@ -58,7 +60,7 @@ class InTime:
             # Late, or infinite: somebody has written it by SQL, and asyncpg returns it without a zone.
             return False
         else:
-            self._due = due
+            self._due, self._run_id = due, run_id(due)
         try:
             if crontab is not None:
                 following = next_of_crontab(crontab, zone, due)
@@ -68,7 +70,7 @@ class InTime:
                     return False
                 following = next_of_interval(interval_of(interval), anchor, due)
             content, frame = content_of(args_json, kwargs_json), frame_of(*row[FRAME])
-            task, run = task_id(schedule_id, due, namespace), run_name(schedule_id, due)
+            task, run = task_id(schedule_id, due, namespace), f"schedules/{schedule_id}/runs/{self._run_id}"
             message = frame.message(task, content, expiry(expires, due), self._now, run)
         except (Unreadable, OverflowError):
             # `decide` then finds what is wrong with the row, or that the schedule is never due again.

@@ -72,28 +72,25 @@ class Template(NamedTuple):
     text: bytes
     pick: Callable[[tuple[bytes, ...]], Any]
 
-    def filled(self, run: tuple[bytes, ...]) -> bytes:
-        filled: bytes = self.text % self.pick(run)
-        return filled
-
 
 class Frame:
     """What all messages with the same task, queue and settings have in common; schedules share it."""
 
-    __slots__ = ("_envelope", "_event", "_priority", "_queue")
+    __slots__ = ("_envelope", "_event", "_pick_envelope", "_pick_event", "_priority", "_queue")
 
     def __init__(self, queue: str, priority: int, envelope: Template, event: Template) -> None:
         self._queue, self._priority = queue, priority
-        self._envelope, self._event = envelope, event
+        # Not as templates, which would have to be taken apart again for each run.
+        self._envelope, self._pick_envelope = envelope
+        self._event, self._pick_event = event
 
     def message(
         self, task_id: str, content: Content, expires: bytes, now: dt.datetime, run_name: str
     ) -> Message:
         """Returns the message of one run. `expires` is JSON, as `expiry` returns it."""
         run = b'"%b"' % task_id.encode(), *content, expires, _timestamp(now), orjson.dumps(run_name)
-        return Message(
-            task_id, self._queue, self._priority, self._envelope.filled(run), self._event.filled(run)
-        )
+        envelope, event = self._envelope % self._pick_envelope(run), self._event % self._pick_event(run)
+        return Message(task_id, self._queue, self._priority, envelope, event)
 
 
 class MessageTemplate:

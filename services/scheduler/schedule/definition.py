@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
+from hashlib import sha1
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -145,7 +145,7 @@ def task_id(schedule_id: str, due_at: dt.datetime, namespace: bytes | None) -> s
     also under the same id; or that of the backfill that sends it. None: COMMON_NAMESPACE.
     """
     seed = (namespace or COMMON_NAMESPACE) + schedule_id.encode() + _at(due_at)
-    digits = hashlib.sha1(seed, usedforsecurity=False).hexdigest()
+    digits = sha1(seed, usedforsecurity=False).hexdigest()
     # A UUID of version 5 (RFC 9562), made by hand, for each run: the uuid module takes twice as long.
     variant = VARIANTS[digits[16]]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

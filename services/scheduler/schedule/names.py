@@ -17,12 +17,13 @@ EXAMPLE = "schedules/cleanup-cache-daily/runs/20261129T033000.000000Z"
 
 
 def run_name(schedule_id: str, due_at: dt.datetime) -> str:
-    return f"schedules/{schedule_id}/runs/{_moment(due_at)}"
+    return f"schedules/{schedule_id}/runs/{run_id(due_at)}"
 
 
 # Cached, because many runs have the same due time.
 @lru_cache(maxsize=1000)
-def _moment(due_at: dt.datetime) -> str:
+def run_id(due_at: dt.datetime) -> str:
+    """Returns the last part of the name of a run: "20261129T033000.000000Z"."""
     # Without a zone: an infinite moment, as somebody has written it by SQL.
     in_utc = due_at if due_at.tzinfo is None else due_at.astimezone(dt.UTC).replace(tzinfo=None)
     # Not strftime, which writes years below 1000 with fewer than four digits.
