@@ -7,7 +7,9 @@
    in a row, and can't be woken meanwhile.
 
 The interval is multiplied by a random factor close to 1, so that replicas that were started together do not
-all ask the database or the broker at the same moment. A cancellation ends the loop, wherever it is. A driver
+all ask the database or the broker at the same moment. Within a process it is the other way round: each time
+that an idle process is woken costs as much as what it then does, so a loop takes its step up to SLACK early
+when another loop of its event loop is woken anyway. A cancellation ends the loop, wherever it is. A driver
 may turn one into an error of its own, so a loop that runs in a task is cancelled until it has ended
 (`to_the_end`).
 
@@ -18,7 +20,6 @@ noticed. docs/decisions/kernel-loops.md says why there is one such class, and wh
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import random
 import time
@@ -34,15 +35,21 @@ log = structlog.get_logger(__name__)
 
 # An interval is at most this share shorter or longer than it was given.
 JITTER = 0.05
+# An interval is cut by at most this share to take a step together with another loop. It is never lengthened.
+SLACK = 0.25
 # A loop is late when no step has succeeded for so long, beside the time that it rests: something is wrong.
 LATE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Again:
-    """A step's result: take the next step after exactly so many seconds, not after the interval."""
+    """A step's result: take the next step after exactly so many seconds, not after the interval.
+
+    `early`: it may also be taken up to SLACK sooner, together with another loop's.
+    """
 
     seconds: float
+    early: bool = False
 
 
 # A step's result: there is nothing to do before the loop is woken.
@@ -179,11 +186,12 @@ class Loop:
         while True:
             if self._woken is not None:
                 self._woken.clear()
-            seconds, fault = 0.0, ""
+            answer, seconds, fault = None, 0.0, ""
             self.heartbeat.begins()
             try:
                 try:
-                    seconds = self._seconds_after(await self._step())
+                    answer = await self._step()
+                    seconds = self._seconds_after(answer)
                 except* self._outlives as group:
                     # As text, so that the frames of the step are released before the wait.
                     fault = for_log(_first(group))
@@ -197,7 +205,8 @@ class Loop:
                 await self._wait_after(fault)
             else:
                 self.heartbeat.succeeded(rests=seconds)
-                await self._wait(seconds)
+                exact = isinstance(answer, Again) and not answer.early
+                await self._wait(seconds, 0.0 if exact else SLACK)
 
     def _seconds_after(self, answer: object) -> float:
         return answer.seconds if isinstance(answer, Again) else jittered(self._every)
@@ -216,19 +225,44 @@ class Loop:
         else:
             await self._wait(seconds)
 
-    async def _wait(self, seconds: float) -> None:
-        if self._woken is None:
-            await asyncio.sleep(seconds)
-        elif seconds == math.inf:
+    async def _wait(self, seconds: float, slack: float = 0.0) -> None:
+        if seconds < math.inf:
+            await rest(seconds, slack, self._woken)
+        elif self._woken is not None:
             self.heartbeat.idle = True
             try:
                 await self._woken.wait()
             finally:
                 self.heartbeat.idle = False
         else:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._woken.wait()
+            await asyncio.sleep(seconds)
+
+
+# The rests that may end early, each with the moment (of its event loop's clock) from which on it may.
+_RESTS: dict[asyncio.Timeout, tuple[asyncio.AbstractEventLoop, float]] = {}
+
+
+async def rest(seconds: float, slack: float = SLACK, woken: asyncio.Event | None = None) -> None:
+    """Waits for the seconds, or until woken; up to `slack` (a share) less if another rest ends meanwhile."""
+    here = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            if slack:
+                _RESTS[limit] = here, here.time() + seconds * (1 - slack)
+            try:
+                await (here.create_future() if woken is None else woken.wait())
+            finally:
+                _RESTS.pop(limit, None)
+    except TimeoutError:
+        _end_rests(here)
+
+
+def _end_rests(here: asyncio.AbstractEventLoop) -> None:
+    now = here.time()
+    for limit, (where, earliest) in list(_RESTS.items()):
+        # Those of other event loops are in other threads.
+        if where is here and earliest <= now and not limit.expired():
+            limit.reschedule(now)
 
 
 def jittered(seconds: float) -> float:

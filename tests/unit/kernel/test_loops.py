@@ -12,7 +12,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.kernel.loops import JITTER, UNTIL_WOKEN, Again, Backoff, Heartbeat, Loop
+from services.kernel.loops import JITTER, SLACK, UNTIL_WOKEN, Again, Backoff, Heartbeat, Loop
 from services.kernel.metrics import LoopMetrics
 from tests.support.fast_clock import now, run_fast
 
@@ -421,3 +421,39 @@ def test_a_patient_loop_warns_only_of_failures_that_last() -> None:
         run_fast(run())
     levels = [line["log_level"] for line in told]
     assert set(levels[:3]) == {"info"} and set(levels[5:]) == {"warning"}
+
+
+def test_loops_that_are_idle_together_come_to_take_their_steps_together() -> None:
+    async def run() -> list[Steps]:
+        all_steps = [Steps() for _ in range(8)]
+        async with asyncio.TaskGroup() as group:
+            for number, steps in enumerate(all_steps):
+                every = 10.0 if number % 2 else 25.0
+                loop = Loop(f"loop {number}", steps.take, every=every, woken=asyncio.Event())
+                group.create_task(going(loop, HOUR))
+                await asyncio.sleep(1.3)
+        return all_steps
+
+    all_steps = run_fast(run())
+    assert all(
+        (1 - SLACK) * (1 - JITTER) * every - 1e-6 <= wait <= (1 + JITTER) * every + 1e-6
+        for number, steps in enumerate(all_steps)
+        for every in [10.0 if number % 2 else 25.0]
+        for wait in steps.waits
+    )
+    moments = {round(time, 3) for steps in all_steps for time in steps.times if time > HOUR / 2}
+    taken = sum(time > HOUR / 2 for steps in all_steps for time in steps.times)
+    assert len(moments) < taken / 4
+
+
+def test_a_step_that_asked_for_its_time_is_not_taken_early_with_another() -> None:
+    async def again(_: int) -> object:
+        return Again(10.0)
+
+    async def run() -> list[float]:
+        steps, other = Steps(again), Loop("other", Steps().take, every=1.0)
+        await asyncio.gather(going(Loop("exact", steps.take, every=1.0), HOUR), going(other, HOUR))
+        return steps.waits
+
+    waits = run_fast(run())
+    assert waits == [pytest.approx(10.0)] * len(waits) and len(waits) > 300
