@@ -17,9 +17,9 @@ class Pace(pace.Pace):
     # Under load, a task that has not ended waits this long to be written: more events of it are likely to
     # come meanwhile, and one write then serves all of them.
     unfinished: float = 0.6
-    # Workers that have fallen silent are marked as offline.
+    # The shortest pause between two looks for workers that have fallen silent, which come when one may have.
     workers_look: float = 0.5
-    # The lengths of the queues are read.
+    # The lengths of the queues are read, while somebody wants to see them.
     queues_look: float = 1.0
     # The health of each component is checked.
     components_look: float = 2.0

@@ -42,7 +42,7 @@ class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
     async def GetRealtimeMetrics(
         self, request: pb.GetRealtimeMetricsRequest, context: Context
     ) -> pb.GetRealtimeMetricsResponse:
-        return pb.GetRealtimeMetricsResponse(metrics=self._metrics())
+        return pb.GetRealtimeMetricsResponse(metrics=await self._metrics())
 
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Context
@@ -54,7 +54,7 @@ class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
                 now = time.monotonic()
                 if now >= figures_due:
                     figures_due = now + interval
-                    message = pb.WatchEventsResponse(metrics=self._metrics())
+                    message = pb.WatchEventsResponse(metrics=await self._metrics())
                 else:
                     news = await reader.next(min(figures_due, quiet_since + self._sign_of_life) - now)
                     if news is None and time.monotonic() < quiet_since + self._sign_of_life:
@@ -65,8 +65,8 @@ class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
                 quiet_since = time.monotonic()
                 yield message
 
-    def _metrics(self) -> pb.Metrics:
-        moment = self._pulse.now()
+    async def _metrics(self) -> pb.Metrics:
+        moment = await self._pulse.now()
         if self._told is None or self._told[0] is not moment:
             self._told = (moment, metrics_to(moment))
         return self._told[1]

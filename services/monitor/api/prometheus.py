@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from services.monitor.figures import Figures
+from services.monitor.queues import Queue
 from services.monitor.system.components import Components, Health
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
@@ -49,7 +50,8 @@ class MonitorCollector(Collector):
         return asyncio.run_coroutine_threadsafe(self._collect(), self._loop).result(ANSWER_SECONDS)
 
     async def _collect(self) -> list[Metric]:
-        return [*self._of_tasks(), *self._of_queues(), *self._of_events(), *self._of_the_monitor()]
+        queues = await self._pulse.queues()
+        return [*self._of_tasks(), *_of_queues(queues), *self._of_events(), *self._of_the_monitor()]
 
     def _of_tasks(self) -> Sequence[Metric]:
         tasks = CounterMetricFamily(
@@ -68,16 +70,6 @@ class MonitorCollector(Collector):
             _gauge("celery_active_workers", "Workers online", len(self._workers.online())),
             _gauge("celery_active_tasks", "Tasks being run, by the workers' count", self._workers.active()),
         ]
-
-    def _of_queues(self) -> Sequence[Metric]:
-        length = GaugeMetricFamily("celery_queue_length", "Messages that wait", labels=["queue"])
-        held = GaugeMetricFamily(
-            "celery_queue_unacknowledged", "Messages that workers hold", labels=["queue"]
-        )
-        for queue in self._pulse.queues:
-            length.add_metric([queue.name], queue.length)
-            held.add_metric([queue.name], queue.unacknowledged)
-        return [length, held]
 
     def _of_events(self) -> Sequence[Metric]:
         figures = self._figures
@@ -107,6 +99,15 @@ class MonitorCollector(Collector):
             _counter("celeriac_monitor_tasks_dropped", "Tasks never written", figures.tasks_dropped),
             _counter("celeriac_monitor_rows_written", "Rows written", figures.rows_written),
         ]
+
+
+def _of_queues(queues: Sequence[Queue]) -> Sequence[Metric]:
+    length = GaugeMetricFamily("celery_queue_length", "Messages that wait", labels=["queue"])
+    held = GaugeMetricFamily("celery_queue_unacknowledged", "Messages that workers hold", labels=["queue"])
+    for queue in queues:
+        length.add_metric([queue.name], queue.length)
+        held.add_metric([queue.name], queue.unacknowledged)
+    return [length, held]
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

@@ -21,7 +21,7 @@ import structlog
 from services.kernel.database import Database
 from services.kernel.endings import to_the_end
 from services.kernel.logged_errors import Loggable
-from services.kernel.loops import Heartbeat, Loop
+from services.kernel.loops import Again, Heartbeat, Loop
 from services.monitor.figures import Figures
 from services.monitor.intake.events import Event, decode
 from services.monitor.intake.subscription import EventSource, Subscription
@@ -38,6 +38,8 @@ TRIED = frozenset({TaskState.SUCCESS, TaskState.FAILURE})
 WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"})
 # Celery's workers send one each 2 seconds, unless they are told otherwise.
 HEARTBEAT_SECONDS = 3.0
+# Workers are looked at this often even if none can have fallen silent: a metric tells when they last were.
+LONGEST_SWEEP_SECONDS = 10.0
 
 
 class NotHeardYet(Loggable):
@@ -88,7 +90,10 @@ class Intake:
         self._on_unwatched = on_unwatched
         self._changes = 0
         self._watched = watched
-        self._sweeping = Loop("workers", self._sweep, every=pace.workers_look)
+        self._workers_look = pace.workers_look
+        # Set when a worker comes or goes, after which another may be the next to fall silent.
+        self._worker_news = asyncio.Event()
+        self._sweeping = Loop("workers", self._sweep, every=pace.workers_look, woken=self._worker_news)
         self._listening_since = 0.0
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
         self._subscription = Subscription(source, on_listening=self._listening, on_cut=self._cut, pace=pace)
@@ -141,6 +146,7 @@ class Intake:
             worker = self._workers.hear(kind, at, event, now)
             self._figures.events_lost = self._workers.lost()
             if worker is not None:
+                self._worker_news.set()
                 self._on_worker(worker)
 
     def _take_task_event(
@@ -166,9 +172,12 @@ class Intake:
             if changed is not None:
                 changed.append(record.task_now())
 
-    async def _sweep(self) -> None:
-        for worker in self._workers.sweep(time.monotonic()):
+    async def _sweep(self) -> Again:
+        now = time.monotonic()
+        for worker in self._workers.sweep(now):
             self._on_worker(worker)
+        seconds = min(self._workers.next_sweep() - now, LONGEST_SWEEP_SECONDS)
+        return Again(max(seconds, self._workers_look))
 
     async def check(self) -> None:
         """Raises `NotHeardYet` until events have been listened to for as long as a heartbeat takes."""

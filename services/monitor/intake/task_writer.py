@@ -44,6 +44,7 @@ class TaskWriter:
         self._most_text = most_text
         self._waiting: OrderedDict[str, TaskRecord] = OrderedDict()
         self._text = 0
+        self._news = asyncio.Event()
         self._loop = Loop(
             "task_writing",
             self._write_for_ever,
@@ -70,6 +71,7 @@ class TaskWriter:
         if not record.waiting_since:
             record.waiting_since = now
             self._waiting[record.id] = record
+            self._news.set()
         size = record.text_size
         self._text += size - record.waiting_text
         record.waiting_text = size
@@ -93,8 +95,20 @@ class TaskWriter:
                 full = await self.write_batch(batches)
                 self._figures.tasks_waiting = len(self._waiting)
                 self._loop.heartbeat.succeeded()
+                if not self._waiting:
+                    await self._until_news()
                 if not full:
                     await asyncio.sleep(self._pace.write)
+
+    async def _until_news(self) -> None:
+        """Waits for a task to write, for as long as that takes: nothing is wrong meanwhile."""
+        self._news.clear()
+        self._loop.heartbeat.idle = True
+        try:
+            await self._news.wait()
+        finally:
+            self._loop.heartbeat.idle = False
+        self._loop.heartbeat.succeeded()
 
     async def _write_last(self) -> None:
         """Writes all waiting tasks before the process ends.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import redis.exceptions
 
-from services.kernel.loops import Loop
+from services.kernel.loops import UNTIL_WOKEN, Again, Loop
 from services.monitor.figures import Figures, Snapshot
 from services.monitor.pace import USUAL, Pace
 from services.monitor.queues import BrokerQueues, Queue
@@ -17,6 +19,10 @@ from services.monitor.workers.workers import WorkerTable
 # Queue lengths that were read longer ago than this are not reported.
 STALE_SECONDS = 2.0
 MOST_QUEUES = 200
+# For so long after somebody asked, the queues are read again and again; else nobody would see what is read.
+ASKED_SECONDS = 5.0
+# The first who asks waits for the queues, but no longer than this.
+FIRST_SECONDS = 1.0
 # Figures younger than this are reused, as there may be many watchers. This is half of the shortest interval
 # that a watcher may choose, so that no watcher gets the same figures twice.
 FRESH_SECONDS = 0.1
@@ -34,7 +40,10 @@ class Moment:
 
 
 class Pulse:
-    """Combines the lengths of queues, read by its `loop`, with the figures that come from events."""
+    """Combines the lengths of queues, read by its `loop`, with the figures that come from events.
+
+    The queues are read only while somebody asks for them.
+    """
 
     def __init__(
         self, figures: Figures, workers: WorkerTable, queues: BrokerQueues, pace: Pace = USUAL
@@ -43,7 +52,8 @@ class Pulse:
         self._workers = workers
         self._broker_queues = queues
         self._queues: tuple[Queue, ...] = ()
-        self._read_at = float("-inf")
+        self._read_at = self._asked_at = float("-inf")
+        self._asked, self._tried = asyncio.Event(), asyncio.Event()
         self._moment: Moment | None = None
         self._taken = float("-inf")
         self.loop = Loop(
@@ -52,19 +62,33 @@ class Pulse:
             every=pace.queues_look,
             outlives=(redis.exceptions.RedisError, OSError),
             failed="queues.not_read",
+            woken=self._asked,
         )
 
-    async def _read_queues(self) -> None:
-        self._queues = _longest(await self._broker_queues.read())
-        self._read_at = time.monotonic()
+    async def _read_queues(self) -> Again | None:
+        if time.monotonic() - self._asked_at > ASKED_SECONDS:
+            self._tried.clear()
+            return UNTIL_WOKEN
+        try:
+            self._queues = _longest(await self._broker_queues.read())
+            self._read_at = time.monotonic()
+        finally:
+            self._tried.set()
+        return None
 
-    @property
-    def queues(self) -> Sequence[Queue]:
-        """The longest queues, as read within the last STALE_SECONDS; empty if that failed."""
+    async def queues(self) -> Sequence[Queue]:
+        """Returns the longest queues, as read within the last STALE_SECONDS; none if that failed."""
+        self._asked_at = time.monotonic()
+        if not self._tried.is_set():
+            self._asked.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_SECONDS):
+                    await self._tried.wait()
         return self._queues if time.monotonic() - self._read_at <= STALE_SECONDS else ()
 
-    def now(self) -> Moment:
+    async def now(self) -> Moment:
         """Returns figures that are at most FRESH_SECONDS old; callers may get the same object."""
+        queues = await self.queues()
         now = time.monotonic()
         if self._moment is None or now - self._taken > FRESH_SECONDS:
             self._taken = now
@@ -73,7 +97,7 @@ class Pulse:
                 snapshot=self._figures.snapshot(now),
                 online_workers=len(self._workers.online()),
                 active_tasks=self._workers.active(),
-                queues=self.queues,
+                queues=queues,
             )
         return self._moment
 

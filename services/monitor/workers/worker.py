@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,11 @@ class WorkerRecord:
         self.state = WorkerState.SILENT if beats <= BEATS_UNTIL_GONE else WorkerState.GONE
         self.active = 0
         return self.state is not before
+
+    def silent_at(self) -> float:
+        """When its state changes if nothing more is heard, in seconds as `heard_at`; `math.inf` if GONE."""
+        beats = {WorkerState.ONLINE: BEATS_UNTIL_SILENT, WorkerState.SILENT: BEATS_UNTIL_GONE}
+        return self.heard_at + self.interval * beats.get(self.state, math.inf)
 
     def _compare(self, at: int, processed: int) -> None:
         self.processed = processed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,11 @@ class WorkerTable:
             elif record.state is WorkerState.GONE and silence > KEPT_SECONDS:
                 self._forget(record)
         return changed
+
+    def next_sweep(self) -> float:
+        """Returns when `sweep` has something to do if nothing more is heard; `math.inf` if never."""
+        ends = (min(record.silent_at(), record.heard_at + KEPT_SECONDS) for record in self._workers.values())
+        return min(ends, default=math.inf)
 
     def all(self) -> Sequence[Worker]:
         """Returns all workers, by name."""
