@@ -59,6 +59,8 @@ class Pace(pace.Pace):
     watch_retry: float = 1.0
     # How often all garbage is collected. It takes some 5 ms, as process.main freezes what was imported.
     garbage: float = steady(10.0)
+    # How often it is collected while hardly any objects are made.
+    idle_garbage: float = steady(60.0)
 
 
 USUAL = Pace()

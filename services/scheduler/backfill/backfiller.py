@@ -150,7 +150,7 @@ class Backfills:
         self._left_out.check()
         if self._failure is not None:
             raise self._failure
-        return Again(seconds)
+        return Again(seconds, early=seconds == self._pace.backfills_idle)
 
     async def send_ready(self) -> float:
         """Sends the next runs of backfills that are due. Returns the seconds to wait until the next round."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +11,14 @@ from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition
 from services.kernel.live_keys import key_named
 from services.kernel.live_settings import LiveSettings, Told
-from services.kernel.loops import Heartbeat, Loop
+from services.kernel.loops import SLACK, Heartbeat, Loop, rest
 from services.kernel.outages import DATABASE_ERRORS
 from services.scheduler.config.in_force import Place, Setting, all_settings, setting_of
 from services.scheduler.config.store_config import CHANNEL, ConfigStore
 from services.scheduler.pace import USUAL, Pace
+
+# For so long, a look that found nothing new serves other readers at the same place, too.
+SHARED_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,12 @@ class ConfigFeed:
     def __init__(self, database: Database, pace: Pace = USUAL) -> None:
         self._database = database
         self._pace = pace
-        self._noticed = asyncio.Condition()
+        # Set and replaced at each notice.
+        self._noticed = asyncio.Event()
         self._notices = 0
+        self._looking = asyncio.Lock()
+        # What the last look found to be the newest place, after how many notices, and when it began.
+        self._found: tuple[Place, int, float] | None = None
 
     @property
     def heartbeats(self) -> Sequence[Heartbeat]:
@@ -53,9 +60,9 @@ class ConfigFeed:
         """The background loop that takes notices. Without it, news wait for the next sign of life."""
         async with self._database.listening(CHANNEL) as notices:
             async for _ in notices:
-                async with self._noticed:
-                    self._notices += 1
-                    self._noticed.notify_all()
+                self._notices += 1
+                self._noticed.set()
+                self._noticed = asyncio.Event()
 
     async def after(self, place: Place | None) -> AsyncGenerator[News, None]:
         """Yields what changed after the place, then each later change; never ends.
@@ -69,11 +76,13 @@ class ConfigFeed:
             seen = self._notices
             news = await self._look(place)
             now = asyncio.get_running_loop().time()
-            if news.settings or news.complete or now - told_at >= self._pace.config_life:
+            if news.settings or news.complete or now - told_at >= self._pace.config_life * (1 - SLACK):
                 yield news
                 told_at = now
             place = news.place
-            await self._notice_after(seen)
+            if self._notices == seen:
+                # The rests of all readers end together, and one look then serves all.
+                await rest(self._pace.config_life, woken=self._noticed)
 
     def keeping(self, live: LiveSettings) -> Loop:
         """The loop that keeps the scheduler's own live settings, which need no call."""
@@ -93,12 +102,18 @@ class ConfigFeed:
         )
         return loop
 
-    async def _notice_after(self, seen: int) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._pace.config_life), self._noticed:
-                await self._noticed.wait_for(lambda: self._notices != seen)
-
     async def _look(self, place: Place | None) -> News:
+        async with self._looking:
+            seen, now = self._notices, time.monotonic()
+            if self._found is not None and place is not None:
+                newest, notices, at = self._found
+                if (newest, notices) == (place, seen) and now - at < SHARED_SECONDS:
+                    return News([], place, complete=False)
+            news = await self._read(place)
+            self._found = news.place, seen, now
+            return news
+
+    async def _read(self, place: Place | None) -> News:
         async with self._database.reading() as connection:
             store = ConfigStore(connection)
             newest = await store.newest()

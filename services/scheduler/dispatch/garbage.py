@@ -9,11 +9,14 @@ cycles, mostly the frames of failed calls, can hold much memory.
 from __future__ import annotations
 
 import gc
+import time
 
 from services.kernel.loops import Loop
 from services.scheduler.pace import USUAL, Pace
 
 EACH = 50_000
+# A process with fewer new objects is idle, and has hardly any garbage.
+FEW = 5_000
 
 
 def rarely() -> None:
@@ -24,7 +27,14 @@ def rarely() -> None:
 def collecting(pace: Pace = USUAL) -> Loop:
     """Returns the loop that collects all garbage at intervals."""
 
+    collected_at = time.monotonic()
+
     async def collect() -> None:
+        nonlocal collected_at
+        young, *older = gc.get_count()
+        if young < FEW and not any(older) and time.monotonic() - collected_at < pace.idle_garbage:
+            return
         gc.collect()
+        collected_at = time.monotonic()
 
     return Loop("garbage", collect, every=pace.garbage, at_once=False)

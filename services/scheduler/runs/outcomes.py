@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.kernel.database import Database
 from services.kernel.endings import to_the_end
-from services.kernel.loops import Backoff, Loop
+from services.kernel.loops import Backoff, Loop, rest
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.leases import Lease
@@ -106,7 +106,7 @@ class Outcomes:
                     seconds = await self.look()
                     if not self._listening.heartbeat.failures_in_a_row:
                         self.loop.heartbeat.succeeded()
-                    await asyncio.sleep(seconds)
+                    await rest(seconds)
             finally:
                 for task in others:
                     task.cancel()
