@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -31,6 +32,8 @@ class AuditLog:
         self._known: KnownCheckpoint | None = None
         # The reasons why the log is stopped; empty while it is not stopped.
         self.faults: tuple[str, ...] = ()
+        # When the last check that came to its end began, by time.monotonic().
+        self.checked_at = float("-inf")
 
     async def append(self, entries: Sequence[Entry]) -> tuple[int, int]:
         """Adds the new entries and a checkpoint in one transaction. Returns (entries added, size of the log).
@@ -61,7 +64,7 @@ class AuditLog:
     async def check(self) -> StoredEnd:
         """Returns the stored end of the log. Sets `faults` to its differences from what was signed."""
         # Read before the snapshot is taken, so that the snapshot is at least as new.
-        known = self._known
+        known, began = self._known, time.monotonic()
         async with self._sessions.reading() as session:
             store = LogStore(session)
             end = await store.end()
@@ -69,6 +72,7 @@ class AuditLog:
         self._tell(faults)
         if end.checkpoint and not faults:
             self._remember(end.checkpoint.tree(), end.checkpoint.note)
+        self.checked_at = began
         return end
 
     def refuse_if_stopped(self) -> None:

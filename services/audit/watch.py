@@ -1,12 +1,17 @@
-"""Checks the stored end of the log at the start and every few seconds, even if no entries come."""
+"""Checks the stored end of the log at the start and every few seconds, even if no entries come.
+
+A check that a call has made counts: the monitor asks for the log's status every two seconds.
+"""
 
 from __future__ import annotations
+
+import time
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from services.audit.log import AuditLog
 from services.audit.pace import USUAL, Pace
-from services.kernel.loops import Loop
+from services.kernel.loops import Again, Loop
 from services.kernel.outages import DATABASE_ERRORS
 
 
@@ -17,9 +22,17 @@ class LogWatch:
     """
 
     def __init__(self, log: AuditLog, registry: CollectorRegistry, pace: Pace = USUAL) -> None:
+
+        async def check() -> Again | None:
+            rest = log.checked_at + pace.check - time.monotonic()
+            if rest > 0:
+                return Again(rest)
+            await log.check()
+            return None
+
         self.loop = Loop(
             "log_check",
-            log.check,
+            check,
             every=pace.check,
             outlives=DATABASE_ERRORS,
             failed="audit.check_failed",

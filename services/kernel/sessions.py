@@ -64,6 +64,10 @@ class Sessions:
             hide_parameters=True,
         )
         event.listen(self.engine.sync_engine, "do_executemany", _refuse_a_list)
+        # The same pool with other options. Made once, as that takes longer than a short query.
+        self._snapshots = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -74,8 +78,7 @@ class Sessions:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """One read-only transaction on one snapshot: pages and counts in it agree with each other."""
-        snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        async with _begun(snapshot, readonly=True) as session:
+        async with _begun(self._snapshots, readonly=True) as session:
             yield session
 
     async def close(self) -> None:
