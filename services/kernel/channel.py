@@ -12,6 +12,9 @@ from services.kernel.certificates import Certificates
 from services.kernel.settings import KernelSettings
 
 OPTIONS = [
+    # No probes of the bandwidth: each call would wake both processes twice more (a ping and its answer), and
+    # the usual window is enough within a data centre.
+    ("grpc.http2.bdp_probe", 0),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
     # A service that starts late is reached soon after it is there.

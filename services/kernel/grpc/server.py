@@ -34,7 +34,7 @@ import grpc
 import grpc.aio
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -52,11 +52,15 @@ Step = Callable[[Call], AbstractAsyncContextManager[None]]
 # After so long without any call, none is left that has arrived: grpc hands them over one after another.
 QUIET_SECONDS = 0.2
 RESTARTING = "this server is being restarted and"
+# Answered without the steps.
+PROBES = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List"})
 # grpc has handlers as untyped callables; the contract says what they take and return.
 Behaviour = Callable[..., Any]
 
 MOST_METADATA_BYTES = 192 * 1024
 OPTIONS = [
+    # As channels have it (channel.py): no probes of the bandwidth, each of which wakes two processes twice.
+    ("grpc.http2.bdp_probe", 0),
     # Otherwise a second server on the same port would start without an error, and take half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 8 * 1024 * 1024),
@@ -229,6 +233,8 @@ class _Interceptor(grpc.aio.ServerInterceptor):
             (True, True): (grpc.stream_stream_rpc_method_handler, self._stream),
         }
         make, wrap = kind[handler.request_streaming, handler.response_streaming]
+        if details.method in PROBES:
+            wrap = functools.partial(self._probe, details.method, handler.request_deserializer)
         # Without a deserializer grpc hands over the bytes: parsing happens inside the steps.
         return make(
             wrap(behaviour, functools.partial(Call, details.method, policy, handler.request_deserializer)),
@@ -260,6 +266,32 @@ class _Interceptor(grpc.aio.ServerInterceptor):
             call.response = response
             return call.to_caller(response)
         raise AssertionError("a step swallowed an exception")
+
+    def _probe(
+        self,
+        method: str,
+        parse: Callable[[bytes], Message],
+        behaviour: Behaviour,
+        arriving: Callable[..., Call],
+    ) -> Behaviour:
+        """Answers a health probe without the steps, which only a malformed one goes through.
+
+        Probes come from the gateway and the monitor, each every two seconds; in an idle system they are most
+        of what there is to do. The steps have nothing to add: everybody may ask, and nothing is recorded.
+        """
+        whole_way = self._unary(behaviour, arriving)
+
+        async def answer(raw: bytes, context: Any) -> Message:
+            try:
+                request = parse(raw)
+            except (DecodeError, UnicodeDecodeError, ValueError):
+                response: Message = await whole_way(raw, context)
+            else:
+                response = await behaviour(request, context)
+                log.debug("rpc.answered", method=method, code=grpc.StatusCode.OK.name)
+            return response
+
+        return answer
 
     def _stream(self, behaviour: Behaviour, arriving: Callable[..., Call]) -> Behaviour:
         async def answer(raw: Any, context: Any) -> None:
