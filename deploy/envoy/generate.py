@@ -32,13 +32,15 @@ def write_gateway_config(
     upstreams: Mapping[str, Upstream],
     settings: GatewaySettings | None = None,
     health_from: str = "monitor",
+    health_interval: str = "0.5s",
 ) -> Path:
     """Writes `envoy.yaml` and the contracts' descriptors into `folder`; returns the path for `envoy -c`.
 
     `state` holds `ca.pem`, `certs/gateway.crt|key` and `jwks.json`. `admin_socket` is the path of Envoy's
     admin page, in a folder that only Envoy's user may enter. `upstreams` says where each service that the
     installed contracts need is: the port (on 127.0.0.1) or "host:port", or a list with those of its replicas.
-    `health_from` is the service that answers health and reflection for the whole system.
+    `health_from` is the service that answers health and reflection for the whole system. `health_interval` is
+    the time between two checks of a healthy replica.
 
     Raises ValueError if `upstreams` lacks a service, or if the socket's path is too long.
     """
@@ -78,7 +80,9 @@ def write_gateway_config(
         clusters=[
             template.fill("keys_cluster"),
             *(
-                _cluster(template, service, upstreams[service], state, _probed(service, methods))
+                _cluster(
+                    template, service, upstreams[service], state, _probed(service, methods), health_interval
+                )
                 for service in sorted(needed)
             ),
         ],
@@ -157,7 +161,7 @@ def _probed(service: str, methods: list[Method]) -> str:
 
 
 def _cluster(
-    template: Template, service: str, upstream: Upstream, state: Path, probed: str
+    template: Template, service: str, upstream: Upstream, state: Path, probed: str, health_interval: str
 ) -> dict[str, Any]:
     addresses = [upstream] if isinstance(upstream, int | str) else upstream
     return template.fill(
@@ -166,6 +170,7 @@ def _cluster(
         replicas=[_replica(template, service, str(address)) for address in addresses],
         state=str(state.resolve()),
         probed=probed,
+        health_interval=health_interval,
     )
 
 

@@ -29,6 +29,9 @@ GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
 # A warm shutdown lets running tasks finish; a chunk of the bulk path takes seconds.
 WARM_SHUTDOWN_SECONDS = 60.0
+# Of one process a service there is no other to prefer, so the gateway asks each less often than it would ask
+# replicas: in an idle system these questions are most of what there is to do.
+HEALTH_INTERVAL = "5s"
 
 
 def steps(settings: StandaloneSettings) -> list[Step]:
@@ -114,6 +117,7 @@ def _write_gateway_config(settings: StandaloneSettings) -> None:
         settings.admin_socket,
         {service: ports.of(service) for service in SERVICES},
         load_gateway_settings().model_copy(update={"issuer": ISSUER, "audience": AUDIENCE}),
+        health_interval=HEALTH_INTERVAL,
     )
 
 
