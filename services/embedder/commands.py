@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 
 from services.embedder.bulk.tasks import register
 from services.embedder.bulk.worker import PoolProcess, celery_app, work
 from services.embedder.model.encoder import Encoder
 from services.embedder.model.files import WrongModel
-from services.embedder.model.onnx_model import Engine, OnnxModel
-from services.embedder.serving import serve
+from services.embedder.model.onnx_model import Engine, OnnxModel, Unrun
 from services.embedder.settings import PROVIDERS, EmbedderSettings
 
 
-def load(settings: EmbedderSettings, threads: int) -> OnnxModel:
-    """Loads the model. Raises SystemExit, with the reason, if it can't be used."""
+def load(settings: EmbedderSettings, threads: int, unrun: Unrun | None = None) -> OnnxModel:
+    """Loads the model, or the rest of it. Raises SystemExit, with the reason, if it can't be used."""
+    with _refused(settings):
+        return OnnxModel(unrun or settings.model, Engine(PROVIDERS[settings.provider], threads))
+
+
+@contextmanager
+def _refused(settings: EmbedderSettings) -> Iterator[None]:
     try:
-        return OnnxModel(settings.model, Engine(PROVIDERS[settings.provider], threads))
+        yield
     except WrongModel as error:
         raise SystemExit(
             f"the model can't be used:\n  CELERIAC_MODEL={settings.model}: {error};"
@@ -26,36 +34,56 @@ def load(settings: EmbedderSettings, threads: int) -> OnnxModel:
 
 
 async def serve_model(settings: EmbedderSettings) -> None:
+    # Imported here, because a worker has no use for servicers and search.
+    from services.embedder.serving import serve
+
     await serve(settings, load(settings, settings.service_threads), settings.batch_tokens)
 
 
 def work_with_model(settings: EmbedderSettings) -> None:
-    """Runs the worker. Each of its processes loads the model after the fork; mapped weights are shared."""
-    refuse_wrong_model(settings)
+    """Runs the worker. Its processes share the tokenizer, which is loaded before the fork.
+
+    Each of them loads the graph after the fork; mapped weights are shared.
+    """
+    # Threads would not survive the fork, and each process of the pool has one core.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    with _refused(settings):
+        unrun = Unrun.load(settings.model)
+    refuse_wrong_model(settings, unrun)
     app = celery_app(settings)
 
     def encoder() -> Encoder:
-        return Encoder(load(settings, settings.worker_threads), settings.batch_tokens)
+        return Encoder(load(settings, settings.worker_threads, unrun), settings.batch_tokens)
 
     register(app, PoolProcess(settings, app, encoder))
     work(app, settings, settings.worker_queues, settings.processes, settings.worker_hostname)
 
 
-def refuse_wrong_model(settings: EmbedderSettings) -> None:
+def refuse_wrong_model(settings: EmbedderSettings, unrun: Unrun) -> None:
     """Raises SystemExit if the model can't be used.
 
-    The model is loaded for this in a separate process: the threads of a model loaded in this process would
+    The graph is loaded for this in a separate process: the threads of a graph loaded in this process would
     not survive the fork. Without the check, the worker's pool would restart its failing processes for ever.
     """
-    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as apart:
+    fork = multiprocessing.get_context("fork")
+    # What is loaded goes as an argument of the initializer, which a fork inherits: a task's would be copied.
+    with ProcessPoolExecutor(1, fork, initializer=_inherit, initargs=(unrun,)) as apart:
         fault = apart.submit(fault_of_model, settings).result()
     if fault:
         raise SystemExit(fault)
 
 
+_inherited: list[Unrun] = []
+
+
+def _inherit(unrun: Unrun) -> None:
+    _inherited.append(unrun)
+
+
 def fault_of_model(settings: EmbedderSettings) -> str:
+    """Returns why the model can't be used; empty if it can."""
     try:
-        load(settings, 1)
+        load(settings, 1, *_inherited)
     except SystemExit as refused:
         return str(refused)
     return ""

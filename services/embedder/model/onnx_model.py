@@ -42,13 +42,33 @@ class Engine:
     threads: int = 1
 
 
+@dataclass(frozen=True)
+class Unrun:
+    """What of a model can be loaded before a fork, and is then shared by all processes.
+
+    The tokenizer takes most of the time that a model takes to load, and half of the memory. It starts no
+    threads as long as TOKENIZERS_PARALLELISM is false.
+    """
+
+    folder: ModelFolder
+    tokenizer: Tokenizer
+    digest: str
+
+    @classmethod
+    def load(cls, folder: Path) -> Unrun:
+        """Raises WrongModel."""
+        found = read_folder(folder)
+        return cls(found, _tokenizer(found), found.digest())
+
+
 class OnnxModel:
     """The model of a folder: implements services.embedder.model.encoder.Model."""
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        """Loads and tries the model. Raises WrongModel."""
-        found = read_folder(folder)
-        self._tokenizer = _tokenizer(found)
+    def __init__(self, folder: Path | Unrun, engine: Engine) -> None:
+        """Loads what is not loaded yet, and tries the model. Raises WrongModel."""
+        unrun = folder if isinstance(folder, Unrun) else Unrun.load(folder)
+        found = unrun.folder
+        self._tokenizer = unrun.tokenizer
         self._padding = _padding(self._tokenizer)
         self._session = _session(found.graph, engine)
         self._inputs = [given.name for given in self._session.get_inputs()]
@@ -68,7 +88,7 @@ class OnnxModel:
         self._prefixes = found.prefixes
         self.facts = ModelFacts(
             name=found.name,
-            digest=found.digest(),
+            digest=unrun.digest,
             pooling=self._pooling,
             max_tokens=found.reading.max_tokens,
             prefixes=found.prefixes,
