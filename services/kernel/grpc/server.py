@@ -276,7 +276,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
     ) -> Behaviour:
         """Answers a health probe without the steps, which only a malformed one goes through.
 
-        Probes come from the gateway and the monitor, each every two seconds; in an idle system they are most
+        Probes come from the gateway and the monitor, each every few seconds; in an idle system they are most
         of what there is to do. The steps have nothing to add: everybody may ask, and nothing is recorded.
         """
         whole_way = self._unary(behaviour, arriving)

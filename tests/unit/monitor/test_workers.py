@@ -50,6 +50,7 @@ def test_a_worker_is_what_its_beat_tells() -> None:
 def test_three_missed_beats_make_it_silent_once_and_thirty_make_it_gone_once() -> None:
     heard = Heard()
     heard.beat(0, 0)
+    assert heard.table.next_sweep() == 6.0
     assert heard.table.sweep(6.0) == []
     (silent,) = heard.table.sweep(6.1)
     assert silent.state is SILENT and silent.active == 0
