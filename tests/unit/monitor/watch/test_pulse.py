@@ -15,6 +15,7 @@ from services.monitor.queues import BrokerQueues, Queue
 from services.monitor.watch import pulse as subject
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.workers import WorkerTable
+from tests.support.watch_clients import until
 
 
 class CountedQueues(BrokerQueues):
@@ -41,9 +42,7 @@ async def going() -> Any:
 
 
 async def idle(pulse: Pulse) -> None:
-    async with asyncio.timeout(10):
-        while not pulse.loop.heartbeat.idle:
-            await asyncio.sleep(0.001)
+    await until(lambda: pulse.loop.heartbeat.idle)
 
 
 async def test_nothing_is_read_while_nobody_asks() -> None:
