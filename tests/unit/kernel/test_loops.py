@@ -443,7 +443,8 @@ def test_loops_that_are_idle_together_come_to_take_their_steps_together() -> Non
     )
     moments = {round(time, 3) for steps in all_steps for time in steps.times if time > HOUR / 2}
     taken = sum(time > HOUR / 2 for steps in all_steps for time in steps.times)
-    assert len(moments) < taken / 4
+    # By chance they come together sooner or later; apart, there would be as many moments as steps.
+    assert len(moments) < taken / 2
 
 
 def test_a_step_that_asked_for_its_time_is_not_taken_early_with_another() -> None:
