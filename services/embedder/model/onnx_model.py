@@ -46,8 +46,8 @@ class Engine:
 class Unrun:
     """What of a model can be loaded before a fork, and is then shared by all processes.
 
-    The tokenizer takes most of the time that a model takes to load, and half of the memory. It starts no
-    threads as long as TOKENIZERS_PARALLELISM is false.
+    The tokenizer takes most of the time that a model takes to load, and 150 MB for the embedded one. It
+    starts no threads as long as TOKENIZERS_PARALLELISM is false.
     """
 
     folder: ModelFolder
