@@ -234,6 +234,8 @@ def _become(wanted: Mapping[str, Any]) -> None:
     random.seed()
     time.tzset()
     sys.argv = [wanted["module"], *wanted["arguments"]]
+    # It is run now, and was imported only for what it imports; runpy would warn of that.
+    sys.modules.pop(f"{wanted['module']}.__main__", None)
     runpy.run_module(wanted["module"], run_name="__main__", alter_sys=True)
 
 
