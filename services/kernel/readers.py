@@ -1,4 +1,4 @@
-"""A bounded buffer for one reader of a stream.
+"""The readers of a stream: a bounded buffer for each, and all of one stream together.
 
 When the buffer is full, new messages are skipped until the reader has read everything in it; then the reader
 gets the number of skipped changes. So a slow reader misses a few long stretches rather than many single
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from services.kernel.errors import CeleriacError
 
@@ -62,8 +63,10 @@ class Reader(Generic[Message]):
         found = self._take()
         if found is None and seconds > 0:
             self._news.clear()
+            # Not asyncio.wait_for: in Python 3.11 it may lose a cancellation that comes with the news.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._news.wait()
             # Also after a time-out: something may have come at the last moment.
             found = self._take()
         return found
@@ -96,3 +99,54 @@ class JoiningReader(Reader[Message], Generic[Message, Wanted, Cursor]):
             # Marks the exception as retrieved: a reader that has left meanwhile never asks for it.
             self.joined.exception()
         super().fail(error)
+
+
+Admitted = TypeVar("Admitted", bound=JoiningReader[Any, Any, Any])
+
+
+class Audience(Generic[Admitted, Wanted, Cursor]):
+    """All readers of one stream in this process: those who are handed changes, and those who wait to join.
+
+    Whoever hands on the changes waits for `woken`: it is set when a reader wants to join, and by notices.
+    """
+
+    def __init__(self, reader: Callable[[Wanted], Admitted]) -> None:
+        self._reader = reader
+        self.readers: set[Admitted] = set()
+        self.joining: set[Admitted] = set()
+        self.woken = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self.readers) + len(self.joining)
+
+    @contextlib.asynccontextmanager
+    async def joined(self, wanted: Wanted) -> AsyncIterator[tuple[Admitted, Cursor]]:
+        """Yields a new reader, and the cursor (later than the call) after which it gets every change."""
+        reader = self._reader(wanted)
+        self.joining.add(reader)
+        self.woken.set()
+        try:
+            yield reader, await reader.joined
+        finally:
+            self.joining.discard(reader)
+            self.readers.discard(reader)
+
+    def admit(self, reader: Admitted, cursor: Cursor) -> None:
+        """Lets a reader join that waits for it: changes after the cursor will be handed to it, too."""
+        if reader in self.joining:
+            self.joining.discard(reader)
+            # It may have left a moment ago.
+            if not reader.joined.cancelled():
+                self.readers.add(reader)
+                reader.joined.set_result(cursor)
+
+    def fail(self, error: CeleriacError) -> None:
+        """Ends the streams of all readers with the error."""
+        for reader in self.readers | self.joining:
+            reader.fail(error)
+        self.readers.clear()
+        self.joining.clear()
+
+    async def wake_by(self, notices: AsyncIterator[str]) -> None:
+        async for _ in notices:
+            self.woken.set()

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from services.kernel.database import Database
-from services.kernel.errors import CeleriacError, FailedPrecondition, FieldFault, Invalid, Unavailable
+from services.kernel.errors import FailedPrecondition, FieldFault, Invalid, Unavailable
 from services.kernel.loops import UNTIL_WOKEN, Again, Backoff, Loop
 from services.kernel.operations import Operation
 from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.pages import decode_page_token, encode_page_token
-from services.kernel.readers import JoiningReader, Skipped
+from services.kernel.readers import Audience, JoiningReader, Skipped
 from services.kernel.sessions import Sessions
 from services.kernel.snapshots import Snapshot
 from services.monitor.operations.store_operations import Head, OperationFilter, OperationStore
@@ -94,10 +93,9 @@ class Watching(Generic[Message]):
         self._sessions = sessions
         self._tell = tell
         self._pace = pace
-        self._buffer = buffer
-        self._readers: set[Reader[Message]] = set()
-        self._joining: set[Reader[Message]] = set()
-        self._woken = asyncio.Event()
+        self._audience: Audience[Reader[Message], OperationFilter, Cursor] = Audience(
+            lambda wanted: Reader[Message](wanted, buffer)
+        )
         # All changes up to this cursor were handed to the readers; None: there were no readers until now.
         self._cursor: Cursor | None = None
         # The ids of operations whose owner was lost at the last look.
@@ -109,7 +107,7 @@ class Watching(Generic[Message]):
             outlives=DATABASE_ERRORS,
             failed="operations.watch_failed",
             retry=Backoff(pace.operations_retry, pace.operations_retry),
-            woken=self._woken,
+            woken=self._audience.woken,
         )
 
     async def watch(self, wanted: OperationFilter, cursor: Cursor | None) -> AsyncGenerator[Message, None]:
@@ -118,7 +116,7 @@ class Watching(Generic[Message]):
         Raises `FailedPrecondition` when what came after the cursor can't be told, and `Unavailable` when the
         database fails meanwhile.
         """
-        async with self._joined(wanted) as (reader, start):
+        async with self._audience.joined(wanted) as (reader, start):
             missed = await self._missed(cursor) if cursor else []
             yield self._tell(None, cursor or start, 0)
             found = [operation for operation in missed if wanted.matches(operation)]
@@ -136,18 +134,6 @@ class Watching(Generic[Message]):
                     case _:
                         yield news
 
-    @asynccontextmanager
-    async def _joined(self, wanted: OperationFilter) -> AsyncIterator[tuple[Reader[Message], Cursor]]:
-        """Yields a new reader, and the cursor (later than the call) after which it gets every change."""
-        reader = Reader[Message](wanted, self._buffer)
-        self._joining.add(reader)
-        self._woken.set()
-        try:
-            yield reader, await reader.joined
-        finally:
-            self._joining.discard(reader)
-            self._readers.discard(reader)
-
     async def _missed(self, cursor: Cursor) -> list[Operation]:
         """Returns what changed after the cursor, and all operations whose owner is lost by now."""
         async with self._sessions.reading() as session:
@@ -162,10 +148,10 @@ class Watching(Generic[Message]):
 
     async def _follow_if_watched(self) -> Again:
         try:
-            if self._readers or self._joining:
+            if self._audience:
                 await self._follow()
         except* DATABASE_ERRORS:
-            self._fail(Unavailable("the database"))
+            self._audience.fail(Unavailable("the database"))
             raise
         return UNTIL_WOKEN
 
@@ -173,24 +159,20 @@ class Watching(Generic[Message]):
         """Looks at each notice, and once in `operations_follow` seconds, while there are readers."""
         self._cursor = None
         async with self._database.listening(CHANNEL) as notices, asyncio.TaskGroup() as group:
-            waker = group.create_task(self._wake_by(notices))
-            while self._readers or self._joining:
-                self._woken.clear()
+            waker = group.create_task(self._audience.wake_by(notices))
+            while self._audience:
+                self._audience.woken.clear()
                 await self._look()
                 self.loop.heartbeat.succeeded()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._pace.operations_follow):
-                        await self._woken.wait()
+                        await self._audience.woken.wait()
                 await asyncio.sleep(COALESCE_SECONDS)
             waker.cancel()
 
-    async def _wake_by(self, notices: AsyncIterator[str]) -> None:
-        async for _ in notices:
-            self._woken.set()
-
     async def _look(self) -> None:
         """Hands new changes to the readers, then lets those join that were waiting when it began."""
-        joining, before = list(self._joining), self._cursor
+        joining, before = list(self._audience.joining), self._cursor
         async with self._sessions.reading() as session:
             store = OperationStore(session)
             head = await store.head()
@@ -198,23 +180,20 @@ class Watching(Generic[Message]):
             changed = await store.unseen(before.seen) if before else []
         if before is not None and before.origin != head.origin:
             # The database is another than it was: a failover that the connections survived.
-            self._fail(expired())
+            self._audience.fail(expired())
             return
         newly = [operation for operation in lost if operation.id not in self._lost]
         self._lost = frozenset(operation.id for operation in lost)
         self._cursor = _cursor_at(head)
         if before is not None:
             self._hand_on(_with_lost(changed, newly), before, self._cursor)
-        for reader in self._joining.intersection(joining):
-            self._joining.discard(reader)
-            if not reader.joined.cancelled():
-                self._readers.add(reader)
-                reader.joined.set_result(self._cursor)
+        for reader in joining:
+            self._audience.admit(reader, self._cursor)
 
     def _hand_on(self, changed: Sequence[Operation], before: Cursor, after: Cursor) -> None:
         for operation in changed:
             message: Message | None = None
-            for reader in self._readers:
+            for reader in self._audience.readers:
                 if not reader.wanted.matches(operation):
                     continue
                 if not reader.has_room:
@@ -223,12 +202,6 @@ class Watching(Generic[Message]):
                 if message is None:
                     message = self._tell(operation, after if operation is changed[-1] else before, 0)
                 reader.put(message)
-
-    def _fail(self, error: CeleriacError) -> None:
-        for reader in self._readers | self._joining:
-            reader.fail(error)
-        self._readers.clear()
-        self._joining.clear()
 
 
 def _cursor_at(head: Head) -> Cursor:

@@ -83,17 +83,12 @@ class BackfillStore(Store):
         return _backfill_of(row)
 
     async def made_by(self, schedule_id: str, once: Once | None) -> Backfill | None:
-        """Returns the backfill that the request began earlier; None without one, or without a request id.
+        """Returns the backfill that the request began earlier, if there is one.
 
         Raises `Invalid` if another request had the same id.
         """
-        if once is None:
-            return None
-        row = await self._connection.fetchrow(MADE_BY, schedule_id, once.request_id)
-        if row is None:
-            return None
-        once.check(row["request_digest"])
-        return _backfill_of(row)
+        row = await self._made_by(MADE_BY, schedule_id, once)
+        return None if row is None else _backfill_of(row)
 
     async def running(self, schedule_id: str) -> Backfill | None:
         return await self._one("schedule_id = $1 AND state = 'running'", schedule_id)

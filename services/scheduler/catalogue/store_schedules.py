@@ -128,17 +128,12 @@ class ScheduleStore(Store):
         return None if row is None else run_of(row)
 
     async def run_made_by(self, schedule_id: str, once: Once | None) -> Run | None:
-        """Returns the run that the request triggered earlier; None without one, or without a request id.
+        """Returns the run that the request triggered earlier, if there is one.
 
         Raises `Invalid` if another request had the same id.
         """
-        if once is None:
-            return None
-        row = await self._connection.fetchrow(MADE_BY, schedule_id, once.request_id)
-        if row is None:
-            return None
-        once.check(row["request_digest"])
-        return run_of(row)
+        row = await self._made_by(MADE_BY, schedule_id, once)
+        return None if row is None else run_of(row)
 
     async def list_runs(self, wanted: RunFilter, before: Place | None, most: int) -> Sequence[Run]:
         """Returns runs before (due time, schedule), newest first."""

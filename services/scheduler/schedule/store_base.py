@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
+import asyncpg
+
 from services.kernel.database import Connection, Database
+from services.kernel.once import Once
 
 
 class Store:
@@ -17,6 +20,19 @@ class Store:
         """Returns the time of the database's clock, which all replicas go by."""
         moment: dt.datetime = await self._connection.fetchval("SELECT clock_timestamp()")
         return moment
+
+    async def _made_by(self, statement: str, schedule_id: str, once: Once | None) -> asyncpg.Record | None:
+        """Returns the row that the request made earlier; None without one, or without a request id.
+
+        `statement` finds it by schedule and request id, and gives its `request_digest`, too. Raises
+        `Invalid` if another request had the same id.
+        """
+        if once is None:
+            return None
+        row = await self._connection.fetchrow(statement, schedule_id, once.request_id)
+        if row is not None:
+            once.check(row["request_digest"])
+        return row
 
 
 async def now_at(database: Database) -> dt.datetime:

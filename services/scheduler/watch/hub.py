@@ -11,7 +11,6 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
@@ -23,7 +22,7 @@ from services.kernel.database import Database
 from services.kernel.errors import CeleriacError, Unavailable
 from services.kernel.loops import UNTIL_WOKEN, Again, Backoff, Loop
 from services.kernel.outages import DATABASE_ERRORS
-from services.kernel.readers import JoiningReader, Skipped
+from services.kernel.readers import Audience, JoiningReader, Skipped
 from services.scheduler.catalogue.store_listing import ScheduleFilter
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.pace import USUAL, Pace
@@ -80,11 +79,10 @@ class Watching(Generic[Message]):
         self._turns = turns or Turns()
         self._log = ChangeLog(database, self._turns)
         self._tell = tell
-        self._buffer = buffer
         self._pace = pace
-        self._readers: set[Reader[Message]] = set()
-        self._joining: set[Reader[Message]] = set()
-        self._woken = asyncio.Event()
+        self._audience: Audience[Reader[Message], Wanted, Cursor] = Audience(
+            lambda wanted: Reader[Message](wanted, buffer)
+        )
         # The log has been read for all readers up to this cursor.
         self._cursor: Cursor | None = None
         watchers = Gauge("celeriac_scheduler_watchers", "Readers of WatchSchedules", registry=registry)
@@ -97,7 +95,7 @@ class Watching(Generic[Message]):
             outlives=DATABASE_ERRORS,
             failed="watch.failed",
             retry=Backoff(pace.watch_retry, pace.watch_retry),
-            woken=self._woken,
+            woken=self._audience.woken,
         )
         self._left_out = prometheus_client.Counter(
             "celeriac_scheduler_watch_left_out",
@@ -108,18 +106,18 @@ class Watching(Generic[Message]):
     @property
     def readers(self) -> int:
         """The number of readers now."""
-        return len(self._readers) + len(self._joining)
+        return len(self._audience)
 
     async def _follow_if_watched(self) -> Again:
         try:
-            if self.readers:
+            if self._audience:
                 await self._follow()
         except* DATABASE_ERRORS:
-            self._fail(Unavailable("the database"))
+            self._audience.fail(Unavailable("the database"))
             raise
         except* CeleriacError:
             # The database is another than it was: a failover that the connections survived.
-            self._fail(expired())
+            self._audience.fail(expired())
         return UNTIL_WOKEN
 
     async def watch(self, wanted: Wanted, cursor: Cursor | None) -> AsyncGenerator[Message, None]:
@@ -137,7 +135,7 @@ class Watching(Generic[Message]):
                 async for message in self._messages(page, wanted):
                     yield message
                 cursor = page.cursor
-        async with self._joined(wanted) as (reader, start):
+        async with self._audience.joined(wanted) as (reader, start):
             if cursor is None:
                 yield self._tell(None, start)
             else:
@@ -156,51 +154,33 @@ class Watching(Generic[Message]):
                     case _:
                         yield news
 
-    @asynccontextmanager
-    async def _joined(self, wanted: Wanted) -> AsyncIterator[tuple[Reader[Message], Cursor]]:
-        """Yields a new reader, and the cursor (later than the call) after which it gets every change."""
-        reader = Reader[Message](wanted, self._buffer)
-        self._joining.add(reader)
-        self._woken.set()
-        try:
-            yield reader, await reader.joined
-        finally:
-            self._joining.discard(reader)
-            self._readers.discard(reader)
-
     async def _follow(self) -> None:
         """Reads the log at each notice, and once in `watch_look` seconds, while there are readers."""
         self._cursor = None
         async with self._database.listening(CHANNEL) as notices, asyncio.TaskGroup() as group:
-            waker = group.create_task(self._wake_by(notices))
-            while self.readers:
-                self._woken.clear()
+            waker = group.create_task(self._audience.wake_by(notices))
+            while self._audience:
+                self._audience.woken.clear()
                 begun = time.monotonic()
                 await self._look()
                 self.loop.heartbeat.succeeded()
                 rest = max(COALESCE_SECONDS, REST * (time.monotonic() - begun))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._pace.watch_look)
+                    async with asyncio.timeout(self._pace.watch_look):
+                        await self._audience.woken.wait()
                     await asyncio.sleep(rest)
             waker.cancel()
 
-    async def _wake_by(self, notices: AsyncIterator[str]) -> None:
-        async for _ in notices:
-            self._woken.set()
-
     async def _look(self) -> None:
         """Hands new changes to the readers, then lets those join that were waiting when it began."""
-        joining = list(self._joining)
+        joining = list(self._audience.joining)
         if self._cursor is None:
             self._cursor = (await self._log.head()).cursor
         else:
             self._cursor = await self._hand_on_after(self._cursor)
-        for reader in self._joining.intersection(joining):
-            self._joining.discard(reader)
-            if not reader.joined.cancelled():
-                self._readers.add(reader)
-                reader.handed = self._cursor
-                reader.joined.set_result(self._cursor)
+        for reader in joining:
+            reader.handed = self._cursor
+            self._audience.admit(reader, self._cursor)
 
     async def _hand_on_after(self, cursor: Cursor) -> Cursor:
         """Hands on all changes after the cursor, to a group of readers for each filter.
@@ -210,7 +190,7 @@ class Watching(Generic[Message]):
         ended, looked_up = False, Counter[ScheduleFilter]()
         while not ended:
             groups: dict[ScheduleFilter, list[Reader[Message]]] = {}
-            for reader in self._readers:
+            for reader in self._audience.readers:
                 groups.setdefault(reader.wanted.matching, []).append(reader)
             looks = [
                 look_for(group, matching, in_full=looked_up[matching] < MOST_LOOKED_UP)
@@ -265,12 +245,6 @@ class Watching(Generic[Message]):
             for message in messages:
                 yield message
             ended = len(messages) < AT_A_TIME
-
-    def _fail(self, error: CeleriacError) -> None:
-        for reader in self._readers | self._joining:
-            reader.fail(error)
-        self._readers.clear()
-        self._joining.clear()
 
 
 def look_for(group: Sequence[Reader[Message]], matching: ScheduleFilter, *, in_full: bool) -> Look:
