@@ -67,7 +67,7 @@ def no_secret_in_logs(request: pytest.FixtureRequest, logs: Search) -> Iterator[
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server, as its superuser; with the template of migrated databases."""
-    with temporary_postgres() as url:
+    with temporary_postgres(fsync=False) as url:
         asyncio.run(make_template(url))
         yield url
 

@@ -27,15 +27,32 @@ TEMPLATE = "celeriac_migrated"
 
 
 @contextlib.contextmanager
-def temporary_postgres() -> Iterator[str]:
-    """A PostgreSQL server that is deleted at the end; gives the superuser's URL (a Unix socket)."""
+def temporary_postgres(*, fsync: bool = True) -> Iterator[str]:
+    """A PostgreSQL server that is deleted at the end; gives the superuser's URL (a Unix socket).
+
+    Without `fsync` it does not wait for the disk: what is committed outlives every death of its processes,
+    but not one of the machine. Databases are then copied in half the time, and the stop takes a second
+    instead of half a minute. Benchmarks have it on.
+    """
     # Short: a Unix socket's path may have about 100 characters.
     with tempfile.TemporaryDirectory(prefix="celeriac-pg-", dir="/tmp") as folder:
         server = get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
+            if not fsync:
+                asyncio.run(_without_fsync(server.get_uri()))
             yield server.get_uri()
         finally:
             server.stop()
+
+
+async def _without_fsync(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for setting in ("fsync", "full_page_writes"):
+            await connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
 
 
 async def create_database(server_url: str, template: str = "template1") -> str:
