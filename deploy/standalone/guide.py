@@ -18,10 +18,7 @@ def how_to_look(settings: StandaloneSettings, make: str = "make") -> list[str]:
     """Returns lines to copy into a shell in the project's folder."""
     gateway = f"127.0.0.1:{settings.gateway_port}"
     ca = _shown(settings.state / "ca.pem")
-    own_state = settings.state != Path.cwd() / ".celeriac"
-    token = f"{make} -s token ROLE=admin" + (
-        f" CELERIAC_STATE_DIR={_shown(settings.state)}" if own_state else ""
-    )
+    token = f"{make} -s token ROLE=admin{_named(settings)}"
     list_schedules = "celeriac.scheduler.v1.ScheduleService/ListSchedules"
     return [
         "How to look, in another terminal:",
@@ -31,6 +28,18 @@ def how_to_look(settings: StandaloneSettings, make: str = "make") -> list[str]:
         f'-H "authorization: Bearer $TOKEN" https://{gateway}/{list_schedules}',
         f'  curl --cacert {ca} -H "authorization: Bearer $TOKEN" https://{gateway}/v1/schedules',
     ]
+
+
+def what_looks_at_it(settings: StandaloneSettings) -> str:
+    """Returns which commands show the running system, as they are typed in the project's folder."""
+    named = _named(settings)
+    return f"`make status{named}` and `make logs{named}` look at it"
+
+
+def _named(settings: StandaloneSettings) -> str:
+    """Returns how a command names the state folder; "" for the one that it takes by itself."""
+    usual = settings.state == Path.cwd() / ".celeriac"
+    return "" if usual else f" CELERIAC_STATE_DIR={_shown(settings.state)}"
 
 
 def what_runs_next(schedules: list[schedules_pb2.Schedule], time_zone: str, now: dt.datetime) -> list[str]:

@@ -40,9 +40,8 @@ class Console:
         shown = brief(name, line) if self._brief else readable(line)
         if shown is None:
             return
-        room = shutil.get_terminal_size().columns - PREFIX_WIDTH - 2
-        if self._brief and len(shown) > room:
-            shown = shown[: max(room - 1, 20)] + "…"
+        if self._brief:
+            shown = _fitted(shown, shutil.get_terminal_size().columns - PREFIX_WIDTH - 2)
         self._write(f"{self._prefix(name)} {shown}")
 
     def _prefix(self, name: str) -> str:
@@ -60,6 +59,17 @@ class Console:
             # A closed terminal must not take the system down; the files have everything.
             if error.errno not in (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EBADF):
                 raise
+
+
+def _fitted(line: str, room: int) -> str:
+    """Returns the line, cut in its middle if it is too long.
+
+    What happened is at its beginning; how it ended, who did it and why it failed at its end.
+    """
+    if len(line) <= room:
+        return line
+    half = max(room - 1, 20) // 2
+    return f"{line[:half]}…{line[-half:]}"
 
 
 class LogFile:

@@ -27,6 +27,8 @@ from services.kernel.variables import read
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
 # Queues and concurrency of the workers.
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
+# Variables that say where a service's servers are. This system brings its own.
+OWN_SERVERS = ("DATABASE_URL", "CELERIAC_BROKER_URL", "CELERIAC_RESULT_URL")
 # A warm shutdown lets running tasks finish; a chunk of the bulk path takes seconds.
 WARM_SHUTDOWN_SECONDS = 60.0
 # Of one process a service there is no other to prefer, so the gateway asks each less often than it would ask
@@ -230,8 +232,10 @@ def _environment(
 
 
 def inherited() -> dict[str, str]:
-    """Returns this process's environment without the variable that would prevent compiled modules.
+    """Returns this process's environment, for the processes that it starts.
 
-    Without compiled modules each start is slower.
+    Left out are the addresses of other servers than ours, and the variable that would prevent compiled modules:
+    without those each start is slower.
     """
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    left_out = {*OWN_SERVERS, "PYTHONDONTWRITEBYTECODE"}
+    return {name: value for name, value in os.environ.items() if name not in left_out}

@@ -45,6 +45,8 @@ def up(settings: StandaloneSettings) -> int:
     console = Console(brief=sys.stdout.isatty())
     if ignored := unknown():
         console.say(f"setup: ignored, as Celeriac has no such variables: {', '.join(ignored)}")
+    if own := [name for name in system.OWN_SERVERS if name in os.environ]:
+        console.say(f"setup: not used, as this system brings its own database and broker: {', '.join(own)}")
     make_folders(settings)
     with running_alone(settings.run):
         for name in end_leftovers(settings.run):
@@ -127,7 +129,7 @@ class _Run:
             f"ready: https://{HOST}:{self._settings.gateway_port} after {time.monotonic() - began:.1f} s",
             *guide.how_to_look(self._settings),
             *guide.what_runs_next(schedules, self._settings.time_zone, now),
-            "Ctrl-C stops everything and keeps the data; `make status` and `make logs` look at it.",
+            f"Ctrl-C stops everything and keeps the data; {guide.what_looks_at_it(self._settings)}.",
         ]
         for line in lines:
             self._console.say(line)

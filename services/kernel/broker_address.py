@@ -17,7 +17,14 @@ TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 CERTIFICATE = "ssl_cert_reqs"
 # Whether the server's certificate is checked. "optional" would not check it either.
 CHECKS = {"required": True, "CERT_REQUIRED": True, "none": False, "CERT_NONE": False}
-NOT_YET = ("sentinel", "redis+cluster", "rediss+cluster")
+NOT_YET = (
+    "sentinel",
+    "redis+sentinel",
+    "redis-sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+    "redis-cluster",
+)
 EXAMPLE = "redis://user:password@redis:6379/0"
 
 

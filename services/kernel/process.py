@@ -19,20 +19,23 @@ from prometheus_client import CollectorRegistry
 from services.kernel import logging, metrics
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
+from services.kernel.database_address import place_of
 from services.kernel.endings import end, to_the_end
 from services.kernel.grpc.audit import record
 from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
 from services.kernel.grpc.steps import steps_of_every_call
 from services.kernel.live_keys import LOG_LEVEL
 from services.kernel.live_settings import Follower, LiveSettings
+from services.kernel.logged_errors import for_log
 from services.kernel.loops import Background
+from services.kernel.outages import NotLetIn
 from services.kernel.outbox import Outbox
 from services.kernel.pace import USUAL, Pace
 from services.kernel.pooler import NoSessions, refuse_pooled_transactions
 from services.kernel.probes import Check, Probes
 from services.kernel.probes import serve as serve_probes
 from services.kernel.relay import Relay
-from services.kernel.schema import wait_for_tables
+from services.kernel.schema import needed_revision, wait_for_tables
 from services.kernel.settings import KernelSettings
 from services.kernel.stuck_clients import StuckClients
 from services.kernel.tokens import TokenVerifier
@@ -70,7 +73,12 @@ def main(
         # Imported here, because Alembic takes a third of a second to load and only this command needs it.
         from services.kernel.migrations import migrate
 
-        uvloop.run(migrate(settings.database_url.get_secret_value(), service))
+        url = settings.database_url.get_secret_value()
+        try:
+            uvloop.run(migrate(url, service))
+        except (ConnectionError, TimeoutError, NotLetIn) as error:
+            raise SystemExit(f"the database {place_of(url)} can't be used: {for_log(error)}") from None
+        log.info("migrate.done", revision=needed_revision(service))
         return
     _settle_imports()
     work = commands[command](settings)

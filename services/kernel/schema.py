@@ -12,11 +12,13 @@ import re
 import time
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import NamedTuple
 
 import asyncpg
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.database_address import place_of
 from services.kernel.logged_errors import for_log
 from services.kernel.outages import DATABASE_ERRORS
 
@@ -27,7 +29,16 @@ MOST_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 # The history of the tables that several services use. Each service's `migrate` brings it up first.
 KERNEL = "kernel"
+MIGRATE = "apply the migrations: python -m services.{service} migrate"
+LOOK_AT_THE_ADDRESS = "is it there, and does DATABASE_URL name it, with a user who may log in?"
 NUMBERED = re.compile(r"(\d{4})_\w+\.py")
+
+
+class Fault(NamedTuple):
+    """Why a service can't run yet, and what helps."""
+
+    text: str
+    help: str
 
 
 def needed_revision(service: str) -> str:
@@ -47,37 +58,41 @@ async def wait_for_tables(database: Database, service: str, most_seconds: float 
     told = ""
     while fault := await _first_fault(database, needed):
         if time.monotonic() >= deadline:
-            raise SystemExit(f"{fault}; apply the migrations: python -m services.{service} migrate")
-        if fault != told:
-            log.warning("schema.waiting", fault=fault, most_seconds=most_seconds)
-            told = fault
+            help_ = fault.help.format(service=service)
+            raise SystemExit(f"{fault.text}; {help_}")
+        if fault.text != told:
+            log.warning("schema.waiting", fault=fault.text, most_seconds=most_seconds)
+            told = fault.text
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _first_fault(database: Database, needed: Mapping[str, str]) -> str:
-    """Returns what is wrong with the tables of one of the histories; "" if nothing is."""
+async def _first_fault(database: Database, needed: Mapping[str, str]) -> Fault | None:
+    """Returns what is wrong with the tables of one of the histories; None if nothing is."""
     for history, revision in needed.items():
         if fault := await _fault(database, history, revision):
             return fault
-    return ""
+    return None
 
 
-async def _fault(database: Database, history: str, needed: str) -> str:
+async def _fault(database: Database, history: str, needed: str) -> Fault | None:
     whose = "the kernel" if history == KERNEL else f"the service {history}"
     try:
         async with database.connection() as connection:
             found = await connection.fetchval(f"SELECT version_num FROM alembic_version_{history}")
     except asyncpg.UndefinedTableError:
-        return f"the database has no tables of {whose}; revision {needed} is needed"
-    except (*DATABASE_ERRORS, asyncpg.InsufficientPrivilegeError) as error:
+        return Fault(f"the database has no tables of {whose}; revision {needed} is needed", MIGRATE)
+    except asyncpg.InsufficientPrivilegeError as error:
         # The rights come with the migration.
-        return f"the database can't be asked for the tables of {whose}: {for_log(error)}"
+        return Fault(f"the tables of {whose} can't be looked at: {for_log(error)}", MIGRATE)
+    except DATABASE_ERRORS as error:
+        where = place_of(database.url)
+        return Fault(f"the database {where} can't be used: {for_log(error)}", LOOK_AT_THE_ADDRESS)
     if found == needed:
-        return ""
+        return None
     if re.fullmatch(r"\d{4}", found or "") and found > needed:
         log.warning("schema.newer", found=found, needed=needed)
-        return ""
-    return f"the tables of {whose} are of revision {found}; revision {needed} is needed"
+        return None
+    return Fault(f"the tables of {whose} are of revision {found}; revision {needed} is needed", MIGRATE)
 
 
 def _versions(service: str) -> list[str]:

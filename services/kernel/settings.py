@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.kernel.broker_address import BrokerAddress
+from services.kernel.database_address import check_database_url
 from services.kernel.zones import known_zones
 
 
@@ -51,6 +52,12 @@ def _broker_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _database_url(url: SecretStr) -> SecretStr:
+    check_database_url(url.get_secret_value())
+    return url
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 # Where a service is: host:port, a name or an address; or IP:port of each replica, with commas between.
@@ -64,7 +71,7 @@ class KernelSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    database_url: SecretStr = Field(
+    database_url: DatabaseUrl = Field(
         validation_alias="DATABASE_URL", examples=["postgresql://celeriac:secret@db:5432/celeriac"]
     )
     database_pool_size: int = Field(16, ge=1, validation_alias="CELERIAC_DATABASE_POOL_SIZE", examples=["16"])

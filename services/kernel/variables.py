@@ -102,7 +102,8 @@ def _faults(settings_type: type[BaseSettings], error: ValidationError) -> Iterab
         variable = str(fault["loc"][0]) if fault["loc"] else "settings"
         field = by_variable.get(variable)
         example = f"; for example: {variable}={field.examples[0]}" if field and field.examples else ""
-        yield f"{variable}: {fault['msg']}{example}"
+        # Of our own checks only what they say; pydantic puts words of its own before it.
+        yield f"{variable}: {fault['msg'].removeprefix('Value error, ')}{example}"
 
 
 def _refuse(faults: Sequence[str]) -> NoReturn:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from services import SERVICES
 from services.kernel import migrations, schema
 from services.kernel.database import Database
 from services.kernel.schema import KERNEL, needed_revision, wait_for_tables
-from tests.support.processes import as_its_role, environment_of
+from tests.support.ports import free_port
+from tests.support.processes import ROOT, as_its_role, environment_of
 from tests.support.sql import fetch
 
 
@@ -102,3 +105,34 @@ async def test_it_waits_for_a_migration_that_comes_meanwhile(
     assert not waiting.done()
     await migrations.migrate(empty_database_url, "audit")
     await waiting
+
+
+async def test_a_database_that_is_not_there_is_named_and_no_migration_is_advised() -> None:
+    port = free_port()
+    nowhere = Database(f"postgresql://mei:hush@127.0.0.1:{port}/celeriac")
+    with pytest.raises(SystemExit) as ended:
+        await wait_for_tables(nowhere, "scheduler", 0.0)
+    told = str(ended.value)
+    assert f"the database 127.0.0.1:{port}/celeriac can't be used: " in told
+    assert "does DATABASE_URL name it" in told and "migrate" not in told and "hush" not in told
+
+
+def test_a_migration_says_what_came_of_it(certificates: Path, empty_database_url: str) -> None:
+    def migrated(url: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "services.audit", "migrate"],
+            env=environment_of("audit", certificates, url, CELERIAC_AUDIT_KEY="audit.pem"),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+
+    port = free_port()
+    refused = migrated(f"postgresql://mei:hush@127.0.0.1:{port}/celeriac")
+    assert refused.returncode == 1
+    last = refused.stderr.splitlines()[-1]
+    assert last.startswith(f"the database 127.0.0.1:{port}/celeriac can't be used: ")
+    assert "hush" not in refused.stderr
+    done = migrated(empty_database_url)
+    assert done.returncode == 0, done.stderr
+    assert f'"revision": "{needed_revision("audit")}"' in done.stderr.splitlines()[-1]

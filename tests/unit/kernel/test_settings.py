@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from services.kernel import database_address
 from services.kernel.broker import backend_url, broker_url
 from services.kernel.settings import KernelSettings
 from services.kernel.variables import read
@@ -99,3 +102,52 @@ def test_a_list_that_grpc_would_not_take_is_refused(
     environment.setenv("CELERIAC_AUDIT_ADDRESS", addresses)
     with pytest.raises(SystemExit, match=fault):
         read(KernelSettings)
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("mysql://x", "it does not begin with postgresql://"),
+        ("postgresql://u@db:abc/celeriac", "the port 'abc' is not a number up to 65535"),
+        ("postgresql://u@one:5432,two:70000/celeriac", "the port '70000' is not a number up to 65535"),
+        ("postgresql://u@db/celeriac?sslmode=on", "sslmode is none of disable, allow, prefer, require,"),
+        ("postgresql://u@db/celeriac?sslmode=verify-full", "sslmode=verify-full needs sslrootcert"),
+        ("postgresql://u@db/celeriac?sslrootcert=/nowhere.pem", "sslrootcert names no file: /nowhere.pem"),
+    ],
+)
+def test_a_database_url_that_can_not_work_is_told_at_once(
+    environment: pytest.MonkeyPatch, url: str, fault: str
+) -> None:
+    environment.setenv("DATABASE_URL", url)
+    environment.setattr(database_address, "ROOT_CERTIFICATE", Path("/nowhere"))
+    with pytest.raises(SystemExit) as refused:
+        read(KernelSettings)
+    assert f"\n  DATABASE_URL: {fault}" in str(refused.value)
+    assert "for example: DATABASE_URL=postgresql://celeriac:secret@db:5432/celeriac" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u@db/celeriac",
+        "postgres://u:p%40ss@[::1]:5432/celeriac?sslmode=require",
+        "postgresql+asyncpg://u@one:5432,two:5433/celeriac?target_session_attrs=read-write",
+        "postgresql:///celeriac?host=/var/run/postgresql",
+        f"postgresql://u@db/celeriac?sslmode=verify-full&sslrootcert={__file__}",
+    ],
+)
+def test_a_database_url_of_any_usual_form_is_taken(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("DATABASE_URL", url)
+    assert read(KernelSettings).database_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://mei:hush@db:5432/celeriac?sslmode=require", "db:5432/celeriac"),
+        ("postgresql://mei:hush@/celeriac?host=/run/postgresql", "/run/postgresql/celeriac"),
+        ("postgresql:///celeriac", "localhost/celeriac"),
+    ],
+)
+def test_a_database_is_named_without_its_password(url: str, place: str) -> None:
+    assert database_address.place_of(url) == place

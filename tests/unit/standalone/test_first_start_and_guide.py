@@ -6,12 +6,14 @@ import datetime as dt
 import json
 from pathlib import Path
 
+import pytest
 from celeriac.embedder.v1 import messages_pb2
 from celeriac.scheduler.v1 import schedules_pb2
 
 from deploy.standalone.first_start import SAMPLE_CHAT, STANDARD_SCHEDULES, sample_messages
-from deploy.standalone.guide import how_to_look, what_runs_next
+from deploy.standalone.guide import how_to_look, what_looks_at_it, what_runs_next
 from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.system import inherited
 from deploy.standalone.tables import table
 from services.kernel.validation import Faults
 from services.scheduler.manifests.read import read_manifest
@@ -102,3 +104,22 @@ def test_the_lines_to_copy_name_this_copy() -> None:
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
     assert table([("a", "state"), ("longer", "x")]) == ["a       state", "longer  x"]
+
+
+def test_commands_name_the_state_folder_unless_it_is_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    usual = StandaloneSettings(state=tmp_path / ".celeriac")
+    assert what_looks_at_it(usual) == "`make status` and `make logs` look at it"
+    other = StandaloneSettings(state=Path("/srv/celeriac"))
+    assert "`make status CELERIAC_STATE_DIR=/srv/celeriac`" in what_looks_at_it(other)
+
+
+def test_processes_are_not_told_of_other_servers_than_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERIAC_BROKER_URL", "redis://elsewhere/0")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/shop")
+    monkeypatch.setenv("OF_THE_OPERATOR", "kept")
+    told = inherited()
+    assert "CELERIAC_BROKER_URL" not in told and "DATABASE_URL" not in told
+    assert told["OF_THE_OPERATOR"] == "kept"

@@ -171,6 +171,29 @@ def test_on_a_terminal_no_line_is_wider_than_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("COLUMNS", "80")
     out = io.StringIO()
     console = Console(out, colour=False, brief=True)
-    console.pass_on("scheduler", json.dumps({"event": "it.failed", "level": "error", "error": "x" * 400}))
-    assert len(out.getvalue().rstrip()) == 80
-    assert out.getvalue().rstrip().endswith("…")
+    error = {"event": "it.failed", "level": "error", "error": "x" * 400, "reason": "no room"}
+    console.pass_on("scheduler", json.dumps(error))
+    shown = out.getvalue().rstrip()
+    assert len(shown) in (79, 80)
+    # What happened is at the beginning, why at the end.
+    assert "it.failed" in shown and "…" in shown and shown.endswith("reason=no room")
+
+
+def test_on_a_narrow_terminal_a_call_still_shows_its_code_and_who_made_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    out = io.StringIO()
+    call = {
+        "event": "gateway.answered",
+        "time": "2026-11-30T02:42:45.123Z",
+        "http_method": "POST",
+        "path": "/v1/schedules/process-new-chat-vectors-hourly-and-for-all-users:trigger",
+        "code": 403,
+        "milliseconds": 55,
+        "subject": "operator",
+    }
+    Console(out, colour=False, brief=True).pass_on("gateway", json.dumps(call))
+    assert len(out.getvalue().rstrip()) <= 100
+    assert "| 02:42:45 POST /v1/schedules/" in out.getvalue()
+    assert out.getvalue().rstrip().endswith(":trigger  403  55 ms  operator")

@@ -1,0 +1,42 @@
+"""DATABASE_URL, looked at when the settings are read: what is wrong with it is told before anything starts.
+
+Its form is that of libpq (PostgreSQL manual, section 34.1.1, "Connection Strings"); the driver reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# What libpq takes where sslrootcert is not given.
+ROOT_CERTIFICATE = Path.home() / ".postgresql/root.crt"
+SSL_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+
+
+def check_database_url(url: str) -> None:
+    """Raises `ValueError` for a URL that no connection could be made with."""
+    parts = urlsplit(url)
+    if not re.fullmatch(r"postgres(ql)?(\+\w+)?", parts.scheme):
+        raise ValueError("it does not begin with postgresql://")
+    for host in parts.netloc.rpartition("@")[2].split(","):
+        port = host.rpartition("]")[2].partition(":")[2]
+        if port and not (port.isdecimal() and int(port) <= 65535):
+            raise ValueError(f"the port {port!r} is not a number up to 65535")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    mode = options.get("sslmode", "prefer")
+    if mode not in SSL_MODES:
+        raise ValueError(f"sslmode is none of {', '.join(SSL_MODES)}")
+    if mode.startswith("verify") and "sslrootcert" not in options and not ROOT_CERTIFICATE.is_file():
+        raise ValueError(f"sslmode={mode} needs sslrootcert, the file of the certificate authority")
+    for name in SSL_FILES:
+        if name in options and not Path(options[name]).is_file():
+            raise ValueError(f"{name} names no file: {options[name]}")
+
+
+def place_of(url: str) -> str:
+    """Returns the database's host, port and name, without user and password: "db:5432/celeriac"."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2] or dict(parse_qsl(parts.query)).get("host", "localhost")
+    return f"{host}{parts.path}"
