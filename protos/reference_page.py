@@ -178,7 +178,10 @@ class Page:
             if not oneof.name.startswith("_"):
                 names = ", ".join(f"`{field.name}`" for field in oneof.fields)
                 comment = self._text(self._contracts.comment(oneof))
-                yield from (f"At most one of {names} is set. {comment}".rstrip(), "")
+                # A comment may say itself how many of them are set.
+                counted = comment.startswith(("At most one ", "Exactly one "))
+                lead = f"{names}:" if counted else f"At most one of {names} is set."
+                yield from (f"{lead} {comment}".rstrip(), "")
 
     def _row(self, field: FieldDescriptor) -> tuple[str, str, str, str]:
         """Name, type, behaviour and meaning of a field."""

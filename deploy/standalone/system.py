@@ -234,8 +234,8 @@ def _environment(
 def inherited() -> dict[str, str]:
     """Returns this process's environment, for the processes that it starts.
 
-    Left out are the addresses of other servers than ours, and the variable that would prevent compiled modules:
-    without those each start is slower.
+    Left out are the addresses of other servers than ours, and the variable that would prevent compiled
+    modules: without those each start is slower.
     """
     left_out = {*OWN_SERVERS, "PYTHONDONTWRITEBYTECODE"}
     return {name: value for name, value in os.environ.items() if name not in left_out}

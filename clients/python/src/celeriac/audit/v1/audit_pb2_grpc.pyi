@@ -4,7 +4,7 @@ isort:skip_file
 Who did what, from where, with which outcome: a log in which tampering shows.
 
 Every mutation is two entries of one event: its intent, committed before its effect, and its outcome. Every
-refused call is one entry. Entries are leaves of one Merkle tree (RFC 6962, section 2.1), whose root is
+call that a service refuses is one entry; what the gateway refuses is in its access log alone. Entries are leaves of one Merkle tree (RFC 6962, section 2.1), whose root is
 signed after each batch. Before each batch, the stored end of the log is checked against the newest signed
 checkpoint: on any difference the log is stopped, which means that nothing is appended and nothing is signed
 until the difference has been put right.

@@ -64,10 +64,9 @@ class MonitoringServiceServicer(object):
         and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of
         life. The stream ends in UNAVAILABLE when the server stops: call again.
 
-        Each message has a cursor. Changes are not kept yet, so don't count on it: a stream can be resumed only at the
-        monitor that gave the cursor, and only while nothing has come after it. Otherwise the call ends in
-        FAILED_PRECONDITION with the reason CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and
-        workers.
+        Each message has a cursor, but don't count on resuming: changes are not kept. A cursor works only at the monitor
+        that gave it, and only if nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
+        CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and workers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,10 +36,9 @@ class MonitoringServiceStub:
     and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of
     life. The stream ends in UNAVAILABLE when the server stops: call again.
 
-    Each message has a cursor. Changes are not kept yet, so don't count on it: a stream can be resumed only at the
-    monitor that gave the cursor, and only while nothing has come after it. Otherwise the call ends in
-    FAILED_PRECONDITION with the reason CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and
-    workers.
+    Each message has a cursor, but don't count on resuming: changes are not kept. A cursor works only at the monitor
+    that gave it, and only if nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
+    CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and workers.
     """
 
 class MonitoringServiceAsyncStub:
@@ -60,10 +59,9 @@ class MonitoringServiceAsyncStub:
     and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of
     life. The stream ends in UNAVAILABLE when the server stops: call again.
 
-    Each message has a cursor. Changes are not kept yet, so don't count on it: a stream can be resumed only at the
-    monitor that gave the cursor, and only while nothing has come after it. Otherwise the call ends in
-    FAILED_PRECONDITION with the reason CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and
-    workers.
+    Each message has a cursor, but don't count on resuming: changes are not kept. A cursor works only at the monitor
+    that gave it, and only if nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
+    CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and workers.
     """
 
 class MonitoringServiceServicer(metaclass=abc.ABCMeta):
@@ -88,10 +86,9 @@ class MonitoringServiceServicer(metaclass=abc.ABCMeta):
         and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of
         life. The stream ends in UNAVAILABLE when the server stops: call again.
 
-        Each message has a cursor. Changes are not kept yet, so don't count on it: a stream can be resumed only at the
-        monitor that gave the cursor, and only while nothing has come after it. Otherwise the call ends in
-        FAILED_PRECONDITION with the reason CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and
-        workers.
+        Each message has a cursor, but don't count on resuming: changes are not kept. A cursor works only at the monitor
+        that gave it, and only if nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
+        CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and workers.
         """
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

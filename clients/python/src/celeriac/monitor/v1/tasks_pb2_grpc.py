@@ -30,9 +30,9 @@ class TaskServiceStub(object):
     second, and kept.
 
     The id of a task may be any text of up to 1,024 bytes without NUL. Events of tasks with a longer id are refused and
-    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded; one with "/" or "\",
-    and "." and "..", can't. Those go through /v1/tasks:get and /v1/tasks:revoke, which take the name as a parameter or
-    in the body.
+    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded. An id that has a
+    slash or a backslash, and the ids "." and "..", can't stand there: use /v1/tasks:get and /v1/tasks:revoke, which take
+    the name as a parameter or in the body.
     """
 
     def __init__(self, channel):
@@ -68,9 +68,9 @@ class TaskServiceServicer(object):
     second, and kept.
 
     The id of a task may be any text of up to 1,024 bytes without NUL. Events of tasks with a longer id are refused and
-    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded; one with "/" or "\",
-    and "." and "..", can't. Those go through /v1/tasks:get and /v1/tasks:revoke, which take the name as a parameter or
-    in the body.
+    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded. An id that has a
+    slash or a backslash, and the ids "." and "..", can't stand there: use /v1/tasks:get and /v1/tasks:revoke, which take
+    the name as a parameter or in the body.
     """
 
     def GetTask(self, request, context):
@@ -139,9 +139,9 @@ class TaskService(object):
     second, and kept.
 
     The id of a task may be any text of up to 1,024 bytes without NUL. Events of tasks with a longer id are refused and
-    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded; one with "/" or "\",
-    and "." and "..", can't. Those go through /v1/tasks:get and /v1/tasks:revoke, which take the name as a parameter or
-    in the body.
+    counted. A NUL in an id is shown as U+FFFD. By REST an id stands in the path, percent-encoded. An id that has a
+    slash or a backslash, and the ids "." and "..", can't stand there: use /v1/tasks:get and /v1/tasks:revoke, which take
+    the name as a parameter or in the body.
     """
 
     @staticmethod

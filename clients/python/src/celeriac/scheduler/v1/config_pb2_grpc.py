@@ -113,7 +113,7 @@ class ConfigServiceServicer(object):
     def SetConfig(self, request, context):
         """Sets the value of a key. A key that has this value already is not changed, and gets no new revision; only a
         secret gets one each time. NOT_FOUND if no such key is declared. INVALID_ARGUMENT if the value has the wrong
-        type or is out of bounds, or if no secret can have this name. ABORTED, with the current etag in the message,
+        type or is out of bounds, or if no secret can have this name. ABORTED, with the current etag in the details,
         if the key changed since the caller read it. FAILED_PRECONDITION for a sensitive key if the scheduler has no
         encryption keys.
         """
@@ -123,7 +123,7 @@ class ConfigServiceServicer(object):
 
     def ResetConfig(self, request, context):
         """Puts the default of a key in force again, or removes a secret. A key that is not set is not changed. NOT_FOUND
-        if no such key is declared. ABORTED, with the current etag in the message, if the key changed since the caller
+        if no such key is declared. ABORTED, with the current etag in the details, if the key changed since the caller
         read it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -140,7 +140,7 @@ class ConfigServiceServicer(object):
     def RollbackConfig(self, request, context):
         """Gives a key the value that one of its revisions put in force. This is a new revision. NOT_FOUND if the key has
         no such revision. INVALID_ARGUMENT if the value is no longer within the bounds of the key. ABORTED, with the
-        current etag in the message, if the key changed since the caller read it.
+        current etag in the details, if the key changed since the caller read it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

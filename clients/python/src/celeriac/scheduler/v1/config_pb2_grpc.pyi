@@ -45,7 +45,7 @@ class ConfigServiceStub:
     ]
     """Sets the value of a key. A key that has this value already is not changed, and gets no new revision; only a
     secret gets one each time. NOT_FOUND if no such key is declared. INVALID_ARGUMENT if the value has the wrong
-    type or is out of bounds, or if no secret can have this name. ABORTED, with the current etag in the message,
+    type or is out of bounds, or if no secret can have this name. ABORTED, with the current etag in the details,
     if the key changed since the caller read it. FAILED_PRECONDITION for a sensitive key if the scheduler has no
     encryption keys.
     """
@@ -55,7 +55,7 @@ class ConfigServiceStub:
         celeriac.scheduler.v1.config_pb2.ResetConfigResponse,
     ]
     """Puts the default of a key in force again, or removes a secret. A key that is not set is not changed. NOT_FOUND
-    if no such key is declared. ABORTED, with the current etag in the message, if the key changed since the caller
+    if no such key is declared. ABORTED, with the current etag in the details, if the key changed since the caller
     read it.
     """
 
@@ -71,7 +71,7 @@ class ConfigServiceStub:
     ]
     """Gives a key the value that one of its revisions put in force. This is a new revision. NOT_FOUND if the key has
     no such revision. INVALID_ARGUMENT if the value is no longer within the bounds of the key. ABORTED, with the
-    current etag in the message, if the key changed since the caller read it.
+    current etag in the details, if the key changed since the caller read it.
     """
 
     WatchConfigs: grpc.UnaryStreamMultiCallable[
@@ -135,7 +135,7 @@ class ConfigServiceAsyncStub:
     ]
     """Sets the value of a key. A key that has this value already is not changed, and gets no new revision; only a
     secret gets one each time. NOT_FOUND if no such key is declared. INVALID_ARGUMENT if the value has the wrong
-    type or is out of bounds, or if no secret can have this name. ABORTED, with the current etag in the message,
+    type or is out of bounds, or if no secret can have this name. ABORTED, with the current etag in the details,
     if the key changed since the caller read it. FAILED_PRECONDITION for a sensitive key if the scheduler has no
     encryption keys.
     """
@@ -145,7 +145,7 @@ class ConfigServiceAsyncStub:
         celeriac.scheduler.v1.config_pb2.ResetConfigResponse,
     ]
     """Puts the default of a key in force again, or removes a secret. A key that is not set is not changed. NOT_FOUND
-    if no such key is declared. ABORTED, with the current etag in the message, if the key changed since the caller
+    if no such key is declared. ABORTED, with the current etag in the details, if the key changed since the caller
     read it.
     """
 
@@ -161,7 +161,7 @@ class ConfigServiceAsyncStub:
     ]
     """Gives a key the value that one of its revisions put in force. This is a new revision. NOT_FOUND if the key has
     no such revision. INVALID_ARGUMENT if the value is no longer within the bounds of the key. ABORTED, with the
-    current etag in the message, if the key changed since the caller read it.
+    current etag in the details, if the key changed since the caller read it.
     """
 
     WatchConfigs: grpc.aio.UnaryStreamMultiCallable[
@@ -231,7 +231,7 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[celeriac.scheduler.v1.config_pb2.SetConfigResponse, collections.abc.Awaitable[celeriac.scheduler.v1.config_pb2.SetConfigResponse]]:
         """Sets the value of a key. A key that has this value already is not changed, and gets no new revision; only a
         secret gets one each time. NOT_FOUND if no such key is declared. INVALID_ARGUMENT if the value has the wrong
-        type or is out of bounds, or if no secret can have this name. ABORTED, with the current etag in the message,
+        type or is out of bounds, or if no secret can have this name. ABORTED, with the current etag in the details,
         if the key changed since the caller read it. FAILED_PRECONDITION for a sensitive key if the scheduler has no
         encryption keys.
         """
@@ -243,7 +243,7 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.config_pb2.ResetConfigResponse, collections.abc.Awaitable[celeriac.scheduler.v1.config_pb2.ResetConfigResponse]]:
         """Puts the default of a key in force again, or removes a secret. A key that is not set is not changed. NOT_FOUND
-        if no such key is declared. ABORTED, with the current etag in the message, if the key changed since the caller
+        if no such key is declared. ABORTED, with the current etag in the details, if the key changed since the caller
         read it.
         """
 
@@ -263,7 +263,7 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[celeriac.scheduler.v1.config_pb2.RollbackConfigResponse, collections.abc.Awaitable[celeriac.scheduler.v1.config_pb2.RollbackConfigResponse]]:
         """Gives a key the value that one of its revisions put in force. This is a new revision. NOT_FOUND if the key has
         no such revision. INVALID_ARGUMENT if the value is no longer within the bounds of the key. ABORTED, with the
-        current etag in the message, if the key changed since the caller read it.
+        current etag in the details, if the key changed since the caller read it.
         """
 
     @abc.abstractmethod

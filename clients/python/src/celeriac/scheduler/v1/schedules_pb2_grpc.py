@@ -155,7 +155,7 @@ class ScheduleServiceServicer(object):
 
     def DeleteSchedule(self, request, context):
         """Deletes a schedule with its runs and backfills. Returns NOT_FOUND if there is none of that name, and ABORTED if
-        its etag is another one than was given.
+        it was changed since the given etag was read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,7 @@ class ScheduleServiceStub:
         celeriac.scheduler.v1.schedules_pb2.DeleteScheduleResponse,
     ]
     """Deletes a schedule with its runs and backfills. Returns NOT_FOUND if there is none of that name, and ABORTED if
-    its etag is another one than was given.
+    it was changed since the given etag was read.
     """
 
     PauseSchedule: grpc.UnaryUnaryMultiCallable[
@@ -184,7 +184,7 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.DeleteScheduleResponse,
     ]
     """Deletes a schedule with its runs and backfills. Returns NOT_FOUND if there is none of that name, and ABORTED if
-    its etag is another one than was given.
+    it was changed since the given etag was read.
     """
 
     PauseSchedule: grpc.aio.UnaryUnaryMultiCallable[
@@ -323,7 +323,7 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.DeleteScheduleResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.DeleteScheduleResponse]]:
         """Deletes a schedule with its runs and backfills. Returns NOT_FOUND if there is none of that name, and ABORTED if
-        its etag is another one than was given.
+        it was changed since the given etag was read.
         """
 
     @abc.abstractmethod
