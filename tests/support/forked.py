@@ -138,6 +138,8 @@ class Nursery:
                 [sys.executable, "-m", "tests.support.forked", str(theirs.fileno()), *imports],
                 pass_fds=[theirs.fileno()],
                 cwd=ROOT,
+                # Ctrl-C would end it before the tests stop its children, which would then be left behind.
+                start_new_session=True,
             )
 
     def start(
@@ -194,6 +196,7 @@ def _serve(commands: socket.socket) -> None:
                     continue
                 head = commands.recv(4, socket.MSG_WAITALL)
                 if not head:
+                    signal.set_wakeup_fd(-1)
                     for pid in children:
                         os.kill(pid, signal.SIGKILL)
                     return
