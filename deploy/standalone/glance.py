@@ -26,8 +26,8 @@ TIMEOUT_SECONDS = 5.0
 TOKEN_SECONDS = 60
 # So many tasks, failures and schedules are shown; of the queues, all of a page.
 SHOWN = 5
-# Of an exception's text, so that a line fits into a terminal.
-MOST_OF_AN_EXCEPTION = 60
+# Of an exception's text, and of a name, so that a line fits into a terminal.
+MOST_CHARACTERS = 60
 
 Ask = Callable[[grpc.aio.Channel], Awaitable[list[str]]]
 
@@ -83,7 +83,7 @@ async def _part(heading: str, ask: Ask, gateway: grpc.aio.Channel) -> list[str]:
 def of_queues(queues: Iterable[queues_pb2.Queue]) -> list[str]:
     rows = [
         (
-            queue.name.removeprefix("queues/"),
+            _cut(queue.name.removeprefix("queues/")),
             f"{queue.length} waiting",
             f"{'about ' * queue.unacknowledged_estimated}{queue.unacknowledged} at workers",
         )
@@ -97,8 +97,8 @@ def of_tasks(tasks: Iterable[tasks_pb2.Task], zone: ZoneInfo) -> list[str]:
         (
             _last_heard(task, zone),
             tasks_pb2.TaskState.Name(task.state).removeprefix("TASK_STATE_"),
-            task.task_name or task.name,
-            task.queue.removeprefix("queues/"),
+            _cut(task.task_name or task.name),
+            _cut(task.queue.removeprefix("queues/")),
             f"{task.runtime.ToTimedelta().total_seconds():.2f} s" if task.HasField("runtime") else "",
         )
         for task in tasks
@@ -108,7 +108,12 @@ def of_tasks(tasks: Iterable[tasks_pb2.Task], zone: ZoneInfo) -> list[str]:
 
 def of_failures(tasks: Iterable[tasks_pb2.Task], zone: ZoneInfo) -> list[str]:
     rows = [
-        (_last_heard(task, zone), task.task_name or task.name, _cut(task.exception), task.name)
+        (
+            _last_heard(task, zone),
+            _cut(task.task_name or task.name),
+            _cut(" ".join(task.exception.split())),
+            task.name,
+        )
         for task in tasks
     ]
     return ["Recent failures:", *_indented(rows)] if rows else ["Recent failures: none."]
@@ -119,8 +124,7 @@ def _last_heard(task: tasks_pb2.Task, zone: ZoneInfo) -> str:
 
 
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MOST_OF_AN_EXCEPTION else f"{line[: MOST_OF_AN_EXCEPTION - 1]}…"
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 
 def _indented(rows: Sequence[tuple[str, ...]]) -> list[str]:

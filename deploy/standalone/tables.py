@@ -10,8 +10,10 @@ from wcwidth import wcswidth
 def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Returns the rows as lines, each column as wide as its widest cell.
 
-    A Chinese character takes two columns of a terminal.
+    A Chinese character takes two columns of a terminal. Names come from anyone who reaches the broker, so what
+    a terminal would obey or hide is shown as Python escapes it.
     """
+    rows = [tuple(map(_shown, row)) for row in rows]
     widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
@@ -19,6 +21,10 @@ def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def _shown(cell: str) -> str:
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cell)
 
 
 def _width(cell: str) -> int:

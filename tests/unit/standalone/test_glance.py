@@ -55,3 +55,16 @@ def test_nothing_is_said_to_be_nothing() -> None:
 
 def test_columns_of_chinese_names_stand_below_one_another() -> None:
     assert table([("報表", "1"), ("mail", "2")]) == ["報表  1", "mail  2"]
+
+
+def test_what_a_terminal_would_obey_is_shown_escaped_and_within_its_row() -> None:
+    assert table([("a\x1b[2Jb\nc", "1"), ("\u202e\x9b", "2")]) == ["a\\x1b[2Jb\\nc  1", "\\u202e\\x9b    2"]
+
+
+def test_a_long_name_leaves_the_other_columns_on_their_line() -> None:
+    failed = task(state=tasks_pb2.TASK_STATE_FAILURE, exception="x")
+    failed.task_name = "n" * 255
+    failed.queue = f"queues/{'q' * 255}"
+    for lines in (of_failures([failed], TAIPEI), of_tasks([failed], TAIPEI)):
+        assert max(map(len, lines)) < 160
+    assert len(of_queues([queues_pb2.Queue(name=failed.queue)])[1]) < 160
