@@ -10,8 +10,8 @@ from wcwidth import wcswidth
 def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Returns the rows as lines, each column as wide as its widest cell.
 
-    A Chinese character takes two columns of a terminal. Names come from anyone who reaches the broker, so what
-    a terminal would obey or hide is shown as Python escapes it.
+    A Chinese character takes two columns of a terminal. Names come from anyone who reaches the broker, so
+    what a terminal would obey or hide is shown as Python escapes it.
     """
     rows = [tuple(map(_shown, row)) for row in rows]
     widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -32,14 +32,9 @@ except KeyboardInterrupt:
 @contextmanager
 def a_run() -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A run in a process group of its own, as a terminal gives it, and its child's id."""
-    command = [sys.executable, "-c", RUN]
+    command, null = [sys.executable, "-c", RUN], subprocess.DEVNULL
     with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=null, text=True, start_new_session=True
     ) as run:
         assert run.stdout is not None
         yield run, int(run.stdout.readline())
