@@ -104,9 +104,23 @@ async def _fault_of(check: Check) -> str:
 def serve(probes: Probes, registry: CollectorRegistry, host: str, port: int) -> None:
     """Answers on this port until the process ends; with port 0, it does not."""
     if port:
-        server = ThreadingHTTPServer((host, port), _handler(probes, registry))
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=[POLL_SECONDS], name="probes", daemon=True).start()
+        answer(listen(host, port), probes, registry)
+
+
+def listen(host: str, port: int) -> ThreadingHTTPServer:
+    """Takes the port. Raises SystemExit if it can't: another process would answer probes of this one."""
+    try:
+        return ThreadingHTTPServer((host, port), BaseHTTPRequestHandler)
+    except OSError as error:
+        at = f"{host}:{port} (CELERIAC_METRICS_PORT)"
+        raise SystemExit(f"can't listen on {at}: is the port taken? ({error.strerror})") from None
+
+
+def answer(server: ThreadingHTTPServer, probes: Probes, registry: CollectorRegistry) -> None:
+    """Answers on the server's port until the process ends."""
+    server.RequestHandlerClass = _handler(probes, registry)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=[POLL_SECONDS], name="probes", daemon=True).start()
 
 
 def _handler(probes: Probes, registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:

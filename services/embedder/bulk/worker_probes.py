@@ -8,9 +8,11 @@ the first processes of the pool are forked from a process with one thread.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Mapping
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 from celery import Celery, bootsteps
@@ -99,9 +101,12 @@ def add_probes(app: Celery, settings: KernelSettings) -> None:
     if not settings.metrics_port:
         return
     consuming = Consuming()
+    server = probes.listen(settings.listen.rpartition(":")[0], settings.metrics_port)
+    # A process of the pool may outlive this one until its task ends, and must not keep the port.
+    os.register_at_fork(after_in_child=server.socket.close)
 
     def answer() -> None:
-        asyncio.run(_answer(settings, consuming))
+        asyncio.run(_answer(settings, consuming, server))
 
     class Answers(bootsteps.StartStopStep):
         requires = ("celery.worker.components:Pool",)
@@ -113,7 +118,7 @@ def add_probes(app: Celery, settings: KernelSettings) -> None:
     app.steps["consumer"].add(consuming.step())
 
 
-async def _answer(settings: KernelSettings, consuming: Consuming) -> None:
+async def _answer(settings: KernelSettings, consuming: Consuming, server: ThreadingHTTPServer) -> None:
     database = Database(settings.database_url.get_secret_value(), 1, "celeriac-embedder-worker-probes")
     client = broker.connect(settings)
     answers = WorkerProbes(
@@ -126,6 +131,5 @@ async def _answer(settings: KernelSettings, consuming: Consuming) -> None:
         consuming,
     )
     answers.serves(True)
-    host = settings.listen.rpartition(":")[0]
-    probes.serve(answers, metrics.new_registry(), host, settings.metrics_port)
+    probes.answer(server, answers, metrics.new_registry())
     await asyncio.Event().wait()

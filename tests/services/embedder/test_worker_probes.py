@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deploy.standalone.tokens import LocalIssuer
 from services.embedder.bulk import worker_probes
 from services.embedder.bulk.worker_probes import Consuming, WorkerProbes
+from tests.support import forked
 from tests.support.calls import eventually
-from tests.support.embedder_workers import Worker
+from tests.support.embedder_workers import MODULE, Worker
 from tests.support.ports import free_port
 from tests.support.processes import environment_of, migrate
 from tests.support.servers import Valkey, temporary_valkey
@@ -73,6 +75,25 @@ def test_a_worker_that_takes_messages_is_alive_and_ready(worker: Worker, port: i
     assert asked(port, "/health")[0] == HTTPStatus.NOT_FOUND
 
 
+def test_a_worker_whose_port_is_taken_does_not_start(
+    worker: Worker,
+    port: int,
+    certificates: Path,
+    tokens: LocalIssuer,
+    database_url: str,
+    broker: Valkey,
+    tmp_path: Path,
+) -> None:
+    """Else the process that has the port would answer for it."""
+    environment = environment_of(
+        "embedder", certificates, database_url, broker, CELERIAC_METRICS_PORT=str(port)
+    )
+    with (tmp_path / "log").open("w+b") as log:
+        second = forked.start(MODULE, "work", env=environment, output=log, new_session=True)
+        assert second.wait(60) == 1
+    assert "(CELERIAC_METRICS_PORT): is the port taken?" in (tmp_path / "log").read_text().splitlines()[-1]
+
+
 def test_a_worker_without_its_broker_is_alive_and_not_ready_until_it_is_back(
     worker: Worker, port: int, broker: Valkey
 ) -> None:
@@ -96,3 +117,17 @@ async def test_a_consumer_whose_loop_does_not_turn_is_not_alive(monkeypatch: pyt
     assert not well and "has not turned" in words
     consuming.ends()
     assert probes.live()[0]
+
+
+def test_the_pool_does_not_keep_the_port(worker: Worker, port: int) -> None:
+    eventually(lambda: is_ready(port))
+    assert worker.process is not None
+    for process in worker.children():
+        process.kill()
+    eventually(lambda: is_ready(port) and len(worker.children()) >= 2)
+    holders = [
+        process.pid
+        for process in [psutil.Process(worker.process.pid), *worker.children()]
+        if any(each.laddr.port == port for each in process.net_connections() if each.status == "LISTEN")
+    ]
+    assert holders == [worker.process.pid]
