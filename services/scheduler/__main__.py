@@ -36,6 +36,7 @@ from services.scheduler.dispatch.publisher import Publisher
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.manifests.apply import Sets
 from services.scheduler.manifests.export import Exports
+from services.scheduler.manifests.store_apply import delete_old_deletions
 from services.scheduler.pace import Pace
 from services.scheduler.runs.broker_data import BrokerData
 from services.scheduler.runs.losses import Losses
@@ -79,6 +80,7 @@ async def serve(settings: SchedulerSettings) -> None:
         old_runs = Retention("old_runs", database, live, RUNS_RETENTION, delete_old_runs, pace)
         old_batches = Retention("old_batches", database, live, RUNS_RETENTION, delete_old_batches, pace)
         old_changes = Retention("old_changes", database, live, CHANGES_RETENTION, delete_old_changes, pace)
+        old_deletions = Retention("old_deletions", database, live, RUNS_RETENTION, delete_old_deletions, pace)
         await process.run(
             "scheduler",
             settings,
@@ -100,6 +102,7 @@ async def serve(settings: SchedulerSettings) -> None:
                 old_runs.loop,
                 old_batches.loop,
                 old_changes.loop,
+                old_deletions.loop,
                 garbage.collecting(pace),
             ],
             live=live,

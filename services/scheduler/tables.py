@@ -106,12 +106,17 @@ facets = Table(
     Column("schedule_id", Text, primary_key=True),
 )
 
-# A mark that changes with each deletion of a schedule whose id, or one of whose labels, has this hash.
+# A row for each deletion of schedules, under a hash of the id and of each label (bucket). The mark of the row
+# with bucket -1 changes when old rows are removed.
 deletions = Table(
     "celery_schedule_deletions",
     metadata,
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    required("bucket", Integer),
     required("mark", Uuid, server_default=text("gen_random_uuid()")),
+    required("deleted_at", Moment, server_default=text("now()")),
+    Index("celery_schedule_deletions_bucket", "bucket", "seq"),
+    Index("celery_schedule_deletions_age", "deleted_at"),
 )
 
 batches = Table(

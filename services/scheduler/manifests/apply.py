@@ -107,10 +107,9 @@ class Sets:
 
 
 async def _make(store: SetStore, found: Difference, now: dt.datetime) -> None:
+    await store.remove([change.id for change in found.of(Kind.REMOVE)])
     await store.create([_timed(change, now) for change in found.of(Kind.CREATE)])
     await store.change([_timed(change, now) for change in found.of(Kind.CHANGE)])
-    # At the end, as it locks marks of deletions: whoever deletes a schedule locks it before its marks.
-    await store.remove([change.id for change in found.of(Kind.REMOVE)])
 
 
 def _timed(change: Change, now: dt.datetime) -> tuple[Definition, dt.datetime | None]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from services.kernel.database import LOCK_SECONDS
+from services.kernel.database import LOCK_SECONDS, Connection
 from services.kernel.errors import AlreadyExists, Locked
 from services.scheduler.schedule.definition import Definition, Schedule
 from services.scheduler.schedule.rows import COLUMN_TYPES, schedule_of, values_of
@@ -47,13 +47,34 @@ UPDATE = f"""
 """
 
 
+# The number of deletions, the mark of the newest, and the mark that changes when old ones are forgotten.
 DELETIONS = """
+    WITH wanted AS MATERIALIZED (
+        SELECT DISTINCT celery_schedule_deletion_bucket('id', id) AS bucket FROM unnest($1::text[]) AS id
+        UNION
+        SELECT celery_schedule_deletion_bucket('label ' || $2::text, $3::text) WHERE $2::text IS NOT NULL
+    ), found AS MATERIALIZED (
+        SELECT count(*) AS count, max(seq) AS newest
+        FROM celery_schedule_deletions JOIN wanted USING (bucket)
+    )
     SELECT mark::text FROM celery_schedule_deletions
-    WHERE bucket IN (
-        SELECT celery_schedule_deletion_bucket('id', id) FROM unnest($1::text[]) AS id
-        UNION ALL
-        SELECT celery_schedule_deletion_bucket('label ' || $2::text, $3::text) WHERE $2::text IS NOT NULL)
-    ORDER BY bucket
+    WHERE bucket = -1 OR seq = (SELECT newest FROM found)
+    UNION ALL
+    SELECT count::text FROM found
+    ORDER BY 1
+"""
+FORGET = """
+    WITH old AS (
+        DELETE FROM celery_schedule_deletions WHERE seq IN (
+            SELECT seq FROM celery_schedule_deletions
+            WHERE bucket >= 0 AND deleted_at < now() - $1::interval
+            ORDER BY deleted_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        RETURNING 1
+    ), told AS (
+        UPDATE celery_schedule_deletions SET mark = gen_random_uuid()
+        WHERE bucket = -1 AND EXISTS (SELECT FROM old)
+    )
+    SELECT count(*) FROM old
 """
 
 
@@ -85,7 +106,7 @@ class SetStore(Store):
         return [schedule_of(row) for row in await self._connection.fetch(query, ids, *(label or ()))]
 
     async def deletions(self, ids: Sequence[str], label: tuple[str, str] | None) -> list[str]:
-        """Returns marks that change when schedules with one of these ids, or with the label, are deleted."""
+        """Returns what changes when a schedule with one of these ids, or with the label, is deleted."""
         rows = await self._connection.fetch(DELETIONS, ids, *(label or (None, None)))
         return [row["mark"] for row in rows]
 
@@ -109,3 +130,9 @@ class SetStore(Store):
     async def remove(self, ids: Sequence[str]) -> None:
         if ids:
             await self._connection.execute("DELETE FROM celery_schedules WHERE id = ANY($1::text[])", ids)
+
+
+async def delete_old_deletions(connection: Connection, age: dt.timedelta, most: int) -> int:
+    """Forgets up to `most` deletions older than `age`, the oldest first. Returns how many."""
+    deleted: int = await connection.fetchval(FORGET, age, most)
+    return deleted

@@ -16,12 +16,15 @@ from tests.support.forked import ROOT
 
 # A test run: it prints its child's id, and stops the child when it is interrupted.
 RUN = """
-import os, sys, time
+import os, signal, sys, time
 from tests.support.forked import Nursery
+# As in a terminal; a shell's background jobs and nohup have these signals ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 nursery = Nursery([])
 child = nursery.start("http.server", ["0"], os.environ, sys.stderr.buffer, new_session=True)
-print(child.pid, flush=True)
 try:
+    print(child.pid, flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     child.terminate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import json
 from typing import Any
 
@@ -9,6 +11,8 @@ import grpc
 from celeriac.scheduler.v1 import manifests_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
+from services.kernel.database import Database
+from services.scheduler.manifests.store_apply import delete_old_deletions
 from tests.support.calls import refused
 from tests.support.schedules import CRONTAB, create, schedule_of
 
@@ -99,3 +103,41 @@ def test_a_difference_has_another_etag_when_one_that_it_would_have_removed_was_d
     between = difference(manifests, entry, prune_label=f"set={label}")
     schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=other.name))
     assert len({before, between, difference(manifests, entry, prune_label=f"set={label}")}) == 3
+
+
+async def test_an_etag_of_before_the_oldest_deletions_were_forgotten_is_not_good_again(
+    schedules: Any, manifests: Any, database_url: str
+) -> None:
+    wanted = schedule_of(CRONTAB)
+    entry = {"id": wanted.name.removeprefix("schedules/"), "task": "count", "crontab": "0 3 * * *"}
+    before = difference(manifests, entry)
+    create(schedules, wanted)
+    schedules.DeleteSchedule(pb.DeleteScheduleRequest(name=wanted.name))
+    after = difference(manifests, entry)
+    database = Database(database_url)
+    async with database.transaction() as connection:
+        assert await delete_old_deletions(connection, dt.timedelta(hours=1), 1000) == 0
+    assert difference(manifests, entry) == after
+    async with database.transaction() as connection:
+        assert await delete_old_deletions(connection, dt.timedelta(0), 1000) > 0
+    await database.close()
+    assert difference(manifests, entry) not in {before, after}
+
+
+async def test_transactions_that_delete_several_schedules_of_one_label_do_not_wait_for_each_other(
+    schedules: Any, database_url: str
+) -> None:
+    several = [schedule_of(CRONTAB) for _ in range(4)]
+    for schedule in several:
+        schedule.labels["team"] = "growth"
+        create(schedules, schedule)
+    ids = [schedule.name.removeprefix("schedules/") for schedule in several]
+    database = Database(database_url)
+    async with (
+        asyncio.timeout(20),
+        database.transaction() as one,
+        database.transaction() as other,
+    ):
+        for connection, deleted in zip((one, other, one, other), ids, strict=True):
+            await connection.execute("DELETE FROM celery_schedules WHERE id = $1", deleted)
+    await database.close()
