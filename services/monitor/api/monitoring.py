@@ -53,8 +53,9 @@ class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
             while True:
                 now = time.monotonic()
                 if now >= figures_due:
-                    figures_due = now + interval
                     message = pb.WatchEventsResponse(metrics=await self._metrics())
+                    # From when they are there: the first reader waits for them, and would get the same twice.
+                    figures_due = time.monotonic() + interval
                 else:
                     news = await reader.next(min(figures_due, quiet_since + self._sign_of_life) - now)
                     if news is None and time.monotonic() < quiet_since + self._sign_of_life:
