@@ -204,8 +204,8 @@ def test_a_request_that_never_ends_is_ended(name: str, ends: dict[str, Future[by
 
 def test_a_unary_call_by_grpc_that_never_sends_its_request_is_ended(ends: dict[str, Future[Any]]) -> None:
     error = ends["no request"].result()
-    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert "longer than its method may" in error.details()
+    # By the gateway, or by the service, whose clock for the call may have begun earlier.
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED, error
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)
