@@ -10,6 +10,7 @@ from pathlib import Path
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings
 from services import SERVICES
+from services.kernel.settings import host_and_port
 
 EXPECTED = "not SERVICE=HOST:PORT; for example: scheduler=10.0.0.5:50051,10.0.0.6:50051"
 
@@ -78,12 +79,10 @@ def _named(upstreams: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _addresses(listed: str, where: str) -> list[str]:
-    addresses = [address.strip() for address in listed.split(",")]
-    for address in addresses:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal():
-            raise SystemExit(f"{where}: {EXPECTED}")
-    return addresses
+    try:
+        return [host_and_port(address.strip()) for address in listed.split(",")]
+    except ValueError:
+        raise SystemExit(f"{where}: {EXPECTED}") from None
 
 
 if __name__ == "__main__":

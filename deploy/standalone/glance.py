@@ -44,16 +44,10 @@ async def glance(settings: StandaloneSettings) -> list[str]:
         return of_queues(answer.queues)
 
     async def tasks(gateway: grpc.aio.Channel) -> list[str]:
-        stub: Any = tasks_pb2_grpc.TaskServiceStub(gateway)
-        request = tasks_pb2.ListTasksRequest(page_size=SHOWN)
-        answer = await stub.ListTasks(request, timeout=TIMEOUT_SECONDS)
-        return of_tasks(answer.tasks, zone)
+        return of_tasks(await _newest(gateway), zone)
 
     async def failures(gateway: grpc.aio.Channel) -> list[str]:
-        stub: Any = tasks_pb2_grpc.TaskServiceStub(gateway)
-        request = tasks_pb2.ListTasksRequest(page_size=SHOWN, states=[tasks_pb2.TASK_STATE_FAILURE])
-        answer = await stub.ListTasks(request, timeout=TIMEOUT_SECONDS)
-        return of_failures(answer.tasks, zone)
+        return of_failures(await _newest(gateway, tasks_pb2.TASK_STATE_FAILURE), zone)
 
     async def next_runs(gateway: grpc.aio.Channel) -> list[str]:
         stub: Any = schedules_pb2_grpc.ScheduleServiceStub(gateway)
@@ -71,6 +65,14 @@ async def glance(settings: StandaloneSettings) -> list[str]:
     async with connect(target, token=token, ca=ca) as gateway:
         shown = await asyncio.gather(*(_part(heading, ask, gateway) for heading, ask in parts.items()))
     return [line for lines in shown for line in ("", *lines)]
+
+
+async def _newest(gateway: grpc.aio.Channel, *states: tasks_pb2.TaskState) -> Sequence[tasks_pb2.Task]:
+    """Returns the newest tasks in one of the states, or in any."""
+    stub: Any = tasks_pb2_grpc.TaskServiceStub(gateway)
+    request = tasks_pb2.ListTasksRequest(page_size=SHOWN, states=states)
+    tasks: Sequence[tasks_pb2.Task] = (await stub.ListTasks(request, timeout=TIMEOUT_SECONDS)).tasks
+    return tasks
 
 
 async def _part(heading: str, ask: Ask, gateway: grpc.aio.Channel) -> list[str]:

@@ -14,20 +14,13 @@ def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     what a terminal would obey or hide is shown as Python escapes it.
     """
     rows = [tuple(map(_shown, row)) for row in rows]
-    widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
+    widths = [max(wcswidth(row[column]) for row in rows) for column in range(len(rows[0]))]
+    filled = [
+        [cell + " " * (width - wcswidth(cell)) for cell, width in zip(row, widths, strict=True)]
         for row in rows
     ]
+    return ["  ".join(cells).rstrip() for cells in filled]
 
 
 def _shown(cell: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cell)
-
-
-def _width(cell: str) -> int:
-    width = wcswidth(cell)
-    # Negative when a character has no width that is known, as a control character.
-    return len(cell) if width < 0 else width

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+from services.kernel.logged_errors import for_log
+
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # What libpq takes where sslrootcert is not given.
 ROOT_CERTIFICATE = Path.home() / ".postgresql/root.crt"
@@ -40,3 +42,8 @@ def place_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2] or dict(parse_qsl(parts.query)).get("host", "localhost")
     return f"{host}{parts.path}"
+
+
+def unusable(url: str, error: BaseException) -> str:
+    """Returns which database can't be used, and why, without its user and password."""
+    return f"the database {place_of(url)} can't be used: {for_log(error)}"

@@ -19,14 +19,13 @@ from prometheus_client import CollectorRegistry
 from services.kernel import logging, metrics
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
-from services.kernel.database_address import place_of
+from services.kernel.database_address import unusable
 from services.kernel.endings import end, to_the_end
 from services.kernel.grpc.audit import record
 from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
 from services.kernel.grpc.steps import steps_of_every_call
 from services.kernel.live_keys import LOG_LEVEL
 from services.kernel.live_settings import Follower, LiveSettings
-from services.kernel.logged_errors import for_log
 from services.kernel.loops import Background
 from services.kernel.outages import NotLetIn
 from services.kernel.outbox import Outbox
@@ -77,7 +76,7 @@ def main(
         try:
             uvloop.run(migrate(url, service))
         except (ConnectionError, TimeoutError, NotLetIn) as error:
-            raise SystemExit(f"the database {place_of(url)} can't be used: {for_log(error)}") from None
+            raise SystemExit(unusable(url, error)) from None
         log.info("migrate.done", revision=needed_revision(service))
         return
     _settle_imports()

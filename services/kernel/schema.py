@@ -18,7 +18,7 @@ import asyncpg
 import structlog
 
 from services.kernel.database import Database
-from services.kernel.database_address import place_of
+from services.kernel.database_address import unusable
 from services.kernel.logged_errors import for_log
 from services.kernel.outages import DATABASE_ERRORS
 
@@ -85,8 +85,7 @@ async def _fault(database: Database, history: str, needed: str) -> Fault | None:
         # The rights come with the migration.
         return Fault(f"the tables of {whose} can't be looked at: {for_log(error)}", MIGRATE)
     except DATABASE_ERRORS as error:
-        where = place_of(database.url)
-        return Fault(f"the database {where} can't be used: {for_log(error)}", LOOK_AT_THE_ADDRESS)
+        return Fault(unusable(database.url, error), LOOK_AT_THE_ADDRESS)
     if found == needed:
         return None
     if re.fullmatch(r"\d{4}", found or "") and found > needed:

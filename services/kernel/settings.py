@@ -24,7 +24,8 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _host_and_port(address: str) -> str:
+def host_and_port(address: str) -> str:
+    """Returns the address. Raises `ValueError` if it is not host:port."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"{address!r} is not host:port")
@@ -32,7 +33,7 @@ def _host_and_port(address: str) -> str:
 
 
 def _replicas(addresses: str) -> str:
-    listed = [_host_and_port(address.strip()) for address in addresses.split(",")]
+    listed = [host_and_port(address.strip()) for address in addresses.split(",")]
     if len(listed) == 1:
         return listed[0]
     try:
@@ -59,7 +60,7 @@ def _database_url(url: SecretStr) -> SecretStr:
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
-Address = Annotated[str, AfterValidator(_host_and_port)]
+Address = Annotated[str, AfterValidator(host_and_port)]
 # Where a service is: host:port, a name or an address; or IP:port of each replica, with commas between.
 Replicas = Annotated[str, AfterValidator(_replicas)]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]

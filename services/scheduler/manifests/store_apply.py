@@ -49,11 +49,11 @@ UPDATE = f"""
 
 # The number of deletions, the mark of the newest, and the mark that changes when old ones are forgotten.
 DELETIONS = """
-    WITH wanted AS MATERIALIZED (
-        SELECT DISTINCT celery_schedule_deletion_bucket('id', id) AS bucket FROM unnest($1::text[]) AS id
+    WITH wanted AS (
+        SELECT celery_schedule_deletion_bucket('id', id) AS bucket FROM unnest($1::text[]) AS id
         UNION
         SELECT celery_schedule_deletion_bucket('label ' || $2::text, $3::text) WHERE $2::text IS NOT NULL
-    ), found AS MATERIALIZED (
+    ), found AS (
         SELECT count(*) AS count, max(seq) AS newest
         FROM celery_schedule_deletions JOIN wanted USING (bucket)
     )
