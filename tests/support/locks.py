@@ -15,6 +15,7 @@ WAITING = """
     SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
         AND regexp_like(query, $1, 'i')
 """
+ASLEEP = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 IN_TRANSACTION = """
     SELECT pid, query FROM pg_stat_activity
     WHERE datname = current_database() AND pid = ANY($1::integer[]) AND xact_start IS NOT NULL
@@ -38,6 +39,13 @@ async def waiting_for_a_lock(url: str, statement: str) -> list[int]:
         while True:
             if found := await fetch(url, WAITING, statement):
                 return [row["pid"] for row in found]
+            await asyncio.sleep(0.02)
+
+
+async def asleep(url: str) -> None:
+    """Waits until the server is in a `pg_sleep`: a request to cancel it that came before would be lost."""
+    async with asyncio.timeout(60):
+        while not await fetch(url, ASLEEP):
             await asyncio.sleep(0.02)
 
 

@@ -18,7 +18,7 @@ from services.kernel.database import Connection, Database, driver_url, is_lost
 from services.kernel.errors import Locked
 from services.kernel.grpc.errors import outage_of
 from services.kernel.outages import DATABASE_ERRORS, HELD_UP
-from tests.support.locks import locked_table
+from tests.support.locks import asleep, locked_table
 from tests.support.outages import end_connections, refusing_server
 
 WRITE = "INSERT INTO notes (words) VALUES ($1)"
@@ -381,16 +381,15 @@ async def test_who_waits_for_a_connection_gets_it_when_it_is_given_back(narrow: 
 async def test_a_task_cancelled_in_a_transaction_rolls_back_and_gives_its_connection_back(
     narrow: Database,
 ) -> None:
-    first, begun = await pid_of(narrow), asyncio.Event()
+    first = await pid_of(narrow)
 
     async def write() -> None:
         async with narrow.transaction() as connection:
             await connection.execute(WRITE, "lost")
-            begun.set()
-            await connection.execute("SELECT pg_sleep(20)")
+            await connection.execute("SELECT pg_sleep(120)")
 
     writing = asyncio.create_task(write())
-    await asyncio.wait_for(begun.wait(), 20)
+    await asleep(narrow.url)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing

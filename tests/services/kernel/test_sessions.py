@@ -18,7 +18,7 @@ from services.kernel.errors import Locked
 from services.kernel.grpc.errors import outage_of
 from services.kernel.outages import DATABASE_ERRORS, HELD_UP
 from services.kernel.sessions import Sessions, opened_sessions
-from tests.support.locks import locked_table
+from tests.support.locks import asleep, locked_table
 from tests.support.outages import end_connections, refusing_server
 
 WRITE = text("INSERT INTO notes (words) VALUES (:words)")
@@ -183,16 +183,13 @@ async def test_an_exhausted_pool_gives_up_after_a_while_and_leaves_nothing_behin
 async def test_a_task_cancelled_in_a_transaction_rolls_back_and_the_pool_stays_usable(
     narrow: Sessions,
 ) -> None:
-    begun = asyncio.Event()
-
     async def write() -> None:
         async with narrow.transaction() as session:
             await session.execute(WRITE, {"words": "lost"})
-            begun.set()
-            await session.execute(text("SELECT pg_sleep(20)"))
+            await session.execute(text("SELECT pg_sleep(120)"))
 
     writing = asyncio.create_task(write())
-    await asyncio.wait_for(begun.wait(), 20)
+    await asleep(_url(narrow))
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
