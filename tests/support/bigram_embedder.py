@@ -76,7 +76,8 @@ def main(command: str) -> None:
         uvloop.run(serve(settings, Bigrams(), BATCH_TOKENS))
         return
     app = celery_app(settings)
-    register(app, PoolProcess(settings, app, lambda: Encoder(Bigrams(), BATCH_TOKENS)))
+    encoder = Encoder(Bigrams(), BATCH_TOKENS)
+    register(app, PoolProcess(settings, app, encoder.model, lambda: encoder, at_once=False))
     work(app, settings, "ai_analysis,maintenance,health", 2, "bigrams@test")
 
 

@@ -45,7 +45,9 @@ async def waiting_for_a_lock(url: str, statement: str) -> list[int]:
 async def asleep(url: str) -> None:
     """Waits until the server is in a `pg_sleep`: a request to cancel it that came before would be lost."""
     async with asyncio.timeout(60):
-        while not await fetch(url, ASLEEP):
+        while True:
+            if await fetch(url, ASLEEP):
+                return
             await asyncio.sleep(0.02)
 
 

@@ -52,7 +52,7 @@ def register(app: Celery, process: PoolProcess) -> None:
     @app.task(name="report_worker_health", **RETRIES)
     def report_worker_health() -> dict[str, Any]:
         process.run(_reach_database(process))
-        return {"pid": os.getpid(), "model": process.encoder.model, "database": "reached"}
+        return {"pid": os.getpid(), "model": process.model, "database": "reached"}
 
 
 def checked(force_rebuild: object, user_role: object, min_length: object) -> Rebuild:
@@ -80,7 +80,7 @@ def checked_clusters(clusters: object) -> int:
 
 async def _classify(process: PoolProcess, clusters: int) -> int:
     """Replaces the stored clusters with new ones. Returns how many were found."""
-    model = process.encoder.model
+    model = process.model
     async with process.sessions.reading() as session:
         ids, texts, vectors = await QuestionStore(session).questions(model)
     found = await asyncio.to_thread(cluster_questions, texts, vectors, clusters)
@@ -90,12 +90,10 @@ async def _classify(process: PoolProcess, clusters: int) -> int:
 
 
 async def _preload(process: PoolProcess) -> dict[str, int]:
-    """Embeds a first text, and reads vectors and hot questions, so that they are in the database's cache."""
-    encoder = process.encoder
-    await asyncio.to_thread(encoder.embed, ["warm"], Role.USER.value)
+    """Reads vectors and hot questions, so that they are in the database's cache."""
     async with process.sessions.reading() as session:
         store = QuestionStore(session)
-        _, _, vectors = await store.questions(encoder.model)
+        _, _, vectors = await store.questions(process.model)
         hot = await store.hot(PRELOADED_DAYS, PRELOADED_QUESTIONS, process.time_zone)
     return {"vectors": len(vectors), "hot_questions": len(hot)}
 

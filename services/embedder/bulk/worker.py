@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 import structlog
@@ -89,11 +90,16 @@ def chunk_sender(app: Celery) -> Callable[[Sequence[ChunkKey]], None]:
 class PoolProcess:
     """The resources of one process of the pool: event loop, database, model, live settings."""
 
-    def __init__(self, settings: KernelSettings, app: Celery, load: Callable[[], Encoder]) -> None:
+    def __init__(
+        self, settings: KernelSettings, app: Celery, model: str, load: Callable[[], Encoder], at_once: bool
+    ) -> None:
+        """`model`: the identity of the model that `load` loads: `at_once`, or when a task first needs it."""
         self._settings = settings
         self.time_zone = settings.time_zone
+        self.model = model
         self._app = app
         self._load = load
+        self._at_once = at_once
         self._runner: asyncio.Runner | None = None
         worker_process_init.connect(self._open, weak=False)
         worker_process_shutdown.connect(self._close, weak=False)
@@ -105,12 +111,19 @@ class PoolProcess:
             self._settings.database_url.get_secret_value(), 2, "celeriac-embedder-worker"
         )
         self.sessions = Sessions(self.database)
-        self.encoder = self._load()
         live = self._followed()
         self.rebuilds = Rebuilds(
-            self.sessions, self.encoder.model, chunk_sender(self._app), lambda: live.get(CHUNK_CHARACTERS)
+            self.sessions, self.model, chunk_sender(self._app), lambda: live.get(CHUNK_CHARACTERS)
         )
-        log.info("worker.process_ready", pid=os.getpid(), model=self.encoder.model)
+        if self._at_once:
+            # Last: without it, a task that needs it tries again, and all others work.
+            log.info("worker.model_loaded", model=self.encoder.model)
+        log.info("worker.process_ready", pid=os.getpid(), model=self.model)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder; may raise WrongModel when it is first used."""
+        return self._load()
 
     def _followed(self) -> LiveSettings:
         """Returns live settings that a thread keeps current: the process's event loop runs only in tasks."""

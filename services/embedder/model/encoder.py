@@ -39,6 +39,11 @@ class Pooling(Enum):
 TYPE_OF_ROLE = {Role.USER: InputType.QUERY, Role.ASSISTANT: InputType.PASSAGE}
 
 
+def identity(name: str, digest: str) -> str:
+    """Returns what vectors are stored with: a model's name and the digest (hex) of its files."""
+    return f"{name}@{digest[:IDENTITY_DIGITS]}"
+
+
 @dataclass(frozen=True)
 class ModelFacts:
     """The properties of a model. Vectors of models with different digests are never compared."""
@@ -52,7 +57,7 @@ class ModelFacts:
 
     @property
     def identity(self) -> str:
-        return f"{self.name}@{self.digest[:IDENTITY_DIGITS]}"
+        return identity(self.name, self.digest)
 
 
 class Model(Protocol):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, normalizers
 
-from services.embedder.model.encoder import DIMENSIONS, InputType, ModelFacts, Pooling
+from services.embedder.model.encoder import DIMENSIONS, InputType, ModelFacts, Pooling, identity
 from services.embedder.model.files import WrongModel
 from services.embedder.model.folder import ModelFolder, read_folder
 from services.embedder.model.packing import Tokens
@@ -47,18 +47,22 @@ class Unrun:
     """What of a model can be loaded before a fork, and is then shared by all processes.
 
     The tokenizer takes most of the time that a model takes to load, and 150 MB for the embedded one. It
-    starts no threads as long as TOKENIZERS_PARALLELISM is false.
+    starts no threads as long as TOKENIZERS_PARALLELISM is false. Without it, each process loads its own.
     """
 
     folder: ModelFolder
-    tokenizer: Tokenizer
     digest: str
+    tokenizer: Tokenizer | None = None
 
     @classmethod
-    def load(cls, folder: Path) -> Unrun:
+    def load(cls, folder: Path, with_tokenizer: bool = True) -> Unrun:
         """Raises WrongModel."""
         found = read_folder(folder)
-        return cls(found, _tokenizer(found), found.digest())
+        return cls(found, found.digest(), _tokenizer(found) if with_tokenizer else None)
+
+    @property
+    def identity(self) -> str:
+        return identity(self.folder.name, self.digest)
 
 
 class OnnxModel:
@@ -68,7 +72,7 @@ class OnnxModel:
         """Loads what is not loaded yet, and tries the model. Raises WrongModel."""
         unrun = folder if isinstance(folder, Unrun) else Unrun.load(folder)
         found = unrun.folder
-        self._tokenizer = unrun.tokenizer
+        self._tokenizer = unrun.tokenizer or _tokenizer(found)
         self._padding = _padding(self._tokenizer)
         self._session = _session(found.graph, engine)
         self._inputs = [given.name for given in self._session.get_inputs()]

