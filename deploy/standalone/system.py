@@ -33,7 +33,7 @@ OWN_SERVERS = ("DATABASE_URL", "CELERIAC_BROKER_URL", "CELERIAC_RESULT_URL")
 WARM_SHUTDOWN_SECONDS = 60.0
 # Of one process a service there is no other to prefer, so the gateway asks each less often than it would ask
 # replicas: in an idle system these questions are most of what there is to do.
-HEALTH_INTERVAL = "5s"
+HEALTH_INTERVAL = "15s"
 
 
 def steps(settings: StandaloneSettings) -> list[Step]:

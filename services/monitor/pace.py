@@ -22,7 +22,7 @@ class Pace(pace.Pace):
     # The lengths of the queues are read, while somebody wants to see them.
     queues_look: float = 1.0
     # The health of each component is checked.
-    components_look: float = 2.7
+    components_look: float = 4.7
     # The same until the system has come up, so that it is told soon.
     components_awaited: float = 0.25
     # WaitOperation checks whether the operation has ended.

@@ -18,8 +18,8 @@ from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
 
-# A slower answer counts as no answer. After each look the next comes within 2.7 s (Pace.components_look),
-# give or take the jitter: so the state of a component is at most 5 seconds old.
+# A slower answer counts as no answer. After each look the next comes within 4.7 s (Pace.components_look),
+# give or take the jitter: so the state of a component is at most 7 seconds old.
 TIMEOUT_SECONDS = 2.0
 MOST_DETAIL = 300
 
