@@ -72,7 +72,10 @@ def monitor_settings(audit: ServiceProcess) -> Mapping[str, str]:
 
 @pytest.fixture(scope="module")
 def system(monitor: Monitor, audit: ServiceProcess, broker: Valkey) -> System:
-    return System(monitor, audit, broker)
+    found = System(monitor, audit, broker)
+    # Each component has a loop of its own, and one may have been looked at while another was not.
+    eventually(lambda: all(component.HasField("check_time") for component in found.components().values()))
+    return found
 
 
 def test_every_component_is_named_with_what_is_known_of_it(system: System) -> None:
