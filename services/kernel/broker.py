@@ -34,7 +34,11 @@ def backend_url(settings: KernelSettings) -> str:
 
 def connect(settings: KernelSettings, *, decode_responses: bool = False) -> redis.asyncio.Redis:
     """Returns a pooled client of the broker. Its commands are retried for about a second."""
-    address = broker_address(settings)
+    return connect_to(broker_address(settings), decode_responses=decode_responses)
+
+
+def connect_to(address: BrokerAddress, *, decode_responses: bool = False) -> redis.asyncio.Redis:
+    """The same, of any Redis or Valkey."""
     # A Unix socket has no such option, and needs none: its other end is on this machine.
     over_network = {} if address.path else {"socket_keepalive": True}
     return redis.asyncio.Redis.from_url(

@@ -175,6 +175,29 @@ async def run(
             await end(tasks)
 
 
+async def run_alone(
+    settings: KernelSettings,
+    registry: CollectorRegistry,
+    background: Sequence[Background],
+    checks: Mapping[str, Check],
+) -> None:
+    """Does background work, without serving calls, until SIGTERM or SIGINT.
+
+    It tells of itself as a service does, on the metrics port; a loop that fails ends the process.
+    """
+    heartbeats = [heartbeat for each in background for heartbeat in each.heartbeats]
+    metrics.LoopMetrics(registry, heartbeats)
+    probes, stop = Probes(checks, heartbeats), _stop_signal()
+    serve_probes(probes, registry, settings.listen.rpartition(":")[0], settings.metrics_port)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(to_the_end(_never_ending(each.run()))) for each in background]
+        probes.serves(True)
+        await stop.wait()
+        probes.serves(False)
+        log.info("process.stopping")
+        await end(tasks)
+
+
 def _logging_by(live: LiveSettings, settings: KernelSettings) -> LiveSettings:
     def apply() -> None:
         wanted = live.get(LOG_LEVEL)

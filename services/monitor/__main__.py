@@ -1,170 +1,26 @@
-"""python -m services.monitor serve | migrate"""
+"""python -m services.monitor serve | relay | migrate"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable
 
-import redis.asyncio
-from celeriac.monitor.v1 import (
-    monitoring_pb2_grpc,
-    queues_pb2_grpc,
-    system_pb2_grpc,
-    tasks_pb2_grpc,
-    workers_pb2_grpc,
-)
-from celeriac.monitor.v1.monitoring_pb2 import WatchEventsResponse
-from celeriac.operations.v1 import operations_pb2_grpc
-
-from services import SERVICES
-from services.kernel import broker, process
-from services.kernel.channel import channel_to
-from services.kernel.database import Database
-from services.kernel.grpc.server import Elsewhere, Servicer
-from services.kernel.live_settings import LiveSettings
-from services.kernel.loops import Heartbeat
-from services.kernel.metrics import new_registry
-from services.kernel.sessions import opened_sessions
-from services.monitor.api.monitoring import MonitoringApi, task_message, worker_message
-from services.monitor.api.operations import OperationApi, watch_response_to
-from services.monitor.api.prometheus import MonitorCollector
-from services.monitor.api.queues import QueueApi
-from services.monitor.api.system import SystemApi
-from services.monitor.api.tasks import TaskApi
-from services.monitor.api.workers import WorkerApi
-from services.monitor.figures import Figures
-from services.monitor.intake.intake import Bounds, Intake
-from services.monitor.intake.subscription import EventSource
-from services.monitor.operations.watching import Watching
-from services.monitor.pace import Pace
-from services.monitor.queues import BrokerQueues
+from services.kernel import process
 from services.monitor.settings import MonitorSettings
-from services.monitor.system import checks
-from services.monitor.system.components import Components
-from services.monitor.system.peers import audit_look, health_elsewhere, peer_look, services_elsewhere
-from services.monitor.system.readiness import Readiness
-from services.monitor.tasks.retention import task_retention
-from services.monitor.watch.hub import Hub
-from services.monitor.watch.pulse import Pulse
-from services.monitor.workers.control import Control, control_app
-from services.monitor.workers.workers import WorkerTable
+
+# Each command imports what it needs: the relay is small, and has no use for what serving takes.
 
 
-async def serve(settings: MonitorSettings) -> None:
-    pace = Pace().times(settings.pace)
-    async with AsyncExitStack() as opened:
-        database = await opened.enter_async_context(process.opened_database(settings, "monitor"))
-        sessions = await opened.enter_async_context(opened_sessions(database))
-        client = await opened.enter_async_context(broker.connect(settings))
-        figures, workers = Figures(), WorkerTable()
-        hub = Hub(task_message, worker_message, settings.watch_buffer)
-        intake = _intake(settings, database, figures, workers, hub, pace)
-        queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
-        pulse = Pulse(figures, workers, queues, pace)
-        heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats]
-        components = await _components(settings, opened, database, client, figures, workers, heartbeats, pace)
-        registry = new_registry()
-        registry.register(MonitorCollector(figures, workers, pulse, components, hub))
-        app = control_app(settings, settings.key_prefix)
-        control = Control(app, workers.online, settings.control_timeout)
-        watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
-        elsewhere, live = services_elsewhere(), LiveSettings("monitor")
-        await process.run(
-            "monitor",
-            settings,
-            database,
-            registry,
-            servicers=_servicers(
-                MonitoringApi(pulse, hub, workers, pace),
-                OperationApi(sessions, watching, pace),
-                QueueApi(queues),
-                SystemApi(components, Readiness(components, settings.ready_file), settings.time_zone),
-                TaskApi(sessions, control, workers),
-                WorkerApi(workers),
-            ),
-            background=[
-                intake,
-                pulse.loop,
-                components,
-                task_retention(database, live, pace).loop,
-                watching.loop,
-            ],
-            elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
-            live=live,
-            checks={"broker": client.ping, "events": intake.check},
-            pace=pace,
-        )
+def serve(settings: MonitorSettings) -> Awaitable[None]:
+    from services.monitor.serving import serve
+
+    return serve(settings)
 
 
-def _intake(
-    settings: MonitorSettings,
-    database: Database,
-    figures: Figures,
-    workers: WorkerTable,
-    hub: Hub[WatchEventsResponse],
-    pace: Pace,
-) -> Intake:
-    return Intake(
-        EventSource(broker.broker_address(settings), settings.key_prefix),
-        database,
-        figures,
-        workers,
-        on_tasks=hub.tasks_changed,
-        on_worker=hub.worker_changed,
-        on_unwatched=hub.unwatched,
-        watched=lambda: hub.watched,
-        bounds=Bounds(tasks=settings.tasks_in_memory),
-        pace=pace,
-    )
+def relay(settings: MonitorSettings) -> Awaitable[None]:
+    from services.monitor.relaying import relay
 
-
-async def _components(
-    settings: MonitorSettings,
-    opened: AsyncExitStack,
-    database: Database,
-    client: redis.asyncio.Redis,
-    figures: Figures,
-    workers: WorkerTable,
-    heartbeats: Sequence[Heartbeat],
-    pace: Pace,
-) -> Components:
-    """Builds the components. Their order here is the order in which they are shown."""
-    looks = {"audit": audit_look}
-    peers = {}
-    for name in SERVICES:
-        if name != "monitor":
-            channel = await opened.enter_async_context(channel_to(name, settings))
-            peers[name] = looks.get(name, peer_look)(channel)
-    return Components(
-        {
-            **peers,
-            "monitor": checks.monitor_look(figures, heartbeats),
-            "database": checks.DatabaseLook(database),
-            "broker": checks.broker_look(client),
-            "workers": checks.workers_look(workers),
-            "events": checks.EventsLook(figures),
-        },
-        pace,
-    )
-
-
-def _servicers(
-    monitoring: MonitoringApi,
-    operations: OperationApi,
-    queues: QueueApi,
-    system: SystemApi,
-    tasks: TaskApi,
-    workers: WorkerApi,
-) -> list[Servicer]:
-    return [
-        Servicer.generated(monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server, monitoring),
-        Servicer.generated(operations_pb2_grpc.add_OperationServiceServicer_to_server, operations),
-        Servicer.generated(queues_pb2_grpc.add_QueueServiceServicer_to_server, queues),
-        Servicer.generated(system_pb2_grpc.add_SystemServiceServicer_to_server, system),
-        Servicer.generated(tasks_pb2_grpc.add_TaskServiceServicer_to_server, tasks),
-        Servicer.generated(workers_pb2_grpc.add_WorkerServiceServicer_to_server, workers),
-    ]
+    return relay(settings)
 
 
 if __name__ == "__main__":
-    process.main("monitor", MonitorSettings, {"serve": serve})
+    process.main("monitor", MonitorSettings, {"serve": serve, "relay": relay})

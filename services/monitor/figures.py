@@ -101,8 +101,11 @@ class Figures:
         self.events_lost = 0
         # Messages or events that could not be read.
         self.events_refused = 0
-        # How often the stream of events from the broker was cut. Each cut is a gap in the events.
+        # How often the stream of events from the broker was cut, or the relay did not run. Each is a gap in
+        # the events.
         self.stream_cuts = 0
+        # Messages that the relay had heard, and that were gone from its stream before they could be read.
+        self.messages_missing = 0
         # Whether the subscription to events is established now.
         self.listening = False
         # Tasks with changes that were never written: too many waited, or the database refused the row.

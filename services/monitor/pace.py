@@ -35,6 +35,10 @@ class Pace(pace.Pace):
     watch_life: float = steady(15.0)
     # A ping is sent on the event connection. It is closed if nothing arrives until the next one is due.
     ping: float = steady(10.0)
+    # The relay says that it listens, and drops what has been read.
+    relay_keeping: float = 2.0
+    # A monitor notes up to which event its rows are written.
+    place_note: float = 1.0
 
 
 USUAL = Pace()

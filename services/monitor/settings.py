@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from services.kernel.broker_layout import LayoutSettings
+from services.kernel.settings import BrokerUrl
 
 
 class MonitorSettings(LayoutSettings):
@@ -23,6 +24,15 @@ class MonitorSettings(LayoutSettings):
     # own first steps.
     ready_file: Path | None = Field(
         None, validation_alias="CELERIAC_MONITOR_READY_FILE", examples=["/run/celeriac/ready"]
+    )
+    # A Redis or Valkey of our own, in which the relay keeps events for monitors. Without it, a monitor
+    # listens to the broker itself, and what is published while it is away is not seen.
+    relay_url: BrokerUrl | None = Field(
+        None, validation_alias="CELERIAC_RELAY_URL", examples=["redis://relay:6379/0"]
+    )
+    # Bytes of memory of that stream. Beyond it the oldest events are dropped, and counted.
+    relay_bytes: int = Field(
+        256 * 1024 * 1024, ge=1024 * 1024, validation_alias="CELERIAC_RELAY_BYTES", examples=["268435456"]
     )
     # Seconds that workers have to answer a command.
     control_timeout: float = Field(

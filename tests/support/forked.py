@@ -39,7 +39,7 @@ OF_CELERY = (
 # What each command imports; its own module is run, not imported.
 IMPORTS: Mapping[str, Sequence[str]] = {
     "services.scheduler": ["services.scheduler.__main__"],
-    "services.monitor": ["services.monitor.__main__"],
+    "services.monitor": ["services.monitor.serving", "services.monitor.relaying"],
     "services.audit": ["services.audit.__main__"],
     "services.embedder": ["services.embedder.__main__", "services.embedder.commands"],
     "tests.support.bigram_embedder": [

@@ -77,7 +77,8 @@ class MonitorCollector(Collector):
             _counter("celery_events", "Events taken in", figures.events_total),
             _counter("celery_events_lost", "Events known to be lost", figures.events_lost),
             _counter("celery_events_refused", "Events that could not be read", figures.events_refused),
-            _counter("celery_event_stream_cuts", "Cuts by the broker", figures.stream_cuts),
+            _counter("celery_event_stream_cuts", "Gaps in the events", figures.stream_cuts),
+            _counter("celery_event_messages_missing", "Lost before they were read", figures.messages_missing),
             _gauge("celery_event_stream_up", "1 while events are heard", figures.listening),
         ]
         if figures.event_lag is not None:

@@ -1,8 +1,9 @@
 """The intake of events: from the broker's stream into live state, figures, and the database.
 
-1. `Subscription` empties the socket into a bounded buffer.
-2. Slices of the buffer are decoded, and update the task table, the worker table, the figures and the readers
-   of WatchEvents.
+1. The events come from the stream that the relay keeps (`KeptEvents`), or where there is no relay from the
+   broker itself (`Subscription`, which empties the socket into a bounded buffer).
+2. Slices of them are decoded, and update the task table, the worker table, the figures and the readers of
+   WatchEvents.
 3. `TaskWriter` writes changed tasks to the database in batches. While the database is away, the live state
    is still updated. The number of tasks that wait is bounded; those left out are counted.
 
@@ -24,6 +25,8 @@ from services.kernel.logged_errors import Loggable
 from services.kernel.loops import Again, Heartbeat, Loop
 from services.monitor.figures import Figures
 from services.monitor.intake.events import Event, decode
+from services.monitor.intake.kept_events import Gap, KeptStream
+from services.monitor.intake.kept_reader import KeptEvents
 from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
@@ -60,7 +63,7 @@ class Bounds:
 
 
 class Intake:
-    """Takes events in for as long as `run` runs.
+    """Takes events in for as long as `run` runs: from the relay's stream in `kept`, or from the broker.
 
     `on_tasks` gets the tasks that entered a new state, in order, but only while `watched` returns True. While
     it returns False, `on_unwatched` gets how many there were. `on_worker` gets each worker whose state has
@@ -78,6 +81,7 @@ class Intake:
         on_worker: Callable[[Worker], None],
         on_unwatched: Callable[[int], None] = lambda count: None,
         watched: Callable[[], bool] = lambda: True,
+        kept: KeptStream | None = None,
         bounds: Bounds | None = None,
         pace: Pace = USUAL,
     ) -> None:
@@ -96,7 +100,10 @@ class Intake:
         self._sweeping = Loop("workers", self._sweep, every=pace.workers_look, woken=self._worker_news)
         self._listening_since = 0.0
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
-        self._subscription = Subscription(source, on_listening=self._listening, on_cut=self._cut, pace=pace)
+        self._kept = None if kept is None else self._reader_of(kept, pace)
+        self._events: KeptEvents | Subscription = self._kept or Subscription(
+            source, on_listening=self._listening, on_cut=self._cut, pace=pace
+        )
 
     @property
     def waiting_tasks(self) -> Sequence[TaskRecord]:
@@ -106,19 +113,26 @@ class Intake:
     @property
     def heartbeats(self) -> Sequence[Heartbeat]:
         """Without one of the events' stream, which may be silent: `celery_event_stream_up` tells of it."""
-        return [*self._writer.heartbeats, self._sweeping.heartbeat]
+        kept = [] if self._kept is None else self._kept.heartbeats
+        return [*self._writer.heartbeats, self._sweeping.heartbeat, *kept]
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(to_the_end(self._writer.run()))
-            group.create_task(to_the_end(self._sweeping.run()))
-            async for batch in self._subscription.batches():
-                self.take_in(batch)
-                # Let the socket, gRPC calls and the writer run before the next slice.
-                await asyncio.sleep(0)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(to_the_end(self._writer.run()))
+                group.create_task(to_the_end(self._sweeping.run()))
+                if self._kept is not None:
+                    group.create_task(to_the_end(self._kept.run()))
+                async for batch in self._events.batches():
+                    self.take_in(batch, self._events.age)
+                    # Let the socket, gRPC calls and the writer run before the next slice.
+                    await asyncio.sleep(0)
+        finally:
+            if self._kept is not None:
+                await self._kept.note_last()
 
-    def take_in(self, messages: Sequence[bytes]) -> None:
-        """Takes in messages of the event channel."""
+    def take_in(self, messages: Sequence[bytes], age: float = 0.0) -> None:
+        """Takes in messages of the event channel, which were heard `age` seconds ago."""
         now, count, newest = time.monotonic(), 0, 0.0
         changed: list[Task] | None = [] if self._watched() else None
         self._changes = 0
@@ -128,7 +142,7 @@ class Intake:
             if refused:
                 self._figures.events_refused += refused
             for event in events:
-                self._take_event(event, now, changed)
+                self._take_event(event, now, age, changed)
                 newest = event["timestamp"]
         if count:
             self._figures.events(count, now)
@@ -138,12 +152,12 @@ class Intake:
         elif changed is None and self._changes:
             self._on_unwatched(self._changes)
 
-    def _take_event(self, event: Event, now: float, changed: list[Task] | None) -> None:
+    def _take_event(self, event: Event, now: float, age: float, changed: list[Task] | None) -> None:
         kind, at = event["type"], int(event["timestamp"] * 1e6 + 0.5)
         if kind in TIME_OF_TYPE:
             self._take_task_event(kind, at, event, now, changed)
         elif kind in WORKER_EVENTS:
-            worker = self._workers.hear(kind, at, event, now)
+            worker = self._workers.hear(kind, at, event, now - age)
             self._figures.events_lost = self._workers.lost()
             if worker is not None:
                 self._worker_news.set()
@@ -192,5 +206,25 @@ class Intake:
         log.info("events.listening")
 
     def _cut(self) -> None:
-        self._figures.listening = False
+        self._deaf()
         self._figures.stream_cuts += 1
+
+    def _deaf(self) -> None:
+        self._figures.listening = False
+
+    def _gap(self, gap: Gap) -> None:
+        self._figures.stream_cuts += 1
+
+    def _missing(self, messages: int) -> None:
+        self._figures.messages_missing += messages
+
+    def _reader_of(self, stream: KeptStream, pace: Pace) -> KeptEvents:
+        return KeptEvents(
+            stream,
+            unwritten_since=lambda: self._writer.unwritten_since,
+            on_listening=self._listening,
+            on_deaf=self._deaf,
+            on_gap=self._gap,
+            on_missing=self._missing,
+            pace=pace,
+        )

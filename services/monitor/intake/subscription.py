@@ -3,13 +3,14 @@
 The broker buffers messages that a subscriber has not read, up to a limit (`client-output-buffer-limit
 pubsub`, by default 32 MB, or 8 MB for a minute). Beyond it, the broker closes the connection and drops the
 buffer. Therefore the socket is emptied as soon as anything arrives, into a much larger buffer of this
-process; the broker's buffer fills up only when this one is full. After a cut, `on_cut` is called: events
-published until the next subscription are missing.
+process; the broker's buffer fills up only when this one is full. After a cut, `on_cut` is called, and the
+next connection is opened at once: events published until then are missing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
@@ -67,36 +68,70 @@ class Subscription:
         self._on_cut = on_cut
         self._most_buffered = most_buffered
         self._pace = pace
-        self._stream: _Stream | None = None
+        self._streams: deque[_Stream] = deque()
+        # Set when a connection was opened.
+        self._came = asyncio.Event()
+        # Set when there is room for what another connection brings.
+        self._room = asyncio.Event()
+
+    # Seconds since the messages of the last batch were heard: they are not kept.
+    age = 0.0
 
     @property
     def buffered(self) -> int:
         """Bytes of messages that wait to be taken in."""
-        return self._stream.buffered if self._stream else 0
+        return sum(stream.buffered for stream in self._streams)
 
     async def batches(self) -> AsyncGenerator[Sequence[bytes], None]:
         """Yields messages in the order of their arrival, up to `BATCH` at a time. Never ends."""
+        keeping = asyncio.create_task(self._keep_open())
+        # A fault of ours ends the iteration, too.
+        keeping.add_done_callback(lambda _: self._came.set())
+        try:
+            while True:
+                while not self._streams:
+                    if keeping.done():
+                        await keeping
+                    self._came.clear()
+                    await self._came.wait()
+                while batch := await self._streams[0].take():
+                    if self.buffered <= self._most_buffered:
+                        self._room.set()
+                    yield batch
+                self._streams.popleft()
+        finally:
+            keeping.cancel()
+            for stream in self._streams:
+                stream.close()
+            self._streams.clear()
+
+    async def _keep_open(self) -> None:
+        """Keeps a connection open, the newest of `_streams`. Those before it are lost, and not yet drained.
+
+        The next one is opened before what came over the last is taken in, which may take seconds.
+        """
+        while True:
+            stream = await self._connected()
+            self._streams.append(stream)
+            self._came.set()
+            self._on_listening()
+            await stream.until_lost(self._pace.ping)
+            fault = stream.fault
+            log.warning("events.cut", error="closed by the broker" if fault is None else for_log(fault))
+            self._on_cut()
+            self._room.clear()
+            if self.buffered > self._most_buffered:
+                await self._room.wait()
+
+    async def _connected(self) -> _Stream:
         backoff = 0.05
         while True:
             try:
-                stream = await self._connect()
+                return await self._connect()
             except (OSError, TimeoutError, Refused) as error:
                 log.warning("events.connect_failed", error=for_log(error), retry_seconds=backoff)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
-                continue
-            backoff, self._stream = 0.05, stream
-            self._on_listening()
-            pings = asyncio.create_task(stream.keep_alive(self._pace.ping))
-            try:
-                while batch := await stream.take():
-                    yield batch
-            finally:
-                pings.cancel()
-                stream.close()
-            fault = stream.fault
-            log.warning("events.cut", error="closed by the broker" if fault is None else for_log(fault))
-            self._on_cut()
 
     async def _connect(self) -> _Stream:
         broker = self._source.broker
@@ -135,7 +170,8 @@ class _Stream(asyncio.Protocol):
         self._answers: asyncio.Queue[object] = asyncio.Queue()
         self._arrived = asyncio.Event()
         self._most_buffered = most_buffered
-        self._paused = self._lost = self._silent = False
+        self._paused = self._silent = False
+        self._lost = asyncio.Event()
         self.buffered = 0
         self.fault: Exception | None = None
 
@@ -166,7 +202,7 @@ class _Stream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.fault = self.fault or error
-        self._lost = True
+        self._lost.set()
         self._answers.put_nowait(ConnectionError(str(error or "closed by the broker")))
         self._arrived.set()
 
@@ -186,26 +222,28 @@ class _Stream(asyncio.Protocol):
 
     async def take(self) -> Sequence[bytes]:
         """Returns the oldest waiting messages; an empty list once the connection is lost and none is left."""
-        while not self._messages and not self._lost:
+        while not self._messages and not self._lost.is_set():
             self._arrived.clear()
             await self._arrived.wait()
         batch = [self._messages.popleft() for _ in range(min(BATCH, len(self._messages)))]
         self.buffered -= sum(map(len, batch))
-        if self._paused and self.buffered < self._most_buffered // 2 and not self._lost:
+        if self._paused and self.buffered < self._most_buffered // 2 and not self._lost.is_set():
             self._paused = False
             self._transport.resume_reading()
         return batch
 
-    async def keep_alive(self, seconds: float) -> None:
-        """Sends a ping every `seconds`; closes the connection if nothing arrived since the last one."""
-        while True:
+    async def until_lost(self, seconds: float) -> None:
+        """Waits until the connection is lost; ends it if nothing arrives from one ping to the next."""
+        while not self._lost.is_set():
             self._silent = True
             self._write("PING")
-            await asyncio.sleep(seconds)
-            if self._silent and not self._paused:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._lost.wait()
+            if self._silent and not self._paused and not self._lost.is_set():
                 self.fault = TimeoutError(f"silent for {seconds:g} s")
                 self._transport.abort()
-                return
+                await self._lost.wait()
 
     def close(self) -> None:
         self._transport.abort()

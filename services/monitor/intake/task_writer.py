@@ -44,6 +44,8 @@ class TaskWriter:
         self._most_text = most_text
         self._waiting: OrderedDict[str, TaskRecord] = OrderedDict()
         self._text = 0
+        # Since when the tasks of the batch that is being written have waited.
+        self._writing_since: float | None = None
         self._news = asyncio.Event()
         self._loop = Loop(
             "task_writing",
@@ -61,6 +63,13 @@ class TaskWriter:
     @property
     def waiting_tasks(self) -> Sequence[TaskRecord]:
         return list(self._waiting.values())
+
+    @property
+    def unwritten_since(self) -> float | None:
+        """The time (time.monotonic()) since which something waits to be written; None if nothing does."""
+        waiting = min((record.waiting_since for record in self._waiting.values()), default=None)
+        since = [moment for moment in (waiting, self._writing_since) if moment is not None]
+        return min(since, default=None)
 
     def waiting(self, task_id: str) -> TaskRecord | None:
         """Returns the task if it waits to be written, else None. The table may have dropped it already."""
@@ -133,6 +142,7 @@ class TaskWriter:
         if not records:
             return False
         since = [record.waiting_since for record in records]
+        self._writing_since = min(since)
         rows = [row_of(self._take_out(record)) for record in records]
         try:
             await self._write(batches, rows)
@@ -140,6 +150,8 @@ class TaskWriter:
             for record, moment in zip(records, since, strict=True):
                 self.put(record, moment)
             raise
+        finally:
+            self._writing_since = None
         for record in records:
             if not record.waiting_since and (record.state.ended or record.text_size > SHORT_TEXT):
                 record.forget_texts()

@@ -127,7 +127,8 @@ class EventsLook:
         return Finding(Health.HEALTHY, f"{figures.events_total} taken in", asked=False)
 
     def _recently_lost(self) -> int:
-        now, lost = time.monotonic(), self._figures.events_lost + self._figures.tasks_dropped
+        figures = self._figures
+        now, lost = time.monotonic(), figures.events_lost + figures.tasks_dropped + figures.messages_missing
         self._losses.append((now, lost))
         while now - self._losses[0][0] > LOSS_SECONDS:
             self._losses.popleft()

@@ -1,0 +1,155 @@
+"""Reads the stream that the relay keeps (kept_events.py), from the place up to which rows are written.
+
+It is used as `Subscription` is, without knowing which: both give batches of the broker's messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+import structlog
+from redis.exceptions import RedisError
+
+from services.kernel.logged_errors import for_log
+from services.kernel.loops import Heartbeat, Loop
+from services.monitor.intake.kept_events import BEGINNING, Entry, Fields, Gap, KeptStream, Place
+from services.monitor.pace import USUAL, Pace
+
+log = structlog.get_logger(__name__)
+
+# Entries of one read.
+READ = 8
+# A read waits so long for new entries. Without any, it is asked whether the relay is alive.
+BLOCK_SECONDS = 2.0
+# A relay that has not said for so long that it listens is taken for dead.
+SILENT_SECONDS = 10.0
+LONGEST_BACKOFF = 2.0
+LAST_SECONDS = 2.0
+
+
+class KeptEvents:
+    """Reads while `batches` is iterated.
+
+    `unwritten_since` tells since when (time.monotonic()) something waits to be written; None: nothing does.
+    `on_listening` and `on_deaf` are called when it is known that the relay listens, and that it doesn't or
+    can't be asked. `on_gap` gets the seconds in which the relay heard nothing, `on_missing` the number of
+    messages that were dropped from the stream, or lost with it, before they could be read.
+    """
+
+    def __init__(
+        self,
+        stream: KeptStream,
+        *,
+        unwritten_since: Callable[[], float | None],
+        on_listening: Callable[[], None],
+        on_deaf: Callable[[], None],
+        on_gap: Callable[[Gap], None],
+        on_missing: Callable[[int], None],
+        pace: Pace = USUAL,
+    ) -> None:
+        self._stream = stream
+        self._on_listening, self._on_deaf = on_listening, on_deaf
+        self._on_gap, self._on_missing = on_gap, on_missing
+        self._listening = False
+        self._place: Place | None = None
+        # Places that were read, each with the time (time.monotonic()) after its events were taken in.
+        self._read: deque[tuple[float, Place]] = deque()
+        self._noted = ""
+        # Seconds since the relay added the messages of the last batch to the stream.
+        self.age = 0.0
+        self._unwritten_since = unwritten_since
+        self._noting = Loop(
+            "event_place",
+            self.note,
+            every=pace.place_note,
+            outlives=(RedisError, OSError),
+            failed="events.place_not_noted",
+        )
+
+    @property
+    def heartbeats(self) -> Sequence[Heartbeat]:
+        return self._noting.heartbeats
+
+    async def run(self) -> None:
+        """Notes again and again up to where all rows are written."""
+        await self._noting.run()
+
+    async def note(self) -> None:
+        since = self._unwritten_since()
+        place = None
+        while self._read and (since is None or self._read[0][0] < since):
+            place = self._read.popleft()[1]
+        if place is not None and place.id != self._noted:
+            await self._stream.note(place)
+            self._noted = place.id
+
+    async def note_last(self) -> None:
+        """Notes it at the end of the process. Without it the next reader reads a little again."""
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                await self.note()
+
+    async def batches(self) -> AsyncGenerator[Sequence[bytes], None]:
+        """Yields messages in the order in which they were heard. Never ends."""
+        backoff = 0.05
+        while True:
+            try:
+                entries = await self._next()
+            except (RedisError, OSError) as error:
+                self._hears(False)
+                log.warning("events.read_failed", error=for_log(error), retry_seconds=backoff)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, LONGEST_BACKOFF)
+                continue
+            backoff = 0.05
+            for entry in entries:
+                if messages := self._taken(entry):
+                    self.age = max(0.0, time.time() - entry.added_at)
+                    yield messages
+                self._passed(entry)
+
+    async def _next(self) -> Sequence[Entry]:
+        """Returns the next entries; none if there are none for a while."""
+        if self._place is None:
+            self._place = await self._stream.noted() or Place(BEGINNING, {})
+        found = await self._stream.read(self._place.id, READ, BLOCK_SECONDS)
+        if not found:
+            alive = await self._stream.alive()
+            self._hears(alive is not None and time.time() - float(alive) < SILENT_SECONDS)
+            return []
+        self._hears(True)
+        return [entry for entry_id, fields in found if (entry := self._entry(entry_id, fields))]
+
+    def _entry(self, entry_id: bytes, fields: Fields) -> Entry | None:
+        try:
+            return Entry.read(entry_id, fields)
+        except (KeyError, ValueError, TypeError):
+            log.warning("events.entry_unreadable", entry=entry_id.decode())
+            assert self._place is not None
+            self._place.id = entry_id.decode()
+            return None
+
+    def _taken(self, entry: Entry) -> Sequence[bytes]:
+        assert self._place is not None
+        return () if self._place.had(entry) else entry.messages
+
+    def _passed(self, entry: Entry) -> None:
+        assert self._place is not None
+        if missing := self._place.pass_over(entry):
+            log.error("events.missing", messages=missing, before=entry.id)
+            self._on_missing(missing)
+        if entry.gap is not None:
+            log.warning("events.gap", seconds=round(entry.gap.until - entry.gap.since, 3))
+            self._on_gap(entry.gap)
+        self._read.append((time.monotonic(), self._place.copy()))
+
+    def _hears(self, listening: bool) -> None:
+        if listening and not self._listening:
+            self._on_listening()
+        elif self._listening and not listening:
+            self._on_deaf()
+        self._listening = listening
