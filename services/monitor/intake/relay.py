@@ -16,6 +16,7 @@ from typing import TypeVar
 import structlog
 from redis.exceptions import RedisError
 
+from services.kernel.endings import to_the_end
 from services.kernel.logged_errors import Loggable, for_log
 from services.kernel.loops import Heartbeat, Loop
 from services.monitor.intake.kept_events import Gap, KeptStream
@@ -77,7 +78,7 @@ class EventRelay:
     async def run(self) -> None:
         self._deaf_since = await self._last_alive()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._keeping.run())
+            group.create_task(to_the_end(self._keeping.run()))
             async for batch in self._subscription.batches():
                 await self._copy(batch)
                 if len(batch) < BATCH:

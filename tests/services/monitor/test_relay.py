@@ -18,6 +18,7 @@ from celeriac.monitor.v1 import tasks_pb2 as pb
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.broker_address import BrokerAddress
+from services.kernel.endings import end
 from services.monitor.intake.kept_events import STREAM, Gap, KeptStream
 from services.monitor.intake.kept_reader import KeptEvents
 from services.monitor.intake.relay import EventRelay
@@ -176,8 +177,7 @@ class Read:
         self._ask()
 
     async def end(self) -> None:
-        self._next.cancel()
-        await asyncio.gather(self._next, return_exceptions=True)
+        await end([self._next])
 
     def _missing(self, messages: int) -> None:
         self.missing += messages
