@@ -11,8 +11,8 @@ import psutil
 from services import SERVICES
 
 HOST = "127.0.0.1"
-# Gateway, broker, a port for calls and one for metrics of each service.
-BLOCK = 2 + 2 * len(SERVICES)
+# Gateway, broker, a port for calls and one for metrics of each service, and one for metrics of the relay.
+BLOCK = 3 + 2 * len(SERVICES)
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Ports:
         return self.gateway + 2 + len(SERVICES) + SERVICES.index(service)
 
     @property
+    def relay_metrics(self) -> int:
+        """The port of the relay's metrics; it takes no calls."""
+        return self.last
+
+    @property
     def last(self) -> int:
         return self.gateway + BLOCK - 1
 
@@ -47,6 +52,7 @@ class Ports:
             self.valkey: "valkey",
             **{self.of(service): service for service in SERVICES},
             **{self.metrics_of(service): f"metrics of {service}" for service in SERVICES},
+            self.relay_metrics: "metrics of relay",
         }
 
 

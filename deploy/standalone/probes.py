@@ -98,14 +98,28 @@ async def _listens(address: str) -> None:
 
 async def envoy(admin_socket: Path) -> None:
     """Asks Envoy's admin page whether Envoy has its configuration and listens."""
-    reader, writer = await asyncio.open_unix_connection(admin_socket)
+    told = await _page(*await asyncio.open_unix_connection(admin_socket), "/ready")
+    if told is not None:
+        raise Unwell(told.lower())
+
+
+async def ready(port: int) -> None:
+    """Asks a process without calls, on its metrics port, whether it does its work."""
+    told = await _page(*await asyncio.open_connection(HOST, port), "/readyz")
+    if told is not None:
+        raise Unwell("; ".join(line for line in told.splitlines() if not line.endswith(": ok")))
+
+
+async def _page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> str | None:
+    """Returns None if the page says that all is well (status 200), else its text."""
     try:
-        writer.write(b"GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
         answer = (await reader.read()).decode("utf-8", "replace")
     finally:
         writer.close()
-    if " 200 " not in answer.partition("\r\n")[0] + " ":
-        raise Unwell(answer.rpartition("\r\n\r\n")[2].strip().lower() or "no answer")
+    if " 200 " in answer.partition("\r\n")[0] + " ":
+        return None
+    return answer.rpartition("\r\n\r\n")[2].strip() or "no answer"
 
 
 async def worker(broker_url: str, node: str) -> None:

@@ -27,6 +27,8 @@ from services.kernel.variables import read
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
 # Queues and concurrency of the workers.
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
+# The number of the broker's database that the relay keeps events in.
+RELAY_DATABASE = 2
 # Variables that say where a service's servers are. This system brings its own.
 OWN_SERVERS = ("DATABASE_URL", "CELERIAC_BROKER_URL", "CELERIAC_RESULT_URL")
 # A warm shutdown lets running tasks finish; a chunk of the bulk path takes seconds.
@@ -67,6 +69,7 @@ def components(settings: StandaloneSettings) -> list[Component]:
         _postgres(settings),
         _valkey(settings, ports),
         *(_service(settings, ports, service) for service in SERVICES),
+        _relay(settings, ports),
         *(_worker(settings, name) for name in WORKER_QUEUES),
         _gateway(settings),
     ]
@@ -159,6 +162,21 @@ def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Compon
     )
 
 
+def _relay(settings: StandaloneSettings, ports: Ports) -> Component:
+    """The process that keeps Celery's events for the monitor, which may be away meanwhile."""
+    return Component(
+        "relay",
+        (sys.executable, "-m", "services.monitor", "relay"),
+        probe=partial(probes.ready, ports.relay_metrics),
+        stage=SERVICE,
+        after=("valkey",),
+        environment={
+            **_environment(settings, "monitor"),
+            "CELERIAC_METRICS_PORT": str(ports.relay_metrics),
+        },
+    )
+
+
 def _worker(settings: StandaloneSettings, name: str) -> Component:
     queues, concurrency = WORKER_QUEUES[name]
     node = f"{name}@celeriac"
@@ -208,6 +226,7 @@ def _environment(
         "REDIS_DB_BROKER": "0",
         "REDIS_DB_BACKEND": "1",
         "REDIS_PASSWORD": valkey.password(state),
+        "CELERIAC_RELAY_URL": valkey.url(settings, RELAY_DATABASE),
         "CELERY_LOG_LEVEL": settings.log_level,
         "CELERIAC_LISTEN": ports.address_of(service),
         # The gateway is stopped before the services, and nothing else sends them calls.

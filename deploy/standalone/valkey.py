@@ -31,10 +31,10 @@ def password(state: Path) -> str:
         return ""
 
 
-def url(settings: StandaloneSettings) -> str:
-    """Returns the broker's URL for Celery; the password is in it."""
+def url(settings: StandaloneSettings, database: int = 0) -> str:
+    """Returns the server's URL, by default that of Celery's broker; the password is in it."""
     port = Ports(settings.gateway_port).valkey
-    return f"redis://:{password(settings.state)}@{HOST}:{port}/0"
+    return f"redis://:{password(settings.state)}@{HOST}:{port}/{database}"
 
 
 def write_configuration(settings: StandaloneSettings) -> None:

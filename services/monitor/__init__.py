@@ -4,10 +4,12 @@ It also answers for the long work of all services.
 
 Its rooms, top first; each may import only those below it (contracts in pyproject.toml):
 
+serving     the command `serve`: builds the gRPC process
+relaying    the command `relay`: the process that keeps events for those that serve
 api         the gRPC servicers, conversion, and what Prometheus reads
 watch       the current figures, and the stream of changes, at the pace of each reader
 system      the health of each component
-intake      Celery's events: read from the broker, decoded, counted, written to the database
+intake      Celery's events: kept by the relay, read, decoded, counted, written to the database
 figures     counters, rates and runtimes in bounded memory
 queues      the lengths of the broker's queues
 workers     which workers are online, and commands to them

@@ -71,15 +71,17 @@ class Entry:
 
     @classmethod
     def read(cls, entry_id: bytes, fields: Fields) -> Entry:
-        """Raises ValueError or KeyError for what no relay wrote."""
-        gap = fields.get(b"gap")
-        return cls(
-            entry_id.decode(),
-            fields[b"relay"].decode(),
-            int(fields[b"first"]),
-            fields[b"messages"].split(b"\n") if b"messages" in fields else [],
-            Gap(*map(float, orjson.loads(gap))) if gap else None,
-        )
+        """Raises ValueError for what no relay wrote."""
+        relay, gap = fields.get(b"relay", b"").decode(), fields.get(b"gap")
+        messages = fields[b"messages"].split(b"\n") if b"messages" in fields else []
+        return cls(entry_id.decode(), relay, int(fields.get(b"first", b"")), messages, _gap_in(gap))
+
+
+def _gap_in(told: bytes | None) -> Gap | None:
+    if told is None:
+        return None
+    since, _, until = told.partition(b" ")
+    return Gap(float(since), float(until))
 
 
 @dataclass
@@ -131,7 +133,7 @@ class KeptStream:
         await self._store.xadd(STREAM, {"relay": relay, "first": first, "messages": joined})
 
     async def add_gap(self, relay: str, first: int, gap: Gap) -> None:
-        told = orjson.dumps([gap.since, gap.until])
+        told = f"{gap.since} {gap.until}"
         await self._store.xadd(STREAM, {"relay": relay, "first": first, "gap": told})
 
     async def read(self, after: str, most: int, wait: float) -> Sequence[tuple[bytes, Fields]]:

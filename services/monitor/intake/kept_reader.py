@@ -127,7 +127,7 @@ class KeptEvents:
     def _entry(self, entry_id: bytes, fields: Fields) -> Entry | None:
         try:
             return Entry.read(entry_id, fields)
-        except (KeyError, ValueError, TypeError):
+        except ValueError:
             log.warning("events.entry_unreadable", entry=entry_id.decode())
             assert self._place is not None
             self._place.id = entry_id.decode()

@@ -28,7 +28,7 @@ from tests.support.system import System, free_block
 # A start from nothing, on a machine with other work.
 pytestmark = pytest.mark.timeout(400)
 
-COMPONENTS = ["postgres", "valkey", *SERVICES, "worker-analysis", "worker-maintenance", "gateway"]
+COMPONENTS = ["postgres", "valkey", *SERVICES, "relay", "worker-analysis", "worker-maintenance", "gateway"]
 HOURLY = "schedules/process-new-chat-vectors-hourly"
 
 
@@ -157,7 +157,9 @@ def test_status_and_down_say_so_when_nothing_runs(tmp_path: Path) -> None:
     assert told.returncode == 0 and "nothing runs in" in told.stdout
 
 
-@pytest.mark.parametrize("component", ["scheduler", "worker-maintenance", "valkey", "postgres", "gateway"])
+@pytest.mark.parametrize(
+    "component", ["scheduler", "relay", "worker-maintenance", "valkey", "postgres", "gateway"]
+)
 def test_a_component_that_is_killed_comes_back(system: System, component: str) -> None:
     first = system.pid_of(component)
     assert first is not None
