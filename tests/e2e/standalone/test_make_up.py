@@ -220,7 +220,7 @@ def test_down_keeps_the_data_and_what_an_operator_changed_or_deleted_stays_so(sy
     assert [sorted(stage.split(", ")) for stage in order] == [
         ["gateway"],
         ["worker-analysis", "worker-maintenance"],
-        sorted(SERVICES),
+        sorted([*SERVICES, "relay"]),
         ["valkey"],
         ["postgres"],
     ]
