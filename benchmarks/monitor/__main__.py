@@ -1,4 +1,4 @@
-"""Taking events in: the monitor's intake with all its writing to PostgreSQL, beside Celery's own receiver.
+"""Taking events in: the relay and the monitor's intake, with all writing, beside Celery's own receiver.
 
     make bench AREA=monitor
 
@@ -45,7 +45,7 @@ class Round:
 
     @property
     def microseconds(self) -> float:
-        """CPU of the process that takes in, an event taken in."""
+        """CPU of the processes that take in (relay and intake), an event taken in."""
         return float(self.counted["cpu"] / self.counted["events"] * 1e6)
 
 
