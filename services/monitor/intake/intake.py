@@ -5,7 +5,8 @@
 2. Slices of them are decoded, and update the task table, the worker table, the figures and the readers of
    WatchEvents.
 3. `TaskWriter` writes changed tasks to the database in batches. While the database is away, the live state
-   is still updated. The number of tasks that wait is bounded; those left out are counted.
+   is still updated. The number of tasks that wait is bounded. Beyond it, events wait in the relay's stream;
+   without a relay, tasks are left out and counted.
 
 Everything runs on one event loop, in slices of a few milliseconds.
 """
@@ -125,6 +126,9 @@ class Intake:
                     group.create_task(to_the_end(self._kept.run()))
                 async for batch in self._events.batches():
                     self.take_in(batch, self._events.age)
+                    if self._kept is not None:
+                        # What the stream keeps can wait there until the database is back.
+                        await self._writer.room()
                     # Let the socket, gRPC calls and the writer run before the next slice.
                     await asyncio.sleep(0)
         finally:

@@ -24,6 +24,8 @@ UNFINISHED_AT_ONCE = 500
 BATCH = 2_000
 LONGEST_BACKOFF = 2.0
 LAST_SECONDS = 5.0
+# The share of its bounds from which on there is no room: the rest is for the slice that is being taken in.
+FULL = 0.75
 # Once a task is written, its texts are kept in memory only if they are no longer than this together.
 SHORT_TEXT = 512
 
@@ -47,6 +49,7 @@ class TaskWriter:
         # Since when the tasks of the batch that is being written have waited.
         self._writing_since: float | None = None
         self._news = asyncio.Event()
+        self._left = asyncio.Event()
         self._loop = Loop(
             "task_writing",
             self._write_for_ever,
@@ -87,6 +90,12 @@ class TaskWriter:
         if len(self._waiting) > self._most or self._text > self._most_text:
             self._take_out(next(iter(self._waiting.values()))).forget_texts()
             self._figures.tasks_dropped += 1
+
+    async def room(self) -> None:
+        """Waits while so much waits to be written that a little more would drop tasks."""
+        while len(self._waiting) > self._most * FULL or self._text > self._most_text * FULL:
+            self._left.clear()
+            await self._left.wait()
 
     async def run(self) -> None:
         try:
@@ -170,6 +179,7 @@ class TaskWriter:
         del self._waiting[record.id]
         self._text -= record.waiting_text
         record.waiting_since, record.waiting_text = 0.0, 0
+        self._left.set()
         return record
 
     async def _write(self, batches: TaskBatches, rows: Sequence[Row]) -> None:

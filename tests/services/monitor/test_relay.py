@@ -18,13 +18,21 @@ from celeriac.monitor.v1 import tasks_pb2 as pb
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.broker_address import BrokerAddress
+from services.kernel.database import Database
 from services.kernel.endings import end
+from services.kernel.sessions import Sessions, opened_sessions
+from services.monitor.figures import Figures
+from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.kept_events import STREAM, Gap, KeptStream
 from services.monitor.intake.kept_reader import KeptEvents
 from services.monitor.intake.relay import EventRelay
 from services.monitor.intake.subscription import EventSource
 from services.monitor.pace import Pace
 from services.monitor.relaying import NO_STREAM
+from services.monitor.tasks.store_listing import TaskFilter
+from services.monitor.tasks.store_tasks import TaskStore
+from services.monitor.tasks.tasks import Task
+from services.monitor.workers.workers import WorkerTable
 from tests.support.calls import eventually
 from tests.support.events import CHANNEL, Life, event_message
 from tests.support.metrics import scraped_value
@@ -316,6 +324,56 @@ async def test_of_a_stream_that_is_full_the_oldest_goes_and_is_counted(
             await read.until(3_000 - read.missing)
     assert 0 < read.missing < 3_000
     assert len(read.messages) + read.missing == 3_000
+
+
+@asynccontextmanager
+async def taking_in(
+    broker: Valkey, stream: KeptStream, database: Database, figures: Figures
+) -> AsyncIterator[Intake]:
+    intake = Intake(
+        source_of(broker),
+        database,
+        figures,
+        WorkerTable(),
+        on_tasks=lambda _: None,
+        on_worker=lambda _: None,
+        kept=stream,
+        bounds=Bounds(tasks=1_000, sent_tasks=1_000, waiting_tasks=400),
+        pace=QUICK,
+    )
+    task = asyncio.create_task(intake.run())
+    try:
+        yield intake
+    finally:
+        await end([task])
+
+
+async def test_while_the_database_is_away_what_there_is_no_room_for_waits_in_the_stream(
+    broker: Valkey, stream: KeptStream, database_url: str
+) -> None:
+    away, database = Database("postgresql://nobody@127.0.0.1:1/nothing"), Database(database_url)
+    lives = [event_message(Life(time.time(), name="waited").whole()) for _ in range(1_500)]
+    for first in range(0, 1_500, 100):
+        await stream.add_messages("one", first, lives[first : first + 100])
+    figures = Figures()
+    async with taking_in(broker, stream, away, figures) as intake, asyncio.timeout(20):
+        while len(intake.waiting_tasks) <= 300:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        assert len(intake.waiting_tasks) == 400
+    assert figures.tasks_dropped == 0
+    async with taking_in(broker, stream, database, figures), opened_sessions(database) as sessions:
+        deadline = time.monotonic() + 20
+        while len(await waited(sessions)) < 1_500:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+    await database.close()
+    await away.close()
+
+
+async def waited(sessions: Sessions) -> Sequence[Task]:
+    async with sessions.reading() as session:
+        return await TaskStore(session).list(TaskFilter(tasks=("waited",)), None, 10_000)
 
 
 def source_of(broker: Valkey) -> EventSource:
