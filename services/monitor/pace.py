@@ -19,6 +19,8 @@ class Pace(pace.Pace):
     unfinished: float = 0.6
     # The shortest pause between two looks for workers that have fallen silent, which come when one may have.
     workers_look: float = 0.5
+    # Every worker is asked for a word; one without heartbeats is silent after three calls without an answer.
+    roll_call: float = 15.0
     # The lengths of the queues are read, while somebody wants to see them.
     queues_look: float = 1.0
     # The health of each component is checked.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -44,10 +45,12 @@ from services.monitor.system import checks
 from services.monitor.system.components import Components
 from services.monitor.system.peers import audit_look, health_elsewhere, peer_look, services_elsewhere
 from services.monitor.system.readiness import Readiness
+from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.retention import task_retention
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.control import Control, control_app
+from services.monitor.workers.roll_call import RollCall
 from services.monitor.workers.workers import WorkerTable
 
 
@@ -57,7 +60,7 @@ async def serve(settings: MonitorSettings) -> None:
         database = await opened.enter_async_context(process.opened_database(settings, "monitor"))
         sessions = await opened.enter_async_context(opened_sessions(database))
         client = await opened.enter_async_context(broker.connect(settings))
-        figures, workers = Figures(), WorkerTable()
+        figures, workers = Figures(), WorkerTable(pace.roll_call)
         hub = Hub(task_message, worker_message, settings.watch_buffer)
         kept = await opened.enter_async_context(opened_stream(settings.relay_url))
         intake = _intake(settings, kept, database, figures, workers, hub, pace)
@@ -67,8 +70,7 @@ async def serve(settings: MonitorSettings) -> None:
         components = await _components(settings, opened, database, client, figures, workers, heartbeats, pace)
         registry = new_registry()
         registry.register(MonitorCollector(figures, workers, pulse, components, hub))
-        app = control_app(settings, settings.key_prefix)
-        control = Control(app, workers.online, settings.control_timeout)
+        control, roll_call = _control(settings, workers, intake, pace)
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
         elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         await process.run(
@@ -86,6 +88,7 @@ async def serve(settings: MonitorSettings) -> None:
             ),
             background=[
                 intake,
+                roll_call.loop,
                 pulse.loop,
                 components,
                 task_retention(database, live, pace).loop,
@@ -120,6 +123,26 @@ def _intake(
         bounds=Bounds(tasks=settings.tasks_in_memory),
         pace=pace,
     )
+
+
+def _control(
+    settings: MonitorSettings, workers: WorkerTable, intake: Intake, pace: Pace
+) -> tuple[Control, RollCall]:
+    def answered(hostname: str, asked_at: float) -> None:
+        now, arrived = time.monotonic(), int(time.time() * 1e6)
+        worker = workers.answered(WorkerName(hostname), now, arrived, asked_at)
+        if worker is not None:
+            intake.worker_changed(worker)
+
+    control = Control(
+        control_app(settings, settings.key_prefix),
+        workers.there,
+        settings.control_timeout,
+        settled=lambda: roll_call.made and intake.has_listened,
+        on_answer=answered,
+    )
+    roll_call = RollCall(control, workers, intake.worker_changed, pace)
+    return control, roll_call
 
 
 async def _components(

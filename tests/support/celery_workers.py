@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +29,13 @@ STOP_SECONDS = 20.0
 
 
 def celery_app(host: str, port: int) -> Celery:
-    """The application: JSON only, with all events, also task-sent."""
+    """The application: JSON only, with task-sent events."""
     app = Celery("plain", broker=f"redis://{host}:{port}/0", backend=f"redis://{host}:{port}/1")
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",
-        worker_send_task_events=True,
+        worker_send_task_events=False,
         task_send_sent_event=True,
         task_track_started=True,
         worker_hijack_root_logger=False,
@@ -109,8 +109,13 @@ def running_worker(
     name: str = "plain@test",
     concurrency: int = 1,
     pool: str = "prefork",
+    options: Sequence[str] = ("--events",),
 ) -> Iterator[Worker]:
-    """Starts a worker with -E, waits until it answers, and stops it at the end."""
+    """Starts a worker, waits until it answers, and stops it at the end.
+
+    `options`: further ones of its command. Without "--events" it sends events of its tasks only once it is
+    told to.
+    """
     log_file = keep_under(folder / f"worker-{name}.log", f"worker-{name}")
     environment = {
         **os.environ,
@@ -120,6 +125,7 @@ def running_worker(
         "WORKER_NAME": name,
         "WORKER_CONCURRENCY": str(concurrency),
         "WORKER_POOL": pool,
+        "WORKER_OPTIONS": " ".join(options),
     }
     with log_file.open("ab") as log:
         process = forked.start("tests.support.celery_workers", env=environment, output=log, new_session=True)
@@ -149,7 +155,8 @@ def main() -> None:
         f"--concurrency={os.environ['WORKER_CONCURRENCY']}",
     ]
     arguments += [f"--queues={os.environ['WORKER_QUEUES']}", f"--hostname={os.environ['WORKER_NAME']}"]
-    app.worker_main([*arguments, "--events", "--loglevel=INFO", "--without-mingle"])
+    arguments += os.environ["WORKER_OPTIONS"].split()
+    app.worker_main([*arguments, "--loglevel=INFO", "--without-mingle"])
 
 
 if __name__ == "__main__":

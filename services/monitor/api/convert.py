@@ -11,12 +11,13 @@ from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.tasks import Task, TaskState
 from services.monitor.workers.answers import Outcome
 from services.monitor.workers.control import Reply
-from services.monitor.workers.worker import Worker, WorkerState
+from services.monitor.workers.worker import Worker, WorkerState, WorkerWarning
 
 STATES = wire_values(tasks_pb2.TaskState, TaskState)
 STATES_FROM_WIRE = from_wire(STATES)
 WORKER_STATES = wire_values(workers_pb2.WorkerState, WorkerState)
 WORKER_STATES_FROM_WIRE = from_wire(WORKER_STATES)
+WORKER_WARNINGS = wire_values(workers_pb2.WorkerWarning, WorkerWarning)
 OUTCOMES = wire_values(tasks_pb2.WorkerOutcome, Outcome)
 
 
@@ -65,12 +66,19 @@ def worker_to(worker: Worker) -> workers_pb2.Worker:
         active=min(worker.active, 2**31 - 1),
         processed=worker.processed,
         load_average=worker.load_average,
-        heartbeat_interval=duration(round(worker.heartbeat_interval, 3)),
+        heartbeat_interval=duration(_milliseconds(worker.heartbeat_interval)),
         started_heard=worker.started_heard,
         first_seen_time=timestamp(worker.first_seen_at),
         last_seen_time=timestamp(worker.last_seen_at),
         events_lost=worker.events_lost,
+        clock_skew=duration(_milliseconds(worker.clock_skew)),
+        pool=worker.pool,
+        warnings=[WORKER_WARNINGS[warning] for warning in worker.warnings],
     )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def queue_to(queue: Queue) -> queues_pb2.Queue:

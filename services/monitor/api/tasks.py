@@ -14,6 +14,7 @@ from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 from services.monitor.api import convert, references
 from services.monitor.api.references import checked_task_id, task_id_in
+from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.store_listing import TaskFilter
 from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.workers.control import SIGNALS, Control, refuse_ended
@@ -55,8 +56,10 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
     async def RevokeTask(self, request: pb.RevokeTaskRequest, context: Context) -> pb.RevokeTaskResponse:
         task_id, signal = task_id_in(request.name), _signal_in(request)
         async with self._sessions.reading() as session:
-            refuse_ended(await TaskStore(session).find(task_id))
-        replies = await self._control.revoke(task_id, terminate=request.terminate, signal=signal)
+            task = await TaskStore(session).find(task_id)
+        refuse_ended(task)
+        own = WorkerName(task.worker, task.worker_pid) if task is not None and task.worker else None
+        replies = await self._control.revoke(task_id, own=own, terminate=request.terminate, signal=signal)
         return pb.RevokeTaskResponse(replies=map(convert.reply_to, replies))
 
 

@@ -11,7 +11,7 @@ from services.kernel.validation import Faults
 from services.monitor.api.convert import WORKER_STATES_FROM_WIRE, worker_to
 from services.monitor.api.pages import page_by_name
 from services.monitor.api.references import worker_in
-from services.monitor.workers.worker import WorkerState
+from services.monitor.workers.worker import Worker, WorkerState
 from services.monitor.workers.workers import WorkerTable
 
 
@@ -20,17 +20,26 @@ class WorkerApi(workers_pb2_grpc.WorkerServiceServicer):
         self._workers = workers
 
     async def GetWorker(self, request: pb.GetWorkerRequest, context: Context) -> pb.GetWorkerResponse:
-        found = self._workers.find(worker_in(request.name, self._workers))
-        if not found:
-            raise NotFound("worker", request.name)
-        there = [worker for worker in found if worker.state is not WorkerState.GONE]
-        return pb.GetWorkerResponse(worker=worker_to([*there, *found][0]))
+        return pb.GetWorkerResponse(worker=worker_to(self._found(request.name)))
 
     async def ListWorkers(self, request: pb.ListWorkersRequest, context: Context) -> pb.ListWorkersResponse:
         states = _states_in(request)
         workers = [worker for worker in self._workers.all() if not states or worker.state in states]
         page, token = page_by_name(request, workers, lambda worker: str(worker.name))
         return pb.ListWorkersResponse(workers=map(worker_to, page), next_page_token=token)
+
+    async def DeleteWorker(
+        self, request: pb.DeleteWorkerRequest, context: Context
+    ) -> pb.DeleteWorkerResponse:
+        self._workers.delete(self._found(request.name).name)
+        return pb.DeleteWorkerResponse()
+
+    def _found(self, name: str) -> Worker:
+        found = self._workers.find(worker_in(name, self._workers))
+        if not found:
+            raise NotFound("worker", name)
+        there = [worker for worker in found if worker.state is not WorkerState.GONE]
+        return [*there, *found][0]
 
 
 def _states_in(request: pb.ListWorkersRequest) -> set[WorkerState]:

@@ -94,6 +94,8 @@ class Intake:
         self._on_worker = on_worker
         self._on_unwatched = on_unwatched
         self._changes = 0
+        # When the messages that are being taken in came: by time.monotonic(), and in microseconds since 1970.
+        self._came, self._arrived = 0.0, 0
         self._watched = watched
         self._workers_look = pace.workers_look
         # Set when a worker comes or goes, after which another may be the next to fall silent.
@@ -140,13 +142,14 @@ class Intake:
         now, count, newest = time.monotonic(), 0, 0.0
         changed: list[Task] | None = [] if self._watched() else None
         self._changes = 0
+        self._came, self._arrived = now - age, int((time.time() - age) * 1e6)
         for message in messages:
             events, refused = decode(message)
             count += len(events)
             if refused:
                 self._figures.events_refused += refused
             for event in events:
-                self._take_event(event, now, age, changed)
+                self._take_event(event, now, changed)
                 newest = event["timestamp"]
         if count:
             self._figures.events(count, now)
@@ -156,16 +159,15 @@ class Intake:
         elif changed is None and self._changes:
             self._on_unwatched(self._changes)
 
-    def _take_event(self, event: Event, now: float, age: float, changed: list[Task] | None) -> None:
+    def _take_event(self, event: Event, now: float, changed: list[Task] | None) -> None:
         kind, at = event["type"], int(event["timestamp"] * 1e6 + 0.5)
         if kind in TIME_OF_TYPE:
             self._take_task_event(kind, at, event, now, changed)
         elif kind in WORKER_EVENTS:
-            worker = self._workers.hear(kind, at, event, now - age)
+            worker = self._workers.hear(kind, at, event, self._came, self._arrived)
             self._figures.events_lost = self._workers.lost()
             if worker is not None:
-                self._worker_news.set()
-                self._on_worker(worker)
+                self.worker_changed(worker)
 
     def _take_task_event(
         self, kind: str, at: int, event: Event, now: float, changed: list[Task] | None
@@ -179,6 +181,10 @@ class Intake:
         before = record.state
         if not record.hear(kind, at, event):
             return
+        if kind != "task-sent":
+            worker = self._workers.hear_task(at, event, self._came, self._arrived)
+            if worker is not None:
+                self.worker_changed(worker)
         if kind == "task-started":
             self._workers.started(event, at)
         self._writer.put(record, now)
@@ -190,6 +196,11 @@ class Intake:
             if changed is not None:
                 changed.append(record.task_now())
 
+    def worker_changed(self, worker: Worker) -> None:
+        """Tells that a worker has come or gone, or has fallen silent."""
+        self._worker_news.set()
+        self._on_worker(worker)
+
     async def _sweep(self) -> Again:
         now = time.monotonic()
         for worker in self._workers.sweep(now):
@@ -197,11 +208,16 @@ class Intake:
         seconds = min(self._workers.next_sweep() - now, LONGEST_SWEEP_SECONDS)
         return Again(max(seconds, self._workers_look))
 
+    @property
+    def has_listened(self) -> bool:
+        """Whether events have been listened to for as long as a heartbeat takes."""
+        return self._figures.listening and time.monotonic() - self._listening_since >= HEARTBEAT_SECONDS
+
     async def check(self) -> None:
         """Raises `NotHeardYet` until events have been listened to for as long as a heartbeat takes."""
         if not self._figures.listening:
             raise NotHeardYet("the subscription to the broker's events is not open")
-        if time.monotonic() - self._listening_since < HEARTBEAT_SECONDS:
+        if not self.has_listened:
             raise NotHeardYet("workers have not had the time to send a heartbeat")
 
     def _listening(self) -> None:

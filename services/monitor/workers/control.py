@@ -1,8 +1,8 @@
 """Commands to workers through Celery's remote control, and the answer of each worker.
 
 A command is published to all workers, and they answer on a queue of the sender. How many will answer is not
-known: so the command names the workers known to be online, and the wait ends with the last of their answers
-or at the time limit.
+known: so the command names the workers known to be there, and the wait ends with the last of their answers
+or at the time limit. Silent workers are among them: a worker that is busy reads its commands later.
 
 Celery knows a worker by its hostname alone, in the command and in the answer. Two workers of one hostname
 both carry the command out and both answer, but which of the answers is whose can't be known.
@@ -11,6 +11,7 @@ both carry the command out and both answer, but which of the answers is whose ca
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,60 +73,107 @@ def control_app(settings: KernelSettings, key_prefix: str) -> Celery:
 
 
 class Control:
-    """Sends commands to the workers that `online` names. They have `timeout` seconds to answer."""
+    """Sends commands to workers, which have `timeout` seconds to answer.
 
-    def __init__(self, app: Celery, online: Callable[[], Sequence[WorkerName]], timeout: float) -> None:
+    `there` names the workers that are online or silent. `settled` tells whether that is all of them: while
+    it is not, as in a monitor that has just started, a command goes to every worker of the broker, and
+    answers are waited for until the time is over. `on_answer` gets the hostname of each answer, and when
+    the command was sent.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        there: Callable[[], Sequence[WorkerName]],
+        timeout: float,
+        *,
+        settled: Callable[[], bool] = lambda: True,
+        on_answer: Callable[[str, float], None] = lambda hostname, asked_at: None,
+    ) -> None:
         self._app = app
-        self._online = online
+        self._there = there
         self._timeout = timeout
+        self._settled = settled
+        self._on_answer = on_answer
         # kombu blocks, and keeps one answer queue per thread: so a small, fixed set of threads calls it.
         self._threads = ThreadPoolExecutor(THREADS, "control")
 
-    async def revoke(self, task_id: str, *, terminate: bool = False, signal: str = "SIGTERM") -> list[Reply]:
+    async def revoke(
+        self,
+        task_id: str,
+        *,
+        own: WorkerName | None = None,
+        terminate: bool = False,
+        signal: str = "SIGTERM",
+    ) -> list[Reply]:
         """Tells every worker to discard the task, and with `terminate` to signal the process that runs it.
 
-        Returns one reply for each online worker, by name. Raises `Unavailable` if no worker is online, if
-        none answers, or if the broker is away.
+        `own`: the worker that was last heard to have the task, which is told even if it is taken for dead.
+        Returns one reply for each worker that was asked or answered, by name. Raises `Unavailable` if there
+        is no worker, if none answers, or if the broker is away.
         """
-        return await self._command("revoke", {"task_id": [task_id], "terminate": terminate, "signal": signal})
-
-    async def _command(self, command: str, arguments: Mapping[str, Any]) -> list[Reply]:
-        workers = self._online()
-        if not workers:
-            raise Unavailable("a worker (none is online)")
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._timeout + 2 * BROKER_SECONDS):
-                answers = await loop.run_in_executor(
-                    self._threads, self._broadcast, command, arguments, workers
-                )
-        except TimeoutError:
-            answers = {}  # each answer restarts kombu's wait, so slow ones can exceed the limit
-        except (OperationalError, RedisError, OSError) as error:
-            raise Unavailable("the broker") from error
+        arguments = {"task_id": [task_id], "terminate": terminate, "signal": signal}
+        workers = list(self._there())
+        if own is not None and own.hostname not in {worker.hostname for worker in workers}:
+            workers.append(own)
+        settled = self._settled()
+        if settled and not workers:
+            raise _none_is_online()
+        answers = await self.ask("revoke", arguments, workers if settled else None)
+        if not answers and not workers:
+            raise _none_is_online()
         if not answers:
             asked = ", ".join(sorted(map(str, workers))[:10])
             raise Unavailable(f"every worker asked ({asked}; no answer within {self._timeout} s)")
         replies = replies_of(workers, answers, f"no answer within {self._timeout} s")
         return sorted(replies, key=lambda reply: str(reply.worker))
 
+    async def ask(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        workers: Sequence[WorkerName] | None = None,
+    ) -> Mapping[str, Sequence[Any]]:
+        """Sends a command, and returns the answers by hostname; none if nobody answers in time.
+
+        `workers`: who is asked, and waited for. None: every worker of the broker, known or not; then
+        answers are waited for until the time is over. Raises `Unavailable` if the broker is away.
+        """
+        loop, asked_at = asyncio.get_running_loop(), time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout + 2 * BROKER_SECONDS):
+                answers = await loop.run_in_executor(
+                    self._threads, self._broadcast, command, arguments or {}, workers
+                )
+        except TimeoutError:
+            answers = {}  # each answer restarts kombu's wait, so slow ones can exceed the limit
+        except (OperationalError, RedisError, OSError) as error:
+            raise Unavailable("the broker") from error
+        for hostname in answers:
+            self._on_answer(hostname, asked_at)
+        return answers
+
     def _broadcast(
-        self, command: str, arguments: Mapping[str, Any], workers: Sequence[WorkerName]
+        self, command: str, arguments: Mapping[str, Any], workers: Sequence[WorkerName] | None
     ) -> dict[str, list[Any]]:
         """Returns the answers by hostname."""
         answers = self._app.control.broadcast(
             command,
             arguments=dict(arguments),
-            destination=sorted({worker.hostname for worker in workers}),
+            destination=None if workers is None else sorted({worker.hostname for worker in workers}),
             reply=True,
             timeout=self._timeout,
-            limit=len(workers),
+            limit=None if workers is None else len(workers),
         )
         by_hostname = defaultdict(list)
         for answer in answers or []:
             for hostname, said in answer.items():
                 by_hostname[hostname].append(said)
         return by_hostname
+
+
+def _none_is_online() -> Unavailable:
+    return Unavailable("a worker (none is online)")
 
 
 def replies_of(
@@ -136,9 +184,11 @@ def replies_of(
     Where a hostname has several workers or several answers, they are called by the hostname. `silence`: the
     message for a worker that gave no answer.
     """
-    asked = defaultdict(list)
+    asked: defaultdict[str, list[WorkerName]] = defaultdict(list)
     for worker in workers:
         asked[worker.hostname].append(worker)
+    for hostname in answers:
+        asked[hostname] = asked[hostname] or [WorkerName(hostname)]
     replies = []
     for hostname, named in asked.items():
         found = [read_answer(said) for said in answers.get(hostname, [])]

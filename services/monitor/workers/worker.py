@@ -1,4 +1,4 @@
-"""One worker, as its heartbeats tell of it, and how many of its events were lost."""
+"""One worker, as its events and its answers tell of it, and how many of its events were lost."""
 
 from __future__ import annotations
 
@@ -10,16 +10,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.monitor.tasks.names import WorkerName
+from services.monitor.workers.skew import Skew
 
 BEATS_UNTIL_SILENT = 3
 BEATS_UNTIL_GONE = 30
 DEFAULT_INTERVAL = 2.0
+# Seconds between two roll calls, in which every worker is asked for a word.
+CALLS_EVERY = 15.0
+# A worker that can say nothing while it runs a task is taken for dead only after so long.
+BUSY_SECONDS = 3600.0
+# Clocks that differ by more than this are told as a warning: times of tasks are off by as much.
+MOST_SKEW_SECONDS = 2.0
 
 
 class WorkerState(enum.Enum):
-    """Whether a worker is there, as far as its heartbeats tell.
+    """Whether a worker is there, as far as it was heard: its events, heartbeats or not, and its answers.
 
-    SILENT: none was heard for three beats. GONE: it said farewell, or none was heard for thirty beats.
+    SILENT: nothing was heard for three beats. GONE: it said farewell, or nothing was heard for thirty beats.
+    `WorkerRecord.gone_after` has the exceptions.
     """
 
     ONLINE = "online"
@@ -27,9 +35,20 @@ class WorkerState(enum.Enum):
     GONE = "gone"
 
 
+class WorkerWarning(enum.Enum):
+    """What is wrong with a worker; celeriac.monitor.v1.WorkerWarning has the meaning of each."""
+
+    HOSTNAME_SHARED = "hostname shared"
+    CLOCK_SKEWED = "clock skewed"
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker at one moment. `heartbeat_interval` is in seconds, `load_average` over 1, 5 and 15 minutes.
+    """A worker at one moment. `load_average` is over 1, 5 and 15 minutes.
+
+    `heartbeat_interval` is in seconds; None: no heartbeat was heard, so `active` and `processed` are not
+    known. `clock_skew`: seconds that its clock is ahead of the monitor's; None: only answers were heard, no
+    events.
 
     `started_heard` is the number of task-started events received from this process. `events_lost` is the
     number of those that it must have sent since its first heartbeat and that never arrived.
@@ -43,11 +62,14 @@ class Worker:
     active: int
     processed: int
     load_average: tuple[float, ...]
-    heartbeat_interval: float
+    heartbeat_interval: float | None
     started_heard: int
     events_lost: int
     first_seen_at: dt.datetime
     last_seen_at: dt.datetime
+    clock_skew: float | None = None
+    pool: str = ""
+    warnings: tuple[WorkerWarning, ...] = ()
 
 
 class WorkerRecord:
@@ -60,13 +82,22 @@ class WorkerRecord:
     compared with the events received only when the next heartbeat comes.
     """
 
-    def __init__(self, name: WorkerName, at: int, now: float) -> None:
+    def __init__(self, name: WorkerName, at: int, now: float, calls_every: float = CALLS_EVERY) -> None:
         self.name = name
         self.state = WorkerState.GONE
         self.first_seen = self.last_seen = at
-        # When the newest heartbeat or farewell came.
-        self.heard_at = now
+        # When the first and the newest word came, and the newest farewell.
+        self.known_at = self.heard_at = now
+        self.left_at = -math.inf
+        # When it said farewell, by its own clock; 0 if it has come back since.
+        self.farewell_at = 0
         self.interval = DEFAULT_INTERVAL
+        self.skew = Skew()
+        # Its pool, as in "prefork"; empty until it has answered a roll call.
+        self.pool = ""
+        # Another process of its hostname was heard later than this one.
+        self.succeeded = False
+        self._calls_every = calls_every
         self.software = self.software_version = self.system = ""
         self.active = self.processed = 0
         self.load_average: tuple[float, ...] = ()
@@ -80,6 +111,7 @@ class WorkerRecord:
     def heartbeat(self, at: int, event: Mapping[str, Any], now: float) -> None:
         self.heard_at = max(self.heard_at, now)
         self.state = WorkerState.ONLINE
+        self.farewell_at = 0
         if at < self.beat_at:
             return
         self.last_seen = max(self.last_seen, at)
@@ -92,26 +124,62 @@ class WorkerRecord:
         self.load_average = tuple(_number(load, 0.0) for load in loads[:3]) if type(loads) is list else ()
         self._compare(at, int(_number(event.get("processed"), 0)))
 
+    def task_event(self, at: int, now: float) -> None:
+        """Takes in that it sent an event of a task, which it did before its farewell or in spite of it."""
+        if at > self.last_seen:
+            self.last_seen = at
+        if at > self.farewell_at:
+            self.heard_at = max(self.heard_at, now)
+            self.state = WorkerState.ONLINE
+
+    def answered(self, at: int, now: float, asked_at: float) -> None:
+        """Takes in that it answered a command. That counts unless it said farewell after it was asked."""
+        if self.left_at < asked_at:
+            self.heard_at = max(self.heard_at, now)
+            self.last_seen = max(self.last_seen, at)
+            self.state = WorkerState.ONLINE
+
     def farewell(self, at: int, now: float) -> None:
         """Takes in worker-offline, which counts unless a newer heartbeat was heard."""
         self.heard_at = max(self.heard_at, now)
         self.last_seen = max(self.last_seen, at)
         if at >= self.beat_at:
             self.state, self.active = WorkerState.GONE, 0
+            self.farewell_at, self.left_at = at, now
+
+    @property
+    def silent_after(self) -> float:
+        """Seconds without a word after which it is SILENT."""
+        return BEATS_UNTIL_SILENT * (self.interval if self.beat_at else self._calls_every)
+
+    @property
+    def gone_after(self) -> float:
+        """Seconds without a word after which it is taken for dead.
+
+        One that has said farewell has no more to say. A worker that is busy with a task may be unable to
+        say a word: one of the pool solo can't, and of one without heartbeats that is not known. Such a one
+        is waited for, unless another process has taken its hostname.
+        """
+        if self.farewell_at:
+            return self.silent_after
+        if (not self.beat_at or self.pool == "solo") and not self.succeeded:
+            return max(BUSY_SECONDS, self.silent_after)
+        return max(BEATS_UNTIL_GONE * self.interval, self.silent_after)
 
     def silent(self, seconds: float) -> bool:
         """Takes in that nothing was heard for so long. Returns whether the state has changed."""
-        before, beats = self.state, seconds / self.interval
-        if before is WorkerState.GONE or beats <= BEATS_UNTIL_SILENT:
+        before = self.state
+        if before is WorkerState.GONE or seconds <= self.silent_after:
             return False
-        self.state = WorkerState.SILENT if beats <= BEATS_UNTIL_GONE else WorkerState.GONE
+        self.state = WorkerState.SILENT if seconds <= self.gone_after else WorkerState.GONE
         self.active = 0
         return self.state is not before
 
     def silent_at(self) -> float:
         """When its state changes if nothing more is heard, in seconds as `heard_at`; `math.inf` if GONE."""
-        beats = {WorkerState.ONLINE: BEATS_UNTIL_SILENT, WorkerState.SILENT: BEATS_UNTIL_GONE}
-        return self.heard_at + self.interval * beats.get(self.state, math.inf)
+        if self.state is WorkerState.GONE:
+            return math.inf
+        return self.heard_at + (self.silent_after if self.state is WorkerState.ONLINE else self.gone_after)
 
     def _compare(self, at: int, processed: int) -> None:
         self.processed = processed
@@ -129,14 +197,19 @@ class WorkerRecord:
     def started(self, at: int) -> None:
         self.started_heard += 1
         self.last_seen = max(self.last_seen, at)
-        if at <= self.base_at:
-            return  # counted in the base
+        if not self.base_at or at <= self.base_at:
+            return  # counted in the base, which the first heartbeat gives
         if at <= self.beat_at:
             self.started_until_beat += 1
         else:
             self.started_since_beat += 1
 
-    def worker(self) -> Worker:
+    def worker(self, *, shared: bool = False) -> Worker:
+        """`shared`: another process of its hostname runs at the same time."""
+        skew = self.skew.seconds()
+        warnings = [WorkerWarning.HOSTNAME_SHARED] if shared else []
+        if skew is not None and abs(skew) > MOST_SKEW_SECONDS:
+            warnings.append(WorkerWarning.CLOCK_SKEWED)
         return Worker(
             self.name,
             self.state,
@@ -146,11 +219,14 @@ class WorkerRecord:
             self.active,
             self.processed,
             self.load_average,
-            self.interval,
+            self.interval if self.beat_at else None,
             self.started_heard,
             self.lost,
             _moment(self.first_seen),
             _moment(self.last_seen),
+            skew,
+            self.pool,
+            tuple(warnings),
         )
 
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.kernel.errors import FailedPrecondition
 from services.monitor.tasks.names import WorkerName, cut
 from services.monitor.tasks.values import pid_in
-from services.monitor.workers.worker import Worker, WorkerRecord, WorkerState
+from services.monitor.workers.worker import CALLS_EVERY, Worker, WorkerRecord, WorkerState
 
 # Workers that are gone are shown for a day, and of one hostname no more than this many.
 KEPT_SECONDS = 24 * 3600.0
@@ -19,28 +20,79 @@ MOST_WORKERS = 10_000
 class WorkerTable:
     """All known workers. `now` is passed in everywhere, in seconds of one monotonic clock.
 
+    `arrived` is the same moment in microseconds since 1970, 0 where it is not known. `calls_every`: the
+    seconds between roll calls.
+
     A worker is known by its hostname and its process id together: a worker that is started again is another
     one, and so is each of two that run at once under one hostname. Neither disturbs the counts of the other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, calls_every: float = CALLS_EVERY) -> None:
+        self._calls_every = calls_every
         self._workers: dict[WorkerName, WorkerRecord] = {}
         # The same, by hostname and process id.
         self._by_hostname: dict[str, dict[int, WorkerRecord]] = {}
         self._lost_before = 0
 
-    def hear(self, event_type: str, at: int, event: Mapping[str, Any], now: float) -> Worker | None:
+    def hear(
+        self, event_type: str, at: int, event: Mapping[str, Any], now: float, arrived: int = 0
+    ) -> Worker | None:
         """Takes in worker-online, -heartbeat or -offline. Returns the worker if its state has changed."""
         hostname, pid = event.get("hostname"), pid_in(event)
         if type(hostname) is not str or pid is None:
             return None
         record = self._record(WorkerName(cut(hostname), pid), at, now)
         before = record.state
+        if arrived:
+            record.skew.hear(at, arrived, now)
         if event_type == "worker-offline":
             record.farewell(at, now)
         else:
             record.heartbeat(at, event, now)
-        return record.worker() if record.state is not before else None
+        return self._worker(record) if record.state is not before else None
+
+    def hear_task(self, at: int, event: Mapping[str, Any], now: float, arrived: int = 0) -> Worker | None:
+        """Takes in that a worker sent an event of a task. Returns the worker if its state has changed.
+
+        Not for task-sent, whose sender may be any program.
+        """
+        hostname, pid = event.get("hostname"), pid_in(event)
+        if type(hostname) is not str or pid is None:
+            return None
+        hostname = cut(hostname)
+        record = self._by_hostname.get(hostname, {}).get(pid)
+        if record is None:
+            record = self._record(WorkerName(hostname, pid), at, now)
+        before = record.state
+        if arrived:
+            record.skew.hear(at, arrived, now)
+        record.task_event(at, now)
+        return self._worker(record) if record.state is not before else None
+
+    def answered(
+        self, name: WorkerName, now: float, arrived: int, asked_at: float, pool: str = ""
+    ) -> Worker | None:
+        """Takes in an answer to a command. Returns the worker if its state has changed.
+
+        An answer may tell the hostname only. It is then taken for a word of the one worker of that hostname
+        that is there; where there are several, or none, it is not known whose word it is.
+        """
+        hostname, pid = cut(name.hostname), name.pid
+        if pid is None:
+            there = [
+                record
+                for record in self._by_hostname.get(hostname, {}).values()
+                if record.state is not WorkerState.GONE
+            ]
+            if len(there) != 1:
+                return None
+            record = there[0]
+        else:
+            record = self._record(WorkerName(hostname, pid), arrived, now)
+        before = record.state
+        record.pool = pool or record.pool
+        record.answered(arrived, now, asked_at)
+        return self._worker(record) if record.state is not before else None
 
     def started(self, event: Mapping[str, Any], at: int) -> None:
         """Counts a task-started event. The caller must not pass the same event twice."""
@@ -56,8 +108,9 @@ class WorkerTable:
         changed = []
         for record in list(self._workers.values()):
             silence = now - record.heard_at
+            record.succeeded = self._has_successor(record)
             if record.silent(silence):
-                changed.append(record.worker())
+                changed.append(self._worker(record))
             elif record.state is WorkerState.GONE and silence > KEPT_SECONDS:
                 self._forget(record)
         return changed
@@ -69,19 +122,35 @@ class WorkerTable:
 
     def all(self) -> Sequence[Worker]:
         """Returns all workers, by name."""
-        return [record.worker() for _, record in sorted(self._workers.items(), key=lambda item: str(item[0]))]
+        return [
+            self._worker(record) for _, record in sorted(self._workers.items(), key=lambda item: str(item[0]))
+        ]
 
     def find(self, name: WorkerName) -> Sequence[Worker]:
         """Returns the worker of that name; the workers of a hostname, last heard of first, if that is all."""
         of_hostname = self._by_hostname.get(name.hostname, {})
         if name.pid is not None:
-            return [of_hostname[name.pid].worker()] if name.pid in of_hostname else []
+            return [self._worker(of_hostname[name.pid])] if name.pid in of_hostname else []
         records = sorted(of_hostname.values(), key=lambda record: record.heard_at, reverse=True)
-        return [record.worker() for record in records]
+        return [self._worker(record) for record in records]
+
+    def delete(self, name: WorkerName) -> None:
+        """Forgets a worker that is known. It is known again as soon as it is heard.
+
+        Raises `FailedPrecondition` if it is ONLINE.
+        """
+        record = self._workers[name]
+        if record.state is WorkerState.ONLINE:
+            raise FailedPrecondition("WORKER_ONLINE", f"the worker {str(name)!r} is online; stop it first")
+        self._forget(record)
 
     def online(self) -> Sequence[WorkerName]:
         """Returns the names of the workers that are online."""
         return [name for name, record in self._workers.items() if record.state is WorkerState.ONLINE]
+
+    def there(self) -> Sequence[WorkerName]:
+        """Returns the names of the workers that are online or silent."""
+        return [name for name, record in self._workers.items() if record.state is not WorkerState.GONE]
 
     def active(self) -> int:
         """Returns how many tasks are being run now, by the workers' own count."""
@@ -102,8 +171,21 @@ class WorkerTable:
         if len(gone) >= MOST_GONE:
             self._forget(min(gone, key=lambda record: record.heard_at))
         assert name.pid is not None
-        record = self._workers[name] = of_hostname[name.pid] = WorkerRecord(name, at, now)
+        record = self._workers[name] = of_hostname[name.pid] = WorkerRecord(name, at, now, self._calls_every)
         return record
+
+    def _worker(self, record: WorkerRecord) -> Worker:
+        return record.worker(shared=any(_overlap(record, other) for other in self._others(record)))
+
+    def _has_successor(self, record: WorkerRecord) -> bool:
+        return any(other.heard_at > record.heard_at for other in self._others(record))
+
+    def _others(self, record: WorkerRecord) -> Sequence[WorkerRecord]:
+        """Returns the other processes of its hostname."""
+        of_hostname = self._by_hostname[record.name.hostname]
+        if len(of_hostname) == 1:
+            return ()
+        return [other for other in of_hostname.values() if other is not record]
 
     def _forget(self, record: WorkerRecord) -> None:
         del self._workers[record.name]
@@ -113,3 +195,15 @@ class WorkerTable:
         if not of_hostname:
             del self._by_hostname[record.name.hostname]
         self._lost_before += record.lost
+
+
+def _overlap(one: WorkerRecord, other: WorkerRecord) -> bool:
+    """Whether both are online, and each was heard after the other was there: so they run at the same time.
+
+    One that was killed is online for three beats more, beside the one that was started in its place.
+    """
+    return (
+        one.state is other.state is WorkerState.ONLINE
+        and one.heard_at > other.known_at
+        and other.heard_at > one.known_at
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.kernel.errors import FailedPrecondition
 from services.monitor.tasks.names import WorkerName
-from services.monitor.workers.worker import Worker, WorkerState
+from services.monitor.workers.worker import Worker, WorkerState, WorkerWarning
 from services.monitor.workers.workers import MOST_GONE, MOST_WORKERS, WorkerTable
 from tests.support.events import heartbeat
 
@@ -22,9 +24,23 @@ class Heard:
     def __init__(self) -> None:
         self.table = WorkerTable()
 
-    def beat(self, second: float, processed: int, **more: Any) -> Worker | None:
+    def beat(
+        self, second: float, processed: int, *, arrived: float | None = None, **more: Any
+    ) -> Worker | None:
         event = heartbeat(T + second, processed, **more)
-        return self.table.hear(event["type"], int(event["timestamp"] * 1e6), event, second)
+        wall = 0 if arrived is None else int((T + arrived) * 1e6)
+        return self.table.hear(event["type"], int(event["timestamp"] * 1e6), event, second, wall)
+
+    def task(self, second: float, pid: int = 7) -> Worker | None:
+        event = {"hostname": "celery@host", "pid": pid}
+        return self.table.hear_task(int((T + second) * 1e6), event, second)
+
+    def answer(
+        self, second: float, pid: int | None = 7, *, pool: str = "", asked_at: float | None = None
+    ) -> Worker | None:
+        asked = second if asked_at is None else asked_at
+        name = WorkerName("celery@host", pid)
+        return self.table.answered(name, second, int((T + second) * 1e6), asked, pool)
 
     def start(self, second: float, pid: int = 7) -> None:
         self.table.started({"hostname": "celery@host", "pid": pid}, int((T + second) * 1e6))
@@ -245,3 +261,146 @@ def test_the_starts_of_a_worker_with_a_very_long_name_are_counted() -> None:
     heard.table.hear("worker-heartbeat", int(T * 1e6), {**heartbeat(T, 0), "hostname": name}, 0.0)
     heard.table.started({"hostname": name, "pid": 7}, int((T + 1) * 1e6))
     assert heard.only.started_heard == 1
+
+
+def test_any_event_of_its_tasks_makes_a_worker_known_and_online() -> None:
+    heard = Heard()
+    arrived = heard.task(0)
+    assert arrived is not None and arrived.state is ONLINE
+    assert (arrived.heartbeat_interval, arrived.active) == (None, 0)
+    assert heard.task(1) is None
+    heard.start(1)
+    assert heard.only.started_heard == 1
+    assert heard.table.online() == [WorkerName("celery@host", 7)]
+
+
+def test_starts_before_the_first_beat_are_not_owed_and_hide_no_loss_after_it() -> None:
+    heard = Heard()
+    for second in (1, 2, 3):
+        heard.task(second)
+        heard.start(second)
+    heard.beat(4, 3)
+    heard.beat(6, 5)
+    heard.beat(8, 5)
+    assert heard.table.lost() == 2
+
+
+def test_one_without_heartbeats_is_silent_after_three_calls_and_gone_after_an_hour() -> None:
+    heard = Heard()
+    heard.task(0)
+    assert heard.table.sweep(45.0) == []
+    assert [worker.state for worker in heard.table.sweep(45.1)] == [SILENT]
+    assert heard.table.there() == [WorkerName("celery@host", 7)]
+    assert heard.table.sweep(3600.0) == []
+    assert heard.table.next_sweep() == 3600.0
+    assert [worker.state for worker in heard.table.sweep(3600.1)] == [GONE]
+    assert heard.table.there() == []
+
+
+def test_a_busy_one_of_the_pool_solo_is_not_taken_for_dead_for_an_hour() -> None:
+    heard = Heard()
+    heard.beat(0, 0)
+    heard.answer(1, pool="solo")
+    assert [worker.state for worker in heard.table.sweep(10.0)] == [SILENT]
+    assert heard.table.sweep(3000.0) == []
+    assert heard.only.state is SILENT
+
+
+def test_one_whose_hostname_another_process_has_taken_is_given_up_as_others_are() -> None:
+    heard = Heard()
+    heard.task(0)
+    heard.beat(61, 0, pid=8)
+    assert [(worker.name.pid, worker.state) for worker in heard.table.sweep(61.0)] == [(7, GONE)]
+
+
+def test_an_event_made_before_the_farewell_does_not_bring_a_worker_back_and_one_after_it_does() -> None:
+    heard = Heard()
+    heard.beat(0, 0)
+    heard.beat(2, 0, kind="worker-offline")
+    assert heard.task(1.9) is None
+    assert heard.only.state is GONE
+    finishing = heard.task(3)
+    assert finishing is not None and finishing.state is ONLINE
+    assert [worker.state for worker in heard.table.sweep(9.1)] == [GONE], "it has said farewell"
+
+
+def test_an_answer_is_a_word_of_the_process_that_it_names() -> None:
+    heard = Heard()
+    arrived = heard.answer(0, pool="prefork")
+    assert arrived is not None
+    assert (arrived.state, arrived.pool, arrived.clock_skew) == (ONLINE, "prefork", None)
+
+
+def test_an_answer_that_names_no_process_is_the_word_of_the_only_one_that_is_there() -> None:
+    heard = Heard()
+    assert heard.answer(0, pid=None) is None
+    assert heard.table.all() == []
+    heard.beat(0, 0)
+    heard.table.sweep(7.0)
+    back = heard.answer(8, pid=None)
+    assert back is not None and back.state is ONLINE
+    heard.beat(8, 0, pid=8)
+    heard.table.sweep(15.0)
+    assert heard.answer(16, pid=None) is None
+
+
+def test_an_answer_to_what_was_asked_before_the_farewell_does_not_bring_a_worker_back() -> None:
+    heard = Heard()
+    heard.beat(0, 0)
+    heard.beat(2, 0, kind="worker-offline")
+    assert heard.answer(2.5, asked_at=1.5) is None
+    assert heard.only.state is GONE
+    back = heard.answer(5, asked_at=4)
+    assert back is not None and back.state is ONLINE
+
+
+def test_two_that_run_at_once_under_one_hostname_are_warned_of_and_one_after_the_other_is_not() -> None:
+    heard = Heard()
+    heard.beat(0, 0, pid=7)
+    heard.beat(2, 0, pid=8)
+    assert [worker.warnings for worker in heard.table.all()] == [(), ()], "7 may have been killed"
+    heard.beat(3, 0, pid=7)
+    heard.beat(4, 0, pid=8)
+    shared = (WorkerWarning.HOSTNAME_SHARED,)
+    assert [worker.warnings for worker in heard.table.all()] == [shared, shared]
+    heard.beat(5, 0, pid=7, kind="worker-offline")
+    assert [worker.warnings for worker in heard.table.all()] == [(), ()]
+
+
+@given(st.floats(-1e6, 1e6), st.lists(st.floats(0, 1.5), min_size=1, max_size=20))
+def test_the_skew_is_that_of_the_event_that_came_soonest(ahead: float, late: list[float]) -> None:
+    heard = Heard()
+    for second, seconds in enumerate(late):
+        heard.beat(second, 0, arrived=second - ahead + seconds)
+    skew = heard.only.clock_skew
+    assert skew is not None and abs(skew - (ahead - min(late))) < 1e-4
+    far = abs(skew) > 2.0
+    assert heard.only.warnings == ((WorkerWarning.CLOCK_SKEWED,) if far else ())
+
+
+def test_the_skew_of_a_clock_that_was_set_right_is_forgotten_within_two_minutes() -> None:
+    heard = Heard()
+    for second in range(0, 200, 2):
+        ahead = 60.0 if second < 20 else 0.0
+        heard.beat(second, 0, arrived=second - ahead)
+        if second < 20:
+            assert heard.only.clock_skew == 60.0
+    assert heard.only.clock_skew == 0.0
+    assert heard.only.warnings == ()
+
+
+def test_one_that_is_deleted_is_forgotten_and_what_it_lost_stays_counted() -> None:
+    heard = Heard()
+    heard.beat(0, 0)
+    heard.start(1)
+    heard.beat(2, 3)
+    heard.beat(4, 3)
+    name = WorkerName("celery@host", 7)
+    with pytest.raises(FailedPrecondition):
+        heard.table.delete(name)
+    heard.table.sweep(11.0)
+    heard.table.delete(name)
+    assert heard.table.all() == heard.table.find(name) == []
+    assert heard.table.lost() == 2
+    back = heard.beat(20, 4)
+    assert back is not None and back.state is ONLINE

@@ -19,13 +19,22 @@ class WorkerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WORKER_STATE_ONLINE: _ClassVar[WorkerState]
     WORKER_STATE_SILENT: _ClassVar[WorkerState]
     WORKER_STATE_GONE: _ClassVar[WorkerState]
+
+class WorkerWarning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WORKER_WARNING_UNSPECIFIED: _ClassVar[WorkerWarning]
+    WORKER_WARNING_HOSTNAME_SHARED: _ClassVar[WorkerWarning]
+    WORKER_WARNING_CLOCK_SKEWED: _ClassVar[WorkerWarning]
 WORKER_STATE_UNSPECIFIED: WorkerState
 WORKER_STATE_ONLINE: WorkerState
 WORKER_STATE_SILENT: WorkerState
 WORKER_STATE_GONE: WorkerState
+WORKER_WARNING_UNSPECIFIED: WorkerWarning
+WORKER_WARNING_HOSTNAME_SHARED: WorkerWarning
+WORKER_WARNING_CLOCK_SKEWED: WorkerWarning
 
 class Worker(_message.Message):
-    __slots__ = ("name", "hostname", "state", "pid", "software", "software_version", "system", "active", "processed", "load_average", "heartbeat_interval", "started_heard", "first_seen_time", "last_seen_time", "events_lost")
+    __slots__ = ("name", "hostname", "state", "pid", "software", "software_version", "system", "active", "processed", "load_average", "heartbeat_interval", "started_heard", "first_seen_time", "last_seen_time", "events_lost", "clock_skew", "pool", "warnings")
     NAME_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +50,9 @@ class Worker(_message.Message):
     FIRST_SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
     EVENTS_LOST_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_SKEW_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     name: str
     hostname: str
     state: WorkerState
@@ -56,7 +68,10 @@ class Worker(_message.Message):
     first_seen_time: _timestamp_pb2.Timestamp
     last_seen_time: _timestamp_pb2.Timestamp
     events_lost: int
-    def __init__(self, name: _Optional[str] = ..., hostname: _Optional[str] = ..., state: _Optional[_Union[WorkerState, str]] = ..., pid: _Optional[int] = ..., software: _Optional[str] = ..., software_version: _Optional[str] = ..., system: _Optional[str] = ..., active: _Optional[int] = ..., processed: _Optional[int] = ..., load_average: _Optional[_Iterable[float]] = ..., heartbeat_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., started_heard: _Optional[int] = ..., first_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., events_lost: _Optional[int] = ...) -> None: ...
+    clock_skew: _duration_pb2.Duration
+    pool: str
+    warnings: _containers.RepeatedScalarFieldContainer[WorkerWarning]
+    def __init__(self, name: _Optional[str] = ..., hostname: _Optional[str] = ..., state: _Optional[_Union[WorkerState, str]] = ..., pid: _Optional[int] = ..., software: _Optional[str] = ..., software_version: _Optional[str] = ..., system: _Optional[str] = ..., active: _Optional[int] = ..., processed: _Optional[int] = ..., load_average: _Optional[_Iterable[float]] = ..., heartbeat_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., started_heard: _Optional[int] = ..., first_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., events_lost: _Optional[int] = ..., clock_skew: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., pool: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[WorkerWarning, str]]] = ...) -> None: ...
 
 class GetWorkerRequest(_message.Message):
     __slots__ = ("name",)
@@ -87,3 +102,13 @@ class ListWorkersResponse(_message.Message):
     workers: _containers.RepeatedCompositeFieldContainer[Worker]
     next_page_token: str
     def __init__(self, workers: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DeleteWorkerRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteWorkerResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -45,6 +45,11 @@ class WorkerServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ListWorkersRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ListWorkersResponse.FromString,
                 _registered_method=True)
+        self.DeleteWorker = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/DeleteWorker',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerServiceServicer(object):
@@ -52,7 +57,7 @@ class WorkerServiceServicer(object):
     """
 
     def GetWorker(self, request, context):
-        """Returns one worker. NOT_FOUND if no heartbeat of it was heard within the last day.
+        """Returns one worker. NOT_FOUND if nothing was heard of it within the last day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +66,15 @@ class WorkerServiceServicer(object):
     def ListWorkers(self, request, context):
         """Lists the workers by name: those that are ONLINE or SILENT, and those that have been GONE for less than a
         day. Of one hostname at most the 10 that went last are kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWorker(self, request, context):
+        """Forgets a worker that is SILENT or GONE, so that it is no longer listed. Nothing is sent to it: if it is heard
+        again, it is listed again. Returns NOT_FOUND if the worker is not known, and FAILED_PRECONDITION if it is
+        ONLINE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +92,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.ListWorkers,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ListWorkersRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ListWorkersResponse.SerializeToString,
+            ),
+            'DeleteWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWorker,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +154,33 @@ class WorkerService(object):
             '/celeriac.monitor.v1.WorkerService/ListWorkers',
             celeriac_dot_monitor_dot_v1_dot_workers__pb2.ListWorkersRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_workers__pb2.ListWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/DeleteWorker',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerResponse.FromString,
             options,
             channel_credentials,
             insecure,
