@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -25,7 +27,7 @@ from services.kernel.grpc.server import Elsewhere, Servicer
 from services.kernel.live_settings import LiveSettings
 from services.kernel.loops import Heartbeat
 from services.kernel.metrics import new_registry
-from services.kernel.sessions import opened_sessions
+from services.kernel.sessions import Sessions, opened_sessions
 from services.monitor.api.monitoring import MonitoringApi, task_message, worker_message
 from services.monitor.api.operations import OperationApi, watch_response_to
 from services.monitor.api.prometheus import MonitorCollector
@@ -50,7 +52,10 @@ from services.monitor.tasks.retention import task_retention
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.control import Control, control_app
+from services.monitor.workers.event_switch import EventSwitch
 from services.monitor.workers.roll_call import RollCall
+from services.monitor.workers.store_senders import SenderStore
+from services.monitor.workers.worker import Worker, WorkerState
 from services.monitor.workers.workers import WorkerTable
 
 
@@ -62,15 +67,16 @@ async def serve(settings: MonitorSettings) -> None:
         client = await opened.enter_async_context(broker.connect(settings))
         figures, workers = Figures(), WorkerTable(pace.roll_call)
         hub = Hub(task_message, worker_message, settings.watch_buffer)
+        newcomers = asyncio.Event()
         kept = await opened.enter_async_context(opened_stream(settings.relay_url))
-        intake = _intake(settings, kept, database, figures, workers, hub, pace)
+        intake = _intake(settings, kept, database, figures, workers, hub, newcomers, pace)
         queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
         pulse = Pulse(figures, workers, queues, pace)
         heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats]
         components = await _components(settings, opened, database, client, figures, workers, heartbeats, pace)
         registry = new_registry()
         registry.register(MonitorCollector(figures, workers, pulse, components, hub))
-        control, roll_call = _control(settings, workers, intake, pace)
+        control, roll_call = _control(settings, sessions, workers, intake, newcomers, pace)
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
         elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         await process.run(
@@ -108,15 +114,23 @@ def _intake(
     figures: Figures,
     workers: WorkerTable,
     hub: Hub[WatchEventsResponse],
+    newcomers: asyncio.Event,
     pace: Pace,
 ) -> Intake:
+    """`newcomers` is set when a worker comes that has answered no roll call yet."""
+
+    def worker_changed(worker: Worker) -> None:
+        hub.worker_changed(worker)
+        if worker.state is WorkerState.ONLINE and not worker.pool:
+            newcomers.set()
+
     return Intake(
         EventSource(broker.broker_address(settings), settings.key_prefix),
         database,
         figures,
         workers,
         on_tasks=hub.tasks_changed,
-        on_worker=hub.worker_changed,
+        on_worker=worker_changed,
         on_unwatched=hub.unwatched,
         watched=lambda: hub.watched,
         kept=kept,
@@ -126,13 +140,22 @@ def _intake(
 
 
 def _control(
-    settings: MonitorSettings, workers: WorkerTable, intake: Intake, pace: Pace
+    settings: MonitorSettings,
+    sessions: Sessions,
+    workers: WorkerTable,
+    intake: Intake,
+    newcomers: asyncio.Event,
+    pace: Pace,
 ) -> tuple[Control, RollCall]:
     def answered(hostname: str, asked_at: float) -> None:
         now, arrived = time.monotonic(), int(time.time() * 1e6)
         worker = workers.answered(WorkerName(hostname), now, arrived, asked_at)
         if worker is not None:
             intake.worker_changed(worker)
+
+    async def has_sent(name: WorkerName, since: dt.datetime) -> bool:
+        async with sessions.reading() as session:
+            return await SenderStore(session).has_sent(name, since)
 
     control = Control(
         control_app(settings, settings.key_prefix),
@@ -141,7 +164,8 @@ def _control(
         settled=lambda: roll_call.made and intake.has_listened,
         on_answer=answered,
     )
-    roll_call = RollCall(control, workers, intake.worker_changed, pace)
+    switch = EventSwitch(control, workers, has_sent) if settings.enable_events else None
+    roll_call = RollCall(control, workers, intake.worker_changed, newcomers, switch, pace)
     return control, roll_call
 
 

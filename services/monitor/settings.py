@@ -34,6 +34,11 @@ class MonitorSettings(LayoutSettings):
     relay_bytes: int = Field(
         256 * 1024 * 1024, ge=1024 * 1024, validation_alias="CELERIAC_RELAY_BYTES", examples=["268435456"]
     )
+    # Whether workers that send no events of their tasks are told to send them. One that did send them, and
+    # was then told not to, is left alone.
+    enable_events: bool = Field(
+        True, validation_alias="CELERIAC_MONITOR_ENABLE_EVENTS", examples=["true", "false"]
+    )
     # Seconds that workers have to answer a command.
     control_timeout: float = Field(
         2.0, gt=0, le=30, validation_alias="CELERIAC_MONITOR_CONTROL_TIMEOUT", examples=["2"]

@@ -11,6 +11,7 @@ from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.tasks import Task, TaskState
 from services.monitor.workers.answers import Outcome
 from services.monitor.workers.control import Reply
+from services.monitor.workers.task_events import TaskEvents
 from services.monitor.workers.worker import Worker, WorkerState, WorkerWarning
 
 STATES = wire_values(tasks_pb2.TaskState, TaskState)
@@ -18,6 +19,7 @@ STATES_FROM_WIRE = from_wire(STATES)
 WORKER_STATES = wire_values(workers_pb2.WorkerState, WorkerState)
 WORKER_STATES_FROM_WIRE = from_wire(WORKER_STATES)
 WORKER_WARNINGS = wire_values(workers_pb2.WorkerWarning, WorkerWarning)
+TASK_EVENTS = wire_values(workers_pb2.TaskEvents, TaskEvents)
 OUTCOMES = wire_values(tasks_pb2.WorkerOutcome, Outcome)
 
 
@@ -73,6 +75,7 @@ def worker_to(worker: Worker) -> workers_pb2.Worker:
         events_lost=worker.events_lost,
         clock_skew=duration(_milliseconds(worker.clock_skew)),
         pool=worker.pool,
+        task_events=TASK_EVENTS[worker.task_events],
         warnings=[WORKER_WARNINGS[warning] for warning in worker.warnings],
     )
 

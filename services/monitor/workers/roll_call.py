@@ -8,16 +8,20 @@ have one hostname.
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.kernel.errors import Unavailable
 from services.kernel.loops import Loop
+from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.pace import USUAL, Pace
-from services.monitor.tasks.names import WorkerName
-from services.monitor.tasks.values import pid_in
+from services.monitor.tasks.names import WorkerName, cut
+from services.monitor.tasks.values import pid_in, seconds_in
 from services.monitor.workers.control import Control
+from services.monitor.workers.event_switch import EventSwitch, Present
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 
@@ -25,11 +29,22 @@ MOST_POOL = 100
 
 
 class RollCall:
-    """Asks in its `loop`. `on_worker` gets each worker whose state has changed by its answer."""
+    """Asks in its `loop`, and at once when `newcomers` is set.
+
+    `on_worker` gets each worker whose state has changed by its answer. `switch` tells those that answered
+    to send events of their tasks; None: nobody is told.
+    """
 
     def __init__(
-        self, control: Control, workers: WorkerTable, on_worker: Callable[[Worker], None], pace: Pace = USUAL
+        self,
+        control: Control,
+        workers: WorkerTable,
+        on_worker: Callable[[Worker], None],
+        newcomers: asyncio.Event,
+        switch: EventSwitch | None,
+        pace: Pace = USUAL,
     ) -> None:
+        self._switch = switch
         self._control = control
         self._workers = workers
         self._on_worker = on_worker
@@ -39,7 +54,8 @@ class RollCall:
             "roll_call",
             self._call,
             every=pace.roll_call,
-            outlives=(Unavailable,),
+            outlives=(Unavailable, *DATABASE_ERRORS),
+            woken=newcomers,
             failed="workers.not_called",
         )
 
@@ -47,22 +63,38 @@ class RollCall:
         asked_at = time.monotonic()
         answers = await self._control.ask("stats")
         now, arrived = time.monotonic(), int(time.time() * 1e6)
-        for name, pool in _present(answers):
-            worker = self._workers.answered(name, now, arrived, asked_at, pool)
+        present = list(_present(answers))
+        for each in present:
+            worker = self._workers.answered(each.name, now, arrived, asked_at, each.pool, each.processed)
             if worker is not None:
                 self._on_worker(worker)
         self.made = True
+        if self._switch is not None:
+            await self._switch.switch_on(present, dt.datetime.now(dt.UTC))
 
 
-def _present(answers: Mapping[str, Sequence[Any]]) -> Iterator[tuple[WorkerName, str]]:
-    """Yields the workers that answered, each with the name of its pool, as in "prefork".
+def _present(answers: Mapping[str, Sequence[Any]]) -> Iterator[Present]:
+    """Yields the workers that answered.
 
     Anything may answer in a worker's place: what has not the form of an answer is passed over.
     """
     for hostname, said in answers.items():
         for each in said:
             if isinstance(each, Mapping) and (pid := pid_in(each)) is not None:
-                yield WorkerName(hostname, pid), _pool_in(each)
+                age = seconds_in(each, "uptime")
+                yield Present(
+                    WorkerName(cut(hostname), pid),
+                    _pool_in(each),
+                    None if age is None else dt.timedelta(seconds=age),
+                    _processed_in(each),
+                )
+
+
+def _processed_in(said: Mapping[str, Any]) -> int:
+    """Returns 5 for {"total": {"add": 2, "fail": 3}}."""
+    total = said.get("total")
+    counts = total.values() if isinstance(total, Mapping) else ()
+    return sum(count for count in counts if type(count) is int and count > 0)
 
 
 def _pool_in(said: Mapping[str, Any]) -> str:

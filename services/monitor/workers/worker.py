@@ -11,6 +11,7 @@ from typing import Any
 
 from services.monitor.tasks.names import WorkerName
 from services.monitor.workers.skew import Skew
+from services.monitor.workers.task_events import TaskEvents, TaskEventsHeard
 
 BEATS_UNTIL_SILENT = 3
 BEATS_UNTIL_GONE = 30
@@ -70,6 +71,7 @@ class Worker:
     clock_skew: float | None = None
     pool: str = ""
     warnings: tuple[WorkerWarning, ...] = ()
+    task_events: TaskEvents = TaskEvents.UNKNOWN
 
 
 class WorkerRecord:
@@ -93,6 +95,7 @@ class WorkerRecord:
         self.farewell_at = 0
         self.interval = DEFAULT_INTERVAL
         self.skew = Skew()
+        self.task_events = TaskEventsHeard()
         # Its pool, as in "prefork"; empty until it has answered a roll call.
         self.pool = ""
         # Another process of its hostname was heard later than this one.
@@ -126,6 +129,7 @@ class WorkerRecord:
 
     def task_event(self, at: int, now: float) -> None:
         """Takes in that it sent an event of a task, which it did before its farewell or in spite of it."""
+        self.task_events.event()
         if at > self.last_seen:
             self.last_seen = at
         if at > self.farewell_at:
@@ -183,10 +187,11 @@ class WorkerRecord:
 
     def _compare(self, at: int, processed: int) -> None:
         self.processed = processed
+        self.task_events.count(processed)
         if not self.base_at or not self.started_heard:
-            # Without any task event so far, none counts as lost: the worker may run without -E.
-            if not self.base_at or processed < self.base_processed:
-                self.base_at, self.base_processed = at, processed
+            # Without any task event so far, none counts as lost: the worker may run without -E. So what it
+            # ran until now is not owed when it is told to send events.
+            self.base_at, self.base_processed = at, processed
         else:
             owed = self.beat_processed - self.base_processed
             self.lost = max(0, owed - self.started_until_beat)
@@ -227,6 +232,7 @@ class WorkerRecord:
             skew,
             self.pool,
             tuple(warnings),
+            self.task_events.state,
         )
 
 

@@ -70,12 +70,19 @@ class WorkerTable:
         return self._worker(record) if record.state is not before else None
 
     def answered(
-        self, name: WorkerName, now: float, arrived: int, asked_at: float, pool: str = ""
+        self,
+        name: WorkerName,
+        now: float,
+        arrived: int,
+        asked_at: float,
+        pool: str = "",
+        processed: int | None = None,
     ) -> Worker | None:
         """Takes in an answer to a command. Returns the worker if its state has changed.
 
         An answer may tell the hostname only. It is then taken for a word of the one worker of that hostname
-        that is there; where there are several, or none, it is not known whose word it is.
+        that is there; where there are several, or none, it is not known whose word it is. `processed`: its
+        own count of tasks, if it told that.
         """
         hostname, pid = cut(name.hostname), name.pid
         if pid is None:
@@ -91,6 +98,8 @@ class WorkerTable:
             record = self._record(WorkerName(hostname, pid), arrived, now)
         before = record.state
         record.pool = pool or record.pool
+        if processed is not None and not record.beat_at:
+            record.task_events.count(processed)  # heartbeats are more frequent, and tell the same
         record.answered(arrived, now, asked_at)
         return self._worker(record) if record.state is not before else None
 
@@ -143,6 +152,32 @@ class WorkerTable:
         if record.state is WorkerState.ONLINE:
             raise FailedPrecondition("WORKER_ONLINE", f"the worker {str(name)!r} is online; stop it first")
         self._forget(record)
+
+    def to_be_told(self, name: WorkerName) -> bool:
+        """Whether a worker should be told to send events of its tasks.
+
+        It should not if another process of its hostname, which the command would reach, was switched off.
+        """
+        record = self._workers.get(name)
+        return (
+            record is not None
+            and record.task_events.to_be_told
+            and not any(
+                other.task_events.switched_off
+                for other in self._others(record)
+                if other.state is not WorkerState.GONE
+            )
+        )
+
+    def was_told(self, name: WorkerName) -> None:
+        """Takes in that a worker was told to send events of its tasks."""
+        if name in self._workers:
+            self._workers[name].task_events.was_told()
+
+    def has_sent(self, name: WorkerName) -> None:
+        """Takes in that a worker has sent events of tasks, at some time in its life."""
+        if name in self._workers:
+            self._workers[name].task_events.ever = True
 
     def online(self) -> Sequence[WorkerName]:
         """Returns the names of the workers that are online."""

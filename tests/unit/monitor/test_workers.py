@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.kernel.errors import FailedPrecondition
 from services.monitor.tasks.names import WorkerName
+from services.monitor.workers.task_events import TaskEvents
 from services.monitor.workers.worker import Worker, WorkerState, WorkerWarning
 from services.monitor.workers.workers import MOST_GONE, MOST_WORKERS, WorkerTable
 from tests.support.events import heartbeat
@@ -404,3 +405,56 @@ def test_one_that_is_deleted_is_forgotten_and_what_it_lost_stays_counted() -> No
     assert heard.table.lost() == 2
     back = heard.beat(20, 4)
     assert back is not None and back.state is ONLINE
+
+
+def test_task_events_are_on_with_the_first_and_off_when_tasks_are_run_without_any() -> None:
+    heard = Heard()
+    heard.beat(0, 0)
+    seen = [heard.only.task_events]
+    heard.task(1)
+    for second, processed in ((2, 1), (4, 5), (6, 5)):
+        heard.beat(second, processed)
+        seen.append(heard.only.task_events)
+    heard.task(7)
+    # At 4 seconds they may still be on their way.
+    on, off = TaskEvents.ON, TaskEvents.OFF
+    assert [*seen, heard.only.task_events] == [TaskEvents.UNKNOWN, on, on, off, on]
+
+
+def test_task_events_of_a_worker_without_tasks_stay_as_they_were() -> None:
+    heard = Heard()
+    for second in range(0, 40, 2):
+        heard.beat(second, 7)
+    before = heard.only.task_events
+    heard.task(41)
+    for second in range(42, 60, 2):
+        heard.beat(second, 8)
+    assert (before, heard.only.task_events) == (TaskEvents.UNKNOWN, TaskEvents.ON)
+
+
+def test_what_a_worker_ran_before_it_was_told_to_send_events_is_not_lost() -> None:
+    heard = Heard()
+    for second in range(0, 10, 2):
+        heard.beat(second, second * 10)
+    heard.table.was_told(WorkerName("celery@host", 7))
+    for started in (9.0, 9.5):
+        heard.task(started)
+        heard.start(started)
+    for second in (10, 12, 14):
+        heard.beat(second, 82)
+    assert heard.table.lost() == 0
+
+
+def test_a_worker_is_told_to_send_events_once_and_not_if_it_ever_did() -> None:
+    heard = Heard()
+    name = WorkerName("celery@host", 7)
+    assert not heard.table.to_be_told(name), "it is not known"
+    heard.beat(0, 0)
+    assert heard.table.to_be_told(name)
+    heard.table.was_told(name)
+    assert not heard.table.to_be_told(name)
+    heard.beat(0, 0, pid=8)
+    heard.table.has_sent(WorkerName("celery@host", 8))
+    assert not heard.table.to_be_told(WorkerName("celery@host", 8))
+    heard.beat(1, 0, pid=9)
+    assert not heard.table.to_be_told(WorkerName("celery@host", 9)), "the command would reach 8 as well"

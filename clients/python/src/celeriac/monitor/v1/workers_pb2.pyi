@@ -25,6 +25,13 @@ class WorkerWarning(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WORKER_WARNING_UNSPECIFIED: _ClassVar[WorkerWarning]
     WORKER_WARNING_HOSTNAME_SHARED: _ClassVar[WorkerWarning]
     WORKER_WARNING_CLOCK_SKEWED: _ClassVar[WorkerWarning]
+
+class TaskEvents(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_EVENTS_UNSPECIFIED: _ClassVar[TaskEvents]
+    TASK_EVENTS_UNKNOWN: _ClassVar[TaskEvents]
+    TASK_EVENTS_ON: _ClassVar[TaskEvents]
+    TASK_EVENTS_OFF: _ClassVar[TaskEvents]
 WORKER_STATE_UNSPECIFIED: WorkerState
 WORKER_STATE_ONLINE: WorkerState
 WORKER_STATE_SILENT: WorkerState
@@ -32,9 +39,13 @@ WORKER_STATE_GONE: WorkerState
 WORKER_WARNING_UNSPECIFIED: WorkerWarning
 WORKER_WARNING_HOSTNAME_SHARED: WorkerWarning
 WORKER_WARNING_CLOCK_SKEWED: WorkerWarning
+TASK_EVENTS_UNSPECIFIED: TaskEvents
+TASK_EVENTS_UNKNOWN: TaskEvents
+TASK_EVENTS_ON: TaskEvents
+TASK_EVENTS_OFF: TaskEvents
 
 class Worker(_message.Message):
-    __slots__ = ("name", "hostname", "state", "pid", "software", "software_version", "system", "active", "processed", "load_average", "heartbeat_interval", "started_heard", "first_seen_time", "last_seen_time", "events_lost", "clock_skew", "pool", "warnings")
+    __slots__ = ("name", "hostname", "state", "pid", "software", "software_version", "system", "active", "processed", "load_average", "heartbeat_interval", "started_heard", "first_seen_time", "last_seen_time", "events_lost", "clock_skew", "pool", "warnings", "task_events")
     NAME_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +64,7 @@ class Worker(_message.Message):
     CLOCK_SKEW_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    TASK_EVENTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     hostname: str
     state: WorkerState
@@ -71,7 +83,8 @@ class Worker(_message.Message):
     clock_skew: _duration_pb2.Duration
     pool: str
     warnings: _containers.RepeatedScalarFieldContainer[WorkerWarning]
-    def __init__(self, name: _Optional[str] = ..., hostname: _Optional[str] = ..., state: _Optional[_Union[WorkerState, str]] = ..., pid: _Optional[int] = ..., software: _Optional[str] = ..., software_version: _Optional[str] = ..., system: _Optional[str] = ..., active: _Optional[int] = ..., processed: _Optional[int] = ..., load_average: _Optional[_Iterable[float]] = ..., heartbeat_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., started_heard: _Optional[int] = ..., first_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., events_lost: _Optional[int] = ..., clock_skew: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., pool: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[WorkerWarning, str]]] = ...) -> None: ...
+    task_events: TaskEvents
+    def __init__(self, name: _Optional[str] = ..., hostname: _Optional[str] = ..., state: _Optional[_Union[WorkerState, str]] = ..., pid: _Optional[int] = ..., software: _Optional[str] = ..., software_version: _Optional[str] = ..., system: _Optional[str] = ..., active: _Optional[int] = ..., processed: _Optional[int] = ..., load_average: _Optional[_Iterable[float]] = ..., heartbeat_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., started_heard: _Optional[int] = ..., first_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., events_lost: _Optional[int] = ..., clock_skew: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., pool: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[WorkerWarning, str]]] = ..., task_events: _Optional[_Union[TaskEvents, str]] = ...) -> None: ...
 
 class GetWorkerRequest(_message.Message):
     __slots__ = ("name",)
