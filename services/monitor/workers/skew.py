@@ -24,12 +24,13 @@ class Skew:
     def hear(self, made: int, arrived: int, now: float) -> None:
         """Takes in an event. `made` and `arrived`: microseconds since 1970; `now`: of a monotonic clock."""
         late = arrived - made
-        if now - self._since > WINDOW_SECONDS:
+        if self._least is not None and now - self._since <= WINDOW_SECONDS:
+            if late < self._least:
+                self._least = late
+        else:
             # After a long silence, what the last window says is as old as the silence.
             self._before = self._least if now - self._since <= 2 * WINDOW_SECONDS else None
             self._since, self._least = now, late
-        elif self._least is None or late < self._least:
-            self._least = late
 
     def seconds(self) -> float | None:
         """Returns how far the worker's clock is ahead, negative if behind; None if nothing was heard."""

@@ -25,22 +25,26 @@ class TaskEventsHeard:
     So they are off only if a whole further count has come without any event.
     """
 
-    __slots__ = ("_counted", "_grew", "ever", "state", "told")
+    __slots__ = ("_counted", "_grew", "ever", "fresh", "state", "told")
 
     def __init__(self) -> None:
         self.state = TaskEvents.UNKNOWN
         # Whether this process has ever sent one, and whether it was told to send them.
         self.ever = self.told = False
+        # Whether an event has come since the newest count: then a further one tells nothing new.
+        self.fresh = False
         # The first count since the newest event, and whether a later one was higher.
         self._counted: int | None = None
         self._grew = False
 
     def event(self) -> None:
-        self.state, self.ever = TaskEvents.ON, True
+        self.state = TaskEvents.ON
+        self.ever = self.fresh = True
         self._counted, self._grew = None, False
 
     def count(self, processed: int) -> None:
         """Takes in how many tasks the worker has run by now, by its own count."""
+        self.fresh = False
         if self._counted is None or processed < self._counted:
             self._counted, self._grew = processed, False
         elif self._grew:
@@ -50,7 +54,7 @@ class TaskEventsHeard:
 
     def was_told(self) -> None:
         """Takes in that the worker was told to send them: what it did before says nothing any more."""
-        self.told, self.state = True, TaskEvents.UNKNOWN
+        self.told, self.fresh, self.state = True, False, TaskEvents.UNKNOWN
         self._counted, self._grew = None, False
 
     @property

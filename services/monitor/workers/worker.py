@@ -129,11 +129,13 @@ class WorkerRecord:
 
     def task_event(self, at: int, now: float) -> None:
         """Takes in that it sent an event of a task, which it did before its farewell or in spite of it."""
-        self.task_events.event()
+        if not self.task_events.fresh:
+            self.task_events.event()
         if at > self.last_seen:
             self.last_seen = at
         if at > self.farewell_at:
-            self.heard_at = max(self.heard_at, now)
+            if now > self.heard_at:
+                self.heard_at = now
             self.state = WorkerState.ONLINE
 
     def answered(self, at: int, now: float, asked_at: float) -> None:

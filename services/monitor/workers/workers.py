@@ -56,13 +56,16 @@ class WorkerTable:
 
         Not for task-sent, whose sender may be any program.
         """
-        hostname, pid = event.get("hostname"), pid_in(event)
-        if type(hostname) is not str or pid is None:
+        hostname, pid = event.get("hostname"), event.get("pid")
+        if type(hostname) is not str or type(pid) is not int:
             return None
-        hostname = cut(hostname)
-        record = self._by_hostname.get(hostname, {}).get(pid)
+        # Nearly all events are of a worker that is known: the first look must be cheap.
+        of_hostname = self._by_hostname.get(hostname)
+        record = of_hostname.get(pid) if of_hostname is not None else None
         if record is None:
-            record = self._record(WorkerName(hostname, pid), at, now)
+            if pid_in(event) is None:
+                return None
+            record = self._record(WorkerName(cut(hostname), pid), at, now)
         before = record.state
         if arrived:
             record.skew.hear(at, arrived, now)

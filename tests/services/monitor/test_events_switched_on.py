@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from celeriac.monitor.v1 import tasks_pb2, workers_pb2
 from celery import Celery
@@ -35,12 +36,12 @@ def await_task(monitor: Monitor, task_id: str) -> None:
     eventually(succeeded)
 
 
-def told_now(app: Celery, worker: Worker) -> str:
-    """What the worker answers when it is told to send events: whether it did so already."""
-    ((answer,),) = [
-        each.values() for each in app.control.enable_events(destination=[worker.name], reply=True)
-    ]
-    return str(answer["ok"])
+def answer_of(replies: list[dict[str, Any]] | None) -> Any:
+    """What the only worker that was asked has answered."""
+    assert replies is not None
+    (reply,) = replies
+    (answer,) = reply.values()
+    return answer
 
 
 def test_a_worker_without_events_is_told_to_send_them_and_none_counts_as_lost(
@@ -70,10 +71,8 @@ def test_a_worker_that_was_switched_off_on_purpose_is_left_alone_even_by_a_monit
         eventually(lambda: TOLD in worker.log())
         await_task(monitor, app.send_task("add", [1, 2], queue="switched").id)
         await_events(monitor, worker, ON)
-        ((said,),) = [
-            each.values() for each in app.control.disable_events(destination=[worker.name], reply=True)
-        ]
-        assert said == {"ok": "task events disabled"}
+        replies = app.control.disable_events(destination=[worker.name], reply=True)
+        assert answer_of(replies) == {"ok": "task events disabled"}
         app.send_task("add", [3, 4], queue="switched").get(timeout=30)
         eventually(lambda: monitor.online(worker.name)[0].processed == 2)
         app.send_task("add", [5, 6], queue="switched").get(timeout=30)
@@ -85,7 +84,8 @@ def test_a_worker_that_was_switched_off_on_purpose_is_left_alone_even_by_a_monit
             with running_worker(broker, folders[2], name="third@off", queues="third", options=()) as third:
                 eventually(lambda: TOLD in third.log())
         assert worker.log().count(TOLD) == 1, "only before it was switched off"
-        assert told_now(app, worker) == "task events enabled"
+        replies = app.control.enable_events(destination=[worker.name], reply=True)
+        assert answer_of(replies) == {"ok": "task events enabled"}, "it was off until now"
 
 
 def test_with_the_setting_off_nobody_is_told(
