@@ -78,9 +78,14 @@ def broker_look(client: redis.asyncio.Redis) -> Look:
 def workers_look(workers: WorkerTable) -> Look:
     async def look() -> Finding:
         online = len(workers.online())
-        if not online:
-            return Finding(Health.DEGRADED, "none is online: nothing that waits is run", asked=False)
-        return Finding(Health.HEALTHY, f"{online} online", asked=False)
+        silent = len(workers.there()) - online
+        also = f", {silent} silent" if silent else ""
+        if online:
+            return Finding(Health.HEALTHY, f"{online} online{also}", asked=False)
+        if silent:
+            detail = f"none is online{also}: dead, cut off, or too busy to say a word"
+            return Finding(Health.DEGRADED, detail, asked=False)
+        return Finding(Health.DEGRADED, "none is online: nothing that waits is run", asked=False)
 
     return look
 
