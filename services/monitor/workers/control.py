@@ -14,7 +14,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +27,7 @@ from services.kernel.settings import KernelSettings
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.tasks import Task
 from services.monitor.workers.answers import Outcome, read_answer
+from services.monitor.workers.daemon_threads import DaemonThreads
 
 # Signals that may end a running task. The first is the default.
 SIGNALS = ("SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGUSR1")
@@ -96,7 +96,7 @@ class Control:
         self._settled = settled
         self._on_answer = on_answer
         # kombu blocks, and keeps one answer queue per thread: so a small, fixed set of threads calls it.
-        self._threads = ThreadPoolExecutor(THREADS, "control")
+        self._threads = DaemonThreads(THREADS, "control")
 
     async def revoke(
         self,
