@@ -65,6 +65,10 @@ def celery_app(host: str, port: int) -> Celery:
     def spawn() -> str:
         return str(add.delay(1, 2).id)
 
+    @app.task(name="die")
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
     @app.task(name="sleep")
     def sleep(seconds: float) -> float:
         time.sleep(seconds)

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.monitor.tasks.exceptions import exception_in
 from services.monitor.tasks.values import id_in, name_in, pid_in, run_in, seconds_in, text_in, time_in
 
 # Celery cuts arguments and results in events at about 1,000 characters; it never cuts tracebacks.
@@ -226,7 +227,7 @@ class TaskRecord:
             self.runtime = seconds_in(event, "runtime")
             self._measure()
         elif kind in ("failed", "retried") and at >= self.failed and at >= self.retried:
-            self.exception = text_in(event, "exception", MOST_EXCEPTION)
+            self.exception = exception_in(event, MOST_EXCEPTION)
             self.traceback = text_in(event, "traceback", MOST_TRACEBACK)
             self._measure()
         if newest and kind != "retried":
@@ -267,7 +268,10 @@ class TaskRecord:
         self.kwargs = text_in(event, "kwargs", MOST_ARGUMENTS) or self.kwargs
         self.eta = text_in(event, "eta", 64)
         self.expires = text_in(event, "expires", 64)
-        self.parent_id = id_in(event, "parent_id") or self.parent_id
+        parent = id_in(event, "parent_id")
+        # A task that calls itself again for a retry, and has no parent, is named as its own by Celery.
+        if parent != self.id:
+            self.parent_id = parent or self.parent_id
         self.root_id = id_in(event, "root_id") or self.root_id
         retries = event.get("retries")
         if type(retries) is int and 0 <= retries < 2**31:

@@ -74,6 +74,25 @@ def test_a_task_that_is_tried_again(monitor: Monitor, app: Celery) -> None:
     assert not task.exception
 
 
+def test_a_task_that_is_tried_again_is_not_its_own_parent(monitor: Monitor, app: Celery) -> None:
+    task = ended(monitor, send(app, "retry_then_succeed", 1))
+    assert (task.retries, task.parent, task.root) == (1, "", task.name)
+
+
+def test_a_task_over_its_hard_time_limit_tells_what_ended_it(monitor: Monitor, app: Celery) -> None:
+    task = ended(monitor, send(app, "sleep", 60, time_limit=1))
+    assert task.state == pb.TASK_STATE_FAILURE
+    assert task.exception == "billiard.exceptions.TimeLimitExceeded: TimeLimitExceeded(1,)"
+
+
+def test_a_task_whose_process_was_killed_tells_the_signal(monitor: Monitor, app: Celery) -> None:
+    task = ended(monitor, send(app, "die"))
+    assert task.state == pb.TASK_STATE_FAILURE
+    assert task.exception.startswith(
+        "billiard.exceptions.WorkerLostError: Worker exited prematurely: signal 9"
+    )
+
+
 def test_a_task_that_expired_is_revoked(monitor: Monitor, app: Celery) -> None:
     task = ended(monitor, send(app, "add", 1, 1, expires=-5))
     assert task.state == pb.TASK_STATE_REVOKED

@@ -36,6 +36,32 @@ def retried_twice() -> Events:
     return [*events, one.received(2), one.started(), one.succeeded("'at last'")]
 
 
+def test_a_retry_that_names_the_task_as_its_parent_leaves_the_parent_as_it_was() -> None:
+    one = life()
+    events = [{**one.received(), "parent_id": "caller"}, {**one.received(1), "parent_id": "t"}]
+    assert heard(events).parent_id == "caller"
+    assert heard(events[1:]).parent_id == ""
+
+
+@pytest.mark.parametrize(
+    "traceback, shown",
+    [
+        ("Traceback (most recent call last):\n  File\n    x()\na.B: one\n  two\n", "a.B: one\n  two"),
+        (
+            "Traceback (most recent call last):\n  File\nKeyError: 'k'\n\nDuring handling of it:\n\n"
+            "Traceback (most recent call last):\n  File\nKeyError\n",
+            "KeyError",
+        ),
+        ("Traceback (most recent call last):\n  File", "ExceptionWithTraceback()"),
+        ("", "ExceptionWithTraceback()"),
+        (None, "ExceptionWithTraceback()"),
+    ],
+)
+def test_an_exception_that_says_nothing_is_told_by_the_traceback(traceback: Any, shown: str) -> None:
+    event = {**life().failed(), "exception": "ExceptionWithTraceback()", "traceback": traceback}
+    assert heard([event]).exception == shown
+
+
 @pytest.mark.parametrize(
     "last, state",
     [
