@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,6 +78,9 @@ def _k_means(vectors: Vectors, clusters: int) -> tuple[Vectors, NDArray[np.int64
     Each start uses k-means++ (Arthur and Vassilvitskii 2007), which chooses rows far apart: a frequent
     question occurs in many rows, so that random rows would often be two of the same text.
     """
+    # Imported here, because it takes a tenth of a second, and most workers never group questions.
+    import faiss
+
     means = faiss.Kmeans(
         vectors.shape[1],
         clusters,
