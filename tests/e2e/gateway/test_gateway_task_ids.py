@@ -9,13 +9,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import redis
 from celeriac.monitor.v1 import tasks_pb2, tasks_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import eventually
 from tests.support.celery_workers import Worker, running_worker
 from tests.support.event_streams import publish
-from tests.support.events import Life
+from tests.support.events import CHANNEL, Life, event_message, heartbeat
 from tests.support.gateway import Answer, Gateway, running_gateway
 from tests.support.monitors import Monitor, running_monitor
 from tests.support.odd_names import IN_PATHS, NOT_IN_PATHS, ODD_NAMES
@@ -41,6 +42,10 @@ def door(certificates: Path, monitor: Monitor, broker: Valkey) -> Iterator[Gatew
     publish(broker, *(Life(time.time(), task_id=name) for name in ODD_NAMES))
     request = tasks_pb2.BatchGetTasksRequest(names=[f"tasks/{name}" for name in ODD_NAMES])
     eventually(lambda: len(monitor.tasks.BatchGetTasks(request).tasks) == len(ODD_NAMES))
+    # Their worker leaves: a command would wait for its answer.
+    with redis.Redis(broker.host, broker.port) as client:
+        client.publish(CHANNEL, event_message(heartbeat(time.time() + 1, 0, "worker-offline")))
+    eventually(lambda: not monitor.online("celery@host"))
     port = int(monitor.process.address.rpartition(":")[2])
     with running_gateway(certificates, {"monitor": port}) as running:
         yield running

@@ -55,9 +55,10 @@ def test_a_task_that_succeeds(monitor: Monitor, app: Celery) -> None:
     assert worker.startswith(f"workers/{WORKER}~")
     assert (task.worker, task.parent, task.root) == (worker, "", task.name)
     assert task.HasField("runtime") and task.runtime.seconds < 10
-    times = [task.sent_time, task.received_time, task.started_time, task.end_time]
+    # Celery tells that a task was sent after it has sent it, when a worker may have received it already.
+    times = [task.received_time, task.started_time, task.end_time]
     assert times == sorted(times, key=lambda time: time.ToNanoseconds())
-    assert times[0].seconds > 0 and task.update_time == task.end_time
+    assert task.sent_time.seconds > 0 and times[0].seconds > 0 and task.update_time == task.end_time
     assert not task.HasField("eta") and not task.exception
 
 
