@@ -15,7 +15,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from services.kernel.logged_errors import for_log
-from services.kernel.loops import Heartbeat, Loop
+from services.kernel.loops import Backoff, Heartbeat, Loop
 from services.monitor.intake.kept_events import BEGINNING, Entry, Fields, Gap, KeptStream, Place
 from services.monitor.pace import USUAL, Pace
 
@@ -27,7 +27,7 @@ READ = 8
 BLOCK_SECONDS = 2.0
 # A relay that has not said for so long that it listens is taken for dead.
 SILENT_SECONDS = 10.0
-LONGEST_BACKOFF = 2.0
+RETRY = Backoff(0.05, 2.0)
 LAST_SECONDS = 2.0
 
 
@@ -95,17 +95,18 @@ class KeptEvents:
 
     async def batches(self) -> AsyncGenerator[Sequence[bytes], None]:
         """Yields messages in the order in which they were heard. Never ends."""
-        backoff = 0.05
+        failures = 0
         while True:
             try:
                 entries = await self._next()
             except (RedisError, OSError) as error:
                 self._hears(False)
-                log.warning("events.read_failed", error=for_log(error), retry_seconds=backoff)
-                await asyncio.sleep(backoff)
-                backoff = min(backoff * 2, LONGEST_BACKOFF)
+                failures += 1
+                seconds = RETRY.after(failures)
+                log.warning("events.read_failed", error=for_log(error), retry_seconds=seconds)
+                await asyncio.sleep(seconds)
                 continue
-            backoff = 0.05
+            failures = 0
             for entry in entries:
                 if messages := self._taken(entry):
                     self.age = max(0.0, time.time() - entry.added_at)
@@ -119,7 +120,7 @@ class KeptEvents:
         found = await self._stream.read(self._place.id, READ, BLOCK_SECONDS)
         if not found:
             alive = await self._stream.alive()
-            self._hears(alive is not None and time.time() - float(alive) < SILENT_SECONDS)
+            self._hears(alive is not None and time.time() - alive < SILENT_SECONDS)
             return []
         self._hears(True)
         return [entry for entry_id, fields in found if (entry := self._entry(entry_id, fields))]

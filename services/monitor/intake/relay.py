@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from services.kernel.endings import to_the_end
 from services.kernel.logged_errors import Loggable, for_log
-from services.kernel.loops import Heartbeat, Loop
+from services.kernel.loops import Backoff, Heartbeat, Loop
 from services.monitor.intake.kept_events import Gap, KeptStream
 from services.monitor.intake.subscription import BATCH, EventSource, Subscription
 from services.monitor.pace import USUAL, Pace
@@ -29,7 +29,7 @@ Answer = TypeVar("Answer")
 
 # After fewer messages than a full batch, so long is waited for more: an entry for each would be dear.
 GATHERED_SECONDS = 0.02
-LONGEST_BACKOFF = 2.0
+RETRY = Backoff(0.05, 2.0)
 # What is written is kept for so long: for a monitor that is a little behind the one that wrote it.
 KEPT_SECONDS = 5.0
 # How much of a stream that is full is kept.
@@ -76,17 +76,14 @@ class EventRelay:
             raise NotListening("the subscription to the broker's events is not open")
 
     async def run(self) -> None:
-        self._deaf_since = await self._last_alive()
+        # When a relay last listened: from then on nothing was heard. None before the first relay.
+        self._deaf_since = await _until_answered(self._stream.alive)
         async with asyncio.TaskGroup() as group:
             group.create_task(to_the_end(self._keeping.run()))
             async for batch in self._subscription.batches():
                 await self._copy(batch)
                 if len(batch) < BATCH:
                     await asyncio.sleep(GATHERED_SECONDS)
-
-    async def _last_alive(self) -> float | None:
-        """Returns when a relay last listened: from then on nothing was heard. None before the first relay."""
-        return await _until_answered(self._stream.alive)
 
     def _hears(self) -> None:
         if self._deaf_since is not None:
@@ -126,11 +123,12 @@ class EventRelay:
 
 async def _until_answered(request: Callable[[], Awaitable[Answer]]) -> Answer:
     """Asks again for as long as the stream's server is away."""
-    backoff = 0.05
+    failures = 0
     while True:
         try:
             return await request()
         except (RedisError, OSError) as error:
-            log.warning("relay.stream_failed", error=for_log(error), retry_seconds=backoff)
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, LONGEST_BACKOFF)
+            failures += 1
+            seconds = RETRY.after(failures)
+            log.warning("relay.stream_failed", error=for_log(error), retry_seconds=seconds)
+            await asyncio.sleep(seconds)

@@ -21,6 +21,7 @@ import structlog
 
 from services.kernel.broker_address import BrokerAddress
 from services.kernel.logged_errors import Loggable, for_log
+from services.kernel.loops import Backoff
 from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ MOST_BUFFERED = 128 * 1024 * 1024
 # Messages per slice: a few milliseconds of work. Between two slices, the event loop reads from the socket.
 BATCH = 256
 CONNECT_SECONDS = 5.0
-LONGEST_BACKOFF = 2.0
+RETRY = Backoff(0.05, 2.0)
 
 
 @dataclass(frozen=True)
@@ -124,14 +125,15 @@ class Subscription:
                 await self._room.wait()
 
     async def _connected(self) -> _Stream:
-        backoff = 0.05
+        failures = 0
         while True:
             try:
                 return await self._connect()
             except (OSError, TimeoutError, Refused) as error:
-                log.warning("events.connect_failed", error=for_log(error), retry_seconds=backoff)
-                await asyncio.sleep(backoff)
-                backoff = min(backoff * 2, LONGEST_BACKOFF)
+                failures += 1
+                seconds = RETRY.after(failures)
+                log.warning("events.connect_failed", error=for_log(error), retry_seconds=seconds)
+                await asyncio.sleep(seconds)
 
     async def _connect(self) -> _Stream:
         broker = self._source.broker
