@@ -61,9 +61,7 @@ async def open_connection(
     try:
         connection: Connection = await asyncpg.connect(url, **settings)
         if session:
-            with loss_told(connection):
-                await connection.execute(_settings(session))
-                await read_any_moment(connection)
+            await _prepare(connection, session)
         return connection
     except (ConnectionError, TimeoutError):
         raise
@@ -77,8 +75,15 @@ async def open_connection(
         raise ConnectionError(f"the database can't be reached: {error}") from error
 
 
-def _settings(session: Mapping[str, str]) -> str:
-    return "; ".join(f"SET {name} = '{value}'" for name, value in session.items())
+async def _prepare(connection: Connection, session: Mapping[str, str]) -> None:
+    try:
+        with loss_told(connection):
+            await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in session.items()))
+            await read_any_moment(connection)
+    except BaseException:
+        # Also when the caller is cancelled: nobody else has the connection, so nobody would close it.
+        _drop(connection)
+        raise
 
 
 class Database:
