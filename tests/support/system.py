@@ -37,6 +37,8 @@ class System:
     state: Path
     port: int = field(default_factory=free_block)
     process: subprocess.Popen[bytes] | None = None
+    # Variables of the shell in which `make up` is typed.
+    given: dict[str, str] = field(default_factory=dict)
     _output: Path = field(default_factory=lambda: kept_logs.new_log("make-up"))
 
     @property
@@ -71,7 +73,7 @@ class System:
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "deploy.standalone", "up"],
-                env=self.environment,
+                env={**self.environment, **self.given},
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
