@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from deploy.standalone.settings import StandaloneSettings, load_settings
+from deploy.standalone.settings import OF_ANOTHER_APPLICATION, StandaloneSettings, load_settings
 from deploy.standalone.state_folder import CLOSED
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ KEY_SECONDS, FOLDER_SECONDS = 60.0, 3.0
 def main() -> int:
     # For all files that this process, and the processes that it starts, make from here on.
     os.umask(CLOSED)
+    for name in OF_ANOTHER_APPLICATION:
+        os.environ.pop(name, None)
     arguments = _arguments()
     settings = load_settings()
     try:
@@ -166,10 +168,12 @@ def _enrol(settings: StandaloneSettings) -> int:
 
 def _rotate_keys(settings: StandaloneSettings) -> int:
     from deploy.standalone.lock import holder
+    from deploy.standalone.servers import as_running
     from deploy.standalone.system import run_command
 
     if holder(settings.run) is None:
         raise SystemExit(f"nothing runs in {settings.state}, and the keys protect what is in its database")
+    settings = as_running(settings)
     return run_command(settings, "scheduler", "new-key") or run_command(settings, "scheduler", "rotate-keys")
 
 

@@ -11,6 +11,7 @@ import hashlib
 
 import asyncpg
 
+from deploy.standalone import logins, servers
 from deploy.standalone.child import ROOT
 from deploy.standalone.given import Given
 from deploy.standalone.postgres import DATABASE, SUPERUSER, url
@@ -21,10 +22,12 @@ from services import SERVICES
 async def is_prepared(settings: StandaloneSettings) -> bool:
     """Whether exactly these migrations have been applied to the database."""
     try:
-        async with Given.opened(url(settings, SUPERUSER)) as given:
-            return _tables() in await given.all()
+        async with Given.opened(servers.owner_url(settings)) as given:
+            if _tables() not in await given.all():
+                return False
     except (asyncpg.InvalidCatalogNameError, asyncpg.UndefinedTableError):
         return False
+    return settings.database_url is None or await logins.missing(settings) == []
 
 
 async def prepare(settings: StandaloneSettings) -> None:
@@ -32,11 +35,16 @@ async def prepare(settings: StandaloneSettings) -> None:
     from services.kernel.grants import role_of
     from services.kernel.migrations import migrate
 
-    await _execute(url(settings, SUPERUSER, "postgres"), f"CREATE DATABASE {DATABASE}")
-    database = url(settings, SUPERUSER)
+    own = settings.database_url is None
+    if own:
+        await _execute(url(settings, SUPERUSER, "postgres"), f"CREATE DATABASE {DATABASE}")
+    database = servers.owner_url(settings)
     for service in SERVICES:
         await migrate(database, service)
-        await _execute(database, f"ALTER ROLE {role_of(service)} LOGIN")
+        if own:
+            await _execute(database, f"ALTER ROLE {role_of(service)} LOGIN")
+    if not own:
+        await logins.give(settings)
     async with Given.opened(database) as given:
         await given.ensure_table()
         await given.remember(_tables())

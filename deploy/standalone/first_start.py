@@ -37,25 +37,34 @@ ROLES = {
 
 
 async def give(
-    superuser_url: str, gateway: grpc.aio.Channel, time_zone: str, tell: Callable[[str], None]
+    owner_url: str,
+    gateway: grpc.aio.Channel,
+    time_zone: str,
+    tell: Callable[[str], None],
+    queue_prefix: str = "",
 ) -> None:
     """Creates what was not given yet, through the gateway, as any client would."""
-    async with Given.opened(superuser_url) as given:
-        await give_schedules(given, gateway, time_zone, tell)
+    async with Given.opened(owner_url) as given:
+        await give_schedules(given, gateway, time_zone, tell, queue_prefix)
         if "sample chat" not in await given.all():
             await _give_sample_chat(gateway, tell)
             await given.remember("sample chat")
 
 
 async def give_schedules(
-    given: Given, gateway: grpc.aio.Channel, time_zone: str, tell: Callable[[str], None]
+    given: Given,
+    gateway: grpc.aio.Channel,
+    time_zone: str,
+    tell: Callable[[str], None],
+    queue_prefix: str = "",
 ) -> None:
     """Creates the standard schedules that were not given yet, all in one transaction of the scheduler.
 
     A schedule whose name exists already stays as it is.
     """
     before = await given.all()
-    entries = {name: entry for name, entry in standard_schedules().items() if name not in before}
+    standard = standard_schedules(queue_prefix).items()
+    entries = {name: entry for name, entry in standard if name not in before}
     if not entries:
         return
     begun = {name: entry for name, entry in entries.items() if BEGUN + name in before}
@@ -103,10 +112,11 @@ async def _carried_out_once(gateway: grpc.aio.Channel, begun: Entries, interrupt
     return sorted(before - after)
 
 
-def standard_schedules() -> dict[str, dict[str, Any]]:
-    """Returns the entries of the manifest, by the names of the schedules."""
+def standard_schedules(queue_prefix: str = "") -> dict[str, dict[str, Any]]:
+    """Returns the entries of the manifest, by the names of the schedules, on the queues of our workers."""
     manifest = yaml.safe_load(STANDARD_SCHEDULES.read_text(encoding="utf-8"))
-    return {f"schedules/{entry['id']}": entry for entry in manifest["schedules"]}
+    entries = [{**entry, "queue": queue_prefix + entry["queue"]} for entry in manifest["schedules"]]
+    return {f"schedules/{entry['id']}": entry for entry in entries}
 
 
 async def _missing(gateway: grpc.aio.Channel, entries: Entries) -> tuple[set[str], str]:

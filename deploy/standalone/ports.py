@@ -56,9 +56,13 @@ class Ports:
         }
 
 
-def refuse_taken(ports: Ports) -> None:
-    """Raises SystemExit if a port of the block can't be used; the text says why, and what to do."""
-    faults = [fault for port, use in ports.all().items() if (fault := _fault_of(port, use))]
+def refuse_taken(ports: Ports, *, without_valkey: bool = False) -> None:
+    """Raises SystemExit if a port of the block can't be used; the text says why, and what to do.
+
+    Valkey's port does not matter `without_valkey`.
+    """
+    needed = {port: use for port, use in ports.all().items() if not (without_valkey and port == ports.valkey)}
+    faults = [fault for port, use in needed.items() if (fault := _fault_of(port, use))]
     if faults:
         first, last = ports.gateway, ports.last
         advice = (

@@ -14,6 +14,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.standalone.ports import HOST
+from services.kernel.others_messages import LEFT_ALONE
 
 Probe = Callable[[], Awaitable[None]]
 
@@ -137,7 +138,8 @@ def _ping(broker_url: str, node: str) -> bool:
 
     with Celery("celeriac-ping", broker=broker_url, set_as_current=False) as app:
         # Without a limit kombu would try for ever, and the thread would outlive the probe.
-        app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0, "interval_max": 0.1}
+        limits = {"max_retries": 1, "interval_start": 0, "interval_max": 0.1}
+        app.conf.broker_transport_options = {**limits, **LEFT_ALONE}
         try:
             # With a limit it returns at the first answer, not after the whole time-out.
             return bool(app.control.ping(destination=[node], timeout=ANSWER_SECONDS / 2, limit=1))

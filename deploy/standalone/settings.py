@@ -13,11 +13,21 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.sockets import fits
 from deploy.standalone.ports import BLOCK
-from services.kernel.settings import ZoneName
+from services.kernel.settings import BrokerUrl, DatabaseUrl, QueuePrefix, ResultUrl, ZoneName
 from services.kernel.variables import read
 
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 ADMIN_SOCKET = "admin.sock"
+# Celery lets these come before what it is told in any other way, and the operator's shell may have them for
+# another application: no process of this system may see them.
+OF_ANOTHER_APPLICATION = (
+    "CELERY_BROKER_URL",
+    "CELERY_BROKER_READ_URL",
+    "CELERY_BROKER_WRITE_URL",
+    "CELERY_RESULT_BACKEND",
+)
+# On a broker that another application uses, too.
+FOREIGN_PREFIX = "celeriac."
 
 
 def _absolute(path: Path) -> Path:
@@ -51,6 +61,45 @@ class StandaloneSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", validation_alias="CELERY_LOG_LEVEL", examples=["INFO"]
     )
+
+    # Servers of the operator's, used in place of this system's own.
+    broker_url: BrokerUrl | None = Field(
+        None, validation_alias="CELERIAC_BROKER_URL", examples=["redis://user:password@redis:6379/0"]
+    )
+    result_url: ResultUrl | None = Field(
+        None, validation_alias="CELERIAC_RESULT_URL", examples=["redis://user:password@redis:6379/1"]
+    )
+    relay_url: BrokerUrl | None = Field(
+        None, validation_alias="CELERIAC_RELAY_URL", examples=["redis://user:password@relay:6379/0"]
+    )
+    database_url: DatabaseUrl | None = Field(
+        None, validation_alias="DATABASE_URL", examples=["postgresql://celeriac:secret@db:5432/celeriac"]
+    )
+    # Put before the queues of Celeriac's own tasks; unset: none on the embedded Valkey, else "celeriac.".
+    queue_prefix: QueuePrefix | None = Field(
+        None, validation_alias="CELERIAC_QUEUE_PREFIX", examples=["celeriac."]
+    )
+    # Whether a first start gives standard schedules and a sample chat; unset: only on the embedded Valkey.
+    examples: bool | None = Field(None, validation_alias="CELERIAC_EXAMPLES", examples=["1"])
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the names of the queues of Celeriac's own tasks."""
+        if self.queue_prefix is not None:
+            return self.queue_prefix
+        return FOREIGN_PREFIX if self.broker_url is not None else ""
+
+    @property
+    def own_valkey(self) -> bool:
+        """Whether the embedded Valkey is needed: as the broker, or for the relay's events.
+
+        They are too many (hundreds of megabytes) for a broker that belongs to another application.
+        """
+        return self.broker_url is None or self.relay_url is None
+
+    @property
+    def gives_examples(self) -> bool:
+        return self.broker_url is None if self.examples is None else self.examples
 
     @property
     def logs(self) -> Path:

@@ -15,6 +15,7 @@ from deploy.standalone.glance import glance
 from deploy.standalone.guide import how_to_look
 from deploy.standalone.lock import holder
 from deploy.standalone.record import ProcessRecord, SystemRecord, process_of
+from deploy.standalone.servers import as_running
 from deploy.standalone.settings import StandaloneSettings
 from deploy.standalone.tables import table
 
@@ -40,8 +41,8 @@ def status(settings: StandaloneSettings) -> int:
     if holder(settings.run) is None or record is None:
         print(f"nothing runs in {settings.state}; `make up` starts it")
         return 3
-    # The ports of the running system: this shell's setting may be another.
-    running = settings.model_copy(update={"gateway_port": record.gateway_port})
+    # The ports and servers of the running system: this shell's settings may be others.
+    running = as_running(settings).model_copy(update={"gateway_port": record.gateway_port})
     lines, goes_on = asyncio.run(_look(running, record))
     healthy = record.phase == "ready" and all(line.fault is None for line in lines)
     print(f"{record.phase}: https://127.0.0.1:{record.gateway_port}, state in {settings.state}")

@@ -14,23 +14,23 @@ from pathlib import Path
 from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import database, postgres, probes, valkey
+from deploy.standalone import database, foreign_broker, postgres, probes, servers, valkey
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Step
-from deploy.standalone.ports import HOST, Ports
-from deploy.standalone.settings import StandaloneSettings, make_private_folder
+from deploy.standalone.ports import Ports
+from deploy.standalone.settings import OF_ANOTHER_APPLICATION, StandaloneSettings, make_private_folder
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
 from services import SERVICES
 from services.kernel.variables import read
 
 # Stages of stopping: what takes work in stops before what does the work, and that before what stores data.
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
+# The step that takes the place of Valkey where the broker is another application's.
+FOREIGN_BROKER = "broker"
 # Queues and concurrency of the workers.
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
-# The number of the broker's database that the relay keeps events in.
-RELAY_DATABASE = 2
-# Variables that say where a service's servers are. This system brings its own.
-OWN_SERVERS = ("DATABASE_URL", "CELERIAC_BROKER_URL", "CELERIAC_RESULT_URL")
+# Variables that say where servers are: each process is told which of them hold for it.
+SERVER_VARIABLES = (*servers.REMEMBERED.values(), *OF_ANOTHER_APPLICATION)
 # A warm shutdown lets running tasks finish; a chunk of the bulk path takes seconds.
 WARM_SHUTDOWN_SECONDS = 60.0
 # Of one process a service there is no other to prefer, so the gateway asks each less often than it would ask
@@ -40,16 +40,16 @@ HEALTH_INTERVAL = "15s"
 
 def steps(settings: StandaloneSettings) -> list[Step]:
     """Returns what is done at each start. After the first one, most steps only find that all is there."""
-    state = settings.state
+    state, own_database = settings.state, settings.database_url is None
     return [
         Step("keys", work=partial(_make_keys, state)),
-        Step("broker configuration", work=partial(valkey.write_configuration, settings)),
-        Step("database folder", work=partial(postgres.prepare, settings)),
+        *_broker_steps(settings),
+        *([Step("database folder", work=partial(postgres.prepare, settings))] if own_database else []),
         Step(
             "database",
-            after=("postgres",),
+            after=("postgres",) if own_database else (),
             command=(sys.executable, "-m", "deploy.standalone.database"),
-            environment=inherited(),
+            environment=_database_environment(settings),
             needed=partial(_database_needed, settings),
         ),
         Step(
@@ -66,13 +66,20 @@ def components(settings: StandaloneSettings) -> list[Component]:
     """Returns the processes that are kept running."""
     ports = Ports(settings.gateway_port)
     return [
-        _postgres(settings),
-        _valkey(settings, ports),
+        *([_postgres(settings)] if settings.database_url is None else []),
+        *([_valkey(settings, ports)] if settings.own_valkey else []),
         *(_service(settings, ports, service) for service in SERVICES),
         _relay(settings, ports),
         *(_worker(settings, name) for name in WORKER_QUEUES),
         _gateway(settings),
     ]
+
+
+def is_first_start(settings: StandaloneSettings) -> bool:
+    """Whether the state folder lacks what a first start makes last: the database, or else the model."""
+    return not (
+        postgres.data_folder(settings) if settings.database_url is None else _model(settings)
+    ).exists()
 
 
 def refuse_wrong_settings(settings: StandaloneSettings) -> None:
@@ -97,6 +104,27 @@ def _make_keys(state: Path) -> None:
     ensure_audit_key(state)
     ensure_config_keys(state)
     LocalIssuer(state).ensure_key()
+
+
+def _broker_steps(settings: StandaloneSettings) -> list[Step]:
+    steps = []
+    if settings.own_valkey:
+        steps.append(Step("valkey configuration", work=partial(valkey.write_configuration, settings)))
+    if settings.broker_url is not None:
+        url = servers.broker_url(settings)
+        steps.append(Step(FOREIGN_BROKER, work=partial(foreign_broker.refuse_unusable, url)))
+    return steps
+
+
+def _database_environment(settings: StandaloneSettings) -> dict[str, str]:
+    if settings.database_url is None:
+        return inherited()
+    return {**inherited(), "DATABASE_URL": servers.owner_url(settings)}
+
+
+def _broker(settings: StandaloneSettings) -> str:
+    """The step or component after which there is a broker."""
+    return "valkey" if settings.broker_url is None else FOREIGN_BROKER
 
 
 async def _database_needed(settings: StandaloneSettings) -> bool:
@@ -147,7 +175,7 @@ def _valkey(settings: StandaloneSettings, ports: Ports) -> Component:
         valkey.command(settings),
         probe=partial(probes.valkey, ports.valkey, valkey.password(settings.state)),
         stage=BROKER,
-        after=("broker configuration",),
+        after=("valkey configuration",),
     )
 
 
@@ -157,7 +185,7 @@ def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Compon
         (sys.executable, "-m", f"services.{service}", "serve"),
         probe=partial(probes.service, settings.state, ports.address_of(service)),
         stage=SERVICE,
-        after=("keys", "database", "valkey", *(["model"] if service == "embedder" else [])),
+        after=("keys", "database", _broker(settings), *(["model"] if service == "embedder" else [])),
         environment=_environment(settings, service),
     )
 
@@ -169,7 +197,7 @@ def _relay(settings: StandaloneSettings, ports: Ports) -> Component:
         (sys.executable, "-m", "services.monitor", "relay"),
         probe=partial(probes.ready, ports.relay_metrics),
         stage=SERVICE,
-        after=("valkey",),
+        after=(_broker(settings), *(["valkey"] if settings.own_valkey else [])),
         environment={
             **_environment(settings, "monitor"),
             "CELERIAC_METRICS_PORT": str(ports.relay_metrics),
@@ -192,9 +220,9 @@ def _worker(settings: StandaloneSettings, name: str) -> Component:
     return Component(
         name,
         (sys.executable, "-m", "services.embedder", "work"),
-        probe=partial(probes.worker, valkey.url(settings), node),
+        probe=partial(probes.worker, servers.broker_url(settings), node),
         stage=WORKERS,
-        after=("keys", "database", "valkey", "model"),
+        after=("keys", "database", _broker(settings), "model"),
         environment={**_environment(settings, "embedder", certificate="worker"), **more},
         stop_seconds=WARM_SHUTDOWN_SECONDS,
         # Celery's cold shutdown: running tasks go back to their queue.
@@ -220,13 +248,7 @@ def _environment(
     state, ports = settings.state, Ports(settings.gateway_port)
     certificate = certificate or service
     told = {
-        "DATABASE_URL": postgres.url(settings, f"celeriac_{service}"),
-        "REDIS_HOST": HOST,
-        "REDIS_PORT": str(ports.valkey),
-        "REDIS_DB_BROKER": "0",
-        "REDIS_DB_BACKEND": "1",
-        "REDIS_PASSWORD": valkey.password(state),
-        "CELERIAC_RELAY_URL": valkey.url(settings, RELAY_DATABASE),
+        **servers.environment(settings, service),
         "CELERY_LOG_LEVEL": settings.log_level,
         "CELERIAC_LISTEN": ports.address_of(service),
         # The gateway is stopped before the services, and nothing else sends them calls.
@@ -253,8 +275,8 @@ def _environment(
 def inherited() -> dict[str, str]:
     """Returns this process's environment, for the processes that it starts.
 
-    Left out are the addresses of other servers than ours, and the variable that would prevent compiled
-    modules: without those each start is slower.
+    Left out are the addresses of servers, which each process is told by itself, and the variable that would
+    prevent compiled modules: without those each start is slower.
     """
-    left_out = {*OWN_SERVERS, "PYTHONDONTWRITEBYTECODE"}
+    left_out = {*SERVER_VARIABLES, "PYTHONDONTWRITEBYTECODE"}
     return {name: value for name, value in os.environ.items() if name not in left_out}

@@ -16,14 +16,16 @@ import grpc
 import grpc.aio
 from celeriac import connect
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
+from pydantic import SecretStr
 
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import first_start, guide, postgres, system, valkey
+from deploy.standalone import first_start, foreign_database, guide, servers, system, valkey
 from deploy.standalone.brief import FIRST_START
 from deploy.standalone.lock import running_alone
 from deploy.standalone.logs import Console
 from deploy.standalone.ports import HOST, Ports, refuse_taken
 from deploy.standalone.record import SystemRecord, end_leftovers
+from deploy.standalone.role_passwords import ensure_passwords
 from deploy.standalone.settings import StandaloneSettings
 from deploy.standalone.state_folder import close_to_others, make_folders
 from deploy.standalone.supervised import StartFailed
@@ -45,23 +47,34 @@ def up(settings: StandaloneSettings) -> int:
     console = Console(brief=sys.stdout.isatty())
     if ignored := unknown():
         console.say(f"setup: ignored, as Celeriac has no such variables: {', '.join(ignored)}")
-    if own := [name for name in system.OWN_SERVERS if name in os.environ]:
-        console.say(f"setup: not used, as this system brings its own database and broker: {', '.join(own)}")
     make_folders(settings)
     with running_alone(settings.run):
         for name in end_leftovers(settings.run):
             console.say(f"setup: {name} was left running by a copy that was killed; ended")
         close_to_others(settings)
-        refuse_taken(Ports(settings.gateway_port))
+        refuse_taken(Ports(settings.gateway_port), without_valkey=not settings.own_valkey)
         _refuse_small_disk(settings)
-        valkey.ensure_password(settings.state)
+        settings = _with_servers(settings)
+        if line := servers.told(settings):
+            console.say(line)
         system.refuse_wrong_settings(settings)
         return asyncio.run(_Run(settings, console).until_stopped())
 
 
+def _with_servers(settings: StandaloneSettings) -> StandaloneSettings:
+    """Makes the passwords of the servers, and finds the database to use on one that the operator names."""
+    if settings.own_valkey:
+        valkey.ensure_password(settings.state)
+    if settings.database_url is not None:
+        ensure_passwords(settings.state)
+        chosen = asyncio.run(foreign_database.choose(settings.database_url.get_secret_value()))
+        settings = settings.model_copy(update={"database_url": SecretStr(chosen)})
+    servers.remember(settings)
+    return settings
+
+
 def _refuse_small_disk(settings: StandaloneSettings) -> None:
-    first = not postgres.data_folder(settings).exists()
-    needed = FIRST_START_MB if first else LATER_START_MB
+    needed = FIRST_START_MB if system.is_first_start(settings) else LATER_START_MB
     free = shutil.disk_usage(settings.state).free // 1_000_000
     if free < needed:
         raise SystemExit(
@@ -116,7 +129,7 @@ class _Run:
 
     async def _become_ready(self) -> None:
         began = time.monotonic()
-        if not postgres.data_folder(self._settings).exists():
+        if system.is_first_start(self._settings):
             self._supervisor.tell(f"first start: making {self._settings.state}")
         self._settings.ready_file.unlink(missing_ok=True)
         await self._supervisor.start()
@@ -149,8 +162,14 @@ class _Run:
         token = self._issuer.mint("admin", subject=FIRST_START)
         async with connect(target, token=token, ca=self._settings.state / "ca.pem") as gateway:
             try:
-                database = postgres.url(self._settings, postgres.SUPERUSER)
-                await first_start.give(database, gateway, self._settings.time_zone, self._supervisor.tell)
+                if self._settings.gives_examples:
+                    await first_start.give(
+                        servers.owner_url(self._settings),
+                        gateway,
+                        self._settings.time_zone,
+                        self._supervisor.tell,
+                        self._settings.prefix,
+                    )
                 stub: Any = schedules_pb2_grpc.ScheduleServiceStub(gateway)
                 listed = await stub.ListSchedules(
                     schedules_pb2.ListSchedulesRequest(page_size=20), timeout=30

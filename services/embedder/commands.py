@@ -65,7 +65,7 @@ def work_with_model(settings: EmbedderSettings) -> None:
         return Encoder(model, settings.batch_tokens)
 
     register(app, PoolProcess(settings, app, unrun.identity, encoder, at_once=embeds))
-    work(app, settings, settings.worker_queues, settings.processes, settings.worker_hostname)
+    work(app, settings, ",".join(settings.consumed_queues), settings.processes, settings.worker_hostname)
 
 
 def refuse_wrong_model(settings: EmbedderSettings, unrun: Unrun) -> None:

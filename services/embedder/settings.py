@@ -80,6 +80,11 @@ class EmbedderSettings(KernelSettings, ModelSettings):
         return self.worker_name if "@" in self.worker_name else f"{self.worker_name}@%h"
 
     @property
+    def consumed_queues(self) -> tuple[str, ...]:
+        """The queues of a worker as the broker has them: with the prefix."""
+        return tuple(self.queue_prefix + name for name in self.worker_queues.split(","))
+
+    @property
     def processes(self) -> int:
         """The number of processes of a worker."""
         return self.worker_concurrency or cores()

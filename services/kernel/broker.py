@@ -7,7 +7,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from services.kernel.broker_address import BrokerAddress
-from services.kernel.settings import KernelSettings
+from services.kernel.settings import NO_RESULTS, KernelSettings
 
 
 def broker_address(settings: KernelSettings) -> BrokerAddress:
@@ -26,9 +26,13 @@ def broker_url(settings: KernelSettings) -> str:
 
 
 def backend_url(settings: KernelSettings) -> str:
-    """Returns the result backend's URL for Celery: CELERIAC_RESULT_URL, or a database beside the broker's."""
+    """Returns the result backend's URL for Celery: CELERIAC_RESULT_URL, or a database beside the broker's.
+
+    If that is "none", the URL is that of Celery's backend that keeps nothing.
+    """
     if settings.result_url is not None:
-        return BrokerAddress.parse(settings.result_url.get_secret_value()).for_celery
+        url = settings.result_url.get_secret_value()
+        return "disabled://" if url == NO_RESULTS else BrokerAddress.parse(url).for_celery
     return broker_address(settings).at(settings.redis_db_backend).for_celery
 
 

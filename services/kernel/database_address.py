@@ -6,8 +6,9 @@ Its form is that of libpq (PostgreSQL manual, section 34.1.1, "Connection String
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from services.kernel.logged_errors import for_log
 
@@ -47,3 +48,29 @@ def place_of(url: str) -> str:
 def unusable(url: str, error: BaseException) -> str:
     """Returns which database can't be used, and why, without its user and password."""
     return f"the database {place_of(url)} can't be used: {for_log(error)}"
+
+
+def as_user(url: str, user: str, password: str) -> str:
+    """Returns the URL for another user of the same database."""
+    who = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    parts = urlsplit(url)
+    return _composed(parts, f"{who}@{parts.netloc.rpartition('@')[2]}", parts.path, ("user", "password"))
+
+
+def in_database(url: str, database: str) -> str:
+    """Returns the URL for another database of the same server."""
+    parts = urlsplit(url)
+    return _composed(parts, parts.netloc, f"/{quote(database, safe='')}", ("dbname", "database"))
+
+
+def database_of(url: str) -> str:
+    """Returns the name of the database that the URL names; empty if it leaves that to the driver."""
+    return unquote(urlsplit(url).path[1:])
+
+
+def _composed(parts: SplitResult, netloc: str, path: str, replaced: Collection[str]) -> str:
+    """Returns the URL with another user or database, without the options that would say something else."""
+    options = [(name, value) for name, value in parse_qsl(parts.query) if name not in replaced]
+    # libpq takes a "+" for itself, not for a space.
+    query = urlencode(options, safe="/", quote_via=quote)
+    return f"{parts.scheme}://{netloc}{path}{'?' if query else ''}{query}"

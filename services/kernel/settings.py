@@ -6,6 +6,7 @@ Names that are usual in Celery deployments are kept (`REDIS_HOST`, `DATABASE_URL
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +17,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.kernel.broker_address import BrokerAddress
 from services.kernel.database_address import check_database_url
 from services.kernel.zones import known_zones
+
+# As CELERIAC_RESULT_URL: Celeriac's own tasks keep no results.
+NO_RESULTS = "none"
+QUEUE_PREFIX = re.compile(r"[A-Za-z0-9_.-]{0,50}")
 
 
 def _known_zone(name: str) -> str:
@@ -53,13 +58,25 @@ def _broker_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _result_url(url: SecretStr) -> SecretStr:
+    return url if url.get_secret_value() == NO_RESULTS else _broker_url(url)
+
+
+def _queue_prefix(prefix: str) -> str:
+    if not QUEUE_PREFIX.fullmatch(prefix):
+        raise ValueError(f"{prefix!r} is not the beginning of a queue's name: letters, digits, '_', '.', '-'")
+    return prefix
+
+
 def _database_url(url: SecretStr) -> SecretStr:
     check_database_url(url.get_secret_value())
     return url
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+QueuePrefix = Annotated[str, AfterValidator(_queue_prefix)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
+ResultUrl = Annotated[SecretStr, AfterValidator(_result_url)]
 Address = Annotated[str, AfterValidator(host_and_port)]
 # Where a service is: host:port, a name or an address; or IP:port of each replica, with commas between.
 Replicas = Annotated[str, AfterValidator(_replicas)]
@@ -87,11 +104,14 @@ class KernelSettings(BaseSettings):
     broker_url: BrokerUrl | None = Field(
         None, validation_alias="CELERIAC_BROKER_URL", examples=["redis://user:password@redis:6379/0"]
     )
-    # Where Celery keeps results; unset: on the broker, in the database REDIS_DB_BACKEND.
-    result_url: BrokerUrl | None = Field(
+    # Where Celery keeps results, or "none"; unset: on the broker, in the database REDIS_DB_BACKEND.
+    result_url: ResultUrl | None = Field(
         None, validation_alias="CELERIAC_RESULT_URL", examples=["redis://user:password@redis:6379/1"]
     )
 
+    # Put before the names of the queues that Celeriac's own tasks are on. On a broker that belongs to another
+    # application it keeps our workers off queues of the same names.
+    queue_prefix: QueuePrefix = Field("", validation_alias="CELERIAC_QUEUE_PREFIX", examples=["celeriac."])
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", validation_alias="CELERY_LOG_LEVEL", examples=["INFO"]
     )

@@ -37,6 +37,8 @@ class System:
     state: Path
     port: int = field(default_factory=free_block)
     process: subprocess.Popen[bytes] | None = None
+    # Variables of the shell in which `make up` is typed.
+    given: dict[str, str] = field(default_factory=dict)
     _output: Path = field(default_factory=lambda: kept_logs.new_log("make-up"))
 
     @property
@@ -56,6 +58,11 @@ class System:
     def database_url_of(self, role: str) -> str:
         return f"postgresql://{role}@/celeriac?host={self.state}/run/postgres"
 
+    def valkey_url(self, database: int) -> str:
+        """Of this system's own Valkey."""
+        password = (self.state / "keys/valkey-password").read_text()
+        return f"redis://:{password}@127.0.0.1:{self.ports.valkey}/{database}"
+
     @property
     def output(self) -> str:
         """What the last `up` printed so far."""
@@ -71,7 +78,7 @@ class System:
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "deploy.standalone", "up"],
-                env=self.environment,
+                env={**self.environment, **self.given},
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,

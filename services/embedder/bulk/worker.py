@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 
 from services.embedder.bulk.plan import Rebuilds
 from services.embedder.bulk.rebuild import ChunkKey
+from services.embedder.bulk.shared_queues import refuse_shared_queues
 from services.embedder.bulk.worker_probes import add_probes
 from services.embedder.model.encoder import Encoder
 from services.kernel import broker
@@ -24,6 +25,7 @@ from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.live_keys import CHUNK_CHARACTERS
 from services.kernel.live_settings import Follower, LiveSettings
+from services.kernel.others_messages import LEFT_ALONE
 from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.sessions import Sessions
 from services.kernel.settings import KernelSettings
@@ -48,13 +50,16 @@ Result = TypeVar("Result")
 
 def celery_app(settings: KernelSettings) -> Celery:
     """Returns the application without its tasks. That is enough for sending them."""
+    # Longer than any task may run; otherwise a long task would be run twice. Chunks of a worker that died are
+    # sent again within seconds, because their locks are released; that does not need this.
+    on_own_broker = {"visibility_timeout": 2 * HARD_LIMIT}
     app = Celery("celeriac", broker=broker.broker_url(settings), backend=broker.backend_url(settings))
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",
         event_serializer="json",
-        task_default_queue=QUEUE,
+        task_default_queue=settings.queue_prefix + QUEUE,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_soft_time_limit=SOFT_LIMIT,
@@ -66,9 +71,8 @@ def celery_app(settings: KernelSettings) -> Celery:
         task_track_started=True,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        # Longer than any task may run; otherwise a long task would be run twice. Chunks of a worker that
-        # died are sent again within seconds, because their locks are released; that does not need this.
-        broker_transport_options={"visibility_timeout": 2 * HARD_LIMIT},
+        # Who sets a prefix shares the broker with another application.
+        broker_transport_options=dict(LEFT_ALONE) if settings.queue_prefix else on_own_broker,
         enable_utc=True,
     )
     return app
@@ -80,9 +84,8 @@ def chunk_sender(app: Celery) -> Callable[[Sequence[ChunkKey]], None]:
     def send(chunks: Sequence[ChunkKey]) -> None:
         with app.producer_pool.acquire(block=True) as producer:
             for chunk in chunks:
-                app.send_task(
-                    EMBED_CHUNK, args=list(chunk), queue=QUEUE, producer=producer, ignore_result=True
-                )
+                # To the application's default queue.
+                app.send_task(EMBED_CHUNK, args=list(chunk), producer=producer, ignore_result=True)
 
     return send
 
@@ -154,7 +157,11 @@ def _keep_logging(**_: Any) -> None:
 
 
 def work(app: Celery, settings: KernelSettings, queues: str, concurrency: int, hostname: str) -> None:
-    """Runs Celery's own worker until SIGTERM (running tasks finish) or SIGQUIT."""
+    """Runs Celery's own worker until SIGTERM (running tasks finish) or SIGQUIT.
+
+    Raises SystemExit if workers of another application consume one of its queues.
+    """
+    refuse_shared_queues(broker.broker_url(settings), queues.split(","), EMBED_CHUNK)
     add_probes(app, settings)
     setup_logging.connect(_keep_logging, weak=False)
     arguments = ["--quiet", "worker", "--pool=prefork", f"--queues={queues}", f"--concurrency={concurrency}"]

@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 
 from services.kernel import broker
 from services.kernel.errors import FailedPrecondition, Unavailable
+from services.kernel.others_messages import LEFT_ALONE
 from services.kernel.settings import KernelSettings
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.tasks import Task
@@ -67,6 +68,7 @@ def control_app(settings: KernelSettings, key_prefix: str) -> Celery:
             "socket_connect_timeout": BROKER_SECONDS,
             "socket_timeout": BROKER_SECONDS,
             "max_retries": 1,
+            **LEFT_ALONE,
         },
     )
     return app
