@@ -2,10 +2,11 @@
 
     host port events-a-second seconds
 
-Each task is sent, received 20 ms later, started, and has succeeded 100 ms after that. Ten workers publish
-their events in pairs, as measured of real prefork workers (1.4 kB a message), and a heartbeat each 2 s that
-tells how many tasks they started. Prints what it published as one line of JSON. When it can't keep the rate
-it says so in `seconds`.
+Each task is sent, received 20 ms later, started, and ends 100 ms after that: 3 % are tried again once, 5 %
+fail with a traceback, the others succeed. Ten workers publish their events in pairs, as measured of real
+prefork workers (1.4 kB a message), and a heartbeat each 2 s that tells how many tasks they started. Prints
+what it published as one line of JSON, and before that a line when it begins and one when it has ended. When
+it can't keep the rate it says so in `seconds`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,18 @@ import orjson
 
 TICK = 0.01
 WORKERS = 10
-RECEIVED, STARTED, SUCCEEDED = 2, 3, 13  # ticks after it was sent
+RECEIVED, STARTED, ENDED = 2, 3, 13  # ticks after it was sent
+# Of 256 tasks.
+RETRIED, FAILED = 8, 13
+EVENTS_A_TASK = 4 * (1 + RETRIED / 256)
+FRAME = (
+    '  File "/srv/platform/tasks.py", line 218, in rebuild\n    vectors = client.embed(texts, timeout=30)\n'
+)
+TRACEBACK = (
+    f"Traceback (most recent call last):\n{FRAME * 12}requests.exceptions.ReadTimeout: HTTPConnectionPool("
+    "host='models.internal', port=8080): Read timed out. (read timeout=30)\n"
+)
+EXCEPTION = "ReadTimeout(\"HTTPConnectionPool(host='models.internal', port=8080): Read timed out.\")"
 CHANNEL = b"/0.celeryev/task.multi"
 PADDING = "x" * 190
 TAIL = (
@@ -47,7 +59,9 @@ class Platform:
     def __init__(self, tasks_a_tick: float) -> None:
         self._tasks_a_tick = tasks_a_tick
         self._owed = 0.0
-        self._cohorts: deque[list[str]] = deque(maxlen=SUCCEEDED + 1)
+        self._cohorts: deque[list[str]] = deque(maxlen=ENDED + 1)
+        self._again: list[str] = []
+        self._tried: set[str] = set()
         self._started = [0] * WORKERS
         self.tasks = self.events = 0
 
@@ -57,11 +71,13 @@ class Platform:
         count = int(self._owed)
         self._owed -= count
         cohort = [str(uuid.UUID(bytes=os.urandom(16), version=4)) for _ in range(count)]
-        self._cohorts.appendleft(cohort)
         self.tasks += count
+        cohort += self._again
+        self._again = []
+        self._cohorts.appendleft(cohort)
         now = time.time()
         events = [self._sent(task_id, now) for task_id in cohort]
-        for age, make in ((RECEIVED, self._received), (STARTED, self._start), (SUCCEEDED, self._succeeded)):
+        for age, make in ((RECEIVED, self._received), (STARTED, self._start), (ENDED, self._ended)):
             if len(self._cohorts) > age:
                 events += [make(task_id, now) for task_id in self._cohorts[age]]
         self.events += len(events)
@@ -89,6 +105,17 @@ class Platform:
     def _of(self, task_id: str, now: float, kind: str) -> dict[str, Any]:
         return self._worker(int(task_id[0], 16) % WORKERS, now, kind) | {"uuid": task_id}
 
+    def _ended(self, task_id: str, now: float) -> dict[str, Any]:
+        lot = int(task_id[-2:], 16)
+        if lot < RETRIED and task_id not in self._tried:
+            self._tried.add(task_id)
+            self._again.append(task_id)
+            return self._of(task_id, now, "task-retried") | {"exception": EXCEPTION, "traceback": TRACEBACK}
+        self._tried.discard(task_id)
+        if lot >= 256 - FAILED:
+            return self._of(task_id, now, "task-failed") | {"exception": EXCEPTION, "traceback": TRACEBACK}
+        return self._of(task_id, now, "task-succeeded") | {"result": repr(PADDING), "runtime": 0.1}
+
     def _details(self, task_id: str) -> dict[str, Any]:
         return {
             "name": f"platform.tasks.job_{int(task_id[1], 16)}",
@@ -96,7 +123,7 @@ class Platform:
             "kwargs": "{'chat': 17, 'force': False}",
             "root_id": task_id,
             "parent_id": None,
-            "retries": 0,
+            "retries": int(task_id in self._tried),
             "eta": None,
             "expires": None,
         }
@@ -112,10 +139,6 @@ class Platform:
     def _start(self, task_id: str, now: float) -> dict[str, Any]:
         self._started[int(task_id[0], 16) % WORKERS] += 1
         return self._of(task_id, now, "task-started")
-
-    def _succeeded(self, task_id: str, now: float) -> dict[str, Any]:
-        result = {"result": repr(PADDING), "runtime": 0.1}
-        return self._of(task_id, now, "task-succeeded") | result
 
 
 class Publisher:
@@ -137,17 +160,20 @@ class Publisher:
 
 
 def main(host: str, port: int, rate: float, seconds: float) -> None:
-    platform, publisher = Platform(rate / 4 * TICK), Publisher(host, port)
+    platform, publisher = Platform(rate / EVENTS_A_TASK * TICK), Publisher(host, port)
     publisher.publish(platform.heartbeats())
+    print("publishing", flush=True)
     start, beaten = time.monotonic(), 0.0
     ticks = int(seconds / TICK)
-    for number in range(ticks + SUCCEEDED + 1):
+    # The last tasks are tried again once.
+    for number in range(ticks + 2 * (ENDED + 1)):
         time.sleep(max(0.0, start + number * TICK - time.monotonic()))
         publisher.publish(platform.tick(sending=number < ticks))
         if number * TICK - beaten >= 2.0:
             beaten = number * TICK
             publisher.publish(platform.heartbeats())
     took = time.monotonic() - start
+    print("published", flush=True)
     for _ in range(2):
         time.sleep(0.2)
         publisher.publish(platform.heartbeats())

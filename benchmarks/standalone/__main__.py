@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import supervised
+from benchmarks.processes import Usage, memory, used
 from benchmarks.report import Measure, quick, report
 from benchmarks.standalone.ours import SUPERVISOR, Running, up
 from benchmarks.standalone.peers import peers
-from benchmarks.standalone.processes import Usage, memory, used
 from services import SERVICES
 
 ROUNDS = 1 if quick() else 3

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.standalone.processes import cpu_until_now
+from benchmarks.processes import cpu_until_now
 from deploy.standalone.ports import BLOCK
 from deploy.standalone.record import SystemRecord
 from tests.support.ports import free_ports

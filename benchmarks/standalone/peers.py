@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.processes import cpu_until_now
 from benchmarks.servers import temporary_valkey
 from benchmarks.standalone.application import BROKER
 from benchmarks.standalone.ours import ROOT, Running
-from benchmarks.standalone.processes import cpu_until_now
 from tests.support.ports import free_port
 
 READY_SECONDS = 60.0

@@ -132,7 +132,7 @@ def _intake(
         on_tasks=hub.tasks_changed,
         on_worker=worker_changed,
         on_unwatched=hub.unwatched,
-        watched=lambda: hub.watched,
+        wants=hub.wants,
         kept=kept,
         bounds=Bounds(tasks=settings.tasks_in_memory),
         pace=pace,

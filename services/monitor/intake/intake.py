@@ -66,9 +66,9 @@ class Bounds:
 class Intake:
     """Takes events in for as long as `run` runs: from the relay's stream in `kept`, or from the broker.
 
-    `on_tasks` gets the tasks that entered a new state, in order, but only while `watched` returns True. While
-    it returns False, `on_unwatched` gets how many there were. `on_worker` gets each worker whose state has
-    changed.
+    `on_tasks` gets the tasks that entered a new state, in order: those that `wants` returns True for. Of the
+    others `on_unwatched` gets how many there were: to describe each would be a third of the work. `on_worker`
+    gets each worker whose state has changed.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Intake:
         on_tasks: Callable[[Sequence[Task]], None],
         on_worker: Callable[[Worker], None],
         on_unwatched: Callable[[int], None] = lambda count: None,
-        watched: Callable[[], bool] = lambda: True,
+        wants: Callable[[TaskRecord], bool] = lambda record: True,
         kept: KeptStream | None = None,
         bounds: Bounds | None = None,
         pace: Pace = USUAL,
@@ -93,10 +93,10 @@ class Intake:
         self._on_tasks = on_tasks
         self._on_worker = on_worker
         self._on_unwatched = on_unwatched
-        self._changes = 0
+        self._unwatched = 0
         # When the messages that are being taken in came: by time.monotonic(), and in microseconds since 1970.
         self._came, self._arrived = 0.0, 0
-        self._watched = watched
+        self._wants = wants
         self._workers_look = pace.workers_look
         # Set when a worker comes or goes, after which another may be the next to fall silent.
         self._worker_news = asyncio.Event()
@@ -140,8 +140,8 @@ class Intake:
     def take_in(self, messages: Sequence[bytes], age: float = 0.0) -> None:
         """Takes in messages of the event channel, which were heard `age` seconds ago."""
         now, count, newest = time.monotonic(), 0, 0.0
-        changed: list[Task] | None = [] if self._watched() else None
-        self._changes = 0
+        changed: list[Task] = []
+        self._unwatched = 0
         self._came, self._arrived = now - age, int((time.time() - age) * 1e6)
         for message in messages:
             events, refused = decode(message)
@@ -154,12 +154,12 @@ class Intake:
         if count:
             self._figures.events(count, now)
             self._figures.event_lag = max(0.0, time.time() - newest)
+        if self._unwatched:
+            self._on_unwatched(self._unwatched)
         if changed:
             self._on_tasks(changed)
-        elif changed is None and self._changes:
-            self._on_unwatched(self._changes)
 
-    def _take_event(self, event: Event, now: float, changed: list[Task] | None) -> None:
+    def _take_event(self, event: Event, now: float, changed: list[Task]) -> None:
         kind, at = event["type"], int(event["timestamp"] * 1e6 + 0.5)
         if kind in TIME_OF_TYPE:
             self._take_task_event(kind, at, event, now, changed)
@@ -169,9 +169,7 @@ class Intake:
             if worker is not None:
                 self.worker_changed(worker)
 
-    def _take_task_event(
-        self, kind: str, at: int, event: Event, now: float, changed: list[Task] | None
-    ) -> None:
+    def _take_task_event(self, kind: str, at: int, event: Event, now: float, changed: list[Task]) -> None:
         task_id = event["uuid"]
         record = self.table.get(task_id)
         new = record is None
@@ -192,9 +190,10 @@ class Intake:
         seconds = record.seconds_run() if state in TRIED else None
         self._figures.task(record.task or "", record.queue or "", state, seconds)
         if new or record.state is not before:
-            self._changes += 1
-            if changed is not None:
+            if self._wants(record):
                 changed.append(record.task_now())
+            else:
+                self._unwatched += 1
 
     def worker_changed(self, worker: Worker) -> None:
         """Tells that a worker has come or gone, or has fallen silent."""

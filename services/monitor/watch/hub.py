@@ -18,7 +18,7 @@ from typing import Generic, NamedTuple, TypeVar
 from services.kernel import readers
 from services.kernel.readers import Skipped
 from services.monitor.tasks.names import WorkerName
-from services.monitor.tasks.tasks import Task, TaskState
+from services.monitor.tasks.tasks import Task, TaskRecord, TaskState
 from services.monitor.watch.cursor import Cursor, expired
 from services.monitor.workers.worker import Worker
 
@@ -39,17 +39,17 @@ class Wanted:
     workers: frozenset[WorkerName] = frozenset()
     ended_only: bool = False
 
-    def matches(self, task: Task) -> bool:
+    def matches(self, task: Task | TaskRecord) -> bool:
         return (
             self.tasks
+            and (not self.states or task.state in self.states)
             and (not self.task_names or task.task in self.task_names)
             and (not self.queues or task.queue in self.queues)
-            and (not self.states or task.state in self.states)
             and (not self.ended_only or task.state.ended)
             and (not self.workers or self._has_worker_of(task))
         )
 
-    def _has_worker_of(self, task: Task) -> bool:
+    def _has_worker_of(self, task: Task | TaskRecord) -> bool:
         return (task.worker, task.worker_pid) in self.workers or (task.worker, None) in self.workers
 
 
@@ -109,6 +109,8 @@ class Hub(Generic[Message]):
         self._worker_message = worker_message
         self._buffer = buffer
         self._readers: set[Reader[Message]] = set()
+        # What any of them wants of tasks, each once: it is asked for each event.
+        self._wanted: tuple[Wanted, ...] = ()
         self._origin = secrets.token_hex(8)
         # The number of changes since the start, which is the position of the newest one.
         self._counted = 0
@@ -120,10 +122,12 @@ class Hub(Generic[Message]):
         """The number of readers now."""
         return len(self._readers)
 
-    @property
-    def watched(self) -> bool:
-        """Whether any reader wants task changes now."""
-        return any(reader.wanted.tasks for reader in self._readers)
+    def wants(self, record: TaskRecord) -> bool:
+        """Whether any reader wants the change that the task has just been through."""
+        for wanted in self._wanted:  # noqa: SIM110 - a generator takes longer
+            if wanted.matches(record):
+                return True
+        return False
 
     @contextmanager
     def reading(self, wanted: Wanted, after: Cursor | None = None) -> Iterator[Reader[Message]]:
@@ -132,17 +136,22 @@ class Hub(Generic[Message]):
             raise expired()
         reader = Reader[Message](wanted, self._buffer, lambda: self._counted)
         self._readers.add(reader)
+        self._ask_for()
         try:
             yield reader
         finally:
             self._readers.discard(reader)
+            self._ask_for()
 
     def cursor(self, reader: Reader[Message]) -> Cursor:
         """Returns where the reader is."""
         return Cursor(self._origin, reader.position)
 
+    def _ask_for(self) -> None:
+        self._wanted = tuple({reader.wanted for reader in self._readers if reader.wanted.tasks})
+
     def unwatched(self, changes: int) -> None:
-        """Counts task changes that came while no reader wanted any."""
+        """Counts task changes that no reader wanted."""
         self._counted += changes
 
     def tasks_changed(self, tasks: Sequence[Task]) -> None:

@@ -82,3 +82,9 @@ def memory(pid: int) -> float:
         with contextlib.suppress(psutil.Error):
             total += one.memory_full_info().pss
     return total / 1e6
+
+
+def peak_memory(pid: int) -> float:
+    """Returns the most memory that a process had resident so far, in MB of 10^6 bytes."""
+    status = (PROC / str(pid) / "status").read_text()
+    return int(status.partition("\nVmHWM:")[2].split()[0]) * 1024 / 1e6
