@@ -19,7 +19,7 @@ import asyncpg
 import grpc
 import redis
 
-from benchmarks.monitor.watching import Lags, scrape, watching
+from benchmarks.monitor.watching import Lags, page, scrape, watching
 from benchmarks.processes import cpu_until_now, peak_memory, usage_of
 from benchmarks.servers import Valkey, as_its_role, environment_of, temporary_postgres, temporary_valkey
 from deploy.standalone.certificates import ensure_certificates
@@ -167,7 +167,8 @@ def exporter() -> Iterator[Taker]:
         arguments = (
             *(str(folder / ".venv/bin/python"), str(folder / "cli.py")),
             *(f"--broker-url=redis://{broker.host}:{broker.port}/0", f"--port={port}", "--host=127.0.0.1"),
-            "--log-level=WARNING",
+            # It ends at the first cut otherwise.
+            *("--retry-interval=1", "--log-level=WARNING"),
         )
         process = _started(opened, logs, arguments, os.environ, folder)
         url = f"http://127.0.0.1:{port}/metrics"
@@ -207,7 +208,7 @@ def _hears(broker: Valkey, url: str) -> bool:
     """Whether it answers, and somebody listens to the events."""
     with redis.Redis(broker.host, broker.port) as client:
         listens: Any = client.pubsub_numpat()
-    return bool(scrape(url)) and listens > 0
+    return bool(page(url)) and listens > 0
 
 
 def _until(ready: Callable[[], bool]) -> None:

@@ -20,15 +20,19 @@ FIGURES, FAILURES = 9, 1
 LAG_SECONDS = 0.2
 
 
-def scrape(url: str) -> dict[str, float]:
-    """Returns the sum of each metric's samples over its labels; nothing if it does not answer in time."""
+def page(url: str) -> str:
+    """Returns all metrics as text; an empty one if it does not answer in time."""
     try:
         with urllib.request.urlopen(url, timeout=SCRAPE_SECONDS) as answer:
-            text = answer.read().decode()
+            return str(answer.read().decode())
     except OSError:
-        return {}
+        return ""
+
+
+def scrape(url: str) -> dict[str, float]:
+    """Returns the sum of each metric's samples over its labels."""
     sums: dict[str, float] = {}
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(page(url)):
         for sample in family.samples:
             sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
     return sums
@@ -41,7 +45,7 @@ def scraping(url: str) -> Iterator[None]:
 
     def run() -> None:
         while not stop.wait(SCRAPE_SECONDS):
-            scrape(url)
+            page(url)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
