@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
@@ -59,6 +60,8 @@ class Identity:
     role: Role
     issuer: str
     token_id: str = ""
+    # Until when the token is taken, in seconds since 1970; infinity for a certificate.
+    valid_until: float = math.inf
     # The roles beside the order that the token has.
     beside: frozenset[Role] = frozenset()
     # The name in the caller's certificate ("scheduler"); only with the role SERVICE.

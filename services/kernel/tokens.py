@@ -28,6 +28,7 @@ MOST_CHARACTERS = 16 * 1024
 # Ways to sign in (`amr`, RFC 8176) that show a second factor: several factors, or a one-time password.
 SECOND_FACTORS = frozenset({"mfa", "otp"})
 SECOND_FACTOR_SECONDS = 600.0
+EXPIRED = "the token has expired; ask for a new one"
 
 
 class TokenVerifier:
@@ -67,7 +68,7 @@ class TokenVerifier:
                 options={"require": REQUIRED_CLAIMS},
             )
         except jwt.ExpiredSignatureError as error:
-            raise Unauthenticated("TOKEN_EXPIRED", "the token has expired; ask for a new one") from error
+            raise Unauthenticated("TOKEN_EXPIRED", EXPIRED) from error
         except jwt.PyJWTError as error:
             # PyJWT's texts name the wrong claim and hold nothing secret.
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
@@ -77,6 +78,7 @@ class TokenVerifier:
             role=role,
             issuer=claims["iss"],
             token_id=claims["jti"],
+            valid_until=float(claims["exp"]) + LEEWAY_SECONDS,
             beside=beside,
             second_factor=self._shows_second_factor(claims),
         )

@@ -1,4 +1,4 @@
-"""Sixth step: refuses a call that its method's policy does not allow."""
+"""Seventh step: refuses a call that its method's policy does not allow."""
 
 from __future__ import annotations
 

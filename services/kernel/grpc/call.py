@@ -49,6 +49,11 @@ class Call:
     # Set by `errors`: the status that the caller gets.
     code: grpc.StatusCode = grpc.StatusCode.OK
 
+    @property
+    def lasts(self) -> bool:
+        """Whether requests or responses are a stream, so that the call has no end of its own."""
+        return self.streams or not isinstance(self.raw, bytes)
+
     def to_caller(self, message: Message) -> Message:
         """Returns the message as it is sent to the caller."""
         for change in self.outgoing:

@@ -5,6 +5,7 @@ errors    turns exceptions of the steps below and of the handler into a google.r
 decode    parses the request: malformed bytes are the caller's error, not ours
 identify  establishes who calls
 audit     records a mutation's intent before its effect, and its outcome after
+lifetime  ends a stream when its caller's token has expired
 access    refuses it if the method's policy does not allow it
 pages     binds the page tokens of lists to their requests
 readable  hides what the caller's role may not read in the answer

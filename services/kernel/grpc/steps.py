@@ -8,6 +8,7 @@ from services.kernel.grpc.access import allow
 from services.kernel.grpc.decode import decode
 from services.kernel.grpc.errors import tell_errors
 from services.kernel.grpc.identify import identify
+from services.kernel.grpc.lifetime import end_with_the_token
 from services.kernel.grpc.observe import observe
 from services.kernel.grpc.page_tokens import bind_page_tokens
 from services.kernel.grpc.readable import hide_unreadable
@@ -26,6 +27,7 @@ def steps_of_every_call(
         decode,
         identify(verifier),
         *recording,
+        end_with_the_token,
         allow,
         bind_page_tokens,
         hide_unreadable,

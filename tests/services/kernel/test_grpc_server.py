@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from services.kernel.grpc.steps import steps_of_every_call
 from services.kernel.identity import current_identity
 from services.kernel.metrics import CallMetrics
 from services.kernel.settings import KernelSettings
-from services.kernel.tokens import TokenVerifier
+from services.kernel.tokens import LEEWAY_SECONDS, TokenVerifier
 from tests.support.probe import CONTRACT, SERVICE, Probe, Text, add_probe
 from tests.support.settings import kernel_settings
 
@@ -261,6 +262,61 @@ async def test_a_client_stream_is_read_to_its_end(running: Running, admin: str) 
         texts = (Text(text=str(number)) for number in range(3))
         answer: Any = await invoke(texts, metadata=(("authorization", admin),))
         assert answer.text == "3"
+
+
+def nearly_expired(tokens: LocalIssuer) -> tuple[tuple[str, str], ...]:
+    """The metadata of a token that is taken for a second or two more: expired, within the leeway."""
+    token = tokens.mint("admin", subject="mei", life_seconds=2 - int(LEEWAY_SECONDS))
+    return (("authorization", f"Bearer {token}"),)
+
+
+async def test_a_stream_ends_when_the_token_of_its_reader_has_expired(
+    running: Running, tokens: LocalIssuer
+) -> None:
+    async with running.channel() as channel, asyncio.timeout(30):
+        count = channel.unary_stream(f"/{SERVICE}/Count", Text.SerializeToString, Text.FromString)
+        stream = count(Text(), metadata=nearly_expired(tokens))
+
+        async def read_on() -> None:
+            while await stream.read() is not grpc.aio.EOF:
+                pass
+
+        code, _, details = await refusal(read_on())
+    assert code is Status.UNAUTHENTICATED
+    assert details["ErrorInfo"].reason == "TOKEN_EXPIRED"
+
+
+async def test_a_stream_of_requests_ends_when_the_token_of_its_caller_has_expired(
+    running: Running, tokens: LocalIssuer
+) -> None:
+    async def texts() -> AsyncIterator[Text]:
+        yield Text(text="1")
+        await asyncio.Event().wait()
+
+    async with running.channel() as channel, asyncio.timeout(30):
+        invoke = channel.stream_unary(f"/{SERVICE}/Sum", Text.SerializeToString, Text.FromString)
+        code, _, details = await refusal(invoke(texts(), metadata=nearly_expired(tokens)))
+    assert code is Status.UNAUTHENTICATED
+    assert details["ErrorInfo"].reason == "TOKEN_EXPIRED"
+
+
+async def test_a_call_that_came_before_its_token_expired_is_answered(
+    running: Running, tokens: LocalIssuer
+) -> None:
+    async with running.channel() as channel, asyncio.timeout(30):
+        metadata = nearly_expired(tokens)
+        say = channel.unary_unary(f"/{SERVICE}/Say", Text.SerializeToString, Text.FromString)
+        waiting = asyncio.ensure_future(say(Text(text="wait"), metadata=metadata))
+        # Until the token is refused for a new call.
+        while True:
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await say(Text(text="here"), metadata=metadata)
+                await asyncio.sleep(0.05)
+                continue
+            break
+        running.release.set()
+        answer: Any = await waiting
+    assert answer.text == "wait"
 
 
 async def test_health_answers_for_each_service(running: Running) -> None:

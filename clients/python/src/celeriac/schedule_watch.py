@@ -106,8 +106,9 @@ async def watch_schedules(
     a burst it costs the scheduler more.
 
     Raises CursorExpired: watch without a cursor, and list after the first message. Raises grpc.RpcError if a
-    retry can't help: INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED (give `connect()` a function that
-    renews the token, since the stream outlives a token), UNIMPLEMENTED. Raises grpc.aio.UsageError if the
+    retry can't help: INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED, UNIMPLEMENTED. The server ends a
+    stream when its token expires: give `connect()` a function that returns a new one, and the stream is
+    resumed with it. Raises grpc.aio.UsageError if the
     channel is closed.
 
     To end it, leave the loop. If you hold the iterator in a variable, the stream ends with its `aclose()`:
@@ -236,13 +237,18 @@ class _Place:
             code = failed.code()
             if code is grpc.StatusCode.FAILED_PRECONDITION and _reason(failed) == "CURSOR_EXPIRED":
                 raise CursorExpired(self._cursor) from error
-            if code not in BREAKS:
+            if code not in BREAKS and not self._outlived_its_token(code, failed):
                 raise error
             told = f"{code.name}: {failed.details()}"
         pause = pause_seconds(self._failures)
         self._failures += 1
         log.warning("WatchSchedules broke, and is taken up again in %.1f s: %s", pause, told)
         return pause
+
+    def _outlived_its_token(self, code: grpc.StatusCode, error: Any) -> bool:
+        """Whether the token was taken when the stream began, and has expired since."""
+        expired = code is grpc.StatusCode.UNAUTHENTICATED and _reason(error) == "TOKEN_EXPIRED"
+        return expired and self._messages > 0
 
 
 def pause_seconds(failures: int) -> float:

@@ -17,7 +17,9 @@ from celeriac.schedule_watch import CursorExpired
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from sqlalchemy.engine import make_url
 
+from deploy.standalone.tokens import LocalIssuer
 from services.kernel.database import driver_url
+from services.kernel.tokens import LEEWAY_SECONDS
 from tests.support.outages import end_connections
 from tests.support.schedulers import Scheduler
 from tests.support.watch_clients import WAYS, Target, Watch, target_of, until
@@ -230,3 +232,35 @@ async def test_a_call_that_is_at_fault_is_not_tried_again(
             assert isinstance(error, grpc.RpcError)
             assert error.code() is code
     assert "taken up again" not in caplog.text
+
+
+class _Tokens(grpc.AuthMetadataPlugin):
+    """Gives each call the next of the tokens, the last one again and again."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.left = list(tokens)
+
+    def __call__(self, context: Any, callback: Any) -> None:
+        token = self.left.pop(0) if len(self.left) > 1 else self.left[0]
+        callback((("authorization", f"Bearer {token}"),), None)
+
+
+@both_ways
+async def test_a_stream_whose_token_expires_is_resumed_with_a_new_one_and_ends_without(
+    scheduler: Scheduler, watch: Watch, tokens: LocalIssuer
+) -> None:
+    def target_with(*given: str) -> Target:
+        credentials = grpc.metadata_call_credentials(_Tokens(*given))
+        process = scheduler.process
+        return Target(process.address, grpc.composite_channel_credentials(process.credentials(), credentials))
+
+    # It is taken for two seconds more.
+    expiring = tokens.mint("admin", life_seconds=2 - int(LEEWAY_SECONDS))
+    async with watch(target_with(expiring, tokens.mint("admin"))) as reading:
+        await until(lambda: len(reading.seen) >= 2)
+        assert reading.error is None
+    expiring = tokens.mint("admin", life_seconds=2 - int(LEEWAY_SECONDS))
+    async with watch(target_with(expiring)) as reading:
+        error: Any = await until(functools.partial(getattr, reading, "error"))
+        assert reading.seen
+        assert error.code() is grpc.StatusCode.UNAUTHENTICATED
