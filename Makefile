@@ -61,8 +61,9 @@ status: .venv/.synced ## Show the health of each component; succeeds only when a
 logs: .venv/.synced ## Follow the logs of the processes: NAME=scheduler for one of them, FOLLOW=0 to stop at the end
 	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow)
 
-token: .venv/.synced ## Print a token, valid for an hour: ROLE=viewer|writer|admin|super_admin, OTP=<code> for a second factor
-	@$(STANDALONE) token "$(or $(ROLE),admin)" $(if $(OTP),--otp "$(OTP)")
+# The shell's own USER does not count: it is on every machine, and names nobody in particular.
+token: .venv/.synced ## Print a token, valid for an hour: ROLE=viewer|writer|admin|super_admin, USER=mei, OTP=<code> for a second factor
+	@$(STANDALONE) token "$(or $(ROLE),admin)" $(if $(filter command,$(origin USER)),--user "$(USER)") $(if $(OTP),--otp "$(OTP)")
 
 enrol: .venv/.synced ## Make a new second factor, and print its secret for an authenticator, once
 	@$(STANDALONE) enrol

@@ -20,7 +20,8 @@ from services.kernel.policy import policy_of
 
 # The service that answers each package: each service its own, and the packages named here.
 ANSWERED_BY = {f"celeriac.{service}.v1": service for service in SERVICES} | {
-    "celeriac.operations.v1": "monitor"
+    "celeriac.operations.v1": "monitor",
+    "celeriac.access.v1": "audit",
 }
 UNARY_SECONDS = 15
 

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+import uuid
+from typing import TYPE_CHECKING, Any
 
 from deploy.standalone.settings import OF_ANOTHER_APPLICATION, StandaloneSettings, load_settings
 from deploy.standalone.state_folder import CLOSED
@@ -21,6 +22,8 @@ DOWN_SECONDS = 150.0
 # How long `make token` waits for a first start: for its keys, which it makes first of all once it has ended
 # what an earlier system left running; and for its lock, which it takes some moments after the command.
 KEY_SECONDS, FOLDER_SECONDS = 60.0, 3.0
+# The subject of a token for nobody in particular, and the most characters of one.
+OPERATOR, MOST_USER = "operator", 200
 
 
 def main() -> int:
@@ -47,7 +50,7 @@ def main() -> int:
             return _enrol(settings)
         if arguments.command == "rotate-keys":
             return _rotate_keys(settings)
-        return _token(settings, arguments.role, arguments.otp)
+        return _token(settings, arguments.role, arguments.user, arguments.otp)
     except OSError as error:
         raise SystemExit(_explained(error, settings)) from error
 
@@ -63,6 +66,7 @@ def _arguments() -> argparse.Namespace:
     logs.add_argument("--no-follow", dest="follow", action="store_false", help="end after the last lines")
     token = commands.add_parser("token", help="print a token that is good for an hour")
     token.add_argument("role", nargs="?", default="admin")
+    token.add_argument("--user", default=OPERATOR, help="the token's subject: who does what is done with it")
     token.add_argument("--otp", default="", help="the authenticator's code, for a second factor")
     commands.add_parser("enrol", help="a new second factor: prints what an authenticator needs, once")
     commands.add_parser("rotate-keys", help="a new key protects the secrets of the live configuration")
@@ -116,22 +120,30 @@ def _logs(settings: StandaloneSettings, name: str, follow: bool) -> int:
     return 0
 
 
-def _token(settings: StandaloneSettings, role: str, code: str) -> int:
+def _token(settings: StandaloneSettings, role: str, user: str, code: str) -> int:
     from deploy.standalone.second_factor import SecondFactor, WrongCode
     from deploy.standalone.tokens import ROLES, LocalIssuer
 
     if role not in ROLES:
         raise SystemExit(f"ROLE={role} is none of {', '.join(ROLES)}; for example: make token ROLE=admin")
+    if not user.isprintable() or not 0 < len(user.strip()) <= MOST_USER:
+        raise SystemExit(
+            f"USER={user[:20]!r} must have 1 to {MOST_USER} characters that can be seen;"
+            " for example: make token USER=mei"
+        )
     issuer = LocalIssuer(settings.state)
     _await_key(settings, issuer)
-    if not code:
-        print(issuer.mint(role))
-        return 0
-    try:
-        given_at = SecondFactor(settings.state).verify(code)
-    except WrongCode as error:
-        raise SystemExit(f"OTP={code[:20]}: {error}") from None
-    print(issuer.mint(role, amr=["otp"], auth_time=given_at))
+    token_id = uuid.uuid4().hex
+    shown: dict[str, Any] = {}
+    if code:
+        try:
+            shown = {"amr": ["otp"], "auth_time": SecondFactor(settings.state).verify(code)}
+        except WrongCode as error:
+            raise SystemExit(f"OTP={code[:20]}: {error}") from None
+    print(issuer.mint(role, user, jti=token_id, **shown))
+    if sys.stderr.isatty():
+        # For a person; beside it, so that TOKEN=$(make -s token) has the token alone.
+        print(f"token {token_id} of {user}, {role}, for an hour", file=sys.stderr)
     return 0
 
 

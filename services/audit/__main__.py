@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from celeriac.access.v1 import access_pb2_grpc
 from celeriac.audit.v1 import audit_pb2_grpc
 
-from services.audit.api import AuditApi
+from services.audit.api.access import AccessApi
+from services.audit.api.audit import AuditApi
 from services.audit.checkpoint import NoteSigner
 from services.audit.log import AuditLog
 from services.audit.pace import Pace
@@ -25,7 +27,10 @@ async def serve(settings: AuditSettings) -> None:
     ):
         log, registry = AuditLog(sessions, signer), new_registry()
         api = AuditApi(sessions, log)
-        servicers = [Servicer.generated(audit_pb2_grpc.add_AuditServiceServicer_to_server, api)]
+        servicers = [
+            Servicer.generated(audit_pb2_grpc.add_AuditServiceServicer_to_server, api),
+            Servicer.generated(access_pb2_grpc.add_AccessServiceServicer_to_server, AccessApi(database)),
+        ]
         watch = LogWatch(log, registry, pace)
         await process.run(
             "audit", settings, database, registry, servicers=servicers, background=[watch.loop], pace=pace

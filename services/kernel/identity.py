@@ -60,6 +60,8 @@ class Identity:
     role: Role
     issuer: str
     token_id: str = ""
+    # When the token was issued, in seconds since 1970; 0 if it does not say.
+    issued_at: float = 0.0
     # Until when the token is taken, in seconds since 1970; infinity for a certificate.
     valid_until: float = math.inf
     # The roles beside the order that the token has.

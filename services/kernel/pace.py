@@ -32,6 +32,8 @@ class Pace:
     stuck_look: float = steady(5.0)
     # Between two signs of life of an owner of operations; a request to cancel one of them is heard at once.
     operations_look: float = steady(15.0)
+    # Between two looks at the revocations of tokens; a new one is heard of at once.
+    revocations_look: float = steady(15.0)
     # The longest pause between two attempts while the scheduler does not send the configuration.
     config_retry: float = 2.0
 

@@ -34,6 +34,7 @@ from services.kernel.pooler import NoSessions, refuse_pooled_transactions
 from services.kernel.probes import Check, Probes
 from services.kernel.probes import serve as serve_probes
 from services.kernel.relay import Relay
+from services.kernel.revocations import Revocations
 from services.kernel.schema import needed_revision, wait_for_tables
 from services.kernel.settings import KernelSettings
 from services.kernel.stuck_clients import StuckClients
@@ -147,7 +148,8 @@ async def run(
     verifier = TokenVerifier(
         settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
     )
-    every = steps_of_every_call(metrics.CallMetrics(registry), verifier, [record(outbox)])
+    revocations = Revocations(database, pace)
+    every = steps_of_every_call(metrics.CallMetrics(registry), verifier, [record(outbox)], revocations)
     steps = [*every, *own_steps]
     stop = _stop_signal()
     host = settings.listen.rpartition(":")[0]
@@ -156,7 +158,7 @@ async def run(
         channel_to("scheduler", settings) as to_scheduler,
     ):
         relay, following = Relay(outbox, to_audit, pace).loop, source or Follower(live, to_scheduler, pace)
-        running = [*background, relay, following, StuckClients(database, pace).loop]
+        running = [*background, relay, following, revocations, StuckClients(database, pace).loop]
         heartbeats = [heartbeat for each in running for heartbeat in each.heartbeats]
         server = Server(settings, servicers, steps, elsewhere, heartbeats)
         metrics.LoopMetrics(registry, heartbeats)
@@ -164,6 +166,8 @@ async def run(
         serve_probes(probes, registry, host, settings.metrics_port)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(to_the_end(_never_ending(each.run()))) for each in running]
+            # Before the first call: nobody who is shut out may find a moment in which that is not known.
+            await revocations.read()
             await server.start()
             if elsewhere is not None:
                 tasks.append(group.create_task(to_the_end(_never_ending(server.follow_elsewhere()))))

@@ -73,6 +73,23 @@ def outbox_table(metadata: MetaData, service: str) -> Table:
 
 metadata = new_metadata()
 
+# Tokens that are not taken though their time is not over. The audit service writes them.
+revocations = Table(
+    "celeriac_revocations",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    # One of these is set: the id of one token, or the subject of all tokens issued until `created_at`.
+    Column("token_id", Text),
+    Column("subject", Text),
+    required("created_at", Moment, server_default=text("clock_timestamp()")),
+    required("expires_at", Moment),
+    required("actor", Text),
+    required("reason", Text, server_default=""),
+    check("celeriac_revocations_check", "(token_id IS NULL) <> (subject IS NULL)"),
+    Index("celeriac_revocations_newest", text("created_at DESC"), text("id DESC")),
+    Index("celeriac_revocations_expired", "expires_at"),
+)
+
 # Long work of any service (services.kernel.operations). Row security lets each service write its own rows.
 operations = Table(
     "celery_operations",

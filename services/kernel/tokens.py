@@ -28,6 +28,7 @@ MOST_CHARACTERS = 16 * 1024
 # Ways to sign in (`amr`, RFC 8176) that show a second factor: several factors, or a one-time password.
 SECOND_FACTORS = frozenset({"mfa", "otp"})
 SECOND_FACTOR_SECONDS = 600.0
+REVOKED = "the token was revoked; sign in again, or ask who revoked it"
 EXPIRED = "the token has expired; ask for a new one"
 
 
@@ -78,6 +79,7 @@ class TokenVerifier:
             role=role,
             issuer=claims["iss"],
             token_id=claims["jti"],
+            issued_at=float(claims.get("iat", 0.0)),
             valid_until=float(claims["exp"]) + LEEWAY_SECONDS,
             beside=beside,
             second_factor=self._shows_second_factor(claims),

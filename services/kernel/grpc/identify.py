@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from services.kernel.errors import Unauthenticated
 from services.kernel.grpc.call import Call
 from services.kernel.identity import CALLERS, Identity, Role, bind_identity
-from services.kernel.tokens import AUTHORIZATION, MALFORMED_AUTHORIZATION, TokenVerifier
+from services.kernel.revocations import Revocations
+from services.kernel.tokens import AUTHORIZATION, MALFORMED_AUTHORIZATION, REVOKED, TokenVerifier
 
 # A certificate with one of these names identifies a service of Celeriac. The gateway's is not among them: a
 # call through the gateway has the identity of the token that it passes on.
@@ -16,11 +17,16 @@ SERVICE_NAMES = {f"{name}.celeriac.internal": name for name in CALLERS}
 CERTIFICATE_ISSUER = "mtls"
 
 
-def identify(verifier: TokenVerifier) -> Callable[[Call], AbstractAsyncContextManager[None]]:
+def identify(
+    verifier: TokenVerifier, revocations: Revocations | None
+) -> Callable[[Call], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def step(call: Call) -> AsyncIterator[None]:
         try:
             call.identity = _identity_of(call, verifier)
+            if revocations is not None and call.identity is not None and revocations.has(call.identity):
+                call.identity = None
+                raise Unauthenticated("TOKEN_REVOKED", REVOKED)
         except Unauthenticated as refusal:
             call.refusal = refusal
         bind_identity(call.identity)

@@ -14,20 +14,27 @@ from services.kernel.grpc.page_tokens import bind_page_tokens
 from services.kernel.grpc.readable import hide_unreadable
 from services.kernel.grpc.server import Step
 from services.kernel.metrics import CallMetrics
+from services.kernel.revocations import Revocations
 from services.kernel.tokens import TokenVerifier
 
 
 def steps_of_every_call(
-    metrics: CallMetrics, verifier: TokenVerifier, recording: Sequence[Step]
+    metrics: CallMetrics,
+    verifier: TokenVerifier,
+    recording: Sequence[Step],
+    revocations: Revocations | None = None,
 ) -> list[Step]:
-    """Returns the steps of a server. `recording` is the audit step; empty where there is no database."""
+    """Returns the steps of a server.
+
+    `recording` is the audit step; it and `revocations` are left out where there is no database.
+    """
     return [
         observe(metrics),
         tell_errors,
         decode,
-        identify(verifier),
+        identify(verifier, revocations),
         *recording,
-        end_with_the_token,
+        end_with_the_token(revocations),
         allow,
         bind_page_tokens,
         hide_unreadable,

@@ -25,6 +25,7 @@ class Services:
 
     scheduler: ServiceProcess
     audit: ServiceProcess
+    database_url: str
 
     @property
     def ports(self) -> dict[str, int]:
@@ -44,15 +45,15 @@ def services(
         }
         scheduling = environment_of("scheduler", certificates, url, valkey, **more)
         with running_service("scheduler", certificates, scheduling) as scheduler:
-            yield Services(scheduler, audit)
+            yield Services(scheduler, audit, url)
 
 
 @pytest.fixture(scope="package")
 def all_services(
-    certificates: Path, tokens: LocalIssuer, services: Services, postgres_url: str, valkey: Valkey
+    certificates: Path, tokens: LocalIssuer, services: Services, valkey: Valkey
 ) -> Iterator[Mapping[str, ServiceProcess]]:
     """All four services; the embedder and the monitor beside those of the other tests."""
-    url = asyncio.run(create_migrated_database(postgres_url))
+    url = services.database_url
     with contextlib.ExitStack() as running:
         started = {
             name: running.enter_context(

@@ -7,7 +7,9 @@ handler, or changes nothing. The embedder has a model of a few lines.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
+import itertools
 import json
 import re
 import ssl
@@ -20,15 +22,18 @@ from typing import Any
 
 import grpc
 import pytest
+from celeriac.access.v1 import access_pb2, access_pb2_grpc
 
 from deploy.envoy import GatewaySettings
 from deploy.envoy.contracts import Method, installed_contracts, methods_of
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.identity import CALLERS, Role
 from services.kernel.policy import MethodPolicy, policy_of
+from tests.support.calls import Caller, eventually
 from tests.support.contract_server import METHODS as DESCRIPTORS
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import ServiceProcess
+from tests.support.token_ids import token_id_of
 
 Code = grpc.StatusCode
 METHODS = methods_of(installed_contracts())
@@ -46,6 +51,7 @@ class Token:
 
     roles: tuple[str, ...] = ()
     second_factor: bool = False
+    revoked: bool = False
 
     def minted(self, tokens: LocalIssuer) -> str:
         if not self.roles:
@@ -63,7 +69,8 @@ class Token:
             Role.SUPER_ADMIN: {"super_admin"},
         }.get(least, set())
         named = {role.label for role in policy.also}
-        return bool(set(self.roles) & (greatest | named)) and (self.second_factor or not policy.second_factor)
+        enough = bool(set(self.roles) & (greatest | named))
+        return enough and not self.revoked and (self.second_factor or not policy.second_factor)
 
 
 NOBODY = Token()
@@ -75,6 +82,7 @@ TOKENS = (
     Token(("admin",)),
     Token(("super_admin",)),
     Token(("super_admin",), second_factor=True),
+    Token(("super_admin",), second_factor=True, revoked=True),
 )
 
 
@@ -86,9 +94,29 @@ def door(certificates: Path, all_services: Mapping[str, ServiceProcess]) -> Iter
         yield running
 
 
+def refuses(channel: grpc.Channel, path: str, token: str) -> bool:
+    return called(channel, path, token) is not None
+
+
 @pytest.fixture(scope="module")
-def minted(tokens: LocalIssuer) -> dict[Token, str]:
-    return {token: token.minted(tokens) for token in TOKENS}
+def minted(tokens: LocalIssuer, all_services: Mapping[str, ServiceProcess]) -> dict[Token, str]:
+    """Those that are revoked are so at every service."""
+    made = {token: token.minted(tokens) for token in TOKENS}
+    revoked = [made[token] for token in TOKENS if token.revoked]
+    with all_services["audit"].channel() as channel:
+        access = Caller(access_pb2_grpc.AccessServiceStub(channel), tokens.mint("super_admin"))
+        for token in revoked:
+            access.Revoke(access_pb2.RevokeRequest(token_id=token_id_of(token)))
+    for name, service in all_services.items():
+        for_viewers = (
+            method.path
+            for method in METHODS
+            if method.service == name and policy(method).least_role is Role.VIEWER
+        )
+        with service.channel() as channel:
+            for path, token in itertools.product([next(for_viewers)], revoked):
+                eventually(functools.partial(refuses, channel, path, token), 20)
+    return made
 
 
 def policy(method: Method) -> MethodPolicy:
@@ -100,7 +128,8 @@ def expected(method: Method, token: Token, at_gateway: bool) -> grpc.StatusCode 
     if token.may_call(policy(method)):
         return None
     closed = at_gateway and policy(method).least_role is Role.SERVICE
-    return Code.UNAUTHENTICATED if token is NOBODY and not closed else Code.PERMISSION_DENIED
+    unknown = token is NOBODY or token.revoked
+    return Code.UNAUTHENTICATED if unknown and not closed else Code.PERMISSION_DENIED
 
 
 def verdict(code: grpc.StatusCode) -> grpc.StatusCode | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from deploy.standalone.lock import running_alone
 from deploy.standalone.tokens import AUDIENCE, LocalIssuer
 from tests.support.processes import ROOT
 from tests.support.system import System
+from tests.support.token_ids import token_id_of
 
 
 def accepted(state: Path, token: str) -> list[str]:
@@ -33,6 +35,41 @@ def test_a_token_is_printed_and_nothing_else_also_when_nothing_runs(role: str, t
     assert told.returncode == 0, told.stderr
     assert accepted(tmp_path, told.stdout.removesuffix("\n")) == [role]
     assert told.stderr == ""
+
+
+def test_a_token_is_of_the_user_whom_make_is_told_and_not_of_the_shells(tmp_path: Path) -> None:
+    LocalIssuer(tmp_path).ensure_key()
+    environment = {**os.environ, "CELERIAC_STATE_DIR": str(tmp_path), "USER": "root"}
+    subjects = []
+    for more in (["USER=mei chen"], []):
+        made = subprocess.run(
+            ["make", "-s", "token", *more], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        assert made.returncode == 0, made.stderr
+        claims = jwt.decode(made.stdout.strip(), options={"verify_signature": False})
+        subjects.append(claims["sub"])
+    assert subjects == ["mei chen", "operator"]
+
+
+@pytest.mark.parametrize("user", ["", " ", "mei\nadmin", "m" * 201])
+def test_a_user_that_could_not_be_read_in_a_log_is_refused(user: str, tmp_path: Path) -> None:
+    told = System(tmp_path).run("token", "admin", "--user", user)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "for example: make token USER=mei" in told.stderr
+
+
+def test_on_a_terminal_the_tokens_id_is_shown_beside_it(tmp_path: Path) -> None:
+    LocalIssuer(tmp_path).ensure_key()
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "deploy.standalone", "token", "viewer", "--user", "mei"]
+    environment = {**os.environ, "CELERIAC_STATE_DIR": str(tmp_path)}
+    made = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True
+    )
+    shown = os.read(ours, 1000).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert f"token {token_id_of(made.stdout.strip())} of mei, viewer" in shown
 
 
 def test_a_role_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:

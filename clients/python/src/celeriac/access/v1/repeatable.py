@@ -6,6 +6,7 @@ something each time that it is carried out, or is for services among themselves.
 
 # Methods that change nothing.
 READS = (
+    "/celeriac.access.v1.AccessService/ListRevocations",
     "/celeriac.audit.v1.AuditService/GetCheckpoint",
     "/celeriac.audit.v1.AuditService/GetRecord",
     "/celeriac.audit.v1.AuditService/GetStatus",

@@ -1,0 +1,1 @@
+"""The gRPC servicers: the audit log, and access."""
