@@ -31,8 +31,9 @@ from services.monitor.intake.kept_reader import KeptEvents
 from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
+from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.table import TaskTable
-from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, Task, TaskRecord, TaskState
+from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, Task, TaskState
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 

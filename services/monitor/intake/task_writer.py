@@ -15,8 +15,8 @@ from services.kernel.loops import Backoff, Heartbeat, Loop
 from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.figures import Figures
 from services.monitor.pace import USUAL, Pace
+from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.store_tasks import Row, RowsRefused, TaskBatches, row_of
-from services.monitor.tasks.tasks import TaskRecord
 
 log = structlog.get_logger(__name__)
 

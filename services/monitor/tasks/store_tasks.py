@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.kernel.database import Connection
 from services.kernel.errors import NotFound
 from services.kernel.pages import Place
+from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.store_listing import IN_SHORT, SHOWN, TaskFilter, c, listing
-from services.monitor.tasks.tasks import Task, TaskRecord, TaskState
+from services.monitor.tasks.tasks import Task, TaskState
 from services.monitor.tasks.values import time_in
 
 # A row for `TaskBatches`: the values of the columns in `STAGED`.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from services.monitor.tasks.tasks import TaskRecord, TaskState
+from services.monitor.tasks.record import TaskRecord
+from services.monitor.tasks.tasks import TaskState
 
 MOST_PASSED_OVER = 8
 RUNNING = frozenset({TaskState.RECEIVED, TaskState.STARTED, TaskState.RETRY})

@@ -18,7 +18,8 @@ from typing import Generic, NamedTuple, TypeVar
 from services.kernel import readers
 from services.kernel.readers import Skipped
 from services.monitor.tasks.names import WorkerName
-from services.monitor.tasks.tasks import Task, TaskRecord, TaskState
+from services.monitor.tasks.record import TaskRecord
+from services.monitor.tasks.tasks import Task, TaskState
 from services.monitor.watch.cursor import Cursor, expired
 from services.monitor.workers.worker import Worker
 

@@ -25,10 +25,11 @@ from services.monitor.figures import Figures
 from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.tasks.names import WorkerName
+from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.retention import task_retention
 from services.monitor.tasks.store_listing import TaskFilter
 from services.monitor.tasks.store_tasks import TaskBatches, TaskStore, row_of
-from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, state_of
+from services.monitor.tasks.tasks import Task, TaskState, state_of
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 from tests.support.events import CHANNEL, Life, event_message, heartbeat

@@ -16,7 +16,7 @@ from services.monitor.api.monitoring import MonitoringApi, task_message, worker_
 from services.monitor.figures import Figures
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
-from services.monitor.tasks.tasks import TaskRecord
+from services.monitor.tasks.record import TaskRecord
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.workers import WorkerTable

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.table import TaskTable
-from services.monitor.tasks.tasks import TaskRecord
 from tests.support.events import Life
 
 

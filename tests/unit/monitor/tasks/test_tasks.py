@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.tasks.tasks import Task, TaskRecord, TaskState, state_of
+from services.monitor.tasks.record import TaskRecord
+from services.monitor.tasks.tasks import Task, TaskState, state_of
 from services.monitor.tasks.values import time_in
 from tests.support.events import Life
 

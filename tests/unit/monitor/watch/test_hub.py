@@ -10,7 +10,8 @@ import pytest
 from services.kernel.errors import FailedPrecondition, Invalid
 from services.kernel.readers import Skipped
 from services.monitor.tasks.names import WorkerName
-from services.monitor.tasks.tasks import Task, TaskRecord, TaskState
+from services.monitor.tasks.record import TaskRecord
+from services.monitor.tasks.tasks import Task, TaskState
 from services.monitor.watch.cursor import Cursor, decode_cursor
 from services.monitor.watch.hub import Hub, Reader, Wanted
 from services.monitor.workers.worker import Worker, WorkerState

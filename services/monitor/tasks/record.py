@@ -1,0 +1,223 @@
+"""What is known of one task in memory, as its events tell it.
+
+Times in a `TaskRecord` are whole microseconds since 1970, UTC: exact in Python and in PostgreSQL. 0 means
+that no such event has come.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from services.monitor.tasks.exceptions import exception_in
+from services.monitor.tasks.tasks import MOST_NAME, PENDING, STATE_OF_TYPE, TIME_OF_TYPE, Task, state_of
+from services.monitor.tasks.values import id_in, name_in, pid_in, run_in, seconds_in, text_in, time_in
+
+# Celery cuts arguments and results in events at about 1,000 characters; it never cuts tracebacks.
+MOST_ARGUMENTS = 2_000
+MOST_EXCEPTION = 4_000
+MOST_TRACEBACK = 20_000
+
+
+class TaskRecord:
+    """What is known of one task, updated by each event. Texts are None until an event contains them."""
+
+    __slots__ = (
+        "args",
+        "eta",
+        "exception",
+        "expires",
+        "failed",
+        "heard",
+        "id",
+        "kwargs",
+        "parent_id",
+        "queue",
+        "received",
+        "rejected",
+        "result",
+        "retried",
+        "retries",
+        "revoked",
+        "root_id",
+        "run",
+        "runtime",
+        "sent",
+        "started",
+        "state",
+        "succeeded",
+        "task",
+        "text_size",
+        "traceback",
+        "updated",
+        "waiting_since",
+        "waiting_text",
+        "worker",
+        "worker_at",
+        "worker_pid",
+    )
+
+    def __init__(self, task_id: str) -> None:
+        self.id = task_id
+        self.task: str | None = None
+        self.state = PENDING
+        self.queue: str | None = None
+        self.worker: str | None = None
+        self.worker_pid: int | None = None
+        self.args: str | None = None
+        self.kwargs: str | None = None
+        self.retries: int | None = None
+        self.result: str | None = None
+        self.exception: str | None = None
+        self.traceback: str | None = None
+        self.runtime: float | None = None
+        self.eta: str | None = None
+        self.expires: str | None = None
+        self.parent_id: str | None = None
+        self.root_id: str | None = None
+        self.run: str | None = None
+        self.sent = self.received = self.started = self.retried = 0
+        self.succeeded = self.failed = self.revoked = self.rejected = 0
+        # The oldest and the newest time of all its events, and the newest of those that a worker sent.
+        self.heard = self.updated = self.worker_at = 0
+        # Characters of args, kwargs, result, exception and traceback.
+        self.text_size = 0
+        # Used by TaskWriter: since when changes wait to be written (0: none do), and the size of their texts.
+        self.waiting_since = 0.0
+        self.waiting_text = 0
+
+    def hear(self, event_type: str, at: int, event: Mapping[str, Any]) -> bool:
+        """Takes in an event of a type in `TIME_OF_TYPE`, created at `at`. Returns whether it changed anything
+        but the time of the oldest event."""
+        if at < self.heard or not self.heard:
+            self.heard = at
+        kind = TIME_OF_TYPE[event_type]
+        if at <= getattr(self, kind):
+            return kind == "sent" and self._hear_run(event)
+        setattr(self, kind, at)
+        if at > self.updated:
+            self.updated = at
+        if kind == "sent":
+            self.queue = name_in(event, "queue") or self.queue
+            self._hear_run(event)
+            if not self.received:
+                self._hear_details(event)
+            return True
+        newest = at > self.worker_at
+        if at >= self.worker_at:
+            self.worker_at = at
+            self._hear_worker(event)
+        if kind == "received":
+            self._hear_details(event)
+        elif kind == "succeeded":
+            self.result = text_in(event, "result", MOST_ARGUMENTS)
+            self.runtime = seconds_in(event, "runtime")
+            self._measure()
+        elif kind in ("failed", "retried") and at >= self.failed and at >= self.retried:
+            self.exception = exception_in(event, MOST_EXCEPTION)
+            self.traceback = text_in(event, "traceback", MOST_TRACEBACK)
+            self._measure()
+        if newest and kind != "retried":
+            self.state = STATE_OF_TYPE[event_type]  # the result of `state_of` in this case, but faster
+        else:
+            self.state = state_of(
+                self.received,
+                self.started,
+                self.retried,
+                self.succeeded,
+                self.failed,
+                self.revoked,
+                self.rejected,
+            )
+        return True
+
+    def _hear_run(self, event: Mapping[str, Any]) -> bool:
+        """Returns whether this event was the first to tell the run.
+
+        Only the scheduler's event tells it, which is not the newest if a worker has sent the task again for a
+        retry. A task has no more than one run.
+        """
+        if self.run is None:
+            self.run = run_in(event)
+            return self.run is not None
+        return False
+
+    def _hear_worker(self, event: Mapping[str, Any]) -> None:
+        if event.get("hostname") == self.worker and event.get("pid") == self.worker_pid:
+            return  # as most events
+        hostname = name_in(event, "hostname")
+        if hostname:
+            self.worker, self.worker_pid = hostname, pid_in(event)
+
+    def _hear_details(self, event: Mapping[str, Any]) -> None:
+        self.task = text_in(event, "name", MOST_NAME) or self.task
+        self.args = text_in(event, "args", MOST_ARGUMENTS) or self.args
+        self.kwargs = text_in(event, "kwargs", MOST_ARGUMENTS) or self.kwargs
+        self.eta = text_in(event, "eta", 64)
+        self.expires = text_in(event, "expires", 64)
+        parent = id_in(event, "parent_id")
+        # A task that calls itself again for a retry, and has no parent, is named as its own by Celery.
+        if parent != self.id:
+            self.parent_id = parent or self.parent_id
+        self.root_id = id_in(event, "root_id") or self.root_id
+        retries = event.get("retries")
+        if type(retries) is int and 0 <= retries < 2**31:
+            self.retries = retries
+        self._measure()
+
+    def _measure(self) -> None:
+        size = len(self.args or "") + len(self.kwargs or "") + len(self.result or "")
+        if self.exception:
+            size += len(self.exception) + len(self.traceback or "")
+        self.text_size = size
+
+    def forget_texts(self) -> None:
+        """Drops the texts, to free memory."""
+        self.args = self.kwargs = self.result = self.exception = self.traceback = None
+        self.text_size = 0
+
+    def seconds_run(self) -> float | None:
+        """Returns the runtime of the last try in seconds; None if it is not known.
+
+        It is the runtime that the worker measured, or else the time from the start to the end.
+        """
+        if self.runtime is not None and self.succeeded >= self.failed:
+            return self.runtime
+        ended = max(self.succeeded, self.failed)
+        return (ended - self.started) / 1e6 if ended > self.started > 0 else None
+
+    def task_now(self) -> Task:
+        """Returns what is known now, as an immutable task."""
+        ended = max(self.succeeded, self.failed, self.revoked, self.rejected)
+        return Task(
+            self.id,
+            self.task or "",
+            self.state,
+            self.queue or "",
+            self.worker or "",
+            self.worker_pid,
+            self.args or "",
+            self.kwargs or "",
+            self.retries or 0,
+            self.result or "",
+            self.exception or "",
+            self.traceback or "",
+            self.runtime,
+            time_in(self.eta),
+            time_in(self.expires),
+            self.parent_id or "",
+            self.root_id or "",
+            self.run or "",
+            moment(self.sent),
+            moment(self.received),
+            moment(self.started),
+            moment(ended) if self.state.ended else None,
+            dt.datetime.fromtimestamp(self.heard / 1e6, dt.UTC),
+            dt.datetime.fromtimestamp(self.updated / 1e6, dt.UTC),
+        )
+
+
+def moment(microseconds: int) -> dt.datetime | None:
+    # Exact: a double resolves today's times to a quarter of a microsecond, and fromtimestamp() rounds.
+    return dt.datetime.fromtimestamp(microseconds / 1e6, dt.UTC) if microseconds else None
