@@ -32,8 +32,8 @@ UNITS = {"us", "micros", "microsecond", "microseconds", "ms", "millis", "millise
 }
 # The option of each method, which is only written in the contracts: no caller ever sends it.
 COUNT_SECONDS = {"celeriac.access.v1.Policy.timeout_seconds"}
-# A text of this name is one for a person to read, and not a chat message of the embedder's.
-FOR_PEOPLE = {"message"}
+# A text of one of these names is one for a person to read, and not a chat message of the embedder's.
+FOR_PEOPLE = {"message", "exception_message"}
 ORDERED = (policy_pb2.ROLE_VIEWER, policy_pb2.ROLE_ADMIN, policy_pb2.ROLE_SUPER_ADMIN)
 
 

@@ -66,10 +66,20 @@ tasks = Table(
     Column("worker_pid", BigInteger),
     # The name of the scheduler's run that it belongs to, as the scheduler's task-sent event told it.
     Column("run", Text),
+    # What the newest event of a failed try tells of its exception: the class without its module, empty if no
+    # event told it, and the message.
+    Column("exception_type", Text),
+    Column("exception_message", Text),
     Index("celery_task_results_ext_newest", *NEWEST),
     Index("celery_task_results_ext_state", "state", *NEWEST),
     Index("celery_task_results_ext_task", "task", *NEWEST),
     Index("celery_task_results_ext_queue", "queue", *NEWEST),
+    # Most tasks had no exception.
+    Index(
+        "celery_task_results_ext_exception",
+        *("exception_type", "state", *NEWEST),
+        postgresql_where=text("exception_type IS NOT NULL"),
+    ),
     # One index for the tasks of a hostname, and for those of one process of it: the tasks of its other
     # processes are passed over within the index.
     Index("celery_task_results_ext_worker", "worker", *NEWEST, "worker_pid"),

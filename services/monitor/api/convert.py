@@ -8,7 +8,7 @@ from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
 from services.monitor.queues import Queue
 from services.monitor.tasks.names import WorkerName
-from services.monitor.tasks.tasks import Task, TaskState
+from services.monitor.tasks.tasks import WITH_EXCEPTION, Task, TaskState
 from services.monitor.workers.answers import Outcome
 from services.monitor.workers.control import Reply
 from services.monitor.workers.task_events import TaskEvents
@@ -25,7 +25,7 @@ OUTCOMES = wire_values(tasks_pb2.WorkerOutcome, Outcome)
 
 def task_to(task: Task) -> tasks_pb2.Task:
     succeeded = task.state is TaskState.SUCCESS
-    failed = task.state in (TaskState.FAILURE, TaskState.RETRY)
+    failed = task.state in WITH_EXCEPTION
     return tasks_pb2.Task(
         name=f"tasks/{task.id}",
         task_name=task.task,
@@ -37,6 +37,8 @@ def task_to(task: Task) -> tasks_pb2.Task:
         retries=task.retries,
         result=task.result if succeeded else "",
         exception=task.exception if failed else "",
+        exception_type=task.exception_type if failed else "",
+        exception_message=task.exception_message if failed else "",
         traceback=task.traceback if failed else "",
         runtime=duration(task.runtime) if succeeded else None,
         eta=timestamp(task.eta),

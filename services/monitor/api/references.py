@@ -13,6 +13,7 @@ from celeriac.monitor.v1 import monitoring_pb2, tasks_pb2
 
 from services.kernel.validation import Faults
 from services.monitor.api.convert import STATES_FROM_WIRE
+from services.monitor.tasks.exceptions import MOST_TYPE
 from services.monitor.tasks.names import MOST_BYTES, WorkerName
 from services.monitor.tasks.tasks import MOST_NAME, TaskState
 from services.monitor.workers.worker import WorkerState
@@ -23,6 +24,7 @@ TASK, QUEUE, WORKER = (
     "queues/ai_analysis",
     "workers/celery@host~4711",
 )
+EXCEPTION_TYPE = "TimeLimitExceeded"
 MOST_VALUES = 100
 # "~" and a process id, which has at most 19 digits, as it is written.
 PROCESS = re.compile(r"(?s)(.+)~(0|[1-9][0-9]{0,18})")
@@ -79,6 +81,16 @@ def workers_in(request: Filtered, faults: Faults, workers: WorkerTable) -> list[
         return _checked_worker(name, field, faults, workers)
 
     return _each("workers", request.workers, faults, WORKER, check)
+
+
+def exception_types_in(request: tasks_pb2.ListTasksRequest, faults: Faults) -> list[str]:
+    def check(name: str, field: str) -> str:
+        if faults.text(field, name, EXCEPTION_TYPE, most=MOST_TYPE):
+            fault = f"is {name[:100]!r}, which is not the name of a class without its module"
+            faults.unless(name.isidentifier(), field, fault, EXCEPTION_TYPE)
+        return name
+
+    return _each("exception_types", request.exception_types, faults, EXCEPTION_TYPE, check)
 
 
 def _each(

@@ -91,6 +91,7 @@ def _filter(request: pb.ListTasksRequest, workers: WorkerTable) -> TaskFilter:
     task_names = references.task_names_in(request, faults)
     queues = references.queues_in(request, faults)
     of_workers = references.workers_in(request, faults, workers)
+    exception_types = references.exception_types_in(request, faults)
     faults.text("text", request.text, "TimeoutError", most=200, required=False)
     start, end = window_in(request, faults)
     faults.raise_any()
@@ -99,6 +100,7 @@ def _filter(request: pb.ListTasksRequest, workers: WorkerTable) -> TaskFilter:
         tasks=task_names,
         queues=queues,
         workers=of_workers,
+        exception_types=exception_types,
         text=request.text,
         only_exceptions=not _reads_arguments(),
         start=start,

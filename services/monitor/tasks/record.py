@@ -16,7 +16,6 @@ from services.monitor.tasks.values import id_in, name_in, pid_in, run_in, second
 
 # Celery cuts arguments and results in events at about 1,000 characters; it never cuts tracebacks.
 MOST_ARGUMENTS = 2_000
-MOST_EXCEPTION = 4_000
 MOST_TRACEBACK = 20_000
 
 
@@ -27,6 +26,8 @@ class TaskRecord:
         "args",
         "eta",
         "exception",
+        "exception_message",
+        "exception_type",
         "expires",
         "failed",
         "heard",
@@ -70,6 +71,8 @@ class TaskRecord:
         self.retries: int | None = None
         self.result: str | None = None
         self.exception: str | None = None
+        self.exception_type: str | None = None
+        self.exception_message: str | None = None
         self.traceback: str | None = None
         self.runtime: float | None = None
         self.eta: str | None = None
@@ -81,7 +84,7 @@ class TaskRecord:
         self.succeeded = self.failed = self.revoked = self.rejected = 0
         # The oldest and the newest time of all its events, and the newest of those that a worker sent.
         self.heard = self.updated = self.worker_at = 0
-        # Characters of args, kwargs, result, exception and traceback.
+        # Characters of args, kwargs, result, exception, its message and traceback.
         self.text_size = 0
         # Used by TaskWriter: since when changes wait to be written (0: none do), and the size of their texts.
         self.waiting_since = 0.0
@@ -115,7 +118,7 @@ class TaskRecord:
             self.runtime = seconds_in(event, "runtime")
             self._measure()
         elif kind in ("failed", "retried") and at >= self.failed and at >= self.retried:
-            self.exception = exception_in(event, MOST_EXCEPTION)
+            self.exception, self.exception_type, self.exception_message = exception_in(event)
             self.traceback = text_in(event, "traceback", MOST_TRACEBACK)
             self._measure()
         if newest and kind != "retried":
@@ -169,12 +172,13 @@ class TaskRecord:
     def _measure(self) -> None:
         size = len(self.args or "") + len(self.kwargs or "") + len(self.result or "")
         if self.exception:
-            size += len(self.exception) + len(self.traceback or "")
+            size += len(self.exception) + len(self.exception_message or "") + len(self.traceback or "")
         self.text_size = size
 
     def forget_texts(self) -> None:
         """Drops the texts, to free memory."""
-        self.args = self.kwargs = self.result = self.exception = self.traceback = None
+        self.args = self.kwargs = self.result = None
+        self.exception = self.exception_type = self.exception_message = self.traceback = None
         self.text_size = 0
 
     def seconds_run(self) -> float | None:
@@ -215,6 +219,8 @@ class TaskRecord:
             moment(ended) if self.state.ended else None,
             dt.datetime.fromtimestamp(self.heard / 1e6, dt.UTC),
             dt.datetime.fromtimestamp(self.updated / 1e6, dt.UTC),
+            self.exception_type or "",
+            self.exception_message or "",
         )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     CompoundSelect,
     Select,
     and_,
+    false,
     func,
     null,
     or_,
@@ -31,7 +32,7 @@ from sqlalchemy import (
 from services.kernel.pages import Place
 from services.monitor.tables import tasks
 from services.monitor.tasks.names import WorkerName
-from services.monitor.tasks.tasks import TaskState
+from services.monitor.tasks.tasks import WITH_EXCEPTION, TaskState
 
 MOST_BRANCHES = 100
 
@@ -50,6 +51,7 @@ class TaskFilter:
     tasks: Sequence[str] = ()
     queues: Sequence[str] = ()
     workers: Sequence[WorkerName] = ()
+    exception_types: Sequence[str] = ()
     text: str = ""
     only_exceptions: bool = False
     start: dt.datetime | None = None
@@ -61,6 +63,8 @@ SHOWN = (
     *(c.id, c.task, c.state, c.queue, c.worker, c.worker_pid, c.args, c.kwargs, c.retries, c.result),
     *(
         c.exception,
+        c.exception_type,
+        c.exception_message,
         c.runtime,
         c.eta,
         c.expires,
@@ -113,9 +117,16 @@ def _by_value(wanted: TaskFilter) -> Iterator[list[Condition]]:
     # A process is left out where its hostname stands for all processes.
     narrowed = {worker for worker in of_process if WorkerName(worker.hostname) not in workers}
     yield [_is_of(worker) for worker in sorted(workers - of_process | narrowed, key=str)]
+    yield [c.exception_type == name for name in sorted(set(wanted.exception_types))]
     yield [c.task == task for task in sorted(set(wanted.tasks))]
     yield [c.queue == queue for queue in sorted(set(wanted.queues))]
-    yield [c.state == state.value for state in sorted(set(wanted.states))]
+    states = set(wanted.states)
+    if wanted.exception_types:
+        # In other states an exception is not shown: it ended a try before the last.
+        states = states & WITH_EXCEPTION if states else set(WITH_EXCEPTION)
+        if not states:
+            yield [false()]
+    yield [c.state == state.value for state in sorted(states)]
 
 
 def _is_of(worker: WorkerName) -> Condition:

@@ -25,7 +25,10 @@ from services.monitor.tasks.values import time_in
 # A row for `TaskBatches`: the values of the columns in `STAGED`.
 Row: TypeAlias = tuple[Any, ...]
 
-TEXTS = ("task", "queue", "worker", "args", "kwargs", "result", "exception", "traceback")
+TEXTS = (
+    *("task", "queue", "worker", "args", "kwargs", "result"),
+    *("exception", "exception_type", "exception_message", "traceback"),
+)
 IDS = ("parent_id", "root_id", "run")
 TIMES = ("sent", "received", "started", "retried", "succeeded", "failed", "revoked", "rejected")
 MARKS = ("heard", "updated", "worker_at")
@@ -43,6 +46,8 @@ def row_of(record: TaskRecord) -> Row:
         record.kwargs,
         record.result,
         record.exception,
+        record.exception_type,
+        record.exception_message,
         record.traceback,
         record.parent_id,
         record.root_id,
@@ -117,7 +122,7 @@ _CHANGES = [
         f"{column} = CASE WHEN coalesce(greatest(excluded.failed_at, excluded.retried_at), '-infinity')"
         " >= coalesce(greatest(known.failed_at, known.retried_at), '-infinity')"
         f" THEN coalesce(excluded.{column}, known.{column}) ELSE known.{column} END"
-        for column in ("exception", "traceback")
+        for column in ("exception", "exception_type", "exception_message", "traceback")
     ),
     *(f"{column} = greatest(known.{column}, excluded.{column})" for column in _TIME_COLUMNS),
     "heard_at = least(known.heard_at, excluded.heard_at)",
@@ -245,4 +250,6 @@ def _task_of(row: Any) -> Task:
         ended_at=row["ended_at"] if state.ended else None,
         heard_at=row["heard_at"],
         updated_at=row["updated_at"],
+        exception_type=row["exception_type"] or "",
+        exception_message=row["exception_message"] or "",
     )

@@ -38,6 +38,8 @@ class TaskState(enum.StrEnum):
 
 
 ENDED = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED, TaskState.REJECTED})
+# The states in which the exception of the last try is shown.
+WITH_EXCEPTION = frozenset({TaskState.FAILURE, TaskState.RETRY})
 PENDING = TaskState.PENDING
 
 # The time that an event of each type raises.
@@ -95,6 +97,9 @@ class Task:
     ended_at: dt.datetime | None
     heard_at: dt.datetime
     updated_at: dt.datetime
+    # The class of the exception, without its module, and its message.
+    exception_type: str
+    exception_message: str
 
 
 def state_of(

@@ -17,6 +17,11 @@ def text_in(event: Mapping[str, Any], field: str, most: int) -> str | None:
     value = event.get(field)
     if value is None or type(value) is not str:
         return None
+    return value if len(value) <= most else shortened(value, most)
+
+
+def shortened(value: str, most: int) -> str:
+    """Returns the text; one of more than `most` characters is cut, and ends in "…"."""
     return value if len(value) <= most else value[: most - 1] + "…"
 
 

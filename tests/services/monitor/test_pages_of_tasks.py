@@ -15,11 +15,13 @@ from tests.support.sql import compiled, fetch, fetch_sync, most_rows_read
 TASKS, PAGE = 20_000, 51
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 # One a second into the past; of a hundred, one failed, and one was of a rare task on a rare queue and worker.
+# Each had an exception in some try.
 FILL = f"""
     INSERT INTO celery_task_results_ext
-        (id, task, queue, worker, worker_pid, args, heard_at, updated_at, succeeded_at, failed_at)
+        (id, task, queue, worker, worker_pid, args, heard_at, updated_at, succeeded_at, failed_at,
+            exception_type)
     SELECT 't-' || n, kind || 'task', kind || 'queue', kind || 'worker', n % 1000, '[' || n || ']', at, at,
-        CASE WHEN n % 100 <> 50 THEN at END, CASE WHEN n % 100 = 50 THEN at END
+        CASE WHEN n % 100 <> 50 THEN at END, CASE WHEN n % 100 = 50 THEN at END, 'Error'
     FROM generate_series(1, {TASKS}) AS n,
         LATERAL (SELECT $1::timestamptz - n * interval '1 second' AS at,
             CASE n % 100 WHEN 0 THEN 'rare-' ELSE '' END AS kind) AS each
@@ -43,6 +45,8 @@ def url(database_url: str) -> str:
         TaskFilter(tasks=["rare-task"]),
         TaskFilter(queues=["rare-queue"]),
         TaskFilter(workers=[WorkerName("rare-worker")]),
+        TaskFilter(exception_types=["Error"]),
+        TaskFilter(exception_types=["Error"], states=[TaskState.FAILURE]),
         TaskFilter(states=[TaskState.SUCCESS], tasks=["task"], queues=["queue"]),
         TaskFilter(end=MIDDLE[0]),
     ],

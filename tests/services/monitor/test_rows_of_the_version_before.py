@@ -1,4 +1,4 @@
-"""Rows that the version before wrote, which knew no process ids."""
+"""Rows that earlier versions wrote, which knew no process ids, and no types of exceptions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import time
 
 from celeriac.monitor.v1 import tasks_pb2 as pb
 
+from services.kernel.migrations import migrate
 from tests.support.calls import eventually
 from tests.support.event_streams import publish_events
 from tests.support.events import Life
 from tests.support.monitors import Monitor
-from tests.support.servers import Valkey
-from tests.support.sql import fetch_sync
+from tests.support.servers import Valkey, create_database
+from tests.support.sql import fetch, fetch_sync
 
 WRITE = """
     INSERT INTO celery_task_results_ext
@@ -40,3 +41,30 @@ def test_a_task_is_of_its_hostname_until_another_event_tells_the_process(
     publish_events(broker, life.started())
     eventually(lambda: task().worker == "workers/celery@host~7")
     assert listed("workers/celery@host") == listed("workers/celery@host~7") == [name]
+
+
+EXCEPTIONS = {
+    "ValueError('no luck')": ("ValueError", "no luck"),
+    "ValueError()": ("ValueError", ""),
+    'KeyError("it\'s")': ("KeyError", '"it\'s"'),
+    "OSError(2, 'No such file')": ("OSError", "2, 'No such file'"),
+    "billiard.exceptions.TimeLimitExceeded: TimeLimitExceeded(1,)": (
+        "TimeLimitExceeded",
+        "TimeLimitExceeded(1,)",
+    ),
+    "a.f.<locals>.Inner": ("Inner", ""),
+    "it went wrong": ("", "it went wrong"),
+}
+
+
+async def test_a_stored_exception_gets_its_type_and_message_with_the_migration(postgres_url: str) -> None:
+    url = await create_database(postgres_url)
+    await migrate(url, "monitor", "0003")
+    columns = "id, exception, heard_at, updated_at"
+    write = f"INSERT INTO celery_task_results_ext ({columns}) VALUES ($1, $2, now(), now())"
+    for words in EXCEPTIONS:
+        await fetch(url, write, words, words)
+    await fetch(url, write, "none", None)
+    await migrate(url, "monitor")
+    rows = await fetch(url, "SELECT id, exception_type, exception_message FROM celery_task_results_ext")
+    assert {row["id"]: (row[1], row[2]) for row in rows} == {**EXCEPTIONS, "none": (None, None)}

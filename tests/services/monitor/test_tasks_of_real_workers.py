@@ -66,13 +66,14 @@ def test_a_task_that_fails(monitor: Monitor, app: Celery) -> None:
     task = ended(monitor, send(app, "fail", "no luck"))
     assert (task.state, task.exception) == (pb.TASK_STATE_FAILURE, "ValueError('no luck')")
     assert task.traceback.startswith("Traceback (most recent call last)") and "no luck" in task.traceback
+    assert (task.exception_type, task.exception_message) == ("ValueError", "no luck")
     assert not task.result and not task.HasField("runtime")
 
 
 def test_a_task_that_is_tried_again(monitor: Monitor, app: Celery) -> None:
     task = ended(monitor, send(app, "retry_then_succeed", 2))
     assert (task.state, task.retries, task.result) == (pb.TASK_STATE_SUCCESS, 2, "'at last'")
-    assert not task.exception
+    assert not task.exception and not task.exception_type and not task.exception_message
 
 
 def test_a_task_that_is_tried_again_is_not_its_own_parent(monitor: Monitor, app: Celery) -> None:
@@ -84,6 +85,7 @@ def test_a_task_over_its_hard_time_limit_tells_what_ended_it(monitor: Monitor, a
     task = ended(monitor, send(app, "sleep", 60, time_limit=1))
     assert task.state == pb.TASK_STATE_FAILURE
     assert task.exception == "billiard.exceptions.TimeLimitExceeded: TimeLimitExceeded(1,)"
+    assert task.exception_type == "TimeLimitExceeded"
 
 
 def test_a_task_whose_process_was_killed_tells_the_signal(monitor: Monitor, app: Celery) -> None:
@@ -92,6 +94,8 @@ def test_a_task_whose_process_was_killed_tells_the_signal(monitor: Monitor, app:
     assert task.exception.startswith(
         "billiard.exceptions.WorkerLostError: Worker exited prematurely: signal 9"
     )
+    assert task.exception_type == "WorkerLostError"
+    assert task.exception_message.startswith("Worker exited prematurely: signal 9")
 
 
 def test_a_task_that_expired_is_revoked(monitor: Monitor, app: Celery) -> None:
@@ -154,6 +158,24 @@ def test_lists_are_filtered_and_paged(monitor: Monitor, app: Celery) -> None:
     assert len(names) == len(set(names)) > 200
 
 
+def test_tasks_are_listed_by_the_type_of_their_exception(monitor: Monitor, app: Celery) -> None:
+    failed, retried = (
+        ended(monitor, send(app, "fail", "so")),
+        ended(monitor, send(app, "retry_then_succeed", 1)),
+    )
+    killed = ended(monitor, send(app, "die"))
+
+    def listed(**wanted: Any) -> set[str]:
+        request = pb.ListTasksRequest(page_size=1000, **wanted)
+        return {task.name for task in all_listed(monitor.tasks.ListTasks, request, "tasks")}
+
+    by_value = listed(exception_types=["ValueError"])
+    assert failed.name in by_value and not {retried.name, killed.name} & by_value
+    assert {failed.name, killed.name} <= listed(exception_types=["ValueError", "WorkerLostError"])
+    assert killed.name in listed(exception_types=["WorkerLostError"], states=[pb.TASK_STATE_FAILURE])
+    assert not listed(exception_types=["WorkerLostError"], states=[pb.TASK_STATE_SUCCESS])
+
+
 def test_several_tasks_are_told_of_at_once(monitor: Monitor, app: Celery) -> None:
     one, two = ended(monitor, send(app, "add", 2, 3)), ended(monitor, send(app, "fail", "no luck"))
     wanted = pb.BatchGetTasksRequest(names=[one.name, two.name, "tasks/unknown", one.name])
@@ -182,6 +204,9 @@ def test_what_is_asked_wrongly_is_told_by_field(monitor: Monitor) -> None:
     assert fields_at_fault(tasks, bare) == ["states[0]", "queues[0]", "queues[2]", "workers[0]"]
     many = pb.ListTasksRequest(queues=["queues/alpha"] * 101)
     assert fields_at_fault(tasks, many) == ["queues"]
+    types = ["", "ValueError", "billiard.exceptions.TimeLimitExceeded", "x" * 256]
+    faults = [f"exception_types[{position}]" for position in (0, 2, 3)]
+    assert fields_at_fault(tasks, pb.ListTasksRequest(exception_types=types)) == faults
     assert fields_at_fault(tasks, pb.ListTasksRequest(page_token="e30x")) == ["page_token"]
     assert fields_at_fault(tasks, pb.ListTasksRequest(page_size=-1)) == ["page_size"]
 

@@ -50,7 +50,7 @@ WORKER_OUTCOME_NO_ANSWER: WorkerOutcome
 WORKER_OUTCOME_FAILED: WorkerOutcome
 
 class Task(_message.Message):
-    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run")
+    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run", "exception_type", "exception_message")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,8 @@ class Task(_message.Message):
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTION_TYPE_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTION_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     name: str
     task_name: str
     state: TaskState
@@ -95,7 +97,9 @@ class Task(_message.Message):
     end_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     run: str
-    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ...) -> None: ...
+    exception_type: str
+    exception_message: str
+    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ...) -> None: ...
 
 class GetTaskRequest(_message.Message):
     __slots__ = ("name",)
@@ -122,13 +126,14 @@ class BatchGetTasksResponse(_message.Message):
     def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ...) -> None: ...
 
 class ListTasksRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "states", "task_names", "queues", "workers", "text", "start_time", "end_time")
+    __slots__ = ("page_size", "page_token", "states", "task_names", "queues", "workers", "exception_types", "text", "start_time", "end_time")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     TASK_NAMES_FIELD_NUMBER: _ClassVar[int]
     QUEUES_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTION_TYPES_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -138,10 +143,11 @@ class ListTasksRequest(_message.Message):
     task_names: _containers.RepeatedScalarFieldContainer[str]
     queues: _containers.RepeatedScalarFieldContainer[str]
     workers: _containers.RepeatedScalarFieldContainer[str]
+    exception_types: _containers.RepeatedScalarFieldContainer[str]
     text: str
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[TaskState, str]]] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., workers: _Optional[_Iterable[str]] = ..., text: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[TaskState, str]]] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., workers: _Optional[_Iterable[str]] = ..., exception_types: _Optional[_Iterable[str]] = ..., text: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListTasksResponse(_message.Message):
     __slots__ = ("tasks", "next_page_token")
