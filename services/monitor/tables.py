@@ -70,6 +70,9 @@ tasks = Table(
     # event told it, and the message.
     Column("exception_type", Text),
     Column("exception_message", Text),
+    # What the newest task-revoked event tells: tasks.revocations.Revocation, and a signal as in "SIGTERM".
+    Column("revocation", Text),
+    Column("termination_signal", Text),
     Index("celery_task_results_ext_newest", *NEWEST),
     Index("celery_task_results_ext_state", "state", *NEWEST),
     Index("celery_task_results_ext_task", "task", *NEWEST),

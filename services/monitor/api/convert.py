@@ -8,6 +8,7 @@ from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
 from services.monitor.queues import Queue
 from services.monitor.tasks.names import WorkerName
+from services.monitor.tasks.revocations import Revocation
 from services.monitor.tasks.tasks import WITH_EXCEPTION, Task, TaskState
 from services.monitor.workers.answers import Outcome
 from services.monitor.workers.control import Reply
@@ -16,6 +17,7 @@ from services.monitor.workers.worker import Worker, WorkerState, WorkerWarning
 
 STATES = wire_values(tasks_pb2.TaskState, TaskState)
 STATES_FROM_WIRE = from_wire(STATES)
+REVOCATIONS = wire_values(tasks_pb2.Revocation, Revocation)
 WORKER_STATES = wire_values(workers_pb2.WorkerState, WorkerState)
 WORKER_STATES_FROM_WIRE = from_wire(WORKER_STATES)
 WORKER_WARNINGS = wire_values(workers_pb2.WorkerWarning, WorkerWarning)
@@ -26,6 +28,7 @@ OUTCOMES = wire_values(tasks_pb2.WorkerOutcome, Outcome)
 def task_to(task: Task) -> tasks_pb2.Task:
     succeeded = task.state is TaskState.SUCCESS
     failed = task.state in WITH_EXCEPTION
+    revoked = task.state is TaskState.REVOKED
     return tasks_pb2.Task(
         name=f"tasks/{task.id}",
         task_name=task.task,
@@ -39,6 +42,8 @@ def task_to(task: Task) -> tasks_pb2.Task:
         exception=task.exception if failed else "",
         exception_type=task.exception_type if failed else "",
         exception_message=task.exception_message if failed else "",
+        revocation=REVOCATIONS[task.revocation] if revoked and task.revocation else None,
+        termination_signal=task.termination_signal if revoked else "",
         traceback=task.traceback if failed else "",
         runtime=duration(task.runtime) if succeeded else None,
         eta=timestamp(task.eta),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.monitor.tasks.exceptions import exception_in
+from services.monitor.tasks.revocations import Revocation, revocation_in
 from services.monitor.tasks.tasks import MOST_NAME, PENDING, STATE_OF_TYPE, TIME_OF_TYPE, Task, state_of
 from services.monitor.tasks.values import id_in, name_in, pid_in, run_in, seconds_in, text_in, time_in
 
@@ -40,6 +41,7 @@ class TaskRecord:
         "result",
         "retried",
         "retries",
+        "revocation",
         "revoked",
         "root_id",
         "run",
@@ -49,6 +51,7 @@ class TaskRecord:
         "state",
         "succeeded",
         "task",
+        "termination_signal",
         "text_size",
         "traceback",
         "updated",
@@ -75,6 +78,8 @@ class TaskRecord:
         self.exception_message: str | None = None
         self.traceback: str | None = None
         self.runtime: float | None = None
+        self.revocation: Revocation | None = None
+        self.termination_signal: str | None = None
         self.eta: str | None = None
         self.expires: str | None = None
         self.parent_id: str | None = None
@@ -121,6 +126,8 @@ class TaskRecord:
             self.exception, self.exception_type, self.exception_message = exception_in(event)
             self.traceback = text_in(event, "traceback", MOST_TRACEBACK)
             self._measure()
+        elif kind == "revoked":
+            self.revocation, self.termination_signal = revocation_in(event)
         if newest and kind != "retried":
             self.state = STATE_OF_TYPE[event_type]  # the result of `state_of` in this case, but faster
         else:
@@ -221,6 +228,8 @@ class TaskRecord:
             dt.datetime.fromtimestamp(self.updated / 1e6, dt.UTC),
             self.exception_type or "",
             self.exception_message or "",
+            self.revocation,
+            self.termination_signal or "",
         )
 
 

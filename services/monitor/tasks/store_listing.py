@@ -65,6 +65,8 @@ SHOWN = (
         c.exception,
         c.exception_type,
         c.exception_message,
+        c.revocation,
+        c.termination_signal,
         c.runtime,
         c.eta,
         c.expires,

@@ -18,6 +18,7 @@ from services.kernel.database import Connection
 from services.kernel.errors import NotFound
 from services.kernel.pages import Place
 from services.monitor.tasks.record import TaskRecord
+from services.monitor.tasks.revocations import Revocation
 from services.monitor.tasks.store_listing import IN_SHORT, SHOWN, TaskFilter, c, listing
 from services.monitor.tasks.tasks import Task, TaskState
 from services.monitor.tasks.values import time_in
@@ -28,6 +29,7 @@ Row: TypeAlias = tuple[Any, ...]
 TEXTS = (
     *("task", "queue", "worker", "args", "kwargs", "result"),
     *("exception", "exception_type", "exception_message", "traceback"),
+    *("revocation", "termination_signal"),
 )
 IDS = ("parent_id", "root_id", "run")
 TIMES = ("sent", "received", "started", "retried", "succeeded", "failed", "revoked", "rejected")
@@ -49,6 +51,8 @@ def row_of(record: TaskRecord) -> Row:
         record.exception_type,
         record.exception_message,
         record.traceback,
+        record.revocation,
+        record.termination_signal,
         record.parent_id,
         record.root_id,
         record.run,
@@ -118,6 +122,7 @@ _CHANGES = [
         ELSE known.worker_pid
     END""",
     *(_newest(column, "succeeded_at") for column in ("result", "runtime")),
+    *(_newest(column, "revoked_at", keep=False) for column in ("revocation", "termination_signal")),
     *(
         f"{column} = CASE WHEN coalesce(greatest(excluded.failed_at, excluded.retried_at), '-infinity')"
         " >= coalesce(greatest(known.failed_at, known.retried_at), '-infinity')"
@@ -252,4 +257,6 @@ def _task_of(row: Any) -> Task:
         updated_at=row["updated_at"],
         exception_type=row["exception_type"] or "",
         exception_message=row["exception_message"] or "",
+        revocation=Revocation(row["revocation"]) if row["revocation"] else None,
+        termination_signal=row["termination_signal"] or "",
     )

@@ -13,6 +13,8 @@ import datetime as dt
 import enum
 from dataclasses import dataclass
 
+from services.monitor.tasks.revocations import Revocation
+
 # Characters of a registered name.
 MOST_NAME = 255
 
@@ -100,6 +102,9 @@ class Task:
     # The class of the exception, without its module, and its message.
     exception_type: str
     exception_message: str
+    # What revoked it last, and with which signal its process was killed: as in "SIGTERM".
+    revocation: Revocation | None
+    termination_signal: str
 
 
 def state_of(

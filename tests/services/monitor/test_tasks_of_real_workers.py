@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,13 +103,25 @@ def test_a_task_that_expired_is_revoked(monitor: Monitor, app: Celery) -> None:
     task = ended(monitor, send(app, "add", 1, 1, expires=-5))
     assert task.state == pb.TASK_STATE_REVOKED
     assert task.HasField("expires") and not task.HasField("started_time")
+    assert (task.revocation, task.termination_signal) == (pb.REVOCATION_EXPIRED, "")
 
 
-def test_a_task_that_is_killed_is_revoked(monitor: Monitor, app: Celery) -> None:
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
+def test_a_task_that_is_killed_is_revoked(monitor: Monitor, app: Celery, signal: str) -> None:
     task_id = send(app, "sleep", 60)
     eventually(lambda: _state(monitor, task_id) == pb.TASK_STATE_STARTED)
-    app.control.revoke(task_id, terminate=True, destination=[WORKER])
-    assert ended(monitor, task_id).state == pb.TASK_STATE_REVOKED
+    app.control.revoke(task_id, terminate=True, signal=signal, destination=[WORKER])
+    task = ended(monitor, task_id)
+    assert task.state == pb.TASK_STATE_REVOKED
+    assert (task.revocation, task.termination_signal) == (pb.REVOCATION_TERMINATED, signal)
+
+
+def test_a_task_that_is_revoked_before_it_runs_was_not_killed(monitor: Monitor, app: Celery) -> None:
+    task_id = str(uuid.uuid4())
+    assert app.control.revoke(task_id, destination=[WORKER], reply=True, limit=1, timeout=20)
+    task = ended(monitor, send(app, "add", 1, 2, task_id=task_id))
+    assert (task.state, task.revocation) == (pb.TASK_STATE_REVOKED, pb.REVOCATION_REVOKED)
+    assert not task.termination_signal and not task.HasField("started_time")
 
 
 def _state(monitor: Monitor, task_id: str) -> int:
@@ -169,6 +182,7 @@ def test_tasks_are_listed_by_the_type_of_their_exception(monitor: Monitor, app: 
         request = pb.ListTasksRequest(page_size=1000, **wanted)
         return {task.name for task in all_listed(monitor.tasks.ListTasks, request, "tasks")}
 
+    assert killed.exception_type == "WorkerLostError", killed
     by_value = listed(exception_types=["ValueError"])
     assert failed.name in by_value and not {retried.name, killed.name} & by_value
     assert {failed.name, killed.name} <= listed(exception_types=["ValueError", "WorkerLostError"])

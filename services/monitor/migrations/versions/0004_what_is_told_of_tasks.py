@@ -1,7 +1,7 @@
-"""Tasks know the type and the message of their exception.
+"""Tasks know the type and the message of their exception, and what revoked them.
 
-Rows that are there already get both from the words that they have. The version before writes rows without
-them, and leaves them as they are in those that it merges.
+Rows that are there already get type and message from the words that they have. The version before writes
+rows without all these, and leaves them as they are in those that it merges.
 """
 
 from services.kernel.migrations import run_script
@@ -13,7 +13,11 @@ down_revision = "0003"
 def upgrade() -> None:
     run_script(
         r"""
-        ALTER TABLE celery_task_results_ext ADD COLUMN exception_type text, ADD COLUMN exception_message text;
+        ALTER TABLE celery_task_results_ext
+            ADD COLUMN exception_type text,
+            ADD COLUMN exception_message text,
+            ADD COLUMN revocation text,
+            ADD COLUMN termination_signal text;
         UPDATE celery_task_results_ext SET
             exception_type = coalesce(
                 substring(exception from '^(?:[\w<>]+\.)*([[:alpha:]_]\w*)(?:\(|: ?|\n|$)'), ''

@@ -25,6 +25,13 @@ class TaskState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_STATE_REVOKED: _ClassVar[TaskState]
     TASK_STATE_REJECTED: _ClassVar[TaskState]
 
+class Revocation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REVOCATION_UNSPECIFIED: _ClassVar[Revocation]
+    REVOCATION_EXPIRED: _ClassVar[Revocation]
+    REVOCATION_REVOKED: _ClassVar[Revocation]
+    REVOCATION_TERMINATED: _ClassVar[Revocation]
+
 class WorkerOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     WORKER_OUTCOME_UNSPECIFIED: _ClassVar[WorkerOutcome]
@@ -42,6 +49,10 @@ TASK_STATE_FAILURE: TaskState
 TASK_STATE_RETRY: TaskState
 TASK_STATE_REVOKED: TaskState
 TASK_STATE_REJECTED: TaskState
+REVOCATION_UNSPECIFIED: Revocation
+REVOCATION_EXPIRED: Revocation
+REVOCATION_REVOKED: Revocation
+REVOCATION_TERMINATED: Revocation
 WORKER_OUTCOME_UNSPECIFIED: WorkerOutcome
 WORKER_OUTCOME_DONE: WorkerOutcome
 WORKER_OUTCOME_FLAGGED: WorkerOutcome
@@ -50,7 +61,7 @@ WORKER_OUTCOME_NO_ANSWER: WorkerOutcome
 WORKER_OUTCOME_FAILED: WorkerOutcome
 
 class Task(_message.Message):
-    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run", "exception_type", "exception_message")
+    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run", "exception_type", "exception_message", "revocation", "termination_signal")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +86,8 @@ class Task(_message.Message):
     RUN_FIELD_NUMBER: _ClassVar[int]
     EXCEPTION_TYPE_FIELD_NUMBER: _ClassVar[int]
     EXCEPTION_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REVOCATION_FIELD_NUMBER: _ClassVar[int]
+    TERMINATION_SIGNAL_FIELD_NUMBER: _ClassVar[int]
     name: str
     task_name: str
     state: TaskState
@@ -99,7 +112,9 @@ class Task(_message.Message):
     run: str
     exception_type: str
     exception_message: str
-    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ...) -> None: ...
+    revocation: Revocation
+    termination_signal: str
+    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ..., revocation: _Optional[_Union[Revocation, str]] = ..., termination_signal: _Optional[str] = ...) -> None: ...
 
 class GetTaskRequest(_message.Message):
     __slots__ = ("name",)
