@@ -24,6 +24,7 @@ STATE = f"""
             THEN 'RETRY'
         WHEN coalesce(started_at >= received_at, started_at IS NOT NULL) THEN 'STARTED'
         WHEN received_at IS NOT NULL THEN 'RECEIVED'
+        WHEN custom_at IS NOT NULL THEN 'STARTED'
         ELSE 'PENDING'
     END
 """
@@ -73,6 +74,9 @@ tasks = Table(
     # What the newest task-revoked event tells: tasks.revocations.Revocation, and a signal as in "SIGTERM".
     Column("revocation", Text),
     Column("termination_signal", Text),
+    # The state of the newest event of the application's own, and the time of the event.
+    Column("custom_state", Text),
+    Column("custom_at", Moment),
     Index("celery_task_results_ext_newest", *NEWEST),
     Index("celery_task_results_ext_state", "state", *NEWEST),
     Index("celery_task_results_ext_task", "task", *NEWEST),

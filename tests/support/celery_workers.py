@@ -69,6 +69,14 @@ def celery_app(host: str, port: int) -> Celery:
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
+    @app.task(name="tell", bind=True)
+    def tell(self: Task[..., float], seconds: float) -> float:
+        """By an event, and by a stored state, which sends none."""
+        self.send_event("task-halfway-there", done=50)
+        self.update_state(state="PROGRESS", meta={"done": 50})
+        time.sleep(seconds)
+        return seconds
+
     @app.task(name="sleep")
     def sleep(seconds: float) -> float:
         time.sleep(seconds)

@@ -80,6 +80,10 @@ class Life:
     def revoked(self) -> dict[str, Any]:
         return self._event("task-revoked", terminated=True, signum="SIGTERM", expired=False)
 
+    def custom(self, name: str) -> dict[str, Any]:
+        """As the process of the pool sends it, which has a process id of its own."""
+        return self._event(f"task-{name}", pid=4711)
+
     def rejected(self) -> dict[str, Any]:
         return self._event("task-rejected", requeue=False)
 

@@ -44,6 +44,7 @@ def task_to(task: Task) -> tasks_pb2.Task:
         exception_message=task.exception_message if failed else "",
         revocation=REVOCATIONS[task.revocation] if revoked and task.revocation else None,
         termination_signal=task.termination_signal if revoked else "",
+        custom_state=task.custom_state,
         traceback=task.traceback if failed else "",
         runtime=duration(task.runtime) if succeeded else None,
         eta=timestamp(task.eta),

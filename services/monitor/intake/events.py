@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from services.monitor.tasks.custom_states import PREFIX
 from services.monitor.tasks.names import fits
 from services.monitor.tasks.tasks import TIME_OF_TYPE
 
@@ -75,7 +76,8 @@ def _is_sound(event: Any) -> bool:
     kind, made = event.get("type"), event.get("timestamp")
     if type(kind) is not str or not isinstance(made, (float, int)) or not 0 < made < LATEST:
         return False
-    if kind in TIME_OF_TYPE:
+    # A custom event of a task has its id too; one without is about something else.
+    if kind in TIME_OF_TYPE or (kind.startswith(PREFIX) and "uuid" in event):
         task_id = event.get("uuid")
         return type(task_id) is str and task_id != "" and fits(task_id)
     return True

@@ -31,6 +31,7 @@ from services.monitor.intake.kept_reader import KeptEvents
 from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
+from services.monitor.tasks.custom_states import custom_state_of
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.table import TaskTable
 from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, Task, TaskState
@@ -169,14 +170,38 @@ class Intake:
             self._figures.events_lost = self._workers.lost()
             if worker is not None:
                 self.worker_changed(worker)
+        elif "uuid" in event and (custom_state := custom_state_of(kind)):
+            self._take_custom_event(custom_state, at, event["uuid"], now, changed)
+
+    def _take_custom_event(
+        self, custom_state: str, at: int, task_id: str, now: float, changed: list[Task]
+    ) -> None:
+        """Takes in a state that a task gave itself: one more or less in figures is none, as it is no step of
+        its life, and no worker is heard, as the process of the event is one of a pool."""
+        record, new = self._record(task_id)
+        before = (record.state, record.shown_custom_state)
+        if record.hear_custom(custom_state, at):
+            self._writer.put(record, now)
+            if new or before != (record.state, record.shown_custom_state):
+                self._tell(record, changed)
+
+    def _record(self, task_id: str) -> tuple[TaskRecord, bool]:
+        """Returns the task, and whether it was not among the recent ones."""
+        record = self.table.get(task_id)
+        if record is not None:
+            return record, False
+        record = self._writer.waiting(task_id) or TaskRecord(task_id)
+        self.table.add(record)
+        return record, True
+
+    def _tell(self, record: TaskRecord, changed: list[Task]) -> None:
+        if self._wants(record):
+            changed.append(record.task_now())
+        else:
+            self._unwatched += 1
 
     def _take_task_event(self, kind: str, at: int, event: Event, now: float, changed: list[Task]) -> None:
-        task_id = event["uuid"]
-        record = self.table.get(task_id)
-        new = record is None
-        if record is None:
-            record = self._writer.waiting(task_id) or TaskRecord(task_id)
-            self.table.add(record)
+        record, new = self._record(event["uuid"])
         before = record.state
         if not record.hear(kind, at, event):
             return
@@ -191,10 +216,7 @@ class Intake:
         seconds = record.seconds_run() if state in TRIED else None
         self._figures.task(record.task or "", record.queue or "", state, seconds)
         if new or record.state is not before:
-            if self._wants(record):
-                changed.append(record.task_now())
-            else:
-                self._unwatched += 1
+            self._tell(record, changed)
 
     def worker_changed(self, worker: Worker) -> None:
         """Tells that a worker has come or gone, or has fallen silent."""

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from services.monitor.tasks.custom_states import shown_in
 from services.monitor.tasks.exceptions import exception_in
 from services.monitor.tasks.revocations import Revocation, revocation_in
 from services.monitor.tasks.tasks import MOST_NAME, PENDING, STATE_OF_TYPE, TIME_OF_TYPE, Task, state_of
@@ -25,6 +26,8 @@ class TaskRecord:
 
     __slots__ = (
         "args",
+        "custom",
+        "custom_state",
         "eta",
         "exception",
         "exception_message",
@@ -80,13 +83,14 @@ class TaskRecord:
         self.runtime: float | None = None
         self.revocation: Revocation | None = None
         self.termination_signal: str | None = None
+        self.custom_state: str | None = None
         self.eta: str | None = None
         self.expires: str | None = None
         self.parent_id: str | None = None
         self.root_id: str | None = None
         self.run: str | None = None
         self.sent = self.received = self.started = self.retried = 0
-        self.succeeded = self.failed = self.revoked = self.rejected = 0
+        self.succeeded = self.failed = self.revoked = self.rejected = self.custom = 0
         # The oldest and the newest time of all its events, and the newest of those that a worker sent.
         self.heard = self.updated = self.worker_at = 0
         # Characters of args, kwargs, result, exception, its message and traceback.
@@ -131,16 +135,36 @@ class TaskRecord:
         if newest and kind != "retried":
             self.state = STATE_OF_TYPE[event_type]  # the result of `state_of` in this case, but faster
         else:
-            self.state = state_of(
-                self.received,
-                self.started,
-                self.retried,
-                self.succeeded,
-                self.failed,
-                self.revoked,
-                self.rejected,
-            )
+            self._settle()
         return True
+
+    def hear_custom(self, custom_state: str, at: int) -> bool:
+        """Takes in that the task gave itself a state. Returns whether that is its newest."""
+        if at < self.heard or not self.heard:
+            self.heard = at
+        if at <= self.custom:
+            return False
+        self.custom, self.custom_state = at, custom_state
+        self.updated = max(self.updated, at)
+        self._settle()
+        return True
+
+    @property
+    def shown_custom_state(self) -> str:
+        of_this_try = self.custom >= self.received
+        return (self.custom_state or "") if shown_in(self.state, of_this_try=of_this_try) else ""
+
+    def _settle(self) -> None:
+        self.state = state_of(
+            self.received,
+            self.started,
+            self.retried,
+            self.succeeded,
+            self.failed,
+            self.revoked,
+            self.rejected,
+            self.custom,
+        )
 
     def _hear_run(self, event: Mapping[str, Any]) -> bool:
         """Returns whether this event was the first to tell the run.
@@ -230,6 +254,7 @@ class TaskRecord:
             self.exception_message or "",
             self.revocation,
             self.termination_signal or "",
+            self.shown_custom_state,
         )
 
 

@@ -67,6 +67,8 @@ SHOWN = (
         c.exception_message,
         c.revocation,
         c.termination_signal,
+        c.custom_state,
+        c.custom_at,
         c.runtime,
         c.eta,
         c.expires,

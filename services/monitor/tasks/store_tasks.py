@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.kernel.database import Connection
 from services.kernel.errors import NotFound
 from services.kernel.pages import Place
+from services.monitor.tasks.custom_states import shown_in
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.revocations import Revocation
 from services.monitor.tasks.store_listing import IN_SHORT, SHOWN, TaskFilter, c, listing
@@ -29,10 +30,10 @@ Row: TypeAlias = tuple[Any, ...]
 TEXTS = (
     *("task", "queue", "worker", "args", "kwargs", "result"),
     *("exception", "exception_type", "exception_message", "traceback"),
-    *("revocation", "termination_signal"),
+    *("revocation", "termination_signal", "custom_state"),
 )
 IDS = ("parent_id", "root_id", "run")
-TIMES = ("sent", "received", "started", "retried", "succeeded", "failed", "revoked", "rejected")
+TIMES = ("sent", "received", "started", "retried", "succeeded", "failed", "revoked", "rejected", "custom")
 MARKS = ("heard", "updated", "worker_at")
 STAGED = ("id", *TEXTS, *IDS, "worker_pid", "retries", "runtime", "eta", "expires", *TIMES, *MARKS)
 
@@ -53,6 +54,7 @@ def row_of(record: TaskRecord) -> Row:
         record.traceback,
         record.revocation,
         record.termination_signal,
+        record.custom_state,
         record.parent_id,
         record.root_id,
         record.run,
@@ -69,6 +71,7 @@ def row_of(record: TaskRecord) -> Row:
         record.failed or None,
         record.revoked or None,
         record.rejected or None,
+        record.custom or None,
         record.heard,
         record.updated,
         record.worker_at or None,
@@ -122,6 +125,7 @@ _CHANGES = [
         ELSE known.worker_pid
     END""",
     *(_newest(column, "succeeded_at") for column in ("result", "runtime")),
+    _newest("custom_state", "custom_at"),
     *(_newest(column, "revoked_at", keep=False) for column in ("revocation", "termination_signal")),
     *(
         f"{column} = CASE WHEN coalesce(greatest(excluded.failed_at, excluded.retried_at), '-infinity')"
@@ -228,6 +232,11 @@ class TaskStore:
         return [_task_of(row) for row in rows.mappings()]
 
 
+def _has_custom_state(row: Any, state: TaskState) -> bool:
+    told_at, received_at = row["custom_at"], row["received_at"]
+    return told_at is not None and shown_in(state, of_this_try=received_at is None or told_at >= received_at)
+
+
 def _task_of(row: Any) -> Task:
     state = TaskState(row["state"])
     return Task(
@@ -259,4 +268,5 @@ def _task_of(row: Any) -> Task:
         exception_message=row["exception_message"] or "",
         revocation=Revocation(row["revocation"]) if row["revocation"] else None,
         termination_signal=row["termination_signal"] or "",
+        custom_state=row["custom_state"] if _has_custom_state(row, state) else "",
     )

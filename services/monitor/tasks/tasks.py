@@ -105,16 +105,27 @@ class Task:
     # What revoked it last, and with which signal its process was killed: as in "SIGTERM".
     revocation: Revocation | None
     termination_signal: str
+    # The state that it gave itself in this try, as in "PROGRESS".
+    custom_state: str
 
 
 def state_of(
-    received: int, started: int, retried: int, succeeded: int, failed: int, revoked: int, rejected: int
+    received: int,
+    started: int,
+    retried: int,
+    succeeded: int,
+    failed: int,
+    revoked: int,
+    rejected: int,
+    custom: int = 0,
 ) -> TaskState:
     """Returns the state that follows from the newest time of each type of event.
 
     An end holds until the task is received or started again after it (redelivered, or sent again under its
     id). A retry event after the end belongs to an earlier try, whose worker reported late: it counts only if
     the task was started since the end. The time of sending never matters: it is from another machine's clock.
+
+    A task tells custom states while it is run. So a task of which nothing else is known is being run.
     """
     ended = max(succeeded, failed, revoked, rejected)
     if ended and received <= ended and started <= ended:
@@ -127,4 +138,6 @@ def state_of(
         return TaskState.RETRY
     if started and started >= received:
         return TaskState.STARTED
-    return TaskState.RECEIVED if received else TaskState.PENDING
+    if received:
+        return TaskState.RECEIVED
+    return TaskState.STARTED if custom else TaskState.PENDING

@@ -175,12 +175,12 @@ async def test_events_out_of_order_and_doubled_over_many_batches_give_the_same_r
 
 async def test_the_database_tells_the_state_as_the_program_does(database: Database) -> None:
     chance = random.Random(7)
-    cases = [[chance.choice([0, 0, 1, 2, 3, 4]) for _ in range(7)] for _ in range(5000)]
+    cases = [[chance.choice([0, 0, 1, 2, 3, 4]) for _ in range(8)] for _ in range(5000)]
     rows = []
     for number, times in enumerate(cases):
         record = TaskRecord(f"case-{number}")
         record.received, record.started, record.retried = times[:3]
-        record.succeeded, record.failed, record.revoked, record.rejected = times[3:]
+        record.succeeded, record.failed, record.revoked, record.rejected, record.custom = times[3:]
         record.heard = record.updated = 1
         rows.append(row_of(record))
     async with database.connection() as connection:
@@ -440,3 +440,34 @@ async def test_a_subscriber_that_is_too_slow_is_cut_off_told_so_and_comes_back()
         assert len(cuts) == 1
         assert heard.count(b"x" * 1000) < 60_000
         await batches.aclose()
+
+
+async def test_a_state_that_a_task_gives_itself_is_kept_and_told_and_is_no_step_in_figures(
+    valkey: Valkey, database: Database, sessions: Sessions
+) -> None:
+    known, unknown = Life(time.time() - 1), Life(time.time() - 1)
+    events = [known.received(), known.started(), known.custom("progress"), known.custom("progress")]
+    async with listening(valkey, database) as monitor:
+        await publish(valkey, event_message(unknown.custom("upload")))
+        await publish(valkey, *map(event_message, events))
+        await publish(valkey, event_message({"type": "task-of-no-one", "timestamp": time.time()}))
+        found = await eventually_stored(
+            sessions,
+            lambda tasks: (
+                [task.custom_state for task in tasks if task.custom_state] != [] and len(tasks) == 2
+            ),
+        )
+        shown = {task.id: (task.state, task.custom_state) for task in found}
+        assert shown == {
+            known.id: (TaskState.STARTED, "PROGRESS"),
+            unknown.id: (TaskState.STARTED, "UPLOAD"),
+        }
+        await monitor.until(lambda: monitor.figures.events_total == 6)
+        assert [task.custom_state for task in monitor.tasks if task.id == known.id] == ["", "", "PROGRESS"]
+        assert sum(monitor.figures.by_queue.values()) == 2 and monitor.figures.events_refused == 0
+        assert [worker.name for worker in monitor.workers.all()] == [WorkerName("celery@host", 7)]
+        await publish(valkey, event_message(known.succeeded()))
+        ended = await eventually_stored(
+            sessions, lambda tasks: any(task.state is TaskState.SUCCESS for task in tasks)
+        )
+        assert {task.id: task.custom_state for task in ended} == {known.id: "", unknown.id: "UPLOAD"}

@@ -129,6 +129,22 @@ def _state(monitor: Monitor, task_id: str) -> int:
     return next((int(task.state) for task in tasks if task.name == f"tasks/{task_id}"), 0)
 
 
+def test_a_state_that_a_task_gives_itself_is_shown_while_it_runs(monitor: Monitor, app: Celery) -> None:
+    workers = {worker.name for worker in monitor.online(WORKER)}
+    task_id = send(app, "tell", 60)
+
+    def halfway() -> pb.Task | None:
+        found = monitor.tasks.ListTasks(pb.ListTasksRequest(task_names=["tell"])).tasks
+        return next((task for task in found if task.custom_state and task.HasField("started_time")), None)
+
+    task = eventually(halfway)
+    assert (task.name, task.state) == (f"tasks/{task_id}", pb.TASK_STATE_STARTED)
+    assert (task.custom_state, task.queue) == ("HALFWAY-THERE", "queues/alpha")
+    assert {task.worker} == {worker.name for worker in monitor.online(WORKER)} == workers
+    app.control.revoke(task_id, terminate=True, destination=[WORKER])
+    assert not ended(monitor, task_id).custom_state
+
+
 def test_a_task_that_the_worker_refuses(monitor: Monitor, app: Celery) -> None:
     assert ended(monitor, send(app, "refuse")).state == pb.TASK_STATE_REJECTED
 

@@ -91,6 +91,16 @@ def test_an_id_of_more_than_1024_bytes_is_refused(task_id: str, sound: int) -> N
     assert (len(events), refused) == (sound, 1 - sound)
 
 
+@pytest.mark.parametrize(
+    "named, sound", [({"uuid": "長" * 342}, 0), ({"uuid": 7}, 0), ({"uuid": "t"}, 1), ({}, 1)]
+)
+def test_an_event_of_the_applications_own_needs_no_id_and_none_that_is_no_id(
+    named: dict[str, Any], sound: int
+) -> None:
+    events, refused = decode(event_message([{"type": "task-progress", "timestamp": 1.0, **named}]))
+    assert (len(events), refused) == (sound, 1 - sound)
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_make_it_raise(message: bytes) -> None:
     events, refused = decode(message)

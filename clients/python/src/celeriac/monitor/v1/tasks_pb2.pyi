@@ -61,7 +61,7 @@ WORKER_OUTCOME_NO_ANSWER: WorkerOutcome
 WORKER_OUTCOME_FAILED: WorkerOutcome
 
 class Task(_message.Message):
-    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run", "exception_type", "exception_message", "revocation", "termination_signal")
+    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run", "exception_type", "exception_message", "revocation", "termination_signal", "custom_state")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +88,7 @@ class Task(_message.Message):
     EXCEPTION_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     REVOCATION_FIELD_NUMBER: _ClassVar[int]
     TERMINATION_SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_STATE_FIELD_NUMBER: _ClassVar[int]
     name: str
     task_name: str
     state: TaskState
@@ -114,7 +115,8 @@ class Task(_message.Message):
     exception_message: str
     revocation: Revocation
     termination_signal: str
-    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ..., revocation: _Optional[_Union[Revocation, str]] = ..., termination_signal: _Optional[str] = ...) -> None: ...
+    custom_state: str
+    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ..., revocation: _Optional[_Union[Revocation, str]] = ..., termination_signal: _Optional[str] = ..., custom_state: _Optional[str] = ...) -> None: ...
 
 class GetTaskRequest(_message.Message):
     __slots__ = ("name",)
