@@ -28,6 +28,7 @@ from services.monitor.figures import Figures
 from services.monitor.intake.events import Event, decode
 from services.monitor.intake.kept_events import Gap, KeptStream
 from services.monitor.intake.kept_reader import KeptEvents
+from services.monitor.intake.recall import Recall
 from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
@@ -90,6 +91,7 @@ class Intake:
     ) -> None:
         bounds = bounds or Bounds()
         self.table = TaskTable(bounds.tasks, bounds.sent_tasks)
+        self._recall = Recall(database, self.table, bounds.sent_tasks)
         self._figures = figures
         self._workers = workers
         self._on_tasks = on_tasks
@@ -119,16 +121,18 @@ class Intake:
     def heartbeats(self) -> Sequence[Heartbeat]:
         """Without one of the events' stream, which may be silent: `celery_event_stream_up` tells of it."""
         kept = [] if self._kept is None else self._kept.heartbeats
-        return [*self._writer.heartbeats, self._sweeping.heartbeat, *kept]
+        return [*self._writer.heartbeats, self._sweeping.heartbeat, self._recall.loop.heartbeat, *kept]
 
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(to_the_end(self._writer.run()))
                 group.create_task(to_the_end(self._sweeping.run()))
+                group.create_task(to_the_end(self._recall.loop.run()))
                 if self._kept is not None:
                     group.create_task(to_the_end(self._kept.run()))
                 async for batch in self._events.batches():
+                    await self._recall.wait()
                     self.take_in(batch, self._events.age)
                     if self._kept is not None:
                         # What the stream keeps can wait there until the database is back.

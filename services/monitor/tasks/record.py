@@ -14,7 +14,16 @@ from services.monitor.tasks.custom_states import shown_in
 from services.monitor.tasks.exceptions import exception_in
 from services.monitor.tasks.revocations import Revocation, revocation_in
 from services.monitor.tasks.tasks import MOST_NAME, PENDING, STATE_OF_TYPE, TIME_OF_TYPE, Task, state_of
-from services.monitor.tasks.values import id_in, name_in, pid_in, run_in, seconds_in, text_in, time_in
+from services.monitor.tasks.values import (
+    id_in,
+    name_in,
+    pid_in,
+    retries_in,
+    run_in,
+    seconds_in,
+    text_in,
+    time_in,
+)
 
 # Celery cuts arguments and results in events at about 1,000 characters; it never cuts tracebacks.
 MOST_ARGUMENTS = 2_000
@@ -39,6 +48,7 @@ class TaskRecord:
         "kwargs",
         "parent_id",
         "queue",
+        "queue_retries",
         "received",
         "rejected",
         "result",
@@ -69,7 +79,10 @@ class TaskRecord:
         self.id = task_id
         self.task: str | None = None
         self.state = PENDING
+        # Empty: it turned out that the queue that was taken for its own may not be.
         self.queue: str | None = None
+        # The number of the try whose sending told the queue; -1: no event told it.
+        self.queue_retries = -1
         self.worker: str | None = None
         self.worker_pid: int | None = None
         self.args: str | None = None
@@ -111,7 +124,7 @@ class TaskRecord:
         if at > self.updated:
             self.updated = at
         if kind == "sent":
-            self.queue = name_in(event, "queue") or self.queue
+            self._hear_queue(event)
             self._hear_run(event)
             if not self.received:
                 self._hear_details(event)
@@ -166,6 +179,11 @@ class TaskRecord:
             self.custom,
         )
 
+    def _hear_queue(self, event: Mapping[str, Any]) -> None:
+        queue = name_in(event, "queue")
+        if queue:
+            self.queue, self.queue_retries = queue, retries_in(event) or 0
+
     def _hear_run(self, event: Mapping[str, Any]) -> bool:
         """Returns whether this event was the first to tell the run.
 
@@ -195,8 +213,8 @@ class TaskRecord:
         if parent != self.id:
             self.parent_id = parent or self.parent_id
         self.root_id = id_in(event, "root_id") or self.root_id
-        retries = event.get("retries")
-        if type(retries) is int and 0 <= retries < 2**31:
+        retries = retries_in(event)
+        if retries is not None:
             self.retries = retries
         self._measure()
 

@@ -2,13 +2,15 @@
 
 When the table is full, it evicts the oldest task. If that task was sent but not yet received, its queue and
 name are kept in a compact map: only the task-sent event names the queue, and the backlog of a burst may be
-far larger than the table, while its tasks must still be counted under their own queues. A task that a worker
+far larger than the table, while its tasks must still be counted under their own queues. The map also has the
+tasks that the database told of at the start. A task that a worker
 has received and not ended is passed over once.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.tasks import TaskState
@@ -46,6 +48,14 @@ class TaskTable:
         if len(self._sent):
             self._sent.restore(record)
 
+    def recall(self, task_id: str, sent: Sent) -> None:
+        """Takes in what the database has of a task that has not ended, as far as no event told it since."""
+        record = self._records.get(task_id)
+        if record is None:
+            self._sent.keep(task_id, sent)
+        elif record.queue is None:
+            _tell(record, sent)
+
     def _evict(self) -> None:
         for _ in range(MOST_PASSED_OVER):
             record = self._oldest.popleft()
@@ -57,40 +67,51 @@ class TaskTable:
             record = self._oldest.popleft()
         self._passed_over.discard(record.id)
         del self._records[record.id]
-        if record.state is TaskState.PENDING:
-            self._sent.remember(record)
+        if record.state is TaskState.PENDING and record.queue is not None:
+            self._sent.keep(record.id, Sent(record.queue, record.task or "", record.queue_retries))
+
+
+class Sent(NamedTuple):
+    """`retries`: of the try whose sending told the queue; -1: no event told it."""
+
+    queue: str
+    task: str
+    retries: int
 
 
 class SentTasks:
-    """Queue and registered name of tasks that were sent but not yet received, about 150 bytes each."""
+    """Queue and registered name of tasks that are not in the table, about 150 bytes each."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._kept: dict[bytes, tuple[str, str]] = {}
+        self._kept: dict[bytes, Sent] = {}
         self._oldest: deque[bytes] = deque()
-        # Tasks with the same queue and name share one pair.
-        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
+        # Tasks with the same queue and name share one of them.
+        self._shared: dict[Sent, Sent] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def remember(self, record: TaskRecord) -> None:
-        if record.queue is None:
-            return
+    def keep(self, task_id: str, sent: Sent) -> None:
         # `_oldest` also contains tasks that were restored, so its own length is the bound.
         if len(self._oldest) >= self._most:
             self._kept.pop(self._oldest.popleft(), None)
-        key, pair = _compact(record.id), (record.queue, record.task or "")
-        if len(self._pairs) > 10_000:
-            self._pairs.clear()
-        self._kept[key] = self._pairs.setdefault(pair, pair)
+        key = _compact(task_id)
+        if len(self._shared) > 10_000:
+            self._shared.clear()
+        self._kept[key] = self._shared.setdefault(sent, sent)
         self._oldest.append(key)
 
     def restore(self, record: TaskRecord) -> None:
         """Sets the remembered queue and name on a task of which another event has come."""
-        pair = self._kept.pop(_compact(record.id), None)
-        if pair is not None:
-            record.queue, record.task = pair[0], pair[1] or None
+        sent = self._kept.pop(_compact(record.id), None)
+        if sent is not None:
+            _tell(record, sent)
+
+
+def _tell(record: TaskRecord, sent: Sent) -> None:
+    record.queue, record.queue_retries = sent.queue, sent.retries
+    record.task = record.task or sent.task or None
 
 
 def _compact(task_id: str) -> bytes:

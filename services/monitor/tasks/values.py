@@ -49,6 +49,12 @@ def pid_in(event: Mapping[str, Any]) -> int | None:
     return value if type(value) is int and 0 <= value < 2**63 else None
 
 
+def retries_in(event: Mapping[str, Any]) -> int | None:
+    """Returns the number of the try: 0 for the first."""
+    value = event.get("retries")
+    return value if type(value) is int and 0 <= value < 2**31 else None
+
+
 def seconds_in(event: Mapping[str, Any], field: str) -> float | None:
     value = event.get(field)
     return float(value) if isinstance(value, (int, float)) and 0 <= value < 1e9 else None

@@ -471,3 +471,20 @@ async def test_a_state_that_a_task_gives_itself_is_kept_and_told_and_is_no_step_
             sessions, lambda tasks: any(task.state is TaskState.SUCCESS for task in tasks)
         )
         assert {task.id: task.custom_state for task in ended} == {known.id: "", unknown.id: "UPLOAD"}
+
+
+async def test_a_monitor_that_starts_later_knows_the_queue_of_a_task_that_has_not_ended(
+    valkey: Valkey, database: Database, sessions: Sessions
+) -> None:
+    waiting, running, ended = Life(time.time()), Life(time.time(), queue="other"), Life(time.time())
+    async with listening(valkey, database):
+        begun = [waiting.sent(), running.sent(), running.received(), running.started(), *ended.whole()]
+        await publish(valkey, *map(event_message, begun))
+        await eventually_stored(sessions, lambda tasks: len(tasks) == 3)
+    async with listening(valkey, database) as monitor:
+        await publish(valkey, event_message([waiting.received(), running.succeeded()]))
+        await monitor.until(lambda: len(monitor.tasks) == 2)
+        told = {task.id: (task.queue, task.task) for task in monitor.tasks}
+        assert told == {waiting.id: ("celery", "add"), running.id: ("other", "add")}
+        assert {queue for queue, _ in monitor.figures.by_queue} == {"celery", "other"}
+        assert monitor.intake.table.sent == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.monitor.tasks.record import TaskRecord
-from services.monitor.tasks.table import TaskTable
+from services.monitor.tasks.table import Sent, TaskTable
 from tests.support.events import Life
 
 
@@ -55,6 +55,20 @@ def test_a_table_full_of_running_tasks_is_bounded_too() -> None:
     for number in range(100):
         add(table, Life(float(number + 1)), "received", "started")
     assert len(table) == 10
+
+
+def test_what_the_database_tells_of_a_queue_counts_where_no_event_tells_it() -> None:
+    table = TaskTable(10, 10)
+    known, told, later = Life(1.0), Life(1.0, queue="new"), Life(1.0)
+    add(table, known, "received")
+    add(table, told, "sent")
+    for life in (known, told, later):
+        table.recall(life.id, Sent("old", "of-old", 2))
+    record = add(table, known, "started")
+    assert (record.queue, record.queue_retries, record.task) == ("old", 2, "add")
+    assert add(table, told, "received").queue == "new"
+    record = add(table, later, "started")
+    assert (record.queue, record.task, table.sent) == ("old", "of-old", 0)
 
 
 def test_an_id_need_not_be_a_uuid() -> None:
