@@ -165,7 +165,9 @@ def _control(
         on_answer=answered,
     )
     switch = EventSwitch(control, workers, has_sent) if settings.enable_events else None
-    roll_call = RollCall(control, workers, intake.worker_changed, newcomers, switch, pace)
+    roll_call = RollCall(
+        control, workers, intake.worker_changed, intake.other_queues, newcomers, switch, pace
+    )
     return control, roll_call
 
 

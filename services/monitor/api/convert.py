@@ -84,6 +84,7 @@ def worker_to(worker: Worker) -> workers_pb2.Worker:
         clock_skew=duration(_milliseconds(worker.clock_skew)),
         pool=worker.pool,
         task_events=TASK_EVENTS[worker.task_events],
+        queues=[f"queues/{queue}" for queue in worker.queues],
         warnings=[WORKER_WARNINGS[warning] for warning in worker.warnings],
     )
 

@@ -33,6 +33,7 @@ from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.custom_states import custom_state_of
+from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.table import TaskTable
 from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, Task, TaskState
@@ -47,6 +48,8 @@ WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"
 HEARTBEAT_SECONDS = 3.0
 # Workers are looked at this often even if none can have fallen silent: a metric tells when they last were.
 LONGEST_SWEEP_SECONDS = 10.0
+# A worker's clock is known to about a second.
+DOUBTED_SECONDS = 1.0
 
 
 class NotHeardYet(Loggable):
@@ -213,7 +216,13 @@ class Intake:
             worker = self._workers.hear_task(at, event, self._came, self._arrived)
             if worker is not None:
                 self.worker_changed(worker)
-        if kind == "task-started":
+        if kind == "task-received":
+            # The queue of this try, where no event told it.
+            if record.queue_retries < (record.retries or 0):
+                consumed = self._workers.queues_of(event, self._came)
+                if consumed is not None:
+                    record.take_queue(consumed)
+        elif kind == "task-started":
             self._workers.started(event, at)
         self._writer.put(record, now)
         state = STATE_OF_TYPE[kind]
@@ -226,6 +235,20 @@ class Intake:
         """Tells that a worker has come or gone, or has fallen silent."""
         self._worker_news.set()
         self._on_worker(worker)
+
+    def other_queues(self, name: WorkerName, since: float) -> None:
+        """Takes in that a worker may have consumed other queues since then (time.monotonic()) than it did.
+
+        Which tasks it received since is known by its own clock, so that a few more may be doubted.
+        """
+        now = time.monotonic()
+        found = self._workers.find(name)
+        skew = (found[0].clock_skew or 0.0) if found else 0.0
+        earliest = int((time.time() - (now - since) + skew - DOUBTED_SECONDS) * 1e6)
+        for record in self.table.records():
+            of_worker = record.worker == name.hostname and record.worker_pid == name.pid
+            if of_worker and record.received >= earliest and record.doubt_queue():
+                self._writer.put(record, now)
 
     async def _sweep(self) -> Again:
         now = time.monotonic()

@@ -184,6 +184,23 @@ class TaskRecord:
         if queue:
             self.queue, self.queue_retries = queue, retries_in(event) or 0
 
+    def take_queue(self, consumed: frozenset[str]) -> None:
+        """Takes in which queues the worker consumes that has just received the task.
+
+        What told the queue when this try was sent is believed. Otherwise it is the worker's only queue; it is
+        not known if the worker has several, and not the one that was told for an earlier try.
+        """
+        if self.queue_retries < (self.retries or 0) and self.queue not in consumed:
+            (only,) = consumed if len(consumed) == 1 else ("" if self.queue is not None else None,)
+            self.queue, self.queue_retries = only, -1
+
+    def doubt_queue(self) -> bool:
+        """Takes in that the worker may have had other queues. Returns whether the queue is not known now."""
+        if self.queue_retries >= 0 or not self.queue:
+            return False
+        self.queue = ""
+        return True
+
     def _hear_run(self, event: Mapping[str, Any]) -> bool:
         """Returns whether this event was the first to tell the run.
 

@@ -114,6 +114,7 @@ _CHANGES = [
     "run = coalesce(known.run, excluded.run)",
     # A later try may have no eta or expiry although an earlier one had.
     *(_newest(column, "received_at", "sent_at", keep=False) for column in ("eta", "expires")),
+    # An empty queue: what its worker consumes does not tell it, after all.
     _newest("queue", "sent_at"),
     _newest("worker", "worker_at"),
     # The hostname and the process id are those of one event.
@@ -160,6 +161,7 @@ INSERT INTO celery_task_results_ext AS known ({", ".join(_COLUMNS)})
 SELECT {", ".join(_VALUES)} FROM staged_tasks ORDER BY id
 ON CONFLICT (id) DO UPDATE SET {", ".join(_CHANGES)}
 WHERE {_NEWER} OR excluded.heard_at < known.heard_at OR (known.run IS NULL AND excluded.run IS NOT NULL)
+    OR (excluded.queue = '' AND known.queue <> '' AND excluded.sent_at IS NOT DISTINCT FROM known.sent_at)
 """
 
 

@@ -10,6 +10,7 @@ has received and not ended is passed over once.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from services.monitor.tasks.record import TaskRecord
@@ -38,6 +39,9 @@ class TaskTable:
     def sent(self) -> int:
         """The number of tasks of which only queue and name are kept."""
         return len(self._sent)
+
+    def records(self) -> Iterable[TaskRecord]:
+        return self._records.values()
 
     def add(self, record: TaskRecord) -> None:
         """Adds a task that `get` did not find."""

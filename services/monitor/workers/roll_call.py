@@ -20,6 +20,7 @@ from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.names import WorkerName, cut
 from services.monitor.tasks.values import pid_in, seconds_in
+from services.monitor.workers.consumed import queues_in
 from services.monitor.workers.control import Control
 from services.monitor.workers.event_switch import EventSwitch, Present
 from services.monitor.workers.worker import Worker
@@ -31,8 +32,9 @@ MOST_POOL = 100
 class RollCall:
     """Asks in its `loop`, and at once when `newcomers` is set.
 
-    `on_worker` gets each worker whose state has changed by its answer. `switch` tells those that answered
-    to send events of their tasks; None: nobody is told.
+    `on_worker` gets each worker whose state has changed by its answer. `on_other_queues` gets a worker that
+    consumes other queues than it did, and since when (time.monotonic()) that may be so. `switch` tells those
+    that answered to send events of their tasks; None: nobody is told.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class RollCall:
         control: Control,
         workers: WorkerTable,
         on_worker: Callable[[Worker], None],
+        on_other_queues: Callable[[WorkerName, float], None],
         newcomers: asyncio.Event,
         switch: EventSwitch | None,
         pace: Pace = USUAL,
@@ -48,6 +51,7 @@ class RollCall:
         self._control = control
         self._workers = workers
         self._on_worker = on_worker
+        self._on_other_queues = on_other_queues
         # Whether workers were asked once, and had their time to answer.
         self.made = False
         self.loop = Loop(
@@ -69,8 +73,19 @@ class RollCall:
             if worker is not None:
                 self._on_worker(worker)
         self.made = True
+        await self._ask_for_queues([each.name for each in present])
         if self._switch is not None:
             await self._switch.switch_on(present, dt.datetime.now(dt.UTC))
+
+    async def _ask_for_queues(self, present: Sequence[WorkerName]) -> None:
+        if not present:
+            return
+        asked_at = time.monotonic()
+        answers = await self._control.ask("active_queues", workers=present)
+        for hostname, said in answers.items():
+            unsure = self._workers.consumes(hostname, queues_in(said), asked_at)
+            if unsure is not None:
+                self._on_other_queues(*unsure)
 
 
 def _present(answers: Mapping[str, Sequence[Any]]) -> Iterator[Present]:

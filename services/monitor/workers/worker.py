@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.monitor.tasks.names import WorkerName
+from services.monitor.workers.consumed import MOST_QUEUES, Consumed
 from services.monitor.workers.skew import Skew
 from services.monitor.workers.task_events import TaskEvents, TaskEventsHeard
 
@@ -72,6 +73,8 @@ class Worker:
     pool: str = ""
     warnings: tuple[WorkerWarning, ...] = ()
     task_events: TaskEvents = TaskEvents.UNKNOWN
+    # The queues that it consumes, by name; empty until it has told them.
+    queues: tuple[str, ...] = ()
 
 
 class WorkerRecord:
@@ -96,6 +99,7 @@ class WorkerRecord:
         self.interval = DEFAULT_INTERVAL
         self.skew = Skew()
         self.task_events = TaskEventsHeard()
+        self.consumed = Consumed()
         # Its pool, as in "prefork"; empty until it has answered a roll call.
         self.pool = ""
         # Another process of its hostname was heard later than this one.
@@ -235,6 +239,7 @@ class WorkerRecord:
             self.pool,
             tuple(warnings),
             self.task_events.state,
+            tuple(sorted(self.consumed.queues or ())[:MOST_QUEUES]),
         )
 
 

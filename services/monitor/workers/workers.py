@@ -89,11 +89,7 @@ class WorkerTable:
         """
         hostname, pid = cut(name.hostname), name.pid
         if pid is None:
-            there = [
-                record
-                for record in self._by_hostname.get(hostname, {}).values()
-                if record.state is not WorkerState.GONE
-            ]
+            there = self._there_under(hostname)
             if len(there) != 1:
                 return None
             record = there[0]
@@ -105,6 +101,30 @@ class WorkerTable:
             record.task_events.count(processed)  # heartbeats are more frequent, and tell the same
         record.answered(arrived, now, asked_at)
         return self._worker(record) if record.state is not before else None
+
+    def consumes(
+        self, hostname: str, queues: frozenset[str] | None, asked_at: float
+    ) -> tuple[WorkerName, float] | None:
+        """Takes in which queues the worker of the hostname consumes; None: its answer does not tell.
+
+        Where several are there, it is not known whose word it is. Returns the worker, and since when it is
+        not sure which queues it consumed, if that has just become so.
+        """
+        there = self._there_under(cut(hostname))
+        unsure = None
+        for record in there:
+            since = record.consumed.told(queues if len(there) == 1 else None, asked_at)
+            unsure = (record.name, since) if since is not None else unsure
+        return unsure
+
+    def queues_of(self, event: Mapping[str, Any], now: float) -> frozenset[str] | None:
+        """Returns the queues that the worker of an event consumes, if they are known for the moment at which
+        the event came."""
+        hostname, pid = event.get("hostname"), pid_in(event)
+        if type(hostname) is not str or pid is None:
+            return None
+        record = self._by_hostname.get(cut(hostname), {}).get(pid)
+        return None if record is None else record.consumed.at(now)
 
     def started(self, event: Mapping[str, Any], at: int) -> None:
         """Counts a task-started event. The caller must not pass the same event twice."""
@@ -211,6 +231,11 @@ class WorkerTable:
         assert name.pid is not None
         record = self._workers[name] = of_hostname[name.pid] = WorkerRecord(name, at, now, self._calls_every)
         return record
+
+    def _there_under(self, hostname: str) -> Sequence[WorkerRecord]:
+        """Returns the workers of the hostname that are online or silent."""
+        of_hostname = self._by_hostname.get(hostname, {}).values()
+        return [record for record in of_hostname if record.state is not WorkerState.GONE]
 
     def _worker(self, record: WorkerRecord) -> Worker:
         return record.worker(shared=any(_overlap(record, other) for other in self._others(record)))

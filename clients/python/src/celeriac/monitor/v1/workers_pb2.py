@@ -31,7 +31,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!celeriac/monitor/v1/workers.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x05\n\x06Worker\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x15\n\x08hostname\x18\x10 \x01(\tB\x03\xe0\x41\x03\x12\x34\n\x05state\x18\x0f \x01(\x0e\x32 .celeriac.monitor.v1.WorkerStateB\x03\xe0\x41\x03\x12\x10\n\x03pid\x18\x03 \x01(\x03\x42\x03\xe0\x41\x03\x12\x15\n\x08software\x18\x04 \x01(\tB\x03\xe0\x41\x03\x12\x1d\n\x10software_version\x18\x05 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06system\x18\x06 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06\x61\x63tive\x18\x07 \x01(\x05\x42\x03\xe0\x41\x03\x12\x16\n\tprocessed\x18\x08 \x01(\x03\x42\x03\xe0\x41\x03\x12\x19\n\x0cload_average\x18\t \x03(\x01\x42\x03\xe0\x41\x03\x12:\n\x12heartbeat_interval\x18\x11 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12\x1a\n\rstarted_heard\x18\x0b \x01(\x03\x42\x03\xe0\x41\x03\x12\x38\n\x0f\x66irst_seen_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x37\n\x0elast_seen_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x18\n\x0b\x65vents_lost\x18\x0e \x01(\x03\x42\x03\xe0\x41\x03\x12\x32\n\nclock_skew\x18\x12 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12\x11\n\x04pool\x18\x13 \x01(\tB\x03\xe0\x41\x03\x12\x39\n\x08warnings\x18\x14 \x03(\x0e\x32\".celeriac.monitor.v1.WorkerWarningB\x03\xe0\x41\x03\x12\x39\n\x0btask_events\x18\x15 \x01(\x0e\x32\x1f.celeriac.monitor.v1.TaskEventsB\x03\xe0\x41\x03:;\xea\x41\x38\n\x13\x63\x65leriac.dev/Worker\x12\x10workers/{worker}*\x07workers2\x06workerJ\x04\x08\x02\x10\x03J\x04\x08\n\x10\x0b\"=\n\x10GetWorkerRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\"@\n\x11GetWorkerResponse\x12+\n\x06worker\x18\x01 \x01(\x0b\x32\x1b.celeriac.monitor.v1.Worker\"\x82\x01\n\x12ListWorkersRequest\x12\x35\n\x06states\x18\x02 \x03(\x0e\x32 .celeriac.monitor.v1.WorkerStateB\x03\xe0\x41\x01\x12\x16\n\tpage_size\x18\x03 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x04 \x01(\tB\x03\xe0\x41\x01J\x04\x08\x01\x10\x02\"\\\n\x13ListWorkersResponse\x12,\n\x07workers\x18\x01 \x03(\x0b\x32\x1b.celeriac.monitor.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x13\x44\x65leteWorkerRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\"\x16\n\x14\x44\x65leteWorkerResponse*t\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13WORKER_STATE_ONLINE\x10\x01\x12\x17\n\x13WORKER_STATE_SILENT\x10\x02\x12\x15\n\x11WORKER_STATE_GONE\x10\x03*t\n\rWorkerWarning\x12\x1e\n\x1aWORKER_WARNING_UNSPECIFIED\x10\x00\x12\"\n\x1eWORKER_WARNING_HOSTNAME_SHARED\x10\x01\x12\x1f\n\x1bWORKER_WARNING_CLOCK_SKEWED\x10\x02*k\n\nTaskEvents\x12\x1b\n\x17TASK_EVENTS_UNSPECIFIED\x10\x00\x12\x17\n\x13TASK_EVENTS_UNKNOWN\x10\x01\x12\x12\n\x0eTASK_EVENTS_ON\x10\x02\x12\x13\n\x0fTASK_EVENTS_OFF\x10\x03\x32\xd6\x03\n\rWorkerService\x12\x98\x01\n\tGetWorker\x12%.celeriac.monitor.v1.GetWorkerRequest\x1a&.celeriac.monitor.v1.GetWorkerResponse\"<\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02)\x12\x14/v1/{name=workers/*}Z\x11\x12\x0f/v1/workers:get\x12~\n\x0bListWorkers\x12\'.celeriac.monitor.v1.ListWorkersRequest\x1a(.celeriac.monitor.v1.ListWorkersResponse\"\x1c\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/workers\x12\xa9\x01\n\x0c\x44\x65leteWorker\x12(.celeriac.monitor.v1.DeleteWorkerRequest\x1a).celeriac.monitor.v1.DeleteWorkerResponse\"D\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02/*\x14/v1/{name=workers/*}Z\x17\"\x12/v1/workers:delete:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!celeriac/monitor/v1/workers.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x06\n\x06Worker\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x15\n\x08hostname\x18\x10 \x01(\tB\x03\xe0\x41\x03\x12\x34\n\x05state\x18\x0f \x01(\x0e\x32 .celeriac.monitor.v1.WorkerStateB\x03\xe0\x41\x03\x12\x10\n\x03pid\x18\x03 \x01(\x03\x42\x03\xe0\x41\x03\x12\x15\n\x08software\x18\x04 \x01(\tB\x03\xe0\x41\x03\x12\x1d\n\x10software_version\x18\x05 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06system\x18\x06 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06\x61\x63tive\x18\x07 \x01(\x05\x42\x03\xe0\x41\x03\x12\x16\n\tprocessed\x18\x08 \x01(\x03\x42\x03\xe0\x41\x03\x12\x19\n\x0cload_average\x18\t \x03(\x01\x42\x03\xe0\x41\x03\x12:\n\x12heartbeat_interval\x18\x11 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12\x1a\n\rstarted_heard\x18\x0b \x01(\x03\x42\x03\xe0\x41\x03\x12\x38\n\x0f\x66irst_seen_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x37\n\x0elast_seen_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x18\n\x0b\x65vents_lost\x18\x0e \x01(\x03\x42\x03\xe0\x41\x03\x12\x32\n\nclock_skew\x18\x12 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12\x11\n\x04pool\x18\x13 \x01(\tB\x03\xe0\x41\x03\x12\x39\n\x08warnings\x18\x14 \x03(\x0e\x32\".celeriac.monitor.v1.WorkerWarningB\x03\xe0\x41\x03\x12\x39\n\x0btask_events\x18\x15 \x01(\x0e\x32\x1f.celeriac.monitor.v1.TaskEventsB\x03\xe0\x41\x03\x12*\n\x06queues\x18\x16 \x03(\tB\x1a\xe0\x41\x03\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue:;\xea\x41\x38\n\x13\x63\x65leriac.dev/Worker\x12\x10workers/{worker}*\x07workers2\x06workerJ\x04\x08\x02\x10\x03J\x04\x08\n\x10\x0b\"=\n\x10GetWorkerRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\"@\n\x11GetWorkerResponse\x12+\n\x06worker\x18\x01 \x01(\x0b\x32\x1b.celeriac.monitor.v1.Worker\"\x82\x01\n\x12ListWorkersRequest\x12\x35\n\x06states\x18\x02 \x03(\x0e\x32 .celeriac.monitor.v1.WorkerStateB\x03\xe0\x41\x01\x12\x16\n\tpage_size\x18\x03 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x04 \x01(\tB\x03\xe0\x41\x01J\x04\x08\x01\x10\x02\"\\\n\x13ListWorkersResponse\x12,\n\x07workers\x18\x01 \x03(\x0b\x32\x1b.celeriac.monitor.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x13\x44\x65leteWorkerRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe0\x41\x02\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\"\x16\n\x14\x44\x65leteWorkerResponse*t\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13WORKER_STATE_ONLINE\x10\x01\x12\x17\n\x13WORKER_STATE_SILENT\x10\x02\x12\x15\n\x11WORKER_STATE_GONE\x10\x03*t\n\rWorkerWarning\x12\x1e\n\x1aWORKER_WARNING_UNSPECIFIED\x10\x00\x12\"\n\x1eWORKER_WARNING_HOSTNAME_SHARED\x10\x01\x12\x1f\n\x1bWORKER_WARNING_CLOCK_SKEWED\x10\x02*k\n\nTaskEvents\x12\x1b\n\x17TASK_EVENTS_UNSPECIFIED\x10\x00\x12\x17\n\x13TASK_EVENTS_UNKNOWN\x10\x01\x12\x12\n\x0eTASK_EVENTS_ON\x10\x02\x12\x13\n\x0fTASK_EVENTS_OFF\x10\x03\x32\xd6\x03\n\rWorkerService\x12\x98\x01\n\tGetWorker\x12%.celeriac.monitor.v1.GetWorkerRequest\x1a&.celeriac.monitor.v1.GetWorkerResponse\"<\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02)\x12\x14/v1/{name=workers/*}Z\x11\x12\x0f/v1/workers:get\x12~\n\x0bListWorkers\x12\'.celeriac.monitor.v1.ListWorkersRequest\x1a(.celeriac.monitor.v1.ListWorkersResponse\"\x1c\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/workers\x12\xa9\x01\n\x0c\x44\x65leteWorker\x12(.celeriac.monitor.v1.DeleteWorkerRequest\x1a).celeriac.monitor.v1.DeleteWorkerResponse\"D\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02/*\x14/v1/{name=workers/*}Z\x17\"\x12/v1/workers:delete:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -76,6 +76,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKER'].fields_by_name['warnings']._serialized_options = b'\340A\003'
   _globals['_WORKER'].fields_by_name['task_events']._loaded_options = None
   _globals['_WORKER'].fields_by_name['task_events']._serialized_options = b'\340A\003'
+  _globals['_WORKER'].fields_by_name['queues']._loaded_options = None
+  _globals['_WORKER'].fields_by_name['queues']._serialized_options = b'\340A\003\372A\024\n\022celeriac.dev/Queue'
   _globals['_WORKER']._loaded_options = None
   _globals['_WORKER']._serialized_options = b'\352A8\n\023celeriac.dev/Worker\022\020workers/{worker}*\007workers2\006worker'
   _globals['_GETWORKERREQUEST'].fields_by_name['name']._loaded_options = None
@@ -94,26 +96,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKERSERVICE'].methods_by_name['ListWorkers']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\r\022\013/v1/workers'
   _globals['_WORKERSERVICE'].methods_by_name['DeleteWorker']._loaded_options = None
   _globals['_WORKERSERVICE'].methods_by_name['DeleteWorker']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\002/*\024/v1/{name=workers/*}Z\027\"\022/v1/workers:delete:\001*'
-  _globals['_WORKERSTATE']._serialized_start=1480
-  _globals['_WORKERSTATE']._serialized_end=1596
-  _globals['_WORKERWARNING']._serialized_start=1598
-  _globals['_WORKERWARNING']._serialized_end=1714
-  _globals['_TASKEVENTS']._serialized_start=1716
-  _globals['_TASKEVENTS']._serialized_end=1823
+  _globals['_WORKERSTATE']._serialized_start=1524
+  _globals['_WORKERSTATE']._serialized_end=1640
+  _globals['_WORKERWARNING']._serialized_start=1642
+  _globals['_WORKERWARNING']._serialized_end=1758
+  _globals['_TASKEVENTS']._serialized_start=1760
+  _globals['_TASKEVENTS']._serialized_end=1867
   _globals['_WORKER']._serialized_start=272
-  _globals['_WORKER']._serialized_end=1032
-  _globals['_GETWORKERREQUEST']._serialized_start=1034
-  _globals['_GETWORKERREQUEST']._serialized_end=1095
-  _globals['_GETWORKERRESPONSE']._serialized_start=1097
-  _globals['_GETWORKERRESPONSE']._serialized_end=1161
-  _globals['_LISTWORKERSREQUEST']._serialized_start=1164
-  _globals['_LISTWORKERSREQUEST']._serialized_end=1294
-  _globals['_LISTWORKERSRESPONSE']._serialized_start=1296
-  _globals['_LISTWORKERSRESPONSE']._serialized_end=1388
-  _globals['_DELETEWORKERREQUEST']._serialized_start=1390
-  _globals['_DELETEWORKERREQUEST']._serialized_end=1454
-  _globals['_DELETEWORKERRESPONSE']._serialized_start=1456
-  _globals['_DELETEWORKERRESPONSE']._serialized_end=1478
-  _globals['_WORKERSERVICE']._serialized_start=1826
-  _globals['_WORKERSERVICE']._serialized_end=2296
+  _globals['_WORKER']._serialized_end=1076
+  _globals['_GETWORKERREQUEST']._serialized_start=1078
+  _globals['_GETWORKERREQUEST']._serialized_end=1139
+  _globals['_GETWORKERRESPONSE']._serialized_start=1141
+  _globals['_GETWORKERRESPONSE']._serialized_end=1205
+  _globals['_LISTWORKERSREQUEST']._serialized_start=1208
+  _globals['_LISTWORKERSREQUEST']._serialized_end=1338
+  _globals['_LISTWORKERSRESPONSE']._serialized_start=1340
+  _globals['_LISTWORKERSRESPONSE']._serialized_end=1432
+  _globals['_DELETEWORKERREQUEST']._serialized_start=1434
+  _globals['_DELETEWORKERREQUEST']._serialized_end=1498
+  _globals['_DELETEWORKERRESPONSE']._serialized_start=1500
+  _globals['_DELETEWORKERRESPONSE']._serialized_end=1522
+  _globals['_WORKERSERVICE']._serialized_start=1870
+  _globals['_WORKERSERVICE']._serialized_end=2340
 # @@protoc_insertion_point(module_scope)

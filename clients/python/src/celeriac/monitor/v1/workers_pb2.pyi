@@ -45,7 +45,7 @@ TASK_EVENTS_ON: TaskEvents
 TASK_EVENTS_OFF: TaskEvents
 
 class Worker(_message.Message):
-    __slots__ = ("name", "hostname", "state", "pid", "software", "software_version", "system", "active", "processed", "load_average", "heartbeat_interval", "started_heard", "first_seen_time", "last_seen_time", "events_lost", "clock_skew", "pool", "warnings", "task_events")
+    __slots__ = ("name", "hostname", "state", "pid", "software", "software_version", "system", "active", "processed", "load_average", "heartbeat_interval", "started_heard", "first_seen_time", "last_seen_time", "events_lost", "clock_skew", "pool", "warnings", "task_events", "queues")
     NAME_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +65,7 @@ class Worker(_message.Message):
     POOL_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     TASK_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
     name: str
     hostname: str
     state: WorkerState
@@ -84,7 +85,8 @@ class Worker(_message.Message):
     pool: str
     warnings: _containers.RepeatedScalarFieldContainer[WorkerWarning]
     task_events: TaskEvents
-    def __init__(self, name: _Optional[str] = ..., hostname: _Optional[str] = ..., state: _Optional[_Union[WorkerState, str]] = ..., pid: _Optional[int] = ..., software: _Optional[str] = ..., software_version: _Optional[str] = ..., system: _Optional[str] = ..., active: _Optional[int] = ..., processed: _Optional[int] = ..., load_average: _Optional[_Iterable[float]] = ..., heartbeat_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., started_heard: _Optional[int] = ..., first_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., events_lost: _Optional[int] = ..., clock_skew: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., pool: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[WorkerWarning, str]]] = ..., task_events: _Optional[_Union[TaskEvents, str]] = ...) -> None: ...
+    queues: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., hostname: _Optional[str] = ..., state: _Optional[_Union[WorkerState, str]] = ..., pid: _Optional[int] = ..., software: _Optional[str] = ..., software_version: _Optional[str] = ..., system: _Optional[str] = ..., active: _Optional[int] = ..., processed: _Optional[int] = ..., load_average: _Optional[_Iterable[float]] = ..., heartbeat_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., started_heard: _Optional[int] = ..., first_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., events_lost: _Optional[int] = ..., clock_skew: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., pool: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[WorkerWarning, str]]] = ..., task_events: _Optional[_Union[TaskEvents, str]] = ..., queues: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetWorkerRequest(_message.Message):
     __slots__ = ("name",)
