@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from celeriac.monitor.v1 import workers_pb2 as pb
 from celeriac.monitor.v1 import workers_pb2_grpc
 
@@ -31,7 +33,7 @@ class WorkerApi(workers_pb2_grpc.WorkerServiceServicer):
     async def DeleteWorker(
         self, request: pb.DeleteWorkerRequest, context: Context
     ) -> pb.DeleteWorkerResponse:
-        self._workers.delete(self._found(request.name).name)
+        self._workers.delete(self._found(request.name).name, time.monotonic())
         return pb.DeleteWorkerResponse()
 
     def _found(self, name: str) -> Worker:

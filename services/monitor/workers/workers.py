@@ -15,6 +15,8 @@ from services.monitor.workers.worker import CALLS_EVERY, Worker, WorkerRecord, W
 KEPT_SECONDS = 24 * 3600.0
 MOST_GONE = 10
 MOST_WORKERS = 10_000
+# For longer than this no answer to a command is waited for.
+DELETED_SECONDS = 60.0
 
 
 class WorkerTable:
@@ -32,6 +34,8 @@ class WorkerTable:
         self._workers: dict[WorkerName, WorkerRecord] = {}
         # The same, by hostname and process id.
         self._by_hostname: dict[str, dict[int, WorkerRecord]] = {}
+        # When workers were deleted, for a while.
+        self._deleted: dict[WorkerName, float] = {}
         self._lost_before = 0
 
     def hear(
@@ -93,6 +97,8 @@ class WorkerTable:
             if len(there) != 1:
                 return None
             record = there[0]
+        elif self._deleted.get(WorkerName(hostname, pid), -math.inf) >= asked_at:
+            return None
         else:
             record = self._record(WorkerName(hostname, pid), arrived, now)
         before = record.state
@@ -166,8 +172,10 @@ class WorkerTable:
         records = sorted(of_hostname.values(), key=lambda record: record.heard_at, reverse=True)
         return [self._worker(record) for record in records]
 
-    def delete(self, name: WorkerName) -> None:
+    def delete(self, name: WorkerName, now: float) -> None:
         """Forgets a worker that is known. It is known again as soon as it is heard.
+
+        An answer to a command that was sent before is no word of it: it may have been given before its end.
 
         Raises `FailedPrecondition` if it is ONLINE.
         """
@@ -175,6 +183,10 @@ class WorkerTable:
         if record.state is WorkerState.ONLINE:
             raise FailedPrecondition("WORKER_ONLINE", f"the worker {str(name)!r} is online; stop it first")
         self._forget(record)
+        for other, moment in list(self._deleted.items()):
+            if now - moment > DELETED_SECONDS:
+                del self._deleted[other]
+        self._deleted[name] = now
 
     def to_be_told(self, name: WorkerName) -> bool:
         """Whether a worker should be told to send events of its tasks.

@@ -398,12 +398,22 @@ def test_one_that_is_deleted_is_forgotten_and_what_it_lost_stays_counted() -> No
     heard.beat(4, 3)
     name = WorkerName("celery@host", 7)
     with pytest.raises(FailedPrecondition):
-        heard.table.delete(name)
+        heard.table.delete(name, 5.0)
     heard.table.sweep(11.0)
-    heard.table.delete(name)
+    heard.table.delete(name, 12.0)
     assert heard.table.all() == heard.table.find(name) == []
     assert heard.table.lost() == 2
     back = heard.beat(20, 4)
+    assert back is not None and back.state is ONLINE
+
+
+def test_one_that_is_deleted_does_not_come_back_by_an_answer_to_an_older_command() -> None:
+    heard, name = Heard(), WorkerName("celery@host", 7)
+    heard.beat(0, 0)
+    heard.table.sweep(11.0)
+    heard.table.delete(name, 12.0)
+    assert heard.table.answered(name, 12.5, 0, asked_at=11.5) is None and not heard.table.all()
+    back = heard.table.answered(name, 14.0, 0, asked_at=13.0)
     assert back is not None and back.state is ONLINE
 
 
