@@ -61,6 +61,17 @@ def celery_app(host: str, port: int) -> Celery:
     def refuse() -> None:
         raise Reject("not mine", requeue=False)
 
+    @app.task(name="refuse_early")
+    def refuse_early() -> None:
+        raise Reject("not mine", requeue=False)
+
+    @app.task(name="put_back", bind=True, acks_late=True)
+    def put_back(self: Task[..., str]) -> str:
+        delivery = self.request.delivery_info
+        if delivery is None or not delivery["redelivered"]:
+            raise Reject("later", requeue=True)
+        return "at last"
+
     @app.task(name="spawn")
     def spawn() -> str:
         return str(add.delay(1, 2).id)

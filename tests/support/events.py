@@ -84,8 +84,8 @@ class Life:
         """As the process of the pool sends it, which has a process id of its own."""
         return self._event(f"task-{name}", pid=4711)
 
-    def rejected(self) -> dict[str, Any]:
-        return self._event("task-rejected", requeue=False)
+    def rejected(self, requeue: bool = False) -> dict[str, Any]:
+        return self._event("task-rejected", requeue=requeue)
 
     def whole(self) -> list[dict[str, Any]]:
         """Sent, received, started, succeeded."""

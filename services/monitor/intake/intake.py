@@ -171,6 +171,8 @@ class Intake:
     def _take_event(self, event: Event, now: float, changed: list[Task]) -> None:
         kind, at = event["type"], int(event["timestamp"] * 1e6 + 0.5)
         if kind in TIME_OF_TYPE:
+            if kind == "task-rejected" and event.get("requeue") is True:
+                kind = "task-retried"  # its message is on its queue again, so this is no end
             self._take_task_event(kind, at, event, now, changed)
         elif kind in WORKER_EVENTS:
             worker = self._workers.hear(kind, at, event, self._came, self._arrived)

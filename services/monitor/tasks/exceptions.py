@@ -39,13 +39,13 @@ _SURROGATES = range(0xD800, 0xE000)
 
 
 class ExceptionTold(NamedTuple):
-    """`words`: the repr, or where that says nothing the words that end the traceback; None without any.
+    """`words`: the repr, or where that says nothing the words that end the traceback; empty without any.
 
     `type`: the name of its class, without the module; empty if nothing tells it. `message` is empty if the
     exception has none.
     """
 
-    words: str | None
+    words: str
     type: str
     message: str
 
@@ -69,7 +69,7 @@ def exception_in(event: Mapping[str, Any]) -> ExceptionTold:
 
 
 def _bounded(words: str | None, name: str, message: str) -> ExceptionTold:
-    words = words and shortened(words, MOST_EXCEPTION)
+    words = shortened(words or "", MOST_EXCEPTION)
     return ExceptionTold(words, shortened(name, MOST_TYPE), shortened(message, MOST_MESSAGE))
 
 

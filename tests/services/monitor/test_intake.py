@@ -488,3 +488,22 @@ async def test_a_monitor_that_starts_later_knows_the_queue_of_a_task_that_has_no
         assert told == {waiting.id: ("celery", "add"), running.id: ("other", "add")}
         assert {queue for queue, _ in monitor.figures.by_queue} == {"celery", "other"}
         assert monitor.intake.table.sent == 0
+
+
+async def test_a_task_that_was_rejected_and_put_back_onto_its_queue_is_to_be_run_again(
+    valkey: Valkey, database: Database, sessions: Sessions
+) -> None:
+    life = Life(time.time() - 1)
+    async with listening(valkey, database) as monitor:
+        first = [life.received(), life.started(), life.retried()]
+        await publish(valkey, event_message([*first, life.received(1), life.started()]))
+        await eventually_stored(sessions, lambda tasks: [task.retries for task in tasks] == [1])
+        await publish(valkey, event_message(life.rejected(requeue=True)))
+        (task,) = await eventually_stored(sessions, lambda tasks: tasks[0].state is not TaskState.STARTED)
+        assert (task.state, task.ended_at) == (TaskState.RETRY, None)
+        assert (task.exception, task.exception_type, task.exception_message) == ("", "", "")
+        assert monitor.tasks[-1] == task
+        assert monitor.figures.by_queue[("", TaskState.RETRY)] == 2
+        await publish(valkey, event_message([life.received(1), life.started(), life.rejected()]))
+        (task,) = await eventually_stored(sessions, lambda tasks: tasks[0].state.ended)
+        assert task.state is TaskState.REJECTED

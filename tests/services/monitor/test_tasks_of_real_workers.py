@@ -149,6 +149,19 @@ def test_a_task_that_the_worker_refuses(monitor: Monitor, app: Celery) -> None:
     assert ended(monitor, send(app, "refuse")).state == pb.TASK_STATE_REJECTED
 
 
+def test_a_task_that_refuses_itself_after_it_was_acknowledged_has_failed(
+    monitor: Monitor, app: Celery
+) -> None:
+    """Celery 5.7 tells it so, and no rejection: its message was taken off the queue at the start."""
+    task = ended(monitor, send(app, "refuse_early"))
+    assert (task.state, task.exception_type) == (pb.TASK_STATE_FAILURE, "Reject")
+
+
+def test_a_task_that_is_put_back_onto_its_queue_has_not_ended(monitor: Monitor, app: Celery) -> None:
+    task = ended(monitor, send(app, "put_back"))
+    assert (task.state, task.result) == (pb.TASK_STATE_SUCCESS, "'at last'")
+
+
 def test_a_task_that_no_worker_knows_fails(monitor: Monitor, app: Celery) -> None:
     task = ended(monitor, send(app, "unheard_of"))
     assert task.state == pb.TASK_STATE_FAILURE and "NotRegistered" in task.exception

@@ -88,7 +88,7 @@ def test_the_type_is_read_from_the_whole_of_a_long_traceback() -> None:
     frames = '  File "a.py", line 1, in f\n    g()\n' * 10_000
     found = exception_in({"exception": WRAPPED, "traceback": f"{HEAD}{frames}app.Error: {'x' * 9_000}\n"})
     assert found.type == "Error"
-    assert (len(found.message), len(found.words or "")) == (MOST_MESSAGE, MOST_EXCEPTION)
+    assert (len(found.message), len(found.words)) == (MOST_MESSAGE, MOST_EXCEPTION)
 
 
 def test_a_long_message_is_cut_and_still_read_without_its_quotes() -> None:
