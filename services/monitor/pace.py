@@ -21,6 +21,8 @@ class Pace(pace.Pace):
     workers_look: float = 0.5
     # Every worker is asked for a word; one without heartbeats is silent after three calls without an answer.
     roll_call: float = 15.0
+    # Workers are asked for tasks that are shown as started, and may have ended without an event.
+    unheard_look: float = 5.0
     # The lengths of the queues are read, while somebody wants to see them.
     queues_look: float = 1.0
     # The health of each component is checked.

@@ -39,6 +39,7 @@ from services.monitor.figures import Figures
 from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.kept_events import KeptStream, opened_stream
 from services.monitor.intake.subscription import EventSource
+from services.monitor.intake.unheard_ends import UnheardEnds
 from services.monitor.operations.watching import Watching
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
@@ -95,6 +96,7 @@ async def serve(settings: MonitorSettings) -> None:
             background=[
                 intake,
                 roll_call.loop,
+                UnheardEnds(database, intake, control, workers, pace).loop,
                 pulse.loop,
                 components,
                 task_retention(database, live, pace).loop,

@@ -19,6 +19,8 @@ STATE = f"""
                 WHEN revoked_at THEN 'REVOKED'
                 ELSE 'REJECTED'
             END
+        WHEN coalesce(vanished_at >= greatest(received_at, started_at, retried_at), vanished_at IS NOT NULL)
+            THEN 'ENDED'
         WHEN coalesce(retried_at >= greatest(received_at, started_at), retried_at IS NOT NULL)
             AND ({ENDED} IS NULL OR started_at > {ENDED})
             THEN 'RETRY'
@@ -74,6 +76,8 @@ tasks = Table(
     # What the newest task-revoked event tells: tasks.revocations.Revocation, and a signal as in "SIGTERM".
     Column("revocation", Text),
     Column("termination_signal", Text),
+    # The time of its newest event when it was found nowhere any more.
+    Column("vanished_at", Moment),
     # The state of the newest event of the application's own, and the time of the event.
     Column("custom_state", Text),
     Column("custom_at", Moment),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from celery import Celery, Task
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject
 
 from tests.support import forked
 from tests.support.forked import Process
@@ -71,6 +71,14 @@ def celery_app(host: str, port: int) -> Celery:
         if delivery is None or not delivery["redelivered"]:
             raise Reject("later", requeue=True)
         return "at last"
+
+    @app.task(name="put_back_early")
+    def put_back_early() -> None:
+        raise Reject("later", requeue=True)
+
+    @app.task(name="ignore")
+    def ignore() -> None:
+        raise Ignore
 
     @app.task(name="spawn")
     def spawn() -> str:

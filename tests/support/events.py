@@ -84,6 +84,9 @@ class Life:
         """As the process of the pool sends it, which has a process id of its own."""
         return self._event(f"task-{name}", pid=4711)
 
+    def cancelled(self) -> dict[str, Any]:
+        return self._event("task-cancelled")
+
     def rejected(self, requeue: bool = False) -> dict[str, Any]:
         return self._event("task-rejected", requeue=requeue)
 

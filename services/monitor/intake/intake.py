@@ -48,6 +48,8 @@ WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"
 HEARTBEAT_SECONDS = 3.0
 # Workers are looked at this often even if none can have fallen silent: a metric tells when they last were.
 LONGEST_SWEEP_SECONDS = 10.0
+# Events that are younger than this when they are taken in do not wait.
+CAUGHT_UP_SECONDS = 2.0
 # A worker's clock is known to about a second.
 DOUBTED_SECONDS = 1.0
 
@@ -179,6 +181,8 @@ class Intake:
             self._figures.events_lost = self._workers.lost()
             if worker is not None:
                 self.worker_changed(worker)
+        elif kind == "task-cancelled":
+            self._take_cancellation(at, event, now, changed)
         elif "uuid" in event and (custom_state := custom_state_of(kind)):
             self._take_custom_event(custom_state, at, event["uuid"], now, changed)
 
@@ -192,6 +196,18 @@ class Intake:
         if record.hear_custom(custom_state, at):
             self._writer.put(record, now)
             if new or before != (record.state, record.shown_custom_state):
+                self._tell(record, changed)
+
+    def _take_cancellation(self, at: int, event: Event, now: float, changed: list[Task]) -> None:
+        """Takes in that a worker has killed the task, as it lost the broker or is stopped.
+
+        Whether its message is delivered again is not told: if it is, the task is received again.
+        """
+        record, _ = self._record(event["uuid"])
+        before = record.state
+        if record.vanish(at):
+            self._writer.put(record, now)
+            if record.state is not before:
                 self._tell(record, changed)
 
     def _record(self, task_id: str) -> tuple[TaskRecord, bool]:
@@ -232,6 +248,36 @@ class Intake:
         self._figures.task(record.task or "", record.queue or "", state, seconds)
         if new or record.state is not before:
             self._tell(record, changed)
+
+    def known(self, task_id: str) -> TaskRecord | None:
+        """Returns the task if it is in memory, or waits to be written."""
+        return self.table.get(task_id) or self._writer.waiting(task_id)
+
+    def put_right(self, record: TaskRecord, learn: Callable[[TaskRecord], bool]) -> bool:
+        """Takes in what was found out about a task other than by its events; returns whether it was news.
+
+        `record` is what the database has of it; what is in memory is used before that. `learn` changes the
+        record, and returns whether it has.
+        """
+        in_memory = self.known(record.id)
+        known = in_memory or record
+        before = known.state
+        if before.ended or not learn(known) or known.state is before:
+            return False
+        if in_memory is None:
+            self.table.add(known)
+        self._writer.put(known, time.monotonic())
+        self._figures.task(known.task or "", known.queue or "", known.state, None)
+        if self._wants(known):
+            self._on_tasks([known.task_now()])
+        else:
+            self._on_unwatched(1)
+        return True
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether what was heard is taken in, but for the last moment."""
+        return self.has_listened and self._events.age < CAUGHT_UP_SECONDS
 
     def worker_changed(self, worker: Worker) -> None:
         """Tells that a worker has come or gone, or has fallen silent."""

@@ -13,7 +13,15 @@ from typing import Any
 from services.monitor.tasks.custom_states import shown_in
 from services.monitor.tasks.exceptions import exception_in
 from services.monitor.tasks.revocations import Revocation, revocation_in
-from services.monitor.tasks.tasks import MOST_NAME, PENDING, STATE_OF_TYPE, TIME_OF_TYPE, Task, state_of
+from services.monitor.tasks.tasks import (
+    MOST_NAME,
+    PENDING,
+    STATE_OF_TYPE,
+    TIME_OF_TYPE,
+    TOLD_ENDS,
+    Task,
+    state_of,
+)
 from services.monitor.tasks.values import (
     id_in,
     name_in,
@@ -68,6 +76,7 @@ class TaskRecord:
         "text_size",
         "traceback",
         "updated",
+        "vanished",
         "waiting_since",
         "waiting_text",
         "worker",
@@ -103,7 +112,7 @@ class TaskRecord:
         self.root_id: str | None = None
         self.run: str | None = None
         self.sent = self.received = self.started = self.retried = 0
-        self.succeeded = self.failed = self.revoked = self.rejected = self.custom = 0
+        self.succeeded = self.failed = self.revoked = self.rejected = self.vanished = self.custom = 0
         # The oldest and the newest time of all its events, and the newest of those that a worker sent.
         self.heard = self.updated = self.worker_at = 0
         # Characters of args, kwargs, result, exception, its message and traceback.
@@ -145,10 +154,10 @@ class TaskRecord:
             self._measure()
         elif kind == "revoked":
             self.revocation, self.termination_signal = revocation_in(event)
-        if newest and kind != "retried":
+        if newest and kind != "retried" and not self.vanished:
             self.state = STATE_OF_TYPE[event_type]  # the result of `state_of` in this case, but faster
         else:
-            self._settle()
+            self.settle()
         return True
 
     def hear_custom(self, custom_state: str, at: int) -> bool:
@@ -159,7 +168,19 @@ class TaskRecord:
             return False
         self.custom, self.custom_state = at, custom_state
         self.updated = max(self.updated, at)
-        self._settle()
+        self.settle()
+        return True
+
+    def vanish(self, newest: int) -> bool:
+        """Takes in that the task was found nowhere, when its newest event was of that time. Returns whether
+        that changed anything."""
+        if newest <= self.vanished:
+            return False
+        self.vanished = newest
+        if newest < self.heard or not self.heard:
+            self.heard = newest
+        self.updated = max(self.updated, newest)
+        self.settle()
         return True
 
     @property
@@ -167,7 +188,8 @@ class TaskRecord:
         of_this_try = self.custom >= self.received
         return (self.custom_state or "") if shown_in(self.state, of_this_try=of_this_try) else ""
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Derives the state from the times."""
         self.state = state_of(
             self.received,
             self.started,
@@ -176,6 +198,7 @@ class TaskRecord:
             self.failed,
             self.revoked,
             self.rejected,
+            self.vanished,
             self.custom,
         )
 
@@ -282,7 +305,7 @@ class TaskRecord:
             moment(self.sent),
             moment(self.received),
             moment(self.started),
-            moment(ended) if self.state.ended else None,
+            moment(ended) if self.state in TOLD_ENDS else None,
             dt.datetime.fromtimestamp(self.heard / 1e6, dt.UTC),
             dt.datetime.fromtimestamp(self.updated / 1e6, dt.UTC),
             self.exception_type or "",

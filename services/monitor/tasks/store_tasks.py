@@ -21,7 +21,7 @@ from services.monitor.tasks.custom_states import shown_in
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.revocations import Revocation
 from services.monitor.tasks.store_listing import IN_SHORT, SHOWN, TaskFilter, c, listing
-from services.monitor.tasks.tasks import Task, TaskState
+from services.monitor.tasks.tasks import TOLD_ENDS, Task, TaskState
 from services.monitor.tasks.values import time_in
 
 # A row for `TaskBatches`: the values of the columns in `STAGED`.
@@ -33,7 +33,18 @@ TEXTS = (
     *("revocation", "termination_signal", "custom_state"),
 )
 IDS = ("parent_id", "root_id", "run")
-TIMES = ("sent", "received", "started", "retried", "succeeded", "failed", "revoked", "rejected", "custom")
+TIMES = (
+    "sent",
+    "received",
+    "started",
+    "retried",
+    "succeeded",
+    "failed",
+    "revoked",
+    "rejected",
+    "vanished",
+    "custom",
+)
 MARKS = ("heard", "updated", "worker_at")
 STAGED = ("id", *TEXTS, *IDS, "worker_pid", "retries", "runtime", "eta", "expires", *TIMES, *MARKS)
 
@@ -71,6 +82,7 @@ def row_of(record: TaskRecord) -> Row:
         record.failed or None,
         record.revoked or None,
         record.rejected or None,
+        record.vanished or None,
         record.custom or None,
         record.heard,
         record.updated,
@@ -263,7 +275,7 @@ def _task_of(row: Any) -> Task:
         sent_at=row["sent_at"],
         received_at=row["received_at"],
         started_at=row["started_at"],
-        ended_at=row["ended_at"] if state.ended else None,
+        ended_at=row["ended_at"] if state in TOLD_ENDS else None,
         heard_at=row["heard_at"],
         updated_at=row["updated_at"],
         exception_type=row["exception_type"] or "",

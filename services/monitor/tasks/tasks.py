@@ -20,7 +20,7 @@ MOST_NAME = 255
 
 
 class TaskState(enum.StrEnum):
-    """Celery's states."""
+    """Celery's states, and ENDED: it has ended without a word, and how is not known."""
 
     PENDING = "PENDING"
     RECEIVED = "RECEIVED"
@@ -30,6 +30,7 @@ class TaskState(enum.StrEnum):
     RETRY = "RETRY"
     REVOKED = "REVOKED"
     REJECTED = "REJECTED"
+    ENDED = "ENDED"
 
     # Enum's own __hash__ is written in Python and slower; each event causes several look-ups by state.
     __hash__ = str.__hash__
@@ -39,7 +40,9 @@ class TaskState(enum.StrEnum):
         return self in ENDED
 
 
-ENDED = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED, TaskState.REJECTED})
+# The ends that an event or a stored result tells.
+TOLD_ENDS = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED, TaskState.REJECTED})
+ENDED = TOLD_ENDS | {TaskState.ENDED}
 # The states in which the exception of the last try is shown.
 WITH_EXCEPTION = frozenset({TaskState.FAILURE, TaskState.RETRY})
 PENDING = TaskState.PENDING
@@ -117,6 +120,7 @@ def state_of(
     failed: int,
     revoked: int,
     rejected: int,
+    vanished: int = 0,
     custom: int = 0,
 ) -> TaskState:
     """Returns the state that follows from the newest time of each type of event.
@@ -124,6 +128,9 @@ def state_of(
     An end holds until the task is received or started again after it (redelivered, or sent again under its
     id). A retry event after the end belongs to an earlier try, whose worker reported late: it counts only if
     the task was started since the end. The time of sending never matters: it is from another machine's clock.
+
+    `vanished` is the time of the newest event that was known of the task when it was found nowhere any more.
+    A newer event of a worker undoes it, and an end that is told is better than one that is not known.
 
     A task tells custom states while it is run. So a task of which nothing else is known is being run.
     """
@@ -134,6 +141,8 @@ def state_of(
         if ended == failed:
             return TaskState.FAILURE
         return TaskState.REVOKED if ended == revoked else TaskState.REJECTED
+    if vanished and vanished >= received and vanished >= started and vanished >= retried:
+        return TaskState.ENDED
     if retried and retried >= received and retried >= started and (not ended or started > ended):
         return TaskState.RETRY
     if started and started >= received:

@@ -175,12 +175,13 @@ async def test_events_out_of_order_and_doubled_over_many_batches_give_the_same_r
 
 async def test_the_database_tells_the_state_as_the_program_does(database: Database) -> None:
     chance = random.Random(7)
-    cases = [[chance.choice([0, 0, 1, 2, 3, 4]) for _ in range(8)] for _ in range(5000)]
+    cases = [[chance.choice([0, 0, 1, 2, 3, 4]) for _ in range(9)] for _ in range(5000)]
     rows = []
     for number, times in enumerate(cases):
         record = TaskRecord(f"case-{number}")
         record.received, record.started, record.retried = times[:3]
-        record.succeeded, record.failed, record.revoked, record.rejected, record.custom = times[3:]
+        record.succeeded, record.failed, record.revoked, record.rejected = times[3:7]
+        record.vanished, record.custom = times[7:]
         record.heard = record.updated = 1
         rows.append(row_of(record))
     async with database.connection() as connection:
@@ -507,3 +508,17 @@ async def test_a_task_that_was_rejected_and_put_back_onto_its_queue_is_to_be_run
         await publish(valkey, event_message([life.received(1), life.started(), life.rejected()]))
         (task,) = await eventually_stored(sessions, lambda tasks: tasks[0].state.ended)
         assert task.state is TaskState.REJECTED
+
+
+async def test_a_task_that_its_worker_has_killed_has_ended_until_it_is_received_again(
+    valkey: Valkey, database: Database, sessions: Sessions
+) -> None:
+    life = Life(time.time() - 1)
+    async with listening(valkey, database) as monitor:
+        await publish(valkey, event_message([life.received(), life.started(), life.cancelled()]))
+        (task,) = await eventually_stored(sessions, lambda tasks: any(task.state.ended for task in tasks))
+        assert (task.state, task.ended_at) == (TaskState.ENDED, None)
+        assert monitor.tasks[-1] == task
+        await publish(valkey, event_message([life.received(), life.started()]))
+        await eventually_stored(sessions, lambda tasks: tasks[0].state is TaskState.STARTED)
+        assert [task.state.name for task in monitor.tasks[-2:]] == ["RECEIVED", "STARTED"]

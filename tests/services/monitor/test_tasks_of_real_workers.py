@@ -20,7 +20,10 @@ from tests.support.servers import Valkey
 WORKER = "plain@intake"
 pytestmark = pytest.mark.usefixtures("worker")
 UNKNOWN: Any = 99
-ENDED = {pb.TASK_STATE_SUCCESS, pb.TASK_STATE_FAILURE, pb.TASK_STATE_REVOKED, pb.TASK_STATE_REJECTED}
+ENDED = {
+    *(pb.TASK_STATE_SUCCESS, pb.TASK_STATE_FAILURE),
+    *(pb.TASK_STATE_REVOKED, pb.TASK_STATE_REJECTED, pb.TASK_STATE_ENDED),
+}
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +163,21 @@ def test_a_task_that_refuses_itself_after_it_was_acknowledged_has_failed(
 def test_a_task_that_is_put_back_onto_its_queue_has_not_ended(monitor: Monitor, app: Celery) -> None:
     task = ended(monitor, send(app, "put_back"))
     assert (task.state, task.result) == (pb.TASK_STATE_SUCCESS, "'at last'")
+
+
+@pytest.mark.parametrize("task_name", ["ignore", "put_back_early"])
+def test_a_task_of_whose_end_celery_tells_nothing_has_ended_and_how_is_not_known(
+    monitor: Monitor, app: Celery, task_name: str
+) -> None:
+    running = send(app, "sleep", 60)
+    eventually(lambda: _state(monitor, running) == pb.TASK_STATE_STARTED)
+    task = ended(monitor, send(app, task_name))
+    assert task.state == pb.TASK_STATE_ENDED
+    assert task.HasField("started_time") and not task.HasField("end_time")
+    assert (task.queue, task.args, task.exception) == ("queues/alpha", "()", "")
+    assert _state(monitor, running) == pb.TASK_STATE_STARTED, "its worker runs it"
+    app.control.revoke(running, terminate=True, destination=[WORKER])
+    ended(monitor, running)
 
 
 def test_a_task_that_no_worker_knows_fails(monitor: Monitor, app: Celery) -> None:

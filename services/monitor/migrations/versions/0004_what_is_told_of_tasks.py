@@ -1,4 +1,5 @@
-"""Tasks know the type and the message of their exception, what revoked them, and their custom state.
+"""Tasks know the type and the message of their exception, what revoked them, their custom state, and that
+they have ended without a word.
 
 Rows that are there already get type and message from the words that they have. The version before writes
 rows without all these, and leaves them as they are in those that it merges.
@@ -18,6 +19,7 @@ def upgrade() -> None:
             ADD COLUMN exception_message text,
             ADD COLUMN revocation text,
             ADD COLUMN termination_signal text,
+            ADD COLUMN vanished_at timestamptz,
             ADD COLUMN custom_state text,
             ADD COLUMN custom_at timestamptz,
             -- The expression of a generated column can't be changed before PostgreSQL 17. Its index goes too.
@@ -36,6 +38,10 @@ def upgrade() -> None:
                         WHEN revoked_at THEN 'REVOKED'
                         ELSE 'REJECTED'
                     END
+                    WHEN coalesce(
+                        vanished_at >= greatest(received_at, started_at, retried_at),
+                        vanished_at IS NOT NULL
+                    ) THEN 'ENDED'
                     WHEN coalesce(retried_at >= greatest(received_at, started_at), retried_at IS NOT NULL)
                         AND (
                             greatest(succeeded_at, failed_at, revoked_at, rejected_at) IS NULL

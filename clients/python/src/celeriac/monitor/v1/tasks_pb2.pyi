@@ -24,6 +24,7 @@ class TaskState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_STATE_RETRY: _ClassVar[TaskState]
     TASK_STATE_REVOKED: _ClassVar[TaskState]
     TASK_STATE_REJECTED: _ClassVar[TaskState]
+    TASK_STATE_ENDED: _ClassVar[TaskState]
 
 class Revocation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -49,6 +50,7 @@ TASK_STATE_FAILURE: TaskState
 TASK_STATE_RETRY: TaskState
 TASK_STATE_REVOKED: TaskState
 TASK_STATE_REJECTED: TaskState
+TASK_STATE_ENDED: TaskState
 REVOCATION_UNSPECIFIED: Revocation
 REVOCATION_EXPIRED: Revocation
 REVOCATION_REVOKED: Revocation
