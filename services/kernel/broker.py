@@ -26,14 +26,17 @@ def broker_url(settings: KernelSettings) -> str:
 
 
 def backend_url(settings: KernelSettings) -> str:
-    """Returns the result backend's URL for Celery: CELERIAC_RESULT_URL, or a database beside the broker's.
+    """Returns the result backend's URL for Celery; if there is none, that of a backend that keeps nothing."""
+    address = backend_address(settings)
+    return "disabled://" if address is None else address.for_celery
 
-    If that is "none", the URL is that of Celery's backend that keeps nothing.
-    """
-    if settings.result_url is not None:
-        url = settings.result_url.get_secret_value()
-        return "disabled://" if url == NO_RESULTS else BrokerAddress.parse(url).for_celery
-    return broker_address(settings).at(settings.redis_db_backend).for_celery
+
+def backend_address(settings: KernelSettings) -> BrokerAddress | None:
+    """Returns where results are: CELERIAC_RESULT_URL, or a database beside the broker's. None: nowhere."""
+    if settings.result_url is None:
+        return broker_address(settings).at(settings.redis_db_backend)
+    url = settings.result_url.get_secret_value()
+    return None if url == NO_RESULTS else BrokerAddress.parse(url)
 
 
 def connect(settings: KernelSettings, *, decode_responses: bool = False) -> redis.asyncio.Redis:

@@ -50,6 +50,7 @@ from services.monitor.system.peers import audit_look, health_elsewhere, peer_loo
 from services.monitor.system.readiness import Readiness
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.retention import task_retention
+from services.monitor.tasks.stored_meta import opened_metas
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.control import Control, control_app
@@ -66,6 +67,8 @@ async def serve(settings: MonitorSettings) -> None:
         database = await opened.enter_async_context(process.opened_database(settings, "monitor"))
         sessions = await opened.enter_async_context(opened_sessions(database))
         client = await opened.enter_async_context(broker.connect(settings))
+        results = None if settings.result_url is None else broker.backend_address(settings)
+        metas = await opened.enter_async_context(opened_metas(results, settings.result_key_prefix))
         figures, workers = Figures(), WorkerTable(pace.roll_call)
         hub = Hub(task_message, worker_message, settings.watch_buffer)
         newcomers = asyncio.Event()
@@ -90,7 +93,7 @@ async def serve(settings: MonitorSettings) -> None:
                 OperationApi(sessions, watching, pace),
                 QueueApi(queues),
                 SystemApi(components, Readiness(components, settings.ready_file), settings.time_zone),
-                TaskApi(sessions, control, workers),
+                TaskApi(sessions, control, workers, metas),
                 WorkerApi(workers),
             ),
             background=[

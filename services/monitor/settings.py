@@ -34,6 +34,8 @@ class MonitorSettings(LayoutSettings):
     relay_bytes: int = Field(
         256 * 1024 * 1024, ge=1024 * 1024, validation_alias="CELERIAC_RELAY_BYTES", examples=["268435456"]
     )
+    # The `global_keyprefix` of the application's result_backend_transport_options.
+    result_key_prefix: str = Field("", validation_alias="CELERIAC_RESULT_KEY_PREFIX", examples=["myapp:"])
     # Whether workers that send no events of their tasks are told to send them. One that did send them, and
     # was then told not to, is left alone.
     enable_events: bool = Field(

@@ -9,6 +9,7 @@ from services.kernel.grpc.wire import duration, timestamp
 from services.monitor.queues import Queue
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.revocations import Revocation
+from services.monitor.tasks.stored_meta import NOTHING, StoredMeta
 from services.monitor.tasks.tasks import WITH_EXCEPTION, Task, TaskState
 from services.monitor.workers.answers import Outcome
 from services.monitor.workers.control import Reply
@@ -25,7 +26,7 @@ TASK_EVENTS = wire_values(workers_pb2.TaskEvents, TaskEvents)
 OUTCOMES = wire_values(tasks_pb2.WorkerOutcome, Outcome)
 
 
-def task_to(task: Task) -> tasks_pb2.Task:
+def task_to(task: Task, meta: StoredMeta = NOTHING) -> tasks_pb2.Task:
     succeeded = task.state is TaskState.SUCCESS
     failed = task.state in WITH_EXCEPTION
     revoked = task.state is TaskState.REVOKED
@@ -45,6 +46,9 @@ def task_to(task: Task) -> tasks_pb2.Task:
         revocation=REVOCATIONS[task.revocation] if revoked and task.revocation else None,
         termination_signal=task.termination_signal if revoked else "",
         custom_state=task.custom_state,
+        stored_state=meta.state,
+        group_id=meta.group_id,
+        children=[f"tasks/{child}" for child in meta.children],
         traceback=task.traceback if failed else "",
         runtime=duration(task.runtime) if succeeded else None,
         eta=timestamp(task.eta),

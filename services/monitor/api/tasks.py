@@ -17,6 +17,7 @@ from services.monitor.api.references import checked_task_id, task_id_in
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.store_listing import TaskFilter
 from services.monitor.tasks.store_tasks import TaskStore
+from services.monitor.tasks.stored_meta import NOTHING, StoredMetas
 from services.monitor.workers.control import SIGNALS, Control, refuse_ended
 from services.monitor.workers.workers import WorkerTable
 
@@ -26,16 +27,22 @@ READERS_OF_ARGUMENTS = frozenset({Role.ADMIN, Role.SUPER_ADMIN, Role.SERVICE})
 
 
 class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
-    def __init__(self, sessions: Sessions, control: Control, workers: WorkerTable) -> None:
+    """`metas`: what the result backend stores; None: it is not read."""
+
+    def __init__(
+        self, sessions: Sessions, control: Control, workers: WorkerTable, metas: StoredMetas | None = None
+    ) -> None:
         self._sessions = sessions
         self._control = control
         self._workers = workers
+        self._metas = metas
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         task_id = task_id_in(request.name)
         async with self._sessions.reading() as session:
             task = await TaskStore(session).get(task_id)
-        return pb.GetTaskResponse(task=convert.task_to(task))
+        meta = NOTHING if self._metas is None else await self._metas.of(task_id)
+        return pb.GetTaskResponse(task=convert.task_to(task, meta))
 
     async def BatchGetTasks(
         self, request: pb.BatchGetTasksRequest, context: Context

@@ -1,0 +1,128 @@
+"""What Celery's result backend stores of a task beside its result (celery/backends/base.py, redis.py).
+
+The backend keeps one JSON object for each task, under `celery-task-meta-{id}`. Where the application
+serialises results otherwise (pickle), nothing is read: to read that may run code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import redis.asyncio
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from services.kernel.broker_address import BrokerAddress
+from services.kernel.logged_errors import for_log
+from services.monitor.tasks.names import fits
+from services.monitor.tasks.tasks import MOST_NAME
+from services.monitor.tasks.values import shortened
+
+log = structlog.get_logger(__name__)
+
+KEY = "celery-task-meta-"
+# A prefix that ends in one of these is used as it is (celery.backends.base.BaseKeyValueStoreBackend).
+ENDS_OF_PREFIX = ":_-."
+TIMEOUT_SECONDS = 1.0
+# Bytes of a stored result that are read for what stands beside it.
+MOST_BYTES = 1024 * 1024
+MOST_CHILDREN = 1_000
+
+
+@dataclass(frozen=True)
+class StoredMeta:
+    """`state`: in Celery's words, or the application's own. `children`: ids of the tasks that it called.
+
+    All is empty if nothing is stored, or could be read.
+    """
+
+    state: str = ""
+    group_id: str = ""
+    children: tuple[str, ...] = ()
+
+
+NOTHING = StoredMeta()
+
+
+class StoredMetas:
+    """Reads from the backend at the address, whose keys have the prefix (its `global_keyprefix`)."""
+
+    def __init__(self, address: BrokerAddress, key_prefix: str = "") -> None:
+        if key_prefix and key_prefix[-1] not in ENDS_OF_PREFIX:
+            key_prefix += "_"
+        self._prefix = key_prefix + KEY
+        # redis-py declares the answers of all its protocols at once.
+        self._client: Any = redis.asyncio.Redis.from_url(
+            address.for_redis,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            socket_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), retries=1),
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def of(self, task_id: str) -> StoredMeta:
+        key = self._prefix + task_id
+        try:
+            if not 0 < await self._client.strlen(key) <= MOST_BYTES:
+                return NOTHING
+            value = await self._client.get(key)
+        except (RedisError, OSError) as error:
+            log.warning("results.not_read", error=for_log(error))
+            return NOTHING
+        return NOTHING if value is None else meta_in(value)
+
+
+@asynccontextmanager
+async def opened_metas(address: BrokerAddress | None, key_prefix: str) -> AsyncIterator[StoredMetas | None]:
+    """`address`: None where nothing is to be read."""
+    if address is None:
+        yield None
+        return
+    metas = StoredMetas(address, key_prefix)
+    try:
+        yield metas
+    finally:
+        await metas.close()
+
+
+def meta_in(value: bytes) -> StoredMeta:
+    """Returns what a stored value tells. Any program that reaches the backend can write anything."""
+    try:
+        meta = orjson.loads(value)
+    except ValueError:
+        return NOTHING
+    if not isinstance(meta, dict):
+        return NOTHING
+    state, group_id = meta.get("status"), meta.get("group_id")
+    return StoredMeta(
+        shortened(state, MOST_NAME) if isinstance(state, str) else "",
+        group_id if isinstance(group_id, str) and fits(group_id) else "",
+        tuple(_ids_in(meta.get("children"))),
+    )
+
+
+def _ids_in(results: Any) -> Iterator[str]:
+    """Yields the ids of tasks in results as Celery writes them: [[id, parent], null] for a task, and
+    [[id, parent], [result, ...]] for a group, which is no task itself."""
+    waiting, found = [results], 0
+    while waiting and found < MOST_CHILDREN:
+        result = waiting.pop()
+        if not isinstance(result, list):
+            continue
+        named = result[0] if len(result) == 2 and isinstance(result[0], list) else []
+        if len(named) == 2 and isinstance(named[0], str) and not isinstance(result[1], str):
+            if isinstance(result[1], list):
+                waiting.extend(reversed(result[1]))
+            elif named[0] and fits(named[0]):
+                found += 1
+                yield named[0]
+        else:
+            waiting.extend(reversed(result))
