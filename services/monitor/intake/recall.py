@@ -24,6 +24,7 @@ class Recall:
         self._table = table
         self._most = most
         self._done = asyncio.Event()
+        self._awaited = False
         self.loop = Loop(
             "recall",
             self._recall,
@@ -35,11 +36,13 @@ class Recall:
         )
 
     async def wait(self) -> None:
-        """Waits until all is recalled, or as long as that is worth while."""
-        if not self._done.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    await self._done.wait()
+        """Waits until all is recalled, and no longer than its patience in all: the database may be away."""
+        if self._awaited:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._done.wait()
+        self._awaited = True
 
     async def _recall(self) -> Again:
         async with self._database.reading() as connection:
