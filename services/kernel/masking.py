@@ -60,7 +60,7 @@ def without_credentials(text: str) -> str:
     for pattern in _TOKENS:
         text = pattern.sub(rf"\g<1>{MASK}", text)
     if "eyJ" in text:
-        text = _DOTTED.sub(lambda found: _without_jwt(found[0]), text)
+        text = without_jwts(text)
     if "://" in text:
         text = _ADDRESS.sub(lambda found: _without_password(found[0]), text)
     for hint, pattern, replacement in _OTHERS:
@@ -69,14 +69,19 @@ def without_credentials(text: str) -> str:
     return text
 
 
-def _without_jwt(dotted: str) -> str:
-    """Masks a JWT, also one that is cut off: a JSON object in base64url ("eyJ…"), then the other parts."""
+def without_jwts(text: str, mask: str = MASK) -> str:
+    """Returns the text with each JWT replaced, also one that is cut off after its first part."""
+    return _DOTTED.sub(lambda found: _without_jwt(found[0], mask), text)
+
+
+def _without_jwt(dotted: str, mask: str) -> str:
+    """Masks a JWT: a JSON object in base64url ("eyJ…"), then the other parts."""
     *parts, _ = dotted.split(".")
     start = 0
     for part in parts:
         found = part.find("eyJ")
         if 0 <= found <= len(part) - JWT_HEAD:
-            return dotted[: start + found] + MASK
+            return dotted[: start + found] + mask
         start += len(part) + 1
     return dotted
 

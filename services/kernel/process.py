@@ -22,6 +22,7 @@ from services.kernel.database import Database
 from services.kernel.database_address import unusable
 from services.kernel.endings import end, to_the_end
 from services.kernel.grpc.audit import record
+from services.kernel.grpc.readable import AS_DECLARED, Readers
 from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
 from services.kernel.grpc.steps import steps_of_every_call
 from services.kernel.live_keys import LOG_LEVEL
@@ -131,6 +132,7 @@ async def run(
     live: LiveSettings | None = None,
     source: Background | None = None,
     checks: Mapping[str, Check] = MappingProxyType({}),
+    readers: Readers = AS_DECLARED,
     pace: Pace = USUAL,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the calls in flight, and last ends the background work.
@@ -141,6 +143,7 @@ async def run(
     `own_steps`: steps of this service alone, taken for each call after those of all services.
     `source`: keeps `live` up to date; by default it follows the scheduler.
     `checks`: what must be well, beside the database, for the process to be ready.
+    `readers`: the least role for fields that others than declared in the contract may read.
     """
     live = _logging_by(live or LiveSettings(service), settings)
     metrics.follow_config(registry, live)
@@ -149,7 +152,8 @@ async def run(
         settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
     )
     revocations = Revocations(database, pace)
-    every = steps_of_every_call(metrics.CallMetrics(registry), verifier, [record(outbox)], revocations)
+    calls, recording = metrics.CallMetrics(registry), [record(outbox)]
+    every = steps_of_every_call(calls, verifier, recording, revocations, readers)
     steps = [*every, *own_steps]
     stop = _stop_signal()
     host = settings.listen.rpartition(":")[0]

@@ -33,7 +33,7 @@ from services.monitor.api.operations import OperationApi, watch_response_to
 from services.monitor.api.prometheus import MonitorCollector
 from services.monitor.api.queues import QueueApi
 from services.monitor.api.system import SystemApi
-from services.monitor.api.tasks import TaskApi
+from services.monitor.api.tasks import TaskApi, readers_of_arguments
 from services.monitor.api.workers import WorkerApi
 from services.monitor.figures import Figures
 from services.monitor.intake.intake import Bounds, Intake
@@ -93,7 +93,7 @@ async def serve(settings: MonitorSettings) -> None:
                 OperationApi(sessions, watching, pace),
                 QueueApi(queues),
                 SystemApi(components, Readiness(components, settings.ready_file), settings.time_zone),
-                TaskApi(sessions, control, workers, metas),
+                TaskApi(sessions, control, workers, metas, settings.readers_of_arguments),
                 WorkerApi(workers),
             ),
             background=[
@@ -108,6 +108,7 @@ async def serve(settings: MonitorSettings) -> None:
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
             live=live,
             checks={"broker": client.ping, "events": intake.check},
+            readers=readers_of_arguments(settings.readers_of_arguments),
             pace=pace,
         )
 
@@ -140,6 +141,7 @@ def _intake(
         wants=hub.wants,
         kept=kept,
         bounds=Bounds(tasks=settings.tasks_in_memory),
+        redaction=settings.redaction,
         pace=pace,
     )
 

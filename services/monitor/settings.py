@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from services.kernel.broker_layout import LayoutSettings
+from services.kernel.identity import Role
 from services.kernel.settings import BrokerUrl
+from services.monitor.tasks.redaction import Arguments, Redaction
+from services.monitor.tasks.secret_names import words_of
+
+
+def _names(text: str) -> str:
+    for name in filter(None, map(str.strip, text.split(","))):
+        if not words_of(name):
+            raise ValueError(f"{name[:100]!r} is no name: it has no letters")
+    return text
+
+
+Names = Annotated[str, AfterValidator(_names)]
 
 
 class MonitorSettings(LayoutSettings):
@@ -45,3 +59,26 @@ class MonitorSettings(LayoutSettings):
     control_timeout: float = Field(
         2.0, gt=0, le=30, validation_alias="CELERIAC_MONITOR_CONTROL_TIMEOUT", examples=["2"]
     )
+    # Names of secrets beside the default ones, with commas between: their values are replaced before anything
+    # of a task is stored or shown.
+    redact: Names = Field("", validation_alias="CELERIAC_MONITOR_REDACT", examples=["iban,account_number"])
+    # Names whose values are no secrets although a rule says so.
+    redact_except: Names = Field(
+        "", validation_alias="CELERIAC_MONITOR_REDACT_EXCEPT", examples=["primary_key,sort_key"]
+    )
+    # What is kept of arguments and results: "redacted", all but the secrets; "none", nothing; "clear", all.
+    arguments: Arguments = Field(
+        Arguments.REDACTED, validation_alias="CELERIAC_MONITOR_ARGUMENTS", examples=["redacted", "none"]
+    )
+    # The least role that reads arguments and results, and finds tasks by what stands in them.
+    arguments_readable_from: Literal["viewer", "admin"] = Field(
+        "admin", validation_alias="CELERIAC_MONITOR_ARGUMENTS_READABLE_FROM", examples=["admin", "viewer"]
+    )
+
+    @property
+    def redaction(self) -> Redaction:
+        return Redaction(self.redact.split(","), self.redact_except.split(","), self.arguments)
+
+    @property
+    def readers_of_arguments(self) -> Role:
+        return Role[self.arguments_readable_from.upper()]

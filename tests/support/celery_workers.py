@@ -51,6 +51,10 @@ def celery_app(host: str, port: int) -> Celery:
     def fail(message: str) -> None:
         raise ValueError(message)
 
+    @app.task(name="echo")
+    def echo(*args: object, **kwargs: object) -> dict[str, object]:
+        return {"args": args, **kwargs}
+
     @app.task(name="retry_then_succeed", bind=True, max_retries=5)
     def retry_then_succeed(self: Task[..., str], times: int) -> str:
         if self.request.retries < times:

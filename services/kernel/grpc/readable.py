@@ -3,6 +3,8 @@
 For a caller below the role that a field names, "[redacted]" stands in place of a text, of each text in a list
 and of each value in a map of texts; a field of another type is left unset. A field that is unset stays unset.
 
+A server may set another least role for a field (`Readers`), as its operator wishes.
+
 What is to be hidden in a message type is found from its descriptor once for each role. A message of a type
 without such fields is sent as it is. Any other message is copied first, because a stream may send one message
 to several readers, whose roles differ.
@@ -20,29 +22,40 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from services.kernel.grpc.call import Call
+from services.kernel.grpc.server import Step
 from services.kernel.identity import Role
 from services.kernel.redaction import REDACTED
 
 # Changes one field of a message in place. Any: the fields of a message that is not known here.
 Hide: TypeAlias = Callable[[Any], None]
 
+# Fields by their full name ("celeriac.monitor.v1.Task.args"), and the least role that reads each in this
+# process.
+Readers: TypeAlias = frozenset[tuple[str, Role]]
+AS_DECLARED: Readers = frozenset()
+
 # protoc's own stubs type an extension as a bare FieldDescriptor.
 _readable_from: Any = policy_pb2.readable_from
 
 
-@asynccontextmanager
-async def hide_unreadable(call: Call) -> AsyncIterator[None]:
-    role = call.identity.role if call.identity else None
-    call.outgoing.append(functools.partial(as_read_by, role))
-    yield
+def hide_unreadable(readers: Readers = AS_DECLARED) -> Step:
+    """Returns the step."""
+
+    @asynccontextmanager
+    async def hide(call: Call) -> AsyncIterator[None]:
+        role = call.identity.role if call.identity else None
+        call.outgoing.append(lambda message: as_read_by(role, message, readers))
+        yield
+
+    return hide
 
 
-def as_read_by(role: Role | None, message: Message) -> Message:
+def as_read_by(role: Role | None, message: Message, readers: Readers = AS_DECLARED) -> Message:
     """Returns the message as a caller with this role reads it; None is a caller without identity.
 
     The message itself is not changed. It is returned if nothing in a message of its type is to be hidden.
     """
-    hides = _hides_in(message.DESCRIPTOR, role)
+    hides = _hides_in(message.DESCRIPTOR, role, readers)
     if not hides:
         return message
     seen = type(message)()
@@ -57,24 +70,24 @@ def _apply(hides: tuple[Hide, ...], message: Any) -> None:
 
 
 @functools.cache
-def _hides_in(kind: Descriptor, role: Role | None) -> tuple[Hide, ...]:
+def _hides_in(kind: Descriptor, role: Role | None, readers: Readers) -> tuple[Hide, ...]:
     """Returns what to do with a message of this type, so that a caller with this role can read it."""
     found = []
     for field in kind.fields:
-        if _is_hidden(field, role):
+        if _is_hidden(field, role, readers):
             found.append(_hiding(field))
-        elif (inner := _message_in(field)) is not None and _holds_hidden(inner, role):
-            found.append(_hiding_within(field, inner, role))
+        elif (inner := _message_in(field)) is not None and _holds_hidden(inner, role, readers):
+            found.append(_hiding_within(field, inner, role, readers))
     return tuple(found)
 
 
 @functools.cache
-def _holds_hidden(kind: Descriptor, role: Role | None) -> bool:
+def _holds_hidden(kind: Descriptor, role: Role | None, readers: Readers) -> bool:
     """Whether a message of this type, or one within it at any depth, has a field to be hidden."""
     reached, waiting = {kind.full_name}, [kind]
     while waiting:
         for field in waiting.pop().fields:
-            if _is_hidden(field, role):
+            if _is_hidden(field, role, readers):
                 return True
             inner = _message_in(field)
             if inner is not None and inner.full_name not in reached:
@@ -83,11 +96,12 @@ def _holds_hidden(kind: Descriptor, role: Role | None) -> bool:
     return False
 
 
-def _is_hidden(field: FieldDescriptor, role: Role | None) -> bool:
-    least = field.GetOptions().Extensions[_readable_from]
-    if not least or role is Role.SERVICE:
+def _is_hidden(field: FieldDescriptor, role: Role | None, readers: Readers) -> bool:
+    declared = field.GetOptions().Extensions[_readable_from]
+    least = dict(readers).get(field.full_name) or (Role(declared) if declared else None)
+    if least is None or role is Role.SERVICE:
         return False
-    return role is None or not role.reaches(Role(least))
+    return role is None or not role.reaches(least)
 
 
 def _message_in(field: FieldDescriptor) -> Descriptor | None:
@@ -130,20 +144,20 @@ def _hiding(field: FieldDescriptor) -> Hide:
     return texts if field.is_repeated else text
 
 
-def _hiding_within(field: FieldDescriptor, inner: Descriptor, role: Role | None) -> Hide:
+def _hiding_within(field: FieldDescriptor, inner: Descriptor, role: Role | None, readers: Readers) -> Hide:
     name = field.name
 
     def one(message: Any) -> None:
         if message.HasField(name):
-            _apply(_hides_in(inner, role), getattr(message, name))
+            _apply(_hides_in(inner, role, readers), getattr(message, name))
 
     def each(message: Any) -> None:
-        hides = _hides_in(inner, role)
+        hides = _hides_in(inner, role, readers)
         for value in getattr(message, name):
             _apply(hides, value)
 
     def each_by_key(message: Any) -> None:
-        hides = _hides_in(inner, role)
+        hides = _hides_in(inner, role, readers)
         for value in getattr(message, name).values():
             _apply(hides, value)
 

@@ -11,7 +11,7 @@ from services.kernel.grpc.identify import identify
 from services.kernel.grpc.lifetime import end_with_the_token
 from services.kernel.grpc.observe import observe
 from services.kernel.grpc.page_tokens import bind_page_tokens
-from services.kernel.grpc.readable import hide_unreadable
+from services.kernel.grpc.readable import AS_DECLARED, Readers, hide_unreadable
 from services.kernel.grpc.server import Step
 from services.kernel.metrics import CallMetrics
 from services.kernel.revocations import Revocations
@@ -23,10 +23,12 @@ def steps_of_every_call(
     verifier: TokenVerifier,
     recording: Sequence[Step],
     revocations: Revocations | None = None,
+    readers: Readers = AS_DECLARED,
 ) -> list[Step]:
     """Returns the steps of a server.
 
     `recording` is the audit step; it and `revocations` are left out where there is no database.
+    `readers`: the least role for fields that others than declared in the contract may read.
     """
     return [
         observe(metrics),
@@ -37,5 +39,5 @@ def steps_of_every_call(
         end_with_the_token(revocations),
         allow,
         bind_page_tokens,
-        hide_unreadable,
+        hide_unreadable(readers),
     ]

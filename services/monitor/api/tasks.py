@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2_grpc
 
+from services.kernel.grpc.readable import Readers
 from services.kernel.grpc.wire import Context, window_in
 from services.kernel.identity import Role, current_identity
 from services.kernel.pages import decode_place, encode_place, next_page_token, page_size
@@ -22,20 +23,30 @@ from services.monitor.workers.control import SIGNALS, Control, refuse_ended
 from services.monitor.workers.workers import WorkerTable
 
 MOST_AT_ONCE = 500
-# As `readable_from` of the fields `args`, `kwargs` and `result` says.
-READERS_OF_ARGUMENTS = frozenset({Role.ADMIN, Role.SUPER_ADMIN, Role.SERVICE})
+# What only some roles read: from an admin on, as `readable_from` of these fields says, or as the operator
+# does.
+ARGUMENTS = tuple(pb.Task.DESCRIPTOR.fields_by_name[name].full_name for name in ("args", "kwargs", "result"))
 
 
 class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
-    """`metas`: what the result backend stores; None: it is not read."""
+    """`metas`: what the result backend stores; None: it is not read.
+
+    `readers`: the least role that reads arguments and results.
+    """
 
     def __init__(
-        self, sessions: Sessions, control: Control, workers: WorkerTable, metas: StoredMetas | None = None
+        self,
+        sessions: Sessions,
+        control: Control,
+        workers: WorkerTable,
+        metas: StoredMetas | None = None,
+        readers: Role = Role.ADMIN,
     ) -> None:
         self._sessions = sessions
         self._control = control
         self._workers = workers
         self._metas = metas
+        self._readers = readers
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         task_id = task_id_in(request.name)
@@ -53,7 +64,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         return pb.BatchGetTasksResponse(tasks=map(convert.task_to, found))
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
-        wanted, size = _filter(request, self._workers), page_size(request.page_size)
+        wanted, size = _filter(request, self._workers, self._readers), page_size(request.page_size)
         after = decode_place(request.page_token)
         async with self._sessions.reading() as session:
             found = await TaskStore(session).list(wanted, after, size + 1)
@@ -92,7 +103,7 @@ def _signal_in(request: pb.RevokeTaskRequest) -> str:
     return request.signal or SIGNALS[0]
 
 
-def _filter(request: pb.ListTasksRequest, workers: WorkerTable) -> TaskFilter:
+def _filter(request: pb.ListTasksRequest, workers: WorkerTable, readers: Role) -> TaskFilter:
     faults = Faults()
     states = references.states_in(request, faults)
     task_names = references.task_names_in(request, faults)
@@ -109,13 +120,18 @@ def _filter(request: pb.ListTasksRequest, workers: WorkerTable) -> TaskFilter:
         workers=of_workers,
         exception_types=exception_types,
         text=request.text,
-        only_exceptions=not _reads_arguments(),
+        only_exceptions=not _reads_arguments(readers),
         start=start,
         end=end,
     )
 
 
-def _reads_arguments() -> bool:
+def readers_of_arguments(least: Role) -> Readers:
+    """Returns from which role on arguments and results are read, for the step that hides them."""
+    return frozenset((field, least) for field in ARGUMENTS)
+
+
+def _reads_arguments(least: Role) -> bool:
     """Whether the caller may read arguments and results: to search in them is to read them."""
     identity = current_identity()
-    return identity is not None and identity.role in READERS_OF_ARGUMENTS
+    return identity is not None and (identity.role is Role.SERVICE or identity.role.reaches(least))

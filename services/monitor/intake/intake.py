@@ -35,6 +35,7 @@ from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.custom_states import custom_state_of
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.record import TaskRecord
+from services.monitor.tasks.redaction import Redaction
 from services.monitor.tasks.table import TaskTable
 from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, Task, TaskState
 from services.monitor.workers.worker import Worker
@@ -76,7 +77,8 @@ class Intake:
 
     `on_tasks` gets the tasks that entered a new state, in order: those that `wants` returns True for. Of the
     others `on_unwatched` gets how many there were: to describe each would be a third of the work. `on_worker`
-    gets each worker whose state has changed.
+    gets each worker whose state has changed. `redaction` replaces secrets in each event of a task before
+    anything of it is kept.
     """
 
     def __init__(
@@ -92,9 +94,11 @@ class Intake:
         wants: Callable[[TaskRecord], bool] = lambda record: True,
         kept: KeptStream | None = None,
         bounds: Bounds | None = None,
+        redaction: Redaction | None = None,
         pace: Pace = USUAL,
     ) -> None:
         bounds = bounds or Bounds()
+        self._redaction = redaction or Redaction()
         self.table = TaskTable(bounds.tasks, bounds.sent_tasks)
         self._recall = Recall(database, self.table, bounds.sent_tasks)
         self._figures = figures
@@ -228,6 +232,7 @@ class Intake:
     def _take_task_event(self, kind: str, at: int, event: Event, now: float, changed: list[Task]) -> None:
         record, new = self._record(event["uuid"])
         before = record.state
+        self._redaction.event(kind, event)
         if not record.hear(kind, at, event):
             return
         if kind != "task-sent":

@@ -121,6 +121,21 @@ def test_a_greater_role_reads_more_and_a_service_reads_all() -> None:
         assert as_read_by(role, leaf()) == leaf()
 
 
+def test_a_server_may_open_a_field_to_a_lesser_role_and_close_one_to_all_but_a_greater() -> None:
+    package = Leaf.DESCRIPTOR.full_name
+    readers = frozenset({(f"{package}.secret", Role.VIEWER), (f"{package}.open", Role.ADMIN)})
+    seen = hidden_leaf(inner=hidden_leaf())
+    for each in (seen, seen.inner):
+        each.secret, each.open = "s", HIDDEN
+    assert as_read_by(Role.VIEWER, leaf(inner=leaf()), readers) == seen
+    assert as_read_by(None, Leaf(secret="s"), readers) == Leaf(secret=HIDDEN), (
+        "never to a caller without a role"
+    )
+    assert as_read_by(Role.VIEWER, leaf(inner=leaf())) == hidden_leaf(inner=hidden_leaf()), (
+        "in that server only"
+    )
+
+
 def test_what_is_not_set_stays_so() -> None:
     assert as_read_by(Role.VIEWER, Leaf(open="open", other="o")) == Leaf(open="open", other="o")
 

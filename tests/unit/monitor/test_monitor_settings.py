@@ -36,3 +36,32 @@ def test_priority_steps_that_are_none_stop_the_start(monkeypatch: pytest.MonkeyP
         match=r"CELERIAC_BROKER_PRIORITY_STEPS.*for example: CELERIAC_BROKER_PRIORITY_STEPS=0,3,6,9",
     ):
         read(MonitorSettings)
+
+
+def test_rules_of_redaction_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "{'iban': 'a', 'accountNumber': 'b', 'sort_key': 'c'}"
+    assert read(MonitorSettings).redaction.argument(text) == text.replace("'c'", "'[redacted]'")
+    monkeypatch.setenv("CELERIAC_MONITOR_REDACT", "IBAN, account number,")
+    monkeypatch.setenv("CELERIAC_MONITOR_REDACT_EXCEPT", "sort-key")
+    seen = text.replace("'a'", "'[redacted]'").replace("'b'", "'[redacted]'")
+    assert read(MonitorSettings).redaction.argument(text) == seen
+    monkeypatch.setenv("CELERIAC_MONITOR_ARGUMENTS", "none")
+    assert read(MonitorSettings).redaction.argument(text) == "[not kept]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "example"),
+    [
+        ("REDACT", "iban;;,?", "iban,account_number"),
+        ("REDACT_EXCEPT", "1", "primary_key,sort_key"),
+        ("ARGUMENTS", "off", "redacted"),
+        ("ARGUMENTS_READABLE_FROM", "everyone", "admin"),
+    ],
+)
+def test_rules_of_redaction_that_are_none_stop_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, example: str
+) -> None:
+    variable = f"CELERIAC_MONITOR_{name}"
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit, match=f"{variable}: .*for example: {variable}={example}"):
+        read(MonitorSettings)
