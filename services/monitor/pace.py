@@ -23,6 +23,9 @@ class Pace(pace.Pace):
     roll_call: float = 15.0
     # Workers are asked for tasks that are shown as started, and may have ended without an event.
     unheard_look: float = 5.0
+    # Workers that did not answer yet are told again what was revoked; a listener to workers that start, whose
+    # broker was away, tries again.
+    revoked_again: float = 1.0
     # The lengths of the queues are read, while somebody wants to see them.
     queues_look: float = 1.0
     # The health of each component is checked.

@@ -55,6 +55,8 @@ from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.control import Control, control_app
 from services.monitor.workers.event_switch import EventSwitch
+from services.monitor.workers.hello import Hello
+from services.monitor.workers.revoked_tasks import RevokedTasks
 from services.monitor.workers.roll_call import RollCall
 from services.monitor.workers.store_senders import SenderStore
 from services.monitor.workers.worker import Worker, WorkerState
@@ -71,9 +73,9 @@ async def serve(settings: MonitorSettings) -> None:
         metas = await opened.enter_async_context(opened_metas(results, settings.result_key_prefix))
         figures, workers = Figures(), WorkerTable(pace.roll_call)
         hub = Hub(task_message, worker_message, settings.watch_buffer)
-        newcomers = asyncio.Event()
+        newcomers, arrivals = asyncio.Event(), asyncio.Event()
         kept = await opened.enter_async_context(opened_stream(settings.relay_url))
-        intake = _intake(settings, kept, database, figures, workers, hub, newcomers, pace)
+        intake = _intake(settings, kept, database, figures, workers, hub, (newcomers, arrivals), pace)
         queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
         pulse = Pulse(figures, workers, queues, pace)
         heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats]
@@ -81,6 +83,9 @@ async def serve(settings: MonitorSettings) -> None:
         registry = new_registry()
         registry.register(MonitorCollector(figures, workers, pulse, components, hub))
         control, roll_call = _control(settings, sessions, workers, intake, newcomers, pace)
+        remembered = dt.timedelta(hours=settings.revocation_hours)
+        revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
+        hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
         elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         await process.run(
@@ -93,13 +98,15 @@ async def serve(settings: MonitorSettings) -> None:
                 OperationApi(sessions, watching, pace),
                 QueueApi(queues),
                 SystemApi(components, Readiness(components, settings.ready_file), settings.time_zone),
-                TaskApi(sessions, control, workers, metas, settings.readers_of_arguments),
+                TaskApi(sessions, revoked, workers, metas, settings.readers_of_arguments),
                 WorkerApi(workers),
             ),
             background=[
                 intake,
                 roll_call.loop,
                 UnheardEnds(database, intake, control, workers, pace).loop,
+                revoked.loop,
+                hello.loop,
                 pulse.loop,
                 components,
                 task_retention(database, live, pace).loop,
@@ -120,15 +127,16 @@ def _intake(
     figures: Figures,
     workers: WorkerTable,
     hub: Hub[WatchEventsResponse],
-    newcomers: asyncio.Event,
+    newcomers: Sequence[asyncio.Event],
     pace: Pace,
 ) -> Intake:
-    """`newcomers` is set when a worker comes that has answered no roll call yet."""
+    """`newcomers` are set when a worker comes that has answered no roll call yet."""
 
     def worker_changed(worker: Worker) -> None:
         hub.worker_changed(worker)
         if worker.state is WorkerState.ONLINE and not worker.pool:
-            newcomers.set()
+            for each in newcomers:
+                each.set()
 
     return Intake(
         EventSource(broker.broker_address(settings), settings.key_prefix),

@@ -55,6 +55,10 @@ class MonitorSettings(LayoutSettings):
     enable_events: bool = Field(
         True, validation_alias="CELERIAC_MONITOR_ENABLE_EVENTS", examples=["true", "false"]
     )
+    # Hours for which a revocation is told to workers that come, if the end of its task is never heard.
+    revocation_hours: float = Field(
+        168, ge=3, le=8760, validation_alias="CELERIAC_MONITOR_REVOCATION_HOURS", examples=["168"]
+    )
     # Seconds that workers have to answer a command.
     control_timeout: float = Field(
         2.0, gt=0, le=30, validation_alias="CELERIAC_MONITOR_CONTROL_TIMEOUT", examples=["2"]

@@ -1,8 +1,8 @@
-"""The monitor's tables: tasks, as derived from their events, and the audit outbox."""
+"""The monitor's tables: tasks, as derived from their events, revoked tasks, and the audit outbox."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Computed, Double, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Computed, Double, Index, Integer, Table, Text, text
 
 from services.kernel.tables import Moment, new_metadata, outbox_table, required
 
@@ -94,6 +94,18 @@ tasks = Table(
     # One index for the tasks of a hostname, and for those of one process of it: the tasks of its other
     # processes are passed over within the index.
     Index("celery_task_results_ext_worker", "worker", *NEWEST, "worker_pid"),
+)
+
+# Tasks that were revoked and are not known to have ended: workers that come are told.
+revoked_tasks = Table(
+    "celery_revoked_tasks",
+    metadata,
+    Column("task_id", Text, primary_key=True),
+    required("terminate", Boolean),
+    required("signal", Text),
+    required("revoked_at", Moment),
+    # When it is forgotten, whatever became of the task.
+    required("expires_at", Moment),
 )
 
 outbox = outbox_table(metadata, "monitor")

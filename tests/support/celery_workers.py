@@ -145,11 +145,12 @@ def running_worker(
     concurrency: int = 1,
     pool: str = "prefork",
     options: Sequence[str] = ("--events",),
+    mingle: bool = False,
 ) -> Iterator[Worker]:
     """Starts a worker, waits until it answers, and stops it at the end.
 
     `options`: further ones of its command. Without "--events" it sends events of its tasks only once it is
-    told to.
+    told to. `mingle`: whether it asks its neighbours before it begins, which takes a second.
     """
     log_file = keep_under(folder / f"worker-{name}.log", f"worker-{name}")
     environment = {
@@ -160,7 +161,7 @@ def running_worker(
         "WORKER_NAME": name,
         "WORKER_CONCURRENCY": str(concurrency),
         "WORKER_POOL": pool,
-        "WORKER_OPTIONS": " ".join(options),
+        "WORKER_OPTIONS": " ".join([*options, *([] if mingle else ["--without-mingle"])]),
     }
     with log_file.open("ab") as log:
         process = forked.start("tests.support.celery_workers", env=environment, output=log, new_session=True)
@@ -191,7 +192,7 @@ def main() -> None:
     ]
     arguments += [f"--queues={os.environ['WORKER_QUEUES']}", f"--hostname={os.environ['WORKER_NAME']}"]
     arguments += os.environ["WORKER_OPTIONS"].split()
-    app.worker_main([*arguments, "--loglevel=INFO", "--without-mingle"])
+    app.worker_main([*arguments, "--loglevel=INFO"])
 
 
 if __name__ == "__main__":

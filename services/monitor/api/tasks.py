@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from celeriac.monitor.v1 import tasks_pb2 as pb
@@ -19,7 +20,9 @@ from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.store_listing import TaskFilter
 from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.stored_meta import NOTHING, StoredMetas
-from services.monitor.workers.control import SIGNALS, Control, refuse_ended
+from services.monitor.workers.control import SIGNALS, refuse_ended
+from services.monitor.workers.revoked_tasks import RevokedTasks
+from services.monitor.workers.store_revoked_tasks import RevokedTask, RevokedTaskStore
 from services.monitor.workers.workers import WorkerTable
 
 MOST_AT_ONCE = 500
@@ -37,13 +40,13 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
     def __init__(
         self,
         sessions: Sessions,
-        control: Control,
+        revoked: RevokedTasks,
         workers: WorkerTable,
         metas: StoredMetas | None = None,
         readers: Role = Role.ADMIN,
     ) -> None:
         self._sessions = sessions
-        self._control = control
+        self._revoked = revoked
         self._workers = workers
         self._metas = metas
         self._readers = readers
@@ -73,11 +76,14 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
 
     async def RevokeTask(self, request: pb.RevokeTaskRequest, context: Context) -> pb.RevokeTaskResponse:
         task_id, signal = task_id_in(request.name), _signal_in(request)
-        async with self._sessions.reading() as session:
+        revoked = RevokedTask(task_id, request.terminate, signal)
+        async with self._sessions.transaction() as session:
             task = await TaskStore(session).find(task_id)
-        refuse_ended(task)
+            refuse_ended(task)
+            now = dt.datetime.now(dt.UTC)
+            await RevokedTaskStore(session).remember(revoked, now, self._revoked.until(task, now))
         own = WorkerName(task.worker, task.worker_pid) if task is not None and task.worker else None
-        replies = await self._control.revoke(task_id, own=own, terminate=request.terminate, signal=signal)
+        replies = await self._revoked.command(revoked, own)
         return pb.RevokeTaskResponse(replies=map(convert.reply_to, replies))
 
 

@@ -175,7 +175,7 @@ class Control:
 
 
 def _none_is_online() -> Unavailable:
-    return Unavailable("a worker (none is online)")
+    return Unavailable("a worker (none is online; one that comes is told that the task is revoked)")
 
 
 def replies_of(

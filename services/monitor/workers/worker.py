@@ -102,6 +102,8 @@ class WorkerRecord:
         self.consumed = Consumed()
         # Its pool, as in "prefork"; empty until it has answered a roll call.
         self.pool = ""
+        # It was told what had been revoked before it was started.
+        self.knows_revoked = False
         # Another process of its hostname was heard later than this one.
         self.succeeded = False
         self._calls_every = calls_every

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services.kernel.errors import FailedPrecondition
@@ -49,6 +49,9 @@ class WorkerTable:
         before = record.state
         if arrived:
             record.skew.hear(at, arrived, now)
+        if event_type == "worker-online":
+            # A container's process may have the number of the one before it.
+            record.knows_revoked = False
         if event_type == "worker-offline":
             record.farewell(at, now)
         else:
@@ -213,6 +216,22 @@ class WorkerTable:
         """Takes in that a worker has sent events of tasks, at some time in its life."""
         if name in self._workers:
             self._workers[name].task_events.ever = True
+
+    def to_be_told_of_revocations(self) -> Sequence[WorkerName]:
+        """Returns the workers that are there and may not know what was revoked before they came."""
+        return [name for name in self.there() if not self._workers[name].knows_revoked]
+
+    def told_of_revocations(self, names: Iterable[WorkerName]) -> None:
+        """Takes in that these workers have been told what was revoked."""
+        for name in names:
+            if name in self._workers:
+                self._workers[name].knows_revoked = True
+
+    def missed_a_revocation(self, names: Iterable[WorkerName]) -> None:
+        """Takes in that these workers may have missed a revocation. A name may be a hostname alone."""
+        for name in names:
+            for worker in self.find(name):
+                self._workers[worker.name].knows_revoked = False
 
     def online(self) -> Sequence[WorkerName]:
         """Returns the names of the workers that are online."""

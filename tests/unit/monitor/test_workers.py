@@ -468,3 +468,20 @@ def test_a_worker_is_told_to_send_events_once_and_not_if_it_ever_did() -> None:
     assert not heard.table.to_be_told(WorkerName("celery@host", 8))
     heard.beat(1, 0, pid=9)
     assert not heard.table.to_be_told(WorkerName("celery@host", 9)), "the command would reach 8 as well"
+
+
+def test_a_worker_is_told_of_revocations_once_and_again_when_it_starts_or_may_have_missed_one() -> None:
+    heard, one, two = Heard(), WorkerName("celery@host", 7), WorkerName("celery@host", 8)
+    heard.beat(0, 0)
+    heard.beat(1, 0, pid=8)
+    assert set(heard.table.to_be_told_of_revocations()) == {one, two}
+    heard.table.told_of_revocations([one, two, WorkerName("celery@host", 9)])
+    heard.beat(2, 0)
+    assert heard.table.to_be_told_of_revocations() == []
+    heard.beat(3, 0, kind="worker-online")
+    assert heard.table.to_be_told_of_revocations() == [one], "its number may be that of the process before"
+    heard.table.told_of_revocations([one])
+    heard.table.missed_a_revocation([WorkerName("celery@host"), WorkerName("nobody")])
+    assert set(heard.table.to_be_told_of_revocations()) == {one, two}
+    heard.beat(4, 0, kind="worker-offline")
+    assert heard.table.to_be_told_of_revocations() == [two], "one that is gone hears nothing"

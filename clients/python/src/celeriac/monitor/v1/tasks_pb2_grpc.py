@@ -96,8 +96,10 @@ class TaskServiceServicer(object):
 
     def RevokeTask(self, request, context):
         """Tells the workers not to run a task, and, with `terminate`, to kill the process that runs it. Workers
-        remember a revoked id in memory only. A task that is unknown here is revoked all the same: its message
-        may be on its way. FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered.
+        remember a revoked id in memory only; so it is remembered here, too, and told to workers that come later, until
+        the task has ended. A task that is unknown here is revoked all the same: its message may be on its way.
+        FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered, in which case workers that come
+        are told all the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

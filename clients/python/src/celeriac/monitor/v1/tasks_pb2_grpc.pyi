@@ -51,8 +51,10 @@ class TaskServiceStub:
         celeriac.monitor.v1.tasks_pb2.RevokeTaskResponse,
     ]
     """Tells the workers not to run a task, and, with `terminate`, to kill the process that runs it. Workers
-    remember a revoked id in memory only. A task that is unknown here is revoked all the same: its message
-    may be on its way. FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered.
+    remember a revoked id in memory only; so it is remembered here, too, and told to workers that come later, until
+    the task has ended. A task that is unknown here is revoked all the same: its message may be on its way.
+    FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered, in which case workers that come
+    are told all the same.
     """
 
 class TaskServiceAsyncStub:
@@ -88,8 +90,10 @@ class TaskServiceAsyncStub:
         celeriac.monitor.v1.tasks_pb2.RevokeTaskResponse,
     ]
     """Tells the workers not to run a task, and, with `terminate`, to kill the process that runs it. Workers
-    remember a revoked id in memory only. A task that is unknown here is revoked all the same: its message
-    may be on its way. FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered.
+    remember a revoked id in memory only; so it is remembered here, too, and told to workers that come later, until
+    the task has ended. A task that is unknown here is revoked all the same: its message may be on its way.
+    FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered, in which case workers that come
+    are told all the same.
     """
 
 class TaskServiceServicer(metaclass=abc.ABCMeta):
@@ -133,8 +137,10 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.RevokeTaskResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.RevokeTaskResponse]]:
         """Tells the workers not to run a task, and, with `terminate`, to kill the process that runs it. Workers
-        remember a revoked id in memory only. A task that is unknown here is revoked all the same: its message
-        may be on its way. FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered.
+        remember a revoked id in memory only; so it is remembered here, too, and told to workers that come later, until
+        the task has ended. A task that is unknown here is revoked all the same: its message may be on its way.
+        FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered, in which case workers that come
+        are told all the same.
         """
 
 def add_TaskServiceServicer_to_server(servicer: TaskServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
