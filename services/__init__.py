@@ -9,3 +9,8 @@ audit       who did what, in a log that shows any change made to it afterwards
 
 # The one list of the services that answer gRPC calls: ports, certificates, gateway, rights and tests read it.
 SERVICES = ("scheduler", "embedder", "monitor", "audit")
+# Which of them answers each package of the contracts: its own, and those named after what they are about.
+ANSWERED_BY = {f"celeriac.{service}.v1": service for service in SERVICES} | {
+    "celeriac.operations.v1": "monitor",
+    "celeriac.access.v1": "audit",
+}

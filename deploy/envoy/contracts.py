@@ -14,15 +14,10 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.rpc import error_details_pb2, status_pb2
 
-from services import SERVICES
+from services import ANSWERED_BY
 from services.kernel.identity import TOKEN_ROLES, Role
 from services.kernel.policy import policy_of
 
-# The service that answers each package: each service its own, and the packages named here.
-ANSWERED_BY = {f"celeriac.{service}.v1": service for service in SERVICES} | {
-    "celeriac.operations.v1": "monitor",
-    "celeriac.access.v1": "audit",
-}
 UNARY_SECONDS = 15
 
 

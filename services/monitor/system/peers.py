@@ -13,12 +13,10 @@ from celeriac.audit.v1 import audit_pb2, audit_pb2_grpc
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services import ANSWERED_BY
 from services.kernel.grpc.health import LOOP
 from services.monitor.system.checks import late_loops
 from services.monitor.system.components import MOST_DETAIL, TIMEOUT_SECONDS, Components, Finding, Health, Look
-
-# Contracts that are not named after the service that implements them.
-ANSWERED_BY = {"operations": "embedder"}
 
 
 def services_elsewhere() -> dict[str, str]:
@@ -27,9 +25,8 @@ def services_elsewhere() -> dict[str, str]:
     for module in pkgutil.walk_packages(celeriac.__path__, "celeriac."):
         if module.name.endswith("_pb2"):
             file: FileDescriptor = importlib.import_module(module.name).DESCRIPTOR
-            area = file.package.split(".")[1]
             for service in file.services_by_name.values():
-                answered_by[service.full_name] = ANSWERED_BY.get(area, area)
+                answered_by[service.full_name] = ANSWERED_BY[file.package]
     return {name: component for name, component in answered_by.items() if component != "monitor"}
 
 

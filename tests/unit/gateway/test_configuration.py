@@ -16,11 +16,11 @@ from pydantic import ValidationError
 
 from deploy.envoy import GatewaySettings, envoy_command, load_settings, write_gateway_config
 from deploy.envoy.__main__ import main
-from deploy.envoy.contracts import ANSWERED_BY, Method, installed_contracts, methods_of
+from deploy.envoy.contracts import Method, installed_contracts, methods_of
 from deploy.envoy.replies import REFUSALS
 from deploy.envoy.routes import REFLECTION
 from deploy.envoy.template import Template
-from services import SERVICES
+from services import ANSWERED_BY, SERVICES
 from services.kernel.identity import Role
 from services.kernel.settings import KernelSettings
 
