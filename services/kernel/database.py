@@ -89,8 +89,17 @@ async def _prepare(connection: Connection, session: Mapping[str, str]) -> None:
 class Database:
     """Connections to the database in the role of one service: a pool, and one for each listener."""
 
-    def __init__(self, url: str, pool_size: int = 16, application_name: str = "celeriac") -> None:
-        """`pool_size` is the most connections of the pool; each listener has one of its own in addition."""
+    def __init__(
+        self,
+        url: str,
+        pool_size: int = 16,
+        application_name: str = "celeriac",
+        statement_seconds: float = STATEMENT_SECONDS,
+    ) -> None:
+        """`pool_size` is the most connections of the pool; each listener has one of its own in addition.
+
+        `statement_seconds` is the longest that one statement may run on the server.
+        """
         self.url = driver_url(url)
         self.pool_size = pool_size
         self.server_settings = {"application_name": application_name, "timezone": "UTC"}
@@ -99,7 +108,7 @@ class Database:
             # stuck_clients.py.
             "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
             "lock_timeout": f"{LOCK_SECONDS}s",
-            "statement_timeout": f"{STATEMENT_SECONDS}s",
+            "statement_timeout": f"{round(statement_seconds * 1000)}ms",
         }
         self._pool: asyncpg.Pool[Any] | None = None
 

@@ -50,6 +50,7 @@ from services.monitor.system.peers import audit_look, health_elsewhere, peer_loo
 from services.monitor.system.readiness import Readiness
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.retention import task_retention
+from services.monitor.tasks.store_lists import opened_lists
 from services.monitor.tasks.stored_meta import opened_metas
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
@@ -68,6 +69,7 @@ async def serve(settings: MonitorSettings) -> None:
     async with AsyncExitStack() as opened:
         database = await opened.enter_async_context(process.opened_database(settings, "monitor"))
         sessions = await opened.enter_async_context(opened_sessions(database))
+        lists = await opened.enter_async_context(opened_lists(database))
         client = await opened.enter_async_context(broker.connect(settings))
         results = None if settings.result_url is None else broker.backend_address(settings)
         metas = await opened.enter_async_context(opened_metas(results, settings.result_key_prefix))
@@ -98,7 +100,7 @@ async def serve(settings: MonitorSettings) -> None:
                 OperationApi(sessions, watching, pace),
                 QueueApi(queues),
                 SystemApi(components, Readiness(components, settings.ready_file), settings.time_zone),
-                TaskApi(sessions, revoked, workers, metas, settings.readers_of_arguments),
+                TaskApi(sessions, lists, revoked, workers, metas, settings.readers_of_arguments),
                 WorkerApi(workers),
             ),
             background=[

@@ -18,6 +18,7 @@ from services.monitor.api import convert, references
 from services.monitor.api.references import checked_task_id, task_id_in
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.store_listing import TaskFilter
+from services.monitor.tasks.store_lists import Lists
 from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.stored_meta import NOTHING, StoredMetas
 from services.monitor.workers.control import SIGNALS, refuse_ended
@@ -40,12 +41,14 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
     def __init__(
         self,
         sessions: Sessions,
+        lists: Lists,
         revoked: RevokedTasks,
         workers: WorkerTable,
         metas: StoredMetas | None = None,
         readers: Role = Role.ADMIN,
     ) -> None:
         self._sessions = sessions
+        self._lists = lists
         self._revoked = revoked
         self._workers = workers
         self._metas = metas
@@ -69,7 +72,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
     async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
         wanted, size = _filter(request, self._workers, self._readers), page_size(request.page_size)
         after = decode_place(request.page_token)
-        async with self._sessions.reading() as session:
+        async with self._lists.reading() as session:
             found = await TaskStore(session).list(wanted, after, size + 1)
         token = next_page_token(found, size, lambda last: encode_place((last.heard_at, last.id)))
         return pb.ListTasksResponse(tasks=map(convert.task_to, found[:size]), next_page_token=token)
