@@ -94,6 +94,14 @@ tasks = Table(
     # One index for the tasks of a hostname, and for those of one process of it: the tasks of its other
     # processes are passed over within the index.
     Index("celery_task_results_ext_worker", "worker", *NEWEST, "worker_pid"),
+    # A task that was called from none is its own root; the primary key finds it.
+    Index("celery_task_results_ext_root", "root_id", *NEWEST, postgresql_where=text("root_id <> id")),
+    Index(
+        "celery_task_results_ext_parent",
+        "parent_id",
+        *NEWEST,
+        postgresql_where=text("parent_id IS NOT NULL"),
+    ),
 )
 
 # Tasks that were revoked and are not known to have ended: workers that come are told.

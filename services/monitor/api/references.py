@@ -46,6 +46,11 @@ def checked_task_id(name: str, field: str, faults: Faults) -> str:
     return _checked_id(name, field, faults, TASK)
 
 
+def optional_task_id_in(name: str, field: str, faults: Faults) -> str:
+    """Returns the id in "tasks/{id}"; empty if the field is not set."""
+    return checked_task_id(name, field, faults) if name else ""
+
+
 def worker_in(name: str, workers: WorkerTable) -> WorkerName:
     """Returns the worker in "workers/{hostname}~{pid}" or "workers/{hostname}". Raises `Invalid`."""
     faults = Faults()

@@ -119,6 +119,8 @@ def _filter(request: pb.ListTasksRequest, workers: WorkerTable, readers: Role) -
     queues = references.queues_in(request, faults)
     of_workers = references.workers_in(request, faults, workers)
     exception_types = references.exception_types_in(request, faults)
+    root = references.optional_task_id_in(request.root, "root", faults)
+    parent = references.optional_task_id_in(request.parent, "parent", faults)
     faults.text("text", request.text, "TimeoutError", most=200, required=False)
     start, end = window_in(request, faults)
     faults.raise_any()
@@ -128,6 +130,8 @@ def _filter(request: pb.ListTasksRequest, workers: WorkerTable, readers: Role) -
         queues=queues,
         workers=of_workers,
         exception_types=exception_types,
+        root=root,
+        parent=parent,
         text=request.text,
         only_exceptions=not _reads_arguments(readers),
         start=start,

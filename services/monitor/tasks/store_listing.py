@@ -52,6 +52,9 @@ class TaskFilter:
     queues: Sequence[str] = ()
     workers: Sequence[WorkerName] = ()
     exception_types: Sequence[str] = ()
+    # The id of a workflow's first task; that task is one of the workflow's.
+    root: str = ""
+    parent: str = ""
     text: str = ""
     only_exceptions: bool = False
     start: dt.datetime | None = None
@@ -116,6 +119,12 @@ def _by_value(wanted: TaskFilter) -> Iterator[list[Condition]]:
 
     The filters come in this order: the first ones usually match the fewest tasks.
     """
+    if wanted.parent:
+        yield [c.parent_id == wanted.parent]
+    if wanted.root:
+        # The first task is its own root, where its events told one.
+        first = and_(c.id == wanted.root, func.coalesce(c.root_id, c.id) == c.id)
+        yield [and_(c.root_id == wanted.root, c.root_id != c.id), first]
     workers = set(wanted.workers)
     of_process = {worker for worker in workers if worker.pid is not None}
     # A process is left out where its hostname stands for all processes.

@@ -50,6 +50,7 @@ def test_a_task_of_any_name_is_found_by_its_id_queue_and_worker(monitor: Monitor
     for wanted in (
         pb.ListTasksRequest(queues=[f"queues/{name}"]),
         pb.ListTasksRequest(workers=[f"workers/{name}~7"]),
+        pb.ListTasksRequest(root=f"tasks/{name}"),
         pb.ListTasksRequest(workers=[f"workers/{name}"]),
     ):
         assert [each.name for each in monitor.tasks.ListTasks(wanted).tasks] == [f"tasks/{name}"]
@@ -96,8 +97,11 @@ def test_a_longer_id_is_refused_in_requests_and_its_events_are_refused_and_count
         (monitor.tasks.RevokeTask, pb.RevokeTaskRequest(name=f"tasks/{name}")),
     ):
         assert fields_at_fault(call, request) == ["name"]
-    wanted = pb.ListTasksRequest(queues=[f"queues/{name}"], workers=[f"workers/{name * 2}"])
-    assert fields_at_fault(monitor.tasks.ListTasks, wanted) == ["queues[0]", "workers[0]"]
+    wanted = pb.ListTasksRequest(
+        queues=[f"queues/{name}"], workers=[f"workers/{name * 2}"], root=name, parent=f"tasks/{name}"
+    )
+    at_fault = ["queues[0]", "workers[0]", "root", "parent"]
+    assert fields_at_fault(monitor.tasks.ListTasks, wanted) == at_fault
     before = scraped_value(monitor.metrics_port, "celery_events_refused_total")
     publish(broker, Life(time.time(), task_id=name))
     eventually(lambda: scraped_value(monitor.metrics_port, "celery_events_refused_total") == before + 4)

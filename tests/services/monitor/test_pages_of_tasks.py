@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 import pytest
 
@@ -18,9 +19,10 @@ NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 # Each had an exception in some try.
 FILL = f"""
     INSERT INTO celery_task_results_ext
-        (id, task, queue, worker, worker_pid, args, heard_at, updated_at, succeeded_at, failed_at,
-            exception_type)
-    SELECT 't-' || n, kind || 'task', kind || 'queue', kind || 'worker', n % 1000, '[' || n || ']', at, at,
+        (id, task, queue, worker, worker_pid, args, root_id, parent_id, heard_at, updated_at, succeeded_at,
+        failed_at, exception_type)
+    SELECT 't-' || n, kind || 'task', kind || 'queue', kind || 'worker', n % 1000, '[' || n || ']',
+        't-' || n - n % 200, CASE WHEN n % 200 > 100 THEN 't-' || n - n % 200 END, at, at,
         CASE WHEN n % 100 <> 50 THEN at END, CASE WHEN n % 100 = 50 THEN at END, 'Error'
     FROM generate_series(1, {TASKS}) AS n,
         LATERAL (SELECT $1::timestamptz - n * interval '1 second' AS at,
@@ -85,6 +87,25 @@ async def test_of_one_process_of_a_hostname_only_its_own_tasks_are_read(url: str
     """Those of its hostname's other processes are passed over within the index."""
     wanted = TaskFilter(workers=[WorkerName("rare-worker", 700)])
     assert await most_rows_read(url, listing(wanted, None, PAGE)) == TASKS / 1000
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (TaskFilter(root="t-400"), range(400, 400 + PAGE)),
+        (TaskFilter(parent="t-400"), range(501, 501 + PAGE)),
+        (TaskFilter(root="t-400", states=[TaskState.FAILURE]), [450, 550]),
+        (TaskFilter(root="t-400", parent="t-400", states=[TaskState.FAILURE]), [550]),
+        (TaskFilter(root="t-401"), []),
+        (TaskFilter(root="t-none", parent="t-400"), []),
+    ],
+    ids=str,
+)
+async def test_tasks_of_a_workflow_and_those_called_from_one_are_found_by_an_index(
+    wanted: TaskFilter, found: Sequence[int], url: str
+) -> None:
+    assert await ids_of(url, wanted) == [f"t-{number}" for number in found]
+    assert await most_rows_read(url, listing(wanted, None, PAGE)) <= 201
 
 
 async def test_filters_with_more_combinations_than_branches_still_give_what_matches(url: str) -> None:
