@@ -12,6 +12,7 @@ system      the health of each component
 intake      Celery's events: kept by the relay, read, decoded, counted, written to the database
 figures     counters, rates and runtimes in bounded memory
 queues      the lengths of the broker's queues
+search      the index that makes a search in many tasks quick
 workers     which workers are there, and commands to them
 operations  the long work of all services: lists, the stream of changes, requests to cancel
 tasks       tasks, derived from their events: state, table in memory, rows, retention

@@ -156,10 +156,14 @@ class Figures:
         else:
             figures.retried += 1
 
+    def events_per_second(self, now: float) -> float:
+        """Returns the average rate over the last 10 s."""
+        return self._events.per_second(now)
+
     def snapshot(self, now: float, most_tasks: int = 100) -> Snapshot:
         """Returns the current figures, with up to `most_tasks` task names, the most frequent first."""
         return Snapshot(
-            self._events.per_second(now),
+            self.events_per_second(now),
             self._succeeded.per_second(now),
             self._failed.per_second(now),
             self.events_total,

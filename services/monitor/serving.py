@@ -43,6 +43,7 @@ from services.monitor.intake.unheard_ends import UnheardEnds
 from services.monitor.operations.watching import Watching
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
+from services.monitor.search.indexing import Indexing
 from services.monitor.settings import MonitorSettings
 from services.monitor.system import checks
 from services.monitor.system.components import Components
@@ -112,6 +113,7 @@ async def serve(settings: MonitorSettings) -> None:
                 pulse.loop,
                 components,
                 task_retention(database, live, pace).loop,
+                Indexing(database, lambda: figures.events_per_second(time.monotonic()), pace).loop,
                 watching.loop,
             ],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),

@@ -1,10 +1,27 @@
-"""The monitor's tables: tasks, as derived from their events, revoked tasks, and the audit outbox."""
+"""The monitor's tables: tasks, as derived from their events, their search index, revoked tasks, and the
+audit outbox."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Computed, Double, Index, Integer, Table, Text, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Computed,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Sequence,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
-from services.kernel.tables import Moment, new_metadata, outbox_table, required
+from services.kernel.tables import Moment, check, new_metadata, outbox_table, required
 
 metadata = new_metadata()
 
@@ -114,6 +131,58 @@ revoked_tasks = Table(
     required("revoked_at", Moment),
     # When it is forgotten, whatever became of the task.
     required("expires_at", Moment),
+)
+
+# The search index (services.monitor.search). One row: up to which place in lists tasks are closed.
+search = Table(
+    "celery_task_search",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    required("closed_at", Moment),
+    required("closed_id", Text),
+    check("celery_task_search_single", "single"),
+)
+
+# The closed tasks up to a place, after that of the slice before. `is_full`: no more fit in.
+slices = Table(
+    "celery_task_slices",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    required("to_at", Moment),
+    required("to_id", Text),
+    required("tasks", Integer),
+    required("is_full", Boolean),
+    UniqueConstraint("to_at", "to_id", name="celery_task_slices_place"),
+)
+
+# Which task a number of a slice is: in each row the tasks of so many numbers that follow each other.
+slice_ids = Table(
+    "celery_task_slice_ids",
+    metadata,
+    Column("slice", BigInteger, primary_key=True, autoincrement=False),
+    Column("portion", Integer, primary_key=True),
+    required("heard_ats", ARRAY(Moment)),
+    required("ids", ARRAY(Text)),
+)
+
+# services.monitor.search.postings says what a block holds; `first` is its first key.
+grams = Table(
+    "celery_task_grams",
+    metadata,
+    Column("slice", BigInteger, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, primary_key=True),
+    required("block", LargeBinary),
+)
+
+# Closed tasks that were written after they were closed: triggers note them. Each writing gives a new number.
+late_writing = Sequence("celery_task_late_writing", metadata=metadata)
+late = Table(
+    "celery_task_late",
+    metadata,
+    Column("id", Text, primary_key=True),
+    required("heard_at", Moment),
+    required("writing", BigInteger, server_default=late_writing.next_value()),
+    Index("celery_task_late_place", "heard_at", "id"),
 )
 
 outbox = outbox_table(metadata, "monitor")

@@ -16,6 +16,7 @@ from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 from services.monitor.api import convert, references
 from services.monitor.api.references import checked_task_id, task_id_in
+from services.monitor.search.store_search import TaskSearch
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.store_listing import TaskFilter
 from services.monitor.tasks.store_lists import Lists
@@ -73,7 +74,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         wanted, size = _filter(request, self._workers, self._readers), page_size(request.page_size)
         after = decode_place(request.page_token)
         async with self._lists.reading() as session:
-            found = await TaskStore(session).list(wanted, after, size + 1)
+            found = await TaskSearch(session).list(wanted, after, size + 1)
         token = next_page_token(found, size, lambda last: encode_place((last.heard_at, last.id)))
         return pb.ListTasksResponse(tasks=map(convert.task_to, found[:size]), next_page_token=token)
 

@@ -90,15 +90,24 @@ IN_SHORT = select(*SHOWN, null().label("traceback"))
 NEWEST_FIRST = IN_SHORT.order_by(c.heard_at.desc(), c.id.desc())
 
 
-def listing(wanted: TaskFilter, after: Place | None, most: int) -> Select[Any] | CompoundSelect[Any]:
+def listing(
+    wanted: TaskFilter, after: Place | None, most: int, newer_than: Place | None = None
+) -> Select[Any] | CompoundSelect[Any]:
     """Returns the query for tasks after the position, by the time of their first event, newest first."""
     common = list(_in_every_branch(wanted, after))
+    if newer_than is not None:
+        common.append(tuple_(c.heard_at, c.id) > newer_than)
     choices, filters = _split([values for values in _by_value(wanted) if values])
     common += [or_(*values) for values in filters]
     branches = [NEWEST_FIRST.where(*chosen, *common).limit(most) for chosen in product(*choices)]
     if len(branches) == 1:
         return branches[0]
     return union_all(*branches).order_by(text("heard_at DESC"), text("id DESC")).limit(most)
+
+
+def matching(wanted: TaskFilter, after: Place | None) -> list[Condition]:
+    """Returns the conditions of the filter, for tasks that are found in another way than by its values."""
+    return [*_in_every_branch(wanted, after), *(or_(*values) for values in _by_value(wanted) if values)]
 
 
 def _in_every_branch(wanted: TaskFilter, after: Place | None) -> Iterator[Condition]:

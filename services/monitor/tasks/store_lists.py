@@ -19,15 +19,15 @@ from services.kernel.sessions import Sessions, opened_sessions
 
 # Lists and searches that the database works on at the same moment: as many as keep a small server busy.
 AT_ONCE = 4
-# The longest that a list waits for one of these connections, and the longest that one of its statements runs.
+# The longest that a list waits for one of these connections, and the longest that it then takes.
 # Both together are less than the gateway's limit (15 s), so that the caller learns the reason.
 WAIT_SECONDS = 8.0
-STATEMENT_SECONDS = 5.0
+LIST_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 
 BUSY = f"{AT_ONCE} lists and searches run, and none of them ended within {WAIT_SECONDS:g} s; try again"
 TOO_LONG = (
-    f"the search was ended after {STATEMENT_SECONDS:g} s; narrow it by start_time and end_time, or by another"
+    f"the search was ended after {LIST_SECONDS:g} s; narrow it by start_time and end_time, or by another"
     " filter, or try again"
 )
 
@@ -43,17 +43,20 @@ class Lists:
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """One read-only transaction on one snapshot.
 
-        Raises `Exhausted` if there was no room for it in time, or if one of its statements took too long.
+        Raises `Exhausted` if there was no room for it in time, or if it took too long.
         """
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._room.acquire()
         except TimeoutError:
             raise Exhausted(BUSY, RETRY_SECONDS) from None
+        limit = asyncio.timeout(LIST_SECONDS)
         try:
-            async with self._sessions.reading() as session:
+            async with limit, self._sessions.reading() as session:
                 yield session
-        except asyncpg.QueryCanceledError as error:
+        except (asyncpg.QueryCanceledError, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and not limit.expired():
+                raise
             raise Exhausted(TOO_LONG, RETRY_SECONDS) from error
         finally:
             self._room.release()
@@ -63,6 +66,6 @@ class Lists:
 async def opened_lists(database: Database) -> AsyncIterator[Lists]:
     """Yields the connections for lists of the database; closes them at the end."""
     name = f"{database.server_settings['application_name']}-lists"
-    apart = Database(database.url, AT_ONCE, name, STATEMENT_SECONDS)
+    apart = Database(database.url, AT_ONCE, name, LIST_SECONDS)
     async with opened_sessions(apart) as sessions:
         yield Lists(sessions)

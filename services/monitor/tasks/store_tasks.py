@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
-from sqlalchemy import ARRAY, Text, any_, bindparam, select
+from sqlalchemy import ARRAY, CompoundSelect, Select, Text, any_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kernel.database import Connection
@@ -240,9 +240,15 @@ class TaskStore:
         rows = await self._session.execute(SEVERAL, {"ids": list(task_ids)})
         return [_task_of(row) for row in rows.mappings()]
 
-    async def list(self, wanted: TaskFilter, after: Place | None, most: int) -> Sequence[Task]:
+    async def list(
+        self, wanted: TaskFilter, after: Place | None, most: int, newer_than: Place | None = None
+    ) -> Sequence[Task]:
         """Returns tasks after the position in the order of `listing`, without tracebacks."""
-        rows = await self._session.execute(listing(wanted, after, most))
+        return await self.found_by(listing(wanted, after, most, newer_than))
+
+    async def found_by(self, query: Select[Any] | CompoundSelect[Any]) -> Sequence[Task]:
+        """Returns the tasks that a query for the columns of `IN_SHORT` finds."""
+        rows = await self._session.execute(query)
         return [_task_of(row) for row in rows.mappings()]
 
 
