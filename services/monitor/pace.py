@@ -45,7 +45,7 @@ class Pace(pace.Pace):
     # The relay says that it listens, and drops what has been read.
     relay_keeping: float = 2.0
     # New tasks are looked for, to add them to the search index.
-    search_index: float = 1.0
+    search_index: float = 2.5
     # A monitor notes up to which event its rows are written.
     place_note: float = 1.0
 

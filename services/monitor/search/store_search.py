@@ -25,7 +25,7 @@ from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.tasks import Task
 
 # So many slices are asked at once. A frequent word fills a page from the first ones.
-FIRST_SLICES, SLICES = 4, 64
+FIRST_SLICES, SLICES = 16, 128
 # So many groups of keys are asked for at once. Where a slice has none of one group, the others are not read.
 GROUPS = 3
 # So many candidates are read at once, at least and at most; four times as many after each round in vain.
@@ -43,8 +43,9 @@ class Slice(NamedTuple):
     to: Place
 
 
-SLICES_OF_INDEX = text("SELECT id, to_at, to_id FROM celery_task_slices ORDER BY to_at, to_id")
-LOWERED = text("SELECT lower(:text)")
+SLICES_OF_INDEX = text("""
+    SELECT id, to_at, to_id, lower(:text) FROM celery_task_slices ORDER BY to_at, to_id
+""")
 # Of each slice and each range of keys: the block that may begin before the range, and those that begin in it.
 BLOCKS = text("""
     WITH asked AS (
@@ -87,23 +88,24 @@ class TaskSearch:
 
     async def list(self, wanted: TaskFilter, after: Place | None, most: int) -> Sequence[Task]:
         """Returns tasks after the position, by the time of their first event, newest first."""
-        slices = await self._slices() if needs_index(wanted) else []
+        slices, lowered = await self._slices(wanted.text) if needs_index(wanted) else ([], "")
         if not slices:
             return await self._tasks.list(wanted, after, most)
         found = list(await self._tasks.list(wanted, after, most, newer_than=slices[0].to))
         if len(found) < most:
-            lowered = await self._session.scalar(LOWERED, {"text": wanted.text})
-            walk = _Walk(self._session, wanted, groups_of(wanted, lowered or ""), after)
+            walk = _Walk(self._session, wanted, groups_of(wanted, lowered), after)
             found += await walk.through(list(_within(slices, wanted, walk.before)), most - len(found))
         return found
 
-    async def _slices(self) -> Sequence[Slice]:
+    async def _slices(self, searched: str) -> tuple[Sequence[Slice], str]:
+        """Returns the slices, the newest first, and the text in lower case, as PostgreSQL makes it."""
         slices: list[Slice] = []
-        before: Place | None = None
-        for slice_id, at, last in await self._session.execute(SLICES_OF_INDEX):
+        before = None
+        rows = (await self._session.execute(SLICES_OF_INDEX, {"text": searched})).all()
+        for slice_id, at, last, _ in rows:
             slices.append(Slice(slice_id, before, (at, last)))
             before = at, last
-        return slices[::-1]
+        return slices[::-1], rows[0][-1] if rows else ""
 
 
 class _Walk:

@@ -17,8 +17,9 @@ from services.kernel.database import Database
 from services.kernel.errors import Exhausted
 from services.kernel.sessions import Sessions, opened_sessions
 
-# Lists and searches that the database works on at the same moment: as many as keep a small server busy.
-AT_ONCE = 4
+# Lists and searches that are worked on at the same moment. More of them would hold up a revoke: between two
+# of its steps each may have a turn of some milliseconds on the event loop.
+AT_ONCE = 3
 # The longest that a list waits for one of these connections, and the longest that it then takes.
 # Both together are less than the gateway's limit (15 s), so that the caller learns the reason.
 WAIT_SECONDS = 8.0

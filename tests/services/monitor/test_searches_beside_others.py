@@ -90,3 +90,20 @@ async def test_a_list_that_finds_no_room_in_time_is_told_so(
         with pytest.raises(Exhausted, match="try again"):
             async with lists.reading():
                 pass
+
+
+STORED = """
+    INSERT INTO celery_task_results_ext (id, args, heard_at, updated_at)
+    SELECT 'stored-' || n, '仓库 ' || n || ' of many', at, at
+    FROM generate_series(1, 3000) AS n, LATERAL (SELECT now() - n * interval '1 minute' AS at) AS each
+"""
+
+
+def test_a_monitor_puts_stored_tasks_into_the_index_and_finds_them_there(
+    monitor: Monitor, database_url: str
+) -> None:
+    fetch_sync(database_url, STORED)
+    in_index = "SELECT coalesce(sum(tasks), 0) AS tasks FROM celery_task_slices"
+    eventually(lambda: fetch_sync(database_url, in_index)[0]["tasks"] >= 3000)
+    found = monitor.tasks.ListTasks(pb.ListTasksRequest(text="仓库 2998")).tasks
+    assert [task.name for task in found] == ["tasks/stored-2998"]
