@@ -143,7 +143,8 @@ search = Table(
     check("celery_task_search_single", "single"),
 )
 
-# The closed tasks up to a place, after that of the slice before. `is_full`: no more fit in.
+# The closed tasks up to a place, after that of the slice before. `is_full`: no more fit in. `first`: the
+# number of its first task; those with lower numbers are in a slice that was made since.
 slices = Table(
     "celery_task_slices",
     metadata,
@@ -151,6 +152,7 @@ slices = Table(
     required("to_at", Moment),
     required("to_id", Text),
     required("tasks", Integer),
+    required("first", Integer, server_default=text("0")),
     required("is_full", Boolean),
     UniqueConstraint("to_at", "to_id", name="celery_task_slices_place"),
 )

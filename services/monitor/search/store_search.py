@@ -36,15 +36,16 @@ Candidate: TypeAlias = tuple[int, int]
 
 
 class Slice(NamedTuple):
-    """The tasks after a place, up to another. None: from the beginning on."""
+    """The tasks after a place, up to another. None: from the beginning on. Numbered from `first` on."""
 
     id: int
+    first: int
     after: Place | None
     to: Place
 
 
 SLICES_OF_INDEX = text("""
-    SELECT id, to_at, to_id, lower(:text) FROM celery_task_slices ORDER BY to_at, to_id
+    SELECT id, first, to_at, to_id, lower(:text) FROM celery_task_slices ORDER BY to_at, to_id
 """)
 # Of each slice and each range of keys: the block that may begin before the range, and those that begin in it.
 BLOCKS = text("""
@@ -102,8 +103,8 @@ class TaskSearch:
         slices: list[Slice] = []
         before = None
         rows = (await self._session.execute(SLICES_OF_INDEX, {"text": searched})).all()
-        for slice_id, at, last, _ in rows:
-            slices.append(Slice(slice_id, before, (at, last)))
+        for slice_id, first, at, last, _ in rows:
+            slices.append(Slice(slice_id, first, before, (at, last)))
             before = at, last
         return slices[::-1], rows[0][-1] if rows else ""
 
@@ -153,7 +154,10 @@ class _Walk:
             if not having:
                 return []
         candidates = [
-            (each.id, number) for each in slices for number in newest_first(having.get(each.id) or 0)
+            (each.id, number)
+            for each in slices
+            for number in newest_first(having.get(each.id) or 0)
+            if number >= each.first
         ]
         return await self._without_later(slices[0], candidates)
 

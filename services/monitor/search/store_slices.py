@@ -37,6 +37,8 @@ FRESH = dt.timedelta(seconds=1)
 
 # Held while the place moves, and by the triggers of those who write tasks.
 LOCK = "pg_advisory_xact_lock(hashtextextended('celery_task_search', 0))"
+# Whoever waits for that lock holds up all who write. So it gives up soon, and tries again later.
+PATIENCE = "SET LOCAL lock_timeout = '500ms'"
 # Held by whoever makes slices. Of several monitors one does.
 MAKERS = "pg_try_advisory_xact_lock(hashtextextended('celery_task_slices', 0))"
 
@@ -99,6 +101,16 @@ REMOVE = """
     ), ids AS (DELETE FROM celery_task_slice_ids USING gone WHERE slice = gone.id)
     DELETE FROM celery_task_grams USING gone WHERE slice = gone.id
 """
+# The slice after a new one that did not take all of its tasks: those that it took are no longer its own.
+CUT = """
+    UPDATE celery_task_slices SET first = (
+        SELECT count(*) FROM celery_task_slice_ids, unnest(heard_ats, ids) AS task (heard_at, id)
+        WHERE slice = celery_task_slices.id AND (heard_at, id) <= ($1, $2)
+    )
+    WHERE id = (
+        SELECT id FROM celery_task_slices WHERE (to_at, to_id) > ($1, $2) ORDER BY to_at, to_id LIMIT 1
+    )
+"""
 # One that somebody else is writing at this moment stays noted.
 FORGET = """
     DELETE FROM celery_task_late WHERE id IN (
@@ -145,6 +157,7 @@ async def close(connection: Connection) -> bool:
     new = await connection.fetchrow(NEW, FRESH)
     if new["tasks"] < STEP:
         return False
+    await connection.execute(PATIENCE)
     await connection.execute(f"SELECT {LOCK}")
     await connection.execute(MOVE, new["heard_at"], new["id"])
     return True
@@ -205,6 +218,8 @@ async def replace(
     await connection.copy_records_to_table(
         "celery_task_grams", records=[(slice_id, first, block) for first, block in blocks]
     )
+    if tasks.is_full:
+        await connection.execute(CUT, *tasks.to)
     ids, writings = [each[0] for each in tasks.noted], [each[1] for each in tasks.noted]
     await connection.execute(FORGET, ids, writings, *tasks.to)
 

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from services.kernel.database import Database
 from services.kernel.pages import Place
 from services.kernel.sessions import Sessions, opened_sessions
+from services.monitor.pace import Pace
 from services.monitor.search.indexing import Indexing
 from services.monitor.search.postings import MOST_TASKS
 from services.monitor.search.store_search import TaskSearch
@@ -113,11 +114,11 @@ async def pages(store: TaskSearch | TaskStore, wanted: TaskFilter, most: int) ->
     return found
 
 
-async def compare(sessions: Sessions, filters: Sequence[TaskFilter] = FILTERS) -> None:
+async def compare(sessions: Sessions, filters: Sequence[TaskFilter] = FILTERS, most: int = 3 * PAGE) -> None:
     async with sessions.reading() as session:
         for wanted in filters:
-            by_index = await pages(TaskSearch(session), wanted, 3 * PAGE)
-            assert by_index == await pages(TaskStore(session), wanted, 3 * PAGE), wanted
+            by_index = await pages(TaskSearch(session), wanted, most)
+            assert by_index == await pages(TaskStore(session), wanted, most), wanted
             # From the middle of what is found on, too.
             middle = replace(wanted, end=NOW - dt.timedelta(seconds=TASKS / 400))
             by_index = await pages(TaskSearch(session), middle, PAGE)
@@ -243,7 +244,7 @@ async def test_many_tasks_that_come_between_others_make_slices_of_their_own(
     await fill(database, TASKS + 1, 3 * TASKS, NOW + dt.timedelta(seconds=TASKS / 300))
     await index_all(database)
     assert await count(database, "celery_task_late") < MOST_LATE
-    await compare(sessions, FILTERS[:5])
+    await compare(sessions, FILTERS[1:3], most=TASKS)
 
 
 async def test_slices_whose_tasks_are_all_deleted_go_with_all_that_belongs_to_them_but_for_the_last(
@@ -289,3 +290,58 @@ async def test_of_two_monitors_one_makes_slices(database: Database) -> None:
     async with database.connection() as connection:
         rows = await connection.fetch("SELECT tasks FROM celery_task_slices ORDER BY to_at")
     assert sum(row["tasks"] for row in rows) == TASKS
+
+
+WRITE = """
+    INSERT INTO celery_task_results_ext (id, queue, task, args, heard_at, updated_at)
+    SELECT DISTINCT ON (1) 'w-' || (random() * 3000)::int, 'queue-' || n % 3, 'task-' || n % 5,
+        'round ' || $1 || ' 第' || $1 || '轮', now() - random() * interval '1 minute', now()
+    FROM generate_series(1, 20) AS n
+    ORDER BY 1
+    ON CONFLICT (id) DO UPDATE SET args = excluded.args, queue = excluded.queue,
+        updated_at = excluded.updated_at,
+        heard_at = least(celery_task_results_ext.heard_at, excluded.heard_at)
+"""
+ROUNDS = 30
+
+
+async def test_each_search_is_right_while_tasks_are_written_and_slices_made(
+    database: Database, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of small slices, so that each is made anew again and again."""
+    few_late = "SELECT count(*) >= 10 FROM celery_task_late"
+    small = {"STEP": 50, "MANY_LATE": few_late, "FRESH": dt.timedelta(), "MOST_TEXT": 1000}
+    for name, value in small.items():
+        monkeypatch.setattr(f"services.monitor.search.store_slices.{name}", value)
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while True:
+            async with database.transaction() as connection:
+                await connection.execute(WRITE.replace("$1", str(written % 7)))
+                # Others come and go before it is committed.
+                await asyncio.sleep(0.002 * (written % 4))
+            if written % 10 == 9:
+                await run(database, "DELETE FROM celery_task_results_ext WHERE id LIKE 'w-1%9'")
+            written += 1
+
+    indexing = Indexing(database, lambda: 0.0, Pace(search_index=0.01)).loop.run()
+    others = [asyncio.create_task(each) for each in (write(), write(), indexing)]
+    try:
+        for round_number in range(ROUNDS):
+            async with sessions.reading() as session:
+                for wanted in (
+                    TaskFilter(text=f"第{round_number % 7}轮"),
+                    TaskFilter(text=f"round {round_number % 7}", queues=["queue-1"]),
+                    TaskFilter(queues=["queue-2"], tasks=["task-4"]),
+                ):
+                    by_index = await pages(TaskSearch(session), wanted, 4 * PAGE)
+                    assert by_index == await pages(TaskStore(session), wanted, 4 * PAGE), wanted
+            assert not any(each.done() for each in others)
+    finally:
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+    assert written > ROUNDS / 2
+    assert await count(database, "celery_task_slices") > 1

@@ -24,12 +24,14 @@ def upgrade() -> None:
         );
         INSERT INTO celery_task_search (closed_at, closed_id) VALUES ('-infinity', '');
 
-        -- The closed tasks up to a place, after that of the slice before. `is_full`: no more fit in.
+        -- The closed tasks up to a place, after that of the slice before. `is_full`: no more fit in. `first`:
+        -- the number of its first task; those with lower numbers are in a slice that was made since.
         CREATE TABLE celery_task_slices (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             to_at timestamptz NOT NULL,
             to_id text NOT NULL,
             tasks int NOT NULL,
+            first int NOT NULL DEFAULT 0,
             is_full boolean NOT NULL,
             CONSTRAINT celery_task_slices_place UNIQUE (to_at, to_id)
         );
@@ -95,7 +97,7 @@ def upgrade() -> None:
         """
     )
     grant("monitor", "celery_task_search", "SELECT, INSERT, UPDATE")
-    grant("monitor", "celery_task_slices", "SELECT, INSERT, DELETE")
+    grant("monitor", "celery_task_slices", "SELECT, INSERT, UPDATE, DELETE")
     grant("monitor", "celery_task_slice_ids", "SELECT, INSERT, DELETE")
     grant("monitor", "celery_task_grams", "SELECT, INSERT, DELETE")
     grant("monitor", "celery_task_late", "SELECT, INSERT, UPDATE, DELETE")
