@@ -117,6 +117,7 @@ def _of_values(tasks: Sequence[Searched]) -> Integers:
             ("queue", task.queue),
             ("worker", task.hostname),
             ("process", task.process),
+            ("exception", task.exception_type),
         ):
             if named[1]:
                 key = known.get(named)

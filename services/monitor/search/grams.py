@@ -52,6 +52,8 @@ class Searched(NamedTuple):
     hostname: str
     # "{hostname}~{pid}"; empty where the process id is not known.
     process: str
+    # Empty: none is known.
+    exception_type: str
 
 
 class Keys(NamedTuple):
@@ -78,6 +80,7 @@ def groups_of(wanted: TaskFilter, lowered: str) -> list[Group]:
             _one(value_key("worker" if worker.pid is None else "process", str(worker)))
             for worker in wanted.workers
         ],
+        [_one(value_key("exception", each)) for each in wanted.exception_types],
     ]
     texts: list[Group] = [[keys] for keys in _keys_of(lowered, wanted.only_exceptions)]
     return [group for group in (*texts, *values) if group]

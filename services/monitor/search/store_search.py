@@ -231,7 +231,7 @@ def needs_index(wanted: TaskFilter) -> bool:
     """
     if wanted.root or wanted.parent:
         return False
-    filters = (wanted.states, wanted.tasks, wanted.queues, wanted.workers)
+    filters = (wanted.states, wanted.tasks, wanted.queues, wanted.workers, wanted.exception_types)
     return bool(wanted.text) or sum(map(bool, filters)) > 1
 
 

@@ -86,7 +86,7 @@ READ = f"""
     SELECT id, heard_at, state, coalesce(task, '') AS task, coalesce(queue, '') AS queue,
         coalesce(worker, '') AS worker, coalesce(worker || '~' || worker_pid, '') AS process,
         lower(concat_ws(' ', args, kwargs, result, exception)) AS text,
-        lower(coalesce(exception, '')) AS exception
+        lower(coalesce(exception, '')) AS exception, coalesce(exception_type, '') AS exception_type
     FROM celery_task_results_ext
     WHERE (heard_at, id) > ($1, $2) AND (heard_at, id) <= ($3, $4)
     ORDER BY heard_at, id LIMIT {READ_AT_ONCE}
@@ -246,4 +246,5 @@ def _searched(row: Any) -> Searched:
         queue=row["queue"],
         hostname=row["worker"],
         process=row["process"],
+        exception_type=row["exception_type"],
     )

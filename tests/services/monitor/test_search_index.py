@@ -30,12 +30,12 @@ TASKS, PAGE = MOST_TASKS + MOST_TASKS // 2, 51
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 FILL = """
     INSERT INTO celery_task_results_ext (id, task, queue, worker, worker_pid, args, kwargs, result, exception,
-        heard_at, updated_at, succeeded_at, failed_at)
+        exception_type, heard_at, updated_at, succeeded_at, failed_at)
     SELECT 't-' || n, 'task-' || n % 11, 'queue-' || n % 13, 'host-' || n % 5, n % 7,
         '[' || n || ', ''Order timeout''' || CASE WHEN n % 3 = 0 THEN ' rebuild vector]' ELSE ' vector ]' END,
         CASE WHEN n % 4 = 0 THEN '{''消息'': ''处理用户''}' ELSE '{''消息'': ''用户处理''}' END,
         CASE WHEN n % 50 <> 0 THEN '订单' || n / 100 END,
-        CASE WHEN n % 50 = 0 THEN 'KeyError(' || n || ')' END,
+        CASE WHEN n % 50 = 0 THEN 'KeyError(' || n || ')' END, CASE WHEN n % 50 = 0 THEN 'KeyError' END,
         at, at, CASE WHEN n % 50 <> 0 THEN at END, CASE WHEN n % 50 = 0 THEN at END
     FROM generate_series($1::int, $2::int) AS n,
         LATERAL (SELECT $3::timestamptz - n / 200 * interval '1 s' AS at)
@@ -60,6 +60,8 @@ FILTERS = [
     TaskFilter(tasks=["task-3"], queues=["queue-4"]),
     TaskFilter(tasks=["task-3", "task-5"], states=[TaskState.FAILURE]),
     TaskFilter(workers=[WorkerName("host-1", 3), WorkerName("host-2")], queues=["queue-1"]),
+    TaskFilter(exception_types=["KeyError", "None"], queues=["queue-1"]),
+    TaskFilter(exception_types=["KeyError"], states=[TaskState.SUCCESS], text="vector"),
     TaskFilter(workers=[WorkerName("host-none")], queues=["queue-1"]),
     TaskFilter(text="timeout", start=NOW - dt.timedelta(seconds=30), end=NOW - dt.timedelta(seconds=20)),
 ]

@@ -21,7 +21,8 @@ TEXTS = st.text(st.sampled_from("ab 1é中文🦊") | st.characters(exclude_char
 
 
 def searched(text: str, exception: str = "", state: str = "SUCCESS", queue: str = "") -> Searched:
-    return Searched(text, exception, state, "add", queue, "celery@host", "celery@host~7")
+    kind = exception.partition("(")[0]
+    return Searched(text, exception, state, "add", queue, "celery@host", "celery@host~7", kind)
 
 
 def found(blocks: Sequence[tuple[int, bytes]], groups: Sequence[Group]) -> list[int]:
@@ -116,6 +117,8 @@ def test_values_of_filters_are_joined_within_one_and_cut_across_several(
     )
     assert found(many, groups_of(wanted, "")) == list(range(8100, -1, -100))
     assert found(many, groups_of(TaskFilter(workers=[WorkerName("celery@host", 8)]), "")) == []
+    failures = TaskFilter(exception_types=["keyerror"], queues=["queue-0"])
+    assert found(many, groups_of(failures, "")) == list(range(8100, -1, -100))
     both = TaskFilter(states=[TaskState.FAILURE], text="order 8100")
     assert found(many, groups_of(both, "order 8100")) == [8100]
 

@@ -32,7 +32,8 @@ FILL = f"""
 """
 SEARCHING = """
     SELECT count(*) FROM pg_stat_activity
-    WHERE application_name = 'celeriac-monitor-lists' AND state = 'active' AND query ~ 'strpos'
+    WHERE application_name = 'celeriac-monitor-lists' AND state = 'active'
+        AND query ~ 'celery_task_results_ext'
 """
 
 
