@@ -76,7 +76,7 @@ def absent(drawn: random.Random) -> pb.ListTasksRequest:
 
 def absent_in_chinese(drawn: random.Random) -> pb.ListTasksRequest:
     """Also characters that are everywhere, in an order that is nowhere."""
-    first, second = drawn.choice(CHINESE), drawn.choice(CHINESE)
+    first, second = drawn.sample(CHINESE, 2)
     return pb.ListTasksRequest(
         text=drawn.choice(("不存在的词", f"{first[1]}{first[0]}{second[1]}{second[0]}"))
     )
