@@ -46,6 +46,10 @@ class Pace(pace.Pace):
     relay_keeping: float = 2.0
     # New tasks are looked for, to add them to the search index.
     search_index: float = 2.5
+    # Gaps of the events are recorded, looked for, and repaired.
+    gaps_look: float = 2.0
+    # Another monitor goes on with the repair of one that has said nothing for so long.
+    gaps_claim: float = 10.0
     # A monitor notes up to which event its rows are written.
     place_note: float = 1.0
 

@@ -36,6 +36,12 @@ from services.monitor.api.system import SystemApi
 from services.monitor.api.tasks import TaskApi, readers_of_arguments
 from services.monitor.api.workers import WorkerApi
 from services.monitor.figures import Figures
+from services.monitor.gaps.gaps import Gaps
+from services.monitor.gaps.recording import GapRecorder
+from services.monitor.gaps.repairing import GapRepair
+from services.monitor.gaps.results import ResultBackend
+from services.monitor.gaps.retention import gap_retention
+from services.monitor.gaps.waiting import WaitingTasks
 from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.kept_events import KeptStream, opened_stream
 from services.monitor.intake.subscription import EventSource
@@ -81,14 +87,17 @@ async def serve(settings: MonitorSettings) -> None:
         intake = _intake(settings, kept, database, figures, workers, hub, (newcomers, arrivals), pace)
         queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
         pulse = Pulse(figures, workers, queues, pace)
-        heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats]
-        components = await _components(settings, opened, database, client, figures, workers, heartbeats, pace)
-        registry = new_registry()
-        registry.register(MonitorCollector(figures, workers, pulse, components, hub))
         control, roll_call = _control(settings, sessions, workers, intake, newcomers, pace)
         remembered = dt.timedelta(hours=settings.revocation_hours)
         revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
         hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
+        gaps = _gaps(settings, opened, database, client, queues, intake, figures, control, workers, pace)
+        heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats, *gaps.heartbeats]
+        components = await _components(
+            settings, opened, database, client, figures, workers, gaps, heartbeats, pace
+        )
+        registry = new_registry()
+        registry.register(MonitorCollector(figures, workers, pulse, components, hub, gaps))
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
         elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         await process.run(
@@ -100,7 +109,9 @@ async def serve(settings: MonitorSettings) -> None:
                 MonitoringApi(pulse, hub, workers, pace),
                 OperationApi(sessions, watching, pace),
                 QueueApi(queues),
-                SystemApi(components, Readiness(components, settings.ready_file), settings.time_zone),
+                SystemApi(
+                    components, Readiness(components, settings.ready_file), settings.time_zone, database
+                ),
                 TaskApi(sessions, lists, revoked, workers, metas, settings.readers_of_arguments),
                 WorkerApi(workers),
             ),
@@ -112,8 +123,10 @@ async def serve(settings: MonitorSettings) -> None:
                 hello.loop,
                 pulse.loop,
                 components,
+                gaps,
                 task_retention(database, live, pace).loop,
                 Indexing(database, lambda: figures.events_per_second(time.monotonic()), pace).loop,
+                gap_retention(database, live, pace).loop,
                 watching.loop,
             ],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
@@ -190,6 +203,27 @@ def _control(
     return control, roll_call
 
 
+def _gaps(
+    settings: MonitorSettings,
+    opened: AsyncExitStack,
+    database: Database,
+    client: redis.asyncio.Redis,
+    queues: BrokerQueues,
+    intake: Intake,
+    figures: Figures,
+    control: Control,
+    workers: WorkerTable,
+    pace: Pace,
+) -> Gaps:
+    backend, address = None, broker.backend_address(settings)
+    if address is not None:
+        backend = ResultBackend(address, settings.result_key_prefix)
+        opened.push_async_callback(backend.close)
+    waiting = WaitingTasks(client, settings.layout, queues)
+    repair = GapRepair(database, intake, backend, waiting, control, workers, pace)
+    return Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
+
+
 async def _components(
     settings: MonitorSettings,
     opened: AsyncExitStack,
@@ -197,6 +231,7 @@ async def _components(
     client: redis.asyncio.Redis,
     figures: Figures,
     workers: WorkerTable,
+    gaps: Gaps,
     heartbeats: Sequence[Heartbeat],
     pace: Pace,
 ) -> Components:
@@ -214,7 +249,7 @@ async def _components(
             "database": checks.DatabaseLook(database),
             "broker": checks.broker_look(client),
             "workers": checks.workers_look(workers),
-            "events": checks.EventsLook(figures),
+            "events": checks.EventsLook(figures, lambda: gaps.fault, lambda: gaps.told_losses),
         },
         pace,
     )

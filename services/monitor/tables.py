@@ -1,4 +1,4 @@
-"""The monitor's tables: tasks, as derived from their events, their search index, revoked tasks, and the
+"""The monitor's tables: tasks, as derived from their events, their search index, revoked tasks, gaps, and the
 audit outbox."""
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     text,
 )
 
@@ -185,6 +186,47 @@ late = Table(
     required("heard_at", Moment),
     required("writing", BigInteger, server_default=late_writing.next_value()),
     Index("celery_task_late_place", "heard_at", "id"),
+
+# Times in which events were missed, and what has been found out about their tasks since.
+gaps = Table(
+    "celery_event_gaps",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    required("cause", Text),
+    # From when until when events were missed.
+    required("started_at", Moment),
+    required("ended_at", Moment),
+    # How many messages or events are known to be missed, at least. NULL: not known.
+    Column("missed", BigInteger),
+    required("state", Text, server_default="OPEN"),
+    # Tasks of which the truth was found: an end in the result backend, or what a worker has.
+    required("from_results", BigInteger, server_default=text("0")),
+    required("from_workers", BigInteger, server_default=text("0")),
+    # Tasks that have ended, and how is not known.
+    required("not_repairable", BigInteger, server_default=text("0")),
+    # Tasks that are still to be found out about, and what that waits for.
+    required("undecided", BigInteger, server_default=text("0")),
+    required("note", Text, server_default=""),
+    # Whether the result backend was read; NULL: not yet.
+    Column("results_read", Boolean),
+    required("recorded_at", Moment, server_default=text("clock_timestamp()")),
+    Column("repaired_at", Moment),
+    # The monitor that repairs it, until then.
+    Column("repairer", Uuid),
+    Column("repairing_until", Moment),
+    check("celery_event_gaps_state_check", "state IN ('OPEN', 'REPAIRED')"),
+    check("celery_event_gaps_check", "(state = 'REPAIRED') = (repaired_at IS NOT NULL)"),
+    Index("celery_event_gaps_newest", text("started_at DESC"), text("id DESC")),
+    Index("celery_event_gaps_open", "ended_at", postgresql_where=text("state = 'OPEN'")),
+)
+
+# The monitors that listen or have listened: up to when what each heard is written.
+listeners = Table(
+    "celery_event_listeners",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    required("heard_until", Moment),
+    required("seen_at", Moment),
 )
 
 outbox = outbox_table(metadata, "monitor")

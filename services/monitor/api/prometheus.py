@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from services.monitor.figures import Figures
+from services.monitor.gaps.gaps import Gaps
 from services.monitor.queues import Queue
 from services.monitor.system.components import Components, Health
 from services.monitor.watch.hub import Hub
@@ -38,6 +39,7 @@ class MonitorCollector(Collector):
         pulse: Pulse,
         components: Components,
         hub: Hub[Any],
+        gaps: Gaps,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._figures = figures
@@ -45,13 +47,20 @@ class MonitorCollector(Collector):
         self._pulse = pulse
         self._components = components
         self._hub = hub
+        self._gaps = gaps
 
     def collect(self) -> Iterable[Metric]:
         return asyncio.run_coroutine_threadsafe(self._collect(), self._loop).result(ANSWER_SECONDS)
 
     async def _collect(self) -> list[Metric]:
         queues = await self._pulse.queues()
-        return [*self._of_tasks(), *_of_queues(queues), *self._of_events(), *self._of_the_monitor()]
+        return [
+            *self._of_tasks(),
+            *_of_queues(queues),
+            *self._of_events(),
+            *self._of_gaps(),
+            *self._of_the_monitor(),
+        ]
 
     def _of_tasks(self) -> Sequence[Metric]:
         tasks = CounterMetricFamily(
@@ -84,6 +93,24 @@ class MonitorCollector(Collector):
         if figures.event_lag is not None:
             found.append(_gauge("celery_event_lag_seconds", "Age of the newest event", figures.event_lag))
         return found
+
+    def _of_gaps(self) -> Sequence[Metric]:
+        gaps, repairs = self._gaps, self._gaps.repairs
+        repaired = CounterMetricFamily(
+            "celery_event_gap_tasks_repaired", "Tasks put right after a gap, by what told", labels=["source"]
+        )
+        repaired.add_metric(["results"], repairs.from_results)
+        repaired.add_metric(["workers"], repairs.from_workers)
+        return [
+            _counter("celery_event_gaps", "Gaps in the events that were recorded", gaps.recorded),
+            _gauge("celery_event_gaps_open", "Gaps that are not repaired yet", gaps.open),
+            repaired,
+            _counter(
+                "celery_event_gap_tasks_not_repairable",
+                "Tasks that ended in a gap, and how is not known",
+                repairs.not_repairable,
+            ),
+        ]
 
     def _of_the_monitor(self) -> Sequence[Metric]:
         up = GaugeMetricFamily("celeriac_component_up", "0 where it does not work", labels=["component"])

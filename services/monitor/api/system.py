@@ -9,8 +9,12 @@ from importlib.metadata import version
 from celeriac.monitor.v1 import system_pb2 as pb
 from celeriac.monitor.v1 import system_pb2_grpc
 
+from services.kernel.database import Database
 from services.kernel.grpc.enums import wire_values
 from services.kernel.grpc.wire import Context, duration, timestamp
+from services.kernel.pages import encode_place, next_page_token, page_size
+from services.monitor.api import event_gaps
+from services.monitor.gaps.store_gaps import GapStore
 from services.monitor.system.components import Component, Components, Health
 from services.monitor.system.readiness import Readiness
 
@@ -19,10 +23,13 @@ HEALTHS = wire_values(pb.Health, Health)
 
 
 class SystemApi(system_pb2_grpc.SystemServiceServicer):
-    def __init__(self, components: Components, readiness: Readiness, time_zone: str) -> None:
+    def __init__(
+        self, components: Components, readiness: Readiness, time_zone: str, database: Database
+    ) -> None:
         self._components = components
         self._readiness = readiness
         self._time_zone = time_zone
+        self._database = database
         self._started = time.monotonic()
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
@@ -43,6 +50,16 @@ class SystemApi(system_pb2_grpc.SystemServiceServicer):
             health=HEALTHS[self._components.health],
             unhealthy=[each.name for each in self._components.all() if each.health is not Health.HEALTHY],
         )
+
+    async def ListEventGaps(
+        self, request: pb.ListEventGapsRequest, context: Context
+    ) -> pb.ListEventGapsResponse:
+        states, size = event_gaps.states_in(request), page_size(request.page_size)
+        after = event_gaps.place_in(request.page_token)
+        async with self._database.reading() as connection:
+            found = await GapStore(connection).list(states, after, size + 1)
+        token = next_page_token(found, size, lambda last: encode_place((last.started_at, str(last.id))))
+        return pb.ListEventGapsResponse(gaps=map(event_gaps.gap_to, found[:size]), next_page_token=token)
 
 
 def _component_to(component: Component) -> pb.Component:

@@ -29,6 +29,7 @@ from services.monitor.intake.events import Event, decode
 from services.monitor.intake.kept_events import Gap, KeptStream
 from services.monitor.intake.kept_reader import KeptEvents
 from services.monitor.intake.recall import Recall
+from services.monitor.intake.seen_gaps import GapCause, SeenGap, SeenGaps
 from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
@@ -37,7 +38,7 @@ from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.redaction import Redaction
 from services.monitor.tasks.table import TaskTable
-from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, Task, TaskState
+from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, TOLD_ENDS, Task, TaskState
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 
@@ -49,8 +50,6 @@ WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"
 HEARTBEAT_SECONDS = 3.0
 # Workers are looked at this often even if none can have fallen silent: a metric tells when they last were.
 LONGEST_SWEEP_SECONDS = 10.0
-# Events that are younger than this when they are taken in do not wait.
-CAUGHT_UP_SECONDS = 2.0
 # A worker's clock is known to about a second.
 DOUBTED_SECONDS = 1.0
 
@@ -116,6 +115,9 @@ class Intake:
         self._sweeping = Loop("workers", self._sweep, every=pace.workers_look, woken=self._worker_news)
         self._listening_since = 0.0
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
+        self.seen_gaps = SeenGaps()
+        # When the subscription was cut, in seconds since 1970; None while it is open, and before the first.
+        self._cut_at: float | None = None
         self._kept = None if kept is None else self._reader_of(kept, pace)
         self._events: KeptEvents | Subscription = self._kept or Subscription(
             source, on_listening=self._listening, on_cut=self._cut, pace=pace
@@ -125,6 +127,35 @@ class Intake:
     def waiting_tasks(self) -> Sequence[TaskRecord]:
         """The tasks with changes that are not in the database yet."""
         return self._writer.waiting_tasks
+
+    @property
+    def unwritten_since(self) -> float | None:
+        """The time (time.monotonic()) since which a task or a gap waits to be written; None if none does."""
+        waiting = (self._writer.unwritten_since, self.seen_gaps.unwritten_since)
+        return min((since for since in waiting if since is not None), default=None)
+
+    @property
+    def heard_until(self) -> float:
+        """Up to when all events are heard and written, in seconds since 1970; 0 if that is not known."""
+        heard, since = self._events.taken_until, self.unwritten_since
+        if self._cut_at is not None:
+            heard = min(heard, self._cut_at)
+        return heard if since is None else min(heard, time.time() - (time.monotonic() - since))
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether what was heard is taken in, but for the last moment."""
+        return self.has_listened and self._events.caught_up
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether what was kept for monitors before is gone; False where nothing is kept."""
+        return self._kept is not None and self._kept.begins_anew
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a relay keeps events while no monitor listens."""
+        return self._kept is not None
 
     @property
     def heartbeats(self) -> Sequence[Heartbeat]:
@@ -258,31 +289,35 @@ class Intake:
         """Returns the task if it is in memory, or waits to be written."""
         return self.table.get(task_id) or self._writer.waiting(task_id)
 
-    def put_right(self, record: TaskRecord, learn: Callable[[TaskRecord], bool]) -> bool:
-        """Takes in what was found out about a task other than by its events; returns whether it was news.
+    def put_right(
+        self, record: TaskRecord, learn: Callable[[TaskRecord], bool], *, new: bool = False
+    ) -> bool:
+        """Takes in what was found out about a task, not by its events. Returns whether its state changed.
 
         `record` is what the database has of it; what is in memory is used before that. `learn` changes the
-        record, and returns whether it has.
+        record, and returns whether it has. `new`: the database has nothing.
         """
         in_memory = self.known(record.id)
         known = in_memory or record
         before = known.state
-        if before.ended or not learn(known) or known.state is before:
+        if before in TOLD_ENDS or not learn(known):
             return False
         if in_memory is None:
             self.table.add(known)
         self._writer.put(known, time.monotonic())
-        self._figures.task(known.task or "", known.queue or "", known.state, None)
+        if known.state is before and not new:
+            return False
+        seconds = known.seconds_run() if known.state in TRIED else None
+        self._figures.task(known.task or "", known.queue or "", known.state, seconds)
         if self._wants(known):
             self._on_tasks([known.task_now()])
         else:
             self._on_unwatched(1)
         return True
 
-    @property
-    def caught_up(self) -> bool:
-        """Whether what was heard is taken in, but for the last moment."""
-        return self.has_listened and self._events.age < CAUGHT_UP_SECONDS
+    async def room(self) -> None:
+        """Waits while so much waits to be written that a little more would drop tasks."""
+        await self._writer.room()
 
     def worker_changed(self, worker: Worker) -> None:
         """Tells that a worker has come or gone, or has fallen silent."""
@@ -325,10 +360,17 @@ class Intake:
     def _listening(self) -> None:
         self._figures.listening = True
         self._listening_since = time.monotonic()
+        if self._cut_at is not None:
+            self.seen_gaps.put(SeenGap(GapCause.SUBSCRIPTION_CUT, self._cut_at, time.time()))
+            self._cut_at = None
+        self.seen_gaps.news.set()
         log.info("events.listening")
 
     def _cut(self) -> None:
         self._deaf()
+        assert isinstance(self._events, Subscription)
+        # What was published after the last word came may be lost with the connection.
+        self._cut_at = self._events.heard_until
         self._figures.stream_cuts += 1
 
     def _deaf(self) -> None:
@@ -343,10 +385,11 @@ class Intake:
     def _reader_of(self, stream: KeptStream, pace: Pace) -> KeptEvents:
         return KeptEvents(
             stream,
-            unwritten_since=lambda: self._writer.unwritten_since,
+            unwritten_since=lambda: self.unwritten_since,
             on_listening=self._listening,
             on_deaf=self._deaf,
             on_gap=self._gap,
             on_missing=self._missing,
+            seen=self.seen_gaps,
             pace=pace,
         )

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
@@ -90,6 +90,13 @@ class Place:
 
     id: str
     expected: dict[str, int]
+    # Whether the last entry passed over shows that the stream's server has lost what it knew.
+    forgotten: bool = field(default=False, compare=False)
+
+    @property
+    def read_at(self) -> float:
+        """When the last entry was added, in seconds since 1970."""
+        return milliseconds(self.id) / 1000
 
     @classmethod
     def load(cls, stored: bytes) -> Place:
@@ -111,6 +118,8 @@ class Place:
         known = self.expected.pop(entry.relay, None)
         # Of a relay that is not known, whatever it heard before is missing: unless nothing was read at all.
         expected = known if known is not None else entry.first if self.id == BEGINNING else 0
+        # A new relay tells how long nothing was heard, unless the stream's server has lost what it knew.
+        self.forgotten = known is None and entry.gap is None and self.id != BEGINNING
         self.id = entry.id
         self.expected[entry.relay] = max(expected, entry.first + len(entry.messages))
         while len(self.expected) > MOST_RELAYS:
@@ -159,6 +168,14 @@ class KeptStream:
     async def used(self) -> int:
         """Returns the bytes of memory that the stream takes, estimated from some of its entries."""
         return await self._store.memory_usage(STREAM, samples=100) or 0
+
+    async def has_dropped(self) -> bool:
+        """Whether entries were dropped from the stream since its server has kept it.
+
+        A server that does not tell (Redis before 7) is taken to have dropped what is missing.
+        """
+        told = await self._store.xinfo_stream(STREAM)
+        return bool(told.get("entries-added", told["length"] + 1) > told["length"])
 
     async def length(self) -> int:
         return int(await self._store.xlen(STREAM))

@@ -16,7 +16,15 @@ from redis.exceptions import RedisError
 
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Backoff, Heartbeat, Loop
-from services.monitor.intake.kept_events import BEGINNING, Entry, Fields, Gap, KeptStream, Place
+from services.monitor.intake.kept_events import (
+    BEGINNING,
+    Entry,
+    Fields,
+    Gap,
+    KeptStream,
+    Place,
+)
+from services.monitor.intake.seen_gaps import GapCause, SeenGap, SeenGaps
 from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -37,7 +45,8 @@ class KeptEvents:
     `unwritten_since` tells since when (time.monotonic()) something waits to be written; None: nothing does.
     `on_listening` and `on_deaf` are called when it is known that the relay listens, and that it doesn't or
     can't be asked. `on_gap` gets the seconds in which the relay heard nothing, `on_missing` the number of
-    messages that were dropped from the stream, or lost with it, before they could be read.
+    messages that were dropped from the stream, or lost with it, before they could be read. `seen` gets all
+    of these as gaps to be recorded.
     """
 
     def __init__(
@@ -49,12 +58,18 @@ class KeptEvents:
         on_deaf: Callable[[], None],
         on_gap: Callable[[Gap], None],
         on_missing: Callable[[int], None],
+        seen: SeenGaps | None = None,
         pace: Pace = USUAL,
     ) -> None:
         self._stream = stream
+        self._seen = SeenGaps() if seen is None else seen
         self._on_listening, self._on_deaf = on_listening, on_deaf
         self._on_gap, self._on_missing = on_gap, on_missing
         self._listening = False
+        # Whether little was to be read at the last look, and whether nothing was read before this process.
+        self.caught_up = self._anew = False
+        # Whether what is missing was dropped from a full stream, or else is lost with its server.
+        self._has_dropped = False
         self._place: Place | None = None
         # Places that were read, each with the time (time.monotonic()) after its events were taken in.
         self._read: deque[tuple[float, Place]] = deque()
@@ -116,14 +131,20 @@ class KeptEvents:
     async def _next(self) -> Sequence[Entry]:
         """Returns the next entries; none if there are none for a while."""
         if self._place is None:
-            self._place = await self._stream.noted() or Place(BEGINNING, {})
+            noted = await self._stream.noted()
+            self._place, self._anew = noted or Place(BEGINNING, {}), noted is None
         found = await self._stream.read(self._place.id, READ, BLOCK_SECONDS)
+        self.caught_up = len(found) < READ
         if not found:
             alive = await self._stream.alive()
             self._hears(alive is not None and time.time() - alive < SILENT_SECONDS)
             return []
         self._hears(True)
-        return [entry for entry_id, fields in found if (entry := self._entry(entry_id, fields))]
+        entries = [entry for entry_id, fields in found if (entry := self._entry(entry_id, fields))]
+        place = self._place.copy()
+        if sum(place.pass_over(entry) for entry in entries):
+            self._has_dropped = await self._stream.has_dropped()
+        return entries
 
     def _entry(self, entry_id: bytes, fields: Fields) -> Entry | None:
         try:
@@ -140,13 +161,32 @@ class KeptEvents:
 
     def _passed(self, entry: Entry) -> None:
         assert self._place is not None
+        before = self._place.copy()
         if missing := self._place.pass_over(entry):
             log.error("events.missing", messages=missing, before=entry.id)
             self._on_missing(missing)
+            cause = GapCause.STREAM_FULL if self._has_dropped else GapCause.STREAM_LOST
+            self._seen.put(SeenGap(cause, before.read_at, entry.added_at, missing))
+        elif self._place.forgotten:
+            log.error("events.stream_lost", before=entry.id)
+            self._seen.put(SeenGap(GapCause.STREAM_LOST, before.read_at, entry.added_at))
         if entry.gap is not None:
             log.warning("events.gap", seconds=round(entry.gap.until - entry.gap.since, 3))
             self._on_gap(entry.gap)
+            self._seen.put(SeenGap(GapCause.RELAY_CUT, entry.gap.since, entry.gap.until))
         self._read.append((time.monotonic(), self._place.copy()))
+
+    @property
+    def taken_until(self) -> float:
+        """Up to when all that the relay heard was read, in seconds since 1970; 0 if that is not known."""
+        if self._listening and self.caught_up:
+            return time.time()
+        return self._place.read_at if self._place else 0.0
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether the stream's server knew of no monitor that had read before this one."""
+        return self._anew
 
     def _hears(self, listening: bool) -> None:
         if listening and not self._listening:

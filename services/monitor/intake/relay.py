@@ -92,7 +92,8 @@ class EventRelay:
         self._deaf_since, self.listening = None, True
 
     def _deaf(self) -> None:
-        self._deaf_since, self.listening = time.time(), False
+        # What was published after the last word came may be lost with the connection.
+        self._deaf_since, self.listening = self._subscription.heard_until, False
 
     async def _copy(self, batch: Sequence[bytes]) -> None:
         await self._add_gaps()

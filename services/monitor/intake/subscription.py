@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ class Subscription:
         self._most_buffered = most_buffered
         self._pace = pace
         self._streams: deque[_Stream] = deque()
+        self._newest: _Stream | None = None
         # Set when a connection was opened.
         self._came = asyncio.Event()
         # Set when there is room for what another connection brings.
@@ -77,6 +79,21 @@ class Subscription:
 
     # Seconds since the messages of the last batch were heard: they are not kept.
     age = 0.0
+
+    @property
+    def heard_until(self) -> float:
+        """When something last came over the newest connection, in seconds since 1970; 0 before the first."""
+        return self._newest.heard_at if self._newest is not None else 0.0
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether no more than one slice waits to be taken in."""
+        return all(stream.waiting <= BATCH for stream in self._streams)
+
+    @property
+    def taken_until(self) -> float:
+        """Up to when all that was heard is taken, in seconds since 1970; 0 before the first connection."""
+        return min((stream.taken_until for stream in self._streams), default=self.heard_until)
 
     @property
     def buffered(self) -> int:
@@ -115,6 +132,7 @@ class Subscription:
             stream = await self._connected()
             self._streams.append(stream)
             self._came.set()
+            self._newest = stream
             self._on_listening()
             await stream.until_lost(self._pace.ping)
             fault = stream.fault
@@ -175,6 +193,8 @@ class _Stream(asyncio.Protocol):
         self._paused = self._silent = False
         self._lost = asyncio.Event()
         self.buffered = 0
+        # When something last came, and when all that had come was taken, in seconds since 1970.
+        self.heard_at = self._emptied_at = time.time()
         self.fault: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -182,6 +202,7 @@ class _Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._silent = False
+        self.heard_at = time.time()
         try:
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not False:
@@ -229,10 +250,21 @@ class _Stream(asyncio.Protocol):
             await self._arrived.wait()
         batch = [self._messages.popleft() for _ in range(min(BATCH, len(self._messages)))]
         self.buffered -= sum(map(len, batch))
+        if not self._messages:
+            self._emptied_at = self.heard_at
         if self._paused and self.buffered < self._most_buffered // 2 and not self._lost.is_set():
             self._paused = False
             self._transport.resume_reading()
         return batch
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait to be taken."""
+        return len(self._messages)
+
+    @property
+    def taken_until(self) -> float:
+        return self._emptied_at if self._messages else self.heard_at
 
     async def until_lost(self, seconds: float) -> None:
         """Waits until the connection is lost; ends it if nothing arrives from one ping to the next."""

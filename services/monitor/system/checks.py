@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis.asyncio
@@ -23,9 +23,11 @@ LOSS_SECONDS = 60.0
 # A sort of 2 MB in 64 kB of memory: the server writes it to its disk and removes it. Nothing is stored.
 SPILLS = "SELECT count(*) FROM (SELECT repeat('x', 200) || n FROM generate_series(1, 10000) n ORDER BY 1) s"
 DISK_LOOK_SECONDS = 30.0
+MOST_EVENTS_DETAIL = 1_000
 # Loops that need another service: that they are late is a fault of that service, or of the way to it, and
 # what their own service is there for goes on. The scheduler's `outcomes` and `losses` ask the monitor.
-OF_OTHERS = {"audit_outbox", "config", "losses", "outcomes"}
+# `gap_repair` asks workers and the result backend.
+OF_OTHERS = {"audit_outbox", "config", "gap_repair", "losses", "outcomes"}
 
 
 class DatabaseLook:
@@ -111,10 +113,21 @@ def late_loops(late: Sequence[str]) -> Finding | None:
 
 
 class EventsLook:
-    """Events are healthy if they are received, without much lag, and none was lost within the last minute."""
+    """Events are healthy if they are received, without much lag, and what was missed has been found out.
 
-    def __init__(self, figures: Figures) -> None:
+    `open_gaps` tells of gaps that are not repaired yet, empty if there are none; `told_losses`, how many of
+    the losses in the figures are in recorded gaps. Any other loss is told for a minute.
+    """
+
+    def __init__(
+        self,
+        figures: Figures,
+        open_gaps: Callable[[], str] = lambda: "",
+        told_losses: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._figures = figures
+        self._open_gaps = open_gaps
+        self._told_losses = told_losses
         # (time.monotonic(), losses until then), oldest first.
         self._losses: deque[tuple[float, int]] = deque()
 
@@ -125,15 +138,18 @@ class EventsLook:
         if figures.event_lag is not None and figures.event_lag > MOST_LAG_SECONDS:
             faults.append(f"{figures.event_lag:.1f} s behind")
         lost = self._recently_lost()
-        if lost:
+        if gaps := self._open_gaps():
+            faults.append(gaps)
+        if lost > 0:
             faults.append(f"{lost} lost within the last minute")
         if faults:
-            return Finding(Health.DEGRADED, "; ".join(faults), asked=False)
+            return Finding(Health.DEGRADED, "; ".join(faults)[:MOST_EVENTS_DETAIL], asked=False)
         return Finding(Health.HEALTHY, f"{figures.events_total} taken in", asked=False)
 
     def _recently_lost(self) -> int:
         figures = self._figures
         now, lost = time.monotonic(), figures.events_lost + figures.tasks_dropped + figures.messages_missing
+        lost -= self._told_losses()
         self._losses.append((now, lost))
         while now - self._losses[0][0] > LOSS_SECONDS:
             self._losses.popleft()

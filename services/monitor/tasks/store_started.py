@@ -13,9 +13,9 @@ from services.monitor.tasks.store_tasks import TIMES
 _VALUES = ("task", "queue", "worker", "worker_pid", "retries", "run", "parent_id", "root_id", "custom_state")
 _UNTIL = ("eta", "expires")
 _MARKS = ("heard", "updated", "worker")
-_COLUMNS = ", ".join(("id", *_VALUES, *_UNTIL, *(f"{name}_at" for name in (*TIMES, *_MARKS))))
+COLUMNS = ", ".join(("id", *_VALUES, *_UNTIL, *(f"{name}_at" for name in (*TIMES, *_MARKS))))
 STARTED = f"""
-    SELECT {_COLUMNS} FROM celery_task_results_ext
+    SELECT {COLUMNS} FROM celery_task_results_ext
     WHERE state = 'STARTED' AND started_at IS NOT NULL AND worker_pid IS NOT NULL
     ORDER BY heard_at DESC, id DESC LIMIT $1
 """
@@ -23,10 +23,10 @@ STARTED = f"""
 
 async def started_tasks(connection: Connection, most: int) -> Sequence[TaskRecord]:
     """Returns the newest tasks that are shown as started, without their texts: the database keeps those."""
-    return [_record_of(row) for row in await connection.fetch(STARTED, most)]
+    return [record_of(row) for row in await connection.fetch(STARTED, most)]
 
 
-def _record_of(row: Any) -> TaskRecord:
+def record_of(row: Any) -> TaskRecord:
     record = TaskRecord(row["id"])
     for name in _VALUES:
         setattr(record, name, row[name])

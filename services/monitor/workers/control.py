@@ -95,7 +95,7 @@ class Control:
         self._app = app
         self._there = there
         self._timeout = timeout
-        self._settled = settled
+        self.settled = settled
         self._on_answer = on_answer
         # kombu blocks, and keeps one answer queue per thread: so a small, fixed set of threads calls it.
         self._threads = DaemonThreads(THREADS, "control")
@@ -118,7 +118,7 @@ class Control:
         workers = list(self._there())
         if own is not None and own.hostname not in {worker.hostname for worker in workers}:
             workers.append(own)
-        settled = self._settled()
+        settled = self.settled()
         if settled and not workers:
             raise _none_is_online()
         answers = await self.ask("revoke", arguments, workers if settled else None)

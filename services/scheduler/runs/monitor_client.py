@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 5.0
 # The stream sends figures, too, which are not needed here: as rarely as the monitor allows.
 FIGURES_EVERY = Duration(seconds=60)
 MOST_ERROR = 1000
-ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "REJECTED"})
+ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "REJECTED", "ENDED"})
 
 
 class Heard(NamedTuple):

@@ -26,6 +26,7 @@ from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.kept_events import STREAM, Gap, KeptStream
 from services.monitor.intake.kept_reader import KeptEvents
 from services.monitor.intake.relay import EventRelay
+from services.monitor.intake.seen_gaps import GapCause, SeenGaps
 from services.monitor.intake.subscription import EventSource
 from services.monitor.pace import Pace
 from services.monitor.relaying import NO_STREAM
@@ -171,6 +172,7 @@ class Read:
         self.messages: list[bytes] = []
         self.gaps: list[Gap] = []
         self.missing = 0
+        self.seen = SeenGaps()
         self.unwritten_since: float | None = None
         self.events = KeptEvents(
             stream,
@@ -179,6 +181,7 @@ class Read:
             on_deaf=lambda: None,
             on_gap=self.gaps.append,
             on_missing=self._missing,
+            seen=self.seen,
             pace=QUICK,
         )
         self._batches = self.events.batches()
@@ -244,10 +247,29 @@ async def test_messages_that_are_gone_before_they_were_read_are_counted_exactly(
     async with reading(stream) as read:
         await read.until(1)
     assert (read.messages, read.missing) == (numbered(32, 1), 30)
+    assert [(gap.cause, gap.missed) for gap in read.seen.waiting()] == [(GapCause.STREAM_FULL, 30)]
     await stream.add_messages("two", 7, numbered(0, 1))
     async with reading(stream) as read:
         await read.until(1)
     assert read.missing == 7, "what another relay had heard before"
+
+
+async def test_that_the_streams_server_has_lost_what_it_kept_is_seen_as_a_gap(
+    stream: KeptStream, store: Valkey
+) -> None:
+    await stream.add_messages("one", 0, numbered(0, 2))
+    async with reading(stream) as read:
+        await read.until(2)
+        store.flush()
+        await stream.add_messages("one", 5, numbered(5, 1))
+        await read.until(3)
+        assert [(gap.cause, gap.missed) for gap in read.seen.waiting()] == [(GapCause.STREAM_LOST, 3)]
+        store.flush()
+        await stream.add_messages("two", 0, numbered(0, 1))
+        await read.until(4)
+    lost = read.seen.waiting()[-1]
+    assert (lost.cause, lost.missed) == (GapCause.STREAM_LOST, None), "the relay before is forgotten"
+    assert lost.since < lost.until
 
 
 async def test_who_reads_next_begins_where_all_is_written(stream: KeptStream) -> None:

@@ -7,7 +7,7 @@ from services.kernel.grants import grant
 from services.kernel.migrations import run_script
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:

@@ -125,6 +125,27 @@ def test_a_task_that_was_sent_while_the_monitor_was_down_is_followed_once_it_is_
         assert outcome(scheduler, name).outcome == pb.RUN_OUTCOME_SUCCEEDED
 
 
+def test_a_run_whose_task_ended_unseen_and_left_no_result_says_that_it_is_not_known_how(
+    scheduler: Scheduler, monitor: Monitor, worker: Worker, valkey: Valkey, tmp_path: Path
+) -> None:
+    name = triggered(scheduler, task_name="sleep", args_json="[60]", queue="queues/dies")
+    [run] = scheduler.runs(name)
+    task = run.task
+
+    def started() -> bool:
+        found = monitor.tasks.BatchGetTasks(tasks_pb2.BatchGetTasksRequest(names=[task])).tasks
+        return bool(found) and found[0].state == tasks_pb2.TASK_STATE_STARTED
+
+    with running_worker(valkey, tmp_path, queues="dies", name="dies@test") as dying:
+        eventually(started)
+        monitor.process.kill()
+        dying.kill()
+    monitor.process.start()
+    run = outcome(scheduler, name)
+    assert (run.outcome, run.error) == (pb.RUN_OUTCOME_ENDED, "")
+    assert not run.HasField("runtime") and not run.HasField("end_time")
+
+
 def test_what_ended_while_the_scheduler_was_down_is_learnt_when_it_is_back(
     scheduler: Scheduler, monitor: Monitor, worker: Worker
 ) -> None:

@@ -24,6 +24,7 @@ READS = (
     "/celeriac.monitor.v1.SystemService/CheckHealth",
     "/celeriac.monitor.v1.SystemService/GetInfo",
     "/celeriac.monitor.v1.SystemService/GetStatus",
+    "/celeriac.monitor.v1.SystemService/ListEventGaps",
     "/celeriac.monitor.v1.TaskService/BatchGetTasks",
     "/celeriac.monitor.v1.TaskService/GetTask",
     "/celeriac.monitor.v1.TaskService/ListTasks",

@@ -25,39 +25,89 @@ _sym_db = _symbol_database.Default()
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/system.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x01\n\tComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12+\n\x06health\x18\x02 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"\xb0\x01\n\x11GetStatusResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x32\n\ncomponents\x18\x02 \x03(\x0b\x32\x1e.celeriac.monitor.v1.Component\x12\x0f\n\x07version\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x10\n\x0eGetInfoRequest\"p\n\x0fGetInfoResponse\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x43heckHealthRequest\"U\n\x13\x43heckHealthResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x11\n\tunhealthy\x18\x02 \x03(\t*_\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x12\n\x0eHEALTH_HEALTHY\x10\x01\x12\x13\n\x0fHEALTH_DEGRADED\x10\x02\x12\x14\n\x10HEALTH_UNHEALTHY\x10\x03\x32\xeb\x03\n\rSystemService\x12\x9d\x01\n\tGetStatus\x12%.celeriac.monitor.v1.GetStatusRequest\x1a&.celeriac.monitor.v1.GetStatusResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/statusZ\x1d\x12\x1b/celery-admin/system/status\x12\x93\x01\n\x07GetInfo\x12#.celeriac.monitor.v1.GetInfoRequest\x1a$.celeriac.monitor.v1.GetInfoResponse\"=\xda\x41\x00\xda\xe2\x18\x02\x18\x01\x82\xd3\xe4\x93\x02.\x12\x0f/v1/system/infoZ\x1b\x12\x19/celery-admin/system/info\x12\xa3\x01\n\x0b\x43heckHealth\x12\'.celeriac.monitor.v1.CheckHealthRequest\x1a(.celeriac.monitor.v1.CheckHealthResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/healthZ\x1d\x12\x1b/celery-admin/system/healthb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/system.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x05\n\x08\x45ventGap\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x36\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\".celeriac.monitor.v1.EventGapCauseB\x03\xe0\x41\x03\x12\x36\n\x05state\x18\x03 \x01(\x0e\x32\".celeriac.monitor.v1.EventGapStateB\x03\xe0\x41\x03\x12\x33\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x31\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x1e\n\x0cmissed_count\x18\x06 \x01(\x03\x42\x03\xe0\x41\x03H\x00\x88\x01\x01\x12(\n\x1brepaired_from_results_count\x18\x07 \x01(\x03\x42\x03\xe0\x41\x03\x12(\n\x1brepaired_from_workers_count\x18\x08 \x01(\x03\x42\x03\xe0\x41\x03\x12!\n\x14not_repairable_count\x18\t \x01(\x03\x42\x03\xe0\x41\x03\x12\x1c\n\x0fundecided_count\x18\n \x01(\x03\x42\x03\xe0\x41\x03\x12\x11\n\x04note\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12\x19\n\x0cresults_read\x18\x0c \x01(\x08\x42\x03\xe0\x41\x03\x12\x34\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x34\n\x0brepair_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03:F\xea\x41\x43\n\x15\x63\x65leriac.dev/EventGap\x12\x15\x65ventGaps/{event_gap}*\teventGaps2\x08\x65ventGapB\x0f\n\r_missed_count\"\x80\x01\n\x14ListEventGapsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x37\n\x06states\x18\x03 \x03(\x0e\x32\".celeriac.monitor.v1.EventGapStateB\x03\xe0\x41\x01\"]\n\x15ListEventGapsResponse\x12+\n\x04gaps\x18\x01 \x03(\x0b\x32\x1d.celeriac.monitor.v1.EventGap\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\tComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12+\n\x06health\x18\x02 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"\xb0\x01\n\x11GetStatusResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x32\n\ncomponents\x18\x02 \x03(\x0b\x32\x1e.celeriac.monitor.v1.Component\x12\x0f\n\x07version\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x10\n\x0eGetInfoRequest\"p\n\x0fGetInfoResponse\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x43heckHealthRequest\"U\n\x13\x43heckHealthResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x11\n\tunhealthy\x18\x02 \x03(\t*\xfe\x01\n\rEventGapCause\x12\x1f\n\x1b\x45VENT_GAP_CAUSE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45VENT_GAP_CAUSE_RELAY_CUT\x10\x01\x12$\n EVENT_GAP_CAUSE_SUBSCRIPTION_CUT\x10\x02\x12\x1f\n\x1b\x45VENT_GAP_CAUSE_STREAM_FULL\x10\x03\x12\x1f\n\x1b\x45VENT_GAP_CAUSE_STREAM_LOST\x10\x04\x12#\n\x1f\x45VENT_GAP_CAUSE_MONITOR_STOPPED\x10\x05\x12 \n\x1c\x45VENT_GAP_CAUSE_WORKER_COUNT\x10\x06*h\n\rEventGapState\x12\x1f\n\x1b\x45VENT_GAP_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45VENT_GAP_STATE_OPEN\x10\x01\x12\x1c\n\x18\x45VENT_GAP_STATE_REPAIRED\x10\x02*_\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x12\n\x0eHEALTH_HEALTHY\x10\x01\x12\x13\n\x0fHEALTH_DEGRADED\x10\x02\x12\x14\n\x10HEALTH_UNHEALTHY\x10\x03\x32\xf4\x04\n\rSystemService\x12\x9d\x01\n\tGetStatus\x12%.celeriac.monitor.v1.GetStatusRequest\x1a&.celeriac.monitor.v1.GetStatusResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/statusZ\x1d\x12\x1b/celery-admin/system/status\x12\x93\x01\n\x07GetInfo\x12#.celeriac.monitor.v1.GetInfoRequest\x1a$.celeriac.monitor.v1.GetInfoResponse\"=\xda\x41\x00\xda\xe2\x18\x02\x18\x01\x82\xd3\xe4\x93\x02.\x12\x0f/v1/system/infoZ\x1b\x12\x19/celery-admin/system/info\x12\xa3\x01\n\x0b\x43heckHealth\x12\'.celeriac.monitor.v1.CheckHealthRequest\x1a(.celeriac.monitor.v1.CheckHealthResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/healthZ\x1d\x12\x1b/celery-admin/system/health\x12\x86\x01\n\rListEventGaps\x12).celeriac.monitor.v1.ListEventGapsRequest\x1a*.celeriac.monitor.v1.ListEventGapsResponse\"\x1e\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/eventGapsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.monitor.v1.system_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['name']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_EVENTGAP'].fields_by_name['cause']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['cause']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['state']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['state']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['start_time']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['start_time']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['end_time']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['end_time']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['missed_count']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['missed_count']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['repaired_from_results_count']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['repaired_from_results_count']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['repaired_from_workers_count']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['repaired_from_workers_count']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['not_repairable_count']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['not_repairable_count']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['undecided_count']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['undecided_count']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['note']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['note']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['results_read']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['results_read']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['create_time']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['create_time']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP'].fields_by_name['repair_time']._loaded_options = None
+  _globals['_EVENTGAP'].fields_by_name['repair_time']._serialized_options = b'\340A\003'
+  _globals['_EVENTGAP']._loaded_options = None
+  _globals['_EVENTGAP']._serialized_options = b'\352AC\n\025celeriac.dev/EventGap\022\025eventGaps/{event_gap}*\teventGaps2\010eventGap'
+  _globals['_LISTEVENTGAPSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTEVENTGAPSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTEVENTGAPSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTEVENTGAPSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_LISTEVENTGAPSREQUEST'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTEVENTGAPSREQUEST'].fields_by_name['states']._serialized_options = b'\340A\001'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0022\022\021/v1/system/statusZ\035\022\033/celery-admin/system/status'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetInfo']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetInfo']._serialized_options = b'\332A\000\332\342\030\002\030\001\202\323\344\223\002.\022\017/v1/system/infoZ\033\022\031/celery-admin/system/info'
   _globals['_SYSTEMSERVICE'].methods_by_name['CheckHealth']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['CheckHealth']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0022\022\021/v1/system/healthZ\035\022\033/celery-admin/system/health'
-  _globals['_HEALTH']._serialized_start=836
-  _globals['_HEALTH']._serialized_end=931
-  _globals['_COMPONENT']._serialized_start=211
-  _globals['_COMPONENT']._serialized_end=394
-  _globals['_GETSTATUSREQUEST']._serialized_start=396
-  _globals['_GETSTATUSREQUEST']._serialized_end=414
-  _globals['_GETSTATUSRESPONSE']._serialized_start=417
-  _globals['_GETSTATUSRESPONSE']._serialized_end=593
-  _globals['_GETINFOREQUEST']._serialized_start=595
-  _globals['_GETINFOREQUEST']._serialized_end=611
-  _globals['_GETINFORESPONSE']._serialized_start=613
-  _globals['_GETINFORESPONSE']._serialized_end=725
-  _globals['_CHECKHEALTHREQUEST']._serialized_start=727
-  _globals['_CHECKHEALTHREQUEST']._serialized_end=747
-  _globals['_CHECKHEALTHRESPONSE']._serialized_start=749
-  _globals['_CHECKHEALTHRESPONSE']._serialized_end=834
-  _globals['_SYSTEMSERVICE']._serialized_start=934
-  _globals['_SYSTEMSERVICE']._serialized_end=1425
+  _globals['_SYSTEMSERVICE'].methods_by_name['ListEventGaps']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['ListEventGaps']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\017\022\r/v1/eventGaps'
+  _globals['_EVENTGAPCAUSE']._serialized_start=1795
+  _globals['_EVENTGAPCAUSE']._serialized_end=2049
+  _globals['_EVENTGAPSTATE']._serialized_start=2051
+  _globals['_EVENTGAPSTATE']._serialized_end=2155
+  _globals['_HEALTH']._serialized_start=2157
+  _globals['_HEALTH']._serialized_end=2252
+  _globals['_EVENTGAP']._serialized_start=271
+  _globals['_EVENTGAP']._serialized_end=940
+  _globals['_LISTEVENTGAPSREQUEST']._serialized_start=943
+  _globals['_LISTEVENTGAPSREQUEST']._serialized_end=1071
+  _globals['_LISTEVENTGAPSRESPONSE']._serialized_start=1073
+  _globals['_LISTEVENTGAPSRESPONSE']._serialized_end=1166
+  _globals['_COMPONENT']._serialized_start=1169
+  _globals['_COMPONENT']._serialized_end=1352
+  _globals['_GETSTATUSREQUEST']._serialized_start=1354
+  _globals['_GETSTATUSREQUEST']._serialized_end=1372
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1375
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1551
+  _globals['_GETINFOREQUEST']._serialized_start=1553
+  _globals['_GETINFOREQUEST']._serialized_end=1569
+  _globals['_GETINFORESPONSE']._serialized_start=1571
+  _globals['_GETINFORESPONSE']._serialized_end=1683
+  _globals['_CHECKHEALTHREQUEST']._serialized_start=1685
+  _globals['_CHECKHEALTHREQUEST']._serialized_end=1705
+  _globals['_CHECKHEALTHRESPONSE']._serialized_start=1707
+  _globals['_CHECKHEALTHRESPONSE']._serialized_end=1792
+  _globals['_SYSTEMSERVICE']._serialized_start=2255
+  _globals['_SYSTEMSERVICE']._serialized_end=2883
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,8 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.api import resource_pb2 as _resource_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -11,16 +13,92 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class EventGapCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_GAP_CAUSE_UNSPECIFIED: _ClassVar[EventGapCause]
+    EVENT_GAP_CAUSE_RELAY_CUT: _ClassVar[EventGapCause]
+    EVENT_GAP_CAUSE_SUBSCRIPTION_CUT: _ClassVar[EventGapCause]
+    EVENT_GAP_CAUSE_STREAM_FULL: _ClassVar[EventGapCause]
+    EVENT_GAP_CAUSE_STREAM_LOST: _ClassVar[EventGapCause]
+    EVENT_GAP_CAUSE_MONITOR_STOPPED: _ClassVar[EventGapCause]
+    EVENT_GAP_CAUSE_WORKER_COUNT: _ClassVar[EventGapCause]
+
+class EventGapState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_GAP_STATE_UNSPECIFIED: _ClassVar[EventGapState]
+    EVENT_GAP_STATE_OPEN: _ClassVar[EventGapState]
+    EVENT_GAP_STATE_REPAIRED: _ClassVar[EventGapState]
+
 class Health(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     HEALTH_UNSPECIFIED: _ClassVar[Health]
     HEALTH_HEALTHY: _ClassVar[Health]
     HEALTH_DEGRADED: _ClassVar[Health]
     HEALTH_UNHEALTHY: _ClassVar[Health]
+EVENT_GAP_CAUSE_UNSPECIFIED: EventGapCause
+EVENT_GAP_CAUSE_RELAY_CUT: EventGapCause
+EVENT_GAP_CAUSE_SUBSCRIPTION_CUT: EventGapCause
+EVENT_GAP_CAUSE_STREAM_FULL: EventGapCause
+EVENT_GAP_CAUSE_STREAM_LOST: EventGapCause
+EVENT_GAP_CAUSE_MONITOR_STOPPED: EventGapCause
+EVENT_GAP_CAUSE_WORKER_COUNT: EventGapCause
+EVENT_GAP_STATE_UNSPECIFIED: EventGapState
+EVENT_GAP_STATE_OPEN: EventGapState
+EVENT_GAP_STATE_REPAIRED: EventGapState
 HEALTH_UNSPECIFIED: Health
 HEALTH_HEALTHY: Health
 HEALTH_DEGRADED: Health
 HEALTH_UNHEALTHY: Health
+
+class EventGap(_message.Message):
+    __slots__ = ("name", "cause", "state", "start_time", "end_time", "missed_count", "repaired_from_results_count", "repaired_from_workers_count", "not_repairable_count", "undecided_count", "note", "results_read", "create_time", "repair_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    MISSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REPAIRED_FROM_RESULTS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REPAIRED_FROM_WORKERS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    NOT_REPAIRABLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNDECIDED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_READ_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    REPAIR_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cause: EventGapCause
+    state: EventGapState
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    missed_count: int
+    repaired_from_results_count: int
+    repaired_from_workers_count: int
+    not_repairable_count: int
+    undecided_count: int
+    note: str
+    results_read: bool
+    create_time: _timestamp_pb2.Timestamp
+    repair_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., cause: _Optional[_Union[EventGapCause, str]] = ..., state: _Optional[_Union[EventGapState, str]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., missed_count: _Optional[int] = ..., repaired_from_results_count: _Optional[int] = ..., repaired_from_workers_count: _Optional[int] = ..., not_repairable_count: _Optional[int] = ..., undecided_count: _Optional[int] = ..., note: _Optional[str] = ..., results_read: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., repair_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListEventGapsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "states")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    states: _containers.RepeatedScalarFieldContainer[EventGapState]
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[EventGapState, str]]] = ...) -> None: ...
+
+class ListEventGapsResponse(_message.Message):
+    __slots__ = ("gaps", "next_page_token")
+    GAPS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    gaps: _containers.RepeatedCompositeFieldContainer[EventGap]
+    next_page_token: str
+    def __init__(self, gaps: _Optional[_Iterable[_Union[EventGap, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Component(_message.Message):
     __slots__ = ("component", "health", "detail", "latency", "check_time")

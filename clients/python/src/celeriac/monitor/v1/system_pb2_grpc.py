@@ -50,6 +50,11 @@ class SystemServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.CheckHealthRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.CheckHealthResponse.FromString,
                 _registered_method=True)
+        self.ListEventGaps = channel.unary_unary(
+                '/celeriac.monitor.v1.SystemService/ListEventGaps',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsResponse.FromString,
+                _registered_method=True)
 
 
 class SystemServiceServicer(object):
@@ -81,6 +86,13 @@ class SystemServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEventGaps(self, request, context):
+        """Lists the times in which events were missed, the newest first. They are kept for as long as tasks are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +110,11 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     servicer.CheckHealth,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.CheckHealthRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.CheckHealthResponse.SerializeToString,
+            ),
+            'ListEventGaps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEventGaps,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +199,33 @@ class SystemService(object):
             '/celeriac.monitor.v1.SystemService/CheckHealth',
             celeriac_dot_monitor_dot_v1_dot_system__pb2.CheckHealthRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_system__pb2.CheckHealthResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEventGaps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.SystemService/ListEventGaps',
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsResponse.FromString,
             options,
             channel_credentials,
             insecure,

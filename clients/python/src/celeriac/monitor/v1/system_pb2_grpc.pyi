@@ -45,6 +45,12 @@ class SystemServiceStub:
     component.
     """
 
+    ListEventGaps: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.ListEventGapsRequest,
+        celeriac.monitor.v1.system_pb2.ListEventGapsResponse,
+    ]
+    """Lists the times in which events were missed, the newest first. They are kept for as long as tasks are."""
+
 class SystemServiceAsyncStub:
     """Whether every part of the system is there and well."""
 
@@ -71,6 +77,12 @@ class SystemServiceAsyncStub:
     """Returns the health of the whole system in one word. It is answered from what is known, without asking any
     component.
     """
+
+    ListEventGaps: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.ListEventGapsRequest,
+        celeriac.monitor.v1.system_pb2.ListEventGapsResponse,
+    ]
+    """Lists the times in which events were missed, the newest first. They are kept for as long as tasks are."""
 
 class SystemServiceServicer(metaclass=abc.ABCMeta):
     """Whether every part of the system is there and well."""
@@ -104,5 +116,13 @@ class SystemServiceServicer(metaclass=abc.ABCMeta):
         """Returns the health of the whole system in one word. It is answered from what is known, without asking any
         component.
         """
+
+    @abc.abstractmethod
+    def ListEventGaps(
+        self,
+        request: celeriac.monitor.v1.system_pb2.ListEventGapsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.system_pb2.ListEventGapsResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.ListEventGapsResponse]]:
+        """Lists the times in which events were missed, the newest first. They are kept for as long as tasks are."""
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -1,0 +1,68 @@
+"""How what was found out about a task changes what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+from services.monitor.gaps.held import HeldTask
+from services.monitor.gaps.results import StoredEnd
+from services.monitor.tasks.names import cut
+from services.monitor.tasks.record import TaskRecord
+from services.monitor.tasks.tasks import MOST_NAME
+
+# Changes a task; returns whether it has changed.
+Learn: TypeAlias = Callable[[TaskRecord], bool]
+
+
+def begun(record: TaskRecord) -> int:
+    """Returns when a worker was last heard to receive, start or retry it, in microseconds; 0: never."""
+    return max(record.received, record.started, record.retried)
+
+
+def of_end(end: StoredEnd) -> Learn:
+    return partial(_learn_end, end)
+
+
+def of_held(held: HeldTask, since: int) -> Learn:
+    """`since`: the begin of the gap by the worker's clock, in microseconds."""
+    return partial(_learn_held, held, since)
+
+
+def vanish(record: TaskRecord) -> bool:
+    return record.vanish(begun(record) or record.sent or record.heard)
+
+
+def new_record(task_id: str, end: StoredEnd) -> TaskRecord:
+    """Returns a task of which nothing was ever heard, with what the backend stores of it besides its end."""
+    record, details = TaskRecord(task_id), end.details
+    record.task = str(details["name"])[:MOST_NAME] if details.get("name") else None
+    record.queue = cut(str(details["queue"])) if details.get("queue") else None
+    record.worker = cut(str(details["hostname"])) if details.get("hostname") else None
+    return record
+
+
+def _learn_end(end: StoredEnd, record: TaskRecord) -> bool:
+    # A worker's word of the start may be a moment younger than the end of a short task.
+    return record.hear(end.kind, max(end.at, begun(record)), end.event)
+
+
+def _learn_held(held: HeldTask, since: int, record: TaskRecord) -> bool:
+    started = 0 if held.started is None else int(held.started * 1e6)
+    newest, changed = begun(record), False
+    is_elsewhere = record.worker != held.worker.hostname
+    waits_again = record.retried >= max(record.received, record.started, 1)
+    if not record.received or is_elsewhere or waits_again:
+        # When it was received is not known. Its end must not seem to be older.
+        at = max(since, newest + 1)
+        changed = record.hear("task-received", min(at, started) if started > newest else at, held.event)
+        record.queue = record.queue or _queue_in(held)
+    if started > record.started:
+        changed = record.hear("task-started", started, held.event) or changed
+    return changed
+
+
+def _queue_in(held: HeldTask) -> str | None:
+    queue = held.event.get("queue")
+    return cut(queue) if isinstance(queue, str) and queue else None
