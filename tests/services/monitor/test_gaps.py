@@ -255,7 +255,7 @@ def test_without_a_backend_what_ended_is_not_known_and_the_record_says_so(
     await_healthy(monitor)
 
 
-def test_while_the_result_backend_is_away_nothing_is_decided(
+def test_while_the_result_backend_is_away_the_gap_is_open_and_says_why(
     app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts
 ) -> None:
     with temporary_valkey() as backend:
