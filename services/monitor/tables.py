@@ -186,6 +186,7 @@ late = Table(
     required("heard_at", Moment),
     required("writing", BigInteger, server_default=late_writing.next_value()),
     Index("celery_task_late_place", "heard_at", "id"),
+)
 
 # Times in which events were missed, and what has been found out about their tasks since.
 gaps = Table(
