@@ -22,7 +22,7 @@ class Pace(pace.Pace):
     # Every worker is asked for a word; one without heartbeats is silent after three calls without an answer.
     roll_call: float = 15.0
     # Workers are asked for tasks that are shown as started, and may have ended without an event.
-    unheard_look: float = 5.0
+    unheard_look: float = 4.0
     # Workers that did not answer yet are told again what was revoked; a listener to workers that start, whose
     # broker was away, tries again.
     revoked_again: float = 1.0
@@ -47,9 +47,9 @@ class Pace(pace.Pace):
     # New tasks are looked for, to add them to the search index.
     search_index: float = 2.5
     # Gaps of the events are recorded, looked for, and repaired.
-    gaps_look: float = 2.0
+    gaps_look: float = 5.0
     # Another monitor goes on with the repair of one that has said nothing for so long.
-    gaps_claim: float = 10.0
+    gaps_claim: float = 20.0
     # A monitor notes up to which event its rows are written.
     place_note: float = 1.0
 

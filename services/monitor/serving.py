@@ -41,11 +41,12 @@ from services.monitor.gaps.recording import GapRecorder
 from services.monitor.gaps.repairing import GapRepair
 from services.monitor.gaps.results import ResultBackend
 from services.monitor.gaps.retention import gap_retention
+from services.monitor.gaps.stored_ends import StoredEnds
+from services.monitor.gaps.unheard_ends import UnheardEnds
 from services.monitor.gaps.waiting import WaitingTasks
 from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.kept_events import KeptStream, opened_stream
 from services.monitor.intake.subscription import EventSource
-from services.monitor.intake.unheard_ends import UnheardEnds
 from services.monitor.operations.watching import Watching
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
@@ -91,7 +92,10 @@ async def serve(settings: MonitorSettings) -> None:
         remembered = dt.timedelta(hours=settings.revocation_hours)
         revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
         hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
-        gaps = _gaps(settings, opened, database, client, queues, intake, figures, control, workers, pace)
+        backend = _backend(settings, opened)
+        waiting = WaitingTasks(client, settings.layout, queues)
+        repair = GapRepair(database, intake, backend, waiting, control, workers, pace)
+        gaps = Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
         heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats, *gaps.heartbeats]
         components = await _components(
             settings, opened, database, client, figures, workers, gaps, heartbeats, pace
@@ -118,7 +122,8 @@ async def serve(settings: MonitorSettings) -> None:
             background=[
                 intake,
                 roll_call.loop,
-                UnheardEnds(database, intake, control, workers, pace).loop,
+                UnheardEnds(database, intake, control, workers, backend, pace).loop,
+                *([StoredEnds(database, intake, backend, pace).loop] if backend else []),
                 revoked.loop,
                 hello.loop,
                 pulse.loop,
@@ -203,25 +208,13 @@ def _control(
     return control, roll_call
 
 
-def _gaps(
-    settings: MonitorSettings,
-    opened: AsyncExitStack,
-    database: Database,
-    client: redis.asyncio.Redis,
-    queues: BrokerQueues,
-    intake: Intake,
-    figures: Figures,
-    control: Control,
-    workers: WorkerTable,
-    pace: Pace,
-) -> Gaps:
-    backend, address = None, broker.backend_address(settings)
-    if address is not None:
-        backend = ResultBackend(address, settings.result_key_prefix)
-        opened.push_async_callback(backend.close)
-    waiting = WaitingTasks(client, settings.layout, queues)
-    repair = GapRepair(database, intake, backend, waiting, control, workers, pace)
-    return Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
+def _backend(settings: MonitorSettings, opened: AsyncExitStack) -> ResultBackend | None:
+    address = broker.backend_address(settings)
+    if address is None:
+        return None
+    backend = ResultBackend(address, settings.result_key_prefix)
+    opened.push_async_callback(backend.close)
+    return backend
 
 
 async def _components(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from services.monitor.gaps.held import HeldTask
 from services.monitor.gaps.results import StoredEnd
@@ -14,6 +14,8 @@ from services.monitor.tasks.tasks import MOST_NAME
 
 # Changes a task; returns whether it has changed.
 Learn: TypeAlias = Callable[[TaskRecord], bool]
+# Returns the fields of an event of the type without secrets: what is found out may hold them as events may.
+Redacted: TypeAlias = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
 
 def begun(record: TaskRecord) -> int:
@@ -21,13 +23,13 @@ def begun(record: TaskRecord) -> int:
     return max(record.received, record.started, record.retried)
 
 
-def of_end(end: StoredEnd) -> Learn:
-    return partial(_learn_end, end)
+def of_end(end: StoredEnd, redacted: Redacted) -> Learn:
+    return partial(_learn_end, end, redacted(end.kind, end.event))
 
 
-def of_held(held: HeldTask, since: int) -> Learn:
+def of_held(held: HeldTask, since: int, redacted: Redacted) -> Learn:
     """`since`: the begin of the gap by the worker's clock, in microseconds."""
-    return partial(_learn_held, held, since)
+    return partial(_learn_held, held, since, redacted("task-received", held.event))
 
 
 def vanish(record: TaskRecord) -> bool:
@@ -43,12 +45,12 @@ def new_record(task_id: str, end: StoredEnd) -> TaskRecord:
     return record
 
 
-def _learn_end(end: StoredEnd, record: TaskRecord) -> bool:
+def _learn_end(end: StoredEnd, event: Mapping[str, Any], record: TaskRecord) -> bool:
     # A worker's word of the start may be a moment younger than the end of a short task.
-    return record.hear(end.kind, max(end.at, begun(record)), end.event)
+    return record.hear(end.kind, max(end.at, begun(record)), event)
 
 
-def _learn_held(held: HeldTask, since: int, record: TaskRecord) -> bool:
+def _learn_held(held: HeldTask, since: int, event: Mapping[str, Any], record: TaskRecord) -> bool:
     started = 0 if held.started is None else int(held.started * 1e6)
     newest, changed = begun(record), False
     is_elsewhere = record.worker != held.worker.hostname
@@ -56,10 +58,10 @@ def _learn_held(held: HeldTask, since: int, record: TaskRecord) -> bool:
     if not record.received or is_elsewhere or waits_again:
         # When it was received is not known. Its end must not seem to be older.
         at = max(since, newest + 1)
-        changed = record.hear("task-received", min(at, started) if started > newest else at, held.event)
+        changed = record.hear("task-received", min(at, started) if started > newest else at, event)
         record.queue = record.queue or _queue_in(held)
     if started > record.started:
-        changed = record.hear("task-started", started, held.event) or changed
+        changed = record.hear("task-started", started, event) or changed
     return changed
 
 

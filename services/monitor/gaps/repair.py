@@ -176,7 +176,7 @@ class Repairer:
 
     def _take_unheard(self, run: Run, task_id: str, end: StoredEnd) -> None:
         record = learning.new_record(task_id, end)
-        if self._intake.put_right(record, learning.of_end(end), new=True):
+        if self._intake.put_right(record, learning.of_end(end, self._intake.redacted), new=True):
             run.repairs[run.gap_at(end.at)].from_results += 1
 
     def _unheard(self, task_ids: Iterable[str], known: set[str]) -> set[str]:
@@ -204,7 +204,7 @@ class Repairer:
         for task_id in unheard:
             held, end = places.held.tasks.get(task_id), ends.get(task_id)
             if held is not None:
-                learn = learning.of_held(held, self._begin(run, held.worker))
+                learn = learning.of_held(held, self._begin(run, held.worker), self._intake.redacted)
                 if self._intake.put_right(TaskRecord(task_id), learn, new=True):
                     run.repairs[run.gaps[-1].id].from_workers += 1
             elif end is not None:
@@ -238,10 +238,10 @@ class Repairer:
             else:
                 run.remark = TOO_MANY_LATER
         elif verdict is Verdict.END and found.end is not None:
-            if self._intake.put_right(record, learning.of_end(found.end)):
+            if self._intake.put_right(record, learning.of_end(found.end, self._intake.redacted)):
                 run.repairs[run.gap_at(found.end.at)].from_results += 1
         elif verdict is Verdict.HELD and found.held is not None:
-            learn = learning.of_held(found.held, self._begin(run, found.held.worker))
+            learn = learning.of_held(found.held, self._begin(run, found.held.worker), self._intake.redacted)
             if self._intake.put_right(record, learn):
                 run.repairs[run.gaps[-1].id].from_workers += 1
         elif verdict is Verdict.VANISHED and self._intake.put_right(record, learning.vanish):

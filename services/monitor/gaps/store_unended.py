@@ -20,6 +20,11 @@ PAGE = f"""
 SEVERAL = (
     f"SELECT {COLUMNS} FROM celery_task_results_ext WHERE id = any($1::text[]) AND state = any($2::text[])"
 )
+NEWEST = f"""
+    SELECT {COLUMNS} FROM celery_task_results_ext
+    WHERE state = any($1::text[]) AND (heard_at, id) < ($2::timestamptz, $3)
+    ORDER BY heard_at DESC, id DESC LIMIT $4
+"""
 KNOWN = "SELECT id FROM celery_task_results_ext WHERE id = any($1::text[])"
 
 
@@ -39,6 +44,11 @@ class UnendedStore:
         at, last = (dt.datetime.max, "") if after is None else (_moment(after.heard), after.id)  # noqa: DTZ901
         rows = await self._connection.fetch(PAGE, state, since, until, at, last, most)
         return [record_of(row) for row in rows]
+
+    async def newest(self, after: TaskRecord | None, most: int) -> list[TaskRecord]:
+        """Returns tasks of whose end nothing is told, the newest first. `after`: the last one before."""
+        at, last = (dt.datetime.max, "") if after is None else (_moment(after.heard), after.id)  # noqa: DTZ901
+        return [record_of(row) for row in await self._connection.fetch(NEWEST, UNTOLD, at, last, most)]
 
     async def several(self, task_ids: Sequence[str]) -> list[TaskRecord]:
         """Returns those of the tasks of whose end nothing is told."""

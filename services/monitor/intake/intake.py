@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -288,6 +289,12 @@ class Intake:
     def known(self, task_id: str) -> TaskRecord | None:
         """Returns the task if it is in memory, or waits to be written."""
         return self.table.get(task_id) or self._writer.waiting(task_id)
+
+    def redacted(self, kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what was found out about a task, in the form of an event of the type, without secrets."""
+        copied = dict(event)
+        self._redaction.event(kind, copied)
+        return copied
 
     def put_right(
         self, record: TaskRecord, learn: Callable[[TaskRecord], bool], *, new: bool = False

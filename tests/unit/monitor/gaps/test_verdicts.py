@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,10 @@ from tests.support.events import Life
 NOTHING = Evidence(begun=100, until=200, end=None, held=None, waits=False, everybody=True, again=False)
 AGAIN = dataclasses.replace(NOTHING, again=True)
 HELD = HeldTask("one", WorkerName("celery@host", 7), 150e-6, {"hostname": "celery@host", "pid": 7})
+
+
+def unchanged(kind: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
+    return event
 
 
 def end(at: int) -> StoredEnd:
@@ -73,7 +79,7 @@ def heard(*kinds: str) -> TaskRecord:
 
 def test_a_stored_end_never_seems_older_than_the_start() -> None:
     record = heard("received", "started")
-    assert learning.of_end(end(5))(record)
+    assert learning.of_end(end(5), unchanged)(record)
     assert (record.state, record.succeeded, record.result) == (TaskState.SUCCESS, record.started, "3")
 
 
@@ -117,11 +123,11 @@ def test_what_a_worker_has_is_received_or_started_there(
 ) -> None:
     record = heard(*kinds)
     held = dataclasses.replace(HELD, id=record.id, started=started)
-    assert learning.of_held(held, int(1500e6))(record)
+    assert learning.of_held(held, int(1500e6), unchanged)(record)
     assert (record.state, record.worker, record.worker_pid) == (state, "celery@host", 7)
 
 
 def test_what_a_worker_has_as_it_is_known_is_no_news() -> None:
     record = heard("sent", "received", "started")
     held = dataclasses.replace(HELD, id=record.id, started=record.started / 1e6)
-    assert not learning.of_held(held, int(1500e6))(record)
+    assert not learning.of_held(held, int(1500e6), unchanged)(record)

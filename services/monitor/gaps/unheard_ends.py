@@ -5,7 +5,8 @@ message and has it put back (`Reject(requeue=True)`) after the message was ackno
 task runs without `acks_late`. Nor does a worker that was told to send no more events while it ran the task.
 
 A worker knows what it runs. So a task that is shown as started, by a worker that does not run it, has ended.
-How is not known. Two looks have to find it so: at the first, the event of its end may be on its way.
+How, the result backend may tell; otherwise it is not known. Two looks have to find it so: at the first, the
+event of its end may be on its way.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from services.kernel.database import Database
 from services.kernel.errors import Unavailable
 from services.kernel.loops import Loop
 from services.kernel.outages import DATABASE_ERRORS
+from services.monitor.gaps import learning
+from services.monitor.gaps.results import AT_ONCE, ResultBackend
 from services.monitor.intake.intake import Intake
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.names import WorkerName
@@ -40,8 +45,10 @@ class UnheardEnds:
         intake: Intake,
         control: Control,
         workers: WorkerTable,
+        backend: ResultBackend | None = None,
         pace: Pace = USUAL,
     ) -> None:
+        self._backend = backend
         self._database = database
         self._intake = intake
         self._control = control
@@ -52,7 +59,7 @@ class UnheardEnds:
             "unheard_ends",
             self._look,
             every=pace.unheard_look,
-            outlives=(Unavailable, *DATABASE_ERRORS),
+            outlives=(Unavailable, RedisError, OSError, *DATABASE_ERRORS),
             failed="tasks.not_looked_for",
         )
 
@@ -63,16 +70,27 @@ class UnheardEnds:
             return
         tasks = await self._shown_as_started()
         running = await self._running({_worker_of(task).hostname for task in tasks})
-        missing = {}
+        missing, gone = {}, []
         for task in tasks:
             of_worker = running.get(task.worker or "")
             if of_worker is None or task.id in of_worker or task.state is not TaskState.STARTED:
                 continue
             if before.get(task.id) == task.started:
-                self._intake.put_right(task, vanish)
+                gone.append(task)
             else:
                 missing[task.id] = task.started
         self._missing = missing
+        await self._put_right(gone)
+
+    async def _put_right(self, gone: Sequence[TaskRecord]) -> None:
+        for at in range(0, len(gone), AT_ONCE):
+            tasks = gone[at : at + AT_ONCE]
+            ends = await self._backend.ends([task.id for task in tasks]) if self._backend else {}
+            for task in tasks:
+                end = ends.get(task.id)
+                told = end is not None and end.at >= learning.begun(task)
+                learn = learning.of_end(end, self._intake.redacted) if end and told else learning.vanish
+                self._intake.put_right(task, learn)
 
     async def _shown_as_started(self) -> Sequence[TaskRecord]:
         """Returns the tasks of workers that are there. What is in memory is newer than what is stored."""
@@ -94,10 +112,6 @@ class UnheardEnds:
             if len(said) >= count:
                 running[hostname] = {task_id for each in said for task_id in _ids_in(each)}
         return running
-
-
-def vanish(task: TaskRecord) -> bool:
-    return task.vanish(max(task.received, task.started, task.retried))
 
 
 def _worker_of(task: TaskRecord) -> WorkerName:
