@@ -109,8 +109,8 @@ check: lint types imports protos-check protos-lint protos-breaking ## Run all ch
 
 # Two runs: first most tests, in WORKERS processes at once; then the tests that must run alone on the machine. If
 # the first run fails, make stops, so that the last line is always that of the run that decides.
-test: setup ## Run every test, on real servers started from the wheels: WORKERS=2 for two processes at once
-	@$(RUN)/pytest -m "not alone and not soak" --numprocesses $(or $(WORKERS),3)
+test: setup ## Run every test, on real servers started from the wheels: WORKERS=2 for two processes at once instead of four
+	@$(RUN)/pytest -m "not alone and not soak" --numprocesses $(or $(WORKERS),4)
 	@$(RUN)/pytest -m "alone and not soak"
 
 chaos: setup ## Kill, freeze and cut off replicas for SECONDS (300); SEED=… repeats a sequence
