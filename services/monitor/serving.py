@@ -21,6 +21,7 @@ from celeriac.operations.v1 import operations_pb2_grpc
 
 from services import SERVICES
 from services.kernel import broker, process
+from services.kernel.broker_address import BrokerAddress
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.grpc.server import Elsewhere, Servicer
@@ -79,7 +80,7 @@ async def serve(settings: MonitorSettings) -> None:
         sessions = await opened.enter_async_context(opened_sessions(database))
         lists = await opened.enter_async_context(opened_lists(database))
         client = await opened.enter_async_context(broker.connect(settings))
-        results = None if settings.result_url is None else broker.backend_address(settings)
+        results = broker.backend_address(settings)
         metas = await opened.enter_async_context(opened_metas(results, settings.result_key_prefix))
         figures, workers = Figures(), WorkerTable(pace.roll_call)
         hub = Hub(task_message, worker_message, settings.watch_buffer)
@@ -92,7 +93,7 @@ async def serve(settings: MonitorSettings) -> None:
         remembered = dt.timedelta(hours=settings.revocation_hours)
         revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
         hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
-        backend = _backend(settings, opened)
+        backend = _backend(results, settings.result_key_prefix, opened)
         waiting = WaitingTasks(client, settings.layout, queues)
         repair = GapRepair(database, intake, backend, waiting, control, workers, pace)
         gaps = Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
@@ -130,7 +131,12 @@ async def serve(settings: MonitorSettings) -> None:
                 components,
                 gaps,
                 task_retention(database, live, pace).loop,
-                Indexing(database, lambda: figures.events_per_second(time.monotonic()), pace).loop,
+                Indexing(
+                    database,
+                    lambda: figures.events_per_second(time.monotonic()),
+                    lambda: figures.rows_written,
+                    pace,
+                ).loop,
                 gap_retention(database, live, pace).loop,
                 watching.loop,
             ],
@@ -208,11 +214,10 @@ def _control(
     return control, roll_call
 
 
-def _backend(settings: MonitorSettings, opened: AsyncExitStack) -> ResultBackend | None:
-    address = broker.backend_address(settings)
+def _backend(address: BrokerAddress | None, key_prefix: str, opened: AsyncExitStack) -> ResultBackend | None:
     if address is None:
         return None
-    backend = ResultBackend(address, settings.result_key_prefix)
+    backend = ResultBackend(address, key_prefix)
     opened.push_async_callback(backend.close)
     return backend
 

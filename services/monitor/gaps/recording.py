@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 # Another monitor that listens says so within so many intervals.
 PATIENCE = 2.5
+# With a relay it is said this often up to when events were heard: only a stream that was lost needs it.
+KEPT_SECONDS = 30.0
 # Workers tell their counts every few seconds, and a count is compared with events when the next one comes.
 COUNTED_SECONDS = 10.0
 
@@ -57,6 +59,7 @@ class GapRecorder:
         self._before: Mapping[uuid.UUID, Listener] | None = None
         self._read_at, self._since = 0.0, 0.0
         self._begun = False
+        self._noted_at = -KEPT_SECONDS
         self._counts = Counts(time.time())
         self._missing_told = 0
         # Gaps of which this monitor has made a record.
@@ -84,7 +87,10 @@ class GapRecorder:
         for gap in self._intake.seen_gaps.waiting():
             await self._record(gap)
             self._intake.seen_gaps.recorded()
-        if self._begun and self._intake.heard_until:
+        now = time.monotonic()
+        due = not self._intake.keeps or now - self._noted_at >= KEPT_SECONDS
+        if due and self._begun and self._intake.heard_until:
+            self._noted_at = now
             async with self._database.transaction() as connection:
                 await ListenerStore(connection).note(self._me, moment_of(self._intake.heard_until))
 

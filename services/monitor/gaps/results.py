@@ -1,8 +1,4 @@
-"""Reads ends of tasks from Celery's result backend in Redis or Valkey (celery/backends/base.py, redis.py).
-
-The backend keeps one JSON object for each task, under `celery-task-meta-{id}`. Results that an application
-serialises otherwise (pickle) are not read: to read them may run code.
-"""
+"""Reads ends of tasks from Celery's result backend in Redis or Valkey (tasks/result_keys.py)."""
 
 from __future__ import annotations
 
@@ -18,11 +14,9 @@ from redis.backoff import ExponentialBackoff
 
 from services.kernel.broker_address import BrokerAddress
 from services.monitor.tasks.names import fits
+from services.monitor.tasks.result_keys import key_before_id
 from services.monitor.tasks.values import time_in
 
-KEY = "celery-task-meta-"
-# A prefix that ends in one of these is used as it is (celery.backends.base.BaseKeyValueStoreBackend).
-ENDS_OF_PREFIX = ":_-."
 TIMEOUT_SECONDS = 5.0
 AT_ONCE = 200
 # Bytes of one stored result. Of a larger one only the begin and the end are read, which tell state and time.
@@ -51,9 +45,7 @@ class ResultBackend:
     """The backend at the address. Its methods raise redis-py's errors and OSError."""
 
     def __init__(self, address: BrokerAddress, key_prefix: str = "") -> None:
-        if key_prefix and key_prefix[-1] not in ENDS_OF_PREFIX:
-            key_prefix += "_"
-        self._prefix = key_prefix + KEY
+        self._prefix = key_before_id(key_prefix)
         # redis-py declares the answers of all its protocols at once.
         self._client: Any = redis.asyncio.Redis.from_url(
             address.for_redis,

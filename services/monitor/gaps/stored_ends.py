@@ -35,6 +35,8 @@ class StoredEnds:
         self._backend = backend
         # Where the next page of older tasks begins; None: after the newest ones.
         self._after: TaskRecord | None = None
+        # How many rows were written when all tasks had ended; None: some have not.
+        self._none_at: int | None = None
         # Tasks of which an end was found at the last look, and the time of their newest event.
         self._found: Mapping[str, int] = {}
         self.loop = Loop(
@@ -48,7 +50,7 @@ class StoredEnds:
     async def _look(self) -> None:
         before, self._found = self._found, {}
         # While events wait to be taken in, an end may be among them.
-        if not self._intake.caught_up:
+        if not self._intake.caught_up or self._none_at == self._intake.rows_written:
             return
         found = {}
         for page in await self._pages():
@@ -65,9 +67,11 @@ class StoredEnds:
         self._found = found
 
     async def _pages(self) -> Sequence[Sequence[TaskRecord]]:
+        rows = self._intake.rows_written
         async with self._database.connection() as connection:
             store = UnendedStore(connection)
             newest = await store.newest(None, AT_ONCE)
+            self._none_at = None if newest else rows
             if len(newest) < AT_ONCE:
                 self._after = None
                 return [newest]

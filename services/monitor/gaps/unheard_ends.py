@@ -55,6 +55,8 @@ class UnheardEnds:
         self._workers = workers
         # Tasks that their worker was not running at the last look, and when they were started.
         self._missing: Mapping[str, int] = {}
+        # How many rows were written when no task was shown as started; None: some are.
+        self._none_at: int | None = None
         self.loop = Loop(
             "unheard_ends",
             self._look,
@@ -66,7 +68,7 @@ class UnheardEnds:
     async def _look(self) -> None:
         before, self._missing = self._missing, {}
         # While events wait to be taken in, an end may be among them.
-        if not self._intake.caught_up:
+        if not self._intake.caught_up or self._none_at == self._intake.rows_written:
             return
         tasks = await self._shown_as_started()
         running = await self._running({_worker_of(task).hostname for task in tasks})
@@ -94,8 +96,10 @@ class UnheardEnds:
 
     async def _shown_as_started(self) -> Sequence[TaskRecord]:
         """Returns the tasks of workers that are there. What is in memory is newer than what is stored."""
+        rows = self._intake.rows_written
         async with self._database.connection() as connection:
             stored = await started_tasks(connection, MOST_TASKS)
+        self._none_at = None if stored else rows
         there = set(self._workers.there())
         newest = [self._intake.known(task.id) or task for task in stored]
         return [task for task in newest if task.state is TaskState.STARTED and _worker_of(task) in there]

@@ -144,6 +144,11 @@ class Intake:
         return heard if since is None else min(heard, time.time() - (time.monotonic() - since))
 
     @property
+    def rows_written(self) -> int:
+        """How often a row of a task was written: while it stays the same, stored tasks are as they were."""
+        return self._figures.rows_written
+
+    @property
     def caught_up(self) -> bool:
         """Whether what was heard is taken in, but for the last moment."""
         return self.has_listened and self._events.caught_up

@@ -21,13 +21,22 @@ log = structlog.get_logger(__name__)
 # while many do. So it takes no more than a seventh of a core from a monitor that has much to take in.
 REST, LONG_REST = 0.5, 6.0
 MANY_EVENTS = 2_000
+# While no row of a task is written it looks this often only: for tasks that ended, and were too new before.
+IDLE_SECONDS = 15.0
 
 
 class Indexing:
     """Makes slices one after another, as long as there are tasks for one. Of several monitors one does."""
 
-    def __init__(self, database: Database, event_rate: Callable[[], float], pace: Pace = USUAL) -> None:
-        """`event_rate` returns how many events a second come in."""
+    def __init__(
+        self,
+        database: Database,
+        event_rate: Callable[[], float],
+        rows_written: Callable[[], int] | None = None,
+        pace: Pace = USUAL,
+    ) -> None:
+        """`event_rate` returns how many events a second come in, `rows_written` how many rows were."""
+        self._rows_written, self._rows = rows_written, -1
         self._database = database
         self._event_rate = event_rate
         self.loop = Loop(
@@ -39,9 +48,12 @@ class Indexing:
         )
 
     async def _step_and_rest(self) -> Again | None:
-        began = time.monotonic()
+        began, before = time.monotonic(), self._rows
+        if self._rows_written is not None:
+            self._rows = self._rows_written()
         if not await self.step():
-            return None
+            idle = self._rows_written is not None and self._rows == before
+            return Again(IDLE_SECONDS, early=True) if idle else None
         factor = LONG_REST if self._event_rate() > MANY_EVENTS else REST
         return Again((time.monotonic() - began) * factor)
 

@@ -1,8 +1,4 @@
-"""What Celery's result backend stores of a task beside its result (celery/backends/base.py, redis.py).
-
-The backend keeps one JSON object for each task, under `celery-task-meta-{id}`. Where the application
-serialises results otherwise (pickle), nothing is read: to read that may run code.
-"""
+"""What Celery's result backend stores of a task beside its result (tasks/result_keys.py)."""
 
 from __future__ import annotations
 
@@ -21,14 +17,12 @@ from redis.exceptions import RedisError
 from services.kernel.broker_address import BrokerAddress
 from services.kernel.logged_errors import for_log
 from services.monitor.tasks.names import fits
+from services.monitor.tasks.result_keys import key_before_id
 from services.monitor.tasks.tasks import MOST_NAME
 from services.monitor.tasks.values import shortened
 
 log = structlog.get_logger(__name__)
 
-KEY = "celery-task-meta-"
-# A prefix that ends in one of these is used as it is (celery.backends.base.BaseKeyValueStoreBackend).
-ENDS_OF_PREFIX = ":_-."
 TIMEOUT_SECONDS = 1.0
 # Bytes of a stored result that are read for what stands beside it.
 MOST_BYTES = 1024 * 1024
@@ -54,9 +48,7 @@ class StoredMetas:
     """Reads from the backend at the address, whose keys have the prefix (its `global_keyprefix`)."""
 
     def __init__(self, address: BrokerAddress, key_prefix: str = "") -> None:
-        if key_prefix and key_prefix[-1] not in ENDS_OF_PREFIX:
-            key_prefix += "_"
-        self._prefix = key_prefix + KEY
+        self._prefix = key_before_id(key_prefix)
         # redis-py declares the answers of all its protocols at once.
         self._client: Any = redis.asyncio.Redis.from_url(
             address.for_redis,

@@ -328,7 +328,7 @@ async def test_each_search_is_right_while_tasks_are_written_and_slices_made(
                 await run(database, "DELETE FROM celery_task_results_ext WHERE id LIKE 'w-1%9'")
             written += 1
 
-    indexing = Indexing(database, lambda: 0.0, Pace(search_index=0.01)).loop.run()
+    indexing = Indexing(database, lambda: 0.0, pace=Pace(search_index=0.01)).loop.run()
     others = [asyncio.create_task(each) for each in (write(), write(), indexing)]
     try:
         for round_number in range(ROUNDS):
