@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.result import AsyncResult, GroupResult
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,10 +19,15 @@ def read(meta: Any) -> StoredMeta:
 
 
 def test_state_group_and_children_are_read() -> None:
-    above: AsyncResult[Any] = AsyncResult("above")
-    one: AsyncResult[Any] = AsyncResult("one")
-    others: list[AsyncResult[Any]] = [AsyncResult("two", parent=above), AsyncResult("three")]
-    children = [one.as_tuple(), GroupResult("group", others).as_tuple()]
+    # An application of its own: the current one is of another test, and its backend may be gone.
+    app = Celery("of-this-test", backend="cache+memory://", set_as_current=False)
+    above: AsyncResult[Any] = AsyncResult("above", app=app)
+    one: AsyncResult[Any] = AsyncResult("one", app=app)
+    others: list[AsyncResult[Any]] = [
+        AsyncResult("two", parent=above, app=app),
+        AsyncResult("three", app=app),
+    ]
+    children = [one.as_tuple(), GroupResult("group", others, app=app).as_tuple()]
     found = read({"status": "PROGRESS", "result": {"done": 5}, "children": children, "group_id": "g"})
     assert found == StoredMeta("PROGRESS", "g", ("one", "two", "three"))
     assert read({"status": "SUCCESS", "result": 1, "children": []}) == StoredMeta("SUCCESS")
