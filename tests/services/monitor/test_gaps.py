@@ -196,8 +196,9 @@ def test_after_the_relay_was_killed_each_task_is_as_the_backend_and_workers_have
     assert lost is not None
     assert (lost.state, lost.HasField("end_time")) == (ENDED, False)
 
-    # The loop `unheard_ends`, which asks workers what they run, may have found the one that is ENDED first.
-    assert gap.repaired_from_results_count == 1 + len(within)
+    # The loops `unheard_ends` and `stored_ends`, which look at tasks that are shown as started, may have come
+    # first to the two that were heard of.
+    assert gap.repaired_from_results_count in (len(within), 1 + len(within))
     assert gap.not_repairable_count <= 1
     assert (gap.repaired_from_workers_count, gap.undecided_count) == (1, 0)
     assert (gap.results_read, gap.note) == (True, "")
