@@ -24,7 +24,7 @@ from services.scheduler.dispatch.publisher import RECORDED_MARK_SECONDS
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.broker_data import BrokerData
 from services.scheduler.runs.leases import Lease
-from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Monitor, MonitorAway
+from services.scheduler.runs.monitor_client import MOST_AT_ONCE, ONLY_SENT, Monitor, MonitorAway
 from services.scheduler.runs.store_losses import LossStore, Unheard
 from services.scheduler.runs.store_outcomes import OutcomeStore
 
@@ -34,8 +34,6 @@ log = structlog.get_logger(__name__)
 LOOK_BACK = dt.timedelta(days=2)
 # For so long after the loss, the mark of every batch that was published since is still on the broker.
 MARKS_LAST = dt.timedelta(seconds=RECORDED_MARK_SECONDS - 60)
-# The monitor's state of a task that was sent and that no worker has received.
-ONLY_SENT = "PENDING"
 MARKED = "; lost: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z, and no worker was heard to have it"
 AGAIN = "; sent again: the broker lost its data at about {:%Y-%m-%d %H:%M:%S}Z"
 

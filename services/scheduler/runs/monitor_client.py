@@ -19,7 +19,11 @@ TIMEOUT_SECONDS = 5.0
 # The stream sends figures, too, which are not needed here: as rarely as the monitor allows.
 FIGURES_EVERY = Duration(seconds=60)
 MOST_ERROR = 1000
-ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "REJECTED", "ENDED"})
+# Nobody has the task any more, and no event told its end.
+ENDED_UNTOLD = "ENDED"
+ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "REJECTED", ENDED_UNTOLD})
+# Sent, and received by no worker, as far as is known.
+ONLY_SENT = "PENDING"
 
 
 class Heard(NamedTuple):
@@ -79,8 +83,8 @@ class Monitor:
                 if message.left_out_count or not connected:
                     connected = True
                     yield Gap.GAP
-                if message.HasField("task"):
-                    yield heard_in(message.task)
+                if message.HasField("task") and (heard := heard_in(message.task)).ended:
+                    yield heard
         except grpc.aio.AioRpcError as error:
             raise MonitorAway(_why(error)) from error
 
@@ -98,7 +102,13 @@ class Monitor:
 
 
 def heard_in(task: tasks_pb2.Task) -> Heard:
+    """A task that is nowhere, and that no worker was heard to receive, counts as only sent.
+
+    Its message may be lost with the broker: then its run has not ended, but is to be sent again.
+    """
     state = tasks_pb2.TaskState.Name(task.state).removeprefix("TASK_STATE_")
+    if state == ENDED_UNTOLD and not task.worker:
+        state = ONLY_SENT
     ended_at = task.end_time.ToDatetime(dt.UTC) if task.HasField("end_time") else None
     return Heard(
         task.name.removeprefix("tasks/"),
