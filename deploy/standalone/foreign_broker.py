@@ -12,12 +12,11 @@ ANSWER_SECONDS = 5.0
 def refuse_unusable(url: str) -> None:
     """Raises SystemExit that says why the broker can't be used: away, or user or password refused."""
     address = BrokerAddress.parse(url)
-    where = address.path or f"{address.host}:{address.port}"
     try:
         with redis.Redis.from_url(address.for_redis, socket_connect_timeout=ANSWER_SECONDS) as client:
             client.ping()
     except (redis.exceptions.RedisError, OSError) as error:
         raise SystemExit(
-            f"the broker {where} of CELERIAC_BROKER_URL can't be used: {error}; for example: "
+            f"the broker {address.server} of CELERIAC_BROKER_URL can't be used: {error}; for example: "
             "CELERIAC_BROKER_URL=redis://user:password@redis:6379/0"
         ) from None

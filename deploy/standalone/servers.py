@@ -125,4 +125,4 @@ def _relay_url(settings: StandaloneSettings) -> str:
 
 def _place(url: str) -> str:
     address = BrokerAddress.parse(url)
-    return f"{address.path or f'{address.host}:{address.port}'}/{address.database}"
+    return f"{address.server}/{address.database}"

@@ -47,6 +47,11 @@ class BrokerAddress:
     tls_files: tuple[tuple[str, str], ...] = ()
     tls_checked: bool = True
 
+    @property
+    def server(self) -> str:
+        """What people call the server: its socket, or host and port."""
+        return self.path or f"{self.host}:{self.port}"
+
     @classmethod
     def parse(cls, url: str) -> BrokerAddress:
         """Raises `WrongAddress` for anything that would be ignored or misread otherwise."""

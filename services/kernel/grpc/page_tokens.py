@@ -1,4 +1,4 @@
-"""Seventh step: makes the page tokens of lists opaque, and binds each to the request that it was given for.
+"""Eighth step: makes the page tokens of lists opaque, and binds each to the request that it was given for.
 
 A handler encodes the position at which the next page begins (services/kernel/pages.py). The caller gets it
 together with a digest of the method and of all fields of the request but `page_token` and

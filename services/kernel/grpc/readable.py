@@ -1,4 +1,4 @@
-"""Eighth step: hides what the caller's role may not read (`celeriac.access.v1.readable_from`) in answers.
+"""Ninth step: hides what the caller's role may not read (`celeriac.access.v1.readable_from`) in answers.
 
 For a caller below the role that a field names, "[redacted]" stands in place of a text, of each text in a list
 and of each value in a map of texts; a field of another type is left unset. A field that is unset stays unset.

@@ -80,18 +80,20 @@ class RevokedTasks:
     async def that_hold(self) -> Sequence[RevokedTask]:
         """Returns the revocations of tasks that may still run; the last known while the database is away."""
         try:
-            async with self._sessions.transaction() as session:
-                self._known = await RevokedTaskStore(session).that_hold(dt.datetime.now(dt.UTC))
+            await self._read()
         except DATABASE_ERRORS:
             log.warning("revoked_tasks.as_last_known", count=len(self._known))
         return self._known
+
+    async def _read(self) -> None:
+        async with self._sessions.transaction() as session:
+            self._known = await RevokedTaskStore(session).that_hold(dt.datetime.now(dt.UTC))
 
     async def _tell(self) -> Again | None:
         newcomers = self._workers.to_be_told_of_revocations()
         if not newcomers:
             return None
-        async with self._sessions.transaction() as session:
-            self._known = await RevokedTaskStore(session).that_hold(dt.datetime.now(dt.UTC))
+        await self._read()
         answered = set(newcomers)
         for arguments in commands(self._known):
             answers = await self._control.ask("revoke", arguments, newcomers)
