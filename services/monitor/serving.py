@@ -29,7 +29,7 @@ from services.kernel.live_settings import LiveSettings
 from services.kernel.loops import Heartbeat
 from services.kernel.metrics import new_registry
 from services.kernel.sessions import Sessions, opened_sessions
-from services.monitor.api.monitoring import MonitoringApi, task_message, worker_message
+from services.monitor.api.monitoring import MonitoringApi, task_message, tasks_message, worker_message
 from services.monitor.api.operations import OperationApi, watch_response_to
 from services.monitor.api.prometheus import MonitorCollector
 from services.monitor.api.queues import QueueApi
@@ -83,7 +83,7 @@ async def serve(settings: MonitorSettings) -> None:
         results = broker.backend_address(settings)
         metas = await opened.enter_async_context(opened_metas(results, settings.result_key_prefix))
         figures, workers = Figures(), WorkerTable(pace.roll_call)
-        hub = Hub(task_message, worker_message, settings.watch_buffer)
+        hub = Hub(task_message, tasks_message, worker_message, settings.watch_buffer)
         newcomers, arrivals = asyncio.Event(), asyncio.Event()
         kept = await opened.enter_async_context(opened_stream(settings.relay_url))
         intake = _intake(settings, kept, database, figures, workers, hub, (newcomers, arrivals), pace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from celeriac.monitor.v1 import monitoring_pb2 as pb
 from celeriac.monitor.v1 import monitoring_pb2_grpc
@@ -25,6 +25,8 @@ from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 
 DEFAULT_INTERVAL = dt.timedelta(seconds=1)
+# Of changes of tasks, when no interval is asked for.
+EACH_AS_IT_COMES = dt.timedelta()
 LEAST_INTERVAL, MOST_INTERVAL = dt.timedelta(seconds=0.2), dt.timedelta(seconds=60)
 
 
@@ -47,8 +49,8 @@ class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncIterator[pb.WatchEventsResponse]:
-        wanted, interval, after = _watched_in(request, self._workers)
-        with self._hub.reading(wanted, after) as reader:
+        wanted, interval, task_interval, after = _watched_in(request, self._workers)
+        with self._hub.reading(wanted, after, task_interval) as reader:
             figures_due = quiet_since = time.monotonic()
             while True:
                 now = time.monotonic()
@@ -77,6 +79,10 @@ def task_message(task: Task, cursor: Cursor) -> pb.WatchEventsResponse:
     return pb.WatchEventsResponse(task=task_to(task), cursor=cursor.encode())
 
 
+def tasks_message(tasks: Sequence[Task], cursor: Cursor) -> pb.WatchEventsResponse:
+    return pb.WatchEventsResponse(tasks=pb.TaskChanges(tasks=map(task_to, tasks)), cursor=cursor.encode())
+
+
 def worker_message(worker: Worker) -> pb.WatchEventsResponse:
     """Without a cursor: it is sent before changes that came earlier, and each reader is at another place."""
     return pb.WatchEventsResponse(worker=worker_to(worker))
@@ -93,15 +99,27 @@ def _message_of(news: Change[pb.WatchEventsResponse] | Skipped | None) -> pb.Wat
     return pb.WatchEventsResponse(worker=news.message.worker)
 
 
-def _watched_in(request: pb.WatchEventsRequest, workers: WorkerTable) -> tuple[Wanted, float, Cursor | None]:
-    """Returns what to watch, the interval between figures in seconds, and the cursor. Raises `Invalid`."""
-    faults = Faults()
-    interval = span_in(request, "metrics_interval", faults, example="1s")
+def _interval_in(
+    request: pb.WatchEventsRequest, field: str, default: dt.timedelta, faults: Faults
+) -> dt.timedelta:
+    interval = span_in(request, field, faults, example="1s")
     if interval is None:
-        interval = DEFAULT_INTERVAL
-    sound = LEAST_INTERVAL <= interval <= MOST_INTERVAL
+        return default
     fault = f"is {interval.total_seconds():g} s, it must be 0.2 s to 60 s"
-    faults.unless(sound, "metrics_interval", fault, "1s")
+    faults.unless(LEAST_INTERVAL <= interval <= MOST_INTERVAL, field, fault, "1s")
+    return interval
+
+
+def _watched_in(
+    request: pb.WatchEventsRequest, workers: WorkerTable
+) -> tuple[Wanted, float, float, Cursor | None]:
+    """Returns what to watch, the intervals of figures and of tasks, and the cursor. Raises `Invalid`.
+
+    Intervals are in seconds.
+    """
+    faults = Faults()
+    interval = _interval_in(request, "metrics_interval", DEFAULT_INTERVAL, faults)
+    task_interval = _interval_in(request, "task_interval", EACH_AS_IT_COMES, faults)
     states = references.states_in(request, faults)
     task_names = references.task_names_in(request, faults)
     queues = references.queues_in(request, faults)
@@ -109,6 +127,8 @@ def _watched_in(request: pb.WatchEventsRequest, workers: WorkerTable) -> tuple[W
     filtered = bool(states or task_names or queues or of_workers or request.ended_only)
     contradicts = request.without_tasks and filtered
     faults.unless(not contradicts, "without_tasks", "is set, and so is a filter of tasks", "false")
+    pointless = request.without_tasks and bool(task_interval)
+    faults.unless(not pointless, "task_interval", "is set, and so is without_tasks", "unset")
     faults.raise_any()
     wanted = Wanted(
         not request.without_tasks,
@@ -118,7 +138,7 @@ def _watched_in(request: pb.WatchEventsRequest, workers: WorkerTable) -> tuple[W
         frozenset(of_workers),
         request.ended_only,
     )
-    return wanted, interval.total_seconds(), decode_cursor(request.cursor)
+    return wanted, interval.total_seconds(), task_interval.total_seconds(), decode_cursor(request.cursor)
 
 
 def metrics_to(moment: Moment) -> pb.Metrics:

@@ -3,6 +3,9 @@
 Each reader has its own buffer for task changes (services.kernel.readers). Changes of workers are kept by
 name, only the newest of each worker; they are delivered first, and never left out.
 
+A reader may have the changes of tasks collected over an interval (services.monitor.watch.collecting): it gets
+them together, and of each task the newest alone.
+
 All changes are counted, so that each has a position. A reader is at the position up to which it was sent
 everything that it wants.
 """
@@ -10,9 +13,10 @@ everything that it wants.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 from services.kernel import readers
@@ -20,6 +24,7 @@ from services.kernel.readers import Skipped
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.tasks import Task, TaskState
+from services.monitor.watch.collecting import MOST_TOGETHER, Collection
 from services.monitor.watch.cursor import Cursor, expired
 from services.monitor.workers.worker import Worker
 
@@ -55,7 +60,7 @@ class Wanted:
 
 
 class Change(NamedTuple, Generic[Message]):
-    """A change and its position."""
+    """A change and its position; that of the first one, where the message tells several."""
 
     position: int
     message: Message
@@ -64,9 +69,16 @@ class Change(NamedTuple, Generic[Message]):
 class Reader(readers.Reader[Change[Message]]):
     """The changes that wait for one reader. `position` is where the reader is, after what it has taken."""
 
-    def __init__(self, wanted: Wanted, most: int, counted: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        most: int,
+        counted: Callable[[], int],
+        collection: Collection[Reader[Message]] | None = None,
+    ) -> None:
         super().__init__(most)
         self.wanted = wanted
+        self.collection = collection
         self._counted = counted
         self._workers: dict[WorkerName, Change[Message]] = {}
         self._first_left_out = 0
@@ -78,12 +90,14 @@ class Reader(readers.Reader[Change[Message]]):
             waiting.append(self._messages[0][0].position)
         elif self._skipped:
             waiting.append(self._first_left_out)
+        elif self.collection is not None and self.collection.tasks:
+            waiting.append(self.collection.first_position)
         return min(waiting) - 1 if waiting else self._counted()
 
-    def leave_out(self, position: int) -> None:
+    def leave_out(self, position: int, changes: int = 1) -> None:
         if not self._skipped:
             self._first_left_out = position
-        self.skip()
+        self.skip(changes)
 
     def put_worker(self, name: WorkerName, change: Change[Message]) -> None:
         # The older change of the worker, which this one replaces, need not be sent any more.
@@ -103,13 +117,17 @@ class Hub(Generic[Message]):
     def __init__(
         self,
         task_message: Callable[[Task, Cursor], Message],
+        tasks_message: Callable[[Sequence[Task], Cursor], Message],
         worker_message: Callable[[Worker], Message],
         buffer: int,
     ) -> None:
         self._task_message = task_message
+        self._tasks_message = tasks_message
         self._worker_message = worker_message
         self._buffer = buffer
+        # Those that get each change as it comes, and those that get what a collection holds.
         self._readers: set[Reader[Message]] = set()
+        self._collections: dict[tuple[Wanted, float], Collection[Reader[Message]]] = {}
         # What any of them wants of tasks, each once: it is asked for each event.
         self._wanted: tuple[Wanted, ...] = ()
         self._origin = secrets.token_hex(8)
@@ -121,7 +139,7 @@ class Hub(Generic[Message]):
     @property
     def readers(self) -> int:
         """The number of readers now."""
-        return len(self._readers)
+        return len(self._readers) + sum(len(each.readers) for each in self._collections.values())
 
     def wants(self, record: TaskRecord) -> bool:
         """Whether any reader wants the change that the task has just been through."""
@@ -131,25 +149,42 @@ class Hub(Generic[Message]):
         return False
 
     @contextmanager
-    def reading(self, wanted: Wanted, after: Cursor | None = None) -> Iterator[Reader[Message]]:
-        """Raises `FailedPrecondition` if anything has come after the cursor."""
+    def reading(
+        self, wanted: Wanted, after: Cursor | None = None, interval: float = 0
+    ) -> Iterator[Reader[Message]]:
+        """Changes of tasks come together, at most once in so many seconds; each as it comes, if that is 0.
+
+        Raises `FailedPrecondition` if anything has come after the cursor.
+        """
         if after is not None and after != Cursor(self._origin, self._counted):
             raise expired()
-        reader = Reader[Message](wanted, self._buffer, lambda: self._counted)
-        self._readers.add(reader)
+        collection = self._collection(wanted, interval) if interval and wanted.tasks else None
+        reader = Reader[Message](wanted, self._buffer, lambda: self._counted, collection)
+        fellows = self._readers if collection is None else collection.readers
+        fellows.add(reader)
         self._ask_for()
         try:
             yield reader
         finally:
-            self._readers.discard(reader)
+            fellows.discard(reader)
+            if collection is not None and not collection.readers:
+                collection.end()
+                del self._collections[wanted, interval]
             self._ask_for()
+
+    def _collection(self, wanted: Wanted, interval: float) -> Collection[Reader[Message]]:
+        """Returns the one that all readers share who want the same."""
+        if (wanted, interval) not in self._collections:
+            self._collections[wanted, interval] = Collection(interval, self._buffer, self._tell_collected)
+        return self._collections[wanted, interval]
 
     def cursor(self, reader: Reader[Message]) -> Cursor:
         """Returns where the reader is."""
         return Cursor(self._origin, reader.position)
 
     def _ask_for(self) -> None:
-        self._wanted = tuple({reader.wanted for reader in self._readers if reader.wanted.tasks})
+        directly = {reader.wanted for reader in self._readers if reader.wanted.tasks}
+        self._wanted = tuple(directly | {wanted for wanted, _ in self._collections})
 
     def unwatched(self, changes: int) -> None:
         """Counts task changes that no reader wanted."""
@@ -158,6 +193,9 @@ class Hub(Generic[Message]):
     def tasks_changed(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
             self._counted += 1
+            for (wanted, _), collection in self._collections.items():
+                if wanted.matches(task):
+                    collection.add(task, self._counted)
             change: Change[Message] | None = None
             for reader in self._readers:
                 if not reader.wanted.matches(task):
@@ -169,11 +207,33 @@ class Hub(Generic[Message]):
                 change = change or self._change_of(task)
                 reader.put(change)
 
+    def _tell_collected(self, collection: Collection[Reader[Message]]) -> None:
+        first, tasks = collection.taken()
+        for start in range(0, len(tasks), MOST_TOGETHER):
+            together = tasks[start : start + MOST_TOGETHER]
+            is_last = start + len(together) == len(tasks)
+            # Before the last of them has come, a reader is where it was before the first.
+            cursor = Cursor(self._origin, self._counted if is_last else first - 1)
+            self._tell_together(collection.readers, first, together, cursor)
+
+    def _tell_together(
+        self, readers: Iterable[Reader[Message]], first: int, tasks: Sequence[Task], cursor: Cursor
+    ) -> None:
+        message: Message | None = None
+        for reader in readers:
+            if not reader.has_room:
+                reader.leave_out(first, len(tasks))
+                self.left_out_total += len(tasks)
+                continue
+            if message is None:
+                message = self._tasks_message(tasks, cursor)
+            reader.put(Change(first, message), len(tasks))
+
     def worker_changed(self, worker: Worker) -> None:
         self._counted += 1
-        if self._readers:
+        if self.readers:
             change = Change(self._counted, self._worker_message(worker))
-            for reader in self._readers:
+            for reader in chain(self._readers, *(each.readers for each in self._collections.values())):
                 reader.put_worker(worker.name, change)
 
     def _change_of(self, task: Task) -> Change[Message]:

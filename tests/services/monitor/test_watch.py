@@ -194,6 +194,9 @@ def test_at_shutdown_readers_are_told_to_come_back(
         ({"states": [99]}, "states[0]"),
         ({"without_tasks": True, "task_names": ["add"]}, "without_tasks"),
         ({"without_tasks": True, "ended_only": True}, "without_tasks"),
+        ({"task_interval": Duration(nanos=100_000_000)}, "task_interval"),
+        ({"task_interval": Duration(seconds=61)}, "task_interval"),
+        ({"without_tasks": True, "task_interval": Duration(seconds=1)}, "task_interval"),
         ({"cursor": "nonsense"}, "cursor"),
     ],
 )
@@ -223,3 +226,23 @@ def test_realtime_metrics_hold_what_happened(monitor: Monitor, app: Celery, brok
     assert found.HasField("event_lag")
     counted = next(task for task in found.tasks if task.task_name == "counted")
     assert counted.p50_runtime.ToMilliseconds() == pytest.approx(100, rel=0.02)
+
+
+def test_tasks_are_collected_over_an_interval_and_each_told_in_its_newest_state(
+    monitor: Monitor, broker: Valkey
+) -> None:
+    with watching(monitor) as each, watching(monitor, task_interval=Duration(seconds=1)) as reader:
+        lives = [Life(time.time()) for _ in range(20)]
+        publish(broker, *lives)
+        eventually(lambda: len(each.tasks()) == 80)
+
+        def newest() -> dict[str, int]:
+            together = [response.tasks.tasks for response in reader.seen if response.HasField("tasks")]
+            return {task.name: task.state for tasks in together for task in tasks}
+
+        done = {f"tasks/{life.id}": tasks_pb2.TASK_STATE_SUCCESS for life in lives}
+        eventually(lambda: newest() == done)
+        assert reader.tasks() == []
+        told = sum(len(response.tasks.tasks) for response in reader.seen)
+        assert told < 80
+        assert all(response.cursor for response in reader.seen)

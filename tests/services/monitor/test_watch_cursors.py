@@ -12,7 +12,7 @@ from celeriac.monitor.v1 import monitoring_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2
 
 from services.kernel.broker_layout import Layout
-from services.monitor.api.monitoring import MonitoringApi, task_message, worker_message
+from services.monitor.api.monitoring import MonitoringApi, task_message, tasks_message, worker_message
 from services.monitor.figures import Figures
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
@@ -70,7 +70,7 @@ async def test_a_message_with_a_cursor_alone_comes_when_there_has_been_no_other_
     broker: Valkey,
 ) -> None:
     """In this process, where the while need not be fifteen seconds."""
-    hub = Hub(task_message, worker_message, buffer=10)
+    hub = Hub(task_message, tasks_message, worker_message, buffer=10)
     workers = WorkerTable()
     async with redis.asyncio.Redis(host=broker.host, port=broker.port) as client:
         pulse = Pulse(Figures(), workers, BrokerQueues(client, Layout()))

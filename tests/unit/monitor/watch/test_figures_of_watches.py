@@ -11,7 +11,7 @@ from celeriac.monitor.v1 import monitoring_pb2 as pb
 from google.protobuf import duration_pb2
 
 from services.kernel.broker_layout import Layout
-from services.monitor.api.monitoring import MonitoringApi, task_message, worker_message
+from services.monitor.api.monitoring import MonitoringApi, task_message, tasks_message, worker_message
 from services.monitor.figures import Figures
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues, Queue
@@ -36,7 +36,7 @@ async def test_who_waited_for_the_first_figures_does_not_get_them_twice() -> Non
     pulse = Pulse(Figures(), workers, SlowQueues(), Pace(queues_look=0.001))
     reading = asyncio.create_task(pulse.loop.run())
     request = pb.WatchEventsRequest(metrics_interval=duration_pb2.Duration(nanos=200_000_000))
-    hub = Hub(task_message, worker_message, 10)
+    hub = Hub(task_message, tasks_message, worker_message, 10)
     context: Any = None
     watch: Any = MonitoringApi(pulse, hub, workers).WatchEvents(request, context)
     async with contextlib.aclosing(watch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Sequence
 
 import pytest
 
@@ -38,11 +39,15 @@ class Counted(Hub[str]):
 
     def __init__(self, buffer: int = 3) -> None:
         self.made = 0
-        super().__init__(self._task, lambda each: f"{each.name} {each.state.name}", buffer)
+        super().__init__(self._task, self._tasks, lambda each: f"{each.name} {each.state.name}", buffer)
 
     def _task(self, task: Task, cursor: Cursor) -> str:
         self.made += 1
         return task.id
+
+    def _tasks(self, tasks: Sequence[Task], cursor: Cursor) -> str:
+        self.made += 1
+        return " ".join(f"{each.id}:{each.state.name}" for each in tasks)
 
 
 async def taken(reader: Reader[str], seconds: float = 0) -> str | Skipped | None:

@@ -68,7 +68,7 @@ class GetRealtimeMetricsResponse(_message.Message):
     def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ...) -> None: ...
 
 class WatchEventsRequest(_message.Message):
-    __slots__ = ("cursor", "metrics_interval", "without_tasks", "states", "task_names", "queues", "workers", "ended_only")
+    __slots__ = ("cursor", "metrics_interval", "without_tasks", "states", "task_names", "queues", "workers", "ended_only", "task_interval")
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     METRICS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_TASKS_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +77,7 @@ class WatchEventsRequest(_message.Message):
     QUEUES_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     ENDED_ONLY_FIELD_NUMBER: _ClassVar[int]
+    TASK_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     cursor: str
     metrics_interval: _duration_pb2.Duration
     without_tasks: bool
@@ -85,18 +86,27 @@ class WatchEventsRequest(_message.Message):
     queues: _containers.RepeatedScalarFieldContainer[str]
     workers: _containers.RepeatedScalarFieldContainer[str]
     ended_only: bool
-    def __init__(self, cursor: _Optional[str] = ..., metrics_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., without_tasks: bool = ..., states: _Optional[_Iterable[_Union[_tasks_pb2.TaskState, str]]] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., workers: _Optional[_Iterable[str]] = ..., ended_only: bool = ...) -> None: ...
+    task_interval: _duration_pb2.Duration
+    def __init__(self, cursor: _Optional[str] = ..., metrics_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., without_tasks: bool = ..., states: _Optional[_Iterable[_Union[_tasks_pb2.TaskState, str]]] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., workers: _Optional[_Iterable[str]] = ..., ended_only: bool = ..., task_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class TaskChanges(_message.Message):
+    __slots__ = ("tasks",)
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.Task]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[_tasks_pb2.Task, _Mapping]]] = ...) -> None: ...
 
 class WatchEventsResponse(_message.Message):
-    __slots__ = ("metrics", "task", "worker", "cursor", "left_out_count")
+    __slots__ = ("metrics", "task", "worker", "tasks", "cursor", "left_out_count")
     METRICS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_COUNT_FIELD_NUMBER: _ClassVar[int]
     metrics: Metrics
     task: _tasks_pb2.Task
     worker: _workers_pb2.Worker
+    tasks: TaskChanges
     cursor: str
     left_out_count: int
-    def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ..., task: _Optional[_Union[_tasks_pb2.Task, _Mapping]] = ..., worker: _Optional[_Union[_workers_pb2.Worker, _Mapping]] = ..., cursor: _Optional[str] = ..., left_out_count: _Optional[int] = ...) -> None: ...
+    def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ..., task: _Optional[_Union[_tasks_pb2.Task, _Mapping]] = ..., worker: _Optional[_Union[_workers_pb2.Worker, _Mapping]] = ..., tasks: _Optional[_Union[TaskChanges, _Mapping]] = ..., cursor: _Optional[str] = ..., left_out_count: _Optional[int] = ...) -> None: ...
