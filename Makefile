@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs token enrol rotate-keys protos protos-check protos-lint protos-breaking protos-release lint types imports check test chaos soak bench
+.PHONY: help setup up down status logs token enrol rotate-keys protos protos-check protos-lint protos-breaking protos-release dashboard lint types imports check test chaos soak bench
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,11 @@ protos-breaking: setup ## Check that the contracts are compatible with the last 
 
 protos-release: setup ## At a release: record today's contracts in protos/released.binpb
 	@$(RUN)/python -m protos.checks release
+
+##################################################################################### pages
+
+dashboard: setup ## Build the pages that the door serves, from the folder dashboard
+	@$(RUN)/python -m dashboard.build
 
 ##################################################################################### checks
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings
-from services import SERVICES
+from services import DOOR, SERVICES
 from services.kernel.settings import host_and_port
 
+UPSTREAMS = (*SERVICES, DOOR)
 EXPECTED = "not SERVICE=HOST:PORT; for example: scheduler=10.0.0.5:50051,10.0.0.6:50051"
 
 
@@ -52,14 +53,14 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="SERVICE=HOST:PORT,…",
-        help=f"the replicas of each of {', '.join(SERVICES)}: scheduler=10.0.0.5:50051,10.0.0.6:50051; "
+        help=f"the replicas of each of {', '.join(UPSTREAMS)}: scheduler=10.0.0.5:50051,10.0.0.6:50051; "
         "of those not said, CELERIAC_SCHEDULER_ADDRESS and so on",
     )
     return parser
 
 
 def _from_environment() -> dict[str, list[str]]:
-    variables = {service: f"CELERIAC_{service.upper()}_ADDRESS" for service in SERVICES}
+    variables = {service: f"CELERIAC_{service.upper()}_ADDRESS" for service in UPSTREAMS}
     return {
         service: _addresses(os.environ[variable], variable)
         for service, variable in variables.items()
@@ -72,7 +73,7 @@ def _named(upstreams: Iterable[str]) -> dict[str, list[str]]:
     named: dict[str, list[str]] = {}
     for upstream in upstreams:
         service, _, addresses = upstream.partition("=")
-        if service not in SERVICES:
+        if service not in UPSTREAMS:
             raise SystemExit(f"--upstream {upstream}: {EXPECTED}")
         named.setdefault(service, []).extend(_addresses(addresses, f"--upstream {upstream}"))
     return named

@@ -9,11 +9,13 @@ from typing import Any
 import yaml
 
 from deploy.envoy.contracts import Method, descriptor_set, installed_contracts, methods_of
+from deploy.envoy.door import door_probe, door_routes
 from deploy.envoy.replies import mappers
 from deploy.envoy.routes import TYPE, rest_prefixes, routes_of
 from deploy.envoy.settings import GatewaySettings
 from deploy.envoy.template import Template
 from deploy.sockets import LONGEST_SOCKET_PATH, fits
+from services import DOOR
 from services.kernel.tokens import AUTHORIZATION
 
 CONFIG = "envoy.yaml"
@@ -22,6 +24,11 @@ DESCRIPTORS = "celeriac.binpb"
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 # Where a service is: the port (on 127.0.0.1) or "host:port" of each of its replicas.
 Upstream = int | str | Sequence[int | str]
+# How Envoy speaks to gRPC services, and to the door. It closes an idle connection before the door does, so
+# that none is closed at the moment in which a request comes.
+GRPC = {"http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}}
+HTTP: dict[str, Any] = {"http_protocol_options": {}}
+HTTP_IDLE = {"idle_timeout": "60s"}
 
 
 def write_gateway_config(
@@ -38,7 +45,8 @@ def write_gateway_config(
 
     `state` holds `ca.pem`, `certs/gateway.crt|key` and `jwks.json`. `admin_socket` is the path of Envoy's
     admin page, in a folder that only Envoy's user may enter. `upstreams` says where each service that the
-    installed contracts need is: the port (on 127.0.0.1) or "host:port", or a list with those of its replicas.
+    installed contracts need is: the port (on 127.0.0.1) or "host:port", or a list with those of its replicas;
+    and where the door is, if there is one: without it, there are no pages and no sign-in in a browser.
     `health_from` is the service that answers health and reflection for the whole system. `health_interval` is
     the time between two checks of a healthy replica.
 
@@ -55,6 +63,7 @@ def write_gateway_config(
     descriptors = folder.resolve() / DESCRIPTORS
     descriptors.write_bytes(descriptor_set(contracts))
     template = Template()
+    by_address = _rate_limit_by_address(template, settings)
     bootstrap = template.fill(
         "bootstrap",
         state=str(state.resolve()),
@@ -74,8 +83,9 @@ def write_gateway_config(
         transcoder=_transcoder(template, settings, methods, descriptors, events=False),
         rate_limit_by_subject=_rate_limit_by_subject(template, settings),
         routes=[
+            *(door_routes(template, by_address) if DOOR in upstreams else []),
             *_rest_routes(template, settings, methods, descriptors),
-            *routes_of(methods, template, health_from, _rate_limit_by_address(template, settings)),
+            *routes_of(methods, template, health_from, by_address),
         ],
         clusters=[
             template.fill("keys_cluster"),
@@ -85,6 +95,7 @@ def write_gateway_config(
                 )
                 for service in sorted(needed)
             ),
+            *_door_cluster(template, upstreams, state, health_interval),
         ],
     )
     config = folder.resolve() / CONFIG
@@ -163,15 +174,44 @@ def _probed(service: str, methods: list[Method]) -> str:
 def _cluster(
     template: Template, service: str, upstream: Upstream, state: Path, probed: str, health_interval: str
 ) -> dict[str, Any]:
-    addresses = [upstream] if isinstance(upstream, int | str) else upstream
     return template.fill(
         "cluster",
         service=service,
-        replicas=[_replica(template, service, str(address)) for address in addresses],
+        replicas=_replicas(template, service, upstream),
         state=str(state.resolve()),
-        probed=probed,
+        protocol=GRPC,
+        common_options=None,
+        # Without it grpcio closes the connection.
+        alpn=["h2"],
+        grpc_probe={"service_name": probed, "authority": f"{service}.celeriac.internal"},
+        http_probe=None,
         health_interval=health_interval,
     )
+
+
+def _door_cluster(
+    template: Template, upstreams: Mapping[str, Upstream], state: Path, health_interval: str
+) -> list[dict[str, Any]]:
+    if DOOR not in upstreams:
+        return []
+    cluster = template.fill(
+        "cluster",
+        service=DOOR,
+        replicas=_replicas(template, DOOR, upstreams[DOOR]),
+        state=str(state.resolve()),
+        protocol=HTTP,
+        common_options=HTTP_IDLE,
+        alpn=["http/1.1"],
+        grpc_probe=None,
+        http_probe=door_probe(),
+        health_interval=health_interval,
+    )
+    return [cluster]
+
+
+def _replicas(template: Template, service: str, upstream: Upstream) -> list[dict[str, Any]]:
+    addresses = [upstream] if isinstance(upstream, int | str) else upstream
+    return [_replica(template, service, str(address)) for address in addresses]
 
 
 def _replica(template: Template, service: str, address: str) -> dict[str, Any]:

@@ -53,8 +53,8 @@ def _route(method: Method, template: Template, by_address: dict[str, Any]) -> di
         return _closed(method, by_address)
     idle = CLIENT_STREAM_IDLE if method.client_streaming else STREAM_IDLE
     gates = {
-        "envoy.filters.http.jwt_authn": _token(method.least_role),
-        "envoy.filters.http.rbac": _role_gate(None if method.least_role is None else method.roles),
+        "envoy.filters.http.jwt_authn": token_needed(method.least_role),
+        "envoy.filters.http.rbac": role_gate(None if method.least_role is None else method.roles),
     }
     if method.least_role is None:
         gates |= {"envoy.filters.http.local_ratelimit": by_address, AUTHORIZATION_FORM: OFF}
@@ -72,12 +72,13 @@ def _route(method: Method, template: Template, by_address: dict[str, Any]) -> di
     )
 
 
-def _token(least_role: Role | None) -> dict[str, Any]:
+def token_needed(least_role: Role | None) -> dict[str, Any]:
+    """Demands a valid token; None demands none, and looks at none."""
     need = {"requirement_name": "token"} if least_role else {"disabled": True}
     return {"@type": f"{TYPE}envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", **need}
 
 
-def _role_gate(roles: Sequence[Role] | None) -> dict[str, Any]:
+def role_gate(roles: Sequence[Role] | None) -> dict[str, Any]:
     """Allows calls whose token lists one of the roles in its `roles` claim; None allows all calls."""
     principals = [{"any": True}] if roles is None else [_has(role) for role in roles]
     policy = {"permissions": [{"any": True}], "principals": principals}
@@ -108,7 +109,7 @@ def _unknown(by_address: dict[str, Any]) -> dict[str, Any]:
 def _refused(name: str, match: dict[str, Any], status: int, by_address: dict[str, Any]) -> dict[str, Any]:
     """Returns a route that the gateway answers itself; replies.py has the error."""
     gates = {
-        "envoy.filters.http.rbac": _role_gate(None),
+        "envoy.filters.http.rbac": role_gate(None),
         "envoy.filters.http.local_ratelimit": by_address,
         AUTHORIZATION_FORM: OFF,
     }

@@ -32,6 +32,11 @@ class GatewaySettings(BaseSettings):
         examples=["https://login.example.com"],
     )
     audience: str = Field("celeriac", validation_alias="CELERIAC_TOKEN_AUDIENCE", examples=["celeriac"])
+    # Tells this copy of the system from others on the same host: the sign-in's cookie has it in its name. The
+    # door has the same one.
+    instance: str = Field(
+        "main", pattern="^[a-z0-9-]{1,32}$", validation_alias="CELERIAC_INSTANCE", examples=["main"]
+    )
     # Calls a second that one subject (or one address, where no token is needed) may make for any time.
     rate: int = Field(200, ge=1, validation_alias="CELERIAC_GATEWAY_RATE", examples=["200"])
     # Calls that it may make at once.

@@ -16,7 +16,7 @@ from deploy.standalone.child import ROOT
 from deploy.standalone.given import Given
 from deploy.standalone.postgres import DATABASE, SUPERUSER, url
 from deploy.standalone.settings import StandaloneSettings, load_settings
-from services import SERVICES
+from services import STORING
 
 
 async def is_prepared(settings: StandaloneSettings) -> bool:
@@ -39,7 +39,7 @@ async def prepare(settings: StandaloneSettings) -> None:
     if own:
         await _execute(url(settings, SUPERUSER, "postgres"), f"CREATE DATABASE {DATABASE}")
     database = servers.owner_url(settings)
-    for service in SERVICES:
+    for service in STORING:
         await migrate(database, service)
         if own:
             await _execute(database, f"ALTER ROLE {role_of(service)} LOGIN")
@@ -55,7 +55,7 @@ def _tables() -> str:
     sources = [
         ROOT / "services/kernel" / name for name in ("grants.py", "migrations/__init__.py", "outbox.py")
     ]
-    for service in ("kernel", *SERVICES):
+    for service in ("kernel", *STORING):
         sources += sorted((ROOT / "services" / service / "migrations/versions").glob("*.py"))
     digest = hashlib.sha256()
     for source in sources:

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from deploy.standalone.postgres import DATABASE
-from services import SERVICES
+from services import STORING
 from services.kernel.database import CONNECT_SECONDS, driver_url
 from services.kernel.database_address import database_of, in_database, place_of
 from services.kernel.logged_errors import for_log
@@ -129,7 +129,7 @@ def _refuse_others_tables(found: Found) -> None:
 
 def _taken_names(found: Found) -> str | None:
     """Returns a table that has one of our names, but no history of ours that could have made it."""
-    for history in ("kernel", *SERVICES):
+    for history in ("kernel", *STORING):
         if f"alembic_version_{history}" in found.tables:
             continue
         # Imported for a first start alone: SQLAlchemy takes memory, which the supervisor keeps.
@@ -140,7 +140,7 @@ def _taken_names(found: Found) -> str | None:
 
 
 def _refuse_missing_rights(found: Found) -> None:
-    missing = sorted({f"celeriac_{service}" for service in SERVICES} - set(found.roles))
+    missing = sorted({f"celeriac_{service}" for service in STORING} - set(found.roles))
     if missing and not found.may_make_roles:
         raise SystemExit(
             f"the login {found.login} may not create the role {missing[0]}, which a service logs in with: "

@@ -7,7 +7,7 @@ import asyncpg
 from deploy.standalone.role_passwords import passwords, verifier
 from deploy.standalone.servers import owner_url, service_url
 from deploy.standalone.settings import StandaloneSettings
-from services import SERVICES
+from services import STORING
 from services.kernel.database import CONNECT_SECONDS
 
 # Who is logged in may be seen by everyone; what they run may not.
@@ -17,7 +17,7 @@ IN_USE = "SELECT DISTINCT host(client_addr) FROM pg_stat_activity WHERE usename 
 async def missing(settings: StandaloneSettings) -> list[str]:
     """Returns the roles that can't log in with the passwords of this state folder."""
     found = []
-    for service in SERVICES:
+    for service in STORING:
         try:
             connection = await asyncpg.connect(service_url(settings, service), timeout=CONNECT_SECONDS)
         except asyncpg.InvalidAuthorizationSpecificationError:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import psutil
 
-from services import SERVICES
+from services import DOOR, SERVICES
 
 HOST = "127.0.0.1"
-# Gateway, broker, a port for calls and one for metrics of each service, and one for metrics of the relay.
-BLOCK = 3 + 2 * len(SERVICES)
+# Gateway, broker, a port for calls and one for metrics of each service, one for metrics of the relay, and the
+# two of the door.
+BLOCK = 5 + 2 * len(SERVICES)
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,21 @@ class Ports:
         return self.gateway + 1
 
     def of(self, service: str) -> int:
-        """The port on which the service takes calls (gRPC over mutual TLS)."""
+        """The port on which the service takes calls (gRPC over mutual TLS; the door HTTP)."""
+        if service == DOOR:
+            return self.last - 1
         return self.gateway + 2 + SERVICES.index(service)
 
     def metrics_of(self, service: str) -> int:
         """The port of the service's metrics for Prometheus."""
+        if service == DOOR:
+            return self.last
         return self.gateway + 2 + len(SERVICES) + SERVICES.index(service)
 
     @property
     def relay_metrics(self) -> int:
         """The port of the relay's metrics; it takes no calls."""
-        return self.last
+        return self.last - 2
 
     @property
     def last(self) -> int:
@@ -53,6 +58,8 @@ class Ports:
             **{self.of(service): service for service in SERVICES},
             **{self.metrics_of(service): f"metrics of {service}" for service in SERVICES},
             self.relay_metrics: "metrics of relay",
+            self.of(DOOR): DOOR,
+            self.metrics_of(DOOR): f"metrics of {DOOR}",
         }
 
 

@@ -14,15 +14,21 @@ import secrets
 from pathlib import Path
 
 from deploy.standalone.certificates import write_private
-from services import SERVICES
+from services import STORING
 
 PASSWORD_BYTES, SALT_BYTES, ITERATIONS = 32, 16, 4096
 
 
 def ensure_passwords(state: Path) -> None:
-    if not _file(state).exists():
-        made = {f"celeriac_{service}": secrets.token_urlsafe(PASSWORD_BYTES) for service in SERVICES}
-        write_private(_file(state), json.dumps(made).encode())
+    """Makes those that are not there: all at a first start, that of a new service after an upgrade."""
+    kept = passwords(state) if _file(state).exists() else {}
+    made = {
+        role: secrets.token_urlsafe(PASSWORD_BYTES)
+        for role in (f"celeriac_{service}" for service in STORING)
+        if role not in kept
+    }
+    if made:
+        write_private(_file(state), json.dumps({**kept, **made}).encode())
 
 
 def passwords(state: Path) -> dict[str, str]:

@@ -14,13 +14,13 @@ from pathlib import Path
 from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import database, foreign_broker, postgres, probes, servers, valkey
+from deploy.standalone import database, foreign_broker, instance, postgres, probes, servers, valkey
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Step
 from deploy.standalone.ports import Ports
 from deploy.standalone.settings import OF_ANOTHER_APPLICATION, StandaloneSettings, make_private_folder
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
-from services import SERVICES
+from services import DOOR, SERVICES, STORING
 from services.kernel.variables import read
 
 # Stages of stopping: what takes work in stops before what does the work, and that before what stores data.
@@ -70,6 +70,7 @@ def components(settings: StandaloneSettings) -> list[Component]:
         *([_valkey(settings, ports)] if settings.own_valkey else []),
         *(_service(settings, ports, service) for service in SERVICES),
         _relay(settings, ports),
+        _door(settings, ports),
         *(_worker(settings, name) for name in WORKER_QUEUES),
         _gateway(settings),
     ]
@@ -84,7 +85,7 @@ def is_first_start(settings: StandaloneSettings) -> bool:
 
 def refuse_wrong_settings(settings: StandaloneSettings) -> None:
     """Reads the settings of every process as it will; raises SystemExit that names each wrong variable."""
-    for service in SERVICES:
+    for service in STORING:
         module = importlib.import_module(f"services.{service}.settings")
         read(getattr(module, f"{service.title()}Settings"), _environment(settings, service))
 
@@ -148,8 +149,10 @@ def _write_gateway_config(settings: StandaloneSettings) -> None:
         settings.state,
         ports.gateway,
         settings.admin_socket,
-        {service: ports.of(service) for service in SERVICES},
-        load_gateway_settings().model_copy(update={"issuer": ISSUER, "audience": AUDIENCE}),
+        {service: ports.of(service) for service in STORING},
+        load_gateway_settings().model_copy(
+            update={"issuer": ISSUER, "audience": AUDIENCE, "instance": instance.name_of(settings.state)}
+        ),
         health_interval=HEALTH_INTERVAL,
     )
 
@@ -205,6 +208,18 @@ def _relay(settings: StandaloneSettings, ports: Ports) -> Component:
     )
 
 
+def _door(settings: StandaloneSettings, ports: Ports) -> Component:
+    """The process that serves pages and sign-in. It needs the database alone."""
+    return Component(
+        DOOR,
+        (sys.executable, "-m", "services.door", "serve"),
+        probe=partial(probes.ready, ports.metrics_of(DOOR)),
+        stage=SERVICE,
+        after=("keys", "database"),
+        environment=_environment(settings, DOOR),
+    )
+
+
 def _worker(settings: StandaloneSettings, name: str) -> Component:
     queues, concurrency = WORKER_QUEUES[name]
     node = f"{name}@celeriac"
@@ -237,7 +252,7 @@ def _gateway(settings: StandaloneSettings) -> Component:
         tuple(envoy_command(config)),
         probe=partial(probes.envoy, settings.admin_socket),
         stage=GATEWAY,
-        after=("gateway configuration", *SERVICES),
+        after=("gateway configuration", *SERVICES, DOOR),
     )
 
 
@@ -262,13 +277,14 @@ def _environment(
         "CELERIAC_TOKEN_AUDIENCE": AUDIENCE,
         "CELERIAC_TIME_ZONE": settings.time_zone,
         "CELERIAC_STATE_DIR": str(state),
+        "CELERIAC_INSTANCE": instance.name_of(state),
         "CELERIAC_MODEL": str(_model(settings)),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
         "CELERIAC_MONITOR_READY_FILE": str(settings.ready_file),
         "CELERIAC_CONFIG_KEYS": str(state / "keys/config-keys.json"),
         "PYTHONUNBUFFERED": "1",
     }
-    told |= {f"CELERIAC_{other.upper()}_ADDRESS": ports.address_of(other) for other in SERVICES}
+    told |= {f"CELERIAC_{other.upper()}_ADDRESS": ports.address_of(other) for other in STORING}
     return {**inherited(), **told}
 
 

@@ -7,6 +7,7 @@ together; until then, and while a file can't be read, the pair that was read las
 from __future__ import annotations
 
 import ssl
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,25 @@ class Certificates:
             self._pem = pem
             self.version += 1
             log.info("certificates.renewed", certificate=str(self._files[1]))
+
+
+def tls_context(pem: Pem, protocol: int) -> ssl.SSLContext:
+    """Returns a context of Python's own TLS (`ssl.PROTOCOL_TLS_SERVER` or `_CLIENT`), for what is no gRPC.
+
+    The other side must have a certificate of the same authority.
+    """
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=pem.ca.decode())
+    # The module takes a certificate from files only.
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = Path(folder, "certificate"), Path(folder, "key")
+        key.touch(mode=0o600)
+        certificate.write_bytes(pem.certificate)
+        key.write_bytes(pem.key)
+        context.load_cert_chain(certificate, key)
+    return context
 
 
 def _stamps(files: tuple[Path, ...]) -> Stamps:

@@ -9,7 +9,7 @@ from enum import Enum
 
 from celeriac.access.v1 import policy_pb2
 
-from services import SERVICES
+from services import STORING
 
 
 class Role(Enum):
@@ -42,7 +42,7 @@ ORDER = (Role.VIEWER, Role.ADMIN, Role.SUPER_ADMIN)
 
 # The names that a service's certificate can have. `worker` is a Celery worker of the embedder; `tasks` is for
 # the workers of an operator's own tasks, which read secrets.
-CALLERS = (*SERVICES, "worker", "tasks")
+CALLERS = (*STORING, "worker", "tasks")
 
 # The roles that a token can have. The role of a service comes only with its TLS certificate.
 TOKEN_ROLES = {role.label: role for role in Role if role is not Role.SERVICE}

@@ -8,7 +8,7 @@ import gc
 import signal
 import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -188,10 +188,14 @@ async def run_alone(
     registry: CollectorRegistry,
     background: Sequence[Background],
     checks: Mapping[str, Check],
+    serving: AbstractAsyncContextManager[None] | None = None,
 ) -> None:
-    """Does background work, without serving calls, until SIGTERM or SIGINT.
+    """Does background work, without serving gRPC calls, until SIGTERM or SIGINT.
 
     It tells of itself as a service does, on the metrics port; a loop that fails ends the process.
+
+    `serving`: what it serves in another way, from its entry to its exit, which may take as long as requests
+    under way need. The background work goes on meanwhile.
     """
     heartbeats = [heartbeat for each in background for heartbeat in each.heartbeats]
     metrics.LoopMetrics(registry, heartbeats)
@@ -199,10 +203,11 @@ async def run_alone(
     serve_probes(probes, registry, settings.listen.rpartition(":")[0], settings.metrics_port)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(to_the_end(_never_ending(each.run()))) for each in background]
-        probes.serves(True)
-        await stop.wait()
-        probes.serves(False)
-        log.info("process.stopping")
+        async with serving or nullcontext():
+            probes.serves(True)
+            await stop.wait()
+            probes.serves(False)
+            log.info("process.stopping")
         await end(tasks)
 
 

@@ -19,9 +19,10 @@ from celeriac.monitor.v1 import (
 from celeriac.monitor.v1.monitoring_pb2 import WatchEventsResponse
 from celeriac.operations.v1 import operations_pb2_grpc
 
-from services import SERVICES
+from services import DOOR, SERVICES
 from services.kernel import broker, process
 from services.kernel.broker_address import BrokerAddress
+from services.kernel.certificates import Certificates
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.grpc.server import Elsewhere, Servicer
@@ -55,6 +56,7 @@ from services.monitor.search.indexing import Indexing
 from services.monitor.settings import MonitorSettings
 from services.monitor.system import checks
 from services.monitor.system.components import Components
+from services.monitor.system.door import door_look
 from services.monitor.system.peers import audit_look, health_elsewhere, peer_look, services_elsewhere
 from services.monitor.system.readiness import Readiness
 from services.monitor.tasks.names import WorkerName
@@ -240,6 +242,8 @@ async def _components(
         if name != "monitor":
             channel = await opened.enter_async_context(channel_to(name, settings))
             peers[name] = looks.get(name, peer_look)(channel)
+    if settings.door_address is not None:
+        peers[DOOR] = door_look(settings.door_address, Certificates(settings))
     return Components(
         {
             **peers,

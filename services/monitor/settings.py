@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from services.kernel.broker_layout import LayoutSettings
 from services.kernel.identity import Role
-from services.kernel.settings import BrokerUrl
+from services.kernel.settings import BrokerUrl, Replicas
 from services.monitor.tasks.redaction import Arguments, Redaction
 from services.monitor.tasks.secret_names import words_of
 
@@ -43,6 +43,10 @@ class MonitorSettings(LayoutSettings):
     # listens to the broker itself, and what is published while it is away is not seen.
     relay_url: BrokerUrl | None = Field(
         None, validation_alias="CELERIAC_RELAY_URL", examples=["redis://relay:6379/0"]
+    )
+    # Where the door is, whose health is then told with that of the services.
+    door_address: Replicas | None = Field(
+        None, validation_alias="CELERIAC_DOOR_ADDRESS", examples=["door:8454"]
     )
     # Bytes of memory of that stream. Beyond it the oldest events are dropped, and counted.
     relay_bytes: int = Field(

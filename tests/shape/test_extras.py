@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from services import SERVICES
+from services import STORING
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -69,7 +69,7 @@ def test_the_kernel_needs_what_every_service_installs() -> None:
     assert missing(ROOT / "services/kernel", PROJECT["dependencies"]) == []
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", STORING)
 def test_a_services_extra_installs_what_it_imports(service: str) -> None:
     assert missing(ROOT / "services" / service, [*PROJECT["dependencies"], *EXTRAS[service]]) == []
 

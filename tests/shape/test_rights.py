@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from services import SERVICES
+from services import STORING
 from services.kernel.grants import role_of
 from services.kernel.migrations import migrate
 from tests.support.sql import fetch_sync
@@ -34,7 +34,7 @@ async def migrated(url: str) -> tuple[dict[str, str], Sequence[asyncpg.Record]]:
     owners: dict[str, str] = {}
     connection = await asyncpg.connect(url)
     try:
-        for service in (KERNEL, *SERVICES):
+        for service in (KERNEL, *STORING):
             await migrate(url, service)
             made = {row["tablename"] for row in await connection.fetch(TABLES)}
             owners |= dict.fromkeys(made - owners.keys(), service)
@@ -61,7 +61,7 @@ def test_every_table_is_usable_by_its_service(
     rights: tuple[dict[str, str], set[tuple[str, str, str]]],
 ) -> None:
     owners, granted = rights
-    assert set(owners.values()) == {KERNEL, *SERVICES}
+    assert set(owners.values()) == {KERNEL, *STORING}
     for table, service in owners.items():
         if service == KERNEL:
             continue
@@ -80,7 +80,7 @@ def test_no_role_has_a_right_on_what_another_service_owns(
     }
     assert strange == set()
     # What is no table (sequences) is nobody's but the services' either.
-    assert {role for _, role, _ in granted} <= {role_of(service) for service in SERVICES}
+    assert {role for _, role, _ in granted} <= {role_of(service) for service in STORING}
 
 
 def test_the_log_can_only_grow(rights: tuple[dict[str, str], set[tuple[str, str, str]]]) -> None:

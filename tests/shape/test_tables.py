@@ -28,14 +28,14 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, Text, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from services import SERVICES
+from services import STORING
 from services.kernel.sessions import asyncpg_url
 from services.kernel.tables import TransactionId
 from tests.support.servers import create_database
 from tests.support.sql import fetch_sync
 
 # The kernel's come first: tables of services refer to them.
-HISTORIES = ("kernel", *SERVICES)
+HISTORIES = ("kernel", *STORING)
 TABLES: dict[str, MetaData] = {
     history: importlib.import_module(f"services.{history}.tables").metadata for history in HISTORIES
 }

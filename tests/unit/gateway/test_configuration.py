@@ -20,11 +20,11 @@ from deploy.envoy.contracts import Method, installed_contracts, methods_of
 from deploy.envoy.replies import REFUSALS
 from deploy.envoy.routes import REFLECTION
 from deploy.envoy.template import Template
-from services import ANSWERED_BY, SERVICES
+from services import ANSWERED_BY, SERVICES, STORING
 from services.kernel.identity import Role
 from services.kernel.settings import KernelSettings
 
-UPSTREAMS = {service: 50000 + number for number, service in enumerate(SERVICES)}
+UPSTREAMS = {service: 50000 + number for number, service in enumerate(STORING)}
 METHODS = methods_of(installed_contracts())
 
 
@@ -222,7 +222,7 @@ def seconds(duration: str) -> float:
 def test_a_replica_that_drains_serves_on_until_the_gateway_has_noticed(written: Path) -> None:
     drain = KernelSettings.model_fields["drain"].default
     clusters = clusters_of(written)
-    for service in SERVICES:
+    for service in STORING:
         [check] = clusters[service]["health_checks"]
         # Those that are not set are these.
         assert {"interval", "no_traffic_interval"} <= check.keys()

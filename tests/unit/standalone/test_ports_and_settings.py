@@ -16,7 +16,7 @@ from deploy.standalone.settings import (
     load_settings,
     make_private_folder,
 )
-from services import SERVICES
+from services import DOOR, SERVICES
 from tests.support.system import free_block
 
 
@@ -26,6 +26,7 @@ def test_one_setting_moves_the_whole_block() -> None:
     assert [ports.of(service) for service in SERVICES] == [8445, 8446, 8447, 8448]
     assert [ports.metrics_of(service) for service in SERVICES] == [8449, 8450, 8451, 8452]
     assert ports.relay_metrics == 8453
+    assert (ports.of(DOOR), ports.metrics_of(DOOR)) == (8454, 8455)
     assert sorted(ports.all()) == list(range(8443, 8443 + BLOCK))
 
 
@@ -52,7 +53,7 @@ def test_a_taken_port_is_named_with_its_holder_and_the_setting() -> None:
     ("variable", "value", "fault"),
     [
         ("CELERIAC_GATEWAY_PORT", "https", "valid integer"),
-        ("CELERIAC_GATEWAY_PORT", "65530", "less than or equal to 65525"),
+        ("CELERIAC_GATEWAY_PORT", "65530", "less than or equal to 65523"),
         ("CELERIAC_TIME_ZONE", "Taipei", "'Taipei' is not a zone of the IANA database"),
         ("CELERY_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO'"),
     ],
