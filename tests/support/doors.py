@@ -71,7 +71,7 @@ class DoorProcess:
         return self._log.read_text()
 
     def request(self, verb: str, path: str, body: Any = None, token: str = "", **headers: str) -> Answer:
-        """One request; in the names of headers "_" stands for "-". A body that is no bytes is sent as JSON."""
+        """One request; in the names of headers "_" stands for "-". A body but bytes is JSON."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
@@ -107,7 +107,7 @@ class DoorProcess:
 @contextlib.contextmanager
 def running_door(state: Path, database_url: str, **more: str) -> Iterator[DoorProcess]:
     """Starts a door on a migrated database, in its own role; stops it at the end."""
-    door = DoorProcess(state, as_its_role("door", environment_of("door", state, database_url, **more)))
+    door = DoorProcess(state, as_its_role("door", environment_of("door", state, database_url, None, **more)))
     door.start()
     try:
         yield door
