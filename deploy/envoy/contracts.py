@@ -101,12 +101,16 @@ def _method(method: MethodDescriptor) -> Method:
         least_role=policy.least_role,
         limit_seconds=policy.timeout_seconds or (0 if streaming else UNARY_SECONDS),
         client_streaming=method.client_streaming,
-        rest=tuple(_rest_of(method)),
+        rest=tuple((verb, path) for verb, path, _ in rest_bindings(method)),
         also=policy.also,
     )
 
 
-def _rest_of(method: MethodDescriptor) -> Iterator[tuple[str, str]]:
+def rest_bindings(method: MethodDescriptor) -> Iterator[tuple[str, str, str]]:
+    """Yields verb, path and body of each REST form of the method: ("PATCH", "/v1/{name=tasks/*}", "task").
+
+    The body is "*" for the whole request, a field's name for that field, or "" for none.
+    """
     # protoc's own stubs type an extension as a bare FieldDescriptor.
     http: Any = annotations_pb2.http
     options = method.GetOptions()
@@ -115,6 +119,6 @@ def _rest_of(method: MethodDescriptor) -> Iterator[tuple[str, str]]:
         for binding in (rule, *rule.additional_bindings):
             verb = binding.WhichOneof("pattern")
             if verb == "custom":
-                yield binding.custom.kind, binding.custom.path
+                yield binding.custom.kind, binding.custom.path, binding.body
             else:
-                yield verb.upper(), getattr(binding, verb)
+                yield verb.upper(), getattr(binding, verb), binding.body

@@ -11,7 +11,8 @@ import yaml
 from deploy.envoy.contracts import Method, descriptor_set, installed_contracts, methods_of
 from deploy.envoy.door import door_probe, door_routes
 from deploy.envoy.replies import mappers
-from deploy.envoy.routes import TYPE, rest_prefixes, routes_of
+from deploy.envoy.rest_script import rest_script
+from deploy.envoy.routes import ON, TYPE, rest_prefixes, routes_of
 from deploy.envoy.settings import GatewaySettings
 from deploy.envoy.template import Template
 from deploy.sockets import LONGEST_SOCKET_PATH, fits
@@ -20,6 +21,7 @@ from services.kernel.tokens import AUTHORIZATION
 
 CONFIG = "envoy.yaml"
 DESCRIPTORS = "celeriac.binpb"
+REST_SCRIPT = "rest.lua"
 # The most that transcoding buffers of one response; responses may be longer than requests.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 # Where a service is: the port (on 127.0.0.1) or "host:port" of each of its replicas.
@@ -41,7 +43,7 @@ def write_gateway_config(
     health_from: str = "monitor",
     health_interval: str = "0.5s",
 ) -> Path:
-    """Writes `envoy.yaml` and the contracts' descriptors into `folder`; returns the path for `envoy -c`.
+    """Writes `envoy.yaml`, the descriptors and `rest.lua` into `folder`; returns the path for `envoy -c`.
 
     `state` holds `ca.pem`, `certs/gateway.crt|key` and `jwks.json`. `admin_socket` is the path of Envoy's
     admin page, in a folder that only Envoy's user may enter. `upstreams` says where each service that the
@@ -62,6 +64,8 @@ def write_gateway_config(
     folder.mkdir(parents=True, exist_ok=True)
     descriptors = folder.resolve() / DESCRIPTORS
     descriptors.write_bytes(descriptor_set(contracts))
+    checks = folder.resolve() / REST_SCRIPT
+    checks.write_text(rest_script(contracts))
     template = Template()
     by_address = _rate_limit_by_address(template, settings)
     bootstrap = template.fill(
@@ -80,6 +84,7 @@ def write_gateway_config(
         mappers=mappers(),
         grpc_log=template.fill("access_log", rest=False, grpc_status="%GRPC_STATUS(SNAKE_STRING)%"),
         rest_log=template.fill("access_log", rest=True, grpc_status=None),
+        rest_script=str(checks),
         transcoder=_transcoder(template, settings, methods, descriptors, events=False),
         rate_limit_by_subject=_rate_limit_by_subject(template, settings),
         routes=[
@@ -140,11 +145,11 @@ def _rest_routes(
     prefixes = rest_prefixes(methods)
     return [
         *(
-            template.fill("rest_events", prefix=prefix, service=service, transcoder=events)
+            template.fill("rest_events", prefix=prefix, service=service, transcoder=events, checks=ON)
             for prefix in prefixes
         ),
         *(
-            template.fill(kind, prefix=prefix, service=service)
+            template.fill(kind, prefix=prefix, service=service, checks=ON)
             for kind in ("rest_small", "rest")
             for prefix in prefixes
         ),

@@ -183,7 +183,18 @@ def mappers() -> list[dict[str, Any]]:
     """Returns the mappers of Envoy's local_reply_config; the first that matches is used."""
     ways = (_to_grpc, _to_grpc_web_text, _to_grpc_web, _to_rest)
     told = [tell(refusal) for refusal in REFUSALS for tell in ways]
-    return [*told, _bad_request()]
+    return [_told_by_script(), *told, _bad_request()]
+
+
+def _told_by_script() -> dict[str, Any]:
+    """For what the check of REST calls refused: it wrote the whole answer (rest/filter.lua)."""
+    return {
+        "filter": _all(_details_have("lua_response"), _asked_as("application/grpc", False)),
+        "body_format_override": {
+            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
+            "content_type": "application/json",
+        },
+    }
 
 
 def _to_grpc(refusal: Refusal) -> dict[str, Any]:

@@ -23,6 +23,9 @@ AUTHORIZATION_FORM = "authorization_form"
 # Turns a filter off for one route.
 OFF = {"@type": f"{TYPE}envoy.config.route.v3.FilterConfig", "disabled": True}
 
+# Turns on, for one route, a filter that is off by itself.
+ON = {"@type": f"{TYPE}envoy.config.route.v3.FilterConfig", "config": {}}
+
 
 def routes_of(
     methods: Sequence[Method], template: Template, health_from: str, by_address: dict[str, Any]
