@@ -12,9 +12,11 @@ from services.audit.log import AuditLog
 from services.audit.pace import Pace
 from services.audit.settings import AuditSettings
 from services.audit.watch import LogWatch
-from services.kernel import process
+from services.kernel import process, service
+from services.kernel.grpc.health import LOG_TAKES_ENTRIES
 from services.kernel.grpc.server import Servicer
 from services.kernel.metrics import new_registry
+from services.kernel.opened_database import opened_database
 from services.kernel.sessions import opened_sessions
 
 
@@ -22,7 +24,7 @@ async def serve(settings: AuditSettings) -> None:
     pace = Pace().times(settings.pace)
     signer = NoteSigner.load(settings.origin, settings.key)
     async with (
-        process.opened_database(settings, "audit") as database,
+        opened_database(settings, "audit") as database,
         opened_sessions(database) as sessions,
     ):
         log, registry = AuditLog(sessions, signer), new_registry()
@@ -32,8 +34,16 @@ async def serve(settings: AuditSettings) -> None:
             Servicer.generated(access_pb2_grpc.add_AccessServiceServicer_to_server, AccessApi(database)),
         ]
         watch = LogWatch(log, registry, pace)
-        await process.run(
-            "audit", settings, database, registry, servicers=servicers, background=[watch.loop], pace=pace
+        await service.run(
+            "audit",
+            settings,
+            database,
+            registry,
+            servicers=servicers,
+            background=[watch.loop],
+            # The monitor asks for the reason when the log takes no entries, and not each time before.
+            conditions={LOG_TAKES_ENTRIES: lambda: not log.faults},
+            pace=pace,
         )
 
 

@@ -1,6 +1,6 @@
 """Checks the stored end of the log at the start and every few seconds, even if no entries come.
 
-A check that a call has made counts: the monitor asks for the log's status every few seconds.
+A check that a call has made counts.
 """
 
 from __future__ import annotations

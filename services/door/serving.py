@@ -13,12 +13,13 @@ from services.door.pace import Pace
 from services.door.settings import DoorSettings
 from services.kernel import process
 from services.kernel.metrics import new_registry
+from services.kernel.opened_database import opened_database
 from services.kernel.revocations import Revocations
 
 
 async def serve(settings: DoorSettings) -> None:
     pace = Pace().times(settings.pace)
-    async with process.opened_database(settings, "door") as database:
+    async with opened_database(settings, "door") as database:
         registry = new_registry()
         revocations = Revocations(database, pace)
         door = Door(Metrics(registry))

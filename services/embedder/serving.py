@@ -19,11 +19,12 @@ from services.embedder.model.encoder import Model
 from services.embedder.online import OnlineEncoder
 from services.embedder.pace import Pace
 from services.embedder.search.search import Search
-from services.kernel import broker, process
+from services.kernel import broker, service
 from services.kernel.grpc.server import Servicer
 from services.kernel.live_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
+from services.kernel.opened_database import opened_database
 from services.kernel.operations import Owner
 from services.kernel.sessions import opened_sessions
 from services.kernel.settings import KernelSettings
@@ -34,7 +35,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
     pace = Pace().times(settings.pace)
     online = OnlineEncoder(model, batch_tokens, lambda: live.get(MOST_WAITING_TOKENS))
     async with (
-        process.opened_database(settings, "embedder") as database,
+        opened_database(settings, "embedder") as database,
         opened_sessions(database) as sessions,
         broker.connect(settings) as client,
     ):
@@ -44,7 +45,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
         owner = Owner(database, "embedder", pace=pace)
         # The index is filled before the service reports that it is ready.
         await search.follow()
-        await process.run(
+        await service.run(
             "embedder",
             settings,
             database,

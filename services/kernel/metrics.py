@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -12,8 +13,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from services.kernel.live_settings import LiveSettings
 from services.kernel.loops import Heartbeat
+
+if TYPE_CHECKING:
+    # It loads gRPC, which a process that serves no calls has no use for.
+    from services.kernel.live_settings import LiveSettings
 
 
 def new_registry() -> CollectorRegistry:

@@ -1,4 +1,8 @@
-"""Runs a service as a process: its commands, its settings, its start and its graceful end."""
+"""A process: its commands, its settings, its start, what it tells of itself, and its graceful end.
+
+What serves gRPC is in `service.py`: a process without it, as the monitor's relay is, loads neither gRPC nor
+what verifies tokens nor the driver of the database.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +11,22 @@ import asyncio
 import gc
 import signal
 import typing
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
 from services.kernel import logging, metrics
-from services.kernel.channel import channel_to
-from services.kernel.database import Database
-from services.kernel.database_address import unusable
 from services.kernel.endings import end, to_the_end
-from services.kernel.grpc.audit import record
-from services.kernel.grpc.readable import AS_DECLARED, Readers
-from services.kernel.grpc.server import Elsewhere, Server, Servicer, Step
-from services.kernel.grpc.steps import steps_of_every_call
-from services.kernel.live_keys import LOG_LEVEL
-from services.kernel.live_settings import Follower, LiveSettings
-from services.kernel.loops import Background
-from services.kernel.outages import NotLetIn
-from services.kernel.outbox import Outbox
-from services.kernel.pace import USUAL, Pace
-from services.kernel.pooler import NoSessions, refuse_pooled_transactions
+from services.kernel.loops import Background, Heartbeat
 from services.kernel.probes import Check, Probes
 from services.kernel.probes import serve as serve_probes
-from services.kernel.relay import Relay
-from services.kernel.revocations import Revocations
-from services.kernel.schema import needed_revision, wait_for_tables
 from services.kernel.settings import KernelSettings
-from services.kernel.stuck_clients import StuckClients
-from services.kernel.tokens import TokenVerifier
 from services.kernel.variables import read, unknown
 
 log = structlog.get_logger(__name__)
@@ -71,20 +58,27 @@ def main(
         log.warning("settings.unknown_variables", ignored=ignored)
     log.info("process.starting", command=command, settings=settings.model_dump(mode="json"))
     if command == "migrate":
-        # Imported here, because Alembic takes a third of a second to load and only this command needs it.
-        from services.kernel.migrations import migrate
-
-        url = settings.database_url.get_secret_value()
-        try:
-            uvloop.run(migrate(url, service))
-        except (ConnectionError, TimeoutError, NotLetIn) as error:
-            raise SystemExit(unusable(url, error)) from None
-        log.info("migrate.done", revision=needed_revision(service))
+        _migrate(settings, service)
         return
     _settle_imports()
     work = commands[command](settings)
     if work is not None:
         uvloop.run(_to_coroutine(work))
+
+
+def _migrate(settings: KernelSettings, service: str) -> None:
+    # Imported here, because Alembic takes a third of a second to load and only this command needs it.
+    from services.kernel.database_address import unusable
+    from services.kernel.migrations import migrate
+    from services.kernel.outages import NotLetIn
+    from services.kernel.schema import needed_revision
+
+    url = settings.database_url.get_secret_value()
+    try:
+        uvloop.run(migrate(url, service))
+    except (ConnectionError, TimeoutError, NotLetIn) as error:
+        raise SystemExit(unusable(url, error)) from None
+    log.info("migrate.done", revision=needed_revision(service))
 
 
 def _settle_imports() -> None:
@@ -102,85 +96,64 @@ async def _to_coroutine(work: Awaitable[None]) -> None:
     await work
 
 
-@asynccontextmanager
-async def opened_database(settings: KernelSettings, service: str) -> AsyncIterator[Database]:
-    """Yields the service's connections to the database, once that has its tables; closes them at the end."""
-    database = Database(
-        settings.database_url.get_secret_value(), settings.database_pool_size, f"celeriac-{service}"
-    )
-    try:
-        await wait_for_tables(database, service)
+@dataclass(frozen=True)
+class Running:
+    """A process whose background work runs: in its body is what else it does."""
+
+    heartbeats: Sequence[Heartbeat]
+    _probes: Probes
+    _group: asyncio.TaskGroup
+    _tasks: list[asyncio.Task[None]]
+    _stop: asyncio.Event
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Also does this work, which ends only with the process."""
+        self._tasks.append(self._group.create_task(to_the_end(_never_ending(work))))
+
+    async def waited_for(self, first: Coroutine[Any, Any, None]) -> bool:
+        """Waits for what must be done first; returns False if the process is to stop before it is done."""
+        doing, stopping = asyncio.create_task(first), asyncio.create_task(self._stop.wait())
         try:
-            await refuse_pooled_transactions(database.url)
-        except NoSessions as error:
-            raise SystemExit(str(error)) from None
-        yield database
-    finally:
-        await database.close()
+            await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+            return doing.done()
+        finally:
+            doing.cancel()
+            stopping.cancel()
+
+    async def until_stopped(self, **told: float) -> None:
+        """Says that the process serves, until SIGTERM or SIGINT; `told` is logged then."""
+        self._probes.serves(True)
+        await self._stop.wait()
+        self._probes.serves(False)
+        log.info("process.stopping", **told)
 
 
-async def run(
-    service: str,
+@asynccontextmanager
+async def running(
     settings: KernelSettings,
-    database: Database,
     registry: CollectorRegistry,
-    *,
-    servicers: Sequence[Servicer],
-    own_steps: Sequence[Step] = (),
-    background: Sequence[Background] = (),
-    elsewhere: Elsewhere | None = None,
-    live: LiveSettings | None = None,
-    source: Background | None = None,
-    checks: Mapping[str, Check] = MappingProxyType({}),
-    readers: Readers = AS_DECLARED,
-    pace: Pace = USUAL,
-) -> None:
-    """Serves until SIGTERM or SIGINT, then finishes the calls in flight, and last ends the background work.
+    background: Sequence[Background],
+    checks: Mapping[str, Check],
+) -> AsyncIterator[Running]:
+    """Does background work for as long as the body runs, and tells of itself on the metrics port.
 
     A background loop that fails ends the process. Its supervisor then restarts it, which is better than a
     process that stays alive without doing its work.
 
-    `own_steps`: steps of this service alone, taken for each call after those of all services.
-    `source`: keeps `live` up to date; by default it follows the scheduler.
-    `checks`: what must be well, beside the database, for the process to be ready.
-    `readers`: the least role for fields that others than declared in the contract may read.
+    `checks`: what must be well for the process to be ready.
     """
-    live = _logging_by(live or LiveSettings(service), settings)
-    metrics.follow_config(registry, live)
-    outbox = Outbox(database, service)
-    verifier = TokenVerifier(
-        settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
-    )
-    revocations = Revocations(database, pace)
-    calls, recording = metrics.CallMetrics(registry), [record(outbox)]
-    every = steps_of_every_call(calls, verifier, recording, revocations, readers)
-    steps = [*every, *own_steps]
-    stop = _stop_signal()
-    host = settings.listen.rpartition(":")[0]
-    async with (
-        channel_to("audit", settings) as to_audit,
-        channel_to("scheduler", settings) as to_scheduler,
-    ):
-        relay, following = Relay(outbox, to_audit, pace).loop, source or Follower(live, to_scheduler, pace)
-        running = [*background, relay, following, revocations, StuckClients(database, pace).loop]
-        heartbeats = [heartbeat for each in running for heartbeat in each.heartbeats]
-        server = Server(settings, servicers, steps, elsewhere, heartbeats)
-        metrics.LoopMetrics(registry, heartbeats)
-        probes = Probes({"database": database.check, **checks}, heartbeats)
-        serve_probes(probes, registry, host, settings.metrics_port)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(to_the_end(_never_ending(each.run()))) for each in running]
-            # Before the first call: nobody who is shut out may find a moment in which that is not known.
-            await revocations.read()
-            await server.start()
-            if elsewhere is not None:
-                tasks.append(group.create_task(to_the_end(_never_ending(server.follow_elsewhere()))))
-            probes.serves(True)
-            await stop.wait()
-            probes.serves(False)
-            log.info("process.stopping", drain_seconds=settings.drain, grace_seconds=settings.shutdown_grace)
-            await server.stop(settings.shutdown_grace, settings.drain)
-            await end(tasks)
+    heartbeats = [heartbeat for each in background for heartbeat in each.heartbeats]
+    metrics.LoopMetrics(registry, heartbeats)
+    probes, stop = Probes(checks, heartbeats), _stop_signal()
+    serve_probes(probes, registry, settings.listen.rpartition(":")[0], settings.metrics_port)
+    async with asyncio.TaskGroup() as group:
+        process = Running(heartbeats, probes, group, [], stop)
+        for each in background:
+            process.beside(each.run())
+        yield process
+        await end(process._tasks)
 
 
 async def run_alone(
@@ -192,32 +165,11 @@ async def run_alone(
 ) -> None:
     """Does background work, without serving gRPC calls, until SIGTERM or SIGINT.
 
-    It tells of itself as a service does, on the metrics port; a loop that fails ends the process.
-
     `serving`: what it serves in another way, from its entry to its exit, which may take as long as requests
     under way need. The background work goes on meanwhile.
     """
-    heartbeats = [heartbeat for each in background for heartbeat in each.heartbeats]
-    metrics.LoopMetrics(registry, heartbeats)
-    probes, stop = Probes(checks, heartbeats), _stop_signal()
-    serve_probes(probes, registry, settings.listen.rpartition(":")[0], settings.metrics_port)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(to_the_end(_never_ending(each.run()))) for each in background]
-        async with serving or nullcontext():
-            probes.serves(True)
-            await stop.wait()
-            probes.serves(False)
-            log.info("process.stopping")
-        await end(tasks)
-
-
-def _logging_by(live: LiveSettings, settings: KernelSettings) -> LiveSettings:
-    def apply() -> None:
-        wanted = live.get(LOG_LEVEL)
-        logging.set_level(settings.log_level if wanted == LOG_LEVEL.default else wanted)
-
-    live.on_change(apply)
-    return live
+    async with running(settings, registry, background, checks) as process, serving or nullcontext():
+        await process.until_stopped()
 
 
 async def _never_ending(work: Awaitable[None]) -> None:

@@ -37,7 +37,7 @@ class Revocations:
         # Until when tokens of a subject were issued that are revoked, in seconds since 1970.
         self._subjects: Mapping[str, float] = {}
         self._callbacks: set[Callable[[], None]] = set()
-        self._woken = asyncio.Event()
+        self._woken, self._known = asyncio.Event(), asyncio.Event()
         self.loop = Loop(
             "revocations",
             self.read,
@@ -69,20 +69,27 @@ class Revocations:
             self._callbacks.discard(callback)
 
     async def run(self) -> None:
-        async with self._database.listening(CHANNEL) as notices, asyncio.TaskGroup() as group:
-            group.create_task(to_the_end(self.loop.run()))
-            async for _ in notices:
-                self._woken.set()
+        async with self._database.listening(CHANNEL) as notices:
+            # From here on no revocation goes unnoticed: the table is read once, not before this and again.
+            await anext(notices)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(to_the_end(self.loop.run()))
+                async for _ in notices:
+                    self._woken.set()
+
+    async def known(self) -> None:
+        """Waits until `run` has read the table. A process serves no call before."""
+        await self._known.wait()
 
     async def read(self) -> None:
-        """Reads the table. A process calls it once before it serves."""
+        """Reads the table."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(IN_FORCE)
         tokens = frozenset(row["token_id"] for row in rows if row["token_id"] is not None)
         subjects = {row["subject"]: row["at"] for row in rows if row["subject"] is not None}
-        if (tokens, subjects) == (self._tokens, self._subjects):
-            return
-        self._tokens, self._subjects = tokens, subjects
-        log.info("revocations.in_force", tokens=len(tokens), subjects=len(subjects))
-        for callback in list(self._callbacks):
-            callback()
+        if (tokens, subjects) != (self._tokens, self._subjects):
+            self._tokens, self._subjects = tokens, subjects
+            log.info("revocations.in_force", tokens=len(tokens), subjects=len(subjects))
+            for callback in list(self._callbacks):
+                callback()
+        self._known.set()

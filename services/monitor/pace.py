@@ -30,6 +30,9 @@ class Pace(pace.Pace):
     queues_look: float = 1.0
     # The health of each component is checked.
     components_look: float = 4.7
+    # The same for the other services, each of which tells by a stream when it stops or ends: calls are most
+    # of what wakes an idle service.
+    peers_look: float = 14.0
     # The same until the system has come up, so that it is told soon.
     components_awaited: float = 0.25
     # WaitOperation checks whether the operation has ended.

@@ -20,7 +20,7 @@ from celeriac.monitor.v1.monitoring_pb2 import WatchEventsResponse
 from celeriac.operations.v1 import operations_pb2_grpc
 
 from services import DOOR, SERVICES
-from services.kernel import broker, process
+from services.kernel import broker, service
 from services.kernel.broker_address import BrokerAddress
 from services.kernel.certificates import Certificates
 from services.kernel.channel import channel_to
@@ -29,6 +29,7 @@ from services.kernel.grpc.server import Elsewhere, Servicer
 from services.kernel.live_settings import LiveSettings
 from services.kernel.loops import Heartbeat
 from services.kernel.metrics import new_registry
+from services.kernel.opened_database import opened_database
 from services.kernel.sessions import Sessions, opened_sessions
 from services.monitor.api.monitoring import MonitoringApi, task_message, tasks_message, worker_message
 from services.monitor.api.operations import OperationApi, watch_response_to
@@ -55,9 +56,9 @@ from services.monitor.queues import BrokerQueues
 from services.monitor.search.indexing import Indexing
 from services.monitor.settings import MonitorSettings
 from services.monitor.system import checks
-from services.monitor.system.components import Components
+from services.monitor.system.components import Components, Followed, Look
 from services.monitor.system.door import door_look
-from services.monitor.system.peers import audit_look, health_elsewhere, peer_look, services_elsewhere
+from services.monitor.system.peers import audit, health_elsewhere, peer, services_elsewhere
 from services.monitor.system.readiness import Readiness
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.retention import task_retention
@@ -78,7 +79,7 @@ from services.monitor.workers.workers import WorkerTable
 async def serve(settings: MonitorSettings) -> None:
     pace = Pace().times(settings.pace)
     async with AsyncExitStack() as opened:
-        database = await opened.enter_async_context(process.opened_database(settings, "monitor"))
+        database = await opened.enter_async_context(opened_database(settings, "monitor"))
         sessions = await opened.enter_async_context(opened_sessions(database))
         lists = await opened.enter_async_context(opened_lists(database))
         client = await opened.enter_async_context(broker.connect(settings))
@@ -107,7 +108,7 @@ async def serve(settings: MonitorSettings) -> None:
         registry.register(MonitorCollector(figures, workers, pulse, components, hub, gaps))
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
         elsewhere, live = services_elsewhere(), LiveSettings("monitor")
-        await process.run(
+        await service.run(
             "monitor",
             settings,
             database,
@@ -236,12 +237,11 @@ async def _components(
     pace: Pace,
 ) -> Components:
     """Builds the components. Their order here is the order in which they are shown."""
-    looks = {"audit": audit_look}
-    peers = {}
+    peers: dict[str, Look | Followed] = {}
     for name in SERVICES:
         if name != "monitor":
             channel = await opened.enter_async_context(channel_to(name, settings))
-            peers[name] = looks.get(name, peer_look)(channel)
+            peers[name] = audit(channel) if name == "audit" else peer(channel)
     if settings.door_address is not None:
         peers[DOOR] = door_look(settings.door_address, Certificates(settings))
     return Components(

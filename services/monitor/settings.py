@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from services.kernel.broker_layout import LayoutSettings
-from services.kernel.identity import Role
 from services.kernel.settings import BrokerUrl, Replicas
 from services.monitor.tasks.redaction import Arguments, Redaction
 from services.monitor.tasks.secret_names import words_of
+
+if TYPE_CHECKING:
+    from services.kernel.identity import Role
 
 
 def _names(text: str) -> str:
@@ -89,4 +91,7 @@ class MonitorSettings(LayoutSettings):
 
     @property
     def readers_of_arguments(self) -> Role:
+        # Imported here: it loads the contracts, for which the relay has no use.
+        from services.kernel.identity import Role
+
         return Role[self.arguments_readable_from.upper()]

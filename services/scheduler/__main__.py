@@ -11,13 +11,14 @@ from celeriac.scheduler.v1 import (
     schedules_pb2_grpc,
 )
 
-from services.kernel import broker, process
+from services.kernel import broker, process, service
 from services.kernel.channel import channel_to
 from services.kernel.errors import FailedPrecondition
 from services.kernel.grpc.server import Servicer
 from services.kernel.live_keys import CHANGES_RETENTION, RUNS_RETENTION
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
+from services.kernel.opened_database import opened_database
 from services.kernel.retention import Retention
 from services.scheduler.api.config import ConfigApi
 from services.scheduler.api.convert_watch import watch_response_to
@@ -56,7 +57,7 @@ async def serve(settings: SchedulerSettings) -> None:
     registry, key_ring, live = new_registry(), opened_keys(settings), LiveSettings("scheduler")
     pace = Pace().times(settings.pace)
     async with (
-        process.opened_database(settings, "scheduler") as database,
+        opened_database(settings, "scheduler") as database,
         broker.connect(settings) as client,
         channel_to("monitor", settings) as to_monitor,
     ):
@@ -81,7 +82,7 @@ async def serve(settings: SchedulerSettings) -> None:
         old_batches = Retention("old_batches", database, live, RUNS_RETENTION, delete_old_batches, pace)
         old_changes = Retention("old_changes", database, live, CHANGES_RETENTION, delete_old_changes, pace)
         old_deletions = Retention("old_deletions", database, live, RUNS_RETENTION, delete_old_deletions, pace)
-        await process.run(
+        await service.run(
             "scheduler",
             settings,
             database,
@@ -138,7 +139,7 @@ def new_key(settings: SchedulerSettings) -> None:
 async def rotate_keys(settings: SchedulerSettings) -> None:
     """Has the newest key protect every sensitive value: those before it may then be taken out of the file."""
     key_ring = opened_keys(settings)
-    async with process.opened_database(settings, "scheduler") as database:
+    async with opened_database(settings, "scheduler") as database:
         try:
             count = await Configuration(database, key_ring).rewrap()
         except FailedPrecondition as error:

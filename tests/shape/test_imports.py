@@ -24,5 +24,12 @@ def test_the_scheduler_runs_without_sqlalchemy() -> None:
     assert not loaded & {"sqlalchemy", "alembic"}
 
 
+def test_the_relay_runs_without_what_serving_takes() -> None:
+    """Some 25 MB, and a third of what it takes to start: it copies messages from one Redis to another."""
+    loaded = loaded_by("services.monitor.__main__, services.monitor.relaying")
+    assert {"hiredis", "redis"} <= loaded
+    assert not loaded & {"grpc", "google", "jwt", "asyncpg", "sqlalchemy", "celery"}
+
+
 def test_what_is_loaded_is_found() -> None:
     assert "sqlalchemy" in loaded_by("services.audit.__main__")

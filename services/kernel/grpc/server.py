@@ -20,7 +20,7 @@ import functools
 import inspect
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -29,6 +29,7 @@ from contextlib import (
     contextmanager,
 )
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -112,6 +113,7 @@ class Server:
         steps: Sequence[Step],
         elsewhere: Elsewhere | None = None,
         heartbeats: Sequence[Heartbeat] = (),
+        conditions: Mapping[str, Callable[[], bool]] = MappingProxyType({}),
     ) -> None:
         self._names = [servicer.contract.full_name for servicer in servicers]
         self._elsewhere = elsewhere
@@ -119,7 +121,7 @@ class Server:
         self._server = grpc.aio.server(interceptors=[self._steps], options=OPTIONS)
         for servicer in servicers:
             servicer.add(servicer.instance, self._server)
-        self._health = Health(heartbeats)
+        self._health = Health(heartbeats, conditions)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         others = elsewhere.names if elsewhere else []
         reflection.enable_server_reflection(

@@ -7,8 +7,9 @@ import datetime as dt
 import enum
 import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import structlog
 
@@ -19,7 +20,8 @@ from services.monitor.pace import USUAL, Pace
 log = structlog.get_logger(__name__)
 
 # A slower answer counts as no answer. After each look the next comes within 4.7 s (Pace.components_look),
-# give or take the jitter: so the state of a component is at most 7 seconds old.
+# give or take the jitter: so the state of a component is at most 7 seconds old. Another service is asked each
+# 14 s (Pace.peers_look) while it is well, and at once when its stream tells of a change or breaks.
 TIMEOUT_SECONDS = 2.0
 MOST_DETAIL = 300
 
@@ -56,13 +58,34 @@ class Component:
 Look = Callable[[], Awaitable[Finding]]
 
 
+@dataclass(frozen=True)
+class Followed:
+    """A component that tells by itself when it may have changed, so that it is looked at less often.
+
+    `follow` sets the event then. It runs for as long as the components are checked.
+    """
+
+    look: Look
+    follow: Callable[[asyncio.Event], Coroutine[Any, Any, NoReturn]]
+
+
 class Components:
     """Checks every component in a loop of its own, so that one that hangs does not delay the others."""
 
-    def __init__(self, looks: Mapping[str, Look], pace: Pace = USUAL) -> None:
-        steps = {name: functools.partial(self._look_at, name, look) for name, look in looks.items()}
-        every, self._soon = pace.components_look, Again(pace.components_awaited)
-        self._loops = [Loop(f"component_{name}", step, every=every) for name, step in steps.items()]
+    def __init__(self, looks: Mapping[str, Look | Followed], pace: Pace = USUAL) -> None:
+        self._soon = Again(pace.components_awaited)
+        self._while_unwell = Again(pace.components_look, early=True)
+        self._loops: list[Loop] = []
+        self._follows: list[Callable[[], Coroutine[Any, Any, NoReturn]]] = []
+        for name, each in looks.items():
+            if isinstance(each, Followed):
+                woken = asyncio.Event()
+                step = functools.partial(self._look_at, name, each.look)
+                self._loops.append(Loop(f"component_{name}", step, every=pace.peers_look, woken=woken))
+                self._follows.append(functools.partial(each.follow, woken))
+            else:
+                step = functools.partial(self._look_at, name, each)
+                self._loops.append(Loop(f"component_{name}", step, every=pace.components_look))
         self._known = {name: Component(name, Health.UNHEALTHY, "not looked at yet") for name in looks}
         self._changed = asyncio.Condition()
         self._was_there = False
@@ -89,6 +112,8 @@ class Components:
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
                 group.create_task(to_the_end(loop.run()))
+            for follow in self._follows:
+                group.create_task(to_the_end(follow()))
 
     async def changes(self) -> AsyncIterator[Component]:
         """Yields each component, and again after each change of its health.
@@ -116,7 +141,9 @@ class Components:
             self._known[name] = component
             self._was_there = self._was_there or self.health is not Health.UNHEALTHY
             self._changed.notify_all()
-        return None if self._was_there else self._soon
+        if not self._was_there:
+            return self._soon
+        return None if component.health is Health.HEALTHY else self._while_unwell
 
 
 async def look_once(name: str, look: Look) -> Component:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import importlib
 import pkgutil
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, NoReturn
 
 import celeriac
 import grpc.aio
@@ -14,9 +16,22 @@ from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services import ANSWERED_BY
-from services.kernel.grpc.health import LOOP
+from services.kernel.grpc.health import CONDITION, LOG_TAKES_ENTRIES, LOOP
+from services.kernel.loops import Backoff, jittered
 from services.monitor.system.checks import late_loops
-from services.monitor.system.components import MOST_DETAIL, TIMEOUT_SECONDS, Components, Finding, Health, Look
+from services.monitor.system.components import (
+    MOST_DETAIL,
+    TIMEOUT_SECONDS,
+    Components,
+    Finding,
+    Followed,
+    Health,
+    Look,
+)
+
+Serving = health_pb2.HealthCheckResponse
+# Between two streams that broke.
+RETRY = Backoff(0.2, 5.0)
 
 
 def services_elsewhere() -> dict[str, str]:
@@ -30,60 +45,96 @@ def services_elsewhere() -> dict[str, str]:
     return {name: component for name, component in answered_by.items() if component != "monitor"}
 
 
-def peer_look(channel: grpc.aio.Channel) -> Look:
-    """Returns a check that asks a service for its own health, and that of its background loops."""
-    stub = health_pb2_grpc.HealthStub(channel)
+def peer(channel: grpc.aio.Channel) -> Followed:
+    """Returns how a service is asked for its own health, and that of its background loops."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)
 
     async def look() -> Finding:
+        return _finding_in(await _listed(stub))
+
+    return Followed(_unless_away(look), functools.partial(_follow, stub))
+
+
+def audit(channel: grpc.aio.Channel) -> Followed:
+    """Returns how the audit service is asked for its health, and whether its log takes entries.
+
+    A service whose log is stopped still answers calls that read. Why it is stopped is asked for only then.
+    """
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    # mypy-protobuf declares a separate type for asyncio stubs; at run time both are one class.
+    log: Any = audit_pb2_grpc.AuditServiceStub(channel)
+
+    async def look() -> Finding:
+        statuses = await _listed(stub)
+        finding = _finding_in(statuses)
+        # One of an earlier version does not tell, and is asked each time.
+        if finding.health is not Health.HEALTHY or statuses.get(CONDITION + LOG_TAKES_ENTRIES):
+            return finding
+        return await _log_finding(log) or finding
+
+    return Followed(_unless_away(look), functools.partial(_follow, stub))
+
+
+def _unless_away(look: Look) -> Look:
+    async def answered() -> Finding:
         try:
-            answer = await stub.List(health_pb2.HealthListRequest(), timeout=TIMEOUT_SECONDS)
+            return await look()
         except grpc.aio.AioRpcError as error:
             return Finding(
                 Health.UNHEALTHY, f"{error.code().name}: {error.details()}"[:MOST_DETAIL], asked=False
             )
-        not_serving = {
-            name
-            for name, each in answer.statuses.items()
-            if each.status != health_pb2.HealthCheckResponse.SERVING
-        }
-        if "" in not_serving:
-            return Finding(Health.UNHEALTHY, "it says that it does not serve: it starts or stops")
-        late = sorted(name.removeprefix(LOOP) for name in not_serving if name.startswith(LOOP))
-        return late_loops(late) or Finding(Health.HEALTHY, "serving")
 
-    return look
+    return answered
 
 
-def audit_look(channel: grpc.aio.Channel) -> Look:
-    """Returns a check that asks the audit service for its health, and whether its log takes entries.
+async def _listed(stub: Any) -> dict[str, bool]:
+    """Returns what the service tells of itself: whether each of its names is well."""
+    answer = await stub.List(health_pb2.HealthListRequest(), timeout=TIMEOUT_SECONDS)
+    return {name: each.status == Serving.SERVING for name, each in answer.statuses.items()}
 
-    The second question is needed because a service whose log is stopped still answers calls that read.
-    """
-    serving = peer_look(channel)
-    # mypy-protobuf declares a separate type for asyncio stubs; at run time both are one class.
-    stub: Any = audit_pb2_grpc.AuditServiceStub(channel)
 
-    async def look() -> Finding:
-        # Both calls at once: when they wake the two processes together, the second costs little.
-        call = stub.GetStatus(audit_pb2.GetStatusRequest(), timeout=TIMEOUT_SECONDS)
+def _finding_in(statuses: Mapping[str, bool]) -> Finding:
+    if not statuses.get("", True):
+        return Finding(Health.UNHEALTHY, "it says that it does not serve: it starts or stops")
+    late = sorted(
+        name.removeprefix(LOOP) for name, well in statuses.items() if name.startswith(LOOP) and not well
+    )
+    return late_loops(late) or Finding(Health.HEALTHY, "serving")
+
+
+async def _log_finding(stub: Any) -> Finding | None:
+    """Returns why the log takes no entries; None if it does."""
+    try:
+        status = await stub.GetStatus(audit_pb2.GetStatusRequest(), timeout=TIMEOUT_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        detail = (
+            f"serving; whether its log takes entries is not known: {error.code().name}: {error.details()}"
+        )
+        return Finding(Health.DEGRADED, detail[:MOST_DETAIL])
+    if status.accepting:
+        return None
+    detail = f"the log is stopped, nothing is appended: {'; '.join(status.faults)}"
+    return Finding(Health.UNHEALTHY, detail[:MOST_DETAIL])
+
+
+async def _follow(stub: Any, changed: asyncio.Event) -> NoReturn:
+    """Sets the event when the service says that it serves or stops, and when it ends or is there again."""
+    failures = 0
+    while True:
+        # Begins when the service is there; until then nothing is asked.
+        stream = stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True)
         try:
-            finding = await serving()
-            if finding.health is not Health.HEALTHY:
-                return finding
-            status = await call
-        except grpc.aio.AioRpcError as error:
-            detail = (
-                f"serving; whether its log takes entries is not known: {error.code().name}: {error.details()}"
-            )
-            return Finding(Health.DEGRADED, detail[:MOST_DETAIL])
+            while await stream.read() is not grpc.aio.EOF:
+                failures = 0
+                changed.set()
+        except grpc.aio.AioRpcError:
+            # It has ended, or restarts; the look finds out.
+            pass
         finally:
-            call.cancel()
-        if not status.accepting:
-            detail = f"the log is stopped, nothing is appended: {'; '.join(status.faults)}"
-            return Finding(Health.UNHEALTHY, detail[:MOST_DETAIL])
-        return finding
-
-    return look
+            stream.cancel()
+        changed.set()
+        failures += 1
+        await asyncio.sleep(jittered(RETRY.after(failures)))
 
 
 def health_elsewhere(
