@@ -24,8 +24,9 @@ class Pace:
 
     # Between two deletions of rows beyond their retention; a change of the setting starts one at once.
     retention_sweep: float = steady(60.0)
-    # Between two deliveries of the audit outbox; an entry of this process starts one at once.
-    outbox_look: float = steady(5.0)
+    # Between two deliveries of the audit outbox; an entry of this process starts one at once. So what a look
+    # finds is of a replica that died before it delivered.
+    outbox_look: float = steady(15.0)
     # The longest pause between two attempts while the audit service does not take entries.
     outbox_retry: float = 30.0
     # Between two searches for stuck clients whose transactions others wait for.

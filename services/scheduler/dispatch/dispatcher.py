@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
@@ -70,13 +71,18 @@ class Dispatcher:
 
     async def _dispatch_for_ever(self, notices: AsyncIterator[str]) -> None:
         notice = asyncio.ensure_future(anext(notices))
+        # Whether something may be due: not when the safeguard alone ended the sleep, which happens in an idle
+        # process. Then one statement tells when the next due time is, and nothing is claimed.
+        may_be_due = True
         try:
             while True:
+                wait = seconds = 0.0
                 try:
-                    claimed = await self.dispatch_batch()
+                    claimed = await self.dispatch_batch() if may_be_due else 0
                     if claimed == BATCH:
                         await self._dispatch_backlog()
-                    wait = 0.0 if claimed else await self._seconds_to_sleep()
+                    seconds = 0.0 if claimed else await self._seconds_to_next()
+                    wait = min(seconds, self._pace.dispatch_look)
                     self._heartbeat.succeeded(rests=wait)
                 except (*FAULTS, OwnFault) as error:
                     self._heartbeat.failed()
@@ -84,6 +90,7 @@ class Dispatcher:
                     log.warning("dispatch.failed", error=for_log(error), retry_seconds=wait)
                 if wait:
                     await asyncio.wait({notice}, timeout=wait)
+                may_be_due = notice.done() or seconds <= wait or bool(self._left_out.schedule_ids)
                 if notice.done():
                     # Raises what ended the listening, which is a fault of ours.
                     notice.result()
@@ -180,12 +187,11 @@ class Dispatcher:
                 log.warning("schedule.missed", schedule=run.schedule_id, due=run.due_at, reason=run.reason)
                 self.delivery.metrics.runs.labels(run.state.value).inc()
 
-    async def _seconds_to_sleep(self) -> float:
+    async def _seconds_to_next(self) -> float:
+        """Returns the seconds until something is due; infinity if nothing ever is."""
         async with self._database.connection() as connection:
             seconds = await DueStore(connection).seconds_to_next(self._left_out.schedule_ids)
-        if seconds is None:
-            return self._pace.dispatch_look
-        return min(max(seconds, 0.0) + COALESCE_SECONDS, self._pace.dispatch_look)
+        return math.inf if seconds is None else max(seconds, 0.0) + COALESCE_SECONDS
 
 
 def _decide(due: Due, now: dt.datetime) -> Decision:

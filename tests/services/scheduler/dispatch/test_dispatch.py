@@ -19,12 +19,15 @@ from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.publisher import MarkedBatch, Publisher, Receipt, SlotEnded
+from services.scheduler.dispatch.store_due import CLAIM, SECONDS_TO_NEXT
+from services.scheduler.pace import Pace
 from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.timing.due_times import IntervalTiming
 from tests.support.calls import eventually
 from tests.support.dispatchers import dispatcher, due_schedules, sent, states
 from tests.support.servers import Valkey, temporary_valkey
+from tests.support.statements import statements_of
 
 NOW = dt.timedelta(0)
 RUN = "schedules/s/runs/20261129T033000.000000Z"
@@ -340,3 +343,29 @@ async def test_a_plain_celery_worker_runs_what_is_dispatched(
         worker.wait()
     result = json.loads(stored)
     assert (result["status"], result["result"]) == ("SUCCESS", 50)
+
+
+async def test_an_idle_dispatcher_asks_when_something_is_due_and_claims_nothing(
+    database_url: str, database: Database, valkey: Valkey
+) -> None:
+    """Each look is one statement: with the claim it was five, every few seconds, all day."""
+    valkey.flush()
+    alone = Database(database_url, pool_size=1)
+    statements = await statements_of(alone)
+    async with dispatcher(alone, valkey, Pace(dispatch_look=0.02)) as idle:
+        running = asyncio.create_task(idle.run())
+
+        async def looks(count: int) -> None:
+            while statements.count(SECONDS_TO_NEXT) < count:  # noqa: ASYNC110  the server tells nobody
+                await asyncio.sleep(0.01)
+
+        async with asyncio.timeout(30):
+            await looks(10)
+            # Those of the start, and of the notice that it listens.
+            assert statements.count(CLAIM) <= 2
+            await due_schedules(database, 3)
+            while len(await sent(valkey)) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    await alone.close()
