@@ -150,8 +150,24 @@ class KeptStream:
         answer = await self._store.xread({STREAM: after}, most, int(wait * 1000))
         return answer[0][1] if answer else ()
 
-    async def say_alive(self, now: float) -> None:
-        await self._store.set(ALIVE, now)
+    async def keep(self, alive: float | None, written: str | None, moment: float) -> tuple[Place | None, int]:
+        """Notes that the relay listens, drops what was read, and looks, all in one round trip.
+
+        alive: when the relay listened, in seconds since 1970; None: it does not.
+        written: drops the entries up to this one which were added before `moment` (seconds since 1970).
+
+        Returns up to which entry a monitor has written, and the bytes of memory that the stream takes,
+        estimated from some of its entries.
+        """
+        requests = self._store.pipeline(transaction=False)
+        if alive is not None:
+            requests.set(ALIVE, alive)
+        if written is not None:
+            requests.xtrim(STREAM, minid=_oldest_kept(written, moment), approximate=False)
+        requests.get(WRITTEN)
+        requests.memory_usage(STREAM, samples=100)
+        *_, stored, used = await requests.execute()
+        return Place.load(stored) if stored else None, used or 0
 
     async def alive(self) -> float | None:
         """Returns when the relay last said that it listens, in seconds since 1970."""
@@ -165,10 +181,6 @@ class KeptStream:
         stored = await self._store.get(WRITTEN)
         return Place.load(stored) if stored else None
 
-    async def used(self) -> int:
-        """Returns the bytes of memory that the stream takes, estimated from some of its entries."""
-        return await self._store.memory_usage(STREAM, samples=100) or 0
-
     async def has_dropped(self) -> bool:
         """Whether entries were dropped from the stream since its server has kept it.
 
@@ -180,17 +192,15 @@ class KeptStream:
     async def length(self) -> int:
         return int(await self._store.xlen(STREAM))
 
-    async def drop_until(self, entry_id: str, moment: float) -> None:
-        """Drops the entries up to that one which were added before the moment (seconds since 1970)."""
-        if milliseconds(entry_id) < moment * 1000:
-            first, _, second = entry_id.partition("-")
-            oldest = f"{first}-{int(second) + 1}"
-        else:
-            oldest = f"{max(0, int(moment * 1000))}-0"
-        await self._store.xtrim(STREAM, minid=oldest, approximate=False)
-
     async def drop_all_but(self, newest: int) -> None:
         await self._store.xtrim(STREAM, maxlen=newest, approximate=False)
+
+
+def _oldest_kept(written: str, moment: float) -> str:
+    if milliseconds(written) >= moment * 1000:
+        return f"{max(0, int(moment * 1000))}-0"
+    first, _, second = written.partition("-")
+    return f"{first}-{int(second) + 1}"
 
 
 @asynccontextmanager

@@ -51,6 +51,8 @@ class EventRelay:
         self._stream = stream
         self._most_bytes = most_bytes
         self._deaf_since: float | None = None
+        # Up to which entry monitors have written, when that was last looked at.
+        self._written: str | None = None
         self._gaps: list[Gap] = []
         self._subscription = Subscription(source, on_listening=self._hears, on_cut=self._deaf, pace=pace)
         self._keeping = Loop(
@@ -110,11 +112,11 @@ class EventRelay:
         """Says that this relay listens, and drops what has been read, or is too much."""
         if self.listening:
             await self._add_gaps()
-            await self._stream.say_alive(time.time())
-        written = await self._stream.noted()
-        if written is not None:
-            await self._stream.drop_until(written.id, time.time() - KEPT_SECONDS)
-        used = await self._stream.used()
+        now = time.time()
+        # What was written is dropped at the next look: a request of its own would wake an idle relay again.
+        alive = now if self.listening else None
+        noted, used = await self._stream.keep(alive, self._written, now - KEPT_SECONDS)
+        self._written = noted.id if noted else None
         if used > self._most_bytes:
             # Room for what comes until the next look.
             entries = int(await self._stream.length() * self._most_bytes / used * KEPT_SHARE)
