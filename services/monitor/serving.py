@@ -39,7 +39,10 @@ from services.monitor.api.system import SystemApi
 from services.monitor.api.tasks import TaskApi, readers_of_arguments
 from services.monitor.api.workers import WorkerApi
 from services.monitor.figures import Figures
+from services.monitor.gaps.broker_lives import BrokerLives
 from services.monitor.gaps.gaps import Gaps
+from services.monitor.gaps.orphans import Orphans
+from services.monitor.gaps.places import TaskPlaces
 from services.monitor.gaps.recording import GapRecorder
 from services.monitor.gaps.repairing import GapRepair
 from services.monitor.gaps.results import ResultBackend
@@ -98,11 +101,14 @@ async def serve(settings: MonitorSettings) -> None:
         hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
         backend = _backend(results, settings.result_key_prefix, opened)
         waiting = WaitingTasks(client, settings.layout, queues)
-        repair = GapRepair(database, intake, backend, waiting, control, workers, pace)
+        places = TaskPlaces(waiting, control, workers, intake)
+        lives = BrokerLives(client, settings.key_prefix, database)
+        repair = GapRepair(database, intake, backend, places, workers, lives, pace)
+        orphans = Orphans(database, intake, places, workers, backend, lambda: bool(repair.open), pace)
         gaps = Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
         heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats, *gaps.heartbeats]
         components = await _components(
-            settings, opened, database, client, figures, workers, gaps, heartbeats, pace
+            settings, opened, database, client, lives, figures, workers, gaps, heartbeats, pace
         )
         registry = new_registry()
         registry.register(MonitorCollector(figures, workers, pulse, components, hub, gaps))
@@ -127,6 +133,7 @@ async def serve(settings: MonitorSettings) -> None:
                 intake,
                 roll_call.loop,
                 UnheardEnds(database, intake, control, workers, backend, pace).loop,
+                orphans.loop,
                 *([StoredEnds(database, intake, backend, pace).loop] if backend else []),
                 revoked.loop,
                 hello.loop,
@@ -230,6 +237,7 @@ async def _components(
     opened: AsyncExitStack,
     database: Database,
     client: redis.asyncio.Redis,
+    lives: BrokerLives,
     figures: Figures,
     workers: WorkerTable,
     gaps: Gaps,
@@ -249,7 +257,7 @@ async def _components(
             **peers,
             "monitor": checks.monitor_look(figures, heartbeats),
             "database": checks.DatabaseLook(database),
-            "broker": checks.broker_look(client),
+            "broker": checks.broker_look(client, lives.look),
             "workers": checks.workers_look(workers),
             "events": checks.EventsLook(figures, lambda: gaps.fault, lambda: gaps.told_losses),
         },

@@ -38,7 +38,7 @@ STATE = f"""
                 ELSE 'REJECTED'
             END
         WHEN coalesce(vanished_at >= greatest(received_at, started_at, retried_at), vanished_at IS NOT NULL)
-            THEN 'ENDED'
+            THEN coalesce(vanished_as, 'ENDED')
         WHEN coalesce(retried_at >= greatest(received_at, started_at), retried_at IS NOT NULL)
             AND ({ENDED} IS NULL OR started_at > {ENDED})
             THEN 'RETRY'
@@ -96,6 +96,8 @@ tasks = Table(
     Column("termination_signal", Text),
     # The time of its newest event when it was found nowhere any more.
     Column("vanished_at", Moment),
+    # What was thought of it then: 'ORPHANED', 'LOST', or 'ENDED', which NULL stands for, too.
+    Column("vanished_as", Text),
     # The state of the newest event of the application's own, and the time of the event.
     Column("custom_state", Text),
     Column("custom_at", Moment),
@@ -228,6 +230,19 @@ listeners = Table(
     Column("id", Uuid, primary_key=True),
     required("heard_until", Moment),
     required("seen_at", Moment),
+)
+
+# The lives of the broker's data, each since a start of the server or since all was deleted. `kept_until`:
+# what was published to the life before, up to then, is in this one. A time before all others: nothing is; one
+# after all others: all but the last moments. NULL: not known. `saved_until`: the same for the next life.
+broker_lives = Table(
+    "celery_broker_lives",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    required("found_at", Moment, server_default=text("clock_timestamp()")),
+    Column("kept_until", Moment),
+    required("saved_until", Moment),
 )
 
 outbox = outbox_table(metadata, "monitor")

@@ -105,6 +105,11 @@ def celery_app(host: str, port: int) -> Celery:
         time.sleep(seconds)
         return seconds
 
+    @app.task(name="sleep_late", acks_late=True)
+    def sleep_late(seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
     return app
 
 

@@ -24,6 +24,16 @@ WORKER_STATES_FROM_WIRE = from_wire(WORKER_STATES)
 WORKER_WARNINGS = wire_values(workers_pb2.WorkerWarning, WorkerWarning)
 TASK_EVENTS = wire_values(workers_pb2.TaskEvents, TaskEvents)
 OUTCOMES = wire_values(tasks_pb2.WorkerOutcome, Outcome)
+REASONS = {
+    TaskState.ORPHANED: (
+        "its worker is gone, no worker has it, its message is neither queued nor unacknowledged, and no end"
+        " is stored"
+    ),
+    TaskState.LOST: (
+        "the broker has lost data since the task was sent, and its message with it; no worker was heard to"
+        " have begun it"
+    ),
+}
 
 
 def task_to(task: Task, meta: StoredMeta = NOTHING) -> tasks_pb2.Task:
@@ -61,6 +71,7 @@ def task_to(task: Task, meta: StoredMeta = NOTHING) -> tasks_pb2.Task:
         started_time=timestamp(task.started_at),
         end_time=timestamp(task.ended_at),
         update_time=timestamp(task.updated_at),
+        state_reason=REASONS.get(task.state, ""),
     )
 
 

@@ -10,7 +10,7 @@ from services.monitor.gaps.held import HeldTask
 from services.monitor.gaps.results import StoredEnd
 from services.monitor.tasks.names import cut
 from services.monitor.tasks.record import TaskRecord
-from services.monitor.tasks.tasks import MOST_NAME
+from services.monitor.tasks.tasks import MOST_NAME, TaskState
 
 # Changes a task; returns whether it has changed.
 Learn: TypeAlias = Callable[[TaskRecord], bool]
@@ -32,8 +32,13 @@ def of_held(held: HeldTask, since: int, redacted: Redacted) -> Learn:
     return partial(_learn_held, held, since, redacted("task-received", held.event))
 
 
-def vanish(record: TaskRecord) -> bool:
-    return record.vanish(begun(record) or record.sent or record.heard)
+def vanish(record: TaskRecord, how: TaskState = TaskState.ENDED) -> bool:
+    return record.vanish(begun(record) or record.sent or record.heard, how)
+
+
+def vanished(how: TaskState) -> Learn:
+    """`how`: ENDED, ORPHANED or LOST."""
+    return partial(vanish, how=how)
 
 
 def new_record(task_id: str, end: StoredEnd) -> TaskRecord:

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 
 from services.kernel.database import Database
 from services.monitor.gaps import learning
+from services.monitor.gaps.broker_lives import BrokerLives
+from services.monitor.gaps.fates import fate_of
 from services.monitor.gaps.gap import EventGap
-from services.monitor.gaps.held import HeldTasks
+from services.monitor.gaps.places import Places
 from services.monitor.gaps.results import AT_ONCE, ResultBackend, StoredEnd
 from services.monitor.gaps.store_gaps import Repairs
 from services.monitor.gaps.store_unended import UNTOLD, UnendedStore
@@ -26,12 +28,13 @@ from services.monitor.gaps.verdicts import Evidence, Verdict, verdict_of
 from services.monitor.intake.intake import Intake
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.record import TaskRecord
-from services.monitor.tasks.tasks import TOLD_ENDS, TaskState
+from services.monitor.tasks.tasks import TOLD_ENDS, UNTOLD_ENDS
+from services.monitor.workers.workers import WorkerTable
 
 # The clocks of workers may be off by so much.
 SKEW = dt.timedelta(seconds=60)
 BEGINNING = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-# Of tasks that are ENDED an end may be stored since: of those that were heard of so long before the gap.
+# Of tasks in UNTOLD_ENDS an end may be stored since: of those that were heard of so long before the gap.
 ENDED_FOR = dt.timedelta(days=1)
 # A worker that does not answer is waited for so long if there is no task to be found out about.
 PATIENCE_SECONDS = 60.0
@@ -44,15 +47,6 @@ TOO_MANY_RESULTS = (
     f"the result backend has more than {MOST_SCANNED} results: the others were not looked through"
 )
 NO_BACKEND = "there is no result backend: what became of tasks is known from workers only"
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where tasks are now. `lacks`: what is not known of it; empty if all is."""
-
-    waiting: set[str]
-    held: HeldTasks
-    lacks: str
 
 
 @dataclass
@@ -98,8 +92,8 @@ class Run:
 class Repairer:
     """Takes the looks of a run.
 
-    `places` finds where tasks are, given queues to look into beside those that are bound. `skew_of` tells how
-    many seconds the clock of a worker is ahead.
+    `places` finds where tasks are, given queues to look into beside those that are bound. `workers` tells
+    which are there, and how far their clocks are ahead; `lives` what the broker has lost.
     """
 
     def __init__(
@@ -108,16 +102,19 @@ class Repairer:
         intake: Intake,
         backend: ResultBackend | None,
         places: Callable[[Collection[str]], Awaitable[Places]],
-        skew_of: Callable[[WorkerName], float],
+        workers: WorkerTable,
+        lives: BrokerLives,
     ) -> None:
         self._database = database
         self._intake = intake
         self._backend = backend
         self._find_places = places
-        self._skew_of = skew_of
+        self._workers = workers
+        self._lives = lives
 
     async def look(self, run: Run) -> str:
         """Returns what the tasks to be looked at again wait for. Raises the errors of what it asks."""
+        await self._lives.look()
         places = await self._find_places(run.queues)
         lacks = places.lacks
         if run.looks == 0:
@@ -138,7 +135,7 @@ class Repairer:
         async with self._database.connection() as connection:
             store = UnendedStore(connection)
             for state in UNTOLD:
-                last, since = None, run.since - ENDED_FOR if state == TaskState.ENDED else BEGINNING
+                last, since = None, run.since - ENDED_FOR if state in UNTOLD_ENDS else BEGINNING
                 while page := await store.page(state, since, run.until + SKEW, last, AT_ONCE):
                     last = page[-1]
                     await self._judge(run, places, page, again=False)
@@ -228,7 +225,7 @@ class Repairer:
 
     def _act(self, run: Run, record: TaskRecord, found: Evidence) -> None:
         verdict = verdict_of(found)
-        if record.state is TaskState.ENDED and found.end is None:
+        if record.state in UNTOLD_ENDS and verdict not in (Verdict.END, Verdict.HELD):
             return
         if verdict is Verdict.LATER:
             if len(run.later) < MOST_LATER:
@@ -244,8 +241,13 @@ class Repairer:
             learn = learning.of_held(found.held, self._begin(run, found.held.worker), self._intake.redacted)
             if self._intake.put_right(record, learn):
                 run.repairs[run.gaps[-1].id].from_workers += 1
-        elif verdict is Verdict.VANISHED and self._intake.put_right(record, learning.vanish):
-            run.repairs[run.gaps[-1].id].not_repairable += 1
+        elif verdict is Verdict.VANISHED:
+            fate = fate_of(record, self._is_gone, lambda at: self._lives.lost(at, run.since))
+            if self._intake.put_right(record, learning.vanished(fate)):
+                run.repairs[run.gaps[-1].id].not_repairable += 1
+
+    def _is_gone(self, worker: WorkerName) -> bool:
+        return self._workers.is_gone(worker, self._intake.listened)
 
     def _newest(self, record: TaskRecord) -> TaskRecord:
         return self._intake.known(record.id) or record
@@ -255,7 +257,7 @@ class Repairer:
 
     def _begin(self, run: Run, worker: WorkerName) -> int:
         """Returns the begin of the gaps by the worker's clock."""
-        return _microseconds(run.since) + int(self._skew_of(worker) * 1e6)
+        return _microseconds(run.since) + int(self._workers.skew_of(worker) * 1e6)
 
 
 def _batches(task_ids: Iterable[str]) -> Iterable[list[str]]:

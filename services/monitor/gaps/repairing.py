@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -17,16 +17,14 @@ from services.kernel.errors import Unavailable
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Again, Backoff, Loop
 from services.kernel.outages import DATABASE_ERRORS
+from services.monitor.gaps.broker_lives import BrokerLives
 from services.monitor.gaps.gap import EventGap
-from services.monitor.gaps.held import held_tasks
-from services.monitor.gaps.repair import Places, Repairer, Run
+from services.monitor.gaps.places import TaskPlaces
+from services.monitor.gaps.repair import Repairer, Run
 from services.monitor.gaps.results import ResultBackend
 from services.monitor.gaps.store_gaps import GapStore, Repairs
-from services.monitor.gaps.waiting import MOST_MESSAGES, WaitingTasks
 from services.monitor.intake.intake import Intake
 from services.monitor.pace import USUAL, Pace
-from services.monitor.tasks.names import WorkerName
-from services.monitor.workers.control import Control
 from services.monitor.workers.workers import WorkerTable
 
 log = structlog.get_logger(__name__)
@@ -34,9 +32,6 @@ log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 30.0
 WRITTEN_SECONDS = 10.0
 MOST_NOTE = 300
-NOT_SETTLED = "it is not known yet which workers there are"
-BEHIND = "events that came since are still being taken in"
-TOO_MANY_MESSAGES = f"more than {MOST_MESSAGES} messages wait on the broker"
 
 
 class GapRepair:
@@ -47,19 +42,16 @@ class GapRepair:
         database: Database,
         intake: Intake,
         backend: ResultBackend | None,
-        waiting: WaitingTasks,
-        control: Control,
+        places: TaskPlaces,
         workers: WorkerTable,
+        lives: BrokerLives,
         pace: Pace = USUAL,
     ) -> None:
         self._database = database
         self._intake = intake
         self._reads_results = backend is not None
-        self._waiting = waiting
-        self._control = control
-        self._workers = workers
         self._every, self._claim = pace.gaps_look, pace.gaps_claim
-        self._repairer = Repairer(database, intake, backend, self._places, self._skew_of)
+        self._repairer = Repairer(database, intake, backend, places.find, workers, lives)
         self._me = uuid.uuid4()
         self._run: Run | None = None
         self.woken = asyncio.Event()
@@ -163,18 +155,6 @@ class GapRepair:
                 return False
             await asyncio.sleep(0.05)
         return True
-
-    async def _places(self, also: Collection[str]) -> Places:
-        """In the order in which a task goes: a queue, a message that a worker holds, the worker."""
-        waiting, complete = await self._waiting.read(also)
-        settled = self._control.settled()
-        held = await held_tasks(self._control, list(self._workers.there()))
-        lacks = NOT_SETTLED if not settled else "" if self._intake.caught_up else BEHIND
-        return Places(waiting, held, lacks or held.silence or ("" if complete else TOO_MANY_MESSAGES))
-
-    def _skew_of(self, worker: WorkerName) -> float:
-        found = self._workers.find(worker)
-        return (found[0].clock_skew or 0.0) if found else 0.0
 
 
 def _ends(gaps: Sequence[EventGap]) -> list[tuple[int, float]]:

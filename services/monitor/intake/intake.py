@@ -342,8 +342,7 @@ class Intake:
         Which tasks it received since is known by its own clock, so that a few more may be doubted.
         """
         now = time.monotonic()
-        found = self._workers.find(name)
-        skew = (found[0].clock_skew or 0.0) if found else 0.0
+        skew = self._workers.skew_of(name)
         earliest = int((time.time() - (now - since) + skew - DOUBTED_SECONDS) * 1e6)
         for record in self.table.records():
             of_worker = record.worker == name.hostname and record.worker_pid == name.pid
@@ -360,7 +359,12 @@ class Intake:
     @property
     def has_listened(self) -> bool:
         """Whether events have been listened to for as long as a heartbeat takes."""
-        return self._figures.listening and time.monotonic() - self._listening_since >= HEARTBEAT_SECONDS
+        return self.listened >= HEARTBEAT_SECONDS
+
+    @property
+    def listened(self) -> float:
+        """For how many seconds events have been listened to without a cut."""
+        return time.monotonic() - self._listening_since if self._figures.listening else 0.0
 
     async def check(self) -> None:
         """Raises `NotHeardYet` until events have been listened to for as long as a heartbeat takes."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis.asyncio
 
 from services.kernel.database import Database
 from services.kernel.loops import LATE_SECONDS, Heartbeat
-from services.kernel.outages import DISK_FULL
+from services.kernel.outages import DATABASE_ERRORS, DISK_FULL
 from services.monitor.figures import Figures
 from services.monitor.system.components import MOST_DETAIL, Finding, Health, Look
 from services.monitor.workers.workers import WorkerTable
@@ -62,9 +63,16 @@ class DatabaseLook:
         return False
 
 
-def broker_look(client: redis.asyncio.Redis) -> Look:
+def broker_look(
+    client: redis.asyncio.Redis, told: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+) -> Look:
+    """`told` gets what the broker tells of itself; it may need the database."""
+
     async def look() -> Finding:
-        info: dict[str, Any] = await client.info("server", "memory")
+        info: dict[str, Any] = await client.info("server", "memory", "persistence")
+        if told is not None:
+            with suppress(*DATABASE_ERRORS):
+                await told(info)
         name = str(info.get("server_name", "redis")).capitalize()
         version = info.get("valkey_version") or info.get("redis_version")
         policy, limit = info.get("maxmemory_policy", "noeviction"), int(info.get("maxmemory", 0))

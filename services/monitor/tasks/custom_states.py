@@ -15,7 +15,7 @@ from services.monitor.tasks.values import shortened
 PREFIX = "task-"
 # Celery's own, which are no states of the application.
 _CELERYS = frozenset({*TIME_OF_TYPE, "task-cancelled"})
-_SHOWN_IN = frozenset({TaskState.RECEIVED, TaskState.STARTED, TaskState.ENDED})
+_SHOWN_IN = frozenset({TaskState.RECEIVED, TaskState.STARTED, TaskState.ENDED, TaskState.ORPHANED})
 
 
 def custom_state_of(event_type: str) -> str:

@@ -20,6 +20,7 @@ from services.monitor.tasks.tasks import (
     TIME_OF_TYPE,
     TOLD_ENDS,
     Task,
+    TaskState,
     state_of,
 )
 from services.monitor.tasks.values import (
@@ -77,6 +78,7 @@ class TaskRecord:
         "traceback",
         "updated",
         "vanished",
+        "vanished_as",
         "waiting_since",
         "waiting_text",
         "worker",
@@ -113,6 +115,8 @@ class TaskRecord:
         self.run: str | None = None
         self.sent = self.received = self.started = self.retried = 0
         self.succeeded = self.failed = self.revoked = self.rejected = self.vanished = self.custom = 0
+        # What was thought of it when it was found nowhere: one of UNTOLD_ENDS.
+        self.vanished_as = TaskState.ENDED
         # The oldest and the newest time of all its events, and the newest of those that a worker sent.
         self.heard = self.updated = self.worker_at = 0
         # Characters of args, kwargs, result, exception, its message and traceback.
@@ -171,12 +175,14 @@ class TaskRecord:
         self.settle()
         return True
 
-    def vanish(self, newest: int) -> bool:
-        """Takes in that the task was found nowhere, when its newest event was of that time. Returns whether
-        that changed anything."""
-        if newest <= self.vanished:
+    def vanish(self, newest: int, how: TaskState = TaskState.ENDED) -> bool:
+        """Takes in that the task was found nowhere, when its newest event was of that time, and what is
+        thought of that: one of UNTOLD_ENDS. Returns whether that changed anything."""
+        # Of two words for one state of things, that which is later in the alphabet counts: so it does not
+        # matter which came first.
+        if (newest, how.value) <= (self.vanished, self.vanished_as.value if self.vanished else ""):
             return False
-        self.vanished = newest
+        self.vanished, self.vanished_as = newest, how
         if newest < self.heard or not self.heard:
             self.heard = newest
         self.updated = max(self.updated, newest)
@@ -200,6 +206,7 @@ class TaskRecord:
             self.rejected,
             self.vanished,
             self.custom,
+            vanished_as=self.vanished_as,
         )
 
     def _hear_queue(self, event: Mapping[str, Any]) -> None:

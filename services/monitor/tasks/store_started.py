@@ -9,11 +9,12 @@ from typing import Any
 from services.kernel.database import Connection
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.store_tasks import TIMES
+from services.monitor.tasks.tasks import TaskState
 
 _VALUES = ("task", "queue", "worker", "worker_pid", "retries", "run", "parent_id", "root_id", "custom_state")
 _UNTIL = ("eta", "expires")
 _MARKS = ("heard", "updated", "worker")
-COLUMNS = ", ".join(("id", *_VALUES, *_UNTIL, *(f"{name}_at" for name in (*TIMES, *_MARKS))))
+COLUMNS = ", ".join(("id", "vanished_as", *_VALUES, *_UNTIL, *(f"{name}_at" for name in (*TIMES, *_MARKS))))
 STARTED = f"""
     SELECT {COLUMNS} FROM celery_task_results_ext
     WHERE state = 'STARTED' AND started_at IS NOT NULL AND worker_pid IS NOT NULL
@@ -36,6 +37,7 @@ def record_of(row: Any) -> TaskRecord:
         setattr(record, name, _microseconds(row[f"{name}_at"]))
     record.heard, record.updated = _microseconds(row["heard_at"]), _microseconds(row["updated_at"])
     record.worker_at = _microseconds(row["worker_at"])
+    record.vanished_as = TaskState(row["vanished_as"] or TaskState.ENDED)
     record.queue_retries = -1 if row["sent_at"] is None else record.retries or 0
     record.settle()
     return record

@@ -30,7 +30,7 @@ Row: TypeAlias = tuple[Any, ...]
 TEXTS = (
     *("task", "queue", "worker", "args", "kwargs", "result"),
     *("exception", "exception_type", "exception_message", "traceback"),
-    *("revocation", "termination_signal", "custom_state"),
+    *("revocation", "termination_signal", "custom_state", "vanished_as"),
 )
 IDS = ("parent_id", "root_id", "run")
 TIMES = (
@@ -66,6 +66,7 @@ def row_of(record: TaskRecord) -> Row:
         record.revocation,
         record.termination_signal,
         record.custom_state,
+        record.vanished_as.value if record.vanished else None,
         record.parent_id,
         record.root_id,
         record.run,
@@ -139,6 +140,12 @@ _CHANGES = [
     END""",
     *(_newest(column, "succeeded_at") for column in ("result", "runtime")),
     _newest("custom_state", "custom_at"),
+    """vanished_as = CASE
+        WHEN coalesce(excluded.vanished_at, '-infinity') > coalesce(known.vanished_at, '-infinity')
+            THEN excluded.vanished_as
+        WHEN excluded.vanished_at = known.vanished_at THEN greatest(excluded.vanished_as, known.vanished_as)
+        ELSE known.vanished_as
+    END""",
     *(_newest(column, "revoked_at", keep=False) for column in ("revocation", "termination_signal")),
     *(
         f"{column} = CASE WHEN coalesce(greatest(excluded.failed_at, excluded.retried_at), '-infinity')"
@@ -173,6 +180,7 @@ INSERT INTO celery_task_results_ext AS known ({", ".join(_COLUMNS)})
 SELECT {", ".join(_VALUES)} FROM staged_tasks ORDER BY id
 ON CONFLICT (id) DO UPDATE SET {", ".join(_CHANGES)}
 WHERE {_NEWER} OR excluded.heard_at < known.heard_at OR (known.run IS NULL AND excluded.run IS NOT NULL)
+    OR (excluded.vanished_at = known.vanished_at AND excluded.vanished_as > coalesce(known.vanished_as, ''))
     OR (excluded.queue = '' AND known.queue <> '' AND excluded.sent_at IS NOT DISTINCT FROM known.sent_at)
 """
 

@@ -20,7 +20,11 @@ MOST_NAME = 255
 
 
 class TaskState(enum.StrEnum):
-    """Celery's states, and ENDED: it has ended without a word, and how is not known."""
+    """Celery's states, and three of tasks that are nowhere, of which no end was told.
+
+    ENDED: it has ended, and how is not known. ORPHANED: its worker is gone. LOST: its message is, with the
+    broker's data.
+    """
 
     PENDING = "PENDING"
     RECEIVED = "RECEIVED"
@@ -31,6 +35,8 @@ class TaskState(enum.StrEnum):
     REVOKED = "REVOKED"
     REJECTED = "REJECTED"
     ENDED = "ENDED"
+    ORPHANED = "ORPHANED"
+    LOST = "LOST"
 
     # Enum's own __hash__ is written in Python and slower; each event causes several look-ups by state.
     __hash__ = str.__hash__
@@ -42,7 +48,11 @@ class TaskState(enum.StrEnum):
 
 # The ends that an event or a stored result tells.
 TOLD_ENDS = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED, TaskState.REJECTED})
-ENDED = TOLD_ENDS | {TaskState.ENDED}
+# Those of tasks that were found nowhere. A task that is heard of again leaves them.
+UNTOLD_ENDS = frozenset({TaskState.ENDED, TaskState.ORPHANED, TaskState.LOST})
+ENDED = TOLD_ENDS | UNTOLD_ENDS
+# Whatever comes, these tasks are not to be run any more; of the others a message may come back.
+ENDED_FOR_GOOD = TOLD_ENDS | {TaskState.ENDED}
 # The states in which the exception of the last try is shown.
 WITH_EXCEPTION = frozenset({TaskState.FAILURE, TaskState.RETRY})
 PENDING = TaskState.PENDING
@@ -122,6 +132,8 @@ def state_of(
     rejected: int,
     vanished: int = 0,
     custom: int = 0,
+    *,
+    vanished_as: TaskState = TaskState.ENDED,
 ) -> TaskState:
     """Returns the state that follows from the newest time of each type of event.
 
@@ -129,7 +141,8 @@ def state_of(
     id). A retry event after the end belongs to an earlier try, whose worker reported late: it counts only if
     the task was started since the end. The time of sending never matters: it is from another machine's clock.
 
-    `vanished` is the time of the newest event that was known of the task when it was found nowhere any more.
+    `vanished` is the time of the newest event that was known of the task when it was found nowhere any more,
+    and `vanished_as` what was thought of it then, one of `UNTOLD_ENDS`.
     A newer event of a worker undoes it, and an end that is told is better than one that is not known.
 
     A task tells custom states while it is run. So a task of which nothing else is known is being run.
@@ -142,7 +155,7 @@ def state_of(
             return TaskState.FAILURE
         return TaskState.REVOKED if ended == revoked else TaskState.REJECTED
     if vanished and vanished >= received and vanished >= started and vanished >= retried:
-        return TaskState.ENDED
+        return vanished_as
     if retried and retried >= received and retried >= started and (not ended or started > ended):
         return TaskState.RETRY
     if started and started >= received:

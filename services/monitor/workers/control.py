@@ -26,7 +26,7 @@ from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.others_messages import LEFT_ALONE
 from services.kernel.settings import KernelSettings
 from services.monitor.tasks.names import WorkerName
-from services.monitor.tasks.tasks import Task
+from services.monitor.tasks.tasks import ENDED_FOR_GOOD, Task
 from services.monitor.workers.answers import Outcome, read_answer
 from services.monitor.workers.daemon_threads import DaemonThreads
 
@@ -51,7 +51,7 @@ class Reply:
 
 def refuse_ended(task: Task | None) -> None:
     """Raises `FailedPrecondition` if the task has ended, so that it can't be revoked."""
-    if task is not None and task.state.ended:
+    if task is not None and task.state in ENDED_FOR_GOOD:
         raise FailedPrecondition("TASK_ENDED", f"the task {task.id!r} has ended: it is in {task.state}")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.monitor.tables import revoked_tasks, tasks
-from services.monitor.tasks.tasks import ENDED
+from services.monitor.tasks.tasks import ENDED_FOR_GOOD
 
 c = revoked_tasks.c
 # So many are told to a worker at most, the newest: a worker looks each of them up in its result backend.
@@ -56,7 +56,7 @@ class RevokedTaskStore:
 
     async def that_hold(self, now: dt.datetime) -> Sequence[RevokedTask]:
         """Returns those of tasks that may still run, the oldest first; forgets the others."""
-        states = sorted(state.value for state in ENDED)
+        states = sorted(state.value for state in ENDED_FOR_GOOD)
         # A task that was sent again under its id, and runs, has not ended.
         ended = exists().where(and_(tasks.c.id == c.task_id, tasks.c.state.in_(states)))
         await self._session.execute(delete(revoked_tasks).where(or_(c.expires_at <= now, ended)))

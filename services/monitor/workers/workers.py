@@ -9,7 +9,15 @@ from typing import Any
 from services.kernel.errors import FailedPrecondition
 from services.monitor.tasks.names import WorkerName, cut
 from services.monitor.tasks.values import pid_in
-from services.monitor.workers.worker import CALLS_EVERY, Worker, WorkerRecord, WorkerState
+from services.monitor.workers.worker import (
+    BEATS_UNTIL_GONE,
+    BUSY_SECONDS,
+    CALLS_EVERY,
+    DEFAULT_INTERVAL,
+    Worker,
+    WorkerRecord,
+    WorkerState,
+)
 
 # Workers that are gone are shown for a day, and of one hostname no more than this many.
 KEPT_SECONDS = 24 * 3600.0
@@ -240,6 +248,28 @@ class WorkerTable:
     def there(self) -> Sequence[WorkerName]:
         """Returns the names of the workers that are online or silent."""
         return [name for name, record in self._workers.items() if record.state is not WorkerState.GONE]
+
+    def is_gone(self, name: WorkerName, listened: float) -> bool:
+        """Whether the worker is known to be gone. A name without a process id stands for all of its hostname.
+
+        `listened`: for how many seconds workers have been listened to. One that was never heard in that time
+        may be busy, and is waited for as others that can't say a word.
+        """
+        of_hostname = self._by_hostname.get(name.hostname, {})
+        there = self._there_under(name.hostname)
+        if name.pid is None and of_hostname:
+            return not there
+        record = of_hostname.get(name.pid) if name.pid is not None else None
+        if record is not None:
+            return record.state is WorkerState.GONE
+        if name in self._deleted:
+            return True
+        return listened > (BEATS_UNTIL_GONE * DEFAULT_INTERVAL if there else BUSY_SECONDS)
+
+    def skew_of(self, name: WorkerName) -> float:
+        """Returns how many seconds the worker's clock is ahead; 0 if that is not known."""
+        found = self.find(name)
+        return (found[0].clock_skew or 0.0) if found else 0.0
 
     def active(self) -> int:
         """Returns how many tasks are being run now, by the workers' own count."""

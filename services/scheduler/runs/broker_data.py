@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import redis.asyncio
 
+from services.kernel.broker_identity import identity_of
 from services.kernel.broker_layout import Layout
 from services.scheduler.dispatch.publisher import MARK
 
-IDENTITY = "celeriac:broker"
 # The task id as it stands in the headers of every message, ours and Celery's own.
 TASK_ID = re.compile(rb'"id": ?"([^"]{1,255})"')
 CHUNK = 1000
@@ -27,13 +26,8 @@ class BrokerData:
         self._prefix = layout.prefix
 
     async def identity(self) -> str:
-        """Returns the broker's identity, which stays the same while the broker keeps its data.
-
-        A broker without an identity is given one.
-        """
-        await self._client.set(self._prefix + IDENTITY, str(uuid.uuid4()), nx=True)
-        found = await self._client.get(self._prefix + IDENTITY)
-        return found.decode() if isinstance(found, bytes) else str(found)
+        """Returns the broker's identity, which stays the same while the broker keeps its data."""
+        return await identity_of(self._client, self._prefix)
 
     async def marked(self, marks: Sequence[str]) -> set[str]:
         """Returns those of the marks that the broker has: of batches published recently, or published and not

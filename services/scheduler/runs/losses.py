@@ -24,7 +24,7 @@ from services.scheduler.dispatch.publisher import RECORDED_MARK_SECONDS
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.broker_data import BrokerData
 from services.scheduler.runs.leases import Lease
-from services.scheduler.runs.monitor_client import MOST_AT_ONCE, ONLY_SENT, Monitor, MonitorAway
+from services.scheduler.runs.monitor_client import MOST_AT_ONCE, NOT_TAKEN, Monitor, MonitorAway
 from services.scheduler.runs.store_losses import LossStore, Unheard
 from services.scheduler.runs.store_outcomes import OutcomeStore
 
@@ -100,7 +100,7 @@ class Losses:
         task_ids = [run.task_id for run in gone]
         for start in range(0, len(gone), MOST_AT_ONCE):
             heard = await self._monitor.heard_of(task_ids[start : start + MOST_AT_ONCE])
-            taken |= {task_id for task_id, each in heard.items() if each.state != ONLY_SENT}
+            taken |= {task_id for task_id, each in heard.items() if each.state not in NOT_TAKEN}
         return [run for run in gone if run.task_id not in taken]
 
 

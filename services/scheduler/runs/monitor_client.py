@@ -19,15 +19,17 @@ TIMEOUT_SECONDS = 5.0
 # The stream sends figures, too, which are not needed here: as rarely as the monitor allows.
 FIGURES_EVERY = Duration(seconds=60)
 MOST_ERROR = 1000
-# Nobody has the task any more, and no event told its end.
-ENDED_UNTOLD = "ENDED"
-ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "REJECTED", ENDED_UNTOLD})
-# Sent, and received by no worker, as far as is known.
-ONLY_SENT = "PENDING"
+# In the last two nobody has the task any more, and no event told its end.
+ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED", "REJECTED", "ENDED", "ORPHANED"})
+# No worker was heard to have begun it: its message waits, or is lost with the broker's data.
+NOT_TAKEN = frozenset({"PENDING", "LOST"})
 
 
 class Heard(NamedTuple):
-    """What the monitor knows of a task. `state` is one of Celery's, `runtime` is in seconds."""
+    """What the monitor knows of a task. `state`: as in its TaskState; `runtime` is in seconds.
+
+    A task that is LOST has not ended: its run is to be marked as lost, or sent again.
+    """
 
     task_id: str
     state: str
@@ -102,13 +104,7 @@ class Monitor:
 
 
 def heard_in(task: tasks_pb2.Task) -> Heard:
-    """A task that is nowhere, and that no worker was heard to receive, counts as only sent.
-
-    Its message may be lost with the broker: then its run has not ended, but is to be sent again.
-    """
     state = tasks_pb2.TaskState.Name(task.state).removeprefix("TASK_STATE_")
-    if state == ENDED_UNTOLD and not task.worker:
-        state = ONLY_SENT
     ended_at = task.end_time.ToDatetime(dt.UTC) if task.HasField("end_time") else None
     return Heard(
         task.name.removeprefix("tasks/"),

@@ -29,7 +29,7 @@ from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.retention import task_retention
 from services.monitor.tasks.store_listing import TaskFilter
 from services.monitor.tasks.store_tasks import TaskBatches, TaskStore, row_of
-from services.monitor.tasks.tasks import Task, TaskState, state_of
+from services.monitor.tasks.tasks import UNTOLD_ENDS, Task, TaskState, state_of
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 from tests.support.events import CHANNEL, Life, event_message, heartbeat
@@ -176,12 +176,14 @@ async def test_events_out_of_order_and_doubled_over_many_batches_give_the_same_r
 async def test_the_database_tells_the_state_as_the_program_does(database: Database) -> None:
     chance = random.Random(7)
     cases = [[chance.choice([0, 0, 1, 2, 3, 4]) for _ in range(9)] for _ in range(5000)]
+    untold = sorted(UNTOLD_ENDS)
     rows = []
     for number, times in enumerate(cases):
         record = TaskRecord(f"case-{number}")
         record.received, record.started, record.retried = times[:3]
         record.succeeded, record.failed, record.revoked, record.rejected = times[3:7]
         record.vanished, record.custom = times[7:]
+        record.vanished_as = untold[number % 3]
         record.heard = record.updated = 1
         rows.append(row_of(record))
     async with database.connection() as connection:
@@ -189,7 +191,11 @@ async def test_the_database_tells_the_state_as_the_program_does(database: Databa
         await batches.prepare()
         await batches.write(rows)
         found = dict(await connection.fetch("SELECT id, state FROM celery_task_results_ext"))
-    assert found == {f"case-{number}": state_of(*times).value for number, times in enumerate(cases)}
+    expected = {
+        f"case-{number}": state_of(*times, vanished_as=untold[number % 3]).value
+        for number, times in enumerate(cases)
+    }
+    assert found == expected
 
 
 async def test_a_value_that_can_not_be_kept_costs_its_own_row_only(

@@ -14,12 +14,14 @@ from services.scheduler.runs.monitor_client import heard_in
         (pb.TASK_STATE_SUCCESS, "workers/celery@host~7", "SUCCESS", True),
         (pb.TASK_STATE_STARTED, "workers/celery@host~7", "STARTED", False),
         (pb.TASK_STATE_ENDED, "workers/celery@host~7", "ENDED", True),
-        # Its message may be lost with the broker.
-        (pb.TASK_STATE_ENDED, "", "PENDING", False),
+        (pb.TASK_STATE_ENDED, "", "ENDED", True),
+        (pb.TASK_STATE_ORPHANED, "workers/celery@host~7", "ORPHANED", True),
+        # Its run is to be sent again, or marked as lost.
+        (pb.TASK_STATE_LOST, "", "LOST", False),
         (pb.TASK_STATE_REVOKED, "", "REVOKED", True),
     ],
 )
-def test_what_no_worker_was_heard_to_receive_is_not_taken_for_an_end_that_nobody_told(
+def test_a_task_that_was_lost_with_the_broker_has_not_ended_and_one_whose_worker_is_gone_has(
     state: pb.TaskState, worker: str, understood: str, ended: bool
 ) -> None:
     heard = heard_in(pb.Task(name="tasks/one", state=state, worker=worker))

@@ -60,6 +60,7 @@ class RunOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_OUTCOME_REVOKED: _ClassVar[RunOutcome]
     RUN_OUTCOME_REJECTED: _ClassVar[RunOutcome]
     RUN_OUTCOME_ENDED: _ClassVar[RunOutcome]
+    RUN_OUTCOME_ORPHANED: _ClassVar[RunOutcome]
 
 class BackfillOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -112,6 +113,7 @@ RUN_OUTCOME_FAILED: RunOutcome
 RUN_OUTCOME_REVOKED: RunOutcome
 RUN_OUTCOME_REJECTED: RunOutcome
 RUN_OUTCOME_ENDED: RunOutcome
+RUN_OUTCOME_ORPHANED: RunOutcome
 BACKFILL_ORDER_UNSPECIFIED: BackfillOrder
 BACKFILL_ORDER_OLDEST_FIRST: BackfillOrder
 BACKFILL_ORDER_NEWEST_FIRST: BackfillOrder
