@@ -33,6 +33,8 @@ class Pace(pace.Pace):
     # The same for the other services, each of which tells by a stream when it stops or ends: calls are most
     # of what wakes an idle service.
     peers_look: float = 14.0
+    # Tasks and queues are looked through for what hangs, for the health of `tasks`.
+    hanging_look: float = steady(30.0)
     # The same until the system has come up, so that it is told soon.
     components_awaited: float = 0.25
     # WaitOperation checks whether the operation has ended.

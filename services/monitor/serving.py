@@ -61,6 +61,7 @@ from services.monitor.settings import MonitorSettings
 from services.monitor.system import checks
 from services.monitor.system.components import Components, Followed, Look
 from services.monitor.system.door import door_look
+from services.monitor.system.hanging import HangingLook
 from services.monitor.system.peers import audit, health_elsewhere, peer, services_elsewhere
 from services.monitor.system.readiness import Readiness
 from services.monitor.tasks.names import WorkerName
@@ -107,8 +108,15 @@ async def serve(settings: MonitorSettings) -> None:
         orphans = Orphans(database, intake, places, workers, backend, lambda: bool(repair.open), pace)
         gaps = Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
         heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats, *gaps.heartbeats]
+        hanging = HangingLook(
+            database,
+            queues,
+            lambda: workers.consumed() if control.settled() else None,
+            lambda: orphans.stranded,
+            pace,
+        )
         components = await _components(
-            settings, opened, database, client, lives, figures, workers, gaps, heartbeats, pace
+            settings, opened, database, client, lives, figures, workers, gaps, hanging, heartbeats, pace
         )
         registry = new_registry()
         registry.register(MonitorCollector(figures, workers, pulse, components, hub, gaps))
@@ -241,6 +249,7 @@ async def _components(
     figures: Figures,
     workers: WorkerTable,
     gaps: Gaps,
+    hanging: HangingLook,
     heartbeats: Sequence[Heartbeat],
     pace: Pace,
 ) -> Components:
@@ -260,6 +269,7 @@ async def _components(
             "broker": checks.broker_look(client, lives.look),
             "workers": checks.workers_look(workers),
             "events": checks.EventsLook(figures, lambda: gaps.fault, lambda: gaps.told_losses),
+            "tasks": hanging,
         },
         pace,
     )

@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from services.monitor.tasks.secret_shapes import REDACTED
+from services.monitor.tasks.tasks import MOST_NAME
 from services.monitor.tasks.values import shortened
 
 # Celery never cuts exceptions.
@@ -34,6 +36,9 @@ _QUOTED = {
 }
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([nrt'\"\\]))")
 _MEANT = {"n": "\n", "r": "\r", "t": "\t"}
+# The exception of a task that its worker does not have: its message is the task's name. Celery sends it
+# without a traceback, unlike one that a task has raised.
+UNKNOWN_TASK = "NotRegistered"
 _UNINDENTED = re.compile(r"\n(?=\S)")
 _SURROGATES = range(0xD800, 0xE000)
 
@@ -66,6 +71,13 @@ def exception_in(event: Mapping[str, Any]) -> ExceptionTold:
         return _bounded(said, *(by_traceback or ("", said or "")))
     # The repr has no message, and the exception may have one.
     return _bounded(said, *(by_traceback if by_traceback and by_traceback[0] == found[0] else found))
+
+
+def name_of_unknown(message: str | None) -> str | None:
+    """Returns the registered name that the message of a NotRegistered is; None if it tells none."""
+    if not message or REDACTED in message:
+        return None
+    return shortened(message, MOST_NAME)
 
 
 def _bounded(words: str | None, name: str, message: str) -> ExceptionTold:

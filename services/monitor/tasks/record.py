@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.monitor.tasks.custom_states import shown_in
-from services.monitor.tasks.exceptions import exception_in
+from services.monitor.tasks.exceptions import UNKNOWN_TASK, exception_in, name_of_unknown
 from services.monitor.tasks.revocations import Revocation, revocation_in
 from services.monitor.tasks.tasks import (
     MOST_NAME,
@@ -155,6 +155,9 @@ class TaskRecord:
         elif kind in ("failed", "retried") and at >= self.failed and at >= self.retried:
             self.exception, self.exception_type, self.exception_message = exception_in(event)
             self.traceback = text_in(event, "traceback", MOST_TRACEBACK)
+            if self.task is None and self.exception_type == UNKNOWN_TASK and not self.traceback:
+                # The worker has no task of that name, and sends no other event of it.
+                self.task = name_of_unknown(self.exception_message)
             self._measure()
         elif kind == "revoked":
             self.revocation, self.termination_signal = revocation_in(event)

@@ -249,6 +249,12 @@ class WorkerTable:
         """Returns the names of the workers that are online or silent."""
         return [name for name, record in self._workers.items() if record.state is not WorkerState.GONE]
 
+    def consumed(self) -> frozenset[str] | None:
+        """Returns the queues of the workers that are there; None while some have not told theirs."""
+        told = [self._workers[name].consumed.queues for name in self.there()]
+        known = [queues for queues in told if queues is not None]
+        return frozenset().union(*known) if len(known) == len(told) else None
+
     def is_gone(self, name: WorkerName, listened: float) -> bool:
         """Whether the worker is known to be gone. A name without a process id stands for all of its hostname.
 

@@ -90,6 +90,7 @@ def test_every_component_is_named_with_what_is_known_of_it(system: System) -> No
         "broker",
         "workers",
         "events",
+        "tasks",
     ]
     assert components["scheduler"].health == components["embedder"].health == UNHEALTHY
     assert "UNAVAILABLE" in components["scheduler"].detail

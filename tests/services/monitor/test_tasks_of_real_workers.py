@@ -185,6 +185,17 @@ def test_a_task_that_no_worker_knows_fails(monitor: Monitor, app: Celery) -> Non
     assert task.state == pb.TASK_STATE_FAILURE and "NotRegistered" in task.exception
 
 
+def test_a_task_that_no_worker_knows_has_its_name_though_its_sender_tells_nothing(
+    monitor: Monitor, app: Celery
+) -> None:
+    app.conf.task_send_sent_event = False
+    try:
+        task = ended(monitor, send(app, "shop.unheard_of"))
+    finally:
+        app.conf.task_send_sent_event = True
+    assert (task.task_name, task.exception_type) == ("shop.unheard_of", "NotRegistered")
+
+
 def test_a_task_knows_its_parent_and_root(monitor: Monitor, app: Celery, worker: Worker) -> None:
     parent = ended(monitor, send(app, "spawn"))
     child_id = parent.result.strip("'")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.monitor.tasks.exceptions import MOST_EXCEPTION, MOST_MESSAGE, MOST_TYPE, exception_in
+from services.monitor.tasks.record import TaskRecord
 
 HEAD = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    g()\n'
 WRAPPED = "ExceptionWithTraceback()"
@@ -112,3 +113,24 @@ def test_any_text_is_read_within_its_bounds(exception: str, traceback: str) -> N
     found = exception_in({"exception": exception, "traceback": traceback})
     assert len(found.type) <= MOST_TYPE and len(found.message) <= MOST_MESSAGE
     assert "\n" not in found.type
+
+
+@pytest.mark.parametrize(
+    ("exception", "traceback", "told", "name"),
+    [
+        ("NotRegistered('shop.pay')", None, None, "shop.pay"),
+        ("NotRegistered('shop.pay')", None, "shop.ship", "shop.ship"),
+        # One that the task has raised itself.
+        ("NotRegistered('shop.pay')", "Traceback …", None, None),
+        ("KeyError('shop.pay')", None, None, None),
+        ("NotRegistered('[redacted]')", None, None, None),
+    ],
+)
+def test_the_name_of_an_unknown_task_is_told_by_its_failure_where_nothing_else_tells_it(
+    exception: str, traceback: str | None, told: str | None, name: str | None
+) -> None:
+    record = TaskRecord("one")
+    record.task = told
+    event = {"exception": exception, "traceback": traceback, "hostname": "celery@host", "pid": 7}
+    record.hear("task-failed", 5, event)
+    assert record.task == name
