@@ -1,7 +1,7 @@
 """A plain Celery application, and workers of it as real processes: python -m tests.support.celery_workers
 
 The worker reads where its broker is (REDIS_HOST, REDIS_PORT), which queues it consumes (WORKER_QUEUES) and
-its name (WORKER_NAME) from the environment.
+its name (WORKER_NAME) from the environment, and a prefix of keys (WORKER_KEY_PREFIX) if there is one.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 
-def celery_app(host: str, port: int) -> Celery:
-    """The application: JSON only, with task-sent events."""
+def celery_app(host: str, port: int, prefix: str = "") -> Celery:
+    """The application: JSON only, with task-sent events. `prefix`: its `global_keyprefix`."""
     app = Celery("plain", broker=f"redis://{host}:{port}/0", backend=f"redis://{host}:{port}/1")
     app.conf.update(
         accept_content=["json"],
@@ -42,6 +42,9 @@ def celery_app(host: str, port: int) -> Celery:
         broker_connection_retry_on_startup=True,
         worker_prefetch_multiplier=1,
     )
+    if prefix:
+        app.conf.broker_transport_options = {"global_keyprefix": prefix}
+        app.conf.result_backend_transport_options = {"global_keyprefix": prefix}
 
     @app.task(name="add")
     def add(x: int, y: int) -> int:
@@ -151,11 +154,13 @@ def running_worker(
     pool: str = "prefork",
     options: Sequence[str] = ("--events",),
     mingle: bool = False,
+    prefix: str = "",
 ) -> Iterator[Worker]:
     """Starts a worker, waits until it answers, and stops it at the end.
 
     `options`: further ones of its command. Without "--events" it sends events of its tasks only once it is
-    told to. `mingle`: whether it asks its neighbours before it begins, which takes a second.
+    told to. `mingle`: whether it asks its neighbours before it begins, which takes a second. `prefix`: of its
+    keys on the broker.
     """
     log_file = keep_under(folder / f"worker-{name}.log", f"worker-{name}")
     environment = {
@@ -164,6 +169,7 @@ def running_worker(
         "REDIS_PORT": str(valkey.port),
         "WORKER_QUEUES": queues,
         "WORKER_NAME": name,
+        "WORKER_KEY_PREFIX": prefix,
         "WORKER_CONCURRENCY": str(concurrency),
         "WORKER_POOL": pool,
         "WORKER_OPTIONS": " ".join([*options, *([] if mingle else ["--without-mingle"])]),
@@ -172,7 +178,7 @@ def running_worker(
         process = forked.start("tests.support.celery_workers", env=environment, output=log, new_session=True)
     worker = Worker(name, process, log_file)
     try:
-        _await_answer(celery_app(valkey.host, valkey.port), worker)
+        _await_answer(celery_app(valkey.host, valkey.port, prefix), worker)
         yield worker
     finally:
         worker.stop()
@@ -189,7 +195,8 @@ def _await_answer(app: Celery, worker: Worker) -> None:
 
 
 def main() -> None:
-    app = celery_app(os.environ["REDIS_HOST"], int(os.environ["REDIS_PORT"]))
+    host, port = os.environ["REDIS_HOST"], int(os.environ["REDIS_PORT"])
+    app = celery_app(host, port, os.environ.get("WORKER_KEY_PREFIX", ""))
     arguments = [
         "worker",
         f"--pool={os.environ['WORKER_POOL']}",

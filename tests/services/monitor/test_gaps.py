@@ -169,6 +169,7 @@ def leave_a_gap(app: Celery, before: Sequence[str]) -> tuple[list[str], str]:
 def test_after_the_relay_was_killed_each_task_is_as_the_backend_and_workers_have_it(
     app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts
 ) -> None:
+    """No task is stuck in received or started after a gap: flower #1428, #869, #322."""
     monitor = start(**relayed(broker))
     without_result = send(app, "sleep", 0.8, ignore_result=True)
     stored = send(app, "sleep", 0.8)

@@ -80,6 +80,7 @@ def test_the_systems_components_and_calls_are_there_too(monitor: Monitor) -> Non
 def test_a_thousand_queues_and_strange_names_do_not_make_a_thousand_labels(
     monitor: Monitor, broker: Valkey
 ) -> None:
+    """Label explosion: celery-exporter #157, #280."""
     strange = ['say "hi"\n\\', "佇列", "a,b={}"]
     before = value(scraped(monitor)["celery_events"], "celery_events_total") or 0
     with redis.Redis(broker.host, broker.port) as client:

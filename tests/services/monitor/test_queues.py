@@ -41,6 +41,7 @@ async def read(broker: Valkey, layout: Layout | None = None, heard: tuple[str, .
 
 
 def test_messages_of_every_priority_are_counted(monitor: Monitor, app: Celery) -> None:
+    """Queue lengths without priorities: flower #439, celery-exporter #272."""
     for priority in (0, 1, 3, 5, 6, 9, 9):
         app.send_task("add", [1, 2], queue="waiting", priority=priority)
     queue = listed(monitor)["queues/waiting"]

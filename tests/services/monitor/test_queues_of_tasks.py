@@ -66,6 +66,7 @@ def test_it_is_the_only_queue_of_its_worker(monitor: Monitor, app: Celery) -> No
 
 
 def test_of_a_worker_with_two_queues_it_is_not_known(monitor: Monitor, app: Celery) -> None:
+    """Tasks under a wrong queue: celery-exporter #382."""
     assert ended(monitor, app, "beta").queue == ""
 
 

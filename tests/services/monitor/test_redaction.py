@@ -46,6 +46,7 @@ def found_by(caller: Caller, text: str) -> set[str]:
 def test_no_secret_of_a_task_is_stored_shown_found_or_logged(
     monitor: Monitor, broker: Valkey, app: Celery, database_url: str, tmp_path: Path
 ) -> None:
+    """Secrets in arguments on the screen: flower #231."""
     secret = f"hunter2-{uuid.uuid4().hex}"
     with watching(monitor) as reader, running_worker(broker, tmp_path, name="secretive@test") as worker:
         monitor.await_worker(worker.name)

@@ -82,6 +82,7 @@ def await_end(monitor: Monitor, task_id: str) -> pb.Task:
 def test_even_the_next_task_of_the_queue_is_not_run_by_a_worker_that_starts_after_the_revocation(
     monitor: Monitor, app: Celery, broker: Valkey, tmp_path: Path
 ) -> None:
+    """A revocation lost while workers are away: django-celery-results #423."""
     revoked, other = (app.send_task("echo", [number], queue="greeted").id for number in range(2))
     revoke_while_nobody_is_there(monitor, revoked)
     with redis.Redis(broker.host, broker.port) as client:

@@ -93,6 +93,7 @@ def test_a_task_over_its_hard_time_limit_tells_what_ended_it(monitor: Monitor, a
 
 
 def test_a_task_whose_process_was_killed_tells_the_signal(monitor: Monitor, app: Celery) -> None:
+    """The exception of a killed child: celery #7781."""
     task = ended(monitor, send(app, "die"))
     assert task.state == pb.TASK_STATE_FAILURE
     assert task.exception.startswith(
@@ -149,6 +150,7 @@ def test_a_state_that_a_task_gives_itself_is_shown_while_it_runs(monitor: Monito
 
 
 def test_a_task_that_the_worker_refuses(monitor: Monitor, app: Celery) -> None:
+    """A rejected task is not shown as started for ever: flower #487."""
     assert ended(monitor, send(app, "refuse")).state == pb.TASK_STATE_REJECTED
 
 

@@ -69,6 +69,7 @@ def test_a_worker_that_sends_nothing_is_found_by_its_answer(monitor: Monitor, mu
 def test_a_busy_worker_that_can_not_say_a_word_is_silent_and_not_gone_until_it_speaks_again(
     monitor: Monitor, app: Celery, broker: Valkey, tmp_path: Path
 ) -> None:
+    """Solo workers without heartbeats: celery #3768."""
     options = ("--events", "--without-heartbeat")
     with running_worker(
         broker, tmp_path, name="solo@test", queues="solo", pool="solo", options=options
@@ -84,7 +85,10 @@ def test_a_busy_worker_that_can_not_say_a_word_is_silent_and_not_gone_until_it_s
 def test_a_worker_whose_tasks_send_events_is_online_though_it_sends_no_heartbeats(
     monitor: Monitor, broker: Valkey
 ) -> None:
-    """It answers no commands either."""
+    """It answers no commands either.
+
+    Offline yet active: flower #1007.
+    """
     life = Life(1_790_000_000.0, hostname="events-only@test", pid=77)
     publish_events(broker, life.received(), life.started())
     worker = await_state(monitor, "workers/events-only@test~77", ONLINE)
@@ -94,7 +98,10 @@ def test_a_worker_whose_tasks_send_events_is_online_though_it_sends_no_heartbeat
 def test_two_of_one_hostname_carry_a_warning_and_so_does_a_clock_that_is_wrong(
     monitor: Monitor, broker: Valkey
 ) -> None:
-    """Their beats are made here, so that one of the clocks can be a minute ahead."""
+    """Their beats are made here, so that one of the clocks can be a minute ahead.
+
+    Clock drift: celery #1980, #2565.
+    """
 
     def beat(pid: int, ahead: float) -> None:
         publish_events(broker, heartbeat(time.time() + ahead, 0, hostname="twin@skewed", pid=pid))
@@ -116,6 +123,7 @@ def test_two_of_one_hostname_carry_a_warning_and_so_does_a_clock_that_is_wrong(
 def test_a_worker_that_is_online_can_not_be_deleted_and_one_that_is_gone_can(
     monitor: Monitor, broker: Valkey, tmp_path: Path
 ) -> None:
+    """Offline workers that can't be removed: flower #900."""
     with running_worker(broker, tmp_path, name="leaver@test", queues="leaver") as worker:
         name = name_of(worker)
         await_state(monitor, name, ONLINE)

@@ -45,6 +45,7 @@ def twins(
 
 
 def test_they_are_listed_and_counted_as_two(monitor: Monitor, twins: tuple[Twin, Twin]) -> None:
+    """Two nodes of one name: celery #2938."""
     found = {worker.name: worker for worker in monitor.online(HOSTNAME)}
     assert set(found) == {twin.name for twin in twins}
     for twin in twins:
