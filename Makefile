@@ -65,8 +65,8 @@ logs: .venv/.synced ## Follow the logs of the processes: NAME=scheduler for one 
 token: .venv/.synced ## Print a token, valid for an hour: ROLE=viewer|writer|admin|super_admin, USER=mei, OTP=<code> for a second factor
 	@$(STANDALONE) token "$(or $(ROLE),admin)" $(if $(filter command,$(origin USER)),--user "$(USER)") $(if $(OTP),--otp "$(OTP)")
 
-enrol: .venv/.synced ## Make a new second factor, and print its secret for an authenticator, once
-	@$(STANDALONE) enrol
+enrol: .venv/.synced ## Make a new second factor, and print its secret for an authenticator, once: USER=mei for a sign-in in a browser
+	@$(STANDALONE) enrol $(if $(filter command,$(origin USER)),--user "$(USER)")
 
 rotate-keys: .venv/.synced ## Make a new key, and protect the secrets of the live configuration with it
 	@$(STANDALONE) rotate-keys

@@ -10,7 +10,7 @@ const HEALTH = {
 };
 const PARTS = {
   scheduler: "排程器", embedder: "向量服務", monitor: "監看服務", audit: "稽核服務", door: "入口",
-  database: "資料庫", broker: "訊息佇列", workers: "worker", events: "事件",
+  database: "資料庫", broker: "訊息代理", workers: "worker", events: "事件",
 };
 const element = (id) => document.getElementById(id);
 let session = { signed_in: false };

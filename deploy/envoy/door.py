@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.envoy.routes import AUTHORIZATION_FORM, OFF, role_gate, token_needed
+from deploy.envoy.routes import AUTHORIZATION_FORM, OFF, SAME_ORIGIN, role_gate, token_needed
 from deploy.envoy.template import Template
 from services.door.paths import ASSETS, FILES, PAGES, READY, SESSION
 
-# The filter of gateway.yaml that refuses what another site's page asks for in the name of who is signed in.
-SAME_ORIGIN = "session_same_origin"
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 
 
@@ -34,6 +32,8 @@ def door_probe() -> dict[str, Any]:
 def _open(by_address: dict[str, Any]) -> dict[str, Any]:
     """For requests that the door answers whoever asks, or whose token it looks at itself."""
     return {
+        # A page is asked for from anywhere. What changes something below /session, the door looks at itself.
+        SAME_ORIGIN: OFF,
         TRANSCODER: OFF,
         AUTHORIZATION_FORM: OFF,
         "envoy.filters.http.jwt_authn": token_needed(None),

@@ -17,6 +17,7 @@ from deploy.envoy.settings import GatewaySettings
 from deploy.envoy.template import Template
 from deploy.sockets import LONGEST_SOCKET_PATH, fits
 from services import DOOR
+from services.door.paths import cookie_name
 from services.kernel.tokens import AUTHORIZATION
 
 CONFIG = "envoy.yaml"
@@ -78,6 +79,7 @@ def write_gateway_config(
         issuer=settings.issuer,
         audience=settings.audience,
         authorization=AUTHORIZATION.pattern,
+        cookie=cookie_name(settings.instance),
         max_request_bytes=settings.max_request_bytes,
         allowed_sources=_sources(settings),
         cors_policy=_cors_policy(settings),

@@ -18,7 +18,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from deploy.envoy.routes import AUTHORIZATION_FORM
+from deploy.envoy.routes import AUTHORIZATION_FORM, SAME_ORIGIN
 from services.kernel.tokens import MALFORMED_AUTHORIZATION
 
 DOMAIN = "celeriac"
@@ -94,6 +94,14 @@ REFUSALS = (
         Code.UNAUTHENTICATED,
         "TOKEN_MALFORMED",
         MALFORMED_AUTHORIZATION,
+    ),
+    Refusal(
+        403,
+        SAME_ORIGIN,
+        403,
+        Code.PERMISSION_DENIED,
+        "CROSS_SITE",
+        "only a page of this address may do this for who is signed in; programs send a token instead",
     ),
     Refusal(
         403,

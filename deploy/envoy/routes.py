@@ -20,6 +20,8 @@ STREAM_IDLE = "3600s"
 CLIENT_STREAM_IDLE = "60s"
 # The filter of gateway.yaml that looks at the form of the header `authorization`.
 AUTHORIZATION_FORM = "authorization_form"
+# The filter of gateway.yaml that refuses what another page asks for in the name of who is signed in.
+SAME_ORIGIN = "session_same_origin"
 # Turns a filter off for one route.
 OFF = {"@type": f"{TYPE}envoy.config.route.v3.FilterConfig", "disabled": True}
 

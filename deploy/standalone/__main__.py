@@ -47,7 +47,7 @@ def main() -> int:
         if arguments.command == "logs":
             return _logs(settings, arguments.name, arguments.follow)
         if arguments.command == "enrol":
-            return _enrol(settings)
+            return _enrol(settings, arguments.user)
         if arguments.command == "rotate-keys":
             return _rotate_keys(settings)
         return _token(settings, arguments.role, arguments.user, arguments.otp)
@@ -68,7 +68,8 @@ def _arguments() -> argparse.Namespace:
     token.add_argument("role", nargs="?", default="admin")
     token.add_argument("--user", default=OPERATOR, help="the token's subject: who does what is done with it")
     token.add_argument("--otp", default="", help="the authenticator's code, for a second factor")
-    commands.add_parser("enrol", help="a new second factor: prints what an authenticator needs, once")
+    enrol = commands.add_parser("enrol", help="a new second factor: prints what an authenticator needs, once")
+    enrol.add_argument("--user", default="", help="for this person's sign-ins, instead of for `token --otp`")
     commands.add_parser("rotate-keys", help="a new key protects the secrets of the live configuration")
     return parser.parse_args()
 
@@ -126,11 +127,7 @@ def _token(settings: StandaloneSettings, role: str, user: str, code: str) -> int
 
     if role not in ROLES:
         raise SystemExit(f"ROLE={role} is none of {', '.join(ROLES)}; for example: make token ROLE=admin")
-    if not user.isprintable() or not 0 < len(user.strip()) <= MOST_USER:
-        raise SystemExit(
-            f"USER={user[:20]!r} must have 1 to {MOST_USER} characters that can be seen;"
-            " for example: make token USER=mei"
-        )
+    _refuse_wrong_user(user)
     issuer = LocalIssuer(settings.state)
     _await_key(settings, issuer)
     token_id = uuid.uuid4().hex
@@ -145,6 +142,14 @@ def _token(settings: StandaloneSettings, role: str, user: str, code: str) -> int
         # For a person; beside it, so that TOKEN=$(make -s token) has the token alone.
         print(f"token {token_id} of {user}, {role}, for an hour", file=sys.stderr)
     return 0
+
+
+def _refuse_wrong_user(user: str) -> None:
+    if not user.isprintable() or not 0 < len(user.strip()) <= MOST_USER:
+        raise SystemExit(
+            f"USER={user[:20]!r} must have 1 to {MOST_USER} characters that can be seen;"
+            " for example: make token USER=mei"
+        )
 
 
 def _await_key(settings: StandaloneSettings, issuer: LocalIssuer) -> None:
@@ -166,7 +171,9 @@ def _await_key(settings: StandaloneSettings, issuer: LocalIssuer) -> None:
         time.sleep(0.1)
 
 
-def _enrol(settings: StandaloneSettings) -> int:
+def _enrol(settings: StandaloneSettings, user: str) -> int:
+    if user:
+        return _enrol_for_sign_in(settings, user)
     from deploy.standalone.second_factor import SecondFactor
 
     print(SecondFactor(settings.state).enrol())
@@ -176,6 +183,26 @@ def _enrol(settings: StandaloneSettings) -> int:
         file=sys.stderr,
     )
     return 0
+
+
+def _enrol_for_sign_in(settings: StandaloneSettings, user: str) -> int:
+    """A second factor of a person who signs in with a browser: the door keeps its secret, sealed."""
+    from deploy.standalone.lock import holder
+    from deploy.standalone.servers import as_running
+    from deploy.standalone.system import run_command
+    from services import DOOR
+
+    _refuse_wrong_user(user)
+    if holder(settings.run) is None:
+        raise SystemExit(f"nothing runs in {settings.state}: second factors of sign-ins are in its database")
+    code = run_command(as_running(settings), DOOR, "enrol", said=f"{user}\n")
+    if code == 0:
+        print(
+            f"Give this to {user}'s authenticator (a QR code, or the secret by hand); it is not shown\n"
+            "again. Its codes are asked for on the page, once signed in.",
+            file=sys.stderr,
+        )
+    return code
 
 
 def _rotate_keys(settings: StandaloneSettings) -> int:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.kernel.identity import CALLERS
-from services.scheduler.config.encryption import add_key
+from services.kernel.sealing import add_key
 
 COMPONENTS = ("gateway", *CALLERS)
 LIFE = dt.timedelta(days=365)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from deploy.standalone import probes, system
+from deploy.standalone import browser, probes, system
 from deploy.standalone.child import told
 from deploy.standalone.component import Component
 from deploy.standalone.glance import glance
@@ -48,7 +48,7 @@ def status(settings: StandaloneSettings) -> int:
     print(f"{record.phase}: https://127.0.0.1:{record.gateway_port}, state in {settings.state}")
     for row in table([HEADINGS, *(_cells(line) for line in lines)]):
         print(row)
-    for text in [*goes_on, "", *how_to_look(running)]:
+    for text in [*goes_on, "", *browser.how_to_open(browser.new_link(running)), *how_to_look(running)]:
         print(text)
     return 0 if healthy else 1
 

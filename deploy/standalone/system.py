@@ -17,6 +17,7 @@ from deploy.envoy.settings import load_settings as load_gateway_settings
 from deploy.standalone import database, foreign_broker, instance, postgres, probes, servers, valkey
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Step
+from deploy.standalone.door_keys import ensure_door_keys, sealing_keys, signing_key
 from deploy.standalone.ports import Ports
 from deploy.standalone.settings import OF_ANOTHER_APPLICATION, StandaloneSettings, make_private_folder
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
@@ -90,11 +91,16 @@ def refuse_wrong_settings(settings: StandaloneSettings) -> None:
         read(getattr(module, f"{service.title()}Settings"), _environment(settings, service))
 
 
-def run_command(settings: StandaloneSettings, service: str, command: str) -> int:
-    """Runs one of a service's commands as that service, to its end; returns its exit code."""
+def run_command(settings: StandaloneSettings, service: str, command: str, said: str | None = None) -> int:
+    """Runs one of a service's commands as that service, to its end; returns its exit code.
+
+    `said` is its standard input.
+    """
     done = subprocess.run(
         [sys.executable, "-m", f"services.{service}", command],
         env=_environment(settings, service),
+        input=said,
+        text=True,
         check=False,
     )
     return done.returncode
@@ -105,6 +111,7 @@ def _make_keys(state: Path) -> None:
     ensure_audit_key(state)
     ensure_config_keys(state)
     LocalIssuer(state).ensure_key()
+    ensure_door_keys(state)
 
 
 def _broker_steps(settings: StandaloneSettings) -> list[Step]:
@@ -278,6 +285,8 @@ def _environment(
         "CELERIAC_TIME_ZONE": settings.time_zone,
         "CELERIAC_STATE_DIR": str(state),
         "CELERIAC_INSTANCE": instance.name_of(state),
+        "CELERIAC_DOOR_KEY": str(signing_key(state)),
+        "CELERIAC_DOOR_SEALING_KEYS": str(sealing_keys(state)),
         "CELERIAC_MODEL": str(_model(settings)),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
         "CELERIAC_MONITOR_READY_FILE": str(settings.ready_file),

@@ -19,7 +19,7 @@ from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 from pydantic import SecretStr
 
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import first_start, foreign_database, guide, servers, system, valkey
+from deploy.standalone import browser, first_start, foreign_database, guide, servers, system, valkey
 from deploy.standalone.brief import FIRST_START
 from deploy.standalone.lock import running_alone
 from deploy.standalone.logs import Console
@@ -140,6 +140,8 @@ class _Run:
         now = dt.datetime.now(dt.UTC)
         lines = [
             f"ready: https://{HOST}:{self._settings.gateway_port} after {time.monotonic() - began:.1f} s",
+            *browser.how_to_open(await asyncio.to_thread(browser.new_link, self._settings)),
+            *browser.how_to_trust(self._settings),
             *guide.how_to_look(self._settings),
             *guide.what_runs_next(schedules, self._settings.time_zone, now),
             f"Ctrl-C stops everything and keeps the data; {guide.what_looks_at_it(self._settings)}.",

@@ -18,6 +18,8 @@ from services.kernel.logged_errors import for_log
 log = structlog.get_logger(__name__)
 
 
+# Reasons whose status is not that of their class.
+STATUS_OF_REASON = {"LINK_SPENT": 410}
 STATUSES: dict[type[errors.CeleriacError], int] = {
     errors.NotFound: 404,
     errors.AlreadyExists: 409,
@@ -87,4 +89,4 @@ def told(error: errors.CeleriacError, request_id: str) -> JSONResponse:
     if isinstance(error, errors.Exhausted | errors.Locked | errors.NotReady):
         headers["retry-after"] = str(max(1, round(error.retry_after)))
     body = {"code": code, "message": error.message, "details": details}
-    return JSONResponse(body, STATUSES.get(type(error), 500), headers)
+    return JSONResponse(body, STATUS_OF_REASON.get(error.reason) or STATUSES.get(type(error), 500), headers)

@@ -16,6 +16,11 @@ FILES = ("/favicon.svg", "/robots.txt")
 READY = "/readyz"
 
 
+def cookie_name(instance: str) -> str:
+    """Returns the name of the cookie of a sign-in. Browsers take `__Host-` for one host alone, by TLS."""
+    return f"__Host-celeriac-{instance}"
+
+
 def is_page(path: str) -> bool:
     """Whether the path is one of a page, which is answered with the index."""
     return path == "/" or path.split("/")[1] in PAGES

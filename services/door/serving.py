@@ -1,37 +1,92 @@
-"""The command `serve`: builds the door, and runs it."""
+"""The commands: `serve` builds the door, and runs it; `enrol` and `public-key` print what they make."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.door.app import Door
+from services.door.callers import Callers
 from services.door.https import listening
 from services.door.observe import Metrics
 from services.door.pace import Pace
+from services.door.second_factor import SecondFactors
 from services.door.settings import DoorSettings
+from services.door.sign_in import SignIn
+from services.door.signing import Signer, public_jwk
 from services.kernel import process
+from services.kernel.channel import channel_to
+from services.kernel.database import Database
 from services.kernel.metrics import new_registry
 from services.kernel.opened_database import opened_database
+from services.kernel.outbox import Outbox
+from services.kernel.relay import Relay
 from services.kernel.revocations import Revocations
+from services.kernel.sealing import KeyRing
+from services.kernel.tokens import TokenVerifier
+
+NO_SEALING_KEYS = "name a key file by CELERIAC_DOOR_SEALING_KEYS (docs/sign-in.md has its form)"
+MOST_SUBJECT = 200
 
 
 async def serve(settings: DoorSettings) -> None:
     pace = Pace().times(settings.pace)
-    async with opened_database(settings, "door") as database:
-        registry = new_registry()
+    async with (
+        opened_database(settings, "door") as database,
+        channel_to("audit", settings) as to_audit,
+    ):
+        registry, outbox = new_registry(), Outbox(database, "door")
+        verifier = TokenVerifier(
+            settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
+        )
         revocations = Revocations(database, pace)
-        door = Door(Metrics(registry))
+        sign_in = SignIn(
+            database,
+            outbox,
+            _signer(settings),
+            Callers(verifier, revocations),
+            revocations,
+            _factors(settings, database),
+            settings.instance,
+            registry,
+        )
+        door = Door(Metrics(registry), sign_in.routes())
         # Before the first request: nobody who is shut out may find a moment in which that is not known.
         await revocations.read()
         await process.run_alone(
             settings,
             registry,
-            background=[revocations],
+            background=[revocations, Relay(outbox, to_audit, pace).loop],
             checks={"database": database.check},
             serving=_serving(door, settings),
         )
+
+
+async def enrol(settings: DoorSettings) -> None:
+    """Makes a second factor for the person named on standard input; prints what an authenticator needs."""
+    subject = sys.stdin.readline().strip()
+    if not subject or not subject.isprintable() or len(subject) > MOST_SUBJECT:
+        raise SystemExit("name a person on standard input: echo mei | python -m services.door enrol")
+    async with opened_database(settings, "door") as database:
+        sys.stdout.write(f"{await _factors(settings, database).enrol(subject)}\n")
+
+
+def public_key(settings: DoorSettings) -> None:
+    """Prints the public half of the signing key, for the key set by which tokens are verified."""
+    sys.stdout.write(f"{json.dumps(public_jwk(settings.signing_key))}\n")
+
+
+def _signer(settings: DoorSettings) -> Signer:
+    return Signer(
+        settings.signing_key, settings.token_issuer, settings.token_audience, settings.second_factor_life
+    )
+
+
+def _factors(settings: DoorSettings, database: Database) -> SecondFactors:
+    return SecondFactors(database, KeyRing(settings.sealing_keys, NO_SEALING_KEYS))
 
 
 @asynccontextmanager

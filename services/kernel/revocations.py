@@ -7,12 +7,13 @@ few seconds. While the database is away, those that are known stay in force.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import structlog
 
-from services.kernel.database import Database
+from services.kernel.database import Connection, Database
 from services.kernel.endings import to_the_end
 from services.kernel.identity import Identity
 from services.kernel.loops import Heartbeat, Loop
@@ -26,6 +27,16 @@ IN_FORCE = """
     SELECT token_id, subject, extract(epoch FROM max(created_at))::float8 AS at
     FROM celeriac_revocations WHERE expires_at > now() GROUP BY token_id, subject
 """
+REVOKE_TOKEN = """
+    INSERT INTO celeriac_revocations (token_id, expires_at, actor, reason) VALUES ($1, $2, $3, $4)
+"""
+
+
+async def revoke_token(
+    connection: Connection, token_id: str, expires_at: dt.datetime, actor: str, reason: str
+) -> None:
+    """Revokes one token, which is not taken after `expires_at` anyway. Every process is told at once."""
+    await connection.execute(REVOKE_TOKEN, token_id, expires_at, actor, reason)
 
 
 class Revocations:

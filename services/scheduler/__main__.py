@@ -20,6 +20,7 @@ from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
 from services.kernel.opened_database import opened_database
 from services.kernel.retention import Retention
+from services.kernel.sealing import KeyRing, WrongKeyFile, add_key
 from services.scheduler.api.config import ConfigApi
 from services.scheduler.api.convert_watch import watch_response_to
 from services.scheduler.api.manifests import ManifestApi, difference_to
@@ -27,7 +28,6 @@ from services.scheduler.api.schedules import ScheduleApi
 from services.scheduler.backfill.backfiller import Backfills
 from services.scheduler.catalogue.catalogue import Catalogue
 from services.scheduler.config.change import Configuration
-from services.scheduler.config.encryption import KeyRing, WrongKeyFile, add_key
 from services.scheduler.config.feed import ConfigFeed
 from services.scheduler.dispatch import garbage
 from services.scheduler.dispatch.delivery import Delivery

@@ -7,13 +7,19 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.envoy import GatewaySettings
+from deploy.standalone.door_keys import ensure_door_keys, sealing_keys, signing_key
+from deploy.standalone.tokens import AUDIENCE, ISSUER
+from services.door.paths import cookie_name
+from services.door.signing import Signer
 from tests.support import forked
 from tests.support.forked import Process
+from tests.support.gateway import Gateway, running_gateway
 from tests.support.kept_logs import new_log
 from tests.support.ports import free_port
 from tests.support.processes import as_its_role, environment_of
@@ -106,10 +112,71 @@ class DoorProcess:
 
 @contextlib.contextmanager
 def running_door(state: Path, database_url: str, **more: str) -> Iterator[DoorProcess]:
-    """Starts a door on a migrated database, in its own role; stops it at the end."""
-    door = DoorProcess(state, as_its_role("door", environment_of("door", state, database_url, None, **more)))
+    """Starts a door on a migrated database, in its own role; stops it at the end.
+
+    `state` has the key set: the door's key comes into it.
+    """
+    ensure_door_keys(state)
+    keys = {
+        "CELERIAC_DOOR_KEY": str(signing_key(state)),
+        "CELERIAC_DOOR_SEALING_KEYS": str(sealing_keys(state)),
+    }
+    door = DoorProcess(
+        state, as_its_role("door", environment_of("door", state, database_url, None, **keys, **more))
+    )
     door.start()
     try:
         yield door
     finally:
         door.stop()
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """A gateway with doors behind it, and the key that they sign with."""
+
+    gateway: Gateway
+    doors: Sequence[DoorProcess]
+    instance: str
+    state: Path
+
+    @property
+    def cookie_name(self) -> str:
+        return cookie_name(self.instance)
+
+    def link(self, token: str) -> str:
+        """Makes a one-time link, with a token."""
+        link: str = self.gateway.request("POST", "/session/links", token=token).json["link"]
+        return link
+
+    def enter(self, link: str) -> Any:
+        return self.gateway.rest("POST", "/session/enter", {"key": link.partition("#")[2]})
+
+    def signed_in(self, token: str) -> str:
+        """Signs in by a link; gives the cookie, as a browser sends it."""
+        cookie: str = self.enter(self.link(token)).headers["set-cookie"].partition(";")[0]
+        return cookie
+
+    def ask(self, verb: str, path: str, cookie: str, message: Any = None, **headers: str) -> Any:
+        """A request as a page of this address makes it."""
+        return self.gateway.rest(verb, path, message, cookie=cookie, sec_fetch_site="same-origin", **headers)
+
+    def signer(self) -> Signer:
+        """As the door has it."""
+        return Signer(signing_key(self.state), ISSUER, AUDIENCE, 600.0)
+
+
+@contextlib.contextmanager
+def running_entrance(
+    state: Path, services: Mapping[str, int], database_url: str, instance: str, replicas: int = 1, **more: str
+) -> Iterator[Entrance]:
+    """Doors and a gateway before services that run already, by their ports."""
+    with contextlib.ExitStack() as running:
+        doors = [
+            running.enter_context(running_door(state, database_url, CELERIAC_INSTANCE=instance, **more))
+            for _ in range(replicas)
+        ]
+        upstreams: dict[str, Any] = {**services, "door": [door.port for door in doors]}
+        settings = GatewaySettings(instance=instance)
+        gateway = running.enter_context(running_gateway(state, upstreams, settings, health_from="scheduler"))
+        yield Entrance(gateway, doors, instance, state)

@@ -19,7 +19,7 @@ from celeriac import connect_blocking
 
 from deploy.envoy import GatewaySettings, envoy_command, write_gateway_config
 from deploy.envoy.generate import DESCRIPTORS, Upstream
-from services import SERVICES
+from services import SERVICES, STORING
 from tests.support.admin_page import ask_admin_page
 from tests.support.calls import eventually
 from tests.support.kept_logs import keep_under
@@ -130,7 +130,7 @@ class Gateway:
         hosts = [
             (host["address"]["socket_address"], host.get("health_status", {}))
             for cluster in json.loads(self.admin("/clusters?format=json"))["cluster_statuses"]
-            if cluster["name"] == service or (service is None and cluster["name"] in SERVICES)
+            if cluster["name"] == service or (service is None and cluster["name"] in STORING)
             for host in cluster.get("host_statuses", [])
         ]
         return {

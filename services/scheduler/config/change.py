@@ -10,7 +10,7 @@ from services.kernel.database import Connection, Database
 from services.kernel.errors import Conflict, FailedPrecondition, NotFound
 from services.kernel.live_keys import AnyKey, Value
 from services.kernel.once import Once
-from services.scheduler.config.encryption import KeyRing
+from services.kernel.sealing import KeyRing
 from services.scheduler.config.in_force import (
     Change,
     Revision,

@@ -11,8 +11,8 @@ from typing import Any
 from services.kernel.config_wire import COLLECTION, FIELDS
 from services.kernel.errors import NotFound
 from services.kernel.live_keys import KEYS, AnyKey, ConfigType, Value, key_named, shown
+from services.kernel.sealing import Sealed
 from services.kernel.validation import Faults
-from services.scheduler.config.encryption import Sealed
 
 
 class Change(StrEnum):

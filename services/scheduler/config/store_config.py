@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from services.kernel.parameters import Parameters
+from services.kernel.sealing import Sealed
 from services.kernel.snapshots import ORIGIN
-from services.scheduler.config.encryption import Sealed
 from services.scheduler.config.in_force import Change, Place, Revision, Stored
 from services.scheduler.schedule.store_base import Store
 

@@ -13,7 +13,7 @@ import pytest
 from deploy.standalone.certificates import ensure_certificates, ensure_config_keys
 from deploy.standalone.second_factor import SecondFactor
 from deploy.standalone.tokens import LocalIssuer
-from services.scheduler.config.encryption import add_key
+from services.kernel.sealing import add_key
 from tests.support.processes import ROOT
 from tests.support.secrets_in_logs import Search, canary, remember, remember_files
 

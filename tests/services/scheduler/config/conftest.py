@@ -10,7 +10,7 @@ import pytest
 from celeriac.scheduler.v1 import config_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
-from services.scheduler.config.encryption import add_key
+from services.kernel.sealing import add_key
 from tests.support.calls import Caller
 from tests.support.processes import ServiceProcess, environment_of, running_service
 from tests.support.servers import Valkey

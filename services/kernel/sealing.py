@@ -1,5 +1,7 @@
 """Encryption of stored sensitive values: envelope encryption with keys from a file.
 
+The scheduler seals secrets of the live configuration so, the door the second factors of people.
+
 Each value is encrypted with a data key of its own (AES-256-GCM, NIST SP 800-38D), and that key is wrapped by
 a key of the file. The newest key of the file wraps; any of them unwraps. Both ciphertexts are bound to their
 configuration key and revision: one that was moved to another key or revision can't be decrypted.
@@ -25,6 +27,9 @@ from services.kernel.errors import FailedPrecondition
 from services.kernel.logged_errors import Loggable
 
 KEY_BYTES, NONCE_BYTES = 32, 12
+ADVICE = (
+    "name a key file by CELERIAC_CONFIG_KEYS, and make its first key by: python -m services.scheduler new-key"
+)
 # As JSON: `key`, the id of the wrapping key; `wrapped`, the data key, and `value`, both encrypted, in base64.
 Sealed: TypeAlias = Mapping[str, str]
 
@@ -34,10 +39,14 @@ class WrongKeyFile(Loggable):
 
 
 class KeyRing:
-    """The keys of a file; none until the file exists. All methods may raise `WrongKeyFile`."""
+    """The keys of a file; none until the file exists. All methods may raise `WrongKeyFile`.
 
-    def __init__(self, path: Path | None) -> None:
+    `advice` says how to come by a file, where there is none.
+    """
+
+    def __init__(self, path: Path | None, advice: str = ADVICE) -> None:
         self._path = path
+        self._advice = advice
         self._read_at: int | None = None
         self._keys: dict[str, bytes] = {}
         self._read()
@@ -49,8 +58,7 @@ class KeyRing:
         if not self._keys:
             raise FailedPrecondition(
                 "ENCRYPTION_KEYS_MISSING",
-                "there is no key to encrypt sensitive values with: name a key file by"
-                " CELERIAC_CONFIG_KEYS, and make its first key by: python -m services.scheduler new-key",
+                f"there is no key to encrypt sensitive values with: {self._advice}",
             )
         return list(self._keys)[-1]
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.kernel.errors import FailedPrecondition
-from services.scheduler.config.encryption import KeyRing, Sealed, WrongKeyFile, add_key
+from services.kernel.sealing import KeyRing, Sealed, WrongKeyFile, add_key
 
 MINE, THEIRS = "config/secrets.mine, revision 7", "config/secrets.theirs, revision 7"
 
