@@ -141,8 +141,11 @@ def public_jwk(key: Path) -> dict[str, Any]:
 def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """Raises SystemExit if the file is no key that can be used. The text quotes nothing of it."""
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
+        content = path.read_bytes()
+        if b"ENCRYPTED" in content:
+            raise SystemExit(f"CELERIAC_DOOR_KEY: {path} is protected by a password; store it without one")
+        key = serialization.load_pem_private_key(content, password=None)
+    except (OSError, ValueError) as error:
         raise SystemExit(
             f"CELERIAC_DOOR_KEY: {path} can't be read as a key ({type(error).__name__})"
         ) from None
