@@ -2,20 +2,25 @@
 
 An envelope is a JSON object that contains the body in base64. The body is one event, or a list of events
 ("task-multi"). At tens of thousands of events a second, parsing the envelope is expensive: if it has exactly
-the form that kombu writes, the body is sliced out; any other envelope is parsed as JSON. Events that can't be
-read are dropped, and the caller counts them: any client of the broker can publish to the channel.
+the form that kombu writes, the body is sliced out; any other envelope is parsed as JSON. So the relay opens the
+envelopes, and keeps the bodies. The bodies of many messages are then parsed at once, as one list: a parser that
+is called for each of them takes more than twice as long.
+
+Events that can't be read are dropped, and the caller counts them: any client of the broker can publish to the
+channel.
 """
 
 from __future__ import annotations
 
-import binascii
 import re
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import orjson
+import pybase64
 
 from services.monitor.tasks.custom_states import PREFIX
-from services.monitor.tasks.names import fits
+from services.monitor.tasks.names import ALWAYS_FITS, fits
 from services.monitor.tasks.tasks import TIME_OF_TYPE
 
 Event: TypeAlias = dict[str, Any]
@@ -23,6 +28,8 @@ Event: TypeAlias = dict[str, Any]
 MOST_BYTES = 4 * 1024 * 1024
 # From 1970 to 9999, in seconds.
 LATEST = 253402300799
+# What a message that can't be read is opened to: it is no event, and is counted as such.
+UNREADABLE = b"null"
 # Parts of an envelope, exactly as kombu writes them.
 _START = b'{"body": "'
 _AFTER_BODY = b'", "content-encoding": "utf-8", "content-type": "application/json"'
@@ -31,19 +38,76 @@ _BASE64 = b'"body_encoding": "base64"'
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
+def opened(message: bytes) -> bytes:
+    """Returns the body of a message of the event channel: JSON, as far as its envelope tells."""
+    try:
+        return _body(message)
+    except ValueError:
+        return UNREADABLE
+
+
 def decode(message: bytes) -> tuple[list[Event], int]:
     """Returns the valid events in a message of the event channel, and the number of invalid ones.
 
-    A valid event has a `type`, a finite `timestamp` (seconds since 1970), and, if it is a task event, a
-    `uuid` of at most 1,024 bytes. A message that can't be read counts as one invalid event.
+    A message that can't be read counts as one invalid event.
     """
+    return events_in([opened(message)])
+
+
+def events_in(messages: Sequence[bytes]) -> tuple[list[Event], int]:
+    """Returns the valid events in messages that are opened, in order, and the number of invalid ones.
+
+    A valid event has a `type`, a finite `timestamp` (seconds since 1970), and, if it is a task event, a
+    `uuid` of at most 1,024 bytes. A message that can't be read counts as one invalid event, and one that is
+    still in its envelope is opened.
+    """
+    sound: list[Event] = []
+    refused = 0
+    for body in _parsed(messages):
+        for event in body if type(body) is list else [body]:
+            try:
+                if not 0 < event["timestamp"] < LATEST:
+                    refused += 1
+                elif event["type"] in TIME_OF_TYPE:
+                    # As `_is_sound`, for nearly all events.
+                    task_id = event["uuid"]
+                    if type(task_id) is str and task_id and (len(task_id) <= ALWAYS_FITS or fits(task_id)):
+                        sound.append(event)
+                    else:
+                        refused += 1
+                elif _is_sound(event):
+                    sound.append(event)
+                else:
+                    refused += 1
+            except (KeyError, TypeError):
+                refused += 1
+    return sound, refused
+
+
+def _parsed(messages: Sequence[bytes]) -> list[Any]:
+    joined = b",".join(messages)
+    if len(joined) <= MOST_BYTES:
+        try:
+            bodies = orjson.loads(_without_nul(b"[%b]" % joined))
+        except ValueError:
+            pass
+        else:
+            # Bodies that are no JSON by themselves may be JSON together, as "[1" and "2]" are.
+            if len(bodies) == len(messages) and not any(map(_is_envelope, bodies)):
+                return list(bodies)
+    return [_parsed_alone(message) for message in messages]
+
+
+def _parsed_alone(message: bytes) -> Any:
     try:
-        body = orjson.loads(_body(message))
+        body = orjson.loads(_without_nul(message))
+        return orjson.loads(_without_nul(opened(message))) if _is_envelope(body) else body
     except ValueError:
-        return [], 1
-    events = body if type(body) is list else [body]
-    sound = [event for event in events if _is_sound(event)]
-    return sound, len(events) - len(sound)
+        return None
+
+
+def _is_envelope(body: Any) -> bool:
+    return type(body) is dict and "content-type" in body and "type" not in body
 
 
 def _body(message: bytes) -> bytes:
@@ -53,7 +117,7 @@ def _body(message: bytes) -> bytes:
     if message.startswith(_START):
         end = message.find(b'"', len(_START))
         if message.startswith(_AFTER_BODY, end) and message.find(_BASE64, end) > 0:
-            return _without_nul(binascii.a2b_base64(message[len(_START) : end]))
+            return pybase64.b64decode(message[len(_START) : end])
     envelope = orjson.loads(message)
     if type(envelope) is not dict or envelope.get("content-type") != "application/json":
         raise ValueError("not JSON")
@@ -61,8 +125,8 @@ def _body(message: bytes) -> bytes:
     if type(properties) is not dict or type(body) is not str:
         raise ValueError("not an envelope")
     if properties.get("body_encoding") == "base64":
-        return _without_nul(binascii.a2b_base64(body))
-    return _without_nul(body.encode())
+        return pybase64.b64decode(body)
+    return body.encode()
 
 
 def _without_nul(body: bytes) -> bytes:

@@ -26,7 +26,7 @@ from services.kernel.endings import to_the_end
 from services.kernel.logged_errors import Loggable
 from services.kernel.loops import Again, Heartbeat, Loop
 from services.monitor.figures import Figures
-from services.monitor.intake.events import Event, decode
+from services.monitor.intake.events import Event, events_in, opened
 from services.monitor.intake.kept_events import Gap, KeptStream
 from services.monitor.intake.kept_reader import KeptEvents
 from services.monitor.intake.recall import Recall
@@ -179,7 +179,7 @@ class Intake:
                     group.create_task(to_the_end(self._kept.run()))
                 async for batch in self._events.batches():
                     await self._recall.wait()
-                    self.take_in(batch, self._events.age)
+                    self.take_in(batch if self._kept else [*map(opened, batch)], self._events.age)
                     if self._kept is not None:
                         # What the stream keeps can wait there until the database is back.
                         await self._writer.room()
@@ -190,22 +190,18 @@ class Intake:
                 await self._kept.note_last()
 
     def take_in(self, messages: Sequence[bytes], age: float = 0.0) -> None:
-        """Takes in messages of the event channel, which were heard `age` seconds ago."""
-        now, count, newest = time.monotonic(), 0, 0.0
+        """Takes in messages of the event channel, opened, which were heard `age` seconds ago."""
+        now = time.monotonic()
         changed: list[Task] = []
         self._unwatched = 0
         self._came, self._arrived = now - age, int((time.time() - age) * 1e6)
-        for message in messages:
-            events, refused = decode(message)
-            count += len(events)
-            if refused:
-                self._figures.events_refused += refused
-            for event in events:
-                self._take_event(event, now, changed)
-                newest = event["timestamp"]
-        if count:
-            self._figures.events(count, now)
-            self._figures.event_lag = max(0.0, time.time() - newest)
+        events, refused = events_in(messages)
+        self._figures.events_refused += refused
+        for event in events:
+            self._take_event(event, now, changed)
+        if events:
+            self._figures.events(len(events), now)
+            self._figures.event_lag = max(0.0, time.time() - events[-1]["timestamp"])
         if self._unwatched:
             self._on_unwatched(self._unwatched)
         if changed:

@@ -9,7 +9,8 @@ rows are written. So a monitor may be stopped, killed or upgraded, and misses no
 
 An entry has these fields:
 
-    messages   the broker's messages as they came, with a newline between two
+    messages   the bodies of the broker's messages, with a newline between two; a message that can't be read
+               is null
     relay      the relay's process, by a random name
     first      the number of the first message, counted by that relay from 0
     gap        instead of messages: from when until when (seconds since 1970) the relay heard nothing

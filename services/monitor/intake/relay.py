@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from services.kernel.endings import to_the_end
 from services.kernel.logged_errors import Loggable, for_log
 from services.kernel.loops import Backoff, Heartbeat, Loop
+from services.monitor.intake.events import opened
 from services.monitor.intake.kept_events import Gap, KeptStream
 from services.monitor.intake.subscription import BATCH, EventSource, Subscription
 from services.monitor.pace import USUAL, Pace
@@ -99,8 +100,10 @@ class EventRelay:
 
     async def _copy(self, batch: Sequence[bytes]) -> None:
         await self._add_gaps()
+        # Without the envelopes, which are half of the bytes.
+        bodies = [opened(message) for message in batch]
         # Added twice when only the answer was lost: readers pass over the second.
-        await _until_answered(partial(self._stream.add_messages, self.name, self.copied, batch))
+        await _until_answered(partial(self._stream.add_messages, self.name, self.copied, bodies))
         self.copied += len(batch)
 
     async def _add_gaps(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.intake.events import decode
+from services.monitor.intake.events import decode, events_in, opened
 from tests.support.events import Life, event_message
 
 
@@ -69,6 +69,29 @@ def test_what_can_not_be_read_is_counted_and_dropped(message: bytes) -> None:
 def test_one_bad_event_does_not_spoil_its_neighbours() -> None:
     event = Life(1_790_000_000.0).sent()
     assert decode(event_message([event, {}, event])) == ([event, event], 1)
+
+
+def test_what_can_not_be_read_is_counted_among_messages_that_are_read_at_once() -> None:
+    events = [Life(1_790_000_000.0 + number).sent() for number in range(6)]
+    messages = [opened(event_message(event)) for event in events]
+    assert events_in(messages) == (events, 0)
+    for bad in (b"no JSON", b"", b" ", b"{", b"17", b"null", b"\xff", b"[" * 5000):
+        assert events_in([*messages[:3], bad, *messages[3:]]) == (events, 1)
+        assert events_in([bad, *messages]) == (events, 1)
+
+
+def test_messages_that_are_json_only_together_are_not_read() -> None:
+    event = orjson.dumps(Life(1_790_000_000.0).sent())
+    assert events_in([b"[" + event, event + b"]"]) == ([], 2)
+    assert events_in([event + b"," + event]) == ([], 1)
+
+
+def test_a_message_is_opened_once_whether_it_was_already_or_not() -> None:
+    event = Life(1_790_000_000.0).sent()
+    message = event_message([event])
+    assert opened(message) == json.dumps([event]).encode()
+    assert events_in([message, opened(message), message]) == ([event] * 3, 0)
+    assert events_in([opened(b"no envelope")]) == ([], 1)
 
 
 def test_nul_characters_do_not_reach_the_database() -> None:
