@@ -143,6 +143,13 @@ class Figures:
         if seconds is not None:
             self.durations[queue].add(seconds)
 
+    def passed(self, queue: str, state: TaskState, count: int) -> None:
+        """Counts tasks that entered a state which is not counted by name (`NAMED`)."""
+        if queue not in self._queues:
+            queue = self._queue(queue)
+        key = (queue, state)
+        self.by_queue[key] = self.by_queue.get(key, 0) + count
+
     def _named(self, task: str, state: TaskState, seconds: float | None) -> None:
         figures = self.by_task.get(task) or self._figures_of(task)
         if state is TaskState.SUCCESS:

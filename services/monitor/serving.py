@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -79,8 +80,13 @@ from services.monitor.workers.store_senders import SenderStore
 from services.monitor.workers.worker import Worker, WorkerState
 from services.monitor.workers.workers import WorkerTable
 
+# How many more objects are made than dropped before Python looks for those that refer to each other, and how
+# many of these looks pass before one goes through all tasks in memory, among which there are none.
+GARBAGE_LOOKS = (20_000, 20, 50)
+
 
 async def serve(settings: MonitorSettings) -> None:
+    gc.set_threshold(*GARBAGE_LOOKS)
     pace = Pace().times(settings.pace)
     async with AsyncExitStack() as opened:
         database = await opened.enter_async_context(opened_database(settings, "monitor"))

@@ -26,27 +26,25 @@ from services.kernel.endings import to_the_end
 from services.kernel.logged_errors import Loggable
 from services.kernel.loops import Again, Heartbeat, Loop
 from services.monitor.figures import Figures
-from services.monitor.intake.events import Event, events_in, opened
+from services.monitor.intake.events import opened
 from services.monitor.intake.kept_events import Gap, KeptStream
 from services.monitor.intake.kept_reader import KeptEvents
 from services.monitor.intake.recall import Recall
 from services.monitor.intake.seen_gaps import GapCause, SeenGap, SeenGaps
 from services.monitor.intake.subscription import EventSource, Subscription
+from services.monitor.intake.taking import TRIED, Taking
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.pace import USUAL, Pace
-from services.monitor.tasks.custom_states import custom_state_of
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.redaction import Redaction
 from services.monitor.tasks.table import TaskTable
-from services.monitor.tasks.tasks import STATE_OF_TYPE, TIME_OF_TYPE, TOLD_ENDS, Task, TaskState
+from services.monitor.tasks.tasks import TOLD_ENDS, Task
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 
 log = structlog.get_logger(__name__)
 
-TRIED = frozenset({TaskState.SUCCESS, TaskState.FAILURE})
-WORKER_EVENTS = frozenset({"worker-online", "worker-heartbeat", "worker-offline"})
 # Celery's workers send one each 2 seconds, unless they are told otherwise.
 HEARTBEAT_SECONDS = 3.0
 # Workers are looked at this often even if none can have fallen silent: a metric tells when they last were.
@@ -106,9 +104,6 @@ class Intake:
         self._on_tasks = on_tasks
         self._on_worker = on_worker
         self._on_unwatched = on_unwatched
-        self._unwatched = 0
-        # When the messages that are being taken in came: by time.monotonic(), and in microseconds since 1970.
-        self._came, self._arrived = 0.0, 0
         self._wants = wants
         self._workers_look = pace.workers_look
         # Set when a worker comes or goes, after which another may be the next to fall silent.
@@ -116,6 +111,17 @@ class Intake:
         self._sweeping = Loop("workers", self._sweep, every=pace.workers_look, woken=self._worker_news)
         self._listening_since = 0.0
         self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
+        self._taking = Taking(
+            self.table,
+            self._writer,
+            figures,
+            workers,
+            self._redaction,
+            on_tasks=on_tasks,
+            on_worker=self.worker_changed,
+            on_unwatched=on_unwatched,
+            wants=wants,
+        )
         self.seen_gaps = SeenGaps()
         # When the subscription was cut, in seconds since 1970; None while it is open, and before the first.
         self._cut_at: float | None = None
@@ -191,101 +197,7 @@ class Intake:
 
     def take_in(self, messages: Sequence[bytes], age: float = 0.0) -> None:
         """Takes in messages of the event channel, opened, which were heard `age` seconds ago."""
-        now = time.monotonic()
-        changed: list[Task] = []
-        self._unwatched = 0
-        self._came, self._arrived = now - age, int((time.time() - age) * 1e6)
-        events, refused = events_in(messages)
-        self._figures.events_refused += refused
-        for event in events:
-            self._take_event(event, now, changed)
-        if events:
-            self._figures.events(len(events), now)
-            self._figures.event_lag = max(0.0, time.time() - events[-1]["timestamp"])
-        if self._unwatched:
-            self._on_unwatched(self._unwatched)
-        if changed:
-            self._on_tasks(changed)
-
-    def _take_event(self, event: Event, now: float, changed: list[Task]) -> None:
-        kind, at = event["type"], int(event["timestamp"] * 1e6 + 0.5)
-        if kind in TIME_OF_TYPE:
-            if kind == "task-rejected" and event.get("requeue") is True:
-                kind = "task-retried"  # its message is on its queue again, so this is no end
-            self._take_task_event(kind, at, event, now, changed)
-        elif kind in WORKER_EVENTS:
-            worker = self._workers.hear(kind, at, event, self._came, self._arrived)
-            self._figures.events_lost = self._workers.lost()
-            if worker is not None:
-                self.worker_changed(worker)
-        elif kind == "task-cancelled":
-            self._take_cancellation(at, event, now, changed)
-        elif "uuid" in event and (custom_state := custom_state_of(kind)):
-            self._take_custom_event(custom_state, at, event["uuid"], now, changed)
-
-    def _take_custom_event(
-        self, custom_state: str, at: int, task_id: str, now: float, changed: list[Task]
-    ) -> None:
-        """Takes in a state that a task gave itself: one more or less in figures is none, as it is no step of
-        its life, and no worker is heard, as the process of the event is one of a pool."""
-        record, new = self._record(task_id)
-        before = (record.state, record.shown_custom_state)
-        if record.hear_custom(custom_state, at):
-            self._writer.put(record, now)
-            if new or before != (record.state, record.shown_custom_state):
-                self._tell(record, changed)
-
-    def _take_cancellation(self, at: int, event: Event, now: float, changed: list[Task]) -> None:
-        """Takes in that a worker has killed the task, as it lost the broker or is stopped.
-
-        Whether its message is delivered again is not told: if it is, the task is received again.
-        """
-        record, _ = self._record(event["uuid"])
-        before = record.state
-        if record.vanish(at):
-            self._writer.put(record, now)
-            if record.state is not before:
-                self._tell(record, changed)
-
-    def _record(self, task_id: str) -> tuple[TaskRecord, bool]:
-        """Returns the task, and whether it was not among the recent ones."""
-        record = self.table.get(task_id)
-        if record is not None:
-            return record, False
-        record = self._writer.waiting(task_id) or TaskRecord(task_id)
-        self.table.add(record)
-        return record, True
-
-    def _tell(self, record: TaskRecord, changed: list[Task]) -> None:
-        if self._wants(record):
-            changed.append(record.task_now())
-        else:
-            self._unwatched += 1
-
-    def _take_task_event(self, kind: str, at: int, event: Event, now: float, changed: list[Task]) -> None:
-        record, new = self._record(event["uuid"])
-        before = record.state
-        self._redaction.event(kind, event)
-        if not record.hear(kind, at, event):
-            return
-        if kind != "task-sent":
-            worker = self._workers.hear_task(at, event, self._came, self._arrived)
-            if worker is not None:
-                self.worker_changed(worker)
-        if kind == "task-received":
-            # The queue of this try, where no event told it.
-            if record.queue_retries < (record.retries or 0):
-                consumed = self._workers.queues_of(event, self._came)
-                if consumed is not None:
-                    record.take_queue(consumed)
-        elif kind == "task-started":
-            self._workers.started(event, at)
-        self._writer.put(record, now)
-        state = STATE_OF_TYPE[kind]
-        seconds = record.seconds_run() if state in TRIED else None
-        self._figures.task(record.task or "", record.queue or "", state, seconds)
-        if new or record.state is not before:
-            self._tell(record, changed)
+        self._taking.take_in(messages, age)
 
     def known(self, task_id: str) -> TaskRecord | None:
         """Returns the task if it is in memory, or waits to be written."""

@@ -14,7 +14,6 @@ from services.monitor.tasks.custom_states import shown_in
 from services.monitor.tasks.exceptions import UNKNOWN_TASK, exception_in, name_of_unknown
 from services.monitor.tasks.revocations import Revocation, revocation_in
 from services.monitor.tasks.tasks import (
-    MOST_NAME,
     PENDING,
     STATE_OF_TYPE,
     TIME_OF_TYPE,
@@ -25,11 +24,12 @@ from services.monitor.tasks.tasks import (
 )
 from services.monitor.tasks.values import (
     id_in,
-    name_in,
     pid_in,
     retries_in,
     run_in,
     seconds_in,
+    shared_name,
+    shared_task_name,
     text_in,
     time_in,
 )
@@ -145,7 +145,8 @@ class TaskRecord:
         newest = at > self.worker_at
         if at >= self.worker_at:
             self.worker_at = at
-            self._hear_worker(event)
+            if event.get("hostname") != self.worker or event.get("pid") != self.worker_pid:
+                self._hear_worker(event)
         if kind == "received":
             self._hear_details(event)
         elif kind == "succeeded":
@@ -213,9 +214,9 @@ class TaskRecord:
         )
 
     def _hear_queue(self, event: Mapping[str, Any]) -> None:
-        queue = name_in(event, "queue")
-        if queue:
-            self.queue, self.queue_retries = queue, retries_in(event) or 0
+        queue = event.get("queue")
+        if type(queue) is str and queue:
+            self.queue, self.queue_retries = shared_name(queue), retries_in(event) or 0
 
     def take_queue(self, consumed: frozenset[str]) -> None:
         """Takes in which queues the worker consumes that has just received the task.
@@ -240,33 +241,41 @@ class TaskRecord:
         Only the scheduler's event tells it, which is not the newest if a worker has sent the task again for a
         retry. A task has no more than one run.
         """
-        if self.run is None:
+        if self.run is None and "run" in event:
             self.run = run_in(event)
             return self.run is not None
         return False
 
     def _hear_worker(self, event: Mapping[str, Any]) -> None:
-        if event.get("hostname") == self.worker and event.get("pid") == self.worker_pid:
-            return  # as most events
-        hostname = name_in(event, "hostname")
-        if hostname:
-            self.worker, self.worker_pid = hostname, pid_in(event)
+        hostname = event.get("hostname")
+        if type(hostname) is str and hostname:
+            self.worker, self.worker_pid = shared_name(hostname), pid_in(event)
 
     def _hear_details(self, event: Mapping[str, Any]) -> None:
-        self.task = text_in(event, "name", MOST_NAME) or self.task
-        self.args = text_in(event, "args", MOST_ARGUMENTS) or self.args
-        self.kwargs = text_in(event, "kwargs", MOST_ARGUMENTS) or self.kwargs
-        self.eta = text_in(event, "eta", 64)
-        self.expires = text_in(event, "expires", 64)
-        parent = id_in(event, "parent_id")
+        get = event.get
+        # What task-sent has told is told again by task-received.
+        name = get("name")
+        if name != self.task and type(name) is str and name:
+            self.task = shared_task_name(name)
+        if get("args") != self.args or get("kwargs") != self.kwargs:
+            self.args = text_in(event, "args", MOST_ARGUMENTS) or self.args
+            self.kwargs = text_in(event, "kwargs", MOST_ARGUMENTS) or self.kwargs
+            self._measure()
+        # A later try may have none although an earlier one had.
+        eta, expires = get("eta"), get("expires")
+        self.eta = None if eta is None else text_in(event, "eta", 64)
+        self.expires = None if expires is None else text_in(event, "expires", 64)
+        parent, root = get("parent_id"), get("root_id")
         # A task that calls itself again for a retry, and has no parent, is named as its own by Celery.
-        if parent != self.id:
-            self.parent_id = parent or self.parent_id
-        self.root_id = id_in(event, "root_id") or self.root_id
-        retries = retries_in(event)
-        if retries is not None:
-            self.retries = retries
-        self._measure()
+        if parent is not None and parent != self.id:
+            self.parent_id = id_in(event, "parent_id") or self.parent_id
+        if root == self.id:
+            self.root_id = self.id  # as of most tasks; one text for both
+        elif root is not None:
+            self.root_id = id_in(event, "root_id") or self.root_id
+        if get("retries") != self.retries:
+            retries = retries_in(event)
+            self.retries = self.retries if retries is None else retries
 
     def _measure(self) -> None:
         size = len(self.args or "") + len(self.kwargs or "") + len(self.result or "")

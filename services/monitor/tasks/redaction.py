@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 from services.monitor.tasks.quick_look import QuickLook
 from services.monitor.tasks.secret_names import RUN_TOGETHER, Kind, SecretNames
 from services.monitor.tasks.secret_shapes import HINTS, REDACTED, without_shapes
 from services.monitor.tasks.secret_values import EMPTY, Value, is_number, quoted_at, value_at
 
+Fields: TypeAlias = tuple[str, str]
 # The fields of events that have texts of the application.
 ARGUMENTS = ("args", "kwargs")
 RESULT = ("result", "")
@@ -33,8 +34,10 @@ NOT_KEPT = "[not kept]"
 # Longer texts are cut before they are looked through; less of them is stored. Of a traceback the end, too, is
 # needed, which tells the exception.
 MOST, MOST_OF_TRACEBACK, MOST_OF_END = 8_000, 24_000, 8_000
-# Texts in which nothing was found: those of task-sent come again in task-received.
+# Texts in which nothing was found: those of task-sent come again in task-received, and tracebacks come again.
 MOST_CLEAN, LONGEST_CLEAN = 2_000, 2_100
+# The texts of so many events are looked through at once. If something is found, each is by itself.
+TOGETHER = 16
 # A line of a program in a traceback is looked for no further than this before a name.
 MOST_LINE = 500
 
@@ -78,16 +81,44 @@ class Redaction:
         fields = FIELDS.get(kind)
         if fields is None:
             return
+        text = self._unknown_text(fields, event)
+        if text is not None and (len(text) > LONGEST_CLEAN or self._look.may_have_secrets(text)):
+            self._replace(event, fields)
+
+    def events(self, events: Iterable[dict[str, Any]]) -> None:
+        """As `event`, for many events, each of the type that it tells. Their texts are looked through
+        together."""
+        together: list[tuple[dict[str, Any], Fields, str]] = []
+        for event in events:
+            fields = FIELDS.get(event["type"])
+            if fields is None or (text := self._unknown_text(fields, event)) is None:
+                continue
+            if len(text) > LONGEST_CLEAN:
+                self._replace(event, fields)
+                continue
+            together.append((event, fields, text))
+            if len(together) == TOGETHER:
+                self._look_through(together)
+                together.clear()
+        self._look_through(together)
+
+    def _unknown_text(self, fields: Fields, event: dict[str, Any]) -> str | None:
+        """Returns the texts of an event; None if nothing is left to be looked for in them."""
         if fields is not EXCEPTION and self._arguments is not Arguments.REDACTED:
             self._replace(event, fields)
+            return None
+        text = f"{event.get(fields[0])}\n{event.get(fields[1])}"
+        return None if text in self._clean else text
+
+    def _look_through(self, together: Sequence[tuple[dict[str, Any], Fields, str]]) -> None:
+        if not self._look.may_have_secrets("\n".join([text for _, _, text in together])):
+            for _, fields, text in together:
+                if fields is not RESULT:
+                    self._remember(text)
             return
-        texts = f"{event.get(fields[0])}\n{event.get(fields[1])}"
-        if kind == "task-received" and texts in self._clean:
-            return
-        if len(texts) > LONGEST_CLEAN or self._look.may_have_secrets(texts):
-            self._replace(event, fields)
-        elif kind == "task-sent":
-            self._remember(texts)
+        for event, fields, text in together:
+            if self._look.may_have_secrets(text):
+                self._replace(event, fields)
 
     def _replace(self, event: dict[str, Any], fields: Iterable[str]) -> None:
         for field in fields:

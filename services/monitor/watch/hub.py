@@ -130,6 +130,7 @@ class Hub(Generic[Message]):
         self._collections: dict[tuple[Wanted, float], Collection[Reader[Message]]] = {}
         # What any of them wants of tasks, each once: it is asked for each event.
         self._wanted: tuple[Wanted, ...] = ()
+        self._wanted_states: frozenset[TaskState] = frozenset()
         self._origin = secrets.token_hex(8)
         # The number of changes since the start, which is the position of the newest one.
         self._counted = 0
@@ -143,6 +144,8 @@ class Hub(Generic[Message]):
 
     def wants(self, record: TaskRecord) -> bool:
         """Whether any reader wants the change that the task has just been through."""
+        if record.state not in self._wanted_states:
+            return False
         for wanted in self._wanted:  # noqa: SIM110 - a generator takes longer
             if wanted.matches(record):
                 return True
@@ -185,6 +188,8 @@ class Hub(Generic[Message]):
     def _ask_for(self) -> None:
         directly = {reader.wanted for reader in self._readers if reader.wanted.tasks}
         self._wanted = tuple(directly | {wanted for wanted, _ in self._collections})
+        states = (wanted.states or frozenset(TaskState) for wanted in self._wanted)
+        self._wanted_states = frozenset().union(*states)
 
     def unwatched(self, changes: int) -> None:
         """Counts task changes that no reader wanted."""

@@ -27,6 +27,19 @@ MOST_WORKERS = 10_000
 DELETED_SECONDS = 60.0
 
 
+class HeardOfTasks:
+    """What one worker sent of its tasks: times of its own clock, in microseconds.
+
+    `started` has those of its task-started events. The caller must not pass the same event twice.
+    """
+
+    __slots__ = ("first", "newest", "started")
+
+    def __init__(self, at: int) -> None:
+        self.first = self.newest = at
+        self.started: list[int] = []
+
+
 class WorkerTable:
     """All known workers. `now` is passed in everywhere, in seconds of one monotonic clock.
 
@@ -66,26 +79,30 @@ class WorkerTable:
             record.heartbeat(at, event, now)
         return self._worker(record) if record.state is not before else None
 
-    def hear_task(self, at: int, event: Mapping[str, Any], now: float, arrived: int = 0) -> Worker | None:
-        """Takes in that a worker sent an event of a task. Returns the worker if its state has changed.
+    def hear_tasks(
+        self, heard: Mapping[tuple[str, int], HeardOfTasks], now: float, arrived: int = 0
+    ) -> Sequence[Worker]:
+        """Takes in what workers, by hostname and process id, sent of their tasks, which came at once.
 
-        Not for task-sent, whose sender may be any program.
+        Returns those whose state has changed. Not for task-sent, whose sender may be any program.
         """
-        hostname, pid = event.get("hostname"), event.get("pid")
-        if type(hostname) is not str or type(pid) is not int:
-            return None
-        # Nearly all events are of a worker that is known: the first look must be cheap.
-        of_hostname = self._by_hostname.get(hostname)
-        record = of_hostname.get(pid) if of_hostname is not None else None
-        if record is None:
-            if pid_in(event) is None:
-                return None
-            record = self._record(WorkerName(cut(hostname), pid), at, now)
-        before = record.state
-        if arrived:
-            record.skew.hear(at, arrived, now)
-        record.task_event(at, now)
-        return self._worker(record) if record.state is not before else None
+        changed = []
+        for (hostname, pid), of_worker in heard.items():
+            of_hostname = self._by_hostname.get(hostname) or self._by_hostname.get(cut(hostname))
+            record = of_hostname.get(pid) if of_hostname is not None else None
+            if record is None:
+                if not 0 <= pid < 2**63:
+                    continue
+                record = self._record(WorkerName(cut(hostname), pid), of_worker.first, now)
+            before = record.state
+            if arrived:
+                record.skew.hear(of_worker.newest, arrived, now)
+            record.task_event(of_worker.newest, now)
+            for at in of_worker.started:
+                record.started(at)
+            if record.state is not before:
+                changed.append(self._worker(record))
+        return changed
 
     def answered(
         self,
@@ -142,15 +159,6 @@ class WorkerTable:
             return None
         record = self._by_hostname.get(cut(hostname), {}).get(pid)
         return None if record is None else record.consumed.at(now)
-
-    def started(self, event: Mapping[str, Any], at: int) -> None:
-        """Counts a task-started event. The caller must not pass the same event twice."""
-        hostname, pid = event.get("hostname"), pid_in(event)
-        # Any program that reaches the broker can write an event.
-        if type(hostname) is str and pid is not None:
-            record = self._by_hostname.get(cut(hostname), {}).get(pid)
-            if record is not None:
-                record.started(at)
 
     def sweep(self, now: float) -> Sequence[Worker]:
         """Returns the workers that have become silent or are given up; forgets those gone for a day."""

@@ -13,7 +13,7 @@ from celery.utils.saferepr import saferepr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.tasks.redaction import NOT_KEPT, Arguments, Redaction
+from services.monitor.tasks.redaction import FIELDS, NOT_KEPT, Arguments, Redaction
 from services.monitor.tasks.secret_shapes import REDACTED
 
 SECRET = "hunter2-Zq81x"
@@ -294,6 +294,31 @@ def test_an_event_is_redacted_in_each_of_its_texts() -> None:
             strange: dict[str, Any] = {field: odd for field in fields} | {"type": kind}  # noqa: C420
             redaction.event(kind, strange)
             assert strange == {field: odd for field in fields} | {"type": kind}  # noqa: C420
+
+
+@pytest.mark.parametrize("rule", Arguments)
+@pytest.mark.parametrize("secrets", [0, 1, 7])
+def test_many_events_are_redacted_as_each_is_alone(rule: Arguments, secrets: int) -> None:
+    texts = [f"('nothing', {number})" for number in range(60)]
+    for number in range(secrets):
+        texts[number * 8] = f"x(token='{SECRET}')"
+        texts[number * 8 + 3] = "4111 1111 1111 1111"
+    # What stands at the end of one and at the beginning of the next is no number of a card together.
+    texts[50:52] = ["(4111111", "1111111111)"]
+    texts[52] = "x" * 9_000 + f"token='{SECRET}'"
+    kinds = [*FIELDS, "task-started", "worker-heartbeat"]
+    events: list[dict[str, Any]] = [
+        {"type": kinds[number % len(kinds)], **dict.fromkeys(("args", "kwargs", "result", "exception"), text)}
+        for number, text in enumerate(texts)
+    ]
+    alone = [dict(event) for event in events]
+    redaction = Redaction(arguments=rule)
+    for event in alone:
+        redaction.event(event["type"], event)
+    Redaction(arguments=rule).events(events)
+    assert events == alone
+    redaction.events(again := [dict(event) for event in events])
+    assert again == alone
 
 
 def test_arguments_and_results_are_kept_not_at_all_or_as_they_are_if_a_rule_says_so() -> None:

@@ -1,0 +1,94 @@
+"""Taking events in: whatever a program on the broker writes there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.kernel.database import Database
+from services.monitor.figures import Figures
+from services.monitor.intake.taking import Taking
+from services.monitor.intake.task_writer import TaskWriter
+from services.monitor.tasks.redaction import Redaction
+from services.monitor.tasks.table import TaskTable
+from services.monitor.tasks.tasks import Task, TaskState
+from services.monitor.workers.worker import Worker, WorkerState
+from services.monitor.workers.workers import WorkerTable
+from tests.support.events import Life, heartbeat
+
+T = 1_790_000_000.0
+AWAY = "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+class Taken:
+    def __init__(self) -> None:
+        self.table, self.figures, self.workers = TaskTable(1_000, 1_000), Figures(), WorkerTable()
+        self.tasks: list[Task] = []
+        self.changed: list[Worker] = []
+        self._taking = Taking(
+            self.table,
+            TaskWriter(Database(AWAY), self.figures, 1_000, 1_000_000),
+            self.figures,
+            self.workers,
+            Redaction(),
+            on_tasks=self.tasks.extend,
+            on_worker=self.changed.append,
+            on_unwatched=lambda _: None,
+            wants=lambda _: True,
+        )
+
+    def take(self, *events: dict[str, Any]) -> None:
+        self._taking.take_in([orjson.dumps(events)], 0.0)
+
+
+@given(
+    hostname=st.none()
+    | st.integers(-5, 5)
+    | st.text(st.characters(codec="utf-8"))
+    | st.lists(st.text(st.characters(codec="utf-8")))
+    | st.dictionaries(st.sampled_from("ab"), st.booleans()),
+    pid=st.sampled_from([7, -7, 2**63, None, True, "7", [7]]),
+)
+def test_a_start_from_no_worker_that_is_known_counts_for_nobody_else(hostname: Any, pid: Any) -> None:
+    taken = Taken()
+    taken.take(heartbeat(T, 0), heartbeat(T + 2, 0))
+    taken.take({**Life(T).started(), "hostname": hostname, "pid": pid})
+
+    known = next(worker for worker in taken.workers.all() if worker.name.hostname == "celery@host")
+    assert (known.started_heard, known.events_lost) == (0, 0)
+    assert {task.state for task in taken.tasks} == {TaskState.STARTED}
+
+
+def test_an_event_of_a_cancelled_task_that_names_no_task_is_about_something_else() -> None:
+    taken = Taken()
+    taken.take({"type": "task-cancelled", "timestamp": T}, Life(T).started())
+    assert len(taken.tasks) == 1
+
+
+def test_what_a_worker_sent_before_its_farewell_is_heard_before_it() -> None:
+    taken = Taken()
+    life = Life(T)
+    farewell = {**heartbeat(T + 10, 1), "type": "worker-offline"}
+    taken.take(life.received(), life.started(), life.succeeded(), farewell)
+    assert [worker.state for worker in taken.changed] == [WorkerState.ONLINE, WorkerState.GONE]
+    (worker,) = taken.workers.all()
+    assert worker.started_heard == 1
+
+
+def test_figures_and_states_do_not_depend_on_how_many_events_come_at_once() -> None:
+    one_by_one, at_once = Taken(), Taken()
+    lives = [Life(T + number, queue=f"q{number % 3}", name=f"n{number % 2}") for number in range(12)]
+    events = [event for life in lives for event in life.whole()]
+    for event in events:
+        one_by_one.take(event)
+    at_once.take(*events)
+    assert at_once.figures.by_queue == one_by_one.figures.by_queue
+    assert [(task.id, task.state) for task in at_once.tasks] == [
+        (task.id, task.state) for task in one_by_one.tasks
+    ]
+    assert {(w.name, w.state, w.started_heard) for w in at_once.workers.all()} == {
+        (w.name, w.state, w.started_heard) for w in one_by_one.workers.all()
+    }
