@@ -59,7 +59,8 @@ class NotHeardYet(Loggable):
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits of the intake's memory: about 1 kB for a task in the table, 150 bytes for a sent task."""
+    """Limits of the intake's memory: for a task in the table about 1 kB, 270 bytes once it has ended and is
+    written; for a sent task 150 bytes."""
 
     # Recent tasks, whatever their state.
     tasks: int = 100_000
@@ -110,7 +111,9 @@ class Intake:
         self._worker_news = asyncio.Event()
         self._sweeping = Loop("workers", self._sweep, every=pace.workers_look, woken=self._worker_news)
         self._listening_since = 0.0
-        self._writer = TaskWriter(database, figures, bounds.waiting_tasks, bounds.waiting_text, pace)
+        self._writer = TaskWriter(
+            database, figures, bounds.waiting_tasks, bounds.waiting_text, pace, on_written=self.table.settle
+        )
         self._taking = Taking(
             self.table,
             self._writer,
@@ -252,9 +255,8 @@ class Intake:
         now = time.monotonic()
         skew = self._workers.skew_of(name)
         earliest = int((time.time() - (now - since) + skew - DOUBTED_SECONDS) * 1e6)
-        for record in self.table.records():
-            of_worker = record.worker == name.hostname and record.worker_pid == name.pid
-            if of_worker and record.received >= earliest and record.doubt_queue():
+        for record in self.table.received_by(name, earliest):
+            if record.doubt_queue():
                 self._writer.put(record, now)
 
     async def _sweep(self) -> Again:

@@ -83,7 +83,7 @@ class Taking:
             # Its message is on its queue again, so this is no end.
             kind, state = "task-retried", TaskState.RETRY
         task_id = event["uuid"]
-        record = self._table.get(task_id)
+        record = self._table.find_open(task_id) or self._table.get(task_id)
         new = record is None
         if record is None:
             record = self._add(task_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -33,15 +33,23 @@ SHORT_TEXT = 512
 class TaskWriter:
     """Holds changed tasks until they are written: at most `most`, with `most_text` characters of texts.
 
-    Beyond that, the task that has waited longest is dropped, and counted in the figures.
+    Beyond that, the task that has waited longest is dropped, and counted in the figures. `on_written` gets
+    each task that is written, unless it has changed meanwhile.
     """
 
     def __init__(
-        self, database: Database, figures: Figures, most: int, most_text: int, pace: Pace = USUAL
+        self,
+        database: Database,
+        figures: Figures,
+        most: int,
+        most_text: int,
+        pace: Pace = USUAL,
+        on_written: Callable[[TaskRecord], None] = lambda record: None,
     ) -> None:
         self._database = database
         self._pace = pace
         self._figures = figures
+        self._on_written = on_written
         self._most = most
         self._most_text = most_text
         self._waiting: OrderedDict[str, TaskRecord] = OrderedDict()
@@ -162,9 +170,14 @@ class TaskWriter:
         finally:
             self._writing_since = None
         for record in records:
-            if not record.waiting_since and (record.state.ended or record.text_size > SHORT_TEXT):
-                record.forget_texts()
+            if not record.waiting_since:
+                self._settle(record)
         return len(records) == BATCH
+
+    def _settle(self, record: TaskRecord) -> None:
+        if record.state.ended or record.text_size > SHORT_TEXT:
+            record.forget_texts()
+        self._on_written(record)
 
     def _ready(self, now: float, everything: bool) -> Sequence[TaskRecord]:
         ready = []
