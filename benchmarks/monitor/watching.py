@@ -12,12 +12,15 @@ from typing import Any
 
 import grpc
 from celeriac.monitor.v1 import monitoring_pb2, monitoring_pb2_grpc, tasks_pb2
+from google.protobuf.duration_pb2 import Duration
 from prometheus_client.parser import text_string_to_metric_families
 
 SCRAPE_SECONDS = 5.0
 # As many dashboards: all show figures, one also a list of failures that grows.
 FIGURES, FAILURES = 9, 1
 LAG_SECONDS = 0.2
+# How often a page with a list shows what is new of it.
+PAGE = Duration(seconds=1)
 
 
 def page(url: str) -> str:
@@ -95,7 +98,7 @@ def watching(channel: grpc.Channel, token: str) -> Iterator[Lags]:
     streams = [
         stub.WatchEvents(first, credentials=credentials),
         *(watch(without_tasks=True) for _ in range(FIGURES - 1)),
-        *(watch(states=[tasks_pb2.TASK_STATE_FAILURE]) for _ in range(FAILURES)),
+        *(watch(states=[tasks_pb2.TASK_STATE_FAILURE], task_interval=PAGE) for _ in range(FAILURES)),
     ]
 
     def read(stream: Any, looks: bool) -> None:

@@ -38,6 +38,8 @@ UNREADABLE = b"null"
 _START = b'{"body": "'
 _AFTER_BODY = b'", "content-encoding": "utf-8", "content-type": "application/json"'
 _BASE64 = b'"body_encoding": "base64"'
+# Faster than `in`, for texts of this length.
+_MAY_HAVE_NUL = re.compile(rb"\\u0000").search
 # An escaped NUL, whose backslash is not itself escaped.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -70,21 +72,9 @@ def events_in(messages: Sequence[bytes]) -> tuple[list[Event], int]:
     parts = (messages[at : at + AT_ONCE] for at in range(0, len(messages), AT_ONCE))
     for body in chain.from_iterable(map(_parsed, parts)):
         for event in body if type(body) is list else [body]:
-            try:
-                if not 0 < event["timestamp"] < LATEST:
-                    refused += 1
-                elif event["type"] in TIME_OF_TYPE:
-                    # As `_is_sound`, for nearly all events.
-                    task_id = event["uuid"]
-                    if type(task_id) is str and task_id and (len(task_id) <= ALWAYS_FITS or fits(task_id)):
-                        sound.append(event)
-                    else:
-                        refused += 1
-                elif _is_sound(event):
-                    sound.append(event)
-                else:
-                    refused += 1
-            except (KeyError, TypeError):
+            if _is_sound(event):
+                sound.append(event)
+            else:
                 refused += 1
     return sound, refused
 
@@ -136,7 +126,7 @@ def _body(message: bytes) -> bytes:
 
 def _without_nul(body: bytes) -> bytes:
     """Replaces NUL characters, which PostgreSQL's type text can't hold. In JSON they are always escaped."""
-    return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
+    return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if _MAY_HAVE_NUL(body) else body
 
 
 def _is_sound(event: Any) -> bool:
@@ -148,5 +138,5 @@ def _is_sound(event: Any) -> bool:
     # A custom event of a task has its id too; one without is about something else.
     if kind in TIME_OF_TYPE or (kind.startswith(PREFIX) and "uuid" in event):
         task_id = event.get("uuid")
-        return type(task_id) is str and task_id != "" and fits(task_id)
+        return type(task_id) is str and task_id != "" and (len(task_id) <= ALWAYS_FITS or fits(task_id))
     return True

@@ -10,7 +10,7 @@ import math
 import struct
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.tasks import TaskState
@@ -54,7 +54,7 @@ class EndedTasks:
         # find.
         self._oldest: deque[str] = deque()
         self._shared: list[Shared] = []
-        self._numbers: dict[Shared, int] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -73,7 +73,7 @@ class EndedTasks:
         own_root = record.root_id == record.id
         packed = _PACKED.pack(
             self._number(
-                Shared(
+                (
                     record.task,
                     record.queue,
                     record.queue_retries,
@@ -140,7 +140,8 @@ class EndedTasks:
         while self._kept.pop(self._oldest.popleft(), None) is None:
             pass
 
-    def _number(self, shared: Shared) -> int:
+    def _number(self, shared: tuple[Any, ...]) -> int:
+        """`shared`: the values of `Shared`; to make one of them takes longer than to find it."""
         number = self._numbers.get(shared)
         if number is None:
             if len(self._shared) >= MOST_SHARED:
@@ -150,5 +151,5 @@ class EndedTasks:
                 self._shared.clear()
                 self._numbers.clear()
             number = self._numbers[shared] = len(self._shared)
-            self._shared.append(shared)
+            self._shared.append(Shared(*shared))
         return number

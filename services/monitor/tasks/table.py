@@ -33,7 +33,7 @@ class TaskTable:
     def __init__(self, most: int, most_sent: int) -> None:
         self._most = most
         self._records: dict[str, TaskRecord] = {}
-        # Finds a task that has not ended, or is not written; None if it is no such task. The fastest way to most.
+        # Finds a task that has not ended, or is not written, or None. The fastest way to most of them.
         self.find_open = self._records.get
         self._ended = EndedTasks()
         # The order is kept beside the dict, since finding a dict's first key skips over its deleted entries.

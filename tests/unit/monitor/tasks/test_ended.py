@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -16,16 +16,17 @@ from services.monitor.tasks.table import TaskTable
 from tests.support.events import Life
 
 T = 1_790_000_000.0
+Events: TypeAlias = Sequence[Mapping[str, Any]]
 WORKER = WorkerName("celery@host", 7)
 
 
-def heard(record: TaskRecord, events: Sequence[Mapping[str, Any]]) -> TaskRecord:
+def heard(record: TaskRecord, events: Events) -> TaskRecord:
     for event in events:
         record.hear(event["type"], int(event["timestamp"] * 1e6), event)
     return record
 
 
-def written(events: Sequence[Mapping[str, Any]]) -> TaskRecord:
+def written(events: Events) -> TaskRecord:
     record = heard(TaskRecord(events[0]["uuid"]), events)
     record.forget_texts()
     return record
@@ -35,11 +36,11 @@ def values(record: TaskRecord) -> Mapping[str, Any]:
     return {name: getattr(record, name) for name in TaskRecord.__slots__}
 
 
-def retried(life: Life) -> Sequence[Mapping[str, Any]]:
+def retried(life: Life) -> Events:
     return [life.sent(), life.received(), life.started(), life.retried(), life.received(1), life.started()]
 
 
-USUAL = {
+USUAL: dict[str, Callable[[Life], Events]] = {
     "whole": lambda life: life.whole(),
     "without the sending": lambda life: [life.received(), life.started(), life.succeeded()],
     "failed": lambda life: [life.sent(), life.received(), life.started(), life.failed()],
@@ -50,7 +51,7 @@ USUAL = {
         *[life.received(), life.started(), life.succeeded()],
     ],
 }
-OTHERS = {
+OTHERS: dict[str, Callable[[Life], Events]] = {
     "revoked": lambda life: [life.received(), life.revoked()],
     "rejected": lambda life: [life.received(), life.rejected()],
     "with an expiry": lambda life: [
