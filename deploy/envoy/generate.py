@@ -83,7 +83,7 @@ def write_gateway_config(
         max_request_bytes=settings.max_request_bytes,
         allowed_sources=_sources(settings),
         cors_policy=_cors_policy(settings),
-        mappers=mappers(),
+        mappers=mappers(methods),
         grpc_log=template.fill("access_log", rest=False, grpc_status="%GRPC_STATUS(SNAKE_STRING)%"),
         rest_log=template.fill("access_log", rest=True, grpc_status=None),
         rest_script=str(checks),

@@ -11,13 +11,16 @@ wrong code: a token for another audience with 403, a body that is too large with
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from deploy.envoy.contracts import Method
+from deploy.envoy.role_refusals import role_cases
 from deploy.envoy.routes import AUTHORIZATION_FORM, SAME_ORIGIN
 from services.kernel.tokens import MALFORMED_AUTHORIZATION
 
@@ -43,6 +46,8 @@ class Refusal:
     message: str
     # For REST callers, if their code differs: they ask for a path, gRPC callers for a method.
     rest_code: Code | None = None
+    # What must hold beside, in CEL; empty: nothing.
+    condition: str = ""
 
 
 # The first that matches is used.
@@ -187,10 +192,10 @@ REFUSALS = (
 )
 
 
-def mappers() -> list[dict[str, Any]]:
-    """Returns the mappers of Envoy's local_reply_config; the first that matches is used."""
+def mappers(methods: Iterable[Method]) -> list[dict[str, Any]]:
+    """Returns the mappers of Envoy's local_reply_config for these methods; the first that matches is used."""
     ways = (_to_grpc, _to_grpc_web_text, _to_grpc_web, _to_rest)
-    told = [tell(refusal) for refusal in REFUSALS for tell in ways]
+    told = [tell(refusal) for refusal in _refusals(methods) for tell in ways]
     return [_told_by_script(), *told, _bad_request()]
 
 
@@ -203,6 +208,15 @@ def _told_by_script() -> dict[str, Any]:
             "content_type": "application/json",
         },
     }
+
+
+def _refusals(methods: Iterable[Method]) -> Iterator[Refusal]:
+    cases = list(role_cases(methods))
+    for refusal in REFUSALS:
+        if refusal.reason == "ROLE_TOO_LOW":
+            for condition, message in cases:
+                yield replace(refusal, condition=condition, message=message)
+        yield refusal
 
 
 def _to_grpc(refusal: Refusal) -> dict[str, Any]:
@@ -295,7 +309,12 @@ def _all(*filters: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _fits(refusal: Refusal) -> list[dict[str, Any]]:
-    return [_status_is(refusal.status)] + ([_details_have(refusal.details)] if refusal.details else [])
+    filters = [_status_is(refusal.status)]
+    if refusal.details:
+        filters.append(_details_have(refusal.details))
+    if refusal.condition:
+        filters.append(_holds(refusal.condition))
+    return filters
 
 
 def _status_is(status: int) -> dict[str, Any]:
@@ -304,7 +323,10 @@ def _status_is(status: int) -> dict[str, Any]:
 
 
 def _details_have(text: str) -> dict[str, Any]:
-    expression = f'response.code_details.contains("{text}")'
+    return _holds(f'response.code_details.contains("{text}")')
+
+
+def _holds(expression: str) -> dict[str, Any]:
     return {
         "extension_filter": {
             "name": "envoy.access_loggers.extension_filters.cel",

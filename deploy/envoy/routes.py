@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from deploy.envoy.contracts import Method
+from deploy.envoy.role_refusals import needed_by
 from deploy.envoy.template import Template
 from services.kernel.identity import Role
 
@@ -71,6 +72,7 @@ def _route(method: Method, template: Template, by_address: dict[str, Any]) -> di
         method=method.path,
         service=method.service,
         least_role=method.least_role.label if method.least_role else "",
+        needed=needed_by(method),
         limit=f"{method.limit_seconds}s",
         idle_limit=idle if method.limit_seconds == 0 else f"{method.limit_seconds}s",
         gates=gates,

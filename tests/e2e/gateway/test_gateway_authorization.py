@@ -138,6 +138,12 @@ def test_of_several_tokens_none_is_chosen(doors: Doors, admin: str, tokens: Loca
     assert doors.told("Basic YTpi", one) == everywhere("TOKEN_MALFORMED")
 
 
+def test_a_service_takes_no_empty_header_beside_a_token(doors: Doors, admin: str) -> None:
+    """Envoy leaves empty values out where it joins headers, so behind the gateway there is one, with the token."""
+    for values in (("", f"Bearer {admin}"), (f"Bearer {admin}", "")):
+        assert doors.told(*values) == everywhere(OK) | {"the service": "TOKEN_MALFORMED"}
+
+
 def test_the_message_says_how_the_header_must_be(gateway: Gateway, admin: str) -> None:
     answer = gateway.rest("GET", "/v1/schedules", authorization=f"Bearer {admin}, Bearer {admin}")
     assert "once" in answer.json["message"]

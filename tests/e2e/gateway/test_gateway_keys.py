@@ -1,9 +1,8 @@
-"""A key that is withdrawn from the key set ends its tokens, at the gateway too, also those that it has seen."""
+"""A key that is withdrawn from the key set ends its tokens at the gateway, also those that it has seen."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def withdraw_all(issuer: LocalIssuer) -> None:
     """As docs/gateway.md says: written beside it, then renamed."""
     beside = issuer.key_set.with_suffix(".new")
     beside.write_text(json.dumps({"keys": []}))
-    os.replace(beside, issuer.key_set)
+    beside.replace(issuer.key_set)
 
 
 def test_a_token_that_was_let_through_is_refused_once_its_key_is_withdrawn(

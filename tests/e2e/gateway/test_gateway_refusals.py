@@ -189,6 +189,62 @@ def test_too_low_a_role_is_denied_here_and_there(
     assert code in {Code.PERMISSION_DENIED, Code.UNAUTHENTICATED}
 
 
+NEEDED_AND_HAD: dict[str, tuple[str, list[str] | str | None, str]] = {
+    "viewer": (f"{SERVICE}/DeleteSchedule", ["viewer"], "admin; the token has viewer"),
+    "writer": (f"{SERVICE}/ListSchedules", ["writer"], "viewer; the token has writer"),
+    "two roles": (
+        "/celeriac.access.v1.AccessService/Revoke",
+        ["admin", "viewer", "writer"],
+        "super_admin; the token has admin and writer",
+    ),
+    "a role beside the order": (
+        "/celeriac.embedder.v1.MessageService/IngestMessages",
+        ["viewer", "root"],
+        "admin or writer; the token has viewer",
+    ),
+    "no role of ours": (
+        f"{SERVICE}/ListSchedules",
+        ["root", "'; drop"],
+        "viewer; the token has none of viewer, admin, super_admin, writer",
+    ),
+    "no list": (
+        f"{SERVICE}/ListSchedules",
+        "admin",
+        "viewer; the token has none of viewer, admin, super_admin, writer",
+    ),
+    "none": (
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        None,
+        "viewer or writer; the token has none of viewer, admin, super_admin, writer",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "roles", "said"), NEEDED_AND_HAD.values(), ids=NEEDED_AND_HAD)
+def test_the_role_that_is_needed_and_those_that_the_token_has_are_told(
+    path: str,
+    roles: list[str] | str | None,
+    said: str,
+    gateway: Gateway,
+    tokens: LocalIssuer,
+) -> None:
+    token = tokens.mint("viewer", subject="mei", roles=roles)
+    expected = f"this method needs the role {said}"
+    with gateway.channel(token) as channel:
+        call: Any = channel.unary_unary(path)
+        code, message, reason = told(lambda: call(b"", timeout=10))
+    assert (code, message, reason) == (Code.PERMISSION_DENIED, expected, "ROLE_TOO_LOW")
+    web = gateway.request("POST", path, b"\0\0\0\0\0", token, content_type="application/grpc-web+proto")
+    assert told_by_web(web)["grpc-message"] == expected
+
+
+def test_the_role_that_is_needed_is_told_over_rest(gateway: Gateway, tokens: LocalIssuer) -> None:
+    answer = gateway.rest("DELETE", "/v1/schedules/none", token=tokens.mint("viewer"))
+    status, code, message, reason = told_by_rest(answer)
+    assert (status, code, reason) == (403, Code.PERMISSION_DENIED.value[0], "ROLE_TOO_LOW")
+    assert message == "this method needs the role admin; the token has viewer"
+
+
 def test_the_gateways_certificate_alone_is_nobodys(gateway: Gateway, services: Services) -> None:
     with services.scheduler.channel("gateway") as channel:
         stub = schedules_pb2_grpc.ScheduleServiceStub(channel)
