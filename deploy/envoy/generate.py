@@ -25,6 +25,8 @@ DESCRIPTORS = "celeriac.binpb"
 REST_SCRIPT = "rest.lua"
 # The most that transcoding buffers of one response; responses may be longer than requests.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+# How much of a REST body that is refused for its length is read, as a multiple of the limit.
+MOST_READ = 3
 # Where a service is: the port (on 127.0.0.1) or "host:port" of each of its replicas.
 Upstream = int | str | Sequence[int | str]
 # How Envoy speaks to gRPC services, and to the door. It closes an idle connection before the door does, so
@@ -66,7 +68,7 @@ def write_gateway_config(
     descriptors = folder.resolve() / DESCRIPTORS
     descriptors.write_bytes(descriptor_set(contracts))
     checks = folder.resolve() / REST_SCRIPT
-    checks.write_text(rest_script(contracts))
+    checks.write_text(rest_script(contracts, settings.max_request_bytes))
     template = Template()
     by_address = _rate_limit_by_address(template, settings)
     bootstrap = template.fill(
@@ -76,8 +78,7 @@ def write_gateway_config(
         listen_port=listen_port,
         admin_socket=str(_socket(admin_socket)),
         trusted_proxies=settings.trusted_proxies,
-        issuer=settings.issuer,
-        audience=settings.audience,
+        token_check=template.fill("token_check", issuer=settings.issuer, audience=settings.audience),
         authorization=AUTHORIZATION.pattern,
         cookie=cookie_name(settings.instance),
         max_request_bytes=settings.max_request_bytes,
@@ -145,14 +146,15 @@ def _rest_routes(
     events = _transcoder(template, settings, methods, descriptors, events=True)
     service = methods[0].service
     prefixes = rest_prefixes(methods)
+    most_read = MOST_READ * settings.max_request_bytes
     return [
         *(
             template.fill("rest_events", prefix=prefix, service=service, transcoder=events, checks=ON)
             for prefix in prefixes
         ),
         *(
-            template.fill(kind, prefix=prefix, service=service, checks=ON)
-            for kind in ("rest_small", "rest")
+            template.fill(kind, prefix=prefix, service=service, checks=ON, most_read=most_read)
+            for kind in ("rest_small", "rest_large", "rest")
             for prefix in prefixes
         ),
     ]

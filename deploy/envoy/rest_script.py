@@ -18,11 +18,11 @@ FOLDER = Path(__file__).with_name("rest")
 FILTER = "filter"
 
 
-def rest_script(files: Iterable[FileDescriptor]) -> str:
-    """Returns the program for the REST paths of these contracts."""
+def rest_script(files: Iterable[FileDescriptor], most_bytes: int) -> str:
+    """Returns the program for the REST paths of these contracts, with bodies of so many bytes at most."""
     modules = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.lua"))}
     last = modules.pop(FILTER)
-    modules["schema"] = f"return {lua(rest_contracts(files))}\n"
+    modules["schema"] = f"return {lua(rest_contracts(files) | {'most_bytes': most_bytes})}\n"
     return "\n".join([*(_module(name, text) for name, text in modules.items()), last])
 
 

@@ -39,7 +39,7 @@ class RestScript:
     def __init__(self, contracts: Iterable[FileDescriptor]) -> None:
         # Bytes in and out, as in Envoy.
         lua = luajit21.LuaRuntime(encoding=None, unpack_returned_tuples=True)
-        lua.execute(rest_script(contracts).encode())
+        lua.execute(rest_script(contracts, 8 * 1024 * 1024).encode())
         self._called, self._judge = lua.globals()[b"called"], lua.globals()[b"judge"]
 
     def judge(self, verb: str, path: str, body: Any = b"") -> Judged:

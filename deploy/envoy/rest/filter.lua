@@ -8,6 +8,8 @@ local check_query = require("query")
 local schema = require("contracts")(require("schema"))
 local find = require("paths")(schema.routes)
 
+-- As in deploy/envoy/replies.py, for requests that the gateway refuses elsewhere.
+local TOO_LARGE = "the request is larger than the gateway takes; send it in parts"
 local TYPE = "type.googleapis.com/google.rpc."
 
 local function detail(kind, content)
@@ -81,6 +83,9 @@ end
 -- is as it was.
 function judge(call, body, request_id)
   local route = call.route
+  if body and #body > schema.most_bytes then
+    return 413, answer(8, "REQUEST_TOO_LARGE", TOO_LARGE, "", nil, request_id)
+  end
   local found = {}
   local done, new_path, new_body = pcall(check_call, call, body, found)
   if not done and new_path ~= faults.enough then

@@ -139,7 +139,7 @@ def test_of_several_tokens_none_is_chosen(doors: Doors, admin: str, tokens: Loca
 
 
 def test_a_service_takes_no_empty_header_beside_a_token(doors: Doors, admin: str) -> None:
-    """Envoy leaves empty values out where it joins headers, so behind the gateway there is one, with the token."""
+    """Where Envoy joins headers it leaves empty values out: behind it there is one, with the token."""
     for values in (("", f"Bearer {admin}"), (f"Bearer {admin}", "")):
         assert doors.told(*values) == everywhere(OK) | {"the service": "TOKEN_MALFORMED"}
 

@@ -164,6 +164,14 @@ def test_a_caller_without_a_token_is_told_nothing_of_the_body(door: Gateway) -> 
     assert answer.status == 401
 
 
+def test_a_large_body_is_not_read_for_a_token_that_is_not_sound(door: Gateway, token: str) -> None:
+    body = b'{"descripton": "' + b"x" * 200_000 + b'"}'
+    answer = door.request("POST", SCHEDULES, body, token[:-4], content_type="application/json")
+    assert answer.status == 401
+    assert "TOKEN_INVALID" in str(answer.json["details"])
+    assert refusal(door.request("POST", SCHEDULES, body, token, content_type="application/json"))[0] == 400
+
+
 def test_by_grpc_nothing_is_checked_twice(door: Gateway, receiver: Receiver, token: str) -> None:
     """The check is for JSON: a method's own path never meets it, whatever is sent."""
     for content_type in ("application/grpc-web+proto", "application/grpc-web+json"):
