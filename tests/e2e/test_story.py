@@ -218,4 +218,4 @@ def test_the_same_is_seen_by_reflection_with_a_client_that_has_no_stubs(system: 
 
     components = {component["component"] for component in eventually(status)["components"]}
     others = {"database", "broker", "workers", "events", "tasks"}
-    assert components == {"scheduler", "embedder", "monitor", "audit"} | others
+    assert components == {"scheduler", "embedder", "monitor", "audit", "door"} | others

@@ -167,7 +167,7 @@ def test_status_and_down_say_so_when_nothing_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "component", ["scheduler", "relay", "worker-maintenance", "valkey", "postgres", "gateway"]
+    "component", ["scheduler", "relay", "door", "worker-maintenance", "valkey", "postgres", "gateway"]
 )
 def test_a_component_that_is_killed_comes_back(system: System, component: str) -> None:
     first = system.pid_of(component)
