@@ -21,6 +21,8 @@ DEFAULT_INTERVAL = 2.0
 CALLS_EVERY = 15.0
 # A worker that can say nothing while it runs a task is taken for dead only after so long.
 BUSY_SECONDS = 3600.0
+# The pool whose workers can answer whatever their tasks do.
+FREE_POOL = "prefork"
 # Clocks that differ by more than this are told as a warning: times of tasks are off by as much.
 MOST_SKEW_SECONDS = 2.0
 
@@ -169,12 +171,14 @@ class WorkerRecord:
         """Seconds without a word after which it is taken for dead.
 
         One that has said farewell has no more to say. A worker that is busy with a task may be unable to
-        say a word: one of the pool solo can't, and of one without heartbeats that is not known. Such a one
-        is waited for, unless another process has taken its hostname.
+        say a word: one of the pool solo can't, and of one without heartbeats that is not known, unless its
+        pool is of processes, which leave it free to answer. Such a one is waited for, unless another process
+        has taken its hostname.
         """
         if self.farewell_at:
             return self.silent_after
-        if (not self.beat_at or self.pool == "solo") and not self.succeeded:
+        may_be_busy = self.pool == "solo" or not (self.beat_at or self.pool == FREE_POOL)
+        if may_be_busy and not self.succeeded:
             return max(BUSY_SECONDS, self.silent_after)
         return max(BEATS_UNTIL_GONE * self.interval, self.silent_after)
 

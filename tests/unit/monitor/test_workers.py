@@ -285,6 +285,16 @@ def test_one_without_heartbeats_is_silent_after_three_calls_and_gone_after_an_ho
     assert heard.table.there() == []
 
 
+def test_one_without_heartbeats_whose_pool_leaves_it_free_to_answer_is_gone_as_soon_as_others() -> None:
+    """Its processes run the tasks, and it answers meanwhile: so one that was killed is found out."""
+    heard = Heard()
+    heard.task(0)
+    heard.answer(1, pool="prefork")
+    assert [worker.state for worker in heard.table.sweep(47.0)] == [SILENT]
+    assert heard.table.sweep(60.0) == []
+    assert [worker.state for worker in heard.table.sweep(61.1)] == [GONE]
+
+
 def test_a_busy_one_of_the_pool_solo_is_not_taken_for_dead_for_an_hour() -> None:
     heard = Heard()
     heard.beat(0, 0)
