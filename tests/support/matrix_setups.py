@@ -74,7 +74,7 @@ class Application:
 
     @contextlib.contextmanager
     def working(self, name: str = "matrix@host") -> Iterator[None]:
-        clock = ("faketime", "-f", f"+{self.setup.ahead}s") if self.setup.ahead else ()
+        clock = ("faketime", "-f", f"{self.setup.ahead:+d}s") if self.setup.ahead else ()
         command = (
             *(*clock, *self.setup.python, "-m", "celery", "-A", "application", "worker"),
             *(f"--pool={self.setup.pool}", "--concurrency=2", f"--hostname={name}", "--without-mingle"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ LOSS_SECONDS = 60.0
 # A sort of 2 MB in 64 kB of memory: the server writes it to its disk and removes it. Nothing is stored.
 SPILLS = "SELECT count(*) FROM (SELECT repeat('x', 200) || n FROM generate_series(1, 10000) n ORDER BY 1) s"
 DISK_LOOK_SECONDS = 30.0
+NOTE_SECONDS = 1.0
 MOST_EVENTS_DETAIL = 1_000
 # Loops that need another service: that they are late is a fault of that service, or of the way to it, and
 # what their own service is there for goes on. The scheduler's `outcomes` and `losses` ask the monitor.
@@ -71,8 +73,10 @@ def broker_look(
     async def look() -> Finding:
         info: dict[str, Any] = await client.info("server", "memory", "persistence")
         if told is not None:
-            with suppress(*DATABASE_ERRORS):
-                await told(info)
+            # A database that hangs is no fault of the broker.
+            with suppress(TimeoutError, *DATABASE_ERRORS):
+                async with asyncio.timeout(NOTE_SECONDS):
+                    await told(info)
         name = str(info.get("server_name", "redis")).capitalize()
         version = info.get("valkey_version") or info.get("redis_version")
         policy, limit = info.get("maxmemory_policy", "noeviction"), int(info.get("maxmemory", 0))

@@ -47,6 +47,11 @@ ENDED = {"SUCCESS", "FAILURE", "REVOKED"}
 # Tasks that end without a stored result, with what is shown of them. Without `acks_late` Celery tells of a
 # rejection as of a failure; of `Ignore` it tells nothing at all.
 UNSTORED = {"forget": "SUCCESS", "ignore": "ENDED", "reject": "FAILURE", "reject_late": "REJECTED"}
+# Celery 5.4 tells nothing of that either.
+UNSTORED_IN_5_4 = {**UNSTORED, "reject": "ENDED"}
+# Celery 5.4 drops events that threads add while others are sent (celery/events/dispatcher.py, flush). So it
+# may not be known how a task without a stored result has ended: these states are as true.
+DROPPED_BY_THREADS = {"forget": "ENDED", "reject_late": "ENDED"}
 # Never sent, as a task of its header has failed: no worker and no event tells of it, so it is not shown.
 NEVER_SENT = {"failed chord"}
 
@@ -96,12 +101,18 @@ def test_each_task_is_shown_as_it_ended(
         ids = application.send()
         wanted = wanted_of(broker, setup, ids)
         found: dict[str, str] = {}
+        as_true = DROPPED_BY_THREADS if setup.packages == OLD and setup.pool == "threads" else {}
+        right = {kind: {end, as_true.get(kind, end)} for kind, end in wanted.items()}
         deadline = time.monotonic() + SHOWN_SECONDS
-        while time.monotonic() < deadline and found != wanted:
+        while time.monotonic() < deadline and wrong(found, right):
             found = shown(monitor, ids)
-        assert {kind: (found.get(kind), end) for kind, end in wanted.items() if found.get(kind) != end} == {}
+        assert wrong(found, right) == {}
         # Known from the result backend alone, and as free of secrets as what events tell.
         assert result_of(monitor, ids["silent secret"]) == "{'password': '[redacted]'}"
+
+
+def wrong(found: dict[str, str], right: dict[str, set[str]]) -> dict[str, tuple[str | None, set[str]]]:
+    return {kind: (found.get(kind), ends) for kind, ends in right.items() if found.get(kind) not in ends}
 
 
 def result_of(monitor: Monitor, task_id: str) -> str:
@@ -110,12 +121,14 @@ def result_of(monitor: Monitor, task_id: str) -> str:
 
 def wanted_of(broker: Valkey, setup: Setup, ids: dict[str, str]) -> dict[str, str]:
     """Waits until every task has ended; returns how."""
-    deadline = time.monotonic() + BACKEND_SECONDS
+    # A worker whose clock is behind waits so much longer for the time of a task that another clock has told,
+    # and again for what it holds back meanwhile.
+    deadline = time.monotonic() + BACKEND_SECONDS + 2 * max(0, -setup.ahead)
     while True:
         ended = stored(broker, setup.prefix, ids)
         if not (missing := ids.keys() - ended.keys() - UNSTORED.keys()):
             break
         assert time.monotonic() < deadline, f"not ended: {missing}"
         time.sleep(0.1)
-    shown_ones = ended | UNSTORED
+    shown_ones = ended | (UNSTORED_IN_5_4 if setup.packages == OLD else UNSTORED)
     return {kind: end for kind, end in shown_ones.items() if kind not in NEVER_SENT}
