@@ -16,6 +16,7 @@ from celeriac import connect
 from celeriac.monitor.v1 import queues_pb2, queues_pb2_grpc, tasks_pb2, tasks_pb2_grpc
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 
+from deploy.standalone.call_errors import in_words
 from deploy.standalone.guide import what_runs_next
 from deploy.standalone.ports import HOST
 from deploy.standalone.settings import StandaloneSettings
@@ -79,7 +80,7 @@ async def _part(heading: str, ask: Ask, gateway: grpc.aio.Channel) -> list[str]:
     try:
         return await ask(gateway)
     except grpc.aio.AioRpcError as error:
-        return [f"{heading}: not known ({error.code().name}: {error.details()})"]
+        return [f"{heading}: not known ({in_words(error)})"]
 
 
 def of_queues(queues: Iterable[queues_pb2.Queue]) -> list[str]:

@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from deploy.standalone.call_errors import in_words
 from deploy.standalone.ports import HOST
 from services.kernel.others_messages import LEFT_ALONE
 
@@ -85,7 +86,7 @@ async def service(state: Path, address: str) -> None:
                 health_pb2.HealthCheckRequest(), timeout=ANSWER_SECONDS
             )
         except grpc.aio.AioRpcError as error:
-            raise Unwell(error.details() or error.code().name) from error
+            raise Unwell(in_words(error)) from error
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         raise Unwell(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
