@@ -38,6 +38,10 @@ class Pace:
     # The longest pause between two attempts while the scheduler does not send the configuration.
     config_retry: float = 2.0
 
+    # How often the holder of a lease renews it, and how long after the last renewal the lease runs out.
+    lease_renewal: float = 3.0
+    lease: float = 10.0
+
     def times(self: Kind, factor: float) -> Kind:
         """Returns this pace with all but the steady intervals multiplied: 0.2 is five times as often."""
         hurried = {

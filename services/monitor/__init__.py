@@ -13,6 +13,7 @@ system      the health of each component
 intake      Celery's events: kept by the relay, read, decoded, counted, written to the database
 figures     counters, rates and runtimes in bounded memory
 queues      the lengths of the broker's queues
+totals      what all monitors have counted since ever, in a table, and what this one has to add
 search      the index that makes a search in many tasks quick
 workers     which workers are there, and commands to them
 operations  the long work of all services: lists, the stream of changes, requests to cancel

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ddsketch.ddsketch import LogCollapsingLowestDenseDDSketch
 
 from services.kernel.metrics import Durations
 from services.monitor.tasks.tasks import TaskState
+from services.monitor.totals import tally
+from services.monitor.totals.tally import (
+    DURATION_BOUNDS,
+    MOST_NAMES,
+    MOST_QUEUES,
+    OTHER,
+    Key,
+    NamedCounts,
+    Tally,
+)
 
 RATE_SECONDS = 10
-# Names beyond this number are counted together as "other", so that the number of names can't fill the memory.
-MOST_NAMES = 1_000
-MOST_QUEUES = 200
-OTHER = "other"
 # The states that are counted by name too.
 NAMED = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.RETRY})
 # DDSketch (Masson, Rim, Lee, VLDB 2019): quantiles within 1 % of the value, in at most `BINS` bins.
 ACCURACY, BINS = 0.01, 1024
-DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 1800)
 
 
 @dataclass(slots=True)
@@ -88,8 +94,22 @@ class Snapshot:
     tasks: Sequence[NamedFigures]
 
 
+class Counts(Protocol):
+    """What is counted for ever: by this process, or in the totals of all."""
+
+    @property
+    def events_total(self) -> int: ...
+
+    @property
+    def events_lost(self) -> int: ...
+
+    def named(self) -> Mapping[str, NamedCounts]: ...
+
+
 class Figures:
-    """The intake writes the figures; the API and the metrics read them. All of it is on one event loop.
+    """What this process has counted since its start, and the rates of the last seconds.
+
+    The intake writes the figures; the API and the metrics read them. All of it is on one event loop.
 
     `by_queue` counts tasks by (queue, state they entered). `durations` holds the runtimes of tries by queue,
     including tries that failed.
@@ -97,8 +117,10 @@ class Figures:
 
     def __init__(self) -> None:
         self.events_total = 0
-        # Events known to be lost, from a comparison with the workers' own counts.
+        # Events known to be lost, from a comparison with the workers' own counts: some may only be late.
         self.events_lost = 0
+        # Those that were still missing at a second look.
+        self.events_found_lost = 0
         # Messages or events that could not be read.
         self.events_refused = 0
         # How often the stream of events from the broker was cut, or the relay did not run. Each is a gap in
@@ -106,6 +128,9 @@ class Figures:
         self.stream_cuts = 0
         # Messages that the relay had heard, and that were gone from its stream before they could be read.
         self.messages_missing = 0
+        # Gaps that were recorded, and tasks that were put right after one, by what told of them.
+        self.gaps_recorded = 0
+        self.repaired: dict[str, int] = {}
         # Whether the subscription to events is established now.
         self.listening = False
         # Tasks with changes that were never written: too many waited, or the database refused the row.
@@ -120,6 +145,10 @@ class Figures:
         self._queues: set[str] = set()
         self._events, self._succeeded, self._failed = Rate(), Rate(), Rate()
         self._succeeded_just_now = self._failed_just_now = 0
+        # What `take_changes` has returned of each count, and what has changed since.
+        self._taken: Tally = {}
+        self._changed: set[tuple[str, TaskState]] = set()
+        self._changed_names: set[str] = set()
 
     def events(self, count: int, now: float) -> None:
         """Counts events that were taken in. `now`: seconds of a monotonic clock."""
@@ -138,6 +167,7 @@ class Figures:
             queue = self._queue(queue)
         key = (queue, state)
         self.by_queue[key] = self.by_queue.get(key, 0) + 1
+        self._changed.add(key)
         if state in NAMED:
             self._named(task, state, seconds)
         if seconds is not None:
@@ -149,9 +179,14 @@ class Figures:
             queue = self._queue(queue)
         key = (queue, state)
         self.by_queue[key] = self.by_queue.get(key, 0) + count
+        self._changed.add(key)
 
     def _named(self, task: str, state: TaskState, seconds: float | None) -> None:
-        figures = self.by_task.get(task) or self._figures_of(task)
+        figures = self.by_task.get(task)
+        if figures is None:
+            task = task if len(self.by_task) < MOST_NAMES else OTHER
+            figures = self.by_task.setdefault(task, TaskFigures())
+        self._changed_names.add(task)
         if state is TaskState.SUCCESS:
             self._succeeded_just_now += 1
             figures.succeeded += 1
@@ -167,29 +202,31 @@ class Figures:
         """Returns the average rate over the last 10 s."""
         return self._events.per_second(now)
 
-    def snapshot(self, now: float, most_tasks: int = 100) -> Snapshot:
-        """Returns the current figures, with up to `most_tasks` task names, the most frequent first."""
+    def snapshot(self, now: float, most_tasks: int = 100, counts: Counts | None = None) -> Snapshot:
+        """Returns the current figures, with up to `most_tasks` task names, the most frequent first.
+
+        `counts`: whose totals they have; those of this process by default.
+        """
+        counts = counts or self
         return Snapshot(
             self.events_per_second(now),
             self._succeeded.per_second(now),
             self._failed.per_second(now),
-            self.events_total,
-            self.events_lost,
+            counts.events_total,
+            counts.events_lost,
             self.event_lag,
-            self._most_frequent(most_tasks),
+            self._most_frequent(most_tasks, counts.named()),
         )
 
-    def _most_frequent(self, most: int) -> Sequence[NamedFigures]:
-        def ended(entry: tuple[str, TaskFigures]) -> int:
-            return entry[1].succeeded + entry[1].failed + entry[1].retried
+    def _most_frequent(self, most: int, named: Mapping[str, NamedCounts]) -> Sequence[NamedFigures]:
+        """Runtimes are of what this process has heard."""
+        chosen = heapq.nlargest(most, named.items(), key=lambda entry: sum(entry[1]))
+        return [self._named_figures(name, counts) for name, counts in chosen]
 
-        chosen = heapq.nlargest(most, self.by_task.items(), key=ended)
-        return [
-            NamedFigures(
-                name, each.succeeded, each.failed, each.retried, each.runtime(0.5), each.runtime(0.99)
-            )
-            for name, each in chosen
-        ]
+    def _named_figures(self, name: str, counts: NamedCounts) -> NamedFigures:
+        heard = self.by_task.get(name)
+        p50, p99 = (heard.runtime(0.5), heard.runtime(0.99)) if heard else (None, None)
+        return NamedFigures(name, *counts, p50, p99)
 
     @property
     def queues(self) -> set[str]:
@@ -205,7 +242,44 @@ class Figures:
         self.durations.setdefault(queue, Durations(DURATION_BOUNDS))
         return queue
 
-    def _figures_of(self, task: str) -> TaskFigures:
-        if len(self.by_task) >= MOST_NAMES:
-            task = OTHER
-        return self.by_task.setdefault(task, TaskFigures())
+    def named(self) -> Mapping[str, NamedCounts]:
+        return {
+            name: NamedCounts(each.succeeded, each.failed, each.retried)
+            for name, each in self.by_task.items()
+        }
+
+    def take_changes(self) -> Tally:
+        """Returns what was counted since this was called before."""
+        now: Tally = {
+            tally.EVENTS: self.events_total,
+            tally.REFUSED: self.events_refused,
+            tally.CUTS: self.stream_cuts,
+            tally.MISSING: self.messages_missing,
+            tally.LOST: self.events_found_lost,
+            tally.GAPS: self.gaps_recorded,
+        }
+        for source, count in self.repaired.items():
+            now[tally.REPAIRED, source, ""] = count
+        for queue, state in self._changed:
+            now[tally.TASKS, queue, state.value] = self.by_queue[queue, state]
+        for queue in {queue for queue, _ in self._changed}:
+            now.update(_runtimes(queue, self.durations[queue]))
+        for name in self._changed_names:
+            figures = self.by_task[name]
+            now[tally.NAMES, name, tally.SUCCEEDED] = figures.succeeded
+            now[tally.NAMES, name, tally.FAILED] = figures.failed
+            now[tally.NAMES, name, tally.RETRIED] = figures.retried
+        self._changed.clear()
+        self._changed_names.clear()
+        taken = self._taken
+        changes = {key: count - taken.get(key, 0) for key, count in now.items() if count != taken.get(key, 0)}
+        taken.update({key: now[key] for key in changes})
+        return changes
+
+
+def _runtimes(queue: str, durations: Durations) -> Mapping[Key, float]:
+    found: Tally = {
+        (tally.RUNTIMES, queue, str(number)): count for number, count in enumerate(durations.counts) if count
+    }
+    found[tally.RUNTIMES, queue, tally.SECONDS] = durations.total
+    return found

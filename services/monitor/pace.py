@@ -14,6 +14,8 @@ class Pace(pace.Pace):
 
     # Changed tasks are written to the database.
     write: float = 0.2
+    # A monitor that does not write looks up to where another has written, and whether that is still there.
+    standby_look: float = 1.0
     # Under load, a task that has not ended waits this long to be written: more events of it are likely to
     # come meanwhile, and one write then serves all of them.
     unfinished: float = 0.6
@@ -55,6 +57,8 @@ class Pace(pace.Pace):
     gaps_look: float = 5.0
     # Another monitor goes on with the repair of one that has said nothing for so long.
     gaps_claim: float = 20.0
+    # Generations of tasks are closed, and dropped, when they are due.
+    generations_look: float = steady(10.0)
     # A monitor notes up to which event its rows are written.
     place_note: float = 1.0
 

@@ -22,13 +22,12 @@ from celeriac.operations.v1 import operations_pb2_grpc
 
 from services import DOOR, SERVICES
 from services.kernel import broker, service
-from services.kernel.broker_address import BrokerAddress
 from services.kernel.certificates import Certificates
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.grpc.server import Elsewhere, Servicer
 from services.kernel.live_settings import LiveSettings
-from services.kernel.loops import Heartbeat
+from services.kernel.loops import Background, Heartbeat
 from services.kernel.metrics import new_registry
 from services.kernel.opened_database import opened_database
 from services.kernel.sessions import Sessions, opened_sessions
@@ -65,10 +64,12 @@ from services.monitor.system.door import door_look
 from services.monitor.system.hanging import HangingLook
 from services.monitor.system.peers import audit, health_elsewhere, peer, services_elsewhere
 from services.monitor.system.readiness import Readiness
+from services.monitor.tasks.generations import Generations
 from services.monitor.tasks.names import WorkerName
+from services.monitor.tasks.result_client import opened_results
 from services.monitor.tasks.retention import task_retention
 from services.monitor.tasks.store_lists import opened_lists
-from services.monitor.tasks.stored_meta import opened_metas
+from services.monitor.tasks.stored_meta import StoredMetas
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.control import Control, control_app
@@ -93,26 +94,27 @@ async def serve(settings: MonitorSettings) -> None:
         sessions = await opened.enter_async_context(opened_sessions(database))
         lists = await opened.enter_async_context(opened_lists(database))
         client = await opened.enter_async_context(broker.connect(settings))
-        results = broker.backend_address(settings)
-        metas = await opened.enter_async_context(opened_metas(results, settings.result_key_prefix))
+        metas, backend = await _results(settings, opened)
         figures, workers = Figures(), WorkerTable(pace.roll_call)
         hub = Hub(task_message, tasks_message, worker_message, settings.watch_buffer)
         newcomers, arrivals = asyncio.Event(), asyncio.Event()
         kept = await opened.enter_async_context(opened_stream(settings.relay_url))
         intake = _intake(settings, kept, database, figures, workers, hub, (newcomers, arrivals), pace)
         queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
-        pulse = Pulse(figures, workers, queues, pace)
+        await intake.totals.read()
+        pulse = Pulse(figures, workers, queues, pace, intake.totals)
         control, roll_call = _control(settings, sessions, workers, intake, newcomers, pace)
         remembered = dt.timedelta(hours=settings.revocation_hours)
         revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
         hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
-        backend = _backend(results, settings.result_key_prefix, opened)
         waiting = WaitingTasks(client, settings.layout, queues)
         places = TaskPlaces(waiting, control, workers, intake)
         lives = BrokerLives(client, settings.key_prefix, database)
         repair = GapRepair(database, intake, backend, places, workers, lives, pace)
         orphans = Orphans(database, intake, places, workers, backend, lambda: bool(repair.open), pace)
         gaps = Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
+        elsewhere, live = services_elsewhere(), LiveSettings("monitor")
+        generations = Generations(database, live, settings.tasks_bytes, pace)
         heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats, *gaps.heartbeats]
         hanging = HangingLook(
             database,
@@ -122,12 +124,24 @@ async def serve(settings: MonitorSettings) -> None:
             pace,
         )
         components = await _components(
-            settings, opened, database, client, lives, figures, workers, gaps, hanging, heartbeats, pace
+            settings,
+            opened,
+            database,
+            client,
+            lives,
+            figures,
+            workers,
+            gaps,
+            hanging,
+            generations,
+            heartbeats,
+            pace,
         )
         registry = new_registry()
-        registry.register(MonitorCollector(figures, workers, pulse, components, hub, gaps))
+        registry.register(
+            MonitorCollector(figures, workers, pulse, components, hub, gaps, intake, generations)
+        )
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
-        elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         await service.run(
             "monitor",
             settings,
@@ -146,22 +160,15 @@ async def serve(settings: MonitorSettings) -> None:
             background=[
                 intake,
                 roll_call.loop,
-                UnheardEnds(database, intake, control, workers, backend, pace).loop,
+                *_looks(database, intake, control, workers, backend, pace),
                 orphans.loop,
-                *([StoredEnds(database, intake, backend, pace).loop] if backend else []),
                 revoked.loop,
                 hello.loop,
                 pulse.loop,
                 components,
                 gaps,
-                task_retention(database, live, pace).loop,
-                Indexing(
-                    database,
-                    lambda: figures.events_per_second(time.monotonic()),
-                    lambda: figures.rows_written,
-                    pace,
-                ).loop,
-                gap_retention(database, live, pace).loop,
+                generations.loop,
+                *_upkeep(database, live, figures, pace),
                 watching.loop,
             ],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(components, elsewhere)),
@@ -231,19 +238,50 @@ def _control(
         settled=lambda: roll_call.made and intake.has_listened,
         on_answer=answered,
     )
-    switch = EventSwitch(control, workers, has_sent) if settings.enable_events else None
+    switch = (
+        EventSwitch(control, workers, has_sent, lambda: intake.writes) if settings.enable_events else None
+    )
     roll_call = RollCall(
         control, workers, intake.worker_changed, intake.other_queues, newcomers, switch, pace
     )
     return control, roll_call
 
 
-def _backend(address: BrokerAddress | None, key_prefix: str, opened: AsyncExitStack) -> ResultBackend | None:
+async def _results(
+    settings: MonitorSettings, opened: AsyncExitStack
+) -> tuple[StoredMetas | None, ResultBackend | None]:
+    """What reads the application's result backend, by one client; None where there is none."""
+    address = broker.backend_address(settings)
     if address is None:
-        return None
-    backend = ResultBackend(address, key_prefix)
-    opened.push_async_callback(backend.close)
-    return backend
+        return None, None
+    client = await opened.enter_async_context(opened_results(address))
+    prefix = settings.result_key_prefix
+    return StoredMetas(client, prefix), ResultBackend(client, prefix)
+
+
+def _looks(
+    database: Database,
+    intake: Intake,
+    control: Control,
+    workers: WorkerTable,
+    backend: ResultBackend | None,
+    pace: Pace,
+) -> Sequence[Background]:
+    """What looks for ends of tasks that no event tells."""
+    unheard = UnheardEnds(database, intake, control, workers, backend, pace)
+    return [unheard.loop, *([StoredEnds(database, intake, backend, pace).loop] if backend else [])]
+
+
+def _upkeep(database: Database, live: LiveSettings, figures: Figures, pace: Pace) -> Sequence[Background]:
+    """What keeps tables small, and the search index up to date."""
+    indexing = Indexing(
+        database,
+        lambda: figures.events_per_second(time.monotonic()),
+        lambda: figures.rows_written,
+        pace,
+    )
+    old = task_retention(database, live, pace), gap_retention(database, live, pace)
+    return [indexing.loop, *(each.loop for each in old)]
 
 
 async def _components(
@@ -256,6 +294,7 @@ async def _components(
     workers: WorkerTable,
     gaps: Gaps,
     hanging: HangingLook,
+    generations: Generations,
     heartbeats: Sequence[Heartbeat],
     pace: Pace,
 ) -> Components:
@@ -270,7 +309,7 @@ async def _components(
     return Components(
         {
             **peers,
-            "monitor": checks.monitor_look(figures, heartbeats),
+            "monitor": checks.monitor_look(figures, heartbeats, lambda: generations.remark),
             "database": checks.DatabaseLook(database),
             "broker": checks.broker_look(client, lives.look),
             "workers": checks.workers_look(workers),

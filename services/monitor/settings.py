@@ -31,6 +31,14 @@ class MonitorSettings(LayoutSettings):
     tasks_in_memory: int = Field(
         100_000, ge=1000, validation_alias="CELERIAC_MONITOR_TASKS_IN_MEMORY", examples=["100000"]
     )
+    # Bytes on the disk that tasks may take, with the indexes of their tables. Beyond it the oldest are
+    # dropped, a generation at a time. The search index takes about a third as much beside it.
+    tasks_bytes: int | None = Field(
+        None,
+        ge=64 * 1024 * 1024,
+        validation_alias="CELERIAC_MONITOR_TASKS_BYTES",
+        examples=["10737418240"],
+    )
     # The number of changes that may wait for one reader of WatchEvents or WatchOperations. Further ones are
     # left out and counted.
     watch_buffer: int = Field(

@@ -124,6 +124,24 @@ tasks = Table(
     ),
 )
 
+# The generations of tasks: that of number N is the table celery_task_results_N, once it is closed.
+generations = Table(
+    "celery_task_generations",
+    metadata,
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    required("began_at", Moment),
+    # Its tasks may be as old as this: those that were there before there were generations.
+    required("oldest_at", Moment),
+    # NULL: the one that is written. No row of a closed one is changed: it is moved here first.
+    Column("closed_at", Moment),
+    Index(
+        "celery_task_generations_open",
+        text("(true)"),
+        unique=True,
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+)
+
 # Tasks that were revoked and are not known to have ended: workers that come are told.
 revoked_tasks = Table(
     "celery_revoked_tasks",
@@ -243,6 +261,41 @@ broker_lives = Table(
     required("found_at", Moment, server_default=text("clock_timestamp()")),
     Column("kept_until", Moment),
     required("saved_until", Moment),
+)
+
+# The monitor's leases (services.kernel.leases): which replica holds each, and until when.
+leases = Table(
+    "celery_monitor_leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    required("holder", Text),
+    required("until", Moment),
+    # The number of the holder's reign.
+    required("epoch", BigInteger, server_default=text("0")),
+)
+
+# One row: up to where in the events totals and rows of tasks are written, and how often anything was.
+place = Table(
+    "celery_event_place",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    required("counted_to", ARRAY(BigInteger)),
+    required("written_to", Text),
+    required("commits", BigInteger),
+    check("celery_event_place_single", "single"),
+)
+
+# The totals of all monitors; services.monitor.totals.tally says what a figure is.
+totals = Table(
+    "celery_event_totals",
+    metadata,
+    Column("figure", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("part", Text, primary_key=True),
+    required("total", Double),
+    # The number of the commit that changed it last.
+    required("commit", BigInteger),
+    Index("celery_event_totals_commit", "commit"),
 )
 
 outbox = outbox_table(metadata, "monitor")

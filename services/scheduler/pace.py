@@ -43,10 +43,6 @@ class Pace(pace.Pace):
     backfills_look: float = 1.0
     backfills_idle: float = steady(5.0)
 
-    # How often the holder of a lease renews it, and how long after the last renewal the lease runs out.
-    lease_renewal: float = 3.0
-    lease: float = 10.0
-
     # How often readers of the configuration get a sign of life; the table is read then, too.
     config_life: float = steady(15.0)
     # The wait before the scheduler reads its own settings again after a database error.

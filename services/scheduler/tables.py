@@ -288,6 +288,8 @@ leases = Table(
     Column("name", Text, primary_key=True),
     required("holder", Text),
     required("until", Moment),
+    # The number of the holder's reign.
+    required("epoch", BigInteger, server_default=text("0")),
 )
 
 # The identity of the broker that runs were published to. It shows when the broker has lost its data.

@@ -1,4 +1,4 @@
-"""The metrics for Prometheus, built from the current figures at each scrape.
+"""The metrics for Prometheus, built from the current figures and the totals of all monitors at each scrape.
 
 The number of labels is bounded by the figures: 200 queues, and "other" for the rest. A task whose sender
 sends no task-sent events is counted under the queue "unknown".
@@ -16,8 +16,11 @@ from prometheus_client.registry import Collector
 
 from services.monitor.figures import Figures
 from services.monitor.gaps.gaps import Gaps
+from services.monitor.intake.intake import Intake
 from services.monitor.queues import Queue
 from services.monitor.system.components import Components, Health
+from services.monitor.tasks.generations import Generations
+from services.monitor.totals import tally
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.workers import WorkerTable
@@ -40,7 +43,12 @@ class MonitorCollector(Collector):
         components: Components,
         hub: Hub[Any],
         gaps: Gaps,
+        intake: Intake,
+        generations: Generations,
     ) -> None:
+        self._generations = generations
+        self._intake = intake
+        self._totals = intake.totals
         self._loop = asyncio.get_running_loop()
         self._figures = figures
         self._workers = workers
@@ -54,6 +62,7 @@ class MonitorCollector(Collector):
 
     async def _collect(self) -> list[Metric]:
         queues = await self._pulse.queues()
+        await self._totals.refresh()
         return [
             *self._of_tasks(),
             *_of_queues(queues),
@@ -66,12 +75,12 @@ class MonitorCollector(Collector):
         tasks = CounterMetricFamily(
             "celery_tasks", "Tasks by queue and the state they came into", labels=["queue", "status"]
         )
-        for (queue, state), count in self._figures.by_queue.items():
+        for queue, state, count in self._totals.tasks():
             tasks.add_metric([queue or UNKNOWN_QUEUE, state.value], count)
         seconds = HistogramMetricFamily(
             "celery_task_duration_seconds", "How long tries of tasks ran, failed ones too", labels=["queue"]
         )
-        for queue, durations in self._figures.durations.items():
+        for queue, durations in self._totals.durations().items():
             seconds.add_metric([queue or UNKNOWN_QUEUE], durations.buckets(), durations.total)
         return [
             tasks,
@@ -81,13 +90,13 @@ class MonitorCollector(Collector):
         ]
 
     def _of_events(self) -> Sequence[Metric]:
-        figures = self._figures
+        figures, totals = self._figures, self._totals
         found = [
-            _counter("celery_events", "Events taken in", figures.events_total),
-            _counter("celery_events_lost", "Events known to be lost", figures.events_lost),
-            _counter("celery_events_refused", "Events that could not be read", figures.events_refused),
-            _counter("celery_event_stream_cuts", "Gaps in the events", figures.stream_cuts),
-            _counter("celery_event_messages_missing", "Lost before they were read", figures.messages_missing),
+            _counter("celery_events", "Events taken in", totals.events_total),
+            _counter("celery_events_lost", "Events known to be lost", totals.events_lost),
+            _counter("celery_events_refused", "Events that could not be read", totals.of(tally.REFUSED)),
+            _counter("celery_event_stream_cuts", "Gaps in the events", totals.of(tally.CUTS)),
+            _counter("celery_event_messages_missing", "Lost before read", totals.of(tally.MISSING)),
             _gauge("celery_event_stream_up", "1 while events are heard", figures.listening),
         ]
         if figures.event_lag is not None:
@@ -95,20 +104,20 @@ class MonitorCollector(Collector):
         return found
 
     def _of_gaps(self) -> Sequence[Metric]:
-        gaps, repairs = self._gaps, self._gaps.repairs
+        totals = self._totals
         repaired = CounterMetricFamily(
             "celery_event_gap_tasks_repaired", "Tasks put right after a gap, by what told", labels=["source"]
         )
-        repaired.add_metric(["results"], repairs.from_results)
-        repaired.add_metric(["workers"], repairs.from_workers)
+        for source in (tally.BY_RESULTS, tally.BY_WORKERS):
+            repaired.add_metric([source], totals.of((tally.REPAIRED, source, "")))
         return [
-            _counter("celery_event_gaps", "Gaps in the events that were recorded", gaps.recorded),
-            _gauge("celery_event_gaps_open", "Gaps that are not repaired yet", gaps.open),
+            _counter("celery_event_gaps", "Gaps in the events that were recorded", totals.of(tally.GAPS)),
+            _gauge("celery_event_gaps_open", "Gaps that are not repaired yet", self._gaps.open),
             repaired,
             _counter(
                 "celery_event_gap_tasks_not_repairable",
                 "Tasks that ended in a gap, and how is not known",
-                repairs.not_repairable,
+                totals.of((tally.REPAIRED, tally.BY_NOTHING, "")),
             ),
         ]
 
@@ -117,8 +126,16 @@ class MonitorCollector(Collector):
         for component in self._components.all():
             up.add_metric([component.name], component.health is not Health.UNHEALTHY)
         figures = self._figures
+        dropped = CounterMetricFamily(
+            "celeriac_monitor_generations_dropped", "Generations of tasks, by the reason", labels=["reason"]
+        )
+        for reason, count in self._generations.dropped.items():
+            dropped.add_metric([reason], count)
         return [
             up,
+            dropped,
+            _gauge("celeriac_monitor_tasks_bytes", "Bytes of stored tasks", self._generations.bytes),
+            _gauge("celeriac_monitor_writes", "1 for the one that writes", self._intake.writes),
             _gauge("celeriac_monitor_watchers", "Readers of WatchEvents", self._hub.readers),
             _counter(
                 "celeriac_monitor_skipped", "Task changes left out of WatchEvents", self._hub.left_out_total

@@ -9,7 +9,6 @@ from services.kernel.endings import to_the_end
 from services.kernel.loops import Heartbeat
 from services.monitor.gaps.recording import GapRecorder
 from services.monitor.gaps.repairing import GapRepair
-from services.monitor.gaps.store_gaps import Repairs
 
 
 class Gaps:
@@ -34,19 +33,9 @@ class Gaps:
         return self._recorder.told_losses
 
     @property
-    def recorded(self) -> int:
-        """Gaps of which this monitor has made a record."""
-        return self._recorder.recorded
-
-    @property
     def open(self) -> int:
         """Gaps that no monitor has repaired yet."""
         return len(self._repair.open)
-
-    @property
-    def repairs(self) -> Repairs:
-        """What this monitor has repaired."""
-        return self._repair.total
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -129,7 +129,8 @@ class Orphans:
                 waiting[task.worker or ""] += 1
                 continue
             end, held = ends.get(task.id), places.held.tasks.get(task.id)
-            if before.get(task.id) != task.updated:
+            # Of several monitors one puts tasks right; the others tell what they see.
+            if before.get(task.id) != task.updated or not self._intake.writes:
                 nowhere[task.id] = task.updated
             elif held is not None:
                 self._intake.put_right(task, learning.of_held(held, 0, self._intake.redacted))

@@ -62,8 +62,6 @@ class GapRecorder:
         self._noted_at = -KEPT_SECONDS
         self._counts = Counts(time.time())
         self._missing_told = 0
-        # Gaps of which this monitor has made a record.
-        self.recorded = 0
         self.loop = Loop(
             "gap_recording",
             self._look,
@@ -84,7 +82,10 @@ class GapRecorder:
         missed = self._counts.look(self._figures.events_lost, time.time())
         if missed is not None:
             self._intake.seen_gaps.put(missed)
-        for gap in self._intake.seen_gaps.waiting():
+        self._figures.events_found_lost = max(self._figures.events_found_lost, self._counts.told)
+        # Those that wait are recorded by the monitor that writes. It is known to have done so when it has
+        # written what came after them.
+        for gap in self._intake.seen_gaps.waiting() if self._intake.writes else ():
             await self._record(gap)
             self._intake.seen_gaps.recorded()
         now = time.monotonic()
@@ -100,7 +101,7 @@ class GapRecorder:
         if seen.cause in (GapCause.STREAM_FULL, GapCause.STREAM_LOST):
             self._missing_told += seen.missed or 0
         log.warning("gaps.recorded", gap=gap.id, cause=gap.cause.value, missed=gap.missed, new=new)
-        self.recorded += new
+        self._figures.gaps_recorded += new
         self._on_gap()
 
     async def _begin(self) -> None:

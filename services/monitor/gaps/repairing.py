@@ -22,7 +22,7 @@ from services.monitor.gaps.gap import EventGap
 from services.monitor.gaps.places import TaskPlaces
 from services.monitor.gaps.repair import Repairer, Run
 from services.monitor.gaps.results import ResultBackend
-from services.monitor.gaps.store_gaps import GapStore, Repairs
+from services.monitor.gaps.store_gaps import GapStore
 from services.monitor.intake.intake import Intake
 from services.monitor.pace import USUAL, Pace
 from services.monitor.workers.workers import WorkerTable
@@ -55,9 +55,8 @@ class GapRepair:
         self._me = uuid.uuid4()
         self._run: Run | None = None
         self.woken = asyncio.Event()
-        # The gaps that no monitor has repaired yet, and what this one has repaired.
+        # The gaps that no monitor has repaired yet.
         self.open: Sequence[EventGap] = ()
-        self.total = Repairs()
         self.loop = Loop(
             "gap_repair",
             self._look,
@@ -80,7 +79,7 @@ class GapRepair:
         async with self._database.connection() as connection:
             store = GapStore(connection)
             self.open = await store.open()
-            mine = await store.claim(self._me, self._claim) if self.open else ()
+            mine = await store.claim(self._me, self._claim) if self.open and self._intake.writes else ()
         if not mine:
             self._run = None
             return None
@@ -135,9 +134,7 @@ class GapRepair:
         async with self._database.connection() as connection:
             for gap, repairs in run.repairs.items():
                 await GapStore(connection).count(gap, repairs)
-                self.total.from_results += repairs.from_results
-                self.total.from_workers += repairs.from_workers
-                self.total.not_repairable += repairs.not_repairable
+                self._intake.count_repairs(repairs.from_results, repairs.from_workers, repairs.not_repairable)
         run.repairs.clear()
 
     async def _tell(self, run: Run, note: str) -> None:

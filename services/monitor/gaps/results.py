@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
 
-from services.kernel.broker_address import BrokerAddress
 from services.monitor.tasks.names import fits
+from services.monitor.tasks.result_client import ResultClient
 from services.monitor.tasks.result_keys import key_before_id
 from services.monitor.tasks.values import time_in
 
-TIMEOUT_SECONDS = 5.0
 AT_ONCE = 200
 # Bytes of one stored result. Of a larger one only the begin and the end are read, which tell state and time.
 MOST_BYTES = 64 * 1024
@@ -42,21 +38,11 @@ class StoredEnd:
 
 
 class ResultBackend:
-    """The backend at the address. Its methods raise redis-py's errors and OSError."""
+    """The backend that the client reads. Its methods raise redis-py's errors and OSError."""
 
-    def __init__(self, address: BrokerAddress, key_prefix: str = "") -> None:
+    def __init__(self, client: ResultClient, key_prefix: str = "") -> None:
         self._prefix = key_before_id(key_prefix)
-        # redis-py declares the answers of all its protocols at once.
-        self._client: Any = redis.asyncio.Redis.from_url(
-            address.for_redis,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            socket_timeout=TIMEOUT_SECONDS,
-            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=2),
-            max_connections=2,
-        )
-
-    async def close(self) -> None:
-        await self._client.aclose()
+        self._client = client
 
     async def ends(self, task_ids: Sequence[str]) -> dict[str, StoredEnd]:
         """Returns the ends that are stored of these tasks, `AT_ONCE` at most, by id."""

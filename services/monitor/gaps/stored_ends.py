@@ -18,6 +18,7 @@ from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.gaps import learning
 from services.monitor.gaps.results import AT_ONCE, ResultBackend
 from services.monitor.gaps.store_unended import UnendedStore
+from services.monitor.gaps.unended_rows import UnendedRows
 from services.monitor.intake.intake import Intake
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.record import TaskRecord
@@ -35,8 +36,7 @@ class StoredEnds:
         self._backend = backend
         # Where the next page of older tasks begins; None: after the newest ones.
         self._after: TaskRecord | None = None
-        # How many rows were written when all tasks had ended; None: some have not.
-        self._none_at: int | None = None
+        self._rows = UnendedRows(intake)
         # Tasks of which an end was found at the last look, and the time of their newest event.
         self._found: Mapping[str, int] = {}
         self.loop = Loop(
@@ -49,8 +49,7 @@ class StoredEnds:
 
     async def _look(self) -> None:
         before, self._found = self._found, {}
-        # While events wait to be taken in, an end may be among them.
-        if not self._intake.caught_up or self._none_at == self._intake.rows_written:
+        if not self._rows.may_be:
             return
         found = {}
         for page in await self._pages():
@@ -67,11 +66,11 @@ class StoredEnds:
         self._found = found
 
     async def _pages(self) -> Sequence[Sequence[TaskRecord]]:
-        rows = self._intake.rows_written
+        self._rows.are_read()
         async with self._database.connection() as connection:
             store = UnendedStore(connection)
             newest = await store.newest(None, AT_ONCE)
-            self._none_at = None if newest else rows
+            self._rows.were_found(bool(newest))
             if len(newest) < AT_ONCE:
                 self._after = None
                 return [newest]

@@ -23,6 +23,7 @@ from services.kernel.loops import Loop
 from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.gaps import learning
 from services.monitor.gaps.results import AT_ONCE, ResultBackend
+from services.monitor.gaps.unended_rows import UnendedRows
 from services.monitor.intake.intake import Intake
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.names import WorkerName
@@ -55,8 +56,7 @@ class UnheardEnds:
         self._workers = workers
         # Tasks that their worker was not running at the last look, and when they were started.
         self._missing: Mapping[str, int] = {}
-        # How many rows were written when no task was shown as started; None: some are.
-        self._none_at: int | None = None
+        self._rows = UnendedRows(intake)
         self.loop = Loop(
             "unheard_ends",
             self._look,
@@ -67,8 +67,7 @@ class UnheardEnds:
 
     async def _look(self) -> None:
         before, self._missing = self._missing, {}
-        # While events wait to be taken in, an end may be among them.
-        if not self._intake.caught_up or self._none_at == self._intake.rows_written:
+        if not self._rows.may_be:
             return
         tasks = await self._shown_as_started()
         running = await self._running({_worker_of(task).hostname for task in tasks})
@@ -96,10 +95,10 @@ class UnheardEnds:
 
     async def _shown_as_started(self) -> Sequence[TaskRecord]:
         """Returns the tasks of workers that are there. What is in memory is newer than what is stored."""
-        rows = self._intake.rows_written
+        self._rows.are_read()
         async with self._database.connection() as connection:
             stored = await started_tasks(connection, MOST_TASKS)
-        self._none_at = None if stored else rows
+        self._rows.were_found(bool(stored))
         there = set(self._workers.there())
         newest = [self._intake.known(task.id) or task for task in stored]
         return [task for task in newest if task.state is TaskState.STARTED and _worker_of(task) in there]

@@ -34,12 +34,16 @@ from services.monitor.intake.seen_gaps import GapCause, SeenGap, SeenGaps
 from services.monitor.intake.subscription import EventSource, Subscription
 from services.monitor.intake.taking import TRIED, Taking
 from services.monitor.intake.task_writer import TaskWriter
+from services.monitor.intake.writership import Writership
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.redaction import Redaction
 from services.monitor.tasks.table import TaskTable
 from services.monitor.tasks.tasks import TOLD_ENDS, Task
+from services.monitor.totals import tally
+from services.monitor.totals.ledger import Ledger
+from services.monitor.totals.totals import Totals
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 
@@ -111,8 +115,20 @@ class Intake:
         self._worker_news = asyncio.Event()
         self._sweeping = Loop("workers", self._sweep, every=pace.workers_look, woken=self._worker_news)
         self._listening_since = 0.0
+        self.totals = Totals(database)
+        self._ledger = Ledger(figures.take_changes)
+        self._writership = Writership(database, self.totals, self._ledger, pace)
         self._writer = TaskWriter(
-            database, figures, bounds.waiting_tasks, bounds.waiting_text, pace, on_written=self.table.settle
+            database,
+            figures,
+            bounds.waiting_tasks,
+            bounds.waiting_text,
+            pace,
+            writership=self._writership,
+            written_before=self._written_before,
+            on_written=self.table.settle,
+            on_place=self._written,
+            on_others=self._others_wrote,
         )
         self._taking = Taking(
             self.table,
@@ -143,6 +159,11 @@ class Intake:
         """The time (time.monotonic()) since which a task or a gap waits to be written; None if none does."""
         waiting = (self._writer.unwritten_since, self.seen_gaps.unwritten_since)
         return min((since for since in waiting if since is not None), default=None)
+
+    @property
+    def writes(self) -> bool:
+        """Whether this monitor is the one that writes."""
+        return self._writership.writes
 
     @property
     def heard_until(self) -> float:
@@ -189,9 +210,11 @@ class Intake:
                 async for batch in self._events.batches():
                     await self._recall.wait()
                     self.take_in(batch if self._kept else [*map(opened, batch)], self._events.age)
+                    # Without a wait after it was taken in: what is counted has the place where it stands.
+                    self._ledger.seal(self._events.position, joins=self._kept is None)
                     if self._kept is not None:
                         # What the stream keeps can wait there until the database is back.
-                        await self._writer.room()
+                        await self._room()
                     # Let the socket, gRPC calls and the writer run before the next slice.
                     await asyncio.sleep(0)
         finally:
@@ -237,6 +260,21 @@ class Intake:
         else:
             self._on_unwatched(1)
         return True
+
+    def count_repairs(self, from_results: int, from_workers: int, not_repairable: int) -> None:
+        """Counts tasks that were put right after a gap, or of which it is not known how they ended."""
+        repaired = self._figures.repaired
+        found = {
+            tally.BY_RESULTS: from_results,
+            tally.BY_WORKERS: from_workers,
+            tally.BY_NOTHING: not_repairable,
+        }
+        for source, count in found.items():
+            repaired[source] = repaired.get(source, 0) + count
+
+    async def _room(self) -> None:
+        await self._writer.room()
+        await self._ledger.room()
 
     async def room(self) -> None:
         """Waits while so much waits to be written that a little more would drop tasks."""
@@ -308,10 +346,26 @@ class Intake:
     def _missing(self, messages: int) -> None:
         self._figures.messages_missing += messages
 
+    def _written_before(self, since: float | None) -> str:
+        """Returns the place in the events up to which all is written, if tasks wait since then."""
+        waiting = (since, self.seen_gaps.unwritten_since)
+        return self._events.written_before(min((each for each in waiting if each is not None), default=None))
+
+    def _written(self, place: str) -> None:
+        if self._kept is not None:
+            self._kept.note(place)
+
+    def _others_wrote(self, place: str) -> float:
+        """Takes in that another monitor has written everything up to the place; returns when that came."""
+        until = self._events.taken_in_until(place)
+        if not self.writes:
+            # Whoever begins to write records what it has seen: to record a gap twice changes nothing.
+            self.seen_gaps.drop_until(until)
+        return until
+
     def _reader_of(self, stream: KeptStream, pace: Pace) -> KeptEvents:
         return KeptEvents(
             stream,
-            unwritten_since=lambda: self.unwritten_since,
             on_listening=self._listening,
             on_deaf=self._deaf,
             on_gap=self._gap,

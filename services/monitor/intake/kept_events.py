@@ -5,7 +5,7 @@ rows are written. So a monitor may be stopped, killed or upgraded, and misses no
 
     celeriac:events           the stream; each entry has some of the broker's messages
     celeriac:events:alive     when the relay last said that it listens: seconds since 1970
-    celeriac:events:written   up to which entry a monitor has written all rows
+    celeriac:events:written   up to which entry the one monitor that writes has written all rows
 
 An entry has these fields:
 
@@ -29,6 +29,7 @@ from pydantic import SecretStr
 
 from services.kernel import broker
 from services.kernel.broker_address import BrokerAddress
+from services.monitor.totals.ledger import Position
 
 STREAM = "celeriac:events"
 ALIVE = "celeriac:events:alive"
@@ -40,6 +41,12 @@ MOST_RELAYS = 10
 
 
 Fields: TypeAlias = Mapping[bytes, bytes]
+
+
+def position_of(entry_id: str) -> Position:
+    """Returns where the entry is in the stream: for "1764480000000-0", (1764480000000, 0)."""
+    first, _, second = entry_id.partition("-")
+    return int(first), int(second)
 
 
 def milliseconds(entry_id: str) -> int:
@@ -175,8 +182,9 @@ class KeptStream:
         told = await self._store.get(ALIVE)
         return float(told) if told else None
 
-    async def note(self, place: Place) -> None:
-        await self._store.set(WRITTEN, place.dump())
+    async def note(self, place: bytes) -> None:
+        """`place`: as `Place.dump` returns it."""
+        await self._store.set(WRITTEN, place)
 
     async def noted(self) -> Place | None:
         stored = await self._store.get(WRITTEN)

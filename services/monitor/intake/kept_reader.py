@@ -23,9 +23,11 @@ from services.monitor.intake.kept_events import (
     Gap,
     KeptStream,
     Place,
+    position_of,
 )
 from services.monitor.intake.seen_gaps import GapCause, SeenGap, SeenGaps
 from services.monitor.pace import USUAL, Pace
+from services.monitor.totals.ledger import Position
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +44,6 @@ LAST_SECONDS = 2.0
 class KeptEvents:
     """Reads while `batches` is iterated.
 
-    `unwritten_since` tells since when (time.monotonic()) something waits to be written; None: nothing does.
     `on_listening` and `on_deaf` are called when it is known that the relay listens, and that it doesn't or
     can't be asked. `on_gap` gets the seconds in which the relay heard nothing, `on_missing` the number of
     messages that were dropped from the stream, or lost with it, before they could be read. `seen` gets all
@@ -53,7 +54,6 @@ class KeptEvents:
         self,
         stream: KeptStream,
         *,
-        unwritten_since: Callable[[], float | None],
         on_listening: Callable[[], None],
         on_deaf: Callable[[], None],
         on_gap: Callable[[Gap], None],
@@ -73,13 +73,15 @@ class KeptEvents:
         self._place: Place | None = None
         # Places that were read, each with the time (time.monotonic()) after its events were taken in.
         self._read: deque[tuple[float, Place]] = deque()
-        self._noted = ""
+        # The newest place that all rows before are known to be written, and what of it was noted.
+        self._written = Place(BEGINNING, {})
+        self._to_note = self._noted = b""
+        self.position: Position = (0, 0)
         # Seconds since the relay added the messages of the last batch to the stream.
         self.age = 0.0
-        self._unwritten_since = unwritten_since
         self._noting = Loop(
             "event_place",
-            self.note,
+            self._note,
             every=pace.place_note,
             outlives=(RedisError, OSError),
             failed="events.place_not_noted",
@@ -90,26 +92,50 @@ class KeptEvents:
         return self._noting.heartbeats
 
     async def run(self) -> None:
-        """Notes again and again up to where all rows are written."""
+        """Notes again and again up to where all rows are written, as `note` was told."""
         await self._noting.run()
 
-    async def note(self) -> None:
-        since = self._unwritten_since()
-        place = None
+    def written_before(self, since: float | None) -> str:
+        """Returns the newest place of which all was taken in before that moment (time.monotonic()).
+
+        None: all that was taken in.
+        """
         while self._read and (since is None or self._read[0][0] < since):
-            place = self._read.popleft()[1]
-        if place is not None and place.id != self._noted:
-            await self._stream.note(place)
-            self._noted = place.id
+            self._written = self._read.popleft()[1]
+        return self._written.dump().decode()
+
+    def taken_in_until(self, written_to: str) -> float:
+        """Returns the moment (time.monotonic()) until which only what is before the place was taken in."""
+        if not written_to.startswith("{"):
+            return 0.0  # of a monitor without a relay
+        place = Place.load(written_to.encode())
+        until = 0.0
+        while self._read and position_of(self._read[0][1].id) <= position_of(place.id):
+            until, self._written = self._read.popleft()
+        has_read_all = (0, 0) < self.position <= position_of(place.id)
+        return time.monotonic() if has_read_all else until
+
+    def note(self, written_to: str) -> None:
+        """Has the place noted, for the relay and for monitors that start: all rows before it are written."""
+        self._to_note = written_to.encode()
+
+    async def _note(self) -> None:
+        note = self._to_note
+        if note != self._noted and Place.load(note).id != BEGINNING:
+            await self._stream.note(note)
+            self._noted = note
 
     async def note_last(self) -> None:
         """Notes it at the end of the process. Without it the next reader reads a little again."""
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(LAST_SECONDS):
-                await self.note()
+                await self._note()
 
     async def batches(self) -> AsyncGenerator[Sequence[bytes], None]:
-        """Yields messages in the order in which they were heard. Never ends."""
+        """Yields messages in the order in which they were heard, those of one entry at once. Never ends.
+
+        `position` tells which entry that is, and what is told of it was told before. It may have none.
+        """
         failures = 0
         while True:
             try:
@@ -125,8 +151,10 @@ class KeptEvents:
             for entry in entries:
                 if messages := self._taken(entry):
                     self.age = max(0.0, time.time() - entry.added_at)
-                    yield messages
-                self._passed(entry)
+                self._pass(entry)
+                place = self._place_now().copy()
+                yield messages
+                self._read.append((time.monotonic(), place))
 
     async def _next(self) -> Sequence[Entry]:
         """Returns the next entries; none if there are none for a while."""
@@ -143,25 +171,36 @@ class KeptEvents:
         entries = [entry for entry_id, fields in found if (entry := self._entry(entry_id, fields))]
         place = self._place.copy()
         if sum(place.pass_over(entry) for entry in entries):
+            await self._skip_what_is_written()
             self._has_dropped = await self._stream.has_dropped()
         return entries
+
+    async def _skip_what_is_written(self) -> None:
+        """What is missing may have been written by another monitor, and then dropped from the stream."""
+        noted, place = await self._stream.noted(), self._place_now()
+        if noted is not None and position_of(noted.id) > position_of(place.id):
+            for relay, first in noted.expected.items():
+                place.expected[relay] = max(first, place.expected.get(relay, 0))
 
     def _entry(self, entry_id: bytes, fields: Fields) -> Entry | None:
         try:
             return Entry.read(entry_id, fields)
         except ValueError:
             log.warning("events.entry_unreadable", entry=entry_id.decode())
-            assert self._place is not None
-            self._place.id = entry_id.decode()
+            self._place_now().id = entry_id.decode()
             return None
 
-    def _taken(self, entry: Entry) -> Sequence[bytes]:
+    def _place_now(self) -> Place:
         assert self._place is not None
-        return () if self._place.had(entry) else entry.messages
+        return self._place
 
-    def _passed(self, entry: Entry) -> None:
+    def _taken(self, entry: Entry) -> Sequence[bytes]:
+        return () if self._place_now().had(entry) else entry.messages
+
+    def _pass(self, entry: Entry) -> None:
         assert self._place is not None
         before = self._place.copy()
+        self.position = position_of(entry.id)
         if missing := self._place.pass_over(entry):
             log.error("events.missing", messages=missing, before=entry.id)
             self._on_missing(missing)
@@ -174,7 +213,6 @@ class KeptEvents:
             log.warning("events.gap", seconds=round(entry.gap.until - entry.gap.since, 3))
             self._on_gap(entry.gap)
             self._seen.put(SeenGap(GapCause.RELAY_CUT, entry.gap.since, entry.gap.until))
-        self._read.append((time.monotonic(), self._place.copy()))
 
     @property
     def taken_until(self) -> float:

@@ -59,6 +59,11 @@ class SeenGaps:
             self._waiting.append((seen, replace(gap, since=since, until=until)))
         self.news.set()
 
+    def drop_until(self, moment: float) -> None:
+        """Drops those that were seen until then (time.monotonic()): another monitor has recorded them."""
+        while self._waiting and self._waiting[0][0] <= moment:
+            self._waiting.popleft()
+
     def waiting(self) -> Sequence[SeenGap]:
         return [gap for _, gap in self._waiting]
 

@@ -24,6 +24,7 @@ from services.kernel.broker_address import BrokerAddress
 from services.kernel.logged_errors import Loggable, for_log
 from services.kernel.loops import Backoff
 from services.monitor.pace import USUAL, Pace
+from services.monitor.totals.ledger import Position
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,8 @@ class Subscription:
         self._came = asyncio.Event()
         # Set when there is room for what another connection brings.
         self._room = asyncio.Event()
+        # When the last batch was taken, in microseconds since 1970; no two have the same.
+        self._taken_at = self._written_at = 0
 
     # Seconds since the messages of the last batch were heard: they are not kept.
     age = 0.0
@@ -94,6 +97,29 @@ class Subscription:
     def taken_until(self) -> float:
         """Up to when all that was heard is taken, in seconds since 1970; 0 before the first connection."""
         return min((stream.taken_until for stream in self._streams), default=self.heard_until)
+
+    @property
+    def position(self) -> Position:
+        """When the last batch was taken: the broker gives messages no numbers.
+
+        Another monitor takes the same messages a moment earlier or later. So if it writes after this one, it
+        may count those of that moment twice, or not at all.
+        """
+        return divmod(self._taken_at, 1000)
+
+    def written_before(self, since: float | None) -> str:
+        """Returns the time before that moment (time.monotonic()), as a place; None: of the last batch."""
+        at = self._taken_at
+        if since is not None:
+            at = min(at, int((time.time() - (time.monotonic() - since)) * 1e6))
+        self._written_at = max(self._written_at, at)
+        return str(self._written_at)
+
+    def taken_in_until(self, written_to: str) -> float:
+        """Returns the moment (time.monotonic()) of such a place."""
+        if not written_to.isdecimal():
+            return 0.0
+        return time.monotonic() - (time.time() - int(written_to) / 1e6)
 
     @property
     def buffered(self) -> int:
@@ -115,6 +141,7 @@ class Subscription:
                 while batch := await self._streams[0].take():
                     if self.buffered <= self._most_buffered:
                         self._room.set()
+                    self._taken_at = max(self._taken_at + 1, int(time.time() * 1e6))
                     yield batch
                 self._streams.popleft()
         finally:

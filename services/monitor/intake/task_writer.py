@@ -1,4 +1,8 @@
-"""Writes changed tasks to the database in batches, without delaying the intake."""
+"""Writes changed tasks to the database in batches, without delaying the intake.
+
+Of several monitors one writes (`writership.py`). The others keep what they would have to write until it is
+written by that one.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,18 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 import structlog
 
-from services.kernel.database import Database
+from services.kernel.database import Connection, Database
+from services.kernel.leases import LeaseLost
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Backoff, Heartbeat, Loop
 from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.figures import Figures
+from services.monitor.intake.writership import Writership
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.store_tasks import Row, RowsRefused, TaskBatches, row_of
@@ -24,6 +32,8 @@ UNFINISHED_AT_ONCE = 500
 BATCH = 2_000
 LONGEST_BACKOFF = 2.0
 LAST_SECONDS = 5.0
+# Before every moment of time.monotonic(), and not 0, which says that nothing waits.
+LONG_AGO = 1e-9
 # The share of its bounds from which on there is no room: the rest is for the slice that is being taken in.
 FULL = 0.75
 # Once a task is written, its texts are kept in memory only if they are no longer than this together.
@@ -35,6 +45,10 @@ class TaskWriter:
 
     Beyond that, the task that has waited longest is dropped, and counted in the figures. `on_written` gets
     each task that is written, unless it has changed meanwhile.
+
+    `written_before` returns the place in the events before which all that changed until a moment stands
+    (time.monotonic(); None: until now). `on_place` gets the place up to which this monitor has written
+    everything, `on_others` the one up to which another has.
     """
 
     def __init__(
@@ -45,7 +59,15 @@ class TaskWriter:
         most_text: int,
         pace: Pace = USUAL,
         on_written: Callable[[TaskRecord], None] = lambda record: None,
+        *,
+        writership: Writership,
+        written_before: Callable[[float | None], str],
+        on_place: Callable[[str], None],
+        on_others: Callable[[str], float],
     ) -> None:
+        self._writership = writership
+        self._written_before = written_before
+        self._on_place, self._on_others = on_place, on_others
         self._database = database
         self._pace = pace
         self._figures = figures
@@ -62,7 +84,7 @@ class TaskWriter:
             "task_writing",
             self._write_for_ever,
             every=pace.write,
-            outlives=DATABASE_ERRORS,
+            outlives=(LeaseLost, *DATABASE_ERRORS),
             failed="tasks.write_failed",
             retry=Backoff(pace.write, LONGEST_BACKOFF),
         )
@@ -92,6 +114,10 @@ class TaskWriter:
             record.waiting_since = now
             self._waiting[record.id] = record
             self._news.set()
+        elif not self._writership.writes:
+            # In the order of their last changes: what another monitor has written is dropped from the begin.
+            record.waiting_since = now
+            self._waiting.move_to_end(record.id)
         size = record.text_size
         self._text += size - record.waiting_text
         record.waiting_text = size
@@ -118,20 +144,54 @@ class TaskWriter:
             batches = TaskBatches(connection)
             await batches.prepare()
             while True:
-                full = await self.write_batch(batches)
+                await self._look(connection)
+                full = self._writership.writes and await self.write_batch(batches)
                 self._figures.tasks_waiting = len(self._waiting)
                 self._loop.heartbeat.succeeded()
-                if not self._waiting:
+                if not self._writership.writes:
+                    await asyncio.sleep(self._pace.standby_look)
+                elif not self._waiting:
                     await self._until_news()
                 if not full:
                     await asyncio.sleep(self._pace.write)
 
+    async def _look(self, connection: Connection) -> None:
+        """Finds out who writes, and drops what another monitor has written."""
+        wrote = self._writership.writes
+        place = await self._writership.look(connection)
+        if place is None:
+            return
+        if wrote and not self._writership.writes:
+            self._stand_by()
+        if not wrote or not self._writership.writes:
+            self._drop_until(self._on_others(place.written_to))
+        if self._writership.writes and not wrote:
+            # The place must not pass what waits: when each of them changed first is not known.
+            for record in self._waiting.values():
+                record.waiting_since = min(record.waiting_since, LONG_AGO)
+
+    def _stand_by(self) -> None:
+        """What waits was written by the monitor that writes now, if that is ahead of what was read here."""
+        now = time.monotonic()
+        for record in self._waiting.values():
+            record.waiting_since = now
+
+    def _drop_until(self, moment: float) -> None:
+        """Drops tasks that changed last before then: another monitor has written them."""
+        while self._waiting:
+            oldest = next(iter(self._waiting.values()))
+            if oldest.waiting_since > moment:
+                return
+            self._settle(self._take_out(oldest))
+
     async def _until_news(self) -> None:
-        """Waits for a task to write, for as long as that takes: nothing is wrong meanwhile."""
+        """Waits for a task to write, or until the lease is to be renewed: nothing is wrong meanwhile."""
         self._news.clear()
         self._loop.heartbeat.idle = True
         try:
-            await self._news.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pace.lease_renewal):
+                    await self._news.wait()
         finally:
             self._loop.heartbeat.idle = False
         self._loop.heartbeat.succeeded()
@@ -145,9 +205,11 @@ class TaskWriter:
             async with asyncio.timeout(LAST_SECONDS), self._database.connection() as connection:
                 batches = TaskBatches(connection)
                 await batches.prepare()
-                while self._waiting:
+                await self._look(connection)
+                while self._writership.writes and self._waiting:
                     await self.write_batch(batches, everything=True)
-        except DATABASE_ERRORS as error:
+                await self._writership.release()
+        except (LeaseLost, *DATABASE_ERRORS) as error:
             log.warning("tasks.left_unwritten", tasks=len(self._waiting), error=for_log(error))
 
     async def write_batch(self, batches: TaskBatches, *, everything: bool = False) -> bool:
@@ -156,19 +218,26 @@ class TaskWriter:
         If it fails, the tasks wait again.
         """
         records = self._ready(time.monotonic(), everything or len(self._waiting) <= UNFINISHED_AT_ONCE)
-        if not records:
+        if not records and not self._writership.has_news:
             return False
         since = [record.waiting_since for record in records]
-        self._writing_since = min(since)
         rows = [row_of(self._take_out(record)) for record in records]
+        # Up to where all is written together with these rows.
+        place = self._written_before(self.unwritten_since)
+        self._writing_since = min(since, default=None)
         try:
-            await self._write(batches, rows)
-        except BaseException:
+            await self._write_all(batches, rows, place)
+        except BaseException as error:
             for record, moment in zip(records, since, strict=True):
                 self.put(record, moment)
+            if isinstance(error, LeaseLost):
+                self._writership.lost()
+                self._stand_by()
             raise
         finally:
             self._writing_since = None
+        self._writership.committed(place)
+        self._on_place(place)
         for record in records:
             if not record.waiting_since:
                 self._settle(record)
@@ -195,9 +264,21 @@ class TaskWriter:
         self._left.set()
         return record
 
+    async def _write_all(self, batches: TaskBatches, rows: Sequence[Row], place: str) -> None:
+        """Writes the rows, and in the same transaction the totals and the place."""
+        commit = partial(self._writership.commit, written_to=place)
+        try:
+            await batches.write(rows, commit)
+        except RowsRefused:
+            # In several transactions: rows may be written twice, totals come last.
+            await self._write(batches, rows)
+            await batches.write((), commit)
+        else:
+            self._figures.rows_written += len(rows)
+
     async def _write(self, batches: TaskBatches, rows: Sequence[Row]) -> None:
         try:
-            await batches.write(rows)
+            await batches.write(rows, self._writership.fence)
         except RowsRefused as error:
             if len(rows) == 1:
                 self._figures.tasks_dropped += 1

@@ -104,12 +104,18 @@ def workers_look(workers: WorkerTable) -> Look:
     return look
 
 
-def monitor_look(figures: Figures, heartbeats: Sequence[Heartbeat]) -> Look:
+def monitor_look(
+    figures: Figures, heartbeats: Sequence[Heartbeat], remark: Callable[[], str] = lambda: ""
+) -> Look:
+    """`remark`: what else there is to be said; empty if nothing."""
+
     async def look() -> Finding:
         if late := late_loops([heartbeat.name for heartbeat in heartbeats if heartbeat.late]):
             return late
         waiting = figures.tasks_waiting
         detail = f"{figures.rows_written} rows written, {waiting} tasks wait to be"
+        if said := remark():
+            detail += f"; {said}"
         return Finding(Health.HEALTHY, detail, asked=False)
 
     return look

@@ -6,8 +6,7 @@ event of its type. So a batch may be written twice, by two replicas, or after a 
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -26,6 +25,8 @@ from services.monitor.tasks.values import time_in
 
 # A row for `TaskBatches`: the values of the columns in `STAGED`.
 Row: TypeAlias = tuple[Any, ...]
+# Statements at the end of a transaction.
+Last: TypeAlias = Callable[[Connection], Awaitable[None]]
 
 TEXTS = (
     *("task", "queue", "worker", "args", "kwargs", "result"),
@@ -174,6 +175,21 @@ _COLUMNS = [
 ]
 _VALUES = [*STAGED[: -len((*TIMES, *MARKS))], *map(_moment, (*TIMES, *MARKS))]
 _NEWER = " OR ".join(f"excluded.{column} > coalesce(known.{column}, '-infinity')" for column in _TIME_COLUMNS)
+LOCK = "LOCK TABLE celery_task_results_ext IN ROW EXCLUSIVE MODE"
+HAS_CLOSED = """
+    SELECT EXISTS (SELECT FROM pg_inherits WHERE inhparent = 'celery_task_results_ext'::regclass)
+"""
+# A task of a closed generation of which something is heard again goes to the one that is written. By an
+# array, so that the planner reads the index of each generation, and not all of its rows.
+REOPEN = f"""
+WITH moved AS (
+    DELETE FROM celery_task_results_ext
+    WHERE id = ANY(ARRAY(SELECT id FROM staged_tasks)) AND tableoid <> 'celery_task_results_ext'::regclass
+    RETURNING {", ".join(_COLUMNS)}
+)
+INSERT INTO celery_task_results_ext ({", ".join(_COLUMNS)}) SELECT {", ".join(_COLUMNS)} FROM moved
+ON CONFLICT (id) DO NOTHING
+"""
 # Ordered by id, so that two replicas that write the same rows can't end in a deadlock.
 MERGE = f"""
 INSERT INTO celery_task_results_ext AS known ({", ".join(_COLUMNS)})
@@ -199,27 +215,24 @@ class TaskBatches:
         await self._connection.execute("SET client_min_messages = warning")
         await self._connection.execute(CREATE_STAGED)
 
-    async def write(self, rows: Sequence[Row]) -> None:
-        """Merges the rows (each id once) in one transaction. Raises `RowsRefused`, with nothing written."""
+    async def write(self, rows: Sequence[Row], last: Last | None = None) -> None:
+        """Merges the rows (each id once) in one transaction, which ends with the statements of `last`.
+
+        Raises `RowsRefused`, and what `last` raises, with nothing written.
+        """
         async with self._connection.transaction():
             try:
-                await self._connection.copy_records_to_table("staged_tasks", records=rows, columns=STAGED)
-                await self._connection.execute(MERGE)
+                if rows:
+                    await self._connection.copy_records_to_table("staged_tasks", records=rows, columns=STAGED)
+                    # With the lock, no generation is closed before the end of the transaction.
+                    await self._connection.execute(LOCK)
+                    if await self._connection.fetchval(HAS_CLOSED):
+                        await self._connection.execute(REOPEN)
+                    await self._connection.execute(MERGE)
             except (asyncpg.DataError, ValueError, OverflowError) as error:
                 raise RowsRefused(str(error)) from error
-
-
-async def delete_before(connection: Connection, moment: dt.datetime, most: int) -> int:
-    """Deletes at most `most` tasks whose events are all older than `moment`. Returns how many it deleted."""
-    deleted: int = await connection.fetchval(
-        "WITH deleted AS (DELETE FROM celery_task_results_ext WHERE id IN ("
-        "  SELECT id FROM celery_task_results_ext WHERE heard_at < $1 AND updated_at < $1"
-        "  ORDER BY heard_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING id)"
-        " SELECT count(*) FROM deleted",
-        moment,
-        most,
-    )
-    return deleted
+            if last is not None:
+                await last(self._connection)
 
 
 ONE = select(*SHOWN, c.traceback).where(c.id == bindparam("id"))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import redis.asyncio
 import structlog
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from services.kernel.broker_address import BrokerAddress
 from services.kernel.logged_errors import for_log
 from services.monitor.tasks.names import fits
+from services.monitor.tasks.result_client import ResultClient
 from services.monitor.tasks.result_keys import key_before_id
 from services.monitor.tasks.tasks import MOST_NAME
 from services.monitor.tasks.values import shortened
@@ -45,44 +42,24 @@ NOTHING = StoredMeta()
 
 
 class StoredMetas:
-    """Reads from the backend at the address, whose keys have the prefix (its `global_keyprefix`)."""
+    """Reads from the client's backend, whose keys have the prefix (its `global_keyprefix`)."""
 
-    def __init__(self, address: BrokerAddress, key_prefix: str = "") -> None:
+    def __init__(self, client: ResultClient, key_prefix: str = "") -> None:
         self._prefix = key_before_id(key_prefix)
-        # redis-py declares the answers of all its protocols at once.
-        self._client: Any = redis.asyncio.Redis.from_url(
-            address.for_redis,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            socket_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), retries=1),
-        )
-
-    async def close(self) -> None:
-        await self._client.aclose()
+        self._client = client
 
     async def of(self, task_id: str) -> StoredMeta:
         key = self._prefix + task_id
         try:
-            if not 0 < await self._client.strlen(key) <= MOST_BYTES:
-                return NOTHING
-            value = await self._client.get(key)
+            # Somebody waits for the task, which is shown without it, too.
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                if not 0 < await self._client.strlen(key) <= MOST_BYTES:
+                    return NOTHING
+                value = await self._client.get(key)
         except (RedisError, OSError) as error:
             log.warning("results.not_read", error=for_log(error))
             return NOTHING
         return NOTHING if value is None else meta_in(value)
-
-
-@asynccontextmanager
-async def opened_metas(address: BrokerAddress | None, key_prefix: str) -> AsyncIterator[StoredMetas | None]:
-    """`address`: None where nothing is to be read."""
-    if address is None:
-        yield None
-        return
-    metas = StoredMetas(address, key_prefix)
-    try:
-        yield metas
-    finally:
-        await metas.close()
 
 
 def meta_in(value: bytes) -> StoredMeta:

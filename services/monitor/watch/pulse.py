@@ -14,6 +14,7 @@ from services.kernel.loops import UNTIL_WOKEN, Again, Loop
 from services.monitor.figures import Figures, Snapshot
 from services.monitor.pace import USUAL, Pace
 from services.monitor.queues import BrokerQueues, Queue
+from services.monitor.totals.totals import Totals
 from services.monitor.workers.workers import WorkerTable
 
 # Queue lengths that were read longer ago than this are not reported.
@@ -42,12 +43,19 @@ class Moment:
 class Pulse:
     """Combines the lengths of queues, read by its `loop`, with the figures that come from events.
 
-    The queues are read only while somebody asks for them.
+    The queues are read only while somebody asks for them. `totals`: those of all monitors; without them, what
+    this process has counted is told.
     """
 
     def __init__(
-        self, figures: Figures, workers: WorkerTable, queues: BrokerQueues, pace: Pace = USUAL
+        self,
+        figures: Figures,
+        workers: WorkerTable,
+        queues: BrokerQueues,
+        pace: Pace = USUAL,
+        totals: Totals | None = None,
     ) -> None:
+        self._totals = totals
         self._figures = figures
         self._workers = workers
         self._broker_queues = queues
@@ -89,12 +97,13 @@ class Pulse:
     async def now(self) -> Moment:
         """Returns figures that are at most FRESH_SECONDS old; callers may get the same object."""
         queues = await self.queues()
-        now = time.monotonic()
-        if self._moment is None or now - self._taken > FRESH_SECONDS:
-            self._taken = now
+        if self._moment is None or time.monotonic() - self._taken > FRESH_SECONDS:
+            if self._totals is not None:
+                await self._totals.refresh()
+            self._taken = now = time.monotonic()
             self._moment = Moment(
                 taken_at=time.time(),
-                snapshot=self._figures.snapshot(now),
+                snapshot=self._figures.snapshot(now, counts=self._totals),
                 online_workers=len(self._workers.online()),
                 active_tasks=self._workers.active(),
                 queues=queues,

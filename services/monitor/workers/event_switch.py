@@ -40,9 +40,20 @@ class Present:
 
 
 class EventSwitch:
-    """`has_sent` tells whether a worker has sent events since a time by its own clock."""
+    """`has_sent` tells whether a worker has sent events since a time by its own clock.
 
-    def __init__(self, control: Control, workers: WorkerTable, has_sent: HasSent) -> None:
+    `acts` tells whether this monitor is the one of several that switches: if each did, one might switch on
+    what was switched off after another had.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        workers: WorkerTable,
+        has_sent: HasSent,
+        acts: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._acts = acts
         self._control = control
         self._workers = workers
         self._has_sent = has_sent
@@ -52,6 +63,8 @@ class EventSwitch:
         for each in present:
             if self._workers.to_be_told(each.name) and await self._sent_before(each, now):
                 self._workers.has_sent(each.name)
+        if not self._acts():
+            return
         # After all were looked at: a command reaches all processes of a hostname.
         chosen = [each.name for each in present if self._workers.to_be_told(each.name)]
         if not chosen:

@@ -18,15 +18,16 @@ import datetime as dt
 import structlog
 
 from services.kernel.database import Database
+from services.kernel.leases import Lease
 from services.kernel.loops import Loop
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.dispatch.publisher import RECORDED_MARK_SECONDS
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.broker_data import BrokerData
-from services.scheduler.runs.leases import Lease
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, NOT_TAKEN, Monitor, MonitorAway
 from services.scheduler.runs.store_losses import LossStore, Unheard
 from services.scheduler.runs.store_outcomes import OutcomeStore
+from services.scheduler.schedule.store_base import LEASES
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ class Losses:
         self._database = database
         self._broker = broker
         self._monitor = monitor
-        self._lease = Lease(database, "losses", pace)
+        self._lease = Lease(database, LEASES, "losses", pace)
         self.loop = Loop(
             "losses",
             self._look_if_mine,

@@ -19,12 +19,13 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.kernel.database import Database
 from services.kernel.endings import to_the_end
+from services.kernel.leases import Lease
 from services.kernel.loops import Backoff, Loop, rest
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.pace import USUAL, Pace
-from services.scheduler.runs.leases import Lease
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Gap, Heard, Monitor, MonitorAway
 from services.scheduler.runs.store_outcomes import Band, OpenRun, OutcomeStore
+from services.scheduler.schedule.store_base import LEASES
 
 # The services of a system are started together, and the monitor may take longer than the scheduler.
 MONITOR_STARTS_SECONDS = 15.0
@@ -55,7 +56,7 @@ class Outcomes:
         self._monitor = monitor
         self._on_ended = on_ended
         self._pace = pace
-        self._lease = Lease(database, "outcomes", pace)
+        self._lease = Lease(database, LEASES, "outcomes", pace)
         self._counted = Counter(
             "celeriac_scheduler_outcomes", "Runs whose end was heard", ["state"], registry=registry
         )

@@ -9,6 +9,9 @@ import asyncpg
 from services.kernel.database import Connection, Database
 from services.kernel.once import Once
 
+# The table of the scheduler's leases (services.kernel.leases).
+LEASES = "celery_schedule_leases"
+
 
 class Store:
     """A store on one connection."""

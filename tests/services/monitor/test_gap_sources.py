@@ -17,6 +17,7 @@ from services.monitor.gaps import waiting
 from services.monitor.gaps.results import ResultBackend
 from services.monitor.gaps.waiting import WaitingTasks
 from services.monitor.queues import BrokerQueues
+from services.monitor.tasks.result_client import opened_results
 from tests.support.celery_workers import celery_app
 from tests.support.servers import Valkey
 
@@ -47,12 +48,10 @@ async def test_ends_are_found_under_the_keys_that_celery_gives_them(
     app.backend.store_result("under way", None, "STARTED")
     app.backend.store_result("large", "x" * 100_000, "SUCCESS")
     app.close()
-    backend = ResultBackend(BrokerAddress(broker.host, broker.port, database=1), prefix)
-    try:
+    async with opened_results(BrokerAddress(broker.host, broker.port, database=1)) as results:
+        backend = ResultBackend(results, prefix)
         found = await backend.ends(["good", "bad", "under way", "large", "never"])
         ids = {task_id async for ids in backend.task_ids() for task_id in ids}
-    finally:
-        await backend.close()
     assert {task_id: end.kind for task_id, end in found.items()} == {
         "good": "task-succeeded",
         "bad": "task-failed",
@@ -65,11 +64,8 @@ async def test_ends_are_found_under_the_keys_that_celery_gives_them(
 
 async def test_a_key_of_another_kind_is_passed_over(broker: Valkey, client: redis.asyncio.Redis) -> None:
     await client.rpush("celery-task-meta-list", "what is this?")
-    backend = ResultBackend(BrokerAddress(broker.host, broker.port))
-    try:
-        assert await backend.ends(["list"]) == {}
-    finally:
-        await backend.close()
+    async with opened_results(BrokerAddress(broker.host, broker.port)) as results:
+        assert await ResultBackend(results).ends(["list"]) == {}
 
 
 @pytest.mark.parametrize("prefix", ["", "myapp:"])

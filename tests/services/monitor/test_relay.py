@@ -176,7 +176,6 @@ class Read:
         self.unwritten_since: float | None = None
         self.events = KeptEvents(
             stream,
-            unwritten_since=lambda: self.unwritten_since,
             on_listening=lambda: None,
             on_deaf=lambda: None,
             on_gap=self.gaps.append,
@@ -201,7 +200,8 @@ class Read:
                 # The place is passed when the next is asked for: then all is taken in.
                 self._ask()
                 await asyncio.sleep(0)
-        await self.events.note()
+        self.events.note(self.events.written_before(self.unwritten_since))
+        await self.events.note_last()
 
     def _ask(self) -> None:
         self._next = asyncio.ensure_future(anext(self._batches))

@@ -12,6 +12,7 @@ from celeriac.monitor.v1 import tasks_pb2 as pb
 from celery import Celery
 
 from services.kernel.broker_address import BrokerAddress
+from services.monitor.tasks.result_client import opened_results
 from services.monitor.tasks.stored_meta import MOST_BYTES, NOTHING, StoredMetas
 from tests.support.calls import eventually
 from tests.support.celery_workers import running_worker
@@ -79,15 +80,14 @@ def test_lists_do_not_read_results(monitor: Monitor) -> None:
 
 
 async def test_a_backend_that_is_away_or_holds_something_else_tells_nothing(broker: Valkey) -> None:
-    away = StoredMetas(BrokerAddress("127.0.0.1", free_port()))
-    assert await away.of("t") == NOTHING
-    await away.close()
-    here = StoredMetas(BrokerAddress(broker.host, broker.port), "myapp")
+    async with opened_results(BrokerAddress("127.0.0.1", free_port())) as away:
+        assert await StoredMetas(away).of("t") == NOTHING
     async with redis.asyncio.Redis(host=broker.host, port=broker.port) as client:
         await client.set("myapp_celery-task-meta-json", '{"status": "SUCCESS"}')
         await client.set("myapp_celery-task-meta-pickle", pickle.dumps({"status": "SUCCESS"}))
         await client.set("myapp_celery-task-meta-large", '{"status": "' + "x" * MOST_BYTES + '"}')
         await client.hset("myapp_celery-task-meta-hash", "status", "SUCCESS")
-    found = {name: (await here.of(name)).state for name in ("json", "pickle", "large", "hash", "none")}
-    await here.close()
+    async with opened_results(BrokerAddress(broker.host, broker.port)) as results:
+        here = StoredMetas(results, "myapp")
+        found = {name: (await here.of(name)).state for name in ("json", "pickle", "large", "hash", "none")}
     assert found == {"json": "SUCCESS", "pickle": "", "large": "", "hash": "", "none": ""}

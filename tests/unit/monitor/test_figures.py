@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.monitor.figures import DURATION_BOUNDS, MOST_NAMES, MOST_QUEUES, Figures, Rate
+from services.monitor.figures import Figures, Rate
 from services.monitor.tasks.tasks import TaskState
+from services.monitor.totals.tally import DURATION_BOUNDS, MOST_NAMES, MOST_QUEUES
 
 
 def test_a_rate_is_of_the_last_ten_whole_seconds() -> None:

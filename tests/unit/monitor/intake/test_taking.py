@@ -12,9 +12,12 @@ from services.kernel.database import Database
 from services.monitor.figures import Figures
 from services.monitor.intake.taking import Taking
 from services.monitor.intake.task_writer import TaskWriter
+from services.monitor.intake.writership import Writership
 from services.monitor.tasks.redaction import Redaction
 from services.monitor.tasks.table import TaskTable
 from services.monitor.tasks.tasks import Task, TaskState
+from services.monitor.totals.ledger import Ledger
+from services.monitor.totals.totals import Totals
 from services.monitor.workers.worker import Worker, WorkerState
 from services.monitor.workers.workers import WorkerTable
 from tests.support.events import Life, heartbeat
@@ -28,9 +31,20 @@ class Taken:
         self.table, self.figures, self.workers = TaskTable(1_000, 1_000), Figures(), WorkerTable()
         self.tasks: list[Task] = []
         self.changed: list[Worker] = []
+        database = Database(AWAY)
+        writer = TaskWriter(
+            database,
+            self.figures,
+            1_000,
+            1_000_000,
+            writership=Writership(database, Totals(database), Ledger(self.figures.take_changes)),
+            written_before=lambda since: "",
+            on_place=lambda place: None,
+            on_others=lambda place: 0.0,
+        )
         self._taking = Taking(
             self.table,
-            TaskWriter(Database(AWAY), self.figures, 1_000, 1_000_000),
+            writer,
             self.figures,
             self.workers,
             Redaction(),
