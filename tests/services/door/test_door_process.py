@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import re
 import ssl
+from pathlib import Path
 
 import brotli
 import pytest
 
-from tests.support.doors import DoorProcess
+from deploy.standalone.tokens import LocalIssuer
+from tests.support.calls import eventually
+from tests.support.doors import DoorProcess, running_door
 
 PAGE = "<!doctype html>"
 
@@ -99,3 +102,23 @@ def test_only_who_has_a_certificate_of_the_system_is_answered(door: DoorProcess)
     stranger.port = door.port
     with pytest.raises(OSError, match=r"(?i)certificate|reset|closed|EOF|alert"):
         stranger.request("GET", "/")
+
+
+def test_a_door_that_stops_says_so_first_and_answers_until_then(
+    certificates: Path, tokens: LocalIssuer, database_url: str
+) -> None:
+    with running_door(certificates, database_url, CELERIAC_DRAIN_SECONDS="2") as stopping:
+        assert stopping.process is not None
+        stopping.process.terminate()
+        eventually(lambda: stopping.request("GET", "/readyz").status == 503)
+        assert stopping.request("GET", "/").status == 200
+        assert stopping.process.wait(30) == 0
+        assert '"event": "process.stopping"' in stopping.log()
+
+
+def test_a_second_door_on_the_same_port_ends_with_what_to_look_at(door: DoorProcess) -> None:
+    second = DoorProcess(door._state, door._environment)
+    second._environment |= {"CELERIAC_LISTEN": door.address}
+    with pytest.raises(AssertionError, match="the door did not start"):
+        second.start()
+    assert "(CELERIAC_LISTEN): is the port taken?" in second.log()
