@@ -44,5 +44,5 @@ def upgrade() -> None:
         """
     )
     grant("monitor", "celery_monitor_leases", "SELECT, INSERT, UPDATE")
-    grant("monitor", "celery_event_place", "SELECT, UPDATE")
+    grant("monitor", "celery_event_place", "SELECT, INSERT, UPDATE")
     grant("monitor", "celery_event_totals", "SELECT, INSERT, UPDATE")

@@ -92,7 +92,7 @@ def upgrade() -> None:
         REVOKE ALL ON FUNCTION celery_tasks_close(), celery_tasks_drop(bigint) FROM PUBLIC;
         """
     )
-    grant("monitor", "celery_task_generations", "SELECT")
+    grant("monitor", "celery_task_generations", "SELECT, INSERT")
     run_script(
         f"GRANT EXECUTE ON FUNCTION celery_tasks_close(), celery_tasks_drop(bigint) TO {role_of('monitor')}"
     )
