@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from deploy.envoy.contracts import Method
+from deploy.envoy.role_refusals import needed_by
 from deploy.envoy.routes import AUTHORIZATION_FORM, OFF, SAME_ORIGIN, role_gate, token_needed
 from deploy.envoy.template import Template
-from services.door.paths import ASSETS, FILES, PAGES, READY, SESSION
+from services.door.paths import ASSETS, FILES, LIVE, PAGES, READY, SESSION
 
+WATCH_EVENTS = "/celeriac.monitor.v1.MonitoringService/WatchEvents"
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 
 
-def door_routes(template: Template, by_address: dict[str, Any]) -> list[dict[str, Any]]:
+def door_routes(
+    template: Template, methods: Sequence[Method], by_address: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Returns the routes to the door; other paths, and other verbs on a page's path, are not its."""
     reading = [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}]
     pages: list[dict[str, Any]] = [{"path": path} for path in ("/", *FILES)]
@@ -19,9 +25,23 @@ def door_routes(template: Template, by_address: dict[str, Any]) -> list[dict[str
     pages += [{"prefix": ASSETS}]
     gates = _open(by_address)
     return [
+        _live_route(template, methods),
         template.fill("door_route", match={"path_separated_prefix": SESSION}, gates=gates),
         *(template.fill("door_route", match={**page, "headers": reading}, gates=gates) for page in pages),
     ]
+
+
+def _live_route(template: Template, methods: Sequence[Method]) -> dict[str, Any]:
+    """Returns the route of the WebSocket, for those who may watch events."""
+    watched = next(method for method in methods if method.path == WATCH_EVENTS)
+    gates = {
+        # Browsers send no Sec-Fetch headers there: the door looks at the origin.
+        SAME_ORIGIN: OFF,
+        TRANSCODER: OFF,
+        "envoy.filters.http.jwt_authn": token_needed(watched.least_role),
+        "envoy.filters.http.rbac": role_gate(watched.roles),
+    }
+    return template.fill("live_route", path=LIVE, needed=needed_by(watched), gates=gates)
 
 
 def door_probe() -> dict[str, Any]:

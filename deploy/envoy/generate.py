@@ -91,7 +91,7 @@ def write_gateway_config(
         transcoder=_transcoder(template, settings, methods, descriptors, events=False),
         rate_limit_by_subject=_rate_limit_by_subject(template, settings),
         routes=[
-            *(door_routes(template, by_address) if DOOR in upstreams else []),
+            *(door_routes(template, methods, by_address) if DOOR in upstreams else []),
             *_rest_routes(template, settings, methods, descriptors),
             *routes_of(methods, template, health_from, by_address),
         ],

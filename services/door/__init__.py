@@ -1,9 +1,10 @@
 """The door: what a browser needs of the system. It speaks HTTP, behind the gateway.
 
-It answers no gRPC calls. It is small, so its modules are in one folder, top first:
+It answers no gRPC calls. Its modules and its room, top first:
 
 serving        builds the process
 app            which path is answered by what
+live           the WebSocket: what happens, as it happens
 sign_in        from a one-time link to a cookie, its renewal, a second factor, its end
 callers        who asks, and whether a page of this address asks
 recording      sign-ins in the audit log

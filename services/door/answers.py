@@ -36,7 +36,10 @@ STATUSES: dict[type[errors.CeleriacError], int] = {
 
 
 class ErrorsTold:
-    """The application, whose errors are told to the caller; a fault of ours by its incident alone."""
+    """The application, whose errors are told to the caller; a fault of ours by its incident alone.
+
+    Before the upgrade to a WebSocket they are told as well, in place of it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -54,7 +57,7 @@ class ErrorsTold:
         try:
             await self._app(scope, receive, noting)
         except Exception as error:
-            if begun or scope["type"] != "http":
+            if begun:
                 raise
             await answer_to(error, scope["path"], scope["request_id"])(scope, receive, send)
 

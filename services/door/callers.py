@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
@@ -60,5 +59,5 @@ def refuse_other_sites(request: HTTPConnection) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None and site != "same-origin":
         raise PermissionDenied("CROSS_SITE", CROSS_SITE)
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and origin.lower() != f"https://{request.headers.get('host', '')}".lower():
         raise PermissionDenied("CROSS_SITE", CROSS_SITE)

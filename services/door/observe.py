@@ -65,7 +65,9 @@ class Observed:
         endpoint: Any = scope.get("endpoint")
         route = getattr(endpoint, "__name__", NONE) if endpoint is not None else NONE
         self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        if scope["type"] == "http":
+            # A socket is open for as long as its client likes.
+            self._metrics.seconds.labels(route).observe(seconds)
         say = log.debug if route in QUIET and status < 500 else log.info
         # The path has no secret: a key of a link is in its fragment, which browsers don't send.
         say(

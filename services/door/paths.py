@@ -12,6 +12,8 @@ ENTER = "/session/enter"
 ASSETS = "/assets/"
 # Other files of the root.
 FILES = ("/favicon.svg", "/robots.txt")
+# The WebSocket.
+LIVE = "/celery-admin/monitoring/ws"
 # Asked by the gateway alone, about the door itself.
 READY = "/readyz"
 

@@ -8,11 +8,17 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from starlette.routing import WebSocketRoute
+
 from services.door.app import Door
 from services.door.callers import Callers
 from services.door.https import listening
+from services.door.live.endpoint import Live
+from services.door.live.feeds import Feeds
+from services.door.live.metrics import LiveMetrics
 from services.door.observe import Metrics
 from services.door.pace import Pace
+from services.door.paths import LIVE
 from services.door.second_factor import SecondFactors
 from services.door.settings import DoorSettings
 from services.door.sign_in import SignIn
@@ -37,29 +43,34 @@ async def serve(settings: DoorSettings) -> None:
     async with (
         opened_database(settings, "door") as database,
         channel_to("audit", settings) as to_audit,
+        channel_to("monitor", settings) as to_monitor,
     ):
         registry, outbox = new_registry(), Outbox(database, "door")
         verifier = TokenVerifier(
             settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
         )
         revocations = Revocations(database, pace)
+        callers = Callers(verifier, revocations)
         sign_in = SignIn(
             database,
             outbox,
             _signer(settings),
-            Callers(verifier, revocations),
+            callers,
             revocations,
             _factors(settings, database),
             settings.instance,
             registry,
         )
-        door = Door(Metrics(registry), sign_in.routes())
+        feeds = Feeds(to_monitor)
+        live = Live(callers, revocations, feeds)
+        LiveMetrics(registry, live, feeds)
+        door = Door(Metrics(registry), [*sign_in.routes(), WebSocketRoute(LIVE, live.live)])
         # Before the first request: nobody who is shut out may find a moment in which that is not known.
         await revocations.read()
         await process.run_alone(
             settings,
             registry,
-            background=[revocations, Relay(outbox, to_audit, pace).loop],
+            background=[revocations, Relay(outbox, to_audit, pace).loop, feeds],
             checks={"database": database.check},
             serving=_serving(door, settings),
         )

@@ -84,7 +84,7 @@ class DoorProcess:
             sent.setdefault("content-type", "application/json")
         if token:
             sent["authorization"] = f"Bearer {token}"
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self._context(), timeout=30)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context(), timeout=30)
         with contextlib.closing(connection):
             connection.request(verb, path, body, sent)
             response = connection.getresponse()
@@ -104,7 +104,7 @@ class DoorProcess:
         self.process.terminate()
         return self.process.wait(30)
 
-    def _context(self) -> ssl.SSLContext:
+    def context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self._state / "ca.pem")
         context.load_cert_chain(self._state / "certs/gateway.crt", self._state / "certs/gateway.key")
         return context

@@ -21,13 +21,17 @@ async def allow(call: Call) -> AsyncIterator[None]:
 
 def refusal_of(call: Call) -> CeleriacError | None:
     """Returns the error for a call that its method's policy does not allow; None when it is allowed."""
-    policy, caller = call.policy, call.identity
-    if policy.public:
+    if call.policy.public:
         return None
-    if caller is None:
+    if call.identity is None:
         return call.refusal or Unauthenticated(
             "TOKEN_MISSING", "this method needs a token: send the header authorization: Bearer <token>"
         )
+    return refusal_to(call.identity, call.policy)
+
+
+def refusal_to(caller: Identity, policy: MethodPolicy) -> PermissionDenied | None:
+    """Returns the error for a caller whom a policy does not admit; None when it does."""
     if not policy.admits(caller):
         return _role_refusal(policy, caller)
     if policy.second_factor and not caller.second_factor:

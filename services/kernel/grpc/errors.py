@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 DOMAIN = "celeriac"
 STATUS_DETAILS = "grpc-status-details-bin"
+# Between what is wrong with a field and a value that would have been right.
+EXAMPLE_FOLLOWS = "; for example: "
 HELD_MESSAGE = (
     "another call or an administrator's transaction holds what this call needs; nothing was done;"
     f" try again in {LOCK_SECONDS} s"
@@ -112,7 +114,7 @@ def details_of(error: errors.CeleriacError, request_id: str) -> list[Message]:
             error_details_pb2.BadRequest(
                 field_violations=[
                     error_details_pb2.BadRequest.FieldViolation(
-                        field=fault.field, description=f"{fault.fault}; for example: {fault.example}"
+                        field=fault.field, description=f"{fault.fault}{EXAMPLE_FOLLOWS}{fault.example}"
                     )
                     for fault in error.faults
                 ]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import structlog
 from redis.exceptions import RedisError
@@ -32,6 +31,7 @@ from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.tasks import TaskState
+from services.monitor.workers.stranded import Stranded
 from services.monitor.workers.workers import WorkerTable
 
 log = structlog.get_logger(__name__)
@@ -42,19 +42,6 @@ MOST_TASKS = 2_000
 UNTIL_WRITTEN_SECONDS = 10.0
 # Tasks whose messages are there are looked for again so often.
 REST_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Stranded:
-    """Tasks of workers that are gone which are not ORPHANED.
-
-    `waiting`: how many have a message on the broker, by the worker's hostname. `undecided`: how many are not
-    known yet, and `lacks`: what that waits for.
-    """
-
-    waiting: Mapping[str, int] = field(default_factory=dict)
-    undecided: int = 0
-    lacks: str = ""
 
 
 class Orphans:

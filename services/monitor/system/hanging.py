@@ -16,11 +16,11 @@ from redis.exceptions import RedisError
 
 from services.kernel.database import Database
 from services.kernel.outages import DATABASE_ERRORS
-from services.monitor.gaps.orphans import Stranded
 from services.monitor.pace import USUAL, Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.system.components import Finding, Health
 from services.monitor.system.store_hanging import LATE_SECONDS, hanging_tasks
+from services.monitor.workers.stranded import Stranded
 
 MOST_DETAIL = 1_000
 # Names that are told of many.

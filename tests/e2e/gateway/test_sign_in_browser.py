@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from deploy.standalone.tokens import LocalIssuer
+from services.door.paths import LIVE
 from tests.e2e.gateway.conftest import Services
 from tests.support.browsers import needs_browser, trusting_browser
 from tests.support.doors import Entrance, running_entrance
@@ -31,6 +32,14 @@ CREATED = {
 POST_ELSEWHERE = (
     "async (url) => (await fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include'})).type"
 )
+# The type of the first message that a WebSocket brings.
+FIRST_MESSAGE = """
+    (address) => new Promise((done) => {
+      const socket = new WebSocket(address, "celeriac.v1");
+      socket.onmessage = (message) => { done(JSON.parse(message.data).type); socket.close(); };
+      socket.onerror = () => done("refused");
+    })
+"""
 STATUS_OF = "async ([path, verb]) => (await fetch(path, {method: verb ?? 'GET'})).status"
 
 
@@ -203,3 +212,17 @@ def test_the_page_is_whole_in_each_language_and_theme_also_on_a_phone(
     assert ("文件" in page.locator("main").inner_text()) is (locale == "en-US")
     assert complaints == []
     context.close()
+
+
+def test_a_page_of_this_address_opens_the_web_socket_and_one_of_another_port_does_not(
+    entrance: Entrance, context: BrowserContext, admin: str, elsewhere: str
+) -> None:
+    address = f"wss://{entrance.gateway.address}{LIVE}"
+    page = signed_in(context, entrance, admin)
+    assert page.evaluate(FIRST_MESSAGE, address) == "hello"
+    other = context.new_page()
+    other.goto(elsewhere)
+    assert other.evaluate(FIRST_MESSAGE, address) == "refused"
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_text("On the machine where the system runs").wait_for()
+    assert page.evaluate(FIRST_MESSAGE, address) == "refused"

@@ -95,7 +95,7 @@ def test_it_tells_of_itself_as_services_do(door: DoorProcess) -> None:
 
 def test_only_who_has_a_certificate_of_the_system_is_answered(door: DoorProcess) -> None:
     class Stranger(DoorProcess):
-        def _context(self) -> ssl.SSLContext:
+        def context(self) -> ssl.SSLContext:
             return ssl.create_default_context(cafile=self._state / "ca.pem")
 
     stranger = Stranger(door._state, {})

@@ -12,13 +12,13 @@ from celery import Celery
 
 from services.kernel.broker_layout import Layout
 from services.kernel.database import Database
-from services.monitor.gaps.orphans import Stranded
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.system.components import Finding, Health
 from services.monitor.system.hanging import HangingLook
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.store_tasks import TaskBatches, row_of
+from services.monitor.workers.stranded import Stranded
 from tests.support.events import Life
 from tests.support.servers import Valkey
 
