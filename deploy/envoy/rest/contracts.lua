@@ -66,13 +66,16 @@ end
 
 return function(schema)
   for _, message in pairs(schema.messages) do
-    message.names, message.all = {}, {}
+    message.names, message.all, message.singular = {}, {}, {}
     for _, field in ipairs(message.order) do
       field_ready(field, schema)
       field.oneof = message.oneofs[field.oneof]
       message.all[#message.all + 1] = field.json or field.name
       for _, name in ipairs({field.json or field.name, field.camel, field.name}) do
         message.names[name] = field
+      end
+      if field.repeated and field.name:find("s$") then
+        message.singular[field.name:sub(1, -2)] = field
       end
     end
   end

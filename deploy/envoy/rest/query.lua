@@ -16,7 +16,7 @@ local function encoded(text)
 end
 
 -- The field that "timing.crontab.expression" names and its path in the contract's names; nil if there is none, which
--- is added to the faults.
+-- is added to the faults. A parameter has one value of a list, and may have its name in the singular: state for states.
 local function field_of(name, message, found)
   local path, field = "", nil
   for step in (name .. "."):gmatch("([^.]*)%.") do
@@ -25,7 +25,7 @@ local function field_of(name, message, found)
       return nil
     end
     message = field and field.message or message
-    field = message.names[step]
+    field = message.names[step] or message.singular[step]
     if not field then
       faults.unknown(found, path, step, message, "query")
       return nil
@@ -62,7 +62,7 @@ local function place_of(path, route, bound)
   return nil
 end
 
--- Checks one parameter; returns its value in full if it must be changed.
+-- Checks one parameter; returns its value in full if it must be changed, and its field's path.
 local function checked(name, value, route, bound, seen, found)
   local field, path = field_of(name, route.message, found)
   if not field then
@@ -85,17 +85,17 @@ local function checked(name, value, route, bound, seen, found)
   end
   if field.kind == "mask" and route.body_message then
     local full = mask_in_full(value, route.body_message)
-    return full ~= value and full or nil
+    return full ~= value and full or nil, path
   elseif field.enum and not value:find("^%-?%d+$") then
     local full = field.enum.values[value]
     if not full then
       faults.value(found, path, value, field, "query")
     end
-    return full ~= value and full or nil
+    return full ~= value and full or nil, path
   elseif field.form and not field.form(value) then
     faults.add(found, path, "is " .. scan.quoted(faults.shown(value)) .. ", not " .. field.wanted, field.parameter)
   end
-  return nil
+  return nil, path
 end
 
 -- Checks the part of a path that follows the "?". Returns the query to pass on, nil if it is as it was, and which fields
@@ -104,10 +104,11 @@ return function(query, route, bound, found)
   local seen, parts, changed = {}, {}, false
   for part in query:gmatch("[^&]+") do
     local name, value = part:match("^([^=]*)=?(.*)$")
-    local full = checked(decoded(name), decoded(value), route, bound, seen, found)
-    if full then
+    local full, path = checked(decoded(name), decoded(value), route, bound, seen, found)
+    local singular = path and decoded(name) == path:sub(1, -2)
+    if full or singular then
       changed = true
-      part = name .. "=" .. encoded(full)
+      part = (singular and path or name) .. "=" .. (full and encoded(full) or value)
     end
     parts[#parts + 1] = part
   end

@@ -248,6 +248,15 @@ def test_short_names_of_values_are_written_in_full(script: RestScript) -> None:
     assert body == b'{"schedule" : {"overlap_policy":"OVERLAP_POLICY_SKIP", "paused": true}}'
 
 
+def test_a_list_may_have_its_name_in_the_singular_where_one_value_is_given(script: RestScript) -> None:
+    judged = script.judge("GET", "/v1/tasks?state=FAILURE&text=a%26b+c&states=RETRY&task_name=a%20b")
+    assert judged.path == (
+        "/v1/tasks?states=TASK_STATE_FAILURE&text=a%26b+c&states=TASK_STATE_RETRY&task_names=a%20b"
+    )
+    assert script.judge("GET", "/v1/tasks?state=FAILUR").faults["states"]
+    assert script.judge("GET", "/v1/tasks?tex=a").faults["tex"]
+
+
 def test_a_mask_may_name_arguments_as_the_body_does(script: RestScript) -> None:
     sent = f"{CREATE}/x?update_mask=description,task.args,task.kwargs,labels.args"
     judged = script.judge("PATCH", sent, {"task": {"args": [1]}})
