@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import supervised
 from benchmarks.processes import Usage, memory, used
 from benchmarks.report import Measure, quick, report
-from benchmarks.standalone.ours import SUPERVISOR, Running, up
+from benchmarks.standalone.ours import SUPERVISOR, Running, environment_of_users, up
 from benchmarks.standalone.peers import peers
 from services import SERVICES
 
@@ -26,7 +26,7 @@ ROUNDS = 1 if quick() else 3
 SETTLE_SECONDS = 10.0 if quick() else 60.0
 IDLE_SECONDS = 10.0 if quick() else 60.0
 OF_PEERS = ("flower", "beat")
-SERVICES_GOAL, SCHEDULER_GOAL, START_GOAL = 2.5, 1.0, 9.0
+SERVICES_GOAL, SCHEDULER_GOAL, BESIDE_GOAL, START_GOAL = 2.5, 1.0, 0.5, 9.0
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Round:
         return sum(self.idle[name].wakeups for name in names or self.idle) / IDLE_SECONDS
 
 
-def rounds(state: Path) -> tuple[list[Round], list[Round]]:
+def rounds(python: Path, state: Path) -> tuple[list[Round], list[Round]]:
     mine: list[Round] = []
     others: list[Round] = []
     for _ in range(ROUNDS):
-        with up(state) as ours, peers() as theirs:
+        with up(python, state) as ours, peers() as theirs:
             time.sleep(SETTLE_SECONDS)
             before = [used(each.components) for each in (ours, theirs)]
             time.sleep(IDLE_SECONDS)
@@ -73,10 +73,10 @@ def _show(found: Round) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="celeriac-idle-") as folder:
-        state = Path(folder) / "state"
-        with up(state) as first:
+        python, state = environment_of_users(Path(folder)), Path(folder) / "state"
+        with up(python, state) as first:
             print(f"first start: {first.cpu:.1f} s of CPU in {first.seconds:.1f} s\n", flush=True)
-        mine, others = rounds(state)
+        mine, others = rounds(python, state)
 
     def idle(name: str, ours: Sequence[str], theirs: Sequence[str], goal: float | None = None) -> Measure:
         values = [each.cpu(*ours) for each in mine]
@@ -93,6 +93,8 @@ def main() -> None:
             idle("idle_monitor", ["monitor"], ["flower"]),
             idle("idle_embedder", ["embedder"], OF_PEERS),
             idle("idle_audit", ["audit"], OF_PEERS),
+            idle("idle_relay", ["relay"], OF_PEERS, BESIDE_GOAL),
+            idle("idle_door", ["door"], OF_PEERS, BESIDE_GOAL),
             idle("idle_worker", ["worker-maintenance"], ["worker"]),
             idle("idle_valkey", ["valkey"], ["valkey"]),
             idle("idle_all", [], []),

@@ -32,13 +32,25 @@ class Running:
     components: dict[str, int]
 
 
+def environment_of_users(folder: Path) -> Path:
+    """Installs what `make up` installs for who only runs it, and gives its Python.
+
+    What checks and benchmarks need besides would be loaded, too: structlog loads rich where it is there.
+    """
+    environment = folder / "venv"
+    command = [str(ROOT / ".uv/bin/uv"), "sync", "--quiet", "--locked", "--all-extras", "--no-default-groups"]
+    settings = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(environment)}
+    subprocess.run([*command, "--python", sys.executable], cwd=ROOT, env=settings, check=True)
+    return environment / "bin/python"
+
+
 @contextmanager
-def up(state: Path) -> Iterator[Running]:
+def up(python: Path, state: Path) -> Iterator[Running]:
     port = free_ports(BLOCK)
     environment = {**os.environ, "CELERIAC_STATE_DIR": str(state), "CELERIAC_GATEWAY_PORT": str(port)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.monotonic()
-    command = [sys.executable, "-m", "deploy.standalone", "up"]
+    command = [str(python), "-m", "deploy.standalone", "up"]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as system:
