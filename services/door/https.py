@@ -23,8 +23,9 @@ MOST_HEADER_BYTES = 192 * 1024
 # Longer than the gateway keeps an idle connection (60 s): the door never closes one that is about to be used.
 KEEP_ALIVE_SECONDS = 90
 MOST_MESSAGE_BYTES = 64 * 1024
-# A client of a WebSocket that does not answer a ping for so long is gone.
-PING_SECONDS = 20.0
+# How often a client of a WebSocket is asked whether it is there, and how long it may take to answer: a slow one
+# first reads all that was sent before.
+PING_SECONDS, PONG_SECONDS = 20.0, 60.0
 
 
 @asynccontextmanager
@@ -76,7 +77,7 @@ def _configuration(app: ASGIApp, certificates: Certificates, grace: float) -> uv
         ws="websockets-sansio",
         ws_max_size=MOST_MESSAGE_BYTES,
         ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
         # It would take 60 kB and most of the CPU of each socket; within a data centre bytes cost less.
         ws_per_message_deflate=False,
         # The gateway writes the date, and the caller's address is read where it is needed.

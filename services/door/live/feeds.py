@@ -86,6 +86,11 @@ class Feed:
             listener.put_newest("metrics", self._figures)
         self.listeners.add(listener)
 
+    def part(self, listener: Listener) -> None:
+        """Hands the listener nothing more."""
+        self.listeners.discard(listener)
+        self._spent.discard(listener)
+
     async def run(self) -> None:
         failures = 0
         while True:
@@ -100,8 +105,9 @@ class Feed:
                     self.cursor = ""
                     continue
                 if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                    self._spent.add(lender)
-                    lender.fail(fault)
+                    if lender in self.listeners or lender in self.joining:
+                        self._spent.add(lender)
+                        lender.fail(fault)
                     continue
                 if error.code() in FINAL:
                     self._refuse(fault)
@@ -226,7 +232,7 @@ class Feeds:
         """Hands the listener nothing more."""
         key = self._of.pop(listener, None)
         if key is not None:
-            self._feeds[key][0].listeners.discard(listener)
+            self._feeds[key][0].part(listener)
             self._end_if_unused(key)
 
     def _feed(self, key: Key, wish: WatchEventsRequest, cursor: str) -> tuple[Feed, bool]:
