@@ -23,8 +23,8 @@ MOST_HEADER_BYTES = 192 * 1024
 # Longer than the gateway keeps an idle connection (60 s): the door never closes one that is about to be used.
 KEEP_ALIVE_SECONDS = 90
 MOST_MESSAGE_BYTES = 64 * 1024
-# How often a client of a WebSocket is asked whether it is there, and how long it may take to answer: a slow one
-# first reads all that was sent before.
+# How often a client of a WebSocket is asked whether it is there, and how long it may take to answer: a slow
+# one first reads all that was sent before.
 PING_SECONDS, PONG_SECONDS = 20.0, 60.0
 
 
