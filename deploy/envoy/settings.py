@@ -45,7 +45,7 @@ class GatewaySettings(BaseSettings):
     trusted_proxies: int = Field(
         0, ge=0, le=10, validation_alias="CELERIAC_GATEWAY_TRUSTED_PROXIES", examples=["1"]
     )
-    # Services take messages up to 8 MiB. What is longer would be refused by them in grpc's own words.
+    # Services take messages up to 8 MiB (services/kernel/grpc/decode.py).
     max_request_bytes: int = Field(
         8 * 1024 * 1024,
         ge=1024,

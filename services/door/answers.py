@@ -27,6 +27,7 @@ STATUSES: dict[type[errors.CeleriacError], int] = {
     errors.Conflict: 409,
     errors.Invalid: 400,
     errors.Exhausted: 429,
+    errors.TooLarge: 413,
     errors.Unavailable: 503,
     errors.Locked: 503,
     errors.NotReady: 503,

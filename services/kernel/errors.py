@@ -85,6 +85,16 @@ class Exhausted(CeleriacError):
         self.retry_after = retry_after
 
 
+class TooLarge(CeleriacError):
+    """The request has more bytes than a service takes."""
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(
+            "REQUEST_TOO_LARGE",
+            f"the request has {size} bytes, and a service takes at most {most}; send it in parts",
+        )
+
+
 class Unavailable(CeleriacError):
     """Something that the call needs is unavailable for now; the same call may be sent again."""
 

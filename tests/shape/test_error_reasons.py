@@ -29,6 +29,7 @@ FIXED = [
     errors.Conflict("a", "b"),
     errors.Invalid([]),
     errors.Exhausted("a", 1),
+    errors.TooLarge(2, 1),
     errors.Unavailable("a"),
     errors.Locked("a", 1),
     errors.NotReady("a", 1),

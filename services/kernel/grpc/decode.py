@@ -1,5 +1,8 @@
 """Third step: parses the request. Malformed bytes, and fields of older contracts, are INVALID_ARGUMENT.
 
+A message of more than MOST_BYTES is refused. The server itself takes larger ones, up to a bound: what it
+refuses, it refuses in grpc's own words, and before the gateway has seen how large the message is.
+
 grpcio by itself would answer UNKNOWN, with the text of an exception in the status.
 """
 
@@ -11,9 +14,11 @@ from contextlib import asynccontextmanager
 
 from google.protobuf.message import DecodeError, Message
 
-from services.kernel.errors import FieldFault, Invalid
+from services.kernel.errors import FieldFault, Invalid, TooLarge
 from services.kernel.grpc.call import Call
 from services.kernel.grpc.withdrawn import refuse_withdrawn_fields
+
+MOST_BYTES = 8 * 1024 * 1024
 
 # How long after the end of the request stream a cancellation of the call may arrive; 0.1 ms was measured.
 CANCELLATION_SECONDS = 0.05
@@ -35,6 +40,8 @@ async def decode(call: Call) -> AsyncIterator[None]:
 
 
 def _parsed(call: Call, raw: bytes) -> Message:
+    if len(raw) > MOST_BYTES:
+        raise TooLarge(len(raw), MOST_BYTES)
     try:
         request = call.parse(raw)
     except (DecodeError, UnicodeDecodeError, ValueError) as error:

@@ -47,6 +47,7 @@ CODES: dict[type[errors.CeleriacError], grpc.StatusCode] = {
     errors.Conflict: grpc.StatusCode.ABORTED,
     errors.Invalid: grpc.StatusCode.INVALID_ARGUMENT,
     errors.Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
     errors.Locked: grpc.StatusCode.UNAVAILABLE,
     errors.NotReady: grpc.StatusCode.UNAVAILABLE,

@@ -43,6 +43,7 @@ from grpc_reflection.v1alpha import reflection
 from services.kernel.certificates import Certificates
 from services.kernel.errors import Unavailable
 from services.kernel.grpc.call import Call
+from services.kernel.grpc.decode import MOST_BYTES
 from services.kernel.grpc.health import Health
 from services.kernel.loops import Heartbeat
 from services.kernel.policy import STANDARD_METHODS, MethodPolicy, policies_of
@@ -65,7 +66,7 @@ OPTIONS = [
     ("grpc.http2.bdp_probe", 0),
     # Otherwise a second server on the same port would start without an error, and take half of the calls.
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", 8 * 1024 * 1024),
+    ("grpc.max_receive_message_length", 4 * MOST_BYTES),
     ("grpc.max_concurrent_streams", 1000),
     # More than the gateway lets through. Beyond the second limit grpc refuses all calls, in its own words;
     # between the two it refuses some at random.

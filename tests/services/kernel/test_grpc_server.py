@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.errors import Conflict, Exhausted, FieldFault, Invalid, Locked
+from services.kernel.grpc.decode import MOST_BYTES
 from services.kernel.grpc.server import Server, Servicer
 from services.kernel.grpc.steps import steps_of_every_call
 from services.kernel.identity import current_identity
@@ -249,6 +250,13 @@ async def test_malformed_bytes_are_the_callers_error(running: Running, admin: st
         code, message, _ = await refusal(invoke(raw, metadata=(("authorization", admin),)))
     assert code is Status.INVALID_ARGUMENT
     assert "request" in message
+
+
+async def test_a_message_that_is_too_large_is_told_with_its_size(running: Running, admin: str) -> None:
+    code, message, details = await refusal(running.call("Say", "x" * MOST_BYTES, authorization=admin))
+    assert code is Status.RESOURCE_EXHAUSTED
+    assert details["ErrorInfo"].reason == "REQUEST_TOO_LARGE"
+    assert f"at most {MOST_BYTES}" in message
 
 
 async def test_the_callers_request_id_comes_back_in_errors(running: Running, admin: str) -> None:
