@@ -110,6 +110,20 @@ local function fail(handle, fault, request_id)
   refuse(handle, 500, answer(13, "INTERNAL", "an error of ours: the request could not be checked", "", nil, request_id))
 end
 
+-- Passes on what was judged. Envoy gives out the headers anew after the body has come: the ones before are not valid.
+local function pass_on(handle, buffer, new_path, new_body)
+  local headers = handle:headers()
+  if new_path then
+    headers:replace(":path", new_path)
+  end
+  if new_body then
+    local length = buffer:setBytes(new_body)
+    if headers:get("content-length") then
+      headers:replace("content-length", length)
+    end
+  end
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local request_id = headers:get("x-request-id")
@@ -129,13 +143,8 @@ function envoy_on_request(handle)
   elseif status then
     return refuse(handle, status, new_path)
   end
-  if new_path then
-    headers:replace(":path", new_path)
-  end
-  if new_body then
-    local length = buffer:setBytes(new_body)
-    if headers:get("content-length") then
-      headers:replace("content-length", length)
-    end
+  local passed, fault = pcall(pass_on, handle, buffer, new_path, new_body)
+  if not passed then
+    return fail(handle, fault, request_id)
   end
 end
