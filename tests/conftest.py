@@ -78,6 +78,12 @@ def database_url(postgres_url: str) -> str:
     return asyncio.run(create_migrated_database(postgres_url))
 
 
+@pytest.fixture
+def own_database_url(postgres_url: str) -> str:
+    """A fresh database for one test: of several monitors on one database, only one writes."""
+    return asyncio.run(create_migrated_database(postgres_url))
+
+
 @pytest.fixture(scope="module")
 def empty_database_url(postgres_url: str) -> str:
     """A fresh database for each test module, for tests of the migrations themselves."""

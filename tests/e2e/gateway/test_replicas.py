@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,7 @@ from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import ServiceProcess, environment_of
 from tests.support.replicas import Call, called_at_once, called_through_a_restart, ports_of, running_replicas
 from tests.support.schedules import CRONTAB, schedule_of
-from tests.support.servers import Valkey, create_migrated_database
+from tests.support.servers import Valkey
 
 CALLS, ROUNDS = 1200, 3
 log = logging.getLogger(__name__)
@@ -126,11 +125,6 @@ WORK: dict[str, Callable[[Gateway, str], list[Call]]] = {
     "monitor": tasks_are_read,
     "audit": records_are_read,
 }
-
-
-@pytest.fixture
-def own_database_url(postgres_url: str) -> str:
-    return asyncio.run(create_migrated_database(postgres_url))
 
 
 @pytest.fixture(scope="module")

@@ -89,14 +89,14 @@ def test_a_worker_that_was_switched_off_on_purpose_is_left_alone_even_by_a_monit
 
 
 def test_with_the_setting_off_nobody_is_told(
-    certificates: Path, tokens: LocalIssuer, database_url: str, tmp_path: Path
+    certificates: Path, tokens: LocalIssuer, own_database_url: str, tmp_path: Path
 ) -> None:
     """On a broker of its own, where no other monitor is."""
     setting = {"CELERIAC_MONITOR_ENABLE_EVENTS": "false"}
     with (
         temporary_valkey() as broker,
         running_worker(broker, tmp_path, name="left@off", options=()) as worker,
-        running_monitor(certificates, tokens, database_url, broker, **setting) as monitor,
+        running_monitor(certificates, tokens, own_database_url, broker, **setting) as monitor,
     ):
         app = celery_app(broker.host, broker.port)
         eventually(lambda: any(each.pool for each in monitor.online(worker.name)))

@@ -72,7 +72,7 @@ def test_no_secret_of_a_task_is_stored_shown_found_or_logged(
 
 
 def test_what_is_secret_is_up_to_the_rules_of_the_operator(
-    certificates: Path, tokens: LocalIssuer, database_url: str
+    certificates: Path, tokens: LocalIssuer, own_database_url: str
 ) -> None:
     settings = {
         "CELERIAC_MONITOR_REDACT": "iban, account_number",
@@ -81,7 +81,7 @@ def test_what_is_secret_is_up_to_the_rules_of_the_operator(
     }
     with (
         temporary_valkey() as broker,
-        running_monitor(certificates, tokens, database_url, broker, **settings) as monitor,
+        running_monitor(certificates, tokens, own_database_url, broker, **settings) as monitor,
     ):
         viewer = Caller(tasks_pb2_grpc.TaskServiceStub(monitor.channel), tokens.mint("viewer"))
         watcher = Reader(
@@ -102,12 +102,12 @@ def test_what_is_secret_is_up_to_the_rules_of_the_operator(
 
 
 def test_arguments_and_results_may_be_kept_not_at_all(
-    certificates: Path, tokens: LocalIssuer, database_url: str
+    certificates: Path, tokens: LocalIssuer, own_database_url: str
 ) -> None:
     setting = {"CELERIAC_MONITOR_ARGUMENTS": "none"}
     with (
         temporary_valkey() as broker,
-        running_monitor(certificates, tokens, database_url, broker, **setting) as monitor,
+        running_monitor(certificates, tokens, own_database_url, broker, **setting) as monitor,
     ):
         life = Life(time.time(), name="only-here")
         publish_events(broker, life.whole())

@@ -143,13 +143,13 @@ def test_a_task_that_is_to_be_killed_is_killed_also_by_a_worker_that_has_just_be
 def test_a_worker_that_was_there_is_told_later_what_was_revoked_while_the_broker_was_away(
     certificates: Path,
     tokens: LocalIssuer,
-    database_url: str,
+    own_database_url: str,
     monitor_settings: Mapping[str, str],
     tmp_path: Path,
 ) -> None:
     with (
         temporary_valkey() as broker,
-        running_monitor(certificates, tokens, database_url, broker, **monitor_settings) as monitor,
+        running_monitor(certificates, tokens, own_database_url, broker, **monitor_settings) as monitor,
         running_worker(broker, tmp_path, name="there@test") as worker,
     ):
         monitor.await_worker(worker.name)

@@ -96,9 +96,9 @@ def test_a_task_whose_process_was_killed_tells_the_signal(monitor: Monitor, app:
     """The exception of a killed child: celery #7781."""
     task = ended(monitor, send(app, "die"))
     assert task.state == pb.TASK_STATE_FAILURE
-    assert task.exception.startswith(
-        "billiard.exceptions.WorkerLostError: Worker exited prematurely: signal 9"
-    )
+    # In the words of the worker's event, or, where that comes late, in those of the result backend.
+    assert "WorkerLostError" in task.exception
+    assert "Worker exited prematurely: signal 9" in task.exception
     assert task.exception_type == "WorkerLostError"
     assert task.exception_message.startswith("Worker exited prematurely: signal 9")
 
