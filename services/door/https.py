@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -36,6 +37,7 @@ async def listening(app: ASGIApp, settings: KernelSettings) -> AsyncIterator[Non
     """
     host, _, port = settings.listen.rpartition(":")
     with _bound(host.strip("[]"), int(port)) as taken:
+        logging.getLogger("uvicorn.error").addFilter(_tells_a_fault)
         server = _Server(_configuration(app, Certificates(settings), settings.shutdown_grace))
         serving = asyncio.create_task(server.serve([taken]), name="http")
         try:
@@ -45,6 +47,11 @@ async def listening(app: ASGIApp, settings: KernelSettings) -> AsyncIterator[Non
         finally:
             server.ending.set()
             await serving
+
+
+def _tells_a_fault(record: logging.LogRecord) -> bool:
+    """Leaves out that a WebSocket was not opened, which uvicorn says of each that was refused by an answer."""
+    return record.msg != "ASGI callable returned without completing handshake."
 
 
 class _Server(uvicorn.Server):

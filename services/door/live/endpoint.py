@@ -148,7 +148,8 @@ class Live:
             if isinstance(wish, Ping):
                 listener.put_first(messages.pong())
             else:
-                await self._feeds.subscribe(listener, wish)
+                cursor, wish.cursor = wish.cursor[:CURSOR_LENGTH], ""
+                await self._feeds.subscribe(listener, wish, cursor)
         except Invalid as error:
             listener.put_first(messages.error(error))
 

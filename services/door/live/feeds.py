@@ -11,7 +11,7 @@ on after the last cursor; where that is not possible, a new hello tells each tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Any
 
 import grpc.aio
@@ -30,6 +30,9 @@ from services.kernel.loops import Backoff, Heartbeat
 log = structlog.get_logger(__name__)
 
 BACKOFF = Backoff(first=0.2, most=5.0)
+# How long the monitor may take for its first message, which it sends at once, and for the next one: it sends
+# a sign of life each 15 seconds.
+FIRST_SECONDS, SILENT_SECONDS = 5.0, 40.0
 # Codes that another try would meet again.
 FINAL = frozenset(
     {
@@ -98,6 +101,8 @@ class Feed:
             try:
                 await self._follow(lender)
                 fault: CeleriacError = Unavailable("the monitor")
+            except TimeoutError:
+                fault = Unavailable("the monitor")
             except grpc.aio.AioRpcError as error:
                 fault = refusal_in(error, "the monitor")
                 if self.cursor and error.code() in FINAL:
@@ -133,12 +138,15 @@ class Feed:
             request, metadata=(("authorization", f"Bearer {lender.caller.token}"),)
         )
         opened = False
-        async for response in stream:
-            self.cursor = response.cursor
-            if not opened:
-                opened = True
-                self._open(resumed=bool(request.cursor))
-            self._tell(response)
+        try:
+            async for response in _in_time(stream):
+                self.cursor = response.cursor
+                if not opened:
+                    opened = True
+                    self._open(resumed=bool(request.cursor))
+                self._tell(response)
+        finally:
+            stream.cancel()
 
     def _open(self, resumed: bool) -> None:
         self._away, self.resumed = None, resumed
@@ -180,6 +188,19 @@ class Feed:
         self.refusal = fault
         self.settled.set()
         self._each(lambda listener: listener.fail(fault))
+
+
+async def _in_time(stream: AsyncIterable[WatchEventsResponse]) -> AsyncIterator[WatchEventsResponse]:
+    """Yields the messages of a stream; raises TimeoutError when none comes in time."""
+    responses, seconds = aiter(stream), FIRST_SECONDS
+    while True:
+        async with asyncio.timeout(seconds):
+            try:
+                response = await anext(responses)
+            except StopAsyncIteration:
+                return
+        yield response
+        seconds = SILENT_SECONDS
 
 
 class Feeds:

@@ -42,6 +42,11 @@ def wish_in(text: str) -> WatchEventsRequest | Ping:
         said = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise _fault("message", f"is no JSON: {error}", EXAMPLE) from None
+    try:
+        json.dumps(said, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # JSON can name them (RFC 8259, section 8.2), and no text can have them.
+        raise _fault("message", "has half of a surrogate pair", EXAMPLE) from None
     if said == {"ping": True}:
         return Ping()
     if not isinstance(said, dict) or set(said) != {"subscribe"} or not isinstance(said["subscribe"], dict):
@@ -65,8 +70,12 @@ def _subscription(said: dict[str, Any]) -> WatchEventsRequest:
             getattr(wish, field).CopyFrom(_interval(value, path))
         elif field == "tasks":
             _tasks(value, path, wish)
+        elif field == "cursor" and isinstance(value, str):
+            wish.cursor = value
+        elif field == "cursor":
+            raise _fault(path, "is no text", "the cursor of the last message")
         else:
-            raise _fault(path, "is not known: metrics_interval, task_interval and tasks are", EXAMPLE)
+            raise _fault(path, "is not known: metrics_interval, task_interval, tasks and cursor are", EXAMPLE)
     if wish.without_tasks:
         wish.ClearField("task_interval")
     return wish

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -158,6 +159,7 @@ def test_who_may_not_is_told_before_the_upgrade(door: DoorProcess, tokens: Local
     assert (status, "TOKEN_INVALID" in said) == (401, True)
     status, said = refused(door, tokens.mint("writer"))
     assert (status, "ROLE_TOO_LOW" in said) == (403, True)
+    assert '"level": "error"' not in door.log()
 
 
 def test_another_sites_page_may_not_open_one_and_our_own_may(door: DoorProcess, tokens: LocalIssuer) -> None:
@@ -265,6 +267,10 @@ def test_who_comes_again_with_its_cursor_is_told_whether_it_missed_anything(
         life = Life(time.time())
         publish(broker, life)
         again.next("tasks", has_task(life, "SUCCESS"))
+        # A subscription may have a cursor of its own, as the filters are then another stream's.
+        known = again.seen[-1]["cursor"]
+        again.say({"subscribe": {"tasks": {"states": ["FAILURE"]}, "cursor": known}})
+        assert again.next("hello")["data"]["resumed"] is True
     for missed in (cursor, "nonsense"):
         with opened(door, token, f"?cursor={missed}") as late:
             assert late.next("hello")["data"]["resumed"] is False
@@ -287,6 +293,22 @@ def test_sockets_outlive_the_monitor(
         life = Life(time.time())
         publish(broker, life)
         socket.next("tasks", has_task(life, "SUCCESS"))
+
+
+def test_a_monitor_that_says_nothing_is_told_as_one_that_is_away(
+    door: DoorProcess, tokens: LocalIssuer, monitor: Monitor
+) -> None:
+    process = monitor.process.process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with opened(door, tokens.mint("admin", subject="an")) as socket:
+            socket.next("hello")
+            assert socket.next("error")["data"]["reason"] == "UNAVAILABLE"
+        # Who has gone meanwhile is not counted any more.
+        eventually(lambda: scraped_value(door.metrics_port, "celeriac_door_sockets") == 0)
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def test_a_door_that_stops_tells_its_clients_to_come_again(
