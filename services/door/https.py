@@ -50,7 +50,7 @@ async def listening(app: ASGIApp, settings: KernelSettings) -> AsyncIterator[Non
 
 
 def _tells_a_fault(record: logging.LogRecord) -> bool:
-    """Leaves out that a WebSocket was not opened, which uvicorn says of each that was refused by an answer."""
+    """Leaves out that a WebSocket was not opened: uvicorn says so of each that was refused by an answer."""
     return record.msg != "ASGI callable returned without completing handshake."
 
 
