@@ -305,14 +305,14 @@ async def test_a_burst_while_the_database_is_away_is_bounded_and_what_is_left_ou
     away = Database("postgresql://nobody@127.0.0.1:1/nothing")
     monitor = Listening(valkey, away, Bounds(tasks=5000, sent_tasks=10_000, waiting_tasks=4000))
     intake = monitor.intake
-    for number in range(0, 100_000, 100):
+    for number in range(0, 30_000, 100):
         lives = [Life(1_790_000_000.0 + number, queue=f"q{number % 7}") for _ in range(100)]
         intake.take_in([event_message([life.sent() for life in lives])])
     assert (len(intake.table), intake.table.sent) == (5000, 10_000)
     assert len(intake.waiting_tasks) == 4000
-    assert monitor.figures.tasks_dropped == 96_000
-    assert monitor.figures.events_total == 100_000
-    assert sum(monitor.figures.by_queue.values()) == 100_000
+    assert monitor.figures.tasks_dropped == 26_000
+    assert monitor.figures.events_total == 30_000
+    assert sum(monitor.figures.by_queue.values()) == 30_000
     await away.close()
 
 
@@ -329,16 +329,16 @@ async def test_the_texts_that_wait_are_bounded_too(valkey: Valkey) -> None:
     await away.close()
 
 
-async def test_a_hundred_thousand_events_at_once_are_all_kept(
+async def test_twenty_thousand_events_at_once_are_all_kept(
     valkey: Valkey, database: Database, sessions: Sessions
 ) -> None:
     async with listening(valkey, database) as monitor:
-        for _ in range(25):
+        for _ in range(5):
             lives = [Life(time.time()) for _ in range(1000)]
             await publish(valkey, *(event_message(life.whole()) for life in lives))
-        await monitor.until(lambda: monitor.figures.events_total == 100_000, 120)
+        await monitor.until(lambda: monitor.figures.events_total == 20_000, 120)
         await eventually_stored(
-            sessions, lambda tasks: len(tasks) == 25_000 and all(t.state.ended for t in tasks)
+            sessions, lambda tasks: len(tasks) == 5_000 and all(t.state.ended for t in tasks)
         )
         assert (monitor.figures.events_lost, monitor.figures.stream_cuts) == (0, 0)
 
