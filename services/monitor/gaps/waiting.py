@@ -6,6 +6,7 @@ Only their ids are sent over: a script finds them on the broker, some hundred me
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -20,9 +21,17 @@ from services.monitor.queues import UNACKED, BrokerQueues
 MOST_MESSAGES = 200_000
 AT_ONCE = 500
 # A message whose headers have no id is of Celery's first protocol: its id is in the body.
-IDS = """
+# An id is sent as the JSON string that it is in the message: some characters of it are escaped there.
+IDS = r"""
 local function id_of(message)
-    return string.match(message, '"id": ?"([^"]+)"') or ('\\0' .. string.sub(message, 1, 16384))
+    local _, first = string.find(message, '"id": ?"')
+    local last = first
+    while last do
+        last = string.find(message, '["\\]', last + 1)
+        if last and string.sub(message, last, last) == '"' then return string.sub(message, first, last) end
+        last = last and last + 1
+    end
+    return '\0' .. string.sub(message, 1, 16384)
 end
 """
 IN_QUEUE = (
@@ -42,7 +51,7 @@ for i = 2, #page[2], 2 do found[#found + 1] = id_of(page[2][i]) end
 return found
 """
 )
-TASK_ID = re.compile(rb'"id": ?"([^"]+)"')
+TASK_ID = re.compile(rb'"id": ?("(?:[^"\\]|\\.)*+")')
 
 
 class WaitingTasks:
@@ -85,13 +94,24 @@ class WaitingTasks:
 
 def _ids(answers: Iterable[bytes]) -> Iterable[str]:
     for answer in answers:
-        task_id = answer if not answer.startswith(b"\0") else _id_in_body(answer[1:])
-        if task_id:
-            yield task_id.decode(errors="replace")
+        written = answer if not answer.startswith(b"\0") else _id_in_body(answer[1:])
+        if task_id := _as_shown(written):
+            yield task_id
+
+
+def _as_shown(written: bytes) -> str:
+    """Returns the task id that the JSON string is, as events tell it; empty if it is none."""
+    if b"\\" not in written:
+        return written[1:-1].decode(errors="replace")
+    try:
+        task_id = str(json.loads(written.decode(errors="replace"), strict=False))
+    except ValueError:
+        return ""
+    return task_id.replace("\0", "\ufffd")
 
 
 def _id_in_body(message: bytes) -> bytes:
-    """Returns the id in the body of a message; empty if there is none."""
+    """Returns the id in the body of a message, as a JSON string; empty if there is none."""
     try:
         envelope = orjson.loads(message)
         if isinstance(envelope, list) and envelope:

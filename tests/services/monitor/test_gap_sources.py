@@ -19,6 +19,7 @@ from services.monitor.gaps.waiting import WaitingTasks
 from services.monitor.queues import BrokerQueues
 from services.monitor.tasks.result_client import opened_results
 from tests.support.celery_workers import celery_app
+from tests.support.odd_names import ODD_NAMES
 from tests.support.servers import Valkey
 
 
@@ -85,6 +86,30 @@ async def test_tasks_that_wait_are_found_in_queues_of_every_priority_and_with_wo
     tasks = WaitingTasks(client, layout, BrokerQueues(client, layout))
     found, complete = await tasks.read(["unbound"])
     assert (found, complete) == (sent | {held, "by the first protocol", "unbound"}, True)
+
+
+@pytest.mark.parametrize("task_id", [*ODD_NAMES, '"', "\\", '\\"', "\t", "工作-1", "🥬", "a\0b"])
+async def test_a_task_that_waits_is_found_whatever_its_id(
+    broker: Valkey, client: redis.asyncio.Redis, task_id: str
+) -> None:
+    """JSON escapes some characters of an id, and how is up to the program that sends the message."""
+    app = app_of(broker, "")
+    app.send_task("add", (1, 2), queue="held", task_id=task_id)
+    message: Any = await client.rpop("held")
+    waits = WaitingTasks(client, Layout(), BrokerQueues(client, Layout()))
+    for sent in (message, json.dumps(json.loads(message), ensure_ascii=False), old_message(task_id)):
+        await client.lpush("held", sent)
+        assert await waits.read(["held"]) == ({shown(task_id)}, True)
+        await client.delete("held")
+        await client.hset("unacked", "tag", json.dumps([json.loads(sent), "", "held"]))
+        assert await waits.read(["held"]) == ({shown(task_id)}, True)
+        await client.delete("unacked")
+    app.close()
+
+
+def shown(task_id: str) -> str:
+    """Returns the id as the task's events tell it to the monitor."""
+    return task_id.replace("\0", "\ufffd")
 
 
 def old_message(task_id: str) -> str:
