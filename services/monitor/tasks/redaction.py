@@ -28,6 +28,8 @@ FIELDS = {
     "task-succeeded": RESULT,
     "task-failed": EXCEPTION,
     "task-retried": EXCEPTION,
+    # Celery writes none there. Who does has it taken in, as a rejection that is put back counts as a retry.
+    "task-rejected": EXCEPTION,
 }
 # What stands in place of arguments and results that are not to be kept.
 NOT_KEPT = "[not kept]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.intake.writership import Writership
 from services.monitor.tasks.redaction import Redaction
 from services.monitor.tasks.table import TaskTable
-from services.monitor.tasks.tasks import Task, TaskState
+from services.monitor.tasks.tasks import STATE_OF_TYPE, Task, TaskState
 from services.monitor.totals.ledger import Ledger
 from services.monitor.totals.totals import Totals
 from services.monitor.workers.worker import Worker, WorkerState
@@ -106,3 +107,14 @@ def test_figures_and_states_do_not_depend_on_how_many_events_come_at_once() -> N
     assert {(w.name, w.state, w.started_heard) for w in at_once.workers.all()} == {
         (w.name, w.state, w.started_heard) for w in one_by_one.workers.all()
     }
+
+
+@pytest.mark.parametrize("requeue", [True, False])
+@pytest.mark.parametrize("kind", STATE_OF_TYPE)
+def test_no_secret_is_taken_in_from_an_event_of_any_type(kind: str, requeue: bool) -> None:
+    """Any program can write any field into any event: so into one of a rejection an exception."""
+    taken, secret = Taken(), "hunter2-Zq81x"
+    fields = ("args", "kwargs", "result", "exception", "traceback")
+    event = {"type": kind, "uuid": "a", "timestamp": T, "hostname": "h", "pid": 7, "requeue": requeue}
+    taken.take(event | dict.fromkeys(fields, f"ValueError('password={secret}')"))
+    assert taken.tasks and secret not in repr(taken.tasks)
