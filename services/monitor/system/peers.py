@@ -135,6 +135,8 @@ async def _follow(stub: Any, changed: asyncio.Event) -> NoReturn:
         changed.set()
         failures += 1
         await asyncio.sleep(jittered(RETRY.after(failures)))
+        # It may have been there meanwhile, and have ended again: the next stream would not tell.
+        changed.set()
 
 
 def health_elsewhere(
