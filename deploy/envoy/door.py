@@ -7,12 +7,11 @@ from typing import Any
 
 from deploy.envoy.contracts import Method
 from deploy.envoy.role_refusals import needed_by
-from deploy.envoy.routes import AUTHORIZATION_FORM, OFF, SAME_ORIGIN, role_gate, token_needed
+from deploy.envoy.routes import AUTHORIZATION_FORM, OFF, SAME_ORIGIN, TRANSCODER, role_gate, token_needed
 from deploy.envoy.template import Template
 from services.door.paths import ASSETS, FILES, LIVE, PAGES, READY, SESSION
 
 WATCH_EVENTS = "/celeriac.monitor.v1.MonitoringService/WatchEvents"
-TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 
 
 def door_routes(

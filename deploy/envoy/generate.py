@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from deploy.envoy.content_types import NOT_REST
 from deploy.envoy.contracts import Method, descriptor_set, installed_contracts, methods_of
 from deploy.envoy.door import door_probe, door_routes
 from deploy.envoy.replies import mappers
@@ -85,8 +86,10 @@ def write_gateway_config(
         allowed_sources=_sources(settings),
         cors_policy=_cors_policy(settings),
         mappers=mappers(methods),
-        grpc_log=template.fill("access_log", rest=False, grpc_status="%GRPC_STATUS(SNAKE_STRING)%"),
-        rest_log=template.fill("access_log", rest=True, grpc_status=None),
+        grpc_log=template.fill(
+            "access_log", rest=False, not_rest=NOT_REST, grpc_status="%GRPC_STATUS(SNAKE_STRING)%"
+        ),
+        rest_log=template.fill("access_log", rest=True, not_rest=NOT_REST, grpc_status=None),
         rest_script=str(checks),
         transcoder=_transcoder(template, settings, methods, descriptors, events=False),
         rate_limit_by_subject=_rate_limit_by_subject(template, settings),
@@ -153,7 +156,9 @@ def _rest_routes(
             for prefix in prefixes
         ),
         *(
-            template.fill(kind, prefix=prefix, service=service, checks=ON, most_read=most_read)
+            template.fill(
+                kind, prefix=prefix, service=service, checks=ON, not_rest=NOT_REST, most_read=most_read
+            )
             for kind in ("rest_small", "rest_large", "rest")
             for prefix in prefixes
         ),

@@ -19,6 +19,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from deploy.envoy.content_types import GRPC, GRPC_WEB, GRPC_WEB_TEXT, NOT_REST
 from deploy.envoy.contracts import Method
 from deploy.envoy.role_refusals import role_cases
 from deploy.envoy.routes import AUTHORIZATION_FORM, SAME_ORIGIN
@@ -202,7 +203,7 @@ def mappers(methods: Iterable[Method]) -> list[dict[str, Any]]:
 def _told_by_script() -> dict[str, Any]:
     """For what the check of REST calls refused: it wrote the whole answer (rest/filter.lua)."""
     return {
-        "filter": _all(_details_have("lua_response"), _asked_as("application/grpc", False)),
+        "filter": _all(_details_have("lua_response"), _asked_as(NOT_REST, False)),
         "body_format_override": {
             "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
             "content_type": "application/json",
@@ -221,9 +222,7 @@ def _refusals(methods: Iterable[Method]) -> Iterator[Refusal]:
 
 def _to_grpc(refusal: Refusal) -> dict[str, Any]:
     return {
-        "filter": _all(
-            _fits(refusal), _asked_as("application/grpc-web", False), _asked_as("application/grpc")
-        ),
+        "filter": _all(_fits(refusal), _asked_as(GRPC)),
         "headers_to_add": [
             _header("grpc-status", str(refusal.code.value[0])),
             _header("grpc-status-details-bin", _status(refusal)),
@@ -242,7 +241,7 @@ def _to_grpc_web(refusal: Refusal) -> dict[str, Any]:
     ).encode()
     frame = b"\x80" + len(trailers).to_bytes(4, "big") + trailers
     return {
-        "filter": _all(_fits(refusal), _asked_as("application/grpc-web")),
+        "filter": _all(_fits(refusal), _asked_as(GRPC_WEB)),
         "status_code": 200,
         # For the access log, and for callers that look at the headers first.
         "headers_to_add": [_header("grpc-status", str(refusal.code.value[0]))],
@@ -257,7 +256,7 @@ def _to_grpc_web(refusal: Refusal) -> dict[str, Any]:
 def _to_grpc_web_text(refusal: Refusal) -> dict[str, Any]:
     """Without a body: Envoy's filter never ends the body of a local reply that it must encode in base64."""
     return {
-        "filter": _all(_fits(refusal), _asked_as("application/grpc-web-text")),
+        "filter": _all(_fits(refusal), _asked_as(GRPC_WEB_TEXT)),
         "status_code": 200,
         "headers_to_add": [
             _header("grpc-status", str(refusal.code.value[0])),
@@ -272,7 +271,7 @@ def _to_grpc_web_text(refusal: Refusal) -> dict[str, Any]:
 def _to_rest(refusal: Refusal) -> dict[str, Any]:
     code = refusal.rest_code or refusal.code
     return {
-        "filter": _all(_fits(refusal), _asked_as("application/grpc", False)),
+        "filter": _all(_fits(refusal), _asked_as(NOT_REST, False)),
         "status_code": refusal.http,
         "body_format_override": _rest_body(code, refusal.reason, refusal.message),
     }
@@ -281,7 +280,7 @@ def _to_rest(refusal: Refusal) -> dict[str, Any]:
 def _bad_request() -> dict[str, Any]:
     """For a request that the transcoder could not parse; Envoy's own text says where."""
     return {
-        "filter": _all(_status_is(400), _asked_as("application/grpc", False)),
+        "filter": _all(_status_is(400), _asked_as(NOT_REST, False)),
         "body_format_override": _rest_body(Code.INVALID_ARGUMENT, MALFORMED, "%LOCAL_REPLY_BODY%"),
     }
 
@@ -338,11 +337,11 @@ def _holds(expression: str) -> dict[str, Any]:
     }
 
 
-def _asked_as(content_type: str, wanted: bool = True) -> dict[str, Any]:
-    """Matches if the content type that the caller sent begins so; if not `wanted`, matches if it does not."""
+def _asked_as(pattern: str, wanted: bool = True) -> dict[str, Any]:
+    """Matches if the content type that the caller sent is so; if not `wanted`, matches if it is not."""
     header = {
         "name": CONTENT_TYPE,
-        "string_match": {"prefix": content_type},
+        "string_match": {"safe_regex": {"regex": pattern}},
         "invert_match": not wanted,
         "treat_missing_header_as_empty": True,
     }

@@ -23,6 +23,7 @@ CLIENT_STREAM_IDLE = "60s"
 AUTHORIZATION_FORM = "authorization_form"
 # The filter of gateway.yaml that refuses what another page asks for in the name of who is signed in.
 SAME_ORIGIN = "session_same_origin"
+TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 # Turns a filter off for one route.
 OFF = {"@type": f"{TYPE}envoy.config.route.v3.FilterConfig", "disabled": True}
 
@@ -110,7 +111,10 @@ def _closed(method: Method, by_address: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(by_address: dict[str, Any]) -> dict[str, Any]:
-    return _refused("none", {"prefix": "/"}, 404, by_address)
+    route = _refused("none", {"prefix": "/"}, 404, by_address)
+    # So that no call is transcoded that the check of REST calls has not seen.
+    route["typed_per_filter_config"][TRANSCODER] = OFF
+    return route
 
 
 def _refused(name: str, match: dict[str, Any], status: int, by_address: dict[str, Any]) -> dict[str, Any]:

@@ -201,6 +201,66 @@ def test_a_large_body_is_not_read_for_a_token_that_is_not_sound(door: Gateway, t
     assert refusal(door.request("POST", SCHEDULES, body, token, content_type="application/json"))[0] == 400
 
 
+# What begins as a type of gRPC and is none: Envoy's transcoder takes it for JSON.
+NEARLY_GRPC = (
+    "application/grpcx",
+    "application/grpc;x",
+    "application/grpc; charset=utf-8",
+    "application/grpc-json",
+    "application/grpc_",
+    "application/grpc,application/json",
+    "application/grpc-web+json",
+    "application/grpc-web-json",
+    "application/grpc-webx",
+    "application/grpc-web;x",
+    "application/grpc-web-text;x",
+    "application/grpc-web-text+json",
+    "APPLICATION/GRPC",
+    "text/plain",
+)
+GRPC_TYPES = (
+    "application/grpc",
+    "application/grpc+proto",
+    "application/grpc+json",
+    "application/grpc-web",
+    "application/grpc-web+proto",
+    "application/grpc-web-text",
+    "application/grpc-web-text+proto",
+)
+
+
+@pytest.mark.parametrize("content_type", NEARLY_GRPC)
+def test_a_rest_call_is_checked_whatever_its_content_type(
+    content_type: str, door: Gateway, receiver: Receiver, token: str
+) -> None:
+    receiver.received.clear()
+    body = b'{"schedule": {"descripton": "x", "paused": true, "paused": false}}'
+    for verb, path, sent, field in (
+        ("POST", SCHEDULES, body, "schedule.descripton"),
+        ("POST", f"{SCHEDULES}:preview", body, "schedule.descripton"),
+        ("GET", f"{SCHEDULES}/x", b'{"page_size": 1}', ""),
+        ("GET", f"{SCHEDULES}/x?nonsense=1", None, "nonsense"),
+    ):
+        answer = door.request(verb, path, sent, token, content_type=content_type)
+        status, reason, [fault, *_] = refusal(answer)
+        assert (status, reason, fault["field"]) == (400, "MALFORMED_REQUEST", field), path
+    # The gateway's other refusals are told in the form of REST, too.
+    assert door.request("POST", SCHEDULES, b"{}", content_type=content_type).json["code"] == 16
+    assert door.request("POST", CREATE, b"{}", token, content_type=content_type).json["code"] == 5
+    assert not receiver.received
+
+
+@pytest.mark.parametrize("content_type", GRPC_TYPES)
+def test_a_call_by_grpc_has_no_rest_paths(
+    content_type: str, door: Gateway, receiver: Receiver, token: str
+) -> None:
+    receiver.received.clear()
+    for body in (b"\0\0\0\0\0", b'{"schedule": {"descripton": "x"}}'):
+        answer = door.request("POST", SCHEDULES, body, token, content_type=content_type)
+        assert answer.headers["grpc-status"] == "12", answer
+    assert not receiver.received
+
+
 def test_by_grpc_nothing_is_checked_twice(door: Gateway, receiver: Receiver, token: str) -> None:
     """The check is for JSON: a method's own path never meets it, whatever is sent."""
     for content_type in ("application/grpc-web+proto", "application/grpc-web+json"):

@@ -148,7 +148,7 @@ def test_an_upstream_may_be_elsewhere(certificates: Path, tmp_path: Path) -> Non
 
 def test_a_place_of_the_template_without_a_value_is_an_error() -> None:
     with pytest.raises(KeyError, match="service"):
-        Template().fill("rest", prefix="/v1/")
+        Template().fill("rest", prefix="/v1/", not_rest="application/grpc")
 
 
 def test_a_refusal_tells_one_thing_by_one_reason() -> None:
