@@ -16,7 +16,7 @@ from deploy.standalone.postgres import DATABASE
 from services import STORING
 from services.kernel.database import CONNECT_SECONDS, driver_url
 from services.kernel.database_address import database_of, in_database, place_of
-from services.kernel.logged_errors import for_log
+from services.kernel.logged_errors import for_log, text_of
 
 # The version table of the kernel's migrations: no other application has one of this name.
 OURS = "alembic_version_kernel"
@@ -61,9 +61,19 @@ async def choose(url: str) -> str:
         return await _chosen(driver_url(url))
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise SystemExit(
-            f"the database {place_of(url)} of DATABASE_URL can't be used: {for_log(error)}; for example: "
+            f"the database {place_of(url)} of DATABASE_URL can't be used: {_reason(error)}; for example: "
             "DATABASE_URL=postgresql://celeriac:password@db:5432/celeriac"
         ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """Returns what a person reads: without the name of the class, and without SQLSTATE."""
+    text = text_of(error)
+    if isinstance(error, asyncpg.PostgresError):
+        text = text.removeprefix(error.sqlstate or "").strip()
+    if not text and isinstance(error, TimeoutError):
+        text = f"no answer in {CONNECT_SECONDS:g} s"
+    return text or for_log(error)
 
 
 async def _chosen(url: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import logging.handlers
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
@@ -16,6 +17,8 @@ from deploy.standalone.brief import brief, readable
 FILE_BYTES = 10_000_000
 OLD_FILES = 2
 PREFIX_WIDTH = 19
+# The name that the system's own lines are under.
+OWN_NAME = "celeriac"
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
 
@@ -32,7 +35,7 @@ class Console:
         self._colours: dict[str, int] = {}
 
     def say(self, line: str) -> None:
-        """Prints a line of the system itself, without prefix."""
+        """Prints a line of the system itself, without prefix and in full."""
         self._write(line)
 
     def pass_on(self, name: str, line: str) -> None:
@@ -40,9 +43,15 @@ class Console:
         shown = brief(name, line) if self._brief else readable(line)
         if shown is None:
             return
-        if self._brief:
-            shown = _fitted(shown, shutil.get_terminal_size().columns - PREFIX_WIDTH - 2)
-        self._write(f"{self._prefix(name)} {shown}")
+        for line in self._lines(name, shown):
+            self._write(f"{self._prefix(name)} {line}")
+
+    def _lines(self, name: str, shown: str) -> list[str]:
+        if not self._brief:
+            return [shown]
+        room = shutil.get_terminal_size().columns - PREFIX_WIDTH - 2
+        # The system's own lines are few, and each is meant for the operator: none of its words is left out.
+        return _wrapped(shown, room) if name == OWN_NAME else [_fitted(shown, room)]
 
     def _prefix(self, name: str) -> str:
         prefix = f"{name:<{PREFIX_WIDTH}}|"
@@ -70,6 +79,11 @@ def _fitted(line: str, room: int) -> str:
         return line
     half = max(room - 1, 20) // 2
     return f"{line[:half]}…{line[-half:]}"
+
+
+def _wrapped(line: str, room: int) -> list[str]:
+    """Returns the line in parts, broken between words only: URLs and paths stay whole."""
+    return textwrap.wrap(line, max(room, 20), break_long_words=False, break_on_hyphens=False) or [line]
 
 
 class LogFile:

@@ -21,17 +21,17 @@ EARLY = {"ca.pem", "certs", "jwks.json", "keys", "logs", "models", "postgres", "
 
 
 def make_folders(settings: StandaloneSettings) -> None:
-    """Makes the folders that are missing; leaves alone those of a copy that may be running.
-
-    Raises SystemExit for a folder that is not a state folder, such as a home directory: a start would close
-    everything in it to other users.
-    """
-    _refuse_other_folders(settings.state)
+    """Makes the folders that are missing; leaves alone those of a copy that may be running."""
+    refuse_other_folders(settings.state)
     for folder in (settings.state, settings.logs, settings.run, settings.state / "valkey"):
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _refuse_other_folders(state: Path) -> None:
+def refuse_other_folders(state: Path) -> None:
+    """Raises SystemExit for a folder that is not a state folder, such as a home directory.
+
+    A start would close everything in it to other users.
+    """
     if not state.exists():
         return
     if state.stat().st_uid != os.getuid():

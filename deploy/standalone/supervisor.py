@@ -15,13 +15,12 @@ from functools import partial
 from deploy.standalone.brief import readable
 from deploy.standalone.child import Child, told
 from deploy.standalone.component import Component, Step
-from deploy.standalone.logs import Console, LogFile
+from deploy.standalone.logs import OWN_NAME, Console, LogFile
 from deploy.standalone.record import ProcessRecord, SystemRecord
 from deploy.standalone.settings import StandaloneSettings
 from deploy.standalone.supervised import StartFailed, Supervised
 from services.kernel.masking import without_credentials
 
-OWN_NAME = "celeriac"
 DISK_FULL = "No space left on device"
 DISK_TOLD_SECONDS = 60.0
 # A step that takes longer is reported when it is done.

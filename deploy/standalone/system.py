@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import database, foreign_broker, instance, postgres, probes, servers, valkey
+from deploy.standalone import database, instance, postgres, probes, servers, valkey
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Step
 from deploy.standalone.door_keys import ensure_door_keys, sealing_keys, signing_key
@@ -26,8 +26,6 @@ from services.kernel.variables import read
 
 # Stages of stopping: what takes work in stops before what does the work, and that before what stores data.
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
-# The step that takes the place of Valkey where the broker is another application's.
-FOREIGN_BROKER = "broker"
 # Queues and concurrency of the workers.
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
 # Variables that say where servers are: each process is told which of them hold for it.
@@ -44,7 +42,11 @@ def steps(settings: StandaloneSettings) -> list[Step]:
     state, own_database = settings.state, settings.database_url is None
     return [
         Step("keys", work=partial(_make_keys, state)),
-        *_broker_steps(settings),
+        *(
+            [Step("valkey configuration", work=partial(valkey.write_configuration, settings))]
+            if settings.own_valkey
+            else []
+        ),
         *([Step("database folder", work=partial(postgres.prepare, settings))] if own_database else []),
         Step(
             "database",
@@ -114,25 +116,15 @@ def _make_keys(state: Path) -> None:
     ensure_door_keys(state)
 
 
-def _broker_steps(settings: StandaloneSettings) -> list[Step]:
-    steps = []
-    if settings.own_valkey:
-        steps.append(Step("valkey configuration", work=partial(valkey.write_configuration, settings)))
-    if settings.broker_url is not None:
-        url = servers.broker_url(settings)
-        steps.append(Step(FOREIGN_BROKER, work=partial(foreign_broker.refuse_unusable, url)))
-    return steps
-
-
 def _database_environment(settings: StandaloneSettings) -> dict[str, str]:
     if settings.database_url is None:
         return inherited()
     return {**inherited(), "DATABASE_URL": servers.owner_url(settings)}
 
 
-def _broker(settings: StandaloneSettings) -> str:
-    """The step or component after which there is a broker."""
-    return "valkey" if settings.broker_url is None else FOREIGN_BROKER
+def _broker(settings: StandaloneSettings) -> tuple[str, ...]:
+    """The component after which there is a broker; one that the operator names is there from the first."""
+    return ("valkey",) if settings.broker_url is None else ()
 
 
 async def _database_needed(settings: StandaloneSettings) -> bool:
@@ -195,7 +187,7 @@ def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Compon
         (sys.executable, "-m", f"services.{service}", "serve"),
         probe=partial(probes.service, settings.state, ports.address_of(service)),
         stage=SERVICE,
-        after=("keys", "database", _broker(settings), *(["model"] if service == "embedder" else [])),
+        after=("keys", "database", *_broker(settings), *(["model"] if service == "embedder" else [])),
         environment=_environment(settings, service),
     )
 
@@ -207,7 +199,7 @@ def _relay(settings: StandaloneSettings, ports: Ports) -> Component:
         (sys.executable, "-m", "services.monitor", "relay"),
         probe=partial(probes.ready, ports.relay_metrics),
         stage=SERVICE,
-        after=(_broker(settings), *(["valkey"] if settings.own_valkey else [])),
+        after=("valkey",) if settings.own_valkey else (),
         environment={
             **_environment(settings, "monitor"),
             "CELERIAC_METRICS_PORT": str(ports.relay_metrics),
@@ -244,7 +236,7 @@ def _worker(settings: StandaloneSettings, name: str) -> Component:
         (sys.executable, "-m", "services.embedder", "work"),
         probe=partial(probes.worker, servers.broker_url(settings), node),
         stage=WORKERS,
-        after=("keys", "database", _broker(settings), "model"),
+        after=("keys", "database", *_broker(settings), "model"),
         environment={**_environment(settings, "embedder", certificate="worker"), **more},
         stop_seconds=WARM_SHUTDOWN_SECONDS,
         # Celery's cold shutdown: running tasks go back to their queue.

@@ -19,7 +19,16 @@ from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 from pydantic import SecretStr
 
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import browser, first_start, foreign_database, guide, servers, system, valkey
+from deploy.standalone import (
+    browser,
+    first_start,
+    foreign_broker,
+    foreign_database,
+    guide,
+    servers,
+    system,
+    valkey,
+)
 from deploy.standalone.brief import FIRST_START
 from deploy.standalone.lock import running_alone
 from deploy.standalone.logs import Console
@@ -27,7 +36,7 @@ from deploy.standalone.ports import HOST, Ports, refuse_taken
 from deploy.standalone.record import SystemRecord, end_leftovers
 from deploy.standalone.role_passwords import ensure_passwords
 from deploy.standalone.settings import StandaloneSettings
-from deploy.standalone.state_folder import close_to_others, make_folders
+from deploy.standalone.state_folder import close_to_others, make_folders, refuse_other_folders
 from deploy.standalone.supervised import StartFailed
 from deploy.standalone.supervisor import Supervisor
 from deploy.standalone.tokens import LocalIssuer
@@ -47,35 +56,52 @@ def up(settings: StandaloneSettings) -> int:
     console = Console(brief=sys.stdout.isatty())
     if ignored := unknown():
         console.say(f"setup: ignored, as Celeriac has no such variables: {', '.join(ignored)}")
+    refuse_other_folders(settings.state)
+    # A start that is refused in a new place leaves nothing there. Where a system was before, the ports are
+    # looked at after what it may have left running was ended.
+    new = not settings.run.exists()
+    if new:
+        settings = _checked(settings)
     make_folders(settings)
     with running_alone(settings.run):
         for name in end_leftovers(settings.run):
             console.say(f"setup: {name} was left running by a copy that was killed; ended")
         close_to_others(settings)
-        refuse_taken(Ports(settings.gateway_port), without_valkey=not settings.own_valkey)
-        _refuse_small_disk(settings)
-        settings = _with_servers(settings)
+        if not new:
+            settings = _checked(settings)
+        _make_passwords(settings)
+        servers.remember(settings)
         if line := servers.told(settings):
             console.say(line)
         system.refuse_wrong_settings(settings)
         return asyncio.run(_Run(settings, console).until_stopped())
 
 
-def _with_servers(settings: StandaloneSettings) -> StandaloneSettings:
-    """Makes the passwords of the servers, and finds the database to use on one that the operator names."""
+def _checked(settings: StandaloneSettings) -> StandaloneSettings:
+    """Returns the settings with the database to use on a server that the operator names.
+
+    Raises SystemExit if ports, disk, or a server that is named can't be used. Makes nothing in the folder.
+    """
+    refuse_taken(Ports(settings.gateway_port), without_valkey=not settings.own_valkey)
+    _refuse_small_disk(settings)
+    foreign_broker.refuse_unusable(settings)
+    if settings.database_url is None:
+        return settings
+    chosen = asyncio.run(foreign_database.choose(settings.database_url.get_secret_value()))
+    return settings.model_copy(update={"database_url": SecretStr(chosen)})
+
+
+def _make_passwords(settings: StandaloneSettings) -> None:
     if settings.own_valkey:
         valkey.ensure_password(settings.state)
     if settings.database_url is not None:
         ensure_passwords(settings.state)
-        chosen = asyncio.run(foreign_database.choose(settings.database_url.get_secret_value()))
-        settings = settings.model_copy(update={"database_url": SecretStr(chosen)})
-    servers.remember(settings)
-    return settings
 
 
 def _refuse_small_disk(settings: StandaloneSettings) -> None:
     needed = FIRST_START_MB if system.is_first_start(settings) else LATER_START_MB
-    free = shutil.disk_usage(settings.state).free // 1_000_000
+    there = next(folder for folder in (settings.state, *settings.state.parents) if folder.exists())
+    free = shutil.disk_usage(there).free // 1_000_000
     if free < needed:
         raise SystemExit(
             f"the disk of {settings.state} has {free} MB free, and a start needs {needed} MB: make room, "
@@ -102,6 +128,7 @@ class _Run:
     async def until_stopped(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        failure: StartFailed | None = None
         starting = asyncio.create_task(self._become_ready())
         stopping = asyncio.create_task(self._stop.wait())
         try:
@@ -109,16 +136,20 @@ class _Run:
             if starting.done():
                 starting.result()
                 await stopping
-        except StartFailed as failure:
+        except StartFailed as error:
+            failure = error
             self._supervisor.tell(f"the start failed: {failure}")
-            self._supervisor.tell(f"what was said before is above, and whole in {self._settings.logs}")
-            return 1
         finally:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
             await self._supervisor.stop(self._hurry)
             self._console.say(f"stopped; the data stay in {self._settings.state}")
-        return 0
+        if failure is None:
+            return 0
+        # Once more at the end, where a person looks: what stops says much, too.
+        self._console.say(f"what was said before is above, and whole in {self._settings.logs}")
+        self._console.say(f"the start failed: {failure}")
+        return 1
 
     def _on_signal(self) -> None:
         if self._stop.is_set():

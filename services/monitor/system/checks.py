@@ -113,7 +113,7 @@ def monitor_look(
         if late := late_loops([heartbeat.name for heartbeat in heartbeats if heartbeat.late]):
             return late
         waiting = figures.tasks_waiting
-        detail = f"{figures.rows_written} rows written, {waiting} tasks wait to be"
+        detail = f"{figures.rows_written} rows written, {waiting} waiting"
         if said := remark():
             detail += f"; {said}"
         return Finding(Health.HEALTHY, detail, asked=False)

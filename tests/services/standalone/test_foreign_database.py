@@ -98,3 +98,11 @@ async def test_a_wrong_password_is_told_without_it(administrator: str, login: st
     with pytest.raises(SystemExit, match="of DATABASE_URL can't be used") as ended:
         await choose(wrong)
     assert "mistyped" not in str(ended.value)
+
+
+async def test_a_database_that_is_not_there_is_told_in_the_words_of_the_server_alone(
+    administrator: str, login: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        await choose(in_database(as_user(administrator, login, PASSWORD), "nowhere"))
+    assert 'can\'t be used: database "nowhere" does not exist; for example: ' in str(ended.value)

@@ -197,3 +197,16 @@ def test_on_a_narrow_terminal_a_call_still_shows_its_code_and_who_made_it(
     assert len(out.getvalue().rstrip()) <= 100
     assert "| 02:42:45 POST /v1/schedules/" in out.getvalue()
     assert out.getvalue().rstrip().endswith(":trigger  403  55 ms  operator")
+
+
+def test_the_systems_own_lines_are_broken_between_words_and_keep_every_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    out = io.StringIO()
+    said = f"the start failed: {'word ' * 30}for example: CELERIAC_MODEL=/srv/a-model/of-ours"
+    Console(out, colour=False, brief=True).pass_on("celeriac", said)
+    lines = out.getvalue().splitlines()
+    assert len(lines) > 1 and all(len(line) <= 100 for line in lines)
+    parts = [line.partition("| ")[2] for line in lines]
+    assert " ".join(parts) == said
