@@ -7,10 +7,20 @@ from typing import Any
 
 from deploy.envoy.contracts import Method
 from deploy.envoy.role_refusals import needed_by
-from deploy.envoy.routes import AUTHORIZATION_FORM, OFF, SAME_ORIGIN, TRANSCODER, role_gate, token_needed
+from deploy.envoy.routes import (
+    AUTHORIZATION_FORM,
+    OFF,
+    SAME_ORIGIN,
+    TRANSCODER,
+    TYPE,
+    role_gate,
+    token_needed,
+)
 from deploy.envoy.template import Template
 from services.door.paths import ASSETS, FILES, LIVE, PAGES, READY, SESSION
 
+# The most of a body that is kept for the door, which takes less.
+MOST_BODY = 64 * 1024
 WATCH_EVENTS = "/celeriac.monitor.v1.MonitoringService/WatchEvents"
 
 
@@ -55,6 +65,10 @@ def _open(by_address: dict[str, Any]) -> dict[str, Any]:
         SAME_ORIGIN: OFF,
         TRANSCODER: OFF,
         AUTHORIZATION_FORM: OFF,
+        "envoy.filters.http.buffer": {
+            "@type": f"{TYPE}envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
+            "buffer": {"max_request_bytes": MOST_BODY},
+        },
         "envoy.filters.http.jwt_authn": token_needed(None),
         "envoy.filters.http.local_ratelimit": by_address,
         "envoy.filters.http.rbac": role_gate(None),

@@ -195,6 +195,7 @@ def _cluster(
         state=str(state.resolve()),
         protocol=GRPC,
         common_options=None,
+        bounds=[template.fill("bounds_of_calls")],
         # Without it grpcio closes the connection.
         alpn=["h2"],
         grpc_probe={"service_name": probed, "authority": f"{service}.celeriac.internal"},
@@ -215,6 +216,7 @@ def _door_cluster(
         state=str(state.resolve()),
         protocol=HTTP,
         common_options=HTTP_IDLE,
+        bounds=[template.fill("bounds_of_calls"), template.fill("bounds_of_sockets")],
         alpn=["http/1.1"],
         grpc_probe=None,
         http_probe=door_probe(),

@@ -146,6 +146,27 @@ def test_an_upstream_may_be_elsewhere(certificates: Path, tmp_path: Path) -> Non
     assert endpoint["address"]["socket_address"] == {"address": "audit.example.com", "port_value": 443}
 
 
+def test_whatever_goes_to_the_door_is_kept_until_it_is_whole_or_is_a_socket_with_bounds_of_its_own(
+    certificates: Path, tmp_path: Path
+) -> None:
+    upstreams = UPSTREAMS | {"door": 50020}
+    written = write_gateway_config(tmp_path, certificates, 1, tmp_path / "admin.sock", upstreams)
+    to_door = [
+        route for route in virtual_host(written)["routes"] if route.get("route", {}).get("cluster") == "door"
+    ]
+    assert {route["name"] for route in to_door} == {"door", "live"}
+    for route in to_door:
+        kept = "envoy.filters.http.buffer" in route["typed_per_filter_config"]
+        assert kept != (route["route"].get("priority") == "HIGH")
+    clusters = yaml.safe_load(written.read_text())["static_resources"]["clusters"]
+    [door] = [cluster for cluster in clusters if cluster["name"] == "door"]
+    most = {
+        bounds.get("priority", "DEFAULT"): bounds["max_connections"]
+        for bounds in door["circuit_breakers"]["thresholds"]
+    }
+    assert most == {"DEFAULT": 256, "HIGH": 10000}
+
+
 def test_a_place_of_the_template_without_a_value_is_an_error() -> None:
     with pytest.raises(KeyError, match="service"):
         Template().fill("rest", prefix="/v1/", not_rest="application/grpc")
