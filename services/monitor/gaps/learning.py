@@ -23,6 +23,16 @@ def begun(record: TaskRecord) -> int:
     return max(record.received, record.started, record.retried)
 
 
+def ends_last_try(end: StoredEnd, record: TaskRecord) -> bool:
+    """Whether a stored end is that of the last try of a task that nobody has any more.
+
+    Its time may be before the start: the clock of the worker's machine may have been set back meanwhile. But
+    an end that was heard before the start is that of an earlier try.
+    """
+    heard = max(record.succeeded, record.failed, record.revoked, record.rejected)
+    return end.at >= begun(record) or end.at > heard
+
+
 def of_end(end: StoredEnd, redacted: Redacted) -> Learn:
     return partial(_learn_end, end, redacted(end.kind, end.event))
 

@@ -121,7 +121,7 @@ class Orphans:
                 nowhere[task.id] = task.updated
             elif held is not None:
                 self._intake.put_right(task, learning.of_held(held, 0, self._intake.redacted))
-            elif end is not None and end.at >= learning.begun(task):
+            elif end is not None and learning.ends_last_try(end, task):
                 self._intake.put_right(task, learning.of_end(end, self._intake.redacted))
             elif places.lacks:
                 nowhere[task.id] = task.updated

@@ -22,7 +22,7 @@ from services.monitor.gaps.unended_rows import UnendedRows
 from services.monitor.intake.intake import Intake
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.record import TaskRecord
-from services.monitor.tasks.tasks import TOLD_ENDS
+from services.monitor.tasks.tasks import TOLD_ENDS, UNTOLD_ENDS
 
 
 class StoredEnds:
@@ -57,7 +57,8 @@ class StoredEnds:
             open_ones = {task.id: task for task in newest if task.state not in TOLD_ENDS}
             for task_id, end in (await self._backend.ends(list(open_ones))).items() if open_ones else ():
                 task = open_ones[task_id]
-                if end.at < learning.begun(task):
+                nobody_has_it = task.state in UNTOLD_ENDS and learning.ends_last_try(end, task)
+                if end.at < learning.begun(task) and not nobody_has_it:
                     continue  # of an earlier try
                 if before.get(task_id) == task.updated:
                     self._intake.put_right(task, learning.of_end(end, self._intake.redacted))

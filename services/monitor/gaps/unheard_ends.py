@@ -89,7 +89,7 @@ class UnheardEnds:
             ends = await self._backend.ends([task.id for task in tasks]) if self._backend else {}
             for task in tasks:
                 end = ends.get(task.id)
-                told = end is not None and end.at >= learning.begun(task)
+                told = end is not None and learning.ends_last_try(end, task)
                 learn = learning.of_end(end, self._intake.redacted) if end and told else learning.vanish
                 self._intake.put_right(task, learn)
 

@@ -37,6 +37,8 @@ from services.monitor.tasks.values import (
 # Celery cuts arguments and results in events at about 1,000 characters; it never cuts tracebacks.
 MOST_ARGUMENTS = 2_000
 MOST_TRACEBACK = 20_000
+# The times of ends.
+ENDS = frozenset({"succeeded", "failed", "revoked", "rejected"})
 
 
 class TaskRecord:
@@ -44,6 +46,7 @@ class TaskRecord:
 
     __slots__ = (
         "args",
+        "clock",
         "custom",
         "custom_state",
         "eta",
@@ -119,6 +122,8 @@ class TaskRecord:
         self.vanished_as = TaskState.ENDED
         # The oldest and the newest time of all its events, and the newest of those that a worker sent.
         self.heard = self.updated = self.worker_at = 0
+        # The logical clock of the worker's process at the newest of these; 0: not known.
+        self.clock: object = 0
         # Characters of args, kwargs, result, exception, its message and traceback.
         self.text_size = 0
         # Used by TaskWriter: since when changes wait to be written (0: none do), and the size of their texts.
@@ -128,9 +133,12 @@ class TaskRecord:
     def hear(self, event_type: str, at: int, event: Mapping[str, Any]) -> bool:
         """Takes in an event of a type in `TIME_OF_TYPE`, created at `at`. Returns whether it changed anything
         but the time of the oldest event."""
+        kind = TIME_OF_TYPE[event_type]
+        if at <= self.worker_at and kind != "sent" and self._is_newer(event):
+            # An end ends what was begun before it, however short that was; what begins begins after it.
+            at = self.worker_at if kind in ENDS else self.worker_at + 1
         if at < self.heard or not self.heard:
             self.heard = at
-        kind = TIME_OF_TYPE[event_type]
         if at <= getattr(self, kind):
             return kind == "sent" and self._hear_run(event)
         setattr(self, kind, at)
@@ -144,7 +152,7 @@ class TaskRecord:
             return True
         newest = at > self.worker_at
         if at >= self.worker_at:
-            self.worker_at = at
+            self.worker_at, self.clock = at, event.get("clock")
             if event.get("hostname") != self.worker or event.get("pid") != self.worker_pid:
                 self._hear_worker(event)
         if kind == "received":
@@ -167,6 +175,21 @@ class TaskRecord:
         else:
             self.settle()
         return True
+
+    def _is_newer(self, event: Mapping[str, Any]) -> bool:
+        """Whether the event is newer than the newest that a worker sent, although its time is not.
+
+        A machine's time may be set back while a worker runs. The logical clock of its process only grows.
+        """
+        clock, known, hostname = event.get("clock"), self.clock, event.get("hostname")
+        return (
+            type(clock) is type(known) is int
+            and clock > known > 0
+            and type(hostname) is str
+            and shared_name(hostname) == self.worker
+            and self.worker_pid is not None
+            and pid_in(event) == self.worker_pid
+        )
 
     def hear_custom(self, custom_state: str, at: int) -> bool:
         """Takes in that the task gave itself a state. Returns whether that is its newest."""

@@ -83,6 +83,15 @@ def test_a_stored_end_never_seems_older_than_the_start() -> None:
     assert (record.state, record.succeeded, record.result) == (TaskState.SUCCESS, record.started, "3")
 
 
+def test_an_end_stored_before_the_start_is_of_the_last_try_unless_it_was_heard_before() -> None:
+    """The clock of the worker's machine may have been set back while it ran the task."""
+    record = heard("received", "started")
+    assert learning.ends_last_try(end(5), record)
+    again = heard("received", "started", "succeeded", "received", "started")
+    assert not learning.ends_last_try(end(again.succeeded - 1_000), again)
+    assert learning.ends_last_try(end(again.started + 1), again)
+
+
 def test_a_task_that_vanished_is_ended_until_a_worker_tells_of_it() -> None:
     record = heard("sent", "received", "started")
     assert learning.vanish(record)

@@ -119,6 +119,34 @@ def test_a_task_that_is_delivered_again_after_its_end_runs_again() -> None:
     assert (failed.state, failed.exception) == (TaskState.FAILURE, "ValueError('no')")
 
 
+@pytest.mark.parametrize(("last", "state"), [("succeeded", TaskState.SUCCESS), ("failed", TaskState.FAILURE)])
+def test_a_worker_whose_time_is_set_back_tells_each_step_after_the_one_before(
+    last: str, state: TaskState
+) -> None:
+    """What a worker's process tells later has a greater logical clock, whatever the time is."""
+    before, after = life(), Life(1_789_999_970.0, "t")
+    events = [before.received(), before.started(), after.retried(), after.received(1), after.started()]
+    events.append(getattr(after, last)())
+    told = [{**event, "clock": clock} for clock, event in enumerate(events, 1)]
+    states = [heard(told[:most]).state for most in range(1, len(told) + 1)]
+    again = TaskState.RECEIVED, TaskState.STARTED
+    assert states == [*again, TaskState.RETRY, *again, state]
+    twice, once = heard([*told, *told]), heard(told)
+    assert (twice.state, twice.ended_at, twice.started_at) == (state, once.ended_at, once.started_at)
+
+
+@pytest.mark.parametrize(
+    "other", [{"pid": 8}, {"hostname": "celery@other"}, {"clock": 1}, {"clock": "9"}, {}]
+)
+def test_an_end_of_another_process_or_of_before_is_not_taken_for_that_of_the_newest_start(
+    other: dict[str, Any],
+) -> None:
+    one = life()
+    end = {**one.succeeded(), "clock": 9, **(other or {"clock": 2})}
+    begun = [{**one.received(), "clock": 2}, {**one.started(), "clock": 3}]
+    assert heard([*begun, end]).state is TaskState.STARTED
+
+
 def test_the_senders_clock_may_be_ahead() -> None:
     one = life()
     events = [one.received(), one.started(), one.succeeded()]
