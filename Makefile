@@ -26,7 +26,7 @@ $(UV):
 
 # What runs the system, what checks and tests it besides, and the peers of the benchmarks: who only runs it gets the
 # first alone. A stamp for each says what is in .venv, and lets a second `make up` go on without starting uv.
-SYNC = $(UV) sync --locked --all-extras --no-default-groups --python $(PYTHON)
+SYNC = $(UV) sync --quiet --locked --all-extras --no-default-groups --python $(PYTHON)
 HAS = $(if $(wildcard .venv/.dev),--group dev) $(if $(wildcard .venv/.bench),--group bench)
 LOCK := uv.lock pyproject.toml clients/python/pyproject.toml
 
@@ -58,8 +58,8 @@ down: .venv/.synced ## Stop the running system; the data stay
 status: .venv/.synced ## Show the health of each component; succeeds only when all are healthy
 	@$(STANDALONE) status
 
-logs: .venv/.synced ## Follow the logs of the processes: NAME=scheduler for one of them, FOLLOW=0 to stop at the end
-	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow)
+logs: .venv/.synced ## Follow the logs of the processes: NAME=scheduler for one of them, FOLLOW=0 to stop at the end, LONG=1 for whole lines
+	@$(STANDALONE) logs $(if $(NAME),--name "$(NAME)") $(if $(filter 0,$(FOLLOW)),--no-follow) $(if $(filter 1,$(LONG)),--long)
 
 # The shell's own USER does not count: it is on every machine, and names nobody in particular.
 token: .venv/.synced ## Print a token, valid for an hour: ROLE=viewer|writer|admin|super_admin, USER=mei, OTP=<code> for a second factor

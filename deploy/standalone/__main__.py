@@ -45,7 +45,7 @@ def main() -> int:
 
             return status(settings)
         if arguments.command == "logs":
-            return _logs(settings, arguments.name, arguments.follow)
+            return _logs(settings, arguments.name, arguments.follow, arguments.long)
         if arguments.command == "enrol":
             return _enrol(settings, arguments.user)
         if arguments.command == "rotate-keys":
@@ -64,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     logs = commands.add_parser("logs", help="what the processes say")
     logs.add_argument("--name", default="", help="of this one only")
     logs.add_argument("--no-follow", dest="follow", action="store_false", help="end after the last lines")
+    logs.add_argument("--long", action="store_true", help="lines in full, on a terminal, too")
     token = commands.add_parser("token", help="print a token that is good for an hour")
     token.add_argument("role", nargs="?", default="admin")
     token.add_argument("--user", default=OPERATOR, help="the token's subject: who does what is done with it")
@@ -97,7 +98,7 @@ def _down(settings: StandaloneSettings) -> int:
     return 0
 
 
-def _logs(settings: StandaloneSettings, name: str, follow: bool) -> int:
+def _logs(settings: StandaloneSettings, name: str, follow: bool, long: bool) -> int:
     from deploy.standalone.follow import names, show
     from deploy.standalone.lock import holder
     from deploy.standalone.logs import Console
@@ -111,7 +112,7 @@ def _logs(settings: StandaloneSettings, name: str, follow: bool) -> int:
         show(
             settings.logs,
             [name] if name else known,
-            Console(),
+            Console(fitted=sys.stdout.isatty() and not long),
             lambda: follow and holder(settings.run) is not None,
         )
     except KeyboardInterrupt:

@@ -24,24 +24,45 @@ FAULT = {
     "gateway": re.compile(r"\]\[(warning|error|critical)\]\["),
 }
 # Lines of these servers that tell of no fault though they look so: they belong to a usual start or stop.
-USUAL = re.compile(r'database "celeriac" does not exist|caught ENVOY_SIGTERM|Valkey is now ready to exit')
+USUAL = re.compile(
+    r'database "celeriac" does not exist|the database system is (starting up|shutting down)'
+    r"|caught ENVOY_SIGTERM|Valkey is now ready to exit|WARNING Memory overcommit must be enabled"
+)
+# Warnings of services that the end of another service brings: at a stop they tell of no fault.
+AT_A_STOP = frozenset({"config.not_followed", "outcomes.stream_broke"})
+# What a browser asks for with each page; the page itself is shown.
+OF_A_PAGE = re.compile(r"/assets/|/favicon\.svg$")
 # Keys of a JSON line that the prefix or the line's beginning shows already.
 SHOWN = ("timestamp", "level", "event", "service", "logger")
 LONGEST_VALUE = 100
 
 
-def brief(name: str, line: str) -> str | None:
-    """Returns the line for the terminal, or None if it is not to be shown there."""
+def brief(name: str, line: str, stopping: bool = False) -> str | None:
+    """Returns the line for the terminal, or None if it is not to be shown there.
+
+    `stopping`: the system is about to end, so what that brings is not shown.
+    """
     fields = fields_of(line)
     if fields is None:
         fault = FAULT.get(name)
         shown = fault is None or (fault.search(line) and not USUAL.search(line))
         return line if shown and line.strip() else None
     if fields["event"] == AT_THE_GATEWAY:
-        return None if fields.get("subject") == FIRST_START else _call(fields)
+        usual = fields.get("subject") == FIRST_START or _is_part_of_a_page(fields)
+        return None if usual else _call(fields)
     if fields["event"] == AT_A_SERVICE or fields.get("level") not in WORTH_SHOWING:
         return None
-    return _in_words(fields)
+    return None if stopping and fields["event"] in AT_A_STOP else _in_words(fields)
+
+
+def short(line: str) -> str:
+    """Returns the line as one of a terminal: a call as `brief` shows it, any other as `readable` does."""
+    fields = fields_of(line)
+    return _call(fields) if fields is not None and fields["event"] == AT_THE_GATEWAY else readable(line)
+
+
+def _is_part_of_a_page(fields: Mapping[str, Any]) -> bool:
+    return fields.get("code", 0) < 400 and OF_A_PAGE.match(str(fields.get("path", ""))) is not None
 
 
 def fields_of(line: str) -> Mapping[str, Any] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from deploy.standalone import instance
 from deploy.standalone.ports import HOST
 from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.shell_lines import to_copy
 from deploy.standalone.tokens import LocalIssuer
 
 LINKS = "/session/links"
@@ -72,7 +73,8 @@ def trust_command(state: Path) -> str:
     ca = os.path.relpath(state / "ca.pem")
     ca = str(state / "ca.pem") if ca.startswith("..") else ca
     if sys.platform == "darwin":
-        return f"security add-trusted-cert -r trustRoot -k ~/Library/Keychains/login.keychain-db {ca}"
+        keychain = "~/Library/Keychains/login.keychain-db"
+        return to_copy(f"security add-trusted-cert -r trustRoot -k {keychain} {ca}")
     name = f"celeriac-{instance.name_of(state)}"
     database = "sql:$HOME/.pki/nssdb"
-    return f"mkdir -p $HOME/.pki/nssdb && certutil -d {database} -A -n {name} -t C,, -i {ca}"
+    return to_copy(f"mkdir -p $HOME/.pki/nssdb && certutil -d {database} -A -n {name} -t C,, -i {ca}")

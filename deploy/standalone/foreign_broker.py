@@ -24,7 +24,8 @@ def _ask(variable: str, url: str) -> None:
         with redis.Redis.from_url(address.for_redis, socket_connect_timeout=ANSWER_SECONDS) as client:
             client.ping()
     except (redis.exceptions.RedisError, OSError) as error:
+        reason = str(error).rstrip(".")
         raise SystemExit(
-            f"the broker {address.server} of {variable} can't be used: {error}; for example: "
+            f"the broker {address.server} of {variable} can't be used: {reason}; for example: "
             f"{variable}=redis://user:password@redis:6379/0"
         ) from None

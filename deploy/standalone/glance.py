@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import shutil
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ import grpc.aio
 from celeriac import connect
 from celeriac.monitor.v1 import queues_pb2, queues_pb2_grpc, tasks_pb2, tasks_pb2_grpc
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
+from wcwidth import wcswidth, wcwidth
 
 from deploy.standalone.call_errors import in_words
 from deploy.standalone.guide import what_runs_next
@@ -27,8 +29,12 @@ TIMEOUT_SECONDS = 5.0
 TOKEN_SECONDS = 60
 # So many tasks, failures and schedules are shown; of the queues, all of a page.
 SHOWN = 5
-# Of an exception's text, and of a name, so that a line fits into a terminal.
-MOST_CHARACTERS = 60
+# The most columns of an exception's text, and of a name; the fewest of the text on a narrow terminal.
+MOST_COLUMNS, FEWEST_COLUMNS = 60, 20
+# Of a row of failures: its time, and the spaces before and between its cells.
+BESIDES_TEXTS = 22
+# Where the width is not known, as in a file, all that is shown fits.
+WIDE = 240
 
 Ask = Callable[[grpc.aio.Channel], Awaitable[list[str]]]
 
@@ -48,7 +54,8 @@ async def glance(settings: StandaloneSettings) -> list[str]:
         return of_tasks(await _newest(gateway), zone)
 
     async def failures(gateway: grpc.aio.Channel) -> list[str]:
-        return of_failures(await _newest(gateway, tasks_pb2.TASK_STATE_FAILURE), zone)
+        columns = shutil.get_terminal_size((WIDE, 0)).columns
+        return of_failures(await _newest(gateway, tasks_pb2.TASK_STATE_FAILURE), zone, columns)
 
     async def next_runs(gateway: grpc.aio.Channel) -> list[str]:
         stub: Any = schedules_pb2_grpc.ScheduleServiceStub(gateway)
@@ -104,30 +111,57 @@ def of_tasks(tasks: Iterable[tasks_pb2.Task], zone: ZoneInfo) -> list[str]:
             _cut(task.queue.removeprefix("queues/")),
             f"{task.runtime.ToTimedelta().total_seconds():.2f} s" if task.HasField("runtime") else "",
         )
-        for task in tasks
+        for task in _last_heard_first(tasks)
     ]
-    return ["Recent tasks:", *_indented(rows)] if rows else ["Recent tasks: none was heard of."]
+    return (
+        [f"Recent tasks (last heard of, {zone}):", *_indented(rows)]
+        if rows
+        else ["Recent tasks: none was heard of."]
+    )
 
 
-def of_failures(tasks: Iterable[tasks_pb2.Task], zone: ZoneInfo) -> list[str]:
+def of_failures(tasks: Iterable[tasks_pb2.Task], zone: ZoneInfo, columns: int = WIDE) -> list[str]:
+    """Returns rows of at most so many columns, unless names alone are longer: exceptions are cut."""
+    tasks = _last_heard_first(tasks)
+    names = max((wcswidth(_cut(task.task_name or task.name)) for task in tasks), default=0)
+    ids = max((wcswidth(task.name) for task in tasks), default=0)
+    room = min(MOST_COLUMNS, max(FEWEST_COLUMNS, columns - BESIDES_TEXTS - names - ids))
     rows = [
         (
             _last_heard(task, zone),
             _cut(task.task_name or task.name),
-            _cut(" ".join(task.exception.split())),
+            _cut(" ".join(task.exception.split()), room),
             task.name,
         )
         for task in tasks
     ]
-    return ["Recent failures:", *_indented(rows)] if rows else ["Recent failures: none."]
+    return (
+        [f"Recent failures (last heard of, {zone}):", *_indented(rows)]
+        if rows
+        else ["Recent failures: none."]
+    )
+
+
+def _last_heard_first(tasks: Iterable[tasks_pb2.Task]) -> Sequence[tasks_pb2.Task]:
+    """The monitor lists tasks by when it heard of them first, and that time is not shown."""
+    return sorted(tasks, key=lambda task: task.update_time.ToNanoseconds(), reverse=True)
 
 
 def _last_heard(task: tasks_pb2.Task, zone: ZoneInfo) -> str:
     return f"{task.update_time.ToDatetime(dt.UTC).astimezone(zone):%m-%d %H:%M:%S}"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
+def _cut(text: str, most: int = MOST_COLUMNS) -> str:
+    """Returns the text, what is beyond so many columns as an ellipsis; a Chinese character takes two."""
+    columns = 0
+    for position, character in enumerate(text):
+        columns += max(0, wcwidth(character))
+        if columns > most:
+            kept = text[:position]
+            while wcswidth(kept) >= most:
+                kept = kept[:-1]
+            return f"{kept}…"
+    return text
 
 
 def _indented(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from celeriac.scheduler.v1 import schedules_pb2
 
 from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.shell_lines import to_copy
 
 PAUSED_LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -19,14 +20,11 @@ def how_to_look(settings: StandaloneSettings, make: str = "make") -> list[str]:
     gateway = f"127.0.0.1:{settings.gateway_port}"
     ca = _shown(settings.state / "ca.pem")
     token = f"{make} -s token ROLE=admin{_named(settings)}"
-    list_schedules = "celeriac.scheduler.v1.ScheduleService/ListSchedules"
+    bearer = '-H "authorization: Bearer $TOKEN"'
     return [
-        "How to look, in another terminal:",
-        f"  TOKEN=$({token})",
-        f'  grpcurl -cacert {ca} -H "authorization: Bearer $TOKEN" {gateway} {list_schedules}',
-        f'  .venv/bin/buf curl --protocol grpc --cacert {ca} --reflect-header "authorization: Bearer $TOKEN" '
-        f'-H "authorization: Bearer $TOKEN" https://{gateway}/{list_schedules}',
-        f'  curl --cacert {ca} -H "authorization: Bearer $TOKEN" https://{gateway}/v1/schedules',
+        "How to look, in another terminal (docs/gateway.md: the same with grpcurl and buf curl):",
+        f"  {to_copy(f'TOKEN=$({token})')}",
+        f"  {to_copy(f'curl --cacert {ca} {bearer} https://{gateway}/v1/schedules')}",
     ]
 
 

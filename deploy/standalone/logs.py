@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from deploy.standalone.brief import brief, readable
+from deploy.standalone.brief import brief, readable, short
 
 FILE_BYTES = 10_000_000
 OLD_FILES = 2
@@ -25,29 +25,46 @@ COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 class Console:
     """The terminal: whole lines only, each with the name of its process in front.
 
-    `brief`: only calls and faults are shown, each in one line of the terminal; by default all is, in full.
+    `brief`: only calls and faults are shown, each in one line of the terminal. `fitted`: all is, so. By
+    default all is, in full. `stopping` is set when the system stops.
     """
 
-    def __init__(self, out: TextIO = sys.stdout, colour: bool | None = None, brief: bool = False) -> None:
+    def __init__(
+        self,
+        out: TextIO = sys.stdout,
+        colour: bool | None = None,
+        brief: bool = False,
+        fitted: bool = False,
+    ) -> None:
         self._out = out
         self._colour = out.isatty() if colour is None else colour
         self._brief = brief
+        self._fitted = fitted
+        self.stopping = False
         self._colours: dict[str, int] = {}
 
     def say(self, line: str) -> None:
-        """Prints a line of the system itself, without prefix and in full."""
-        self._write(line)
+        """Prints a line of the system itself, without prefix and in full.
+
+        A line that begins with a space is a command to copy, and stays as it is.
+        """
+        whole = not self._brief or line.startswith(" ")
+        for part in [line] if whole else _wrapped(line, shutil.get_terminal_size().columns):
+            self._write(part)
 
     def pass_on(self, name: str, line: str) -> None:
         """Prints a line of a process, if it is to be shown."""
-        shown = brief(name, line) if self._brief else readable(line)
-        if shown is None:
+        if self._brief:
+            told = brief(name, line, self.stopping)
+        else:
+            told = short(line) if self._fitted else readable(line)
+        if told is None:
             return
-        for line in self._lines(name, shown):
-            self._write(f"{self._prefix(name)} {line}")
+        for shown in self._lines(name, told):
+            self._write(f"{self._prefix(name)} {shown}")
 
     def _lines(self, name: str, shown: str) -> list[str]:
-        if not self._brief:
+        if not (self._brief or self._fitted):
             return [shown]
         room = shutil.get_terminal_size().columns - PREFIX_WIDTH - 2
         # The system's own lines are few, and each is meant for the operator: none of its words is left out.

@@ -79,6 +79,7 @@ class Supervisor:
     async def stop(self, hurry: asyncio.Event) -> None:
         """Stops the components stage by stage; once `hurry` is set, without waiting for their work."""
         self.enter("stopping")
+        self._console.stopping = True
         ordered = sorted(self._running, key=lambda one: one.component.stage)
         for _, stage in itertools.groupby(ordered, key=lambda one: one.component.stage):
             ending = list(stage)

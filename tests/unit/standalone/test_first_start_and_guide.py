@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from celeriac.scheduler.v1 import schedules_pb2
 from deploy.standalone.first_start import SAMPLE_CHAT, STANDARD_SCHEDULES, sample_messages
 from deploy.standalone.guide import how_to_look, what_looks_at_it, what_runs_next
 from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.shell_lines import to_copy
 from deploy.standalone.system import inherited
 from deploy.standalone.tables import table
 from services.kernel.validation import Faults
@@ -96,10 +98,23 @@ def test_what_runs_next_is_told_in_the_zone_the_soonest_first() -> None:
 def test_the_lines_to_copy_name_this_copy() -> None:
     lines = how_to_look(StandaloneSettings(gateway_port=9443, state=Path("/srv/celeriac")))
     assert "  TOKEN=$(make -s token ROLE=admin CELERIAC_STATE_DIR=/srv/celeriac)" in lines
-    for tool in ("grpcurl", "buf curl", "curl"):
-        [line] = [line for line in lines if line.strip().removeprefix(".venv/bin/").startswith(tool + " ")]
-        assert "/srv/celeriac/ca.pem" in line
-        assert "127.0.0.1:9443" in line
+    [command] = [line for line in lines if line.startswith("  curl ")]
+    assert "/srv/celeriac/ca.pem" in command
+    assert "127.0.0.1:9443" in command
+    assert "docs/gateway.md: the same with grpcurl and buf curl" in lines[0]
+
+
+def test_a_command_to_copy_is_broken_between_words_and_stays_one_command() -> None:
+    command = f'printf "%s|" "authorization: Bearer $0" {"--some-option value " * 9}/{"path" * 30} && true'
+    shown = to_copy(command)
+    lines = shown.splitlines()
+    assert len(lines) > 3 and all(line.endswith(" \\") for line in lines[:-1])
+    assert all(len(line) <= 80 for line in lines if "pathpath" not in line)
+    printed = [
+        subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True).stdout
+        for text in (command, shown)
+    ]
+    assert printed[0] == printed[1] != ""
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:

@@ -6,7 +6,9 @@ import datetime as dt
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from celeriac.monitor.v1 import queues_pb2, tasks_pb2
+from wcwidth import wcswidth
 
 from deploy.standalone.glance import of_failures, of_queues, of_tasks
 from deploy.standalone.tables import table
@@ -34,7 +36,7 @@ def test_a_task_shows_when_it_was_last_heard_of_in_the_zone() -> None:
     done = task(state=tasks_pb2.TASK_STATE_SUCCESS)
     done.runtime.FromMilliseconds(1234)
     assert of_tasks([done], TAIPEI) == [
-        "Recent tasks:",
+        "Recent tasks (last heard of, Asia/Taipei):",
         "  11-30 09:02:03  SUCCESS  send_report  reports  1.23 s",
     ]
 
@@ -42,9 +44,25 @@ def test_a_task_shows_when_it_was_last_heard_of_in_the_zone() -> None:
 def test_a_failure_shows_its_exception_on_one_line() -> None:
     failed = task(state=tasks_pb2.TASK_STATE_FAILURE, exception="ValueError('x')\n" + "y" * 100)
     [heading, line] = of_failures([failed], TAIPEI)
-    assert heading == "Recent failures:"
+    assert heading == "Recent failures (last heard of, Asia/Taipei):"
     assert line.startswith("  11-30 09:02:03  send_report  ValueError('x') yyy")
     assert line.endswith("y…  tasks/7d1f")
+
+
+@pytest.mark.parametrize("text", ["no customer of this number " * 5, "找不到這個客戶的資料" * 10])
+def test_a_failure_fits_into_the_terminal_with_its_whole_name(text: str) -> None:
+    failed = task(state=tasks_pb2.TASK_STATE_FAILURE, exception=text)
+    failed.name = "tasks/078256f6-e2d5-4582-8022-e560f797a25e"
+    [_, line] = of_failures([failed], TAIPEI, 100)
+    assert 98 <= wcswidth(line) <= 100
+    assert text[:9] in line and line.endswith(f"…  {failed.name}")
+
+
+def test_tasks_stand_in_the_order_of_the_time_that_is_shown() -> None:
+    sooner, later = task(), task()
+    later.update_time.seconds += 60
+    for shown in (of_tasks([sooner, later], TAIPEI), of_failures([sooner, later], TAIPEI)):
+        assert [line.split()[1] for line in shown[1:]] == ["09:03:03", "09:02:03"]
 
 
 def test_nothing_is_said_to_be_nothing() -> None:

@@ -153,6 +153,8 @@ def test_on_the_terminal_a_service_shows_what_is_wrong_and_not_what_is_usual() -
         ("postgres", "2026-11-29 21:31:13.580 UTC [1] PANIC:  could not write to file", True),
         ("valkey", "12434:M 29 Nov 2026 21:31:12.435 * Running mode=standalone, port=8444.", False),
         ("valkey", "12434:M 29 Nov 2026 21:32:05.292 # Valkey is now ready to exit, bye bye...", False),
+        ("valkey", "12434:M 29 Nov 2026 21:31:12.435 # WARNING Memory overcommit must be enabled!", False),
+        ("postgres", "2026-11-29 21:31:13.580 UTC [1] FATAL:  the database system is starting up", False),
         ("valkey", "12434:M 29 Nov 2026 21:32:05.292 # Error writing to the AOF file", True),
         (
             "gateway",
@@ -210,3 +212,44 @@ def test_the_systems_own_lines_are_broken_between_words_and_keep_every_one(
     assert len(lines) > 1 and all(len(line) <= 100 for line in lines)
     parts = [line.partition("| ")[2] for line in lines]
     assert " ".join(parts) == said
+
+
+def test_what_the_end_of_other_services_brings_is_shown_unless_the_system_stops() -> None:
+    line = json.dumps({"event": "config.not_followed", "level": "warning"})
+    assert "config.not_followed" in (brief("audit", line) or "")
+    assert brief("audit", line, stopping=True) is None
+    other = json.dumps({"event": "task.lost", "level": "warning"})
+    assert "task.lost" in (brief("audit", other, stopping=True) or "")
+
+
+def test_what_a_browser_asks_for_with_each_page_is_not_shown_unless_it_fails() -> None:
+    def of(path: str, code: int) -> str | None:
+        return brief("gateway", answered(http_method="GET", path=path, grpc_status=None, code=code))
+
+    for path in ("/assets/index-4f2a.js", "/favicon.svg"):
+        assert of(path, 200) is None
+        assert path in (of(path, 404) or "")
+    assert "GET /assets-of-shop  200" in (of("/assets-of-shop", 200) or "")
+
+
+def test_on_a_terminal_logs_show_every_line_in_one_of_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    out = io.StringIO()
+    console = Console(out, colour=False, fitted=True)
+    console.pass_on("gateway", answered())
+    console.pass_on("scheduler", json.dumps({"event": "run.published", "level": "info", "args": "x" * 300}))
+    call, event = [line.partition("| ")[2] for line in out.getvalue().splitlines()]
+    assert call == "14:02:03 ScheduleService/TriggerSchedule  OK  12 ms  mei"
+    assert "run.published" in event and len(event) <= 79
+
+
+def test_on_a_terminal_what_is_said_is_broken_between_words_but_no_command_to_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = io.StringIO()
+    console = Console(out, colour=False, brief=True)
+    console.say("ready, and " + "more " * 12)
+    console.say("  curl " + "x" * 60)
+    assert "\n  curl " + "x" * 60 + "\n" in out.getvalue()
+    assert all(len(line) <= 40 for line in out.getvalue().splitlines() if "curl" not in line)
