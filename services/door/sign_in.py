@@ -30,6 +30,7 @@ from services.kernel.errors import FailedPrecondition, FieldFault, Invalid, Perm
 from services.kernel.identity import ORDER, Identity, Role
 from services.kernel.outbox import Outbox
 from services.kernel.revocations import Revocations, revoke_token
+from services.kernel.tokens import LEEWAY_SECONDS
 
 LINK_LIFE = dt.timedelta(seconds=120)
 KEY_BYTES = 32
@@ -90,6 +91,8 @@ class SignIn:
     async def make_link(self, request: Request) -> Response:
         """A link for the caller, with no more than the caller may, and never more than an admin."""
         refuse_other_sites(request)
+        # A link made after the end of the sign-in would go on with it.
+        await self._revocations.read()
         caller = self._callers.needed(request).identity
         if caller.role not in ORDER:
             raise PermissionDenied(
@@ -103,7 +106,8 @@ class SignIn:
         ):
             store = LinkStore(connection)
             await store.forget_old()
-            ends = await store.add(_hash(key), caller.subject, role.label, caller.token_id, LINK_LIFE)
+            made_by = caller.session_id or caller.token_id
+            ends = await store.add(_hash(key), caller.subject, role.label, made_by, LINK_LIFE)
         link = f"https://{request.headers.get('host', 'localhost')}{ENTER}#{key}"
         return JSONResponse({"link": link, "expire_time": _moment(ends.timestamp())}, headers=HEADERS)
 
@@ -143,7 +147,7 @@ class SignIn:
         return self._signed_in(stepped, token)
 
     async def sign_out(self, request: Request) -> Response:
-        """Revokes the token, and clears the cookie. The token is refused everywhere within a second."""
+        """Revokes the sign-in, and clears the cookie. Each of its tokens is refused within a second."""
         refuse_other_sites(request)
         try:
             caller = self._callers.caller_of(request)
@@ -155,8 +159,9 @@ class SignIn:
                 recorded(self._outbox, request, identity.subject, identity.role.label, identity.token_id),
                 self._database.transaction() as connection,
             ):
-                until = dt.datetime.fromtimestamp(identity.valid_until, dt.UTC)
-                await revoke_token(connection, identity.token_id, until, identity.subject, "signed out")
+                revoked, until = self._ended_by(caller)
+                moment = dt.datetime.fromtimestamp(until, dt.UTC)
+                await revoke_token(connection, revoked, moment, identity.subject, "signed out")
             await self._revocations.read()
         return self._signed_out(clear=True)
 
@@ -169,6 +174,17 @@ class SignIn:
         await self._revocations.read()
         caller = self._callers.needed(request)
         return caller, self._signer.session_of(caller.token)[0]
+
+    def _ended_by(self, caller: Caller) -> tuple[str, float]:
+        """Returns what to revoke when a caller signs out, and until when: the sign-in; or the one token.
+
+        Renewals and links of a sign-in are tokens of it, too: none of them goes on.
+        """
+        try:
+            session, _ = self._signer.session_of(caller.token)
+        except Unauthenticated:
+            return caller.identity.token_id, caller.identity.valid_until
+        return session.id, session.ends_at + LEEWAY_SECONDS
 
     def _is_revoked(self, link: Link) -> bool:
         """Whether what made the link is revoked: the token, or all of its person's until then."""

@@ -1,8 +1,9 @@
 """Sign-ins as tokens: signed by the door, with a key that it alone has.
 
-A token is like any other of the system (services.kernel.tokens) and lives for a quarter of an hour. One claim
-is the door's own, `session`: the role that the sign-in gave, and the moment at which it ends however often it
-is renewed. So nothing has to be remembered of a sign-in, and every replica can renew it.
+A token is like any other of the system (services.kernel.tokens) and lives for a quarter of an hour. All
+tokens of one sign-in name it (`sid`), so that they are revoked together. One claim is the door's own,
+`session`: the role that the sign-in gave, and the moment at which it ends however often it is renewed. So
+nothing has to be remembered of a sign-in, and every replica can renew it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ OVER = "sign in again: a sign-in is good for twelve hours, and only one by a lin
 class Session:
     """A sign-in. Times are seconds since 1970."""
 
+    id: str
     subject: str
     # What it gave, and what the present token has: more, for a while after a second factor.
     role: Role
@@ -42,7 +44,7 @@ class Session:
 
     @classmethod
     def begun(cls, subject: str, role: Role, now: float) -> Session:
-        return cls(subject, role, int(now) + LONGEST_SECONDS, int(now))
+        return cls(uuid.uuid4().hex, subject, role, int(now) + LONGEST_SECONDS, int(now))
 
     def stepped_up(self, now: float) -> Session:
         """Returns the session after a second factor. An admin is a super_admin then; others stay."""
@@ -92,7 +94,9 @@ class Signer:
         self.second_factor_life = second_factor_life
 
     def sign(self, session: Session, now: float) -> Token:
-        token_id, expires = uuid.uuid4().hex, session.expires_at(now, self.second_factor_life)
+        # Whoever reads the id of one token in a log sees by it which sign-in it was.
+        token_id = f"{session.id}.{uuid.uuid4().hex[:12]}"
+        expires = session.expires_at(now, self.second_factor_life)
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -100,6 +104,7 @@ class Signer:
             "iat": int(now),
             "exp": expires,
             "jti": token_id,
+            "sid": session.id,
             "roles": [session.present_role.label],
             "auth_time": session.proved_at,
             "amr": ["otp"] if session.second_factor else ["link"],
@@ -113,8 +118,12 @@ class Signer:
         if jwt.get_unverified_header(token).get("kid") != self.key_id:
             raise Unauthenticated("SESSION_OVER", OVER)
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        if "sid" not in claims:
+            # Of a door before tokens named their sign-in: it could not be ended as a whole.
+            raise Unauthenticated("SESSION_OVER", OVER)
         base = Role[claims["session"]["role"].upper()]
         session = Session(
+            claims["sid"],
             claims["sub"],
             base,
             claims["session"]["end"],

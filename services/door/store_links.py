@@ -22,7 +22,10 @@ FORGET = "DELETE FROM door_links WHERE expires_at < now() - interval '1 day'"
 
 
 class Link(NamedTuple):
-    """For whom a link is. `made_by`: the id of the token that made it; `created_at`: seconds since 1970."""
+    """For whom a link is.
+
+    `made_by`: the id of the token, or of the sign-in, that made it; `created_at`: seconds since 1970.
+    """
 
     subject: str
     role: str

@@ -35,7 +35,10 @@ REVOKE_TOKEN = """
 async def revoke_token(
     connection: Connection, token_id: str, expires_at: dt.datetime, actor: str, reason: str
 ) -> None:
-    """Revokes one token, which is not taken after `expires_at` anyway. Every process is told at once."""
+    """Revokes one token, or all of one sign-in by the id of that. Every process is told at once.
+
+    After `expires_at` none of them is taken anyway.
+    """
     await connection.execute(REVOKE_TOKEN, token_id, expires_at, actor, reason)
 
 
@@ -63,8 +66,8 @@ class Revocations:
         return self.loop.heartbeats
 
     def has(self, identity: Identity) -> bool:
-        """Whether the token that proved this identity is revoked."""
-        if identity.token_id in self._tokens:
+        """Whether the token that proved this identity is revoked, or the sign-in that it is one of."""
+        if identity.token_id in self._tokens or identity.session_id in self._tokens:
             return True
         until = self._subjects.get(identity.subject)
         # Tokens state whole seconds: one of the very second in which its subject was revoked is revoked.

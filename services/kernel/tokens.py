@@ -79,6 +79,7 @@ class TokenVerifier:
             role=role,
             issuer=claims["iss"],
             token_id=claims["jti"],
+            session_id=_session_id(claims.get("sid")),
             issued_at=float(claims.get("iat", 0.0)),
             valid_until=float(claims["exp"]) + LEEWAY_SECONDS,
             beside=beside,
@@ -101,6 +102,11 @@ class TokenVerifier:
         if key is None:
             raise jwt.InvalidKeyError("its key id (kid) is not one of the issuer's")
         return key
+
+
+def _session_id(claimed: object) -> str:
+    """Returns the id of the sign-in; "" for a token that names none, as those of programs."""
+    return claimed if isinstance(claimed, str) else ""
 
 
 def _is_text(way: object) -> bool:

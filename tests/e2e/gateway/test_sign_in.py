@@ -250,6 +250,31 @@ def test_who_signs_out_is_signed_out_everywhere(entrance: Entrance, cookie: str)
     assert reason(entrance.ask("POST", "/session/renew", cookie)) == "TOKEN_REVOKED"
 
 
+def test_the_end_of_a_sign_in_ends_each_token_and_each_link_that_it_ever_had(
+    entrance: Entrance, cookie: str
+) -> None:
+    renewed = entrance.ask("POST", "/session/renew", cookie).headers["set-cookie"].partition(";")[0]
+    link = entrance.ask("POST", "/session/links", cookie).json["link"]
+    assert claims(renewed)["sid"] == claims(cookie)["sid"]
+    assert claims(renewed)["jti"].startswith(claims(cookie)["sid"])
+    assert entrance.ask("POST", "/session/sign-out", renewed, {}).status == 200
+    for each in (cookie, renewed):
+        eventually(lambda each=each: reason(entrance.ask("GET", LIST, each)) == "TOKEN_REVOKED")
+        for path in ("renew", "links"):
+            assert reason(entrance.ask("POST", f"/session/{path}", each)) == "TOKEN_REVOKED"
+    assert entrance.enter(link).status == 410
+
+
+def test_a_sign_in_is_revoked_by_its_id(entrance: Entrance, tokens: LocalIssuer, cookie: str) -> None:
+    other = entrance.signed_in(tokens.mint("admin"))
+    renewed = entrance.ask("POST", "/session/renew", cookie).headers["set-cookie"].partition(";")[0]
+    boss, session = tokens.mint("super_admin", subject="boss"), {"token_id": claims(cookie)["sid"]}
+    assert entrance.gateway.rest("POST", "/v1/access:revoke", session, token=boss).status == 200
+    for each in (cookie, renewed):
+        eventually(lambda each=each: entrance.ask("GET", LIST, each).status == 401)
+    assert entrance.ask("GET", LIST, other).status == 200
+
+
 def test_a_door_that_starts_anew_knows_links_and_sign_ins(
     entrance: Entrance, admin: str, cookie: str
 ) -> None:
