@@ -10,7 +10,7 @@ from services.monitor.gaps.held import HeldTask
 from services.monitor.gaps.results import StoredEnd
 from services.monitor.tasks.names import cut
 from services.monitor.tasks.record import TaskRecord
-from services.monitor.tasks.tasks import MOST_NAME, TaskState
+from services.monitor.tasks.tasks import MOST_NAME, UNTOLD_ENDS, TaskState
 
 # Changes a task; returns whether it has changed.
 Learn: TypeAlias = Callable[[TaskRecord], bool]
@@ -75,7 +75,11 @@ def _learn_held(held: HeldTask, since: int, event: Mapping[str, Any], record: Ta
         at = max(since, newest + 1)
         changed = record.hear("task-received", min(at, started) if started > newest else at, event)
         record.queue = record.queue or _queue_in(held)
-    if started > record.started:
+    if record.state in UNTOLD_ENDS:
+        # It was found nowhere while its worker could not say that it had it.
+        kind, known = ("task-started", started) if started else ("task-received", 0)
+        changed = record.hear(kind, max(known, record.vanished + 1), event) or changed
+    elif started > record.started:
         changed = record.hear("task-started", started, event) or changed
     return changed
 

@@ -44,3 +44,9 @@ class TaskPlaces:
         held = await held_tasks(self._control, list(self._workers.there()))
         lacks = NOT_SETTLED if not settled else "" if self._intake.caught_up else BEHIND
         return Places(waiting, held, lacks or held.silence or ("" if complete else TOO_MANY_MESSAGES))
+
+    async def held_by(self, hostnames: Collection[str]) -> HeldTasks:
+        """Asks the workers of these hostnames what they have."""
+        return await held_tasks(
+            self._control, [worker for worker in self._workers.there() if worker.hostname in hostnames]
+        )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import redis
 from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import workers_pb2
 from celery import Celery
 
 from tests.support.calls import eventually
 from tests.support.celery_workers import running_worker
+from tests.support.event_streams import publish_events
+from tests.support.events import Life, heartbeat
 from tests.support.metrics import scraped
 from tests.support.monitors import Monitor
 from tests.support.servers import Valkey
@@ -34,6 +40,15 @@ def shown(monitor: Monitor, task_id: str) -> pb.Task:
 def await_state(monitor: Monitor, task_id: str, state: pb.TaskState, seconds: float = 30.0) -> pb.Task:
     eventually(lambda: shown(monitor, task_id).state == state, seconds)
     return shown(monitor, task_id)
+
+
+def delete_once_silent(monitor: Monitor, worker: str, started: str) -> None:
+    """`started`: a task that it runs, which is shown so until then."""
+    name = f"workers/{worker}"
+    request = workers_pb2.GetWorkerRequest(name=name)
+    eventually(lambda: monitor.workers.GetWorker(request).worker.state == workers_pb2.WORKER_STATE_SILENT)
+    assert shown(monitor, started).state == pb.TASK_STATE_STARTED
+    monitor.workers.DeleteWorker(workers_pb2.DeleteWorkerRequest(name=name))
 
 
 def restore(app: Celery) -> None:
@@ -59,11 +74,7 @@ def orphaned(monitor: Monitor, app: Celery, broker: Valkey, tmp_path: Path) -> I
         held = app.send_task("add", [1, 2]).id
         await_state(monitor, held, pb.TASK_STATE_RECEIVED)
         worker.kill()
-        name = f"workers/{worker.name}~{worker.process.pid}"
-        request = workers_pb2.GetWorkerRequest(name=name)
-        eventually(lambda: monitor.workers.GetWorker(request).worker.state == workers_pb2.WORKER_STATE_SILENT)
-        assert shown(monitor, early).state == pb.TASK_STATE_STARTED
-        monitor.workers.DeleteWorker(workers_pb2.DeleteWorkerRequest(name=name))
+        delete_once_silent(monitor, f"{worker.name}~{worker.process.pid}", early)
         await_state(monitor, early, pb.TASK_STATE_ORPHANED)
         yield early, late, held
 
@@ -95,3 +106,43 @@ def test_of_the_tasks_of_a_killed_worker_those_that_nobody_has_are_orphaned_unti
             again = await_state(monitor, task_id, pb.TASK_STATE_STARTED)
             assert again.state_reason == ""
         worker.kill()
+
+
+def test_of_a_worker_that_stood_still_the_task_that_it_runs_is_started_again_once_it_goes_on(
+    monitor: Monitor, app: Celery, broker: Valkey, tmp_path: Path
+) -> None:
+    """Its pool has run the task all the time, and the message was acknowledged before."""
+    with running_worker(broker, tmp_path, name="still@test", concurrency=1, options=OPTIONS) as worker:
+        monitor.await_worker("still@test")
+        task_id = app.send_task("sleep", [600], **FORGETFUL).id
+        begun = await_state(monitor, task_id, pb.TASK_STATE_STARTED)
+        worker.process.send_signal(signal.SIGSTOP)
+        delete_once_silent(monitor, f"{worker.name}~{worker.process.pid}", task_id)
+        await_state(monitor, task_id, pb.TASK_STATE_ORPHANED)
+        worker.process.send_signal(signal.SIGCONT)
+        again = await_state(monitor, task_id, pb.TASK_STATE_STARTED)
+        assert (again.worker, again.state_reason) == (begun.worker, "")
+        worker.kill()
+        delete_once_silent(monitor, f"{worker.name}~{worker.process.pid}", task_id)
+
+
+def test_an_orphan_is_found_behind_more_tasks_that_wait_than_are_read_at_a_time(
+    monitor: Monitor, broker: Valkey
+) -> None:
+    """Those are newer, as where the worker that was killed held many tasks until their time."""
+    at, hostname = time.time() - 5, "full@test"
+    orphan = Life(at - 10, "an orphan behind many", queue="full", hostname=hostname)
+    waiting = [Life(at, f"waits {number}", queue="full", hostname=hostname) for number in range(2_300)]
+    publish_events(broker, [orphan.sent(), orphan.received(), orphan.started()])
+    with redis.Redis(broker.host, broker.port) as client:
+        client.sadd("_kombu.binding.full", "full\x06\x16\x06\x16full")
+        client.lpush("full", *(json.dumps({"headers": {"id": life.id}}) for life in waiting))
+        for first in range(0, len(waiting), 100):
+            some = waiting[first : first + 100]
+            publish_events(broker, [event for life in some for event in (life.sent(), life.received())])
+        await_state(monitor, waiting[-1].id, pb.TASK_STATE_RECEIVED)
+        publish_events(broker, heartbeat(time.time(), 1, "worker-offline", hostname=hostname))
+        # Those killed before are waited for until they are gone.
+        await_state(monitor, orphan.id, pb.TASK_STATE_ORPHANED, 60.0)
+        assert {shown(monitor, life.id).state for life in waiting[::500]} == {pb.TASK_STATE_RECEIVED}
+        client.delete("full")
