@@ -235,8 +235,9 @@ class TaskBatches:
                 await last(self._connection)
 
 
-ONE = select(*SHOWN, c.traceback).where(c.id == bindparam("id"))
-SEVERAL = IN_SHORT.where(c.id == any_(bindparam("ids", type_=ARRAY(Text))))
+# Of two rows of a task the newest: the version before may write one beside that of a closed generation.
+ONE = select(*SHOWN, c.traceback).where(c.id == bindparam("id")).order_by(c.updated_at.desc()).limit(1)
+SEVERAL = IN_SHORT.where(c.id == any_(bindparam("ids", type_=ARRAY(Text)))).order_by(c.updated_at)
 
 
 class TaskStore:
@@ -259,7 +260,8 @@ class TaskStore:
     async def get_several(self, task_ids: Sequence[str]) -> Sequence[Task]:
         """Returns those of the tasks that are known, in no particular order, without tracebacks."""
         rows = await self._session.execute(SEVERAL, {"ids": list(task_ids)})
-        return [_task_of(row) for row in rows.mappings()]
+        newest = {row["id"]: row for row in rows.mappings()}
+        return [_task_of(row) for row in newest.values()]
 
     async def list(
         self, wanted: TaskFilter, after: Place | None, most: int, newer_than: Place | None = None

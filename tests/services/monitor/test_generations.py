@@ -215,3 +215,24 @@ async def test_the_search_index_goes_with_its_generation(database: Database, ses
     async with database.connection() as connection:
         slices = await connection.fetchval("SELECT sum(tasks) FROM celery_task_slices")
     assert slices <= 3_000
+
+
+async def test_of_a_task_that_the_version_before_wrote_again_the_newest_row_is_shown(
+    database: Database, sessions: Sessions
+) -> None:
+    """That version writes what it hears of a task of a closed generation as a row of its own."""
+    life = Life(time.time(), "in two generations")
+    await write(database, [life], "received", "started")
+    await close(database)
+    async with database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO celery_task_results_ext (id, task, heard_at, updated_at, succeeded_at)"
+            " VALUES ($1, 'add', $2, $2, $2)",
+            life.id,
+            now() + dt.timedelta(seconds=5),
+        )
+    async with sessions.reading() as session:
+        assert (await TaskStore(session).get(life.id)).state is TaskState.SUCCESS
+        assert [task.state for task in await TaskStore(session).get_several([life.id])] == [TaskState.SUCCESS]
+    await write(database, [life], "failed")
+    assert [task.id for task in await found(sessions, TaskFilter())] == [life.id]
