@@ -8,6 +8,7 @@ import structlog
 from google.protobuf import any_pb2
 from google.protobuf.json_format import MessageToDict
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,6 +70,9 @@ def answer_to(error: Exception, path: str, request_id: str) -> JSONResponse:
         return told(errors.NotFound("page", path[:200]), request_id)
     if isinstance(error, errors.CeleriacError):
         return told(error, request_id)
+    if isinstance(error, ClientDisconnect):
+        # The caller hung up in the middle of its request: no fault of ours, and nobody reads this.
+        return told(errors.Invalid([errors.FieldFault("body", "did not come whole", "{}")]), request_id)
     outage = outage_of(error)
     if outage is not None:
         log.warning("http.unavailable", what=outage.message, error=for_log(error))

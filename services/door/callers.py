@@ -42,6 +42,10 @@ class Callers:
         request.scope["actor"] = identity.subject
         return Caller(identity, token)
 
+    def takes(self, key_id: str) -> bool:
+        """Whether tokens are taken that the key of this id signed."""
+        return self._verifier.knows(key_id)
+
     def needed(self, request: HTTPConnection) -> Caller:
         """Returns the caller; raises `Unauthenticated` if there is none."""
         caller = self.caller_of(request)

@@ -39,7 +39,9 @@ class SecondFactors:
         return totp.provisioning_uri(name=subject, issuer_name=ISSUER_NAME)
 
     async def check(self, subject: str, code: str, now: float) -> None:
-        """Uses the code up. Raises why it is not taken, after that was counted.
+        """Uses the code up. Raises why it is not taken, after a wrong one was counted.
+
+        A right one that was used is not counted: whoever sends it knows the secret, or pressed twice.
 
         `PermissionDenied`: it is wrong, or was used. `Exhausted`: too many were wrong.
         `FailedPrecondition`: the person has no second factor.
@@ -55,7 +57,7 @@ class SecondFactors:
             refusal = _refusal(step, factor)
             if refusal is None and step is not None:
                 await store.taken(subject, step)
-            else:
+            elif step is None:
                 failures = factor.failures + 1
                 await store.refused(subject, failures, _locked_after(failures))
         if refusal is not None:
@@ -79,7 +81,9 @@ def _locked_after(failures: int) -> dt.timedelta | None:
 
 def _refusal(step: int | None, factor: Factor) -> CeleriacError | None:
     if step is None:
-        return PermissionDenied("SECOND_FACTOR_WRONG", "this is not the code of now; look again")
+        return PermissionDenied(
+            "SECOND_FACTOR_WRONG", "this code is wrong or has expired; enter the current one"
+        )
     if step <= factor.used_step:
         return PermissionDenied("SECOND_FACTOR_WRONG", "this code was used already; wait for the next one")
     return None

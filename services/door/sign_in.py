@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,14 @@ from services.door.second_factor import SecondFactors
 from services.door.signing import Session, Signer, Token
 from services.door.store_links import Link, LinkStore
 from services.kernel.database import Database
-from services.kernel.errors import FailedPrecondition, FieldFault, Invalid, PermissionDenied, Unauthenticated
+from services.kernel.errors import (
+    FailedPrecondition,
+    FieldFault,
+    Invalid,
+    NotReady,
+    PermissionDenied,
+    Unauthenticated,
+)
 from services.kernel.identity import ORDER, Identity, Role
 from services.kernel.outbox import Outbox
 from services.kernel.revocations import Revocations, revoke_token
@@ -37,6 +45,11 @@ KEY_BYTES = 32
 MOST_BODY = 16 * 1024
 # Answers of these routes are one person's, of one moment.
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
+KEY_WITHDRAWN = (
+    "nobody can sign in now: the door's key is not in the key set (CELERIAC_JWKS); "
+    "`python -m services.door public-key` prints what to add to it"
+)
+KEY_LOOKED_FOR = 5.0
 SPENT = "the link was used, or is too old; make a new one: `make status` prints it, or POST /session/links"
 
 
@@ -114,6 +127,9 @@ class SignIn:
     async def enter(self, request: Request) -> Response:
         refuse_other_sites(request)
         key = await _text(request, "key", "the part of the link after #")
+        if not self._callers.takes(self._signer.key_id):
+            # Before the link is spent: it would give a token that nobody takes.
+            raise NotReady(KEY_WITHDRAWN, KEY_LOOKED_FOR)
         async with self._database.transaction() as connection:
             link = await LinkStore(connection).use(_hash(key))
         await self._revocations.read()
@@ -239,7 +255,18 @@ async def _text(request: Request, field: str, example: str) -> str:
         raise Invalid(
             [FieldFault(unknown[0][:100], f"is no field; only {field} is", _example(field, example))]
         )
+    if _is_twice(body):
+        raise Invalid([FieldFault(field, "is there twice", _example(field, example))])
     return value
+
+
+def _is_twice(body: bytes) -> bool:
+    """Whether an object of one field has that more than once, of which JSON readers take one silently."""
+    try:
+        return len(json.loads(body, object_pairs_hook=list)) > 1
+    except RecursionError:
+        # A text is not deep: a value that is stands before it.
+        return True
 
 
 def _example(field: str, example: str) -> str:

@@ -86,6 +86,10 @@ class TokenVerifier:
             second_factor=self._shows_second_factor(claims),
         )
 
+    def knows(self, key_id: str) -> bool:
+        """Whether the key set has the key now; raises `Unavailable` if no key was read yet."""
+        return self._keys.find(key_id) is not None
+
     def _shows_second_factor(self, claims: dict[str, object]) -> bool:
         """Whether a second factor was given (`amr`), and recently (`auth_time`, OpenID Connect Core 2)."""
         ways, given_at = claims.get("amr"), claims.get("auth_time")

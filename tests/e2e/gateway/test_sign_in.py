@@ -190,7 +190,13 @@ def test_a_link_of_a_revoked_token_opens_nothing(entrance: Entrance, tokens: Loc
 
 @pytest.mark.parametrize(
     ("body", "field"),
-    [(b"{", "body"), (b"[]", "key"), (b'{"key": 1}', "key"), (b'{"key": "a", "to": 1}', "to")],
+    [
+        (b"{", "body"),
+        (b"[]", "key"),
+        (b'{"key": 1}', "key"),
+        (b'{"key": "a", "to": 1}', "to"),
+        (b'{"key": "a", "key": "b"}', "key"),
+    ],
 )
 def test_a_wrong_body_is_told_by_its_field_with_an_example(
     entrance: Entrance, body: bytes, field: str
@@ -336,6 +342,18 @@ def test_what_a_second_factor_gave_ends_with_it(entrance: Entrance) -> None:
     assert claims(cookie)["roles"] == ["super_admin"]
     answer = entrance.ask("POST", "/session/renew", cookie)
     assert (answer.json["role"], answer.json["second_factor"]) == ("admin", False)
+
+
+def test_a_right_code_that_comes_several_times_locks_nobody_out(
+    entrance: Entrance, services: Services, tokens: LocalIssuer
+) -> None:
+    cookie = entrance.signed_in(tokens.mint("admin", subject="hasty"))
+    code = {"code": enrolled(entrance, "hasty").now()}
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(entrance.ask, "POST", "/session/step-up", cookie, code) for _ in range(8)]
+    assert sorted(each.result().status for each in asked) == [200, *[403] * 7]
+    rows = fetch_sync(services.database_url, "SELECT failures FROM door_factors WHERE subject = 'hasty'")
+    assert rows[0]["failures"] == 0
 
 
 def test_a_viewer_stays_a_viewer(entrance: Entrance, tokens: LocalIssuer) -> None:

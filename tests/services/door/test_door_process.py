@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
+import socket
 import ssl
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import brotli
 import pytest
 
 from deploy.standalone.tokens import LocalIssuer
+from services.door.signing import KEY_PREFIX
 from tests.support.calls import eventually
 from tests.support.doors import DoorProcess, running_door
 
@@ -114,6 +117,34 @@ def test_a_door_that_stops_says_so_first_and_answers_until_then(
         assert stopping.request("GET", "/").status == 200
         assert stopping.process.wait(30) == 0
         assert '"event": "process.stopping"' in stopping.log()
+
+
+def test_who_hangs_up_in_the_middle_of_a_request_is_no_incident(door: DoorProcess) -> None:
+    head = b"POST /session/enter HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"
+    with (
+        socket.create_connection(("127.0.0.1", door.port), timeout=30) as plain,
+        door.context().wrap_socket(plain, server_hostname="127.0.0.1") as caller,
+    ):
+        caller.sendall(head)
+    eventually(lambda: '"path": "/session/enter"' in door.log())
+    assert "http.failed" not in door.log()
+
+
+def test_while_its_key_is_withdrawn_a_door_spends_no_link(
+    certificates: Path, tokens: LocalIssuer, door: DoorProcess
+) -> None:
+    link = door.request("POST", "/session/links", {}, tokens.mint("admin")).json["link"]
+    key, key_set = {"key": link.partition("#")[2]}, certificates / "jwks.json"
+    whole = key_set.read_text()
+    others = [each for each in json.loads(whole)["keys"] if not each["kid"].startswith(KEY_PREFIX)]
+    key_set.write_text(json.dumps({"keys": others}))
+    try:
+        refused = door.request("POST", "/session/enter", key)
+    finally:
+        key_set.write_text(whole)
+    assert (refused.status, refused.reason) == (503, "NOT_READY")
+    assert "CELERIAC_JWKS" in refused.json["message"]
+    assert door.request("POST", "/session/enter", key).status == 200
 
 
 def test_a_second_door_on_the_same_port_ends_with_what_to_look_at(door: DoorProcess) -> None:
