@@ -12,11 +12,30 @@ function refuse(english, chinese) {
   document.getElementById("refused").hidden = false;
 }
 
-async function enter() {
+// Somebody else's link would sign in somebody else unseen: who is signed in is asked before the link is used up.
+async function begin() {
   if (!key) {
     refuse("This address is not a whole link", "這不是完整的連結");
     return;
   }
+  const answer = await fetch("/session").catch(() => null);
+  const session = answer?.ok ? await answer.json() : { signed_in: false };
+  if (!session.signed_in) {
+    await enter();
+    return;
+  }
+  say(document.getElementById("already"), `You are signed in as ${session.subject}`, `目前登入者：${session.subject}`);
+  document.getElementById("waiting").hidden = true;
+  document.getElementById("question").hidden = false;
+}
+
+document.getElementById("go-on").addEventListener("click", () => {
+  document.getElementById("question").hidden = true;
+  document.getElementById("waiting").hidden = false;
+  enter();
+});
+
+async function enter() {
   let answer;
   try {
     answer = await fetch("/session/enter", {
@@ -38,4 +57,4 @@ async function enter() {
   }
 }
 
-enter();
+begin();

@@ -127,6 +127,26 @@ def test_a_link_that_was_used_says_so(entrance: Entrance, context: BrowserContex
     assert context.cookies() == []
 
 
+@pytest.mark.parametrize(
+    ("locale", "question"), [("en-US", "You are signed in as mei"), ("zh-TW", "目前登入者：mei")]
+)
+def test_who_is_signed_in_is_asked_before_a_link_signs_in_another(
+    entrance: Entrance, browser: Browser, admin: str, tokens: LocalIssuer, locale: str, question: str
+) -> None:
+    context = browser.new_context(locale=locale)
+    page = context.new_page()
+    page.goto(entrance.link(admin))
+    page.wait_for_url(f"{entrance.gateway.url}/")
+    before = context.cookies()
+    page.goto(entrance.link(tokens.mint("admin", subject="ada")))
+    page.get_by_role("heading", name=question).wait_for()
+    assert context.cookies() == before
+    page.locator("#go-on").click()
+    page.wait_for_url(f"{entrance.gateway.url}/")
+    page.locator("#who", has_text="ada").wait_for()
+    context.close()
+
+
 def test_who_signs_out_sees_how_to_sign_in(entrance: Entrance, context: BrowserContext, admin: str) -> None:
     page = signed_in(context, entrance, admin)
     page.get_by_role("button", name="Sign out").click()
