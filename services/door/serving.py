@@ -32,6 +32,7 @@ from services.kernel.outbox import Outbox
 from services.kernel.relay import Relay
 from services.kernel.revocations import Revocations
 from services.kernel.sealing import KeyRing
+from services.kernel.token_life import TokenLife
 from services.kernel.tokens import TokenVerifier
 
 NO_SEALING_KEYS = "name a key file by CELERIAC_DOOR_SEALING_KEYS (docs/sign-in.md has its form)"
@@ -62,7 +63,7 @@ async def serve(settings: DoorSettings) -> None:
             registry,
         )
         feeds = Feeds(to_monitor)
-        live = Live(callers, revocations, feeds)
+        live = Live(callers, TokenLife(verifier, revocations), feeds)
         LiveMetrics(registry, live, feeds)
         door = Door(Metrics(registry), [*sign_in.routes(), WebSocketRoute(LIVE, live.live)])
         # Before the first request: nobody who is shut out may find a moment in which that is not known.

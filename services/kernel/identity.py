@@ -62,6 +62,8 @@ class Identity:
     token_id: str = ""
     # The sign-in that the token is one of (`sid`, OpenID Connect); revoked as a whole by this id.
     session_id: str = ""
+    # The id of the key that signed the token.
+    key_id: str = ""
     # When the token was issued, in seconds since 1970; 0 if it does not say.
     issued_at: float = 0.0
     # Until when the token is taken, in seconds since 1970; infinity for a certificate.

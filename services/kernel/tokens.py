@@ -29,6 +29,7 @@ MOST_CHARACTERS = 16 * 1024
 SECOND_FACTORS = frozenset({"mfa", "otp"})
 SECOND_FACTOR_SECONDS = 600.0
 REVOKED = "the token was revoked; sign in again, or ask who revoked it"
+KEY_WITHDRAWN = "the key (kid) of the token was withdrawn; ask for a new token"
 EXPIRED = "the token has expired; ask for a new one"
 
 
@@ -58,7 +59,7 @@ class TokenVerifier:
         if len(token) > MOST_CHARACTERS:
             raise Unauthenticated("TOKEN_INVALID", f"the token is longer than {MOST_CHARACTERS} characters")
         try:
-            key = self._key_of(jwt.get_unverified_header(token))
+            key_id, key = self._key_of(jwt.get_unverified_header(token))
             claims = jwt.decode(
                 token,
                 key,
@@ -80,6 +81,7 @@ class TokenVerifier:
             issuer=claims["iss"],
             token_id=claims["jti"],
             session_id=_session_id(claims.get("sid")),
+            key_id=key_id,
             issued_at=float(claims.get("iat", 0.0)),
             valid_until=float(claims["exp"]) + LEEWAY_SECONDS,
             beside=beside,
@@ -99,13 +101,18 @@ class TokenVerifier:
             return False
         return -LEEWAY_SECONDS <= time.time() - given_at <= self._second_factor_seconds
 
-    def _key_of(self, header: dict[str, object]) -> jwt.PyJWK:
+    def has_key_of(self, identity: Identity) -> bool:
+        """Whether the key is still in the key set that signed the token which proved this identity."""
+        return self._keys.find(identity.key_id) is not None
+
+    def _key_of(self, header: dict[str, object]) -> tuple[str, jwt.PyJWK]:
         if header.get("alg") not in ALGORITHMS:
             raise jwt.InvalidAlgorithmError(f"its algorithm is none of {', '.join(ALGORITHMS)}")
-        key = self._keys.find(str(header.get("kid")))
+        key_id = str(header.get("kid"))
+        key = self._keys.find(key_id)
         if key is None:
             raise jwt.InvalidKeyError("its key id (kid) is not one of the issuer's")
-        return key
+        return key_id, key
 
 
 def _session_id(claimed: object) -> str:

@@ -21,8 +21,7 @@ from services.kernel.endings import end
 from services.kernel.errors import CeleriacError, Invalid
 from services.kernel.grpc.access import refusal_to
 from services.kernel.policy import policies_of
-from services.kernel.revocations import Revocations
-from services.kernel.tokens import EXPIRED, REVOKED
+from services.kernel.token_life import TokenLife
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +41,6 @@ class Close(NamedTuple):
     reason: str
 
 
-TOKEN_EXPIRED = Close(4401, f"TOKEN_EXPIRED: {EXPIRED}")
-TOKEN_REVOKED = Close(4401, f"TOKEN_REVOKED: {REVOKED}")
 TOO_MANY_SOCKETS = Close(1013, f"TOO_MANY_SOCKETS: {MOST_SOCKETS} are open for this subject; close one")
 TOO_MANY_MESSAGES = Close(
     1008, f"TOO_MANY_MESSAGES: at most {MOST_MESSAGES} in {MESSAGES_SECONDS:g} s are read; connect again"
@@ -56,9 +53,9 @@ GONE = Close(1000, "")
 class Live:
     """Answers `paths.LIVE`, for those who may call the monitor's WatchEvents."""
 
-    def __init__(self, callers: Callers, revocations: Revocations, feeds: Feeds) -> None:
+    def __init__(self, callers: Callers, tokens: TokenLife, feeds: Feeds) -> None:
         self._callers = callers
-        self._revocations = revocations
+        self._tokens = tokens
         self._feeds = feeds
         self._policy = policies_of([MONITORING])[f"/{MONITORING}/WatchEvents"]
         self._open = Counter[str]()
@@ -108,20 +105,7 @@ class Live:
         return next(task for task in tasks if task in done).result()
 
     async def _end_of_token(self, listener: Listener) -> Close:
-        caller = listener.caller.identity
-        changed = asyncio.Event()
-        with self._revocations.told(changed.set):
-            while not self._revocations.has(caller):
-                left = caller.valid_until - time.time()
-                if left <= 0:
-                    return TOKEN_EXPIRED
-                changed.clear()
-                try:
-                    async with asyncio.timeout(left):
-                        await changed.wait()
-                except TimeoutError:
-                    continue
-        return TOKEN_REVOKED
+        return _refused(await self._tokens.ended(listener.caller.identity))
 
     async def _read(self, socket: WebSocket, listener: Listener) -> Close:
         """Does what the client asks for. At first it gets the usual."""

@@ -1,4 +1,4 @@
-"""Sixth step: ends a stream when its caller's token has expired or is revoked.
+"""Sixth step: ends a stream when its caller's token is not taken any more.
 
 Other calls end soon by themselves.
 """
@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from services.kernel.errors import Unauthenticated
 from services.kernel.grpc.call import Call
-from services.kernel.revocations import Revocations
-from services.kernel.tokens import EXPIRED, REVOKED
+from services.kernel.identity import Identity
+from services.kernel.token_life import TokenLife
 
 
-def end_with_the_token(
-    revocations: Revocations | None,
-) -> Callable[[Call], AbstractAsyncContextManager[None]]:
+def end_with_the_token(tokens: TokenLife) -> Callable[[Call], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def step(call: Call) -> AsyncIterator[None]:
         caller = call.identity
@@ -27,24 +24,25 @@ def end_with_the_token(
         if caller is None or not call.lasts or caller.valid_until == math.inf:
             yield
             return
-        life = asyncio.timeout(caller.valid_until - time.time())
-
-        def is_revoked() -> bool:
-            return revocations is not None and revocations.has(caller)
-
-        def look() -> None:
-            if is_revoked():
-                life.reschedule(asyncio.get_running_loop().time())
-
+        life, end = asyncio.timeout(None), asyncio.get_running_loop().create_future()
         try:
             async with life:
-                with revocations.told(look) if revocations else nullcontext():
+                watching = asyncio.create_task(_watch(tokens, caller, life, end))
+                try:
                     yield
+                finally:
+                    # At once, so that it never ends a call that has ended.
+                    watching.cancel()
         except TimeoutError:
             if not life.expired():
                 raise
-            if is_revoked():
-                raise Unauthenticated("TOKEN_REVOKED", REVOKED) from None
-            raise Unauthenticated("TOKEN_EXPIRED", EXPIRED) from None
+            raise end.result() from None
 
     return step
+
+
+async def _watch(
+    tokens: TokenLife, caller: Identity, life: asyncio.Timeout, end: asyncio.Future[Unauthenticated]
+) -> None:
+    end.set_result(await tokens.ended(caller))
+    life.reschedule(asyncio.get_running_loop().time())

@@ -15,6 +15,7 @@ from services.kernel.grpc.readable import AS_DECLARED, Readers, hide_unreadable
 from services.kernel.grpc.server import Step
 from services.kernel.metrics import CallMetrics
 from services.kernel.revocations import Revocations
+from services.kernel.token_life import TokenLife
 from services.kernel.tokens import TokenVerifier
 
 
@@ -36,7 +37,7 @@ def steps_of_every_call(
         decode,
         identify(verifier, revocations),
         *recording,
-        end_with_the_token(revocations),
+        end_with_the_token(TokenLife(verifier, revocations)),
         allow,
         bind_page_tokens,
         hide_unreadable(readers),

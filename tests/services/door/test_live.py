@@ -23,6 +23,7 @@ from tests.support.calls import eventually
 from tests.support.doors import DoorProcess, running_door
 from tests.support.event_streams import publish, publish_events
 from tests.support.events import Life
+from tests.support.key_sets import second_key
 from tests.support.metrics import scraped_value
 from tests.support.monitors import Monitor, running_monitor
 from tests.support.servers import Valkey, temporary_valkey
@@ -206,6 +207,23 @@ def test_a_revoked_token_ends_its_socket(door: DoorProcess, tokens: LocalIssuer,
         assert (code, (reason or "").partition(":")[0]) == (4401, "TOKEN_REVOKED")
     status, said = refused(door, token)
     assert (status, "TOKEN_REVOKED" in said) == (401, True)
+
+
+def test_a_token_whose_key_is_withdrawn_ends_its_socket(
+    door: DoorProcess, tokens: LocalIssuer, tmp_path: Path
+) -> None:
+    with (
+        second_key(tokens.key_set, tmp_path) as key,
+        opened(door, key.issuer.mint("admin", subject="mei")) as socket,
+        opened(door, tokens.mint("admin", subject="lin")) as other,
+    ):
+        socket.next("hello")
+        other.next("hello")
+        key.withdraw()
+        code, reason = socket.closed()
+        assert (code, (reason or "").partition(":")[0]) == (4401, "TOKEN_INVALID")
+        other.say({"ping": True})
+        other.next("pong")
 
 
 async def _revoke(database_url: str, token_id: str) -> None:

@@ -26,6 +26,7 @@ from services.kernel.identity import current_identity
 from services.kernel.metrics import CallMetrics
 from services.kernel.settings import KernelSettings
 from services.kernel.tokens import LEEWAY_SECONDS, TokenVerifier
+from tests.support.key_sets import second_key
 from tests.support.probe import CONTRACT, SERVICE, Probe, Text, add_probe
 from tests.support.settings import kernel_settings
 
@@ -292,6 +293,31 @@ async def test_a_stream_ends_when_the_token_of_its_reader_has_expired(
         code, _, details = await refusal(read_on())
     assert code is Status.UNAUTHENTICATED
     assert details["ErrorInfo"].reason == "TOKEN_EXPIRED"
+
+
+async def test_a_stream_ends_when_the_key_of_its_token_is_withdrawn(
+    running: Running, tokens: LocalIssuer, tmp_path: Path
+) -> None:
+    with second_key(tokens.key_set, tmp_path) as key:
+        async with running.channel() as channel, asyncio.timeout(30):
+            count = channel.unary_stream(f"/{SERVICE}/Count", Text.SerializeToString, Text.FromString)
+            withdrawn, kept = (
+                count(Text(), metadata=(("authorization", f"Bearer {issuer.mint()}"),))
+                for issuer in (key.issuer, tokens)
+            )
+            assert await withdrawn.read() is not grpc.aio.EOF
+            key.withdraw()
+
+            async def read_on() -> None:
+                while await withdrawn.read() is not grpc.aio.EOF:
+                    pass
+
+            code, message, details = await refusal(read_on())
+            assert await kept.read() is not grpc.aio.EOF
+            assert not kept.done()
+    assert code is Status.UNAUTHENTICATED
+    assert details["ErrorInfo"].reason == "TOKEN_INVALID"
+    assert "the key (kid)" in message
 
 
 async def test_a_stream_of_requests_ends_when_the_token_of_its_caller_has_expired(
