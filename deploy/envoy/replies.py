@@ -59,7 +59,7 @@ REFUSALS = (
         400,
         Code.INVALID_ARGUMENT,
         MALFORMED,
-        "the path is not one of a method: it has an escaped slash",
+        "the path is not one of a method: it has an escaped slash or a #",
     ),
     Refusal(
         401,
@@ -116,6 +116,14 @@ REFUSALS = (
         Code.PERMISSION_DENIED,
         "ROLE_TOO_LOW",
         "this method needs another role than the token has",
+    ),
+    Refusal(
+        403,
+        "upgrade_failed",
+        400,
+        Code.INVALID_ARGUMENT,
+        MALFORMED,
+        "this path takes no upgrade; the WebSocket is at /celery-admin/monitoring/ws",
     ),
     Refusal(
         403,

@@ -12,6 +12,19 @@ local function between(least, most)
   end
 end
 
+-- The transcoder reads a fraction or an exponent as a double, which has 53 bits: a larger number would be another one.
+local INEXACT = ", too large for a fraction or an exponent: write its digits alone"
+
+local function between_exact(least, most)
+  return function(value)
+    local number = whole(value)
+    if number and math.abs(number) >= 2 ^ 53 and value:find("[.eE]") then
+      return false, INEXACT
+    end
+    return number and number >= least and number <= most
+  end
+end
+
 local function one_of(...)
   local values = {}
   for _, value in ipairs({...}) do
@@ -39,8 +52,8 @@ local FORMS = {
   bool = one_of("true", "false"),
   int32 = between(-2 ^ 31, 2 ^ 31 - 1),
   uint32 = between(0, 2 ^ 32 - 1),
-  int64 = between(-2 ^ 63, 2 ^ 63),
-  uint64 = between(0, 2 ^ 64),
+  int64 = between_exact(-2 ^ 63, 2 ^ 63),
+  uint64 = between_exact(0, 2 ^ 64),
   real = real,
   time = time,
   seconds = function(value)

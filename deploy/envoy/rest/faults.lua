@@ -65,13 +65,19 @@ function faults.unknown(found, path, name, message, form, outer)
   end
 end
 
+-- A value that has not the form of its field. `shown`: the value as it is told.
+function faults.form(found, path, value, shown, field, example)
+  local _, why = field.form(value)
+  faults.add(found, path, "is " .. shown .. (why or ", not " .. field.wanted), example)
+end
+
 -- A value that an enum does not have.
 function faults.value(found, path, value, field, form)
   local enum = field.enum
   local nearest = near.nearest(value, enum.all)
-  local hint = nearest and "; did you mean " .. nearest .. "?" or ", which has " .. listed(enum.all)
+  local hint = nearest and "; did you mean " .. nearest .. "?" or ": " .. listed(enum.all)
   local example = form == "query" and field.parameter or field.example
-  faults.add(found, path, "is " .. scan.quoted(faults.shown(value)) .. ", no value of " .. enum.label .. hint, example)
+  faults.add(found, path, "is " .. scan.quoted(faults.shown(value)) .. ", not one of the values of " .. enum.label .. hint, example)
 end
 
 return faults

@@ -93,7 +93,7 @@ end
 
 local function generic_member(ctx, at, depth, key, _, _, seen)
   if seen[key] then
-    add(ctx, depth, "is there twice", "each name once")
+    add(ctx, depth, "appears twice", "each name once")
   end
   seen[key] = true
   return generic(ctx, at, depth)
@@ -158,7 +158,7 @@ local function scalar(ctx, at, depth, field)
         edit(ctx, at, last, '"' .. full .. '"')
       end
     elseif field.form and not field.form(value) then
-      add(ctx, depth, "is " .. scan.quoted(faults.shown(value)) .. ", not " .. field.wanted, field.value)
+      faults.form(ctx.faults, path_of(ctx, depth), value, scan.quoted(faults.shown(value)), field, field.value)
     elseif bound then
       compare_with_path(ctx, depth, value)
     end
@@ -173,8 +173,9 @@ local function scalar(ctx, at, depth, field)
       return wrong(ctx, at, depth, field.wanted, field.value)
     end
     local after = scan.number(text, at)
-    if field.form and not field.form(sub(text, at, after - 1)) then
-      add(ctx, depth, "is " .. sub(text, at, math.min(after - 1, at + 30)) .. ", not " .. field.wanted, field.value)
+    local value = sub(text, at, after - 1)
+    if field.form and not field.form(value) then
+      faults.form(ctx.faults, path_of(ctx, depth), value, sub(value, 1, 31), field, field.value)
     end
     return after
   end
@@ -185,7 +186,7 @@ local single
 
 local function map_member(ctx, at, depth, key, _, _, seen, field)
   if seen[key] then
-    add(ctx, depth, "is there twice", "each name once")
+    add(ctx, depth, "appears twice", "each name once")
   end
   seen[key] = true
   return single(ctx, at, depth, field.entry)
@@ -203,7 +204,7 @@ local function message_member(ctx, at, depth, key, first, last, seen, message)
     add(ctx, depth, "is in the body and among the parameters", "leave the parameter out")
   end
   if seen[name] then
-    local other = seen[name] == key and "is there twice" or "is there twice, as " .. seen[name] .. " and as " .. key
+    local other = seen[name] == key and "appears twice" or "appears twice, as " .. seen[name] .. " and as " .. key
     add(ctx, depth, other, field.example)
   end
   seen[name] = key

@@ -72,7 +72,7 @@ local function checked(name, value, route, bound, seen, found)
   if fault then
     faults.add(found, path, fault, example)
   elseif seen[path] and not field.repeated then
-    faults.add(found, path, "is there twice", field.parameter)
+    faults.add(found, path, "appears twice", field.parameter)
   end
   seen[path] = true
   if field.oneof then
@@ -93,7 +93,7 @@ local function checked(name, value, route, bound, seen, found)
     end
     return full ~= value and full or nil, path
   elseif field.form and not field.form(value) then
-    faults.add(found, path, "is " .. scan.quoted(faults.shown(value)) .. ", not " .. field.wanted, field.parameter)
+    faults.form(found, path, value, scan.quoted(faults.shown(value)), field, field.parameter)
   end
   return nil, path
 end

@@ -1,6 +1,6 @@
 -- Reads JSON (RFC 8259) by positions, without building values. A fault of the text ends the reading: `error` is
 -- raised with a table {at = position, what = text}.
-local byte, sub, format = string.byte, string.sub, string.format
+local byte, find, sub, format = string.byte, string.find, string.sub, string.format
 
 local scan = {}
 
@@ -197,22 +197,33 @@ local function utf8(code)
   return char(0xF0 + floor(code / 262144), 0x80 + floor(code / 4096) % 64, 0x80 + floor(code / 64) % 64, 0x80 + code % 64)
 end
 
--- The characters of a string whose quotes are at `first` and `last`.
+-- The characters of a string that `scan.text` has read, whose quotes are at `first` and `last`. Escapes are read one after
+-- the other: what follows an escaped backslash is none, whatever it looks like.
 function scan.characters(text, first, last, escaped)
-  local content = sub(text, first + 1, last - 1)
   if not escaped then
-    return content
+    return sub(text, first + 1, last - 1)
   end
-  content = content:gsub("\\u([dD][89abAB]%x%x)\\u(%x%x%x%x)", function(high, low)
-    return utf8(0x10000 + (tonumber(high, 16) - 0xD800) * 1024 + tonumber(low, 16) - 0xDC00)
-  end)
-  -- One pass for all other escapes: the characters of one must not become a part of another.
-  return (content:gsub("\\(.)(%x?%x?%x?%x?)", function(kind, code)
-    if kind == "u" then
-      return utf8(tonumber(code, 16))
+  local parts, from = {}, first + 1
+  local at = find(text, "\\", from, true)
+  while at and at < last do
+    parts[#parts + 1] = sub(text, from, at - 1)
+    local kind = sub(text, at + 1, at + 1)
+    if kind ~= "u" then
+      parts[#parts + 1] = SIMPLE[kind] or kind
+      from = at + 2
+    else
+      local code = unit(text, at + 2)
+      from = at + 6
+      if code >= 0xD800 and code <= 0xDBFF then
+        code = 0x10000 + (code - 0xD800) * 1024 + unit(text, from + 2) - 0xDC00
+        from = from + 6
+      end
+      parts[#parts + 1] = utf8(code)
     end
-    return (SIMPLE[kind] or kind) .. code
-  end))
+    at = find(text, "\\", from, true)
+  end
+  parts[#parts + 1] = sub(text, from, last - 1)
+  return table.concat(parts)
 end
 
 local function escaped(c)

@@ -315,6 +315,19 @@ BAD_REQUESTS: dict[str, tuple[str, str, bytes | None, str]] = {
 }
 
 
+def test_what_a_path_can_not_have_is_told(gateway: Gateway, admin: str) -> None:
+    answer = gateway.rest("GET", "/v1/schedules#frag", token=admin)
+    assert (answer.status, answer.json["code"]) == (400, 3)
+    assert "a #" in answer.json["message"]
+
+
+def test_an_upgrade_where_there_is_none_is_told(gateway: Gateway, admin: str) -> None:
+    answer = gateway.rest("GET", "/v1/schedules", token=admin, upgrade="websocket", connection="upgrade")
+    assert (answer.status, answer.json["code"]) == (400, 3)
+    assert answer.json["details"][0]["reason"] == "MALFORMED_REQUEST"
+    assert "the WebSocket is at /celery-admin/monitoring/ws" in answer.json["message"]
+
+
 @pytest.mark.parametrize(("verb", "path", "body", "word"), BAD_REQUESTS.values(), ids=BAD_REQUESTS)
 def test_what_is_no_request_is_told_where(
     verb: str, path: str, body: bytes | None, word: str, gateway: Gateway, admin: str

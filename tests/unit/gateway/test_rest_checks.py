@@ -65,17 +65,18 @@ WRONG_FIELDS: dict[str, tuple[Any, str, str]] = {
     "both kinds of a name": (
         {"requestId": "x", "request_id": "y"},
         "request_id",
-        'is there twice, as requestId and as request_id; for example: {"request_id": "text"}',
+        'appears twice, as requestId and as request_id; for example: {"request_id": "text"}',
     ),
     "arguments in both forms": (
         {"schedule": {"task": {"args_json": "[]", "args": []}}},
         "schedule.task.args_json",
-        'is there twice, as args_json and as args; for example: {"args": [2, 3]}',
+        'appears twice, as args_json and as args; for example: {"args": [2, 3]}',
     ),
     "no name of an enum": (
         {"schedule": {"overlap_policy": "SKPI"}},
         "schedule.overlap_policy",
-        'is "SKPI", no value of OverlapPolicy; did you mean SKIP?; for example: {"overlap_policy": "ALLOW"}',
+        'is "SKPI", not one of the values of OverlapPolicy; did you mean SKIP?; '
+        'for example: {"overlap_policy": "ALLOW"}',
     ),
     "a list for a message": (
         {"schedule": []},
@@ -118,6 +119,10 @@ DOUBLED = {
         b'{"schedule": {"task": {"kwargs": {"x": [{"a": 1, "a": 1}]}}}}',
         "schedule.task.kwargs",
     ),
+    "of an argument, one with what only looks like a surrogate": (
+        rb'{"schedule": {"task": {"kwargs": {"\\ud83d\u1234": 1, "\\ud83d' + "\u1234".encode() + b'": 2}}}}',
+        "schedule.task.kwargs",
+    ),
     "the outer one": (b'{"schedule": {}, "schedule": {}}', "schedule"),
 }
 
@@ -127,7 +132,7 @@ def test_a_name_that_is_there_twice_is_told_at_any_depth(body: bytes, field: str
     faults = created(script, body).faults
     [name] = faults
     assert name.startswith(field)
-    assert "is there twice" in faults[name]
+    assert "appears twice" in faults[name]
 
 
 def test_all_faults_are_told_at_once_but_no_more_than_twenty(script: RestScript) -> None:
@@ -212,7 +217,7 @@ def test_the_outer_field_is_told_where_the_body_is_its_content(script: RestScrip
 
 PARAMETERS = {
     "pagesize=1": ("pagesize", "did you mean page_size?; for example: page_size=10"),
-    "page_size=1&pageSize=2": ("page_size", "is there twice; for example: page_size=10"),
+    "page_size=1&pageSize=2": ("page_size", "appears twice; for example: page_size=10"),
     "page_size=many": ("page_size", 'is "many", not a whole number of 32 bits'),
     "page_size=4294967296": ("page_size", 'is "4294967296", not a whole number'),
     "page_size=": ("page_size", 'is "", not a whole number'),
@@ -243,7 +248,10 @@ def test_short_names_of_values_are_written_in_full(script: RestScript) -> None:
         "/v1/tasks?states=TASK_STATE_FAILURE&text=a%26b+c&states=TASK_STATE_STARTED&states=3"
     )
     told = script.judge("GET", "/v1/tasks?states=FAILUR").faults["states"]
-    assert told == 'is "FAILUR", no value of TaskState; did you mean FAILURE?; for example: states=PENDING'
+    assert (
+        told == 'is "FAILUR", not one of the values of TaskState; did you mean FAILURE?; '
+        "for example: states=PENDING"
+    )
     body = created(script, b'{"schedule" : {"overlap_policy":"\\u0053KIP", "paused": true}}').body
     assert body == b'{"schedule" : {"overlap_policy":"OVERLAP_POLICY_SKIP", "paused": true}}'
 

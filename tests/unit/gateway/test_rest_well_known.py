@@ -121,6 +121,7 @@ ACCEPTED: dict[str, Any] = {
         "a_uint64": "18446744073709551615",
         "a_double": "NaN",
     },
+    "numbers with fractions and exponents": {"a_int64": 5.0, "a_uint64": 1e3, "a_int32": -7.0},
     "numbers": {"a_int32": -2147483648, "a_uint32": 4294967295, "a_float": 1e-3, "a_double": -0.0},
     "bytes in both alphabets": {"a_bytes": "+/-_"},
     "a list within lists": {"things": [{}, {"things": [{"a_bool": True}]}]},
@@ -154,6 +155,15 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "half a number": ({"a_int32": 1.5}, "a_int32", "is 1.5, not a whole number of 32 bits"),
     "too large": ({"a_int32": 2147483648}, "a_int32", "is 2147483648, not a whole number of 32 bits"),
     "below zero": ({"a_uint64": -1}, "a_uint64", "is -1, not a whole number of 64 bits, not negative"),
+    **{
+        f"{value} for {name}": (
+            f'{{"{name}": {value}}}'.encode(),
+            name,
+            f"is {value}, too large for a fraction or an exponent: write its digits alone",
+        )
+        for name in ("a_int64", "a_uint64")
+        for value in ("9007199254740993.0", "9.007199254740993e15", '"9007199254740993.0"')
+    },
     "no number": ({"a_double": "many"}, "a_double", 'is "many", not a number'),
     "no base64": ({"a_bytes": "a b"}, "a_bytes", 'is "a b", not a text in base64'),
     "null in a list": ({"things": [None]}, "things[0]", "is null, not an object"),
@@ -161,7 +171,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "a name twice in a struct": (
         b'{"a_struct": {"a": [{"b": 1, "b": 2}]}}',
         "a_struct.a[0].b",
-        "is there twice",
+        "appears twice",
     ),
 }
 
