@@ -73,6 +73,7 @@ from services.monitor.tasks.stored_meta import StoredMetas
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.control import Control, control_app
+from services.monitor.workers.deletions import Deletions
 from services.monitor.workers.event_switch import EventSwitch
 from services.monitor.workers.hello import Hello
 from services.monitor.workers.revoked_tasks import RevokedTasks
@@ -112,6 +113,7 @@ async def serve(settings: MonitorSettings) -> None:
         lives = BrokerLives(client, settings.key_prefix, database)
         repair = GapRepair(database, intake, backend, places, workers, lives, pace)
         orphans = Orphans(database, intake, places, workers, backend, lambda: bool(repair.open), pace)
+        deletions = Deletions(database, workers, pace)
         gaps = Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
         elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         generations = Generations(database, live, settings.tasks_bytes, pace)
@@ -155,13 +157,14 @@ async def serve(settings: MonitorSettings) -> None:
                     components, Readiness(components, settings.ready_file), settings.time_zone, database
                 ),
                 TaskApi(sessions, lists, revoked, workers, metas, settings.readers_of_arguments),
-                WorkerApi(workers),
+                WorkerApi(workers, deletions),
             ),
             background=[
                 intake,
                 roll_call.loop,
                 *_looks(database, intake, control, workers, backend, pace),
                 orphans.loop,
+                deletions.loop,
                 revoked.loop,
                 hello.loop,
                 pulse.loop,

@@ -263,6 +263,15 @@ broker_lives = Table(
     required("saved_until", Moment),
 )
 
+# Workers that were deleted, for an hour: so all monitors know.
+deleted_workers = Table(
+    "celery_deleted_workers",
+    metadata,
+    Column("hostname", Text, primary_key=True),
+    Column("pid", BigInteger, primary_key=True),
+    required("deleted_at", Moment, server_default=text("clock_timestamp()")),
+)
+
 # The monitor's leases (services.kernel.leases): which replica holds each, and until when.
 leases = Table(
     "celery_monitor_leases",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from celeriac.monitor.v1 import workers_pb2 as pb
 from celeriac.monitor.v1 import workers_pb2_grpc
 
@@ -13,13 +11,15 @@ from services.kernel.validation import Faults
 from services.monitor.api.convert import WORKER_STATES_FROM_WIRE, worker_to
 from services.monitor.api.pages import page_by_name
 from services.monitor.api.references import worker_in
+from services.monitor.workers.deletions import Deletions
 from services.monitor.workers.worker import Worker, WorkerState
 from services.monitor.workers.workers import WorkerTable
 
 
 class WorkerApi(workers_pb2_grpc.WorkerServiceServicer):
-    def __init__(self, workers: WorkerTable) -> None:
+    def __init__(self, workers: WorkerTable, deletions: Deletions) -> None:
         self._workers = workers
+        self._deletions = deletions
 
     async def GetWorker(self, request: pb.GetWorkerRequest, context: Context) -> pb.GetWorkerResponse:
         return pb.GetWorkerResponse(worker=worker_to(self._found(request.name)))
@@ -33,7 +33,7 @@ class WorkerApi(workers_pb2_grpc.WorkerServiceServicer):
     async def DeleteWorker(
         self, request: pb.DeleteWorkerRequest, context: Context
     ) -> pb.DeleteWorkerResponse:
-        self._workers.delete(self._found(request.name).name, time.monotonic())
+        await self._deletions.delete(self._found(request.name).name)
         return pb.DeleteWorkerResponse()
 
     def _found(self, name: str) -> Worker:

@@ -23,8 +23,8 @@ from services.monitor.workers.worker import (
 KEPT_SECONDS = 24 * 3600.0
 MOST_GONE = 10
 MOST_WORKERS = 10_000
-# For longer than this no answer to a command is waited for.
-DELETED_SECONDS = 60.0
+# For longer than this no answer to a command is waited for, and no monitor asked for those deleted.
+DELETED_SECONDS = 3600.0
 
 
 class HeardOfTasks:
@@ -191,21 +191,32 @@ class WorkerTable:
         records = sorted(of_hostname.values(), key=lambda record: record.heard_at, reverse=True)
         return [self._worker(record) for record in records]
 
+    def refuse_online(self, name: WorkerName) -> None:
+        """Raises `FailedPrecondition` if the worker is ONLINE."""
+        record = self._workers.get(name)
+        if record is not None and record.state is WorkerState.ONLINE:
+            raise FailedPrecondition("WORKER_ONLINE", f"the worker {str(name)!r} is online; stop it first")
+
     def delete(self, name: WorkerName, now: float) -> None:
-        """Forgets a worker that is known. It is known again as soon as it is heard.
+        """Forgets a worker. Raises `FailedPrecondition` if it is ONLINE."""
+        self.refuse_online(name)
+        self.deleted(name, now)
+
+    def deleted(self, name: WorkerName, moment: float) -> None:
+        """Takes in that a worker was deleted then, at this monitor or another: it is forgotten, unless it was
+        heard since. It is known again as soon as it is heard.
 
         An answer to a command that was sent before is no word of it: it may have been given before its end.
-
-        Raises `FailedPrecondition` if it is ONLINE.
         """
-        record = self._workers[name]
-        if record.state is WorkerState.ONLINE:
-            raise FailedPrecondition("WORKER_ONLINE", f"the worker {str(name)!r} is online; stop it first")
-        self._forget(record)
-        for other, moment in list(self._deleted.items()):
-            if now - moment > DELETED_SECONDS:
+        record = self._workers.get(name)
+        if record is not None:
+            if record.state is WorkerState.ONLINE or record.heard_at > moment:
+                return
+            self._forget(record)
+        for other, before in list(self._deleted.items()):
+            if moment - before > DELETED_SECONDS:
                 del self._deleted[other]
-        self._deleted[name] = now
+        self._deleted[name] = max(moment, self._deleted.get(name, moment))
 
     def to_be_told(self, name: WorkerName) -> bool:
         """Whether a worker should be told to send events of its tasks.
