@@ -68,5 +68,5 @@ def test_a_request_that_is_no_upgrade_gets_an_error(before_the_door: Gateway, ad
 
 
 def _ends_well(socket: Socket) -> None:
-    socket.connection.close()
+    socket.close()
     assert socket.connection.close_code == 1000
