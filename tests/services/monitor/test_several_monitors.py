@@ -243,7 +243,7 @@ def test_a_worker_that_is_deleted_at_one_monitor_is_forgotten_at_both(
     publish_events(broker, [life.received(), life.started()])
     with redis.Redis(broker.host, broker.port) as client:
         beat = heartbeat(time.time(), 1, hostname="deleted@test")
-        client.publish(CHANNEL, event_message({**beat, "freq": 0.3}))
+        client.publish(CHANNEL, event_message({**beat, "freq": 1.0}))
     name, everyone = "workers/deleted@test~7", workers_pb2.ListWorkersRequest()
 
     def states(each: Monitor) -> list[workers_pb2.WorkerState]:
