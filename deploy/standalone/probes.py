@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -126,8 +127,24 @@ async def _page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path
 
 async def worker(broker_url: str, node: str) -> None:
     """Celery's ping, answered by the worker's main process."""
-    if not await asyncio.to_thread(partial(_ping, broker_url, node)):
+    if not await _in_a_thread(partial(_ping, broker_url, node)):
         raise Unwell("does not answer Celery's ping")
+
+
+def _in_a_thread(asked: Callable[[], bool]) -> asyncio.Future[bool]:
+    """Unlike asyncio.to_thread, whose thread the program waits for at its end: this one may hang."""
+    answer: concurrent.futures.Future[bool] = concurrent.futures.Future()
+    # From now on it can't be cancelled: who does not wait any more leaves it alone.
+    answer.set_running_or_notify_cancel()
+
+    def ask_now() -> None:
+        try:
+            answer.set_result(asked())
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask_now, name="ping", daemon=True).start()
+    return asyncio.wrap_future(answer)
 
 
 def _ping(broker_url: str, node: str) -> bool:
@@ -139,7 +156,12 @@ def _ping(broker_url: str, node: str) -> bool:
 
     with Celery("celeriac-ping", broker=broker_url, set_as_current=False) as app:
         # Without a limit kombu would try for ever, and the thread would outlive the probe.
-        limits = {"max_retries": 1, "interval_start": 0, "interval_max": 0.1}
+        limits = {
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_max": 0.1,
+            "socket_timeout": ANSWER_SECONDS,
+        }
         app.conf.broker_transport_options = {**limits, **LEFT_ALONE}
         try:
             # With a limit it returns at the first answer, not after the whole time-out.
