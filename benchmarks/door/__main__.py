@@ -113,14 +113,12 @@ class Round:
     messages: float
     characters: float
     cpu: dict[str, float]
-    idle_mb: float
     open_mb: float
     lost: int
 
 
 def measured(running: System, words: str) -> Round:
     """Opens the sockets, measures while messages flow, closes them. `words`: "shared" or "apart"."""
-    idle = memory(running.pids["door"])
     command = [sys.executable, "-m", "benchmarks.door.client"]
     command += [str(running.port), str(running.ca), str(SECONDS), str(SOCKETS), words]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
@@ -135,7 +133,7 @@ def measured(running: System, words: str) -> Round:
         opened = memory(running.pids["door"])
     lost = told["skipped"] + SOCKETS - told["left"]
     cpu = {name: usage.cpu / SECONDS for name, usage in used.items()}
-    return Round(told["messages"], told["characters"], cpu, idle, opened, lost)
+    return Round(told["messages"], told["characters"], cpu, opened, lost)
 
 
 def both(turns: Sequence[tuple[Round, Round]], of: Callable[[Round], float]) -> tuple[float, float]:
@@ -150,10 +148,12 @@ def _beside(name: str, unit: str, figures: tuple[float, float]) -> Measure:
 
 def main() -> None:
     with system() as running, events(running.valkey):
+        # Before the first socket: what a round leaves behind is given back late, and belongs to no socket.
+        idle = memory(running.pids["door"])
         turns = [(measured(running, "shared"), measured(running, "apart")) for _ in range(ROUNDS)]
     messages, messages_apart = both(turns, lambda each: each.messages)
     cpu, cpu_apart = both(turns, lambda each: each.cpu["door"] / each.messages * 1000)
-    socket, socket_apart = both(turns, lambda each: (each.open_mb - each.idle_mb) / SOCKETS * 1000)
+    socket, socket_apart = both(turns, lambda each: (each.open_mb - idle) / SOCKETS * 1000)
     lost = sum(shared.lost for shared, _ in turns)
     cheaper = cpu_apart / cpu
     report(
