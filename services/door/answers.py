@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 
 import structlog
-from google.protobuf import any_pb2
 from google.protobuf.json_format import MessageToDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -13,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kernel import errors
-from services.kernel.grpc.errors import CODES, details_of, outage_of
+from services.kernel.grpc.errors import CODES, details_of, outage_of, packed
 from services.kernel.logged_errors import for_log
 
 log = structlog.get_logger(__name__)
@@ -88,11 +87,10 @@ def told(error: errors.CeleriacError, request_id: str) -> JSONResponse:
     kind = next((each for each in type(error).__mro__ if each in CODES), None)
     # 13: INTERNAL.
     code = CODES[kind].value[0] if kind is not None else 13
-    details = []
-    for detail in details_of(error, request_id):
-        packed = any_pb2.Any()
-        packed.Pack(detail)
-        details.append(MessageToDict(packed, preserving_proto_field_name=True))
+    details = [
+        MessageToDict(detail, preserving_proto_field_name=True)
+        for detail in packed(details_of(error, request_id))
+    ]
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     if isinstance(error, errors.Exhausted | errors.Locked | errors.NotReady):
         headers["retry-after"] = str(max(1, round(error.retry_after)))

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 from services.kernel.errors import PermissionDenied, Unauthenticated
 from services.kernel.identity import Identity
 from services.kernel.revocations import Revocations
-from services.kernel.tokens import AUTHORIZATION, MALFORMED_AUTHORIZATION, REVOKED, TokenVerifier
+from services.kernel.tokens import REVOKED, TokenVerifier, token_in
 
 MISSING = "this needs a sign-in: open a one-time link, or send the header authorization: Bearer <token>"
 CROSS_SITE = "only a page of this address may do this for who is signed in"
@@ -30,12 +30,10 @@ class Callers:
 
     def caller_of(self, request: HTTPConnection) -> Caller | None:
         """Returns the caller; None without a token. Raises `Unauthenticated` for one that is not taken."""
-        given = ",".join(request.headers.getlist("authorization"))
-        if not given:
+        given = request.headers.getlist("authorization")
+        if given in ([], [""]):
             return None
-        if not AUTHORIZATION.fullmatch(given):
-            raise Unauthenticated("TOKEN_MALFORMED", MALFORMED_AUTHORIZATION)
-        token = given.partition(" ")[2].strip()
+        token = token_in(given)
         identity = self._verifier.verify(token)
         if self._revocations.has(identity):
             raise Unauthenticated("TOKEN_REVOKED", REVOKED)

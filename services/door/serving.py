@@ -66,13 +66,13 @@ async def serve(settings: DoorSettings) -> None:
         live = Live(callers, TokenLife(verifier, revocations), feeds)
         LiveMetrics(registry, live, feeds)
         door = Door(Metrics(registry), [*sign_in.routes(), WebSocketRoute(LIVE, live.live)])
-        # Before the first request: nobody who is shut out may find a moment in which that is not known.
-        await revocations.read()
         await process.run_alone(
             settings,
             registry,
             background=[revocations, Relay(outbox, to_audit, pace).loop, feeds],
             checks={"database": database.check},
+            # Nobody who is shut out may find a moment in which that is not known.
+            first=revocations.known,
             serving=_serving(door, settings),
         )
 

@@ -161,15 +161,20 @@ async def run_alone(
     registry: CollectorRegistry,
     background: Sequence[Background],
     checks: Mapping[str, Check],
+    first: Callable[[], Coroutine[Any, Any, None]] | None = None,
     serving: AbstractAsyncContextManager[None] | None = None,
 ) -> None:
     """Does background work, without serving gRPC calls, until SIGTERM or SIGINT.
 
+    `first`: what the background work must have done before anything is served.
     `serving`: what it serves in another way, from its entry to its exit, which may take as long as requests
     under way need. The background work goes on meanwhile.
     """
-    async with running(settings, registry, background, checks) as process, serving or nullcontext():
-        await process.until_stopped()
+    async with running(settings, registry, background, checks) as process:
+        if first is not None and not await process.waited_for(first()):
+            return
+        async with serving or nullcontext():
+            await process.until_stopped()
 
 
 async def _never_ending(work: Awaitable[None]) -> None:

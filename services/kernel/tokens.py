@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jwt
@@ -31,6 +32,18 @@ SECOND_FACTOR_SECONDS = 600.0
 REVOKED = "the token was revoked; sign in again, or ask who revoked it"
 KEY_WITHDRAWN = "the key (kid) of the token was withdrawn; ask for a new token"
 EXPIRED = "the token has expired; ask for a new one"
+
+
+def token_in(authorization: Sequence[str]) -> str:
+    """Returns the token in the values of the header, one for each time that it was sent.
+
+    Raises `Unauthenticated` if it was not sent once, with one token.
+    """
+    # Several headers are one with commas between (RFC 9110, section 5.3), which no token has.
+    joined = ",".join(authorization)
+    if not AUTHORIZATION.fullmatch(joined):
+        raise Unauthenticated("TOKEN_MALFORMED", MALFORMED_AUTHORIZATION)
+    return joined.partition(" ")[2].strip()
 
 
 class TokenVerifier:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
@@ -128,6 +128,15 @@ def details_of(error: errors.CeleriacError, request_id: str) -> list[Message]:
     return details
 
 
+def packed(details: Iterable[Message]) -> list[any_pb2.Any]:
+    """Returns details as a google.rpc.Status has them."""
+    wrapped = []
+    for detail in details:
+        wrapped.append(any_pb2.Any())
+        wrapped[-1].Pack(detail)
+    return wrapped
+
+
 def _facts(error: errors.CeleriacError) -> dict[str, str]:
     if isinstance(error, errors.Conflict):
         return {"etag": error.etag}
@@ -138,13 +147,8 @@ def _facts(error: errors.CeleriacError) -> dict[str, str]:
 
 async def _abort(call: Call, code: grpc.StatusCode, message: str, details: list[Message]) -> NoReturn:
     call.code = code
-    packed = []
-    for detail in details:
-        wrapped = any_pb2.Any()
-        wrapped.Pack(detail)
-        packed.append(wrapped)
     # Messages travel in a header: a stray line break or an overlong text would break the connection.
     message = " ".join(message.split())[:2000]
-    status = status_pb2.Status(code=code.value[0], message=message, details=packed)
+    status = status_pb2.Status(code=code.value[0], message=message, details=packed(details))
     await call.context.abort(code, message, ((STATUS_DETAILS, status.SerializeToString()),))
     raise AssertionError("abort() returned")

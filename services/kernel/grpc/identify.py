@@ -9,7 +9,7 @@ from services.kernel.errors import Unauthenticated
 from services.kernel.grpc.call import Call
 from services.kernel.identity import CALLERS, Identity, Role, bind_identity
 from services.kernel.revocations import Revocations
-from services.kernel.tokens import AUTHORIZATION, MALFORMED_AUTHORIZATION, REVOKED, TokenVerifier
+from services.kernel.tokens import REVOKED, TokenVerifier, token_in
 
 # A certificate with one of these names identifies a service of Celeriac. The gateway's is not among them: a
 # call through the gateway has the identity of the token that it passes on.
@@ -42,11 +42,7 @@ def _identity_of(call: Call, verifier: TokenVerifier) -> Identity | None:
     `Unauthenticated` for a token that is not valid.
     """
     if authorization := call.all_metadata("authorization"):
-        # Several headers are one with commas between (RFC 9110, section 5.3), which no token has.
-        joined = ",".join(authorization)
-        if not AUTHORIZATION.fullmatch(joined):
-            raise Unauthenticated("TOKEN_MALFORMED", MALFORMED_AUTHORIZATION)
-        return verifier.verify(joined.partition(" ")[2].strip())
+        return verifier.verify(token_in(authorization))
     for name in call.peer_names():
         if name in SERVICE_NAMES:
             service = SERVICE_NAMES[name]
