@@ -31,6 +31,8 @@ from services.kernel.loops import Background, Heartbeat
 from services.kernel.metrics import new_registry
 from services.kernel.opened_database import opened_database
 from services.kernel.sessions import Sessions, opened_sessions
+from services.monitor.api.dashboard import DashboardApi
+from services.monitor.api.front_page import FrontPage
 from services.monitor.api.monitoring import MonitoringApi, task_message, tasks_message, worker_message
 from services.monitor.api.operations import OperationApi, watch_response_to
 from services.monitor.api.prometheus import MonitorCollector
@@ -62,6 +64,8 @@ from services.monitor.system import checks
 from services.monitor.system.components import Components, Followed, Look
 from services.monitor.system.door import door_look
 from services.monitor.system.hanging import HangingLook
+from services.monitor.system.host import HostFigures
+from services.monitor.system.next_runs import NextRuns
 from services.monitor.system.peers import audit, health_elsewhere, peer, services_elsewhere
 from services.monitor.system.readiness import Readiness
 from services.monitor.tasks.generations import Generations
@@ -143,6 +147,10 @@ async def serve(settings: MonitorSettings) -> None:
         registry.register(
             MonitorCollector(figures, workers, pulse, components, hub, gaps, intake, generations)
         )
+        scheduler = await opened.enter_async_context(channel_to("scheduler", settings))
+        front_page = FrontPage(
+            pulse, intake.totals, workers, database, lists, NextRuns(scheduler), HostFigures()
+        )
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
         await service.run(
             "monitor",
@@ -150,11 +158,15 @@ async def serve(settings: MonitorSettings) -> None:
             database,
             registry,
             servicers=_servicers(
-                MonitoringApi(pulse, hub, workers, pace),
+                DashboardApi(pulse, hub, workers, components, front_page, pace),
                 OperationApi(sessions, watching, pace),
                 QueueApi(queues),
                 SystemApi(
-                    components, Readiness(components, settings.ready_file), settings.time_zone, database
+                    components,
+                    Readiness(components, settings.ready_file),
+                    settings.time_zone,
+                    database,
+                    front_page,
                 ),
                 TaskApi(sessions, lists, revoked, workers, metas, settings.readers_of_arguments),
                 WorkerApi(workers, deletions),

@@ -1,4 +1,4 @@
-"""The servicer of MonitoringService."""
+"""The servicer of MonitoringService: its figures and its stream."""
 
 from __future__ import annotations
 
@@ -69,7 +69,10 @@ class MonitoringApi(monitoring_pb2_grpc.MonitoringServiceServicer):
                 yield message
 
     async def _metrics(self) -> pb.Metrics:
-        moment = await self._pulse.now()
+        return self.told_metrics(await self._pulse.now())
+
+    def told_metrics(self, moment: Moment) -> pb.Metrics:
+        """Returns the message of these figures."""
         if self._told is None or self._told[0] is not moment:
             self._told = (moment, metrics_to(moment))
         return self._told[1]

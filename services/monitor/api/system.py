@@ -10,32 +10,38 @@ from celeriac.monitor.v1 import system_pb2 as pb
 from celeriac.monitor.v1 import system_pb2_grpc
 
 from services.kernel.database import Database
-from services.kernel.grpc.enums import wire_values
 from services.kernel.grpc.wire import Context, duration, timestamp
 from services.kernel.pages import encode_place, next_page_token, page_size
 from services.monitor.api import event_gaps
+from services.monitor.api.components import HEALTHS, component_to
+from services.monitor.api.front_page import FrontPage
 from services.monitor.gaps.store_gaps import GapStore
-from services.monitor.system.components import Component, Components, Health
+from services.monitor.system.components import Components, Health
 from services.monitor.system.readiness import Readiness
 
 VERSION = version("celeriac-platform")
-HEALTHS = wire_values(pb.Health, Health)
 
 
 class SystemApi(system_pb2_grpc.SystemServiceServicer):
     def __init__(
-        self, components: Components, readiness: Readiness, time_zone: str, database: Database
+        self,
+        components: Components,
+        readiness: Readiness,
+        time_zone: str,
+        database: Database,
+        front_page: FrontPage,
     ) -> None:
         self._components = components
         self._readiness = readiness
         self._time_zone = time_zone
         self._database = database
+        self._front_page = front_page
         self._started = time.monotonic()
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         return pb.GetStatusResponse(
             health=HEALTHS[self._components.health],
-            components=map(_component_to, self._components.all()),
+            components=map(component_to, self._components.all()),
             version=VERSION,
             uptime=duration(time.monotonic() - self._started),
         )
@@ -61,12 +67,5 @@ class SystemApi(system_pb2_grpc.SystemServiceServicer):
         token = next_page_token(found, size, lambda last: encode_place((last.started_at, str(last.id))))
         return pb.ListEventGapsResponse(gaps=map(event_gaps.gap_to, found[:size]), next_page_token=token)
 
-
-def _component_to(component: Component) -> pb.Component:
-    return pb.Component(
-        component=component.name,
-        health=HEALTHS[component.health],
-        detail=component.detail,
-        latency=duration(component.latency),
-        check_time=timestamp(component.checked_at),
-    )
+    async def GetMetrics(self, request: pb.GetMetricsRequest, context: Context) -> pb.GetMetricsResponse:
+        return await self._front_page.metrics()

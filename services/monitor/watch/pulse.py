@@ -31,13 +31,17 @@ FRESH_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Moment:
-    """All figures of one moment. `queues`: the longest ones; empty while the broker is away."""
+    """All figures of one moment. `queues`: the longest ones; empty while the broker is away.
+
+    `queues_known`: whether they could be read.
+    """
 
     taken_at: float
     snapshot: Snapshot
     online_workers: int
     active_tasks: int
     queues: Sequence[Queue]
+    queues_known: bool = True
 
 
 class Pulse:
@@ -92,7 +96,11 @@ class Pulse:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_SECONDS):
                     await self._tried.wait()
-        return self._queues if time.monotonic() - self._read_at <= STALE_SECONDS else ()
+        return self._queues if self._queues_known else ()
+
+    @property
+    def _queues_known(self) -> bool:
+        return time.monotonic() - self._read_at <= STALE_SECONDS
 
     async def now(self) -> Moment:
         """Returns figures that are at most FRESH_SECONDS old; callers may get the same object."""
@@ -107,6 +115,7 @@ class Pulse:
                 online_workers=len(self._workers.online()),
                 active_tasks=self._workers.active(),
                 queues=queues,
+                queues_known=self._queues_known,
             )
         return self._moment
 

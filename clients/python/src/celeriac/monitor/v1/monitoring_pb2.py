@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from celeriac.monitor.v1 import queues_pb2 as celeriac_dot_monitor_dot_v1_dot_queues__pb2
+from celeriac.monitor.v1 import system_pb2 as celeriac_dot_monitor_dot_v1_dot_system__pb2
 from celeriac.monitor.v1 import tasks_pb2 as celeriac_dot_monitor_dot_v1_dot_tasks__pb2
 from celeriac.monitor.v1 import workers_pb2 as celeriac_dot_monitor_dot_v1_dot_workers__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
@@ -34,7 +35,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/monitor/v1/monitoring.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a celeriac/monitor/v1/queues.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a!celeriac/monitor/v1/workers.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x02\n\x07Metrics\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x65vents_per_second\x18\x02 \x01(\x01\x12\x1c\n\x14succeeded_per_second\x18\x03 \x01(\x01\x12\x19\n\x11\x66\x61iled_per_second\x18\x04 \x01(\x01\x12\x14\n\x0c\x61\x63tive_tasks\x18\x05 \x01(\x03\x12\x16\n\x0eonline_workers\x18\x06 \x01(\x05\x12\x14\n\x0c\x65vents_total\x18\x07 \x01(\x03\x12\x13\n\x0b\x65vents_lost\x18\x08 \x01(\x03\x12,\n\tevent_lag\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x06queues\x18\n \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12/\n\x05tasks\x18\x0b \x03(\x0b\x32 .celeriac.monitor.v1.TaskMetrics\"\xb4\x01\n\x0bTaskMetrics\x12\x11\n\ttask_name\x18\x01 \x01(\t\x12\x11\n\tsucceeded\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0f\n\x07retried\x18\x04 \x01(\x03\x12.\n\x0bp50_runtime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bp99_runtime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1b\n\x19GetRealtimeMetricsRequest\"K\n\x1aGetRealtimeMetricsResponse\x12-\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.Metrics\"\xf7\x02\n\x12WatchEventsRequest\x12\x13\n\x06\x63ursor\x18\x01 \x01(\tB\x03\xe0\x41\x01\x12\x38\n\x10metrics_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\x1a\n\rwithout_tasks\x18\x03 \x01(\x08\x42\x03\xe0\x41\x01\x12\x33\n\x06states\x18\x04 \x03(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x05 \x03(\tB\x03\xe0\x41\x01\x12*\n\x06queues\x18\x06 \x03(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12,\n\x07workers\x18\x07 \x03(\tB\x1b\xe0\x41\x01\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x17\n\nended_only\x18\x08 \x01(\x08\x42\x03\xe0\x41\x01\x12\x35\n\rtask_interval\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\"7\n\x0bTaskChanges\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\"\x84\x02\n\x13WatchEventsResponse\x12/\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.MetricsH\x00\x12)\n\x04task\x18\x02 \x01(\x0b\x32\x19.celeriac.monitor.v1.TaskH\x00\x12-\n\x06worker\x18\x03 \x01(\x0b\x32\x1b.celeriac.monitor.v1.WorkerH\x00\x12\x31\n\x05tasks\x18\x06 \x01(\x0b\x32 .celeriac.monitor.v1.TaskChangesH\x00\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x16\n\x0eleft_out_count\x18\x05 \x01(\x03\x42\x07\n\x05\x65vent2\xf2\x02\n\x11MonitoringService\x12\xc9\x01\n\x12GetRealtimeMetrics\x12..celeriac.monitor.v1.GetRealtimeMetricsRequest\x1a/.celeriac.monitor.v1.GetRealtimeMetricsResponse\"R\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x43\x12\x14/v1/metrics/realtimeZ+\x12)/celery-admin/monitoring/metrics/realtime\x12\x90\x01\n\x0bWatchEvents\x12\'.celeriac.monitor.v1.WatchEventsRequest\x1a(.celeriac.monitor.v1.WatchEventsResponse\",\xda\x41\x00\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/events:watch0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/monitor/v1/monitoring.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a celeriac/monitor/v1/queues.proto\x1a celeriac/monitor/v1/system.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a!celeriac/monitor/v1/workers.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x02\n\x07Metrics\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x65vents_per_second\x18\x02 \x01(\x01\x12\x1c\n\x14succeeded_per_second\x18\x03 \x01(\x01\x12\x19\n\x11\x66\x61iled_per_second\x18\x04 \x01(\x01\x12\x14\n\x0c\x61\x63tive_tasks\x18\x05 \x01(\x03\x12\x16\n\x0eonline_workers\x18\x06 \x01(\x05\x12\x14\n\x0c\x65vents_total\x18\x07 \x01(\x03\x12\x13\n\x0b\x65vents_lost\x18\x08 \x01(\x03\x12,\n\tevent_lag\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x06queues\x18\n \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12/\n\x05tasks\x18\x0b \x03(\x0b\x32 .celeriac.monitor.v1.TaskMetrics\"\xb4\x01\n\x0bTaskMetrics\x12\x11\n\ttask_name\x18\x01 \x01(\t\x12\x11\n\tsucceeded\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0f\n\x07retried\x18\x04 \x01(\x03\x12.\n\x0bp50_runtime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bp99_runtime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1b\n\x19GetRealtimeMetricsRequest\"K\n\x1aGetRealtimeMetricsResponse\x12-\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.Metrics\"\xf7\x02\n\x12WatchEventsRequest\x12\x13\n\x06\x63ursor\x18\x01 \x01(\tB\x03\xe0\x41\x01\x12\x38\n\x10metrics_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\x1a\n\rwithout_tasks\x18\x03 \x01(\x08\x42\x03\xe0\x41\x01\x12\x33\n\x06states\x18\x04 \x03(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x05 \x03(\tB\x03\xe0\x41\x01\x12*\n\x06queues\x18\x06 \x03(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12,\n\x07workers\x18\x07 \x03(\tB\x1b\xe0\x41\x01\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x17\n\nended_only\x18\x08 \x01(\x08\x42\x03\xe0\x41\x01\x12\x35\n\rtask_interval\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\"7\n\x0bTaskChanges\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\"\x84\x02\n\x13WatchEventsResponse\x12/\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.MetricsH\x00\x12)\n\x04task\x18\x02 \x01(\x0b\x32\x19.celeriac.monitor.v1.TaskH\x00\x12-\n\x06worker\x18\x03 \x01(\x0b\x32\x1b.celeriac.monitor.v1.WorkerH\x00\x12\x31\n\x05tasks\x18\x06 \x01(\x0b\x32 .celeriac.monitor.v1.TaskChangesH\x00\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x16\n\x0eleft_out_count\x18\x05 \x01(\x03\x42\x07\n\x05\x65vent\"}\n\x07NextRun\x12,\n\x08schedule\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63\x65leriac.dev/Schedule\x12\x11\n\ttask_name\x18\x02 \x01(\t\x12\x31\n\rnext_run_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x15\n\x13GetDashboardRequest\"\x94\x04\n\x14GetDashboardResponse\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06health\x18\x02 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x32\n\ncomponents\x18\x03 \x03(\x0b\x32\x1e.celeriac.monitor.v1.Component\x12-\n\x07metrics\x18\x04 \x01(\x0b\x32\x1c.celeriac.monitor.v1.Metrics\x12.\n\x04host\x18\x05 \x01(\x0b\x32 .celeriac.monitor.v1.HostMetrics\x12,\n\x07workers\x18\x06 \x03(\x0b\x32\x1b.celeriac.monitor.v1.Worker\x12\x14\n\x0cworker_count\x18\x07 \x01(\x05\x12\x32\n\x0frecent_failures\x18\x08 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\x12/\n\tnext_runs\x18\t \x03(\x0b\x32\x1c.celeriac.monitor.v1.NextRun\x12\x30\n\topen_gaps\x18\n \x03(\x0b\x32\x1d.celeriac.monitor.v1.EventGap\x12\x37\n\rmissing_parts\x18\x0b \x03(\x0b\x32 .celeriac.monitor.v1.MissingPart2\x9e\x04\n\x11MonitoringService\x12\xc9\x01\n\x12GetRealtimeMetrics\x12..celeriac.monitor.v1.GetRealtimeMetricsRequest\x1a/.celeriac.monitor.v1.GetRealtimeMetricsResponse\"R\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x43\x12\x14/v1/metrics/realtimeZ+\x12)/celery-admin/monitoring/metrics/realtime\x12\x90\x01\n\x0bWatchEvents\x12\'.celeriac.monitor.v1.WatchEventsRequest\x1a(.celeriac.monitor.v1.WatchEventsResponse\",\xda\x41\x00\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/events:watch0\x01\x12\xa9\x01\n\x0cGetDashboard\x12(.celeriac.monitor.v1.GetDashboardRequest\x1a).celeriac.monitor.v1.GetDashboardResponse\"D\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x35\x12\r/v1/dashboardZ$\x12\"/celery-admin/monitoring/dashboardb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,24 +60,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['ended_only']._serialized_options = b'\340A\001'
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['task_interval']._loaded_options = None
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['task_interval']._serialized_options = b'\340A\001'
+  _globals['_NEXTRUN'].fields_by_name['schedule']._loaded_options = None
+  _globals['_NEXTRUN'].fields_by_name['schedule']._serialized_options = b'\372A\027\n\025celeriac.dev/Schedule'
   _globals['_MONITORINGSERVICE'].methods_by_name['GetRealtimeMetrics']._loaded_options = None
   _globals['_MONITORINGSERVICE'].methods_by_name['GetRealtimeMetrics']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002C\022\024/v1/metrics/realtimeZ+\022)/celery-admin/monitoring/metrics/realtime'
   _globals['_MONITORINGSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
   _globals['_MONITORINGSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\332A\000\332\342\030\r\010\001:\tscheduler\202\323\344\223\002\022\022\020/v1/events:watch'
-  _globals['_METRICS']._serialized_start=377
-  _globals['_METRICS']._serialized_end=740
-  _globals['_TASKMETRICS']._serialized_start=743
-  _globals['_TASKMETRICS']._serialized_end=923
-  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_start=925
-  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_end=952
-  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_start=954
-  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_end=1029
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=1032
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=1407
-  _globals['_TASKCHANGES']._serialized_start=1409
-  _globals['_TASKCHANGES']._serialized_end=1464
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1467
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1727
-  _globals['_MONITORINGSERVICE']._serialized_start=1730
-  _globals['_MONITORINGSERVICE']._serialized_end=2100
+  _globals['_MONITORINGSERVICE'].methods_by_name['GetDashboard']._loaded_options = None
+  _globals['_MONITORINGSERVICE'].methods_by_name['GetDashboard']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0025\022\r/v1/dashboardZ$\022\"/celery-admin/monitoring/dashboard'
+  _globals['_METRICS']._serialized_start=411
+  _globals['_METRICS']._serialized_end=774
+  _globals['_TASKMETRICS']._serialized_start=777
+  _globals['_TASKMETRICS']._serialized_end=957
+  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_start=959
+  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_end=986
+  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_start=988
+  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_end=1063
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=1066
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=1441
+  _globals['_TASKCHANGES']._serialized_start=1443
+  _globals['_TASKCHANGES']._serialized_end=1498
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1501
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1761
+  _globals['_NEXTRUN']._serialized_start=1763
+  _globals['_NEXTRUN']._serialized_end=1888
+  _globals['_GETDASHBOARDREQUEST']._serialized_start=1890
+  _globals['_GETDASHBOARDREQUEST']._serialized_end=1911
+  _globals['_GETDASHBOARDRESPONSE']._serialized_start=1914
+  _globals['_GETDASHBOARDRESPONSE']._serialized_end=2446
+  _globals['_MONITORINGSERVICE']._serialized_start=2449
+  _globals['_MONITORINGSERVICE']._serialized_end=2991
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
 from celeriac.monitor.v1 import queues_pb2 as _queues_pb2
+from celeriac.monitor.v1 import system_pb2 as _system_pb2
 from celeriac.monitor.v1 import tasks_pb2 as _tasks_pb2
 from celeriac.monitor.v1 import workers_pb2 as _workers_pb2
 from google.api import annotations_pb2 as _annotations_pb2
@@ -110,3 +111,43 @@ class WatchEventsResponse(_message.Message):
     cursor: str
     left_out_count: int
     def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ..., task: _Optional[_Union[_tasks_pb2.Task, _Mapping]] = ..., worker: _Optional[_Union[_workers_pb2.Worker, _Mapping]] = ..., tasks: _Optional[_Union[TaskChanges, _Mapping]] = ..., cursor: _Optional[str] = ..., left_out_count: _Optional[int] = ...) -> None: ...
+
+class NextRun(_message.Message):
+    __slots__ = ("schedule", "task_name", "next_run_time")
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAME_FIELD_NUMBER: _ClassVar[int]
+    NEXT_RUN_TIME_FIELD_NUMBER: _ClassVar[int]
+    schedule: str
+    task_name: str
+    next_run_time: _timestamp_pb2.Timestamp
+    def __init__(self, schedule: _Optional[str] = ..., task_name: _Optional[str] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetDashboardRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetDashboardResponse(_message.Message):
+    __slots__ = ("time", "health", "components", "metrics", "host", "workers", "worker_count", "recent_failures", "next_runs", "open_gaps", "missing_parts")
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    WORKER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    RECENT_FAILURES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_RUNS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_GAPS_FIELD_NUMBER: _ClassVar[int]
+    MISSING_PARTS_FIELD_NUMBER: _ClassVar[int]
+    time: _timestamp_pb2.Timestamp
+    health: _system_pb2.Health
+    components: _containers.RepeatedCompositeFieldContainer[_system_pb2.Component]
+    metrics: Metrics
+    host: _system_pb2.HostMetrics
+    workers: _containers.RepeatedCompositeFieldContainer[_workers_pb2.Worker]
+    worker_count: int
+    recent_failures: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.Task]
+    next_runs: _containers.RepeatedCompositeFieldContainer[NextRun]
+    open_gaps: _containers.RepeatedCompositeFieldContainer[_system_pb2.EventGap]
+    missing_parts: _containers.RepeatedCompositeFieldContainer[_system_pb2.MissingPart]
+    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., health: _Optional[_Union[_system_pb2.Health, str]] = ..., components: _Optional[_Iterable[_Union[_system_pb2.Component, _Mapping]]] = ..., metrics: _Optional[_Union[Metrics, _Mapping]] = ..., host: _Optional[_Union[_system_pb2.HostMetrics, _Mapping]] = ..., workers: _Optional[_Iterable[_Union[_workers_pb2.Worker, _Mapping]]] = ..., worker_count: _Optional[int] = ..., recent_failures: _Optional[_Iterable[_Union[_tasks_pb2.Task, _Mapping]]] = ..., next_runs: _Optional[_Iterable[_Union[NextRun, _Mapping]]] = ..., open_gaps: _Optional[_Iterable[_Union[_system_pb2.EventGap, _Mapping]]] = ..., missing_parts: _Optional[_Iterable[_Union[_system_pb2.MissingPart, _Mapping]]] = ...) -> None: ...

@@ -45,6 +45,11 @@ class MonitoringServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsResponse.FromString,
                 _registered_method=True)
+        self.GetDashboard = channel.unary_unary(
+                '/celeriac.monitor.v1.MonitoringService/GetDashboard',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardResponse.FromString,
+                _registered_method=True)
 
 
 class MonitoringServiceServicer(object):
@@ -72,6 +77,14 @@ class MonitoringServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDashboard(self, request, context):
+        """Returns all that a front page needs, in one call. Each part is bounded and is waited for at most 3 seconds. A part
+        that can't be had is named in `missing_parts`, and the rest is returned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -84,6 +97,11 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.WatchEvents,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsResponse.SerializeToString,
+            ),
+            'GetDashboard': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDashboard,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -141,6 +159,33 @@ class MonitoringService(object):
             '/celeriac.monitor.v1.MonitoringService/WatchEvents',
             celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.WatchEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDashboard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.MonitoringService/GetDashboard',
+            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,14 @@ class MonitoringServiceStub:
     CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and workers.
     """
 
+    GetDashboard: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.GetDashboardRequest,
+        celeriac.monitor.v1.monitoring_pb2.GetDashboardResponse,
+    ]
+    """Returns all that a front page needs, in one call. Each part is bounded and is waited for at most 3 seconds. A part
+    that can't be had is named in `missing_parts`, and the rest is returned.
+    """
+
 class MonitoringServiceAsyncStub:
     """Live figures, and a stream of what happens."""
 
@@ -62,6 +70,14 @@ class MonitoringServiceAsyncStub:
     Each message has a cursor, but don't count on resuming: changes are not kept. A cursor works only at the monitor
     that gave it, and only if nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
     CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and workers.
+    """
+
+    GetDashboard: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.GetDashboardRequest,
+        celeriac.monitor.v1.monitoring_pb2.GetDashboardResponse,
+    ]
+    """Returns all that a front page needs, in one call. Each part is bounded and is waited for at most 3 seconds. A part
+    that can't be had is named in `missing_parts`, and the rest is returned.
     """
 
 class MonitoringServiceServicer(metaclass=abc.ABCMeta):
@@ -89,6 +105,16 @@ class MonitoringServiceServicer(metaclass=abc.ABCMeta):
         Each message has a cursor, but don't count on resuming: changes are not kept. A cursor works only at the monitor
         that gave it, and only if nothing has come after it. Otherwise the call ends in FAILED_PRECONDITION with the reason
         CURSOR_EXPIRED. The way back: watch without a cursor, and when the first message has come, list tasks and workers.
+        """
+
+    @abc.abstractmethod
+    def GetDashboard(
+        self,
+        request: celeriac.monitor.v1.monitoring_pb2.GetDashboardRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.monitoring_pb2.GetDashboardResponse, collections.abc.Awaitable[celeriac.monitor.v1.monitoring_pb2.GetDashboardResponse]]:
+        """Returns all that a front page needs, in one call. Each part is bounded and is waited for at most 3 seconds. A part
+        that can't be had is named in `missing_parts`, and the rest is returned.
         """
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

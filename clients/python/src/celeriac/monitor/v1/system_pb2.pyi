@@ -1,4 +1,6 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
+from celeriac.monitor.v1 import queues_pb2 as _queues_pb2
+from celeriac.monitor.v1 import tasks_pb2 as _tasks_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
@@ -157,3 +159,99 @@ class CheckHealthResponse(_message.Message):
     health: Health
     unhealthy: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, health: _Optional[_Union[Health, str]] = ..., unhealthy: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class MissingPart(_message.Message):
+    __slots__ = ("part", "reason")
+    PART_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    part: str
+    reason: str
+    def __init__(self, part: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class DiskMetrics(_message.Message):
+    __slots__ = ("path", "total_bytes", "free_bytes")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    total_bytes: int
+    free_bytes: int
+    def __init__(self, path: _Optional[str] = ..., total_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ...) -> None: ...
+
+class HostMetrics(_message.Message):
+    __slots__ = ("hostname", "sample_time", "cpu_count", "cpu_percent", "load_average", "memory_total_bytes", "memory_available_bytes", "swap_total_bytes", "swap_used_bytes", "disks", "network_received_bytes", "network_sent_bytes", "network_received_per_second", "network_sent_per_second", "boot_time")
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_TIME_FIELD_NUMBER: _ClassVar[int]
+    CPU_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CPU_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    LOAD_AVERAGE_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_AVAILABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SWAP_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SWAP_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISKS_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_RECEIVED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_SENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_RECEIVED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_SENT_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    BOOT_TIME_FIELD_NUMBER: _ClassVar[int]
+    hostname: str
+    sample_time: _timestamp_pb2.Timestamp
+    cpu_count: int
+    cpu_percent: float
+    load_average: _containers.RepeatedScalarFieldContainer[float]
+    memory_total_bytes: int
+    memory_available_bytes: int
+    swap_total_bytes: int
+    swap_used_bytes: int
+    disks: _containers.RepeatedCompositeFieldContainer[DiskMetrics]
+    network_received_bytes: int
+    network_sent_bytes: int
+    network_received_per_second: float
+    network_sent_per_second: float
+    boot_time: _timestamp_pb2.Timestamp
+    def __init__(self, hostname: _Optional[str] = ..., sample_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., cpu_count: _Optional[int] = ..., cpu_percent: _Optional[float] = ..., load_average: _Optional[_Iterable[float]] = ..., memory_total_bytes: _Optional[int] = ..., memory_available_bytes: _Optional[int] = ..., swap_total_bytes: _Optional[int] = ..., swap_used_bytes: _Optional[int] = ..., disks: _Optional[_Iterable[_Union[DiskMetrics, _Mapping]]] = ..., network_received_bytes: _Optional[int] = ..., network_sent_bytes: _Optional[int] = ..., network_received_per_second: _Optional[float] = ..., network_sent_per_second: _Optional[float] = ..., boot_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class TaskStateCount(_message.Message):
+    __slots__ = ("state", "count")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    state: _tasks_pb2.TaskState
+    count: int
+    def __init__(self, state: _Optional[_Union[_tasks_pb2.TaskState, str]] = ..., count: _Optional[int] = ...) -> None: ...
+
+class CeleryMetrics(_message.Message):
+    __slots__ = ("tasks", "active_tasks", "waiting_messages", "online_workers", "silent_workers", "queues", "events_per_second", "succeeded_per_second", "failed_per_second")
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_TASKS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    ONLINE_WORKERS_FIELD_NUMBER: _ClassVar[int]
+    SILENT_WORKERS_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    SUCCEEDED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    FAILED_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[TaskStateCount]
+    active_tasks: int
+    waiting_messages: int
+    online_workers: int
+    silent_workers: int
+    queues: _containers.RepeatedCompositeFieldContainer[_queues_pb2.Queue]
+    events_per_second: float
+    succeeded_per_second: float
+    failed_per_second: float
+    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskStateCount, _Mapping]]] = ..., active_tasks: _Optional[int] = ..., waiting_messages: _Optional[int] = ..., online_workers: _Optional[int] = ..., silent_workers: _Optional[int] = ..., queues: _Optional[_Iterable[_Union[_queues_pb2.Queue, _Mapping]]] = ..., events_per_second: _Optional[float] = ..., succeeded_per_second: _Optional[float] = ..., failed_per_second: _Optional[float] = ...) -> None: ...
+
+class GetMetricsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetMetricsResponse(_message.Message):
+    __slots__ = ("host", "celery", "missing_parts")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    CELERY_FIELD_NUMBER: _ClassVar[int]
+    MISSING_PARTS_FIELD_NUMBER: _ClassVar[int]
+    host: HostMetrics
+    celery: CeleryMetrics
+    missing_parts: _containers.RepeatedCompositeFieldContainer[MissingPart]
+    def __init__(self, host: _Optional[_Union[HostMetrics, _Mapping]] = ..., celery: _Optional[_Union[CeleryMetrics, _Mapping]] = ..., missing_parts: _Optional[_Iterable[_Union[MissingPart, _Mapping]]] = ...) -> None: ...

@@ -55,6 +55,11 @@ class SystemServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsResponse.FromString,
                 _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/celeriac.monitor.v1.SystemService/GetMetrics',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsResponse.FromString,
+                _registered_method=True)
 
 
 class SystemServiceServicer(object):
@@ -93,6 +98,14 @@ class SystemServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetrics(self, request, context):
+        """Returns figures of the machine that the monitor runs on, and figures of Celery. A part that can't be had is named
+        in `missing_parts`, and the rest is returned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +128,11 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     servicer.ListEventGaps,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsResponse.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -226,6 +244,33 @@ class SystemService(object):
             '/celeriac.monitor.v1.SystemService/ListEventGaps',
             celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_system__pb2.ListEventGapsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.SystemService/GetMetrics',
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

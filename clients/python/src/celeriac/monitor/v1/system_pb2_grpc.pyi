@@ -51,6 +51,14 @@ class SystemServiceStub:
     ]
     """Lists the times in which events were missed, the newest first. They are kept for as long as tasks are."""
 
+    GetMetrics: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.GetMetricsRequest,
+        celeriac.monitor.v1.system_pb2.GetMetricsResponse,
+    ]
+    """Returns figures of the machine that the monitor runs on, and figures of Celery. A part that can't be had is named
+    in `missing_parts`, and the rest is returned.
+    """
+
 class SystemServiceAsyncStub:
     """Whether every part of the system is there and well."""
 
@@ -83,6 +91,14 @@ class SystemServiceAsyncStub:
         celeriac.monitor.v1.system_pb2.ListEventGapsResponse,
     ]
     """Lists the times in which events were missed, the newest first. They are kept for as long as tasks are."""
+
+    GetMetrics: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.GetMetricsRequest,
+        celeriac.monitor.v1.system_pb2.GetMetricsResponse,
+    ]
+    """Returns figures of the machine that the monitor runs on, and figures of Celery. A part that can't be had is named
+    in `missing_parts`, and the rest is returned.
+    """
 
 class SystemServiceServicer(metaclass=abc.ABCMeta):
     """Whether every part of the system is there and well."""
@@ -124,5 +140,15 @@ class SystemServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.system_pb2.ListEventGapsResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.ListEventGapsResponse]]:
         """Lists the times in which events were missed, the newest first. They are kept for as long as tasks are."""
+
+    @abc.abstractmethod
+    def GetMetrics(
+        self,
+        request: celeriac.monitor.v1.system_pb2.GetMetricsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.system_pb2.GetMetricsResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.GetMetricsResponse]]:
+        """Returns figures of the machine that the monitor runs on, and figures of Celery. A part that can't be had is named
+        in `missing_parts`, and the rest is returned.
+        """
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -1,0 +1,41 @@
+"""The servicer of MonitoringService with the front page."""
+
+from __future__ import annotations
+
+from celeriac.monitor.v1 import monitoring_pb2 as pb
+from celeriac.monitor.v1 import monitoring_pb2_grpc
+
+from services.kernel.grpc.wire import Context
+from services.monitor.api.components import HEALTHS, component_to
+from services.monitor.api.front_page import FrontPage
+from services.monitor.api.monitoring import MonitoringApi
+from services.monitor.pace import USUAL, Pace
+from services.monitor.system.components import Components
+from services.monitor.watch.hub import Hub
+from services.monitor.watch.pulse import Pulse
+from services.monitor.workers.workers import WorkerTable
+
+
+class DashboardApi(MonitoringApi, monitoring_pb2_grpc.MonitoringServiceServicer):
+    def __init__(
+        self,
+        pulse: Pulse,
+        hub: Hub[pb.WatchEventsResponse],
+        workers: WorkerTable,
+        components: Components,
+        front_page: FrontPage,
+        pace: Pace = USUAL,
+    ) -> None:
+        super().__init__(pulse, hub, workers, pace)
+        self._components = components
+        self._front_page = front_page
+
+    async def GetDashboard(
+        self, request: pb.GetDashboardRequest, context: Context
+    ) -> pb.GetDashboardResponse:
+        answer = pb.GetDashboardResponse(
+            health=HEALTHS[self._components.health],
+            components=map(component_to, self._components.all()),
+        )
+        await self._front_page.fill(answer, self.told_metrics)
+        return answer
