@@ -80,6 +80,7 @@ from services.monitor.workers.control import Control, control_app
 from services.monitor.workers.deletions import Deletions
 from services.monitor.workers.event_switch import EventSwitch
 from services.monitor.workers.hello import Hello
+from services.monitor.workers.inspecting import Inspector
 from services.monitor.workers.revoked_tasks import RevokedTasks
 from services.monitor.workers.roll_call import RollCall
 from services.monitor.workers.store_senders import SenderStore
@@ -169,7 +170,7 @@ async def serve(settings: MonitorSettings) -> None:
                     front_page,
                 ),
                 TaskApi(sessions, lists, revoked, workers, metas, settings.readers_of_arguments),
-                WorkerApi(workers, deletions),
+                WorkerApi(workers, deletions, Inspector(control, workers.shared, settings.redaction)),
             ),
             background=[
                 intake,

@@ -41,6 +41,9 @@ def celery_app(host: str, port: int, prefix: str = "") -> Celery:
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         worker_prefetch_multiplier=1,
+        # Settings of the application's own, with secrets in them.
+        application_note="see redis://app:hunter2@db:6379/0",
+        billing={"secret": "hunter2", "pwd": "hunter2", "retries": 3},
     )
     if prefix:
         app.conf.broker_transport_options = {"global_keyprefix": prefix}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2_grpc
+from celeriac.monitor.v1.workers_pb2 import HeldTask
 
 from services.kernel.grpc.readable import Readers
 from services.kernel.grpc.wire import Context, window_in
@@ -30,7 +31,11 @@ from services.monitor.workers.workers import WorkerTable
 MOST_AT_ONCE = 500
 # What only some roles read: from an admin on, as `readable_from` of these fields says, or as the operator
 # does.
-ARGUMENTS = tuple(pb.Task.DESCRIPTOR.fields_by_name[name].full_name for name in ("args", "kwargs", "result"))
+ARGUMENTS = tuple(
+    message.DESCRIPTOR.fields_by_name[name].full_name
+    for message, names in ((pb.Task, ("args", "kwargs", "result")), (HeldTask, ("args", "kwargs")))
+    for name in names
+)
 
 
 class TaskApi(tasks_pb2_grpc.TaskServiceServicer):

@@ -9,17 +9,20 @@ from services.kernel.errors import NotFound
 from services.kernel.grpc.wire import Context
 from services.kernel.validation import Faults
 from services.monitor.api.convert import WORKER_STATES_FROM_WIRE, worker_to
+from services.monitor.api.inspections import inspection_to
 from services.monitor.api.pages import page_by_name
 from services.monitor.api.references import worker_in
 from services.monitor.workers.deletions import Deletions
+from services.monitor.workers.inspecting import Inspector
 from services.monitor.workers.worker import Worker, WorkerState
 from services.monitor.workers.workers import WorkerTable
 
 
 class WorkerApi(workers_pb2_grpc.WorkerServiceServicer):
-    def __init__(self, workers: WorkerTable, deletions: Deletions) -> None:
+    def __init__(self, workers: WorkerTable, deletions: Deletions, inspector: Inspector) -> None:
         self._workers = workers
         self._deletions = deletions
+        self._inspector = inspector
 
     async def GetWorker(self, request: pb.GetWorkerRequest, context: Context) -> pb.GetWorkerResponse:
         return pb.GetWorkerResponse(worker=worker_to(self._found(request.name)))
@@ -35,6 +38,12 @@ class WorkerApi(workers_pb2_grpc.WorkerServiceServicer):
     ) -> pb.DeleteWorkerResponse:
         await self._deletions.delete(self._found(request.name).name)
         return pb.DeleteWorkerResponse()
+
+    async def InspectWorker(
+        self, request: pb.InspectWorkerRequest, context: Context
+    ) -> pb.InspectWorkerResponse:
+        inspection = await self._inspector.inspect(self._found(request.name).name)
+        return pb.InspectWorkerResponse(inspection=inspection_to(inspection))
 
     def _found(self, name: str) -> Worker:
         found = self._workers.find(worker_in(name, self._workers))

@@ -134,6 +134,13 @@ class Redaction:
             return text if self._arguments is Arguments.CLEAR or not text else NOT_KEPT
         return self._redacted(text if len(text) <= MOST else text[:MOST] + "…", lines=False)
 
+    def setting(self, text: str) -> str:
+        """Returns a setting of an application, with its name before it, without secrets.
+
+        They are replaced whatever is kept of arguments.
+        """
+        return self._redacted(text, lines=False)
+
     def exception(self, text: str) -> str:
         """Returns the text of an exception or a traceback without the secrets; cut if it is very long.
 

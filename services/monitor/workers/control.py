@@ -94,7 +94,7 @@ class Control:
     ) -> None:
         self._app = app
         self._there = there
-        self._timeout = timeout
+        self.timeout = timeout
         self.settled = settled
         self._on_answer = on_answer
         # kombu blocks, and keeps one answer queue per thread: so a small, fixed set of threads calls it.
@@ -126,8 +126,8 @@ class Control:
             raise _none_is_online()
         if not answers:
             asked = ", ".join(sorted(map(str, workers))[:10])
-            raise Unavailable(f"every worker asked ({asked}; no answer within {self._timeout} s)")
-        replies = replies_of(workers, answers, f"no answer within {self._timeout} s")
+            raise Unavailable(f"every worker asked ({asked}; no answer within {self.timeout} s)")
+        replies = replies_of(workers, answers, f"no answer within {self.timeout} s")
         return sorted(replies, key=lambda reply: str(reply.worker))
 
     async def ask(
@@ -143,7 +143,7 @@ class Control:
         """
         loop, asked_at = asyncio.get_running_loop(), time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout + 2 * BROKER_SECONDS):
+            async with asyncio.timeout(self.timeout + 2 * BROKER_SECONDS):
                 answers = await loop.run_in_executor(
                     self._threads, self._broadcast, command, arguments or {}, workers
                 )
@@ -164,7 +164,7 @@ class Control:
             arguments=dict(arguments),
             destination=None if workers is None else sorted({worker.hostname for worker in workers}),
             reply=True,
-            timeout=self._timeout,
+            timeout=self.timeout,
             limit=None if workers is None else len(workers),
         )
         by_hostname = defaultdict(list)

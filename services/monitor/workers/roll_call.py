@@ -23,10 +23,9 @@ from services.monitor.tasks.values import pid_in, seconds_in
 from services.monitor.workers.consumed import queues_in
 from services.monitor.workers.control import Control
 from services.monitor.workers.event_switch import EventSwitch, Present
+from services.monitor.workers.told_stats import pool_kind_in
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
-
-MOST_POOL = 100
 
 
 class RollCall:
@@ -99,7 +98,7 @@ def _present(answers: Mapping[str, Sequence[Any]]) -> Iterator[Present]:
                 age = seconds_in(each, "uptime")
                 yield Present(
                     WorkerName(cut(hostname), pid),
-                    _pool_in(each),
+                    pool_kind_in(each),
                     None if age is None else dt.timedelta(seconds=age),
                     _processed_in(each),
                 )
@@ -110,12 +109,3 @@ def _processed_in(said: Mapping[str, Any]) -> int:
     total = said.get("total")
     counts = total.values() if isinstance(total, Mapping) else ()
     return sum(count for count in counts if type(count) is int and count > 0)
-
-
-def _pool_in(said: Mapping[str, Any]) -> str:
-    """Returns "prefork" for {"pool": {"implementation": "celery.concurrency.prefork:TaskPool"}}."""
-    pool = said.get("pool")
-    implementation = pool.get("implementation") if isinstance(pool, Mapping) else None
-    if not isinstance(implementation, str):
-        return ""
-    return implementation.partition(":")[0].rpartition(".")[2][:MOST_POOL]

@@ -268,6 +268,10 @@ class WorkerTable:
         """Returns the names of the workers that are online or silent."""
         return [name for name, record in self._workers.items() if record.state is not WorkerState.GONE]
 
+    def shared(self, hostname: str) -> bool:
+        """Whether several workers of the hostname are online or silent."""
+        return len(self._there_under(cut(hostname))) > 1
+
     def consumed(self) -> frozenset[str] | None:
         """Returns the queues of the workers that are there; None while some have not told theirs."""
         told = [self._workers[name].consumed.queues for name in self.there()]

@@ -31,6 +31,7 @@ READS = (
     "/celeriac.monitor.v1.TaskService/GetTask",
     "/celeriac.monitor.v1.TaskService/ListTasks",
     "/celeriac.monitor.v1.WorkerService/GetWorker",
+    "/celeriac.monitor.v1.WorkerService/InspectWorker",
     "/celeriac.monitor.v1.WorkerService/ListWorkers",
     "/celeriac.operations.v1.OperationService/GetOperation",
     "/celeriac.operations.v1.OperationService/ListOperations",

@@ -32,6 +32,18 @@ class TaskEvents(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_EVENTS_UNKNOWN: _ClassVar[TaskEvents]
     TASK_EVENTS_ON: _ClassVar[TaskEvents]
     TASK_EVENTS_OFF: _ClassVar[TaskEvents]
+
+class WorkerPart(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WORKER_PART_UNSPECIFIED: _ClassVar[WorkerPart]
+    WORKER_PART_POOL: _ClassVar[WorkerPart]
+    WORKER_PART_QUEUES: _ClassVar[WorkerPart]
+    WORKER_PART_REGISTERED_TASKS: _ClassVar[WorkerPart]
+    WORKER_PART_ACTIVE_TASKS: _ClassVar[WorkerPart]
+    WORKER_PART_RESERVED_TASKS: _ClassVar[WorkerPart]
+    WORKER_PART_SCHEDULED_TASKS: _ClassVar[WorkerPart]
+    WORKER_PART_CONFIGURATION: _ClassVar[WorkerPart]
+    WORKER_PART_PROCESSES: _ClassVar[WorkerPart]
 WORKER_STATE_UNSPECIFIED: WorkerState
 WORKER_STATE_ONLINE: WorkerState
 WORKER_STATE_SILENT: WorkerState
@@ -43,6 +55,15 @@ TASK_EVENTS_UNSPECIFIED: TaskEvents
 TASK_EVENTS_UNKNOWN: TaskEvents
 TASK_EVENTS_ON: TaskEvents
 TASK_EVENTS_OFF: TaskEvents
+WORKER_PART_UNSPECIFIED: WorkerPart
+WORKER_PART_POOL: WorkerPart
+WORKER_PART_QUEUES: WorkerPart
+WORKER_PART_REGISTERED_TASKS: WorkerPart
+WORKER_PART_ACTIVE_TASKS: WorkerPart
+WORKER_PART_RESERVED_TASKS: WorkerPart
+WORKER_PART_SCHEDULED_TASKS: WorkerPart
+WORKER_PART_CONFIGURATION: WorkerPart
+WORKER_PART_PROCESSES: WorkerPart
 
 class Worker(_message.Message):
     __slots__ = ("name", "hostname", "state", "pid", "software", "software_version", "system", "active", "processed", "load_average", "heartbeat_interval", "started_heard", "first_seen_time", "last_seen_time", "events_lost", "clock_skew", "pool", "warnings", "task_events", "queues")
@@ -127,3 +148,168 @@ class DeleteWorkerRequest(_message.Message):
 class DeleteWorkerResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class UnknownPart(_message.Message):
+    __slots__ = ("part", "reason")
+    PART_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    part: WorkerPart
+    reason: str
+    def __init__(self, part: _Optional[_Union[WorkerPart, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class WorkerPool(_message.Message):
+    __slots__ = ("kind", "concurrency", "pids", "prefetch_count", "autoscale", "max_tasks_per_child", "soft_time_limit", "time_limit")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    PIDS_FIELD_NUMBER: _ClassVar[int]
+    PREFETCH_COUNT_FIELD_NUMBER: _ClassVar[int]
+    AUTOSCALE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TASKS_PER_CHILD_FIELD_NUMBER: _ClassVar[int]
+    SOFT_TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    concurrency: int
+    pids: _containers.RepeatedScalarFieldContainer[int]
+    prefetch_count: int
+    autoscale: AutoscaleBounds
+    max_tasks_per_child: int
+    soft_time_limit: _duration_pb2.Duration
+    time_limit: _duration_pb2.Duration
+    def __init__(self, kind: _Optional[str] = ..., concurrency: _Optional[int] = ..., pids: _Optional[_Iterable[int]] = ..., prefetch_count: _Optional[int] = ..., autoscale: _Optional[_Union[AutoscaleBounds, _Mapping]] = ..., max_tasks_per_child: _Optional[int] = ..., soft_time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class AutoscaleBounds(_message.Message):
+    __slots__ = ("max_concurrency", "min_concurrency")
+    MAX_CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MIN_CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    max_concurrency: int
+    min_concurrency: int
+    def __init__(self, max_concurrency: _Optional[int] = ..., min_concurrency: _Optional[int] = ...) -> None: ...
+
+class ConsumedQueue(_message.Message):
+    __slots__ = ("queue", "exchange", "exchange_type", "routing_key", "options")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    EXCHANGE_FIELD_NUMBER: _ClassVar[int]
+    EXCHANGE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_KEY_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    queue: str
+    exchange: str
+    exchange_type: str
+    routing_key: str
+    options: _containers.ScalarMap[str, str]
+    def __init__(self, queue: _Optional[str] = ..., exchange: _Optional[str] = ..., exchange_type: _Optional[str] = ..., routing_key: _Optional[str] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class HeldTask(_message.Message):
+    __slots__ = ("task", "task_name", "args", "kwargs", "queue", "started_time", "eta", "pid", "acknowledged", "redelivered", "priority")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAME_FIELD_NUMBER: _ClassVar[int]
+    ARGS_FIELD_NUMBER: _ClassVar[int]
+    KWARGS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_TIME_FIELD_NUMBER: _ClassVar[int]
+    ETA_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    REDELIVERED_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    task_name: str
+    args: str
+    kwargs: str
+    queue: str
+    started_time: _timestamp_pb2.Timestamp
+    eta: _timestamp_pb2.Timestamp
+    pid: int
+    acknowledged: bool
+    redelivered: bool
+    priority: int
+    def __init__(self, task: _Optional[str] = ..., task_name: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., queue: _Optional[str] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., pid: _Optional[int] = ..., acknowledged: bool = ..., redelivered: bool = ..., priority: _Optional[int] = ...) -> None: ...
+
+class WorkerProcess(_message.Message):
+    __slots__ = ("pid", "main", "memory_bytes", "cpu_time", "cpu_percent", "start_time")
+    PID_FIELD_NUMBER: _ClassVar[int]
+    MAIN_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CPU_TIME_FIELD_NUMBER: _ClassVar[int]
+    CPU_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    pid: int
+    main: bool
+    memory_bytes: int
+    cpu_time: _duration_pb2.Duration
+    cpu_percent: float
+    start_time: _timestamp_pb2.Timestamp
+    def __init__(self, pid: _Optional[int] = ..., main: bool = ..., memory_bytes: _Optional[int] = ..., cpu_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., cpu_percent: _Optional[float] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class WorkerInspection(_message.Message):
+    __slots__ = ("worker", "inspect_time", "unknown_parts", "pool", "uptime", "processed", "queues", "queue_count", "registered_names", "registered_count", "active_tasks", "active_count", "reserved_tasks", "reserved_count", "scheduled_tasks", "scheduled_count", "configuration", "processes")
+    class ProcessedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class ConfigurationEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    INSPECT_TIME_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_PARTS_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_FIELD_NUMBER: _ClassVar[int]
+    PROCESSED_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REGISTERED_NAMES_FIELD_NUMBER: _ClassVar[int]
+    REGISTERED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_TASKS_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    inspect_time: _timestamp_pb2.Timestamp
+    unknown_parts: _containers.RepeatedCompositeFieldContainer[UnknownPart]
+    pool: WorkerPool
+    uptime: _duration_pb2.Duration
+    processed: _containers.ScalarMap[str, int]
+    queues: _containers.RepeatedCompositeFieldContainer[ConsumedQueue]
+    queue_count: int
+    registered_names: _containers.RepeatedScalarFieldContainer[str]
+    registered_count: int
+    active_tasks: _containers.RepeatedCompositeFieldContainer[HeldTask]
+    active_count: int
+    reserved_tasks: _containers.RepeatedCompositeFieldContainer[HeldTask]
+    reserved_count: int
+    scheduled_tasks: _containers.RepeatedCompositeFieldContainer[HeldTask]
+    scheduled_count: int
+    configuration: _containers.ScalarMap[str, str]
+    processes: _containers.RepeatedCompositeFieldContainer[WorkerProcess]
+    def __init__(self, worker: _Optional[str] = ..., inspect_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., unknown_parts: _Optional[_Iterable[_Union[UnknownPart, _Mapping]]] = ..., pool: _Optional[_Union[WorkerPool, _Mapping]] = ..., uptime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., processed: _Optional[_Mapping[str, int]] = ..., queues: _Optional[_Iterable[_Union[ConsumedQueue, _Mapping]]] = ..., queue_count: _Optional[int] = ..., registered_names: _Optional[_Iterable[str]] = ..., registered_count: _Optional[int] = ..., active_tasks: _Optional[_Iterable[_Union[HeldTask, _Mapping]]] = ..., active_count: _Optional[int] = ..., reserved_tasks: _Optional[_Iterable[_Union[HeldTask, _Mapping]]] = ..., reserved_count: _Optional[int] = ..., scheduled_tasks: _Optional[_Iterable[_Union[HeldTask, _Mapping]]] = ..., scheduled_count: _Optional[int] = ..., configuration: _Optional[_Mapping[str, str]] = ..., processes: _Optional[_Iterable[_Union[WorkerProcess, _Mapping]]] = ...) -> None: ...
+
+class InspectWorkerRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class InspectWorkerResponse(_message.Message):
+    __slots__ = ("inspection",)
+    INSPECTION_FIELD_NUMBER: _ClassVar[int]
+    inspection: WorkerInspection
+    def __init__(self, inspection: _Optional[_Union[WorkerInspection, _Mapping]] = ...) -> None: ...

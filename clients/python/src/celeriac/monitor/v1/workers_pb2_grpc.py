@@ -50,6 +50,11 @@ class WorkerServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerResponse.FromString,
                 _registered_method=True)
+        self.InspectWorker = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/InspectWorker',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerServiceServicer(object):
@@ -80,6 +85,16 @@ class WorkerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InspectWorker(self, request, context):
+        """Asks a worker what it is doing now, and answers with its own words. Nothing of it is stored: of the worker's state
+        over time, GetWorker tells. A part that could not be had is named in `unknown_parts`, and all others are there.
+        NOT_FOUND if nothing was heard of the worker within the last day; UNAVAILABLE if it does not answer. A worker of
+        the pool "solo" does not answer while it runs a task.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +112,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.DeleteWorker,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerResponse.SerializeToString,
+            ),
+            'InspectWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.InspectWorker,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +201,33 @@ class WorkerService(object):
             '/celeriac.monitor.v1.WorkerService/DeleteWorker',
             celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_workers__pb2.DeleteWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InspectWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/InspectWorker',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,16 @@ class WorkerServiceStub:
     ONLINE.
     """
 
+    InspectWorker: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.InspectWorkerRequest,
+        celeriac.monitor.v1.workers_pb2.InspectWorkerResponse,
+    ]
+    """Asks a worker what it is doing now, and answers with its own words. Nothing of it is stored: of the worker's state
+    over time, GetWorker tells. A part that could not be had is named in `unknown_parts`, and all others are there.
+    NOT_FOUND if nothing was heard of the worker within the last day; UNAVAILABLE if it does not answer. A worker of
+    the pool "solo" does not answer while it runs a task.
+    """
+
 class WorkerServiceAsyncStub:
     """The Celery workers of the broker."""
 
@@ -68,6 +78,16 @@ class WorkerServiceAsyncStub:
     """Forgets a worker that is SILENT or GONE, so that it is no longer listed. Nothing is sent to it: if it is heard
     again, it is listed again. Returns NOT_FOUND if the worker is not known, and FAILED_PRECONDITION if it is
     ONLINE.
+    """
+
+    InspectWorker: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.InspectWorkerRequest,
+        celeriac.monitor.v1.workers_pb2.InspectWorkerResponse,
+    ]
+    """Asks a worker what it is doing now, and answers with its own words. Nothing of it is stored: of the worker's state
+    over time, GetWorker tells. A part that could not be had is named in `unknown_parts`, and all others are there.
+    NOT_FOUND if nothing was heard of the worker within the last day; UNAVAILABLE if it does not answer. A worker of
+    the pool "solo" does not answer while it runs a task.
     """
 
 class WorkerServiceServicer(metaclass=abc.ABCMeta):
@@ -100,6 +120,18 @@ class WorkerServiceServicer(metaclass=abc.ABCMeta):
         """Forgets a worker that is SILENT or GONE, so that it is no longer listed. Nothing is sent to it: if it is heard
         again, it is listed again. Returns NOT_FOUND if the worker is not known, and FAILED_PRECONDITION if it is
         ONLINE.
+        """
+
+    @abc.abstractmethod
+    def InspectWorker(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.InspectWorkerRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.InspectWorkerResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.InspectWorkerResponse]]:
+        """Asks a worker what it is doing now, and answers with its own words. Nothing of it is stored: of the worker's state
+        over time, GetWorker tells. A part that could not be had is named in `unknown_parts`, and all others are there.
+        NOT_FOUND if nothing was heard of the worker within the last day; UNAVAILABLE if it does not answer. A worker of
+        the pool "solo" does not answer while it runs a task.
         """
 
 def add_WorkerServiceServicer_to_server(servicer: WorkerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
