@@ -12,6 +12,7 @@ from celeriac.scheduler.v1 import (
 )
 
 from services.kernel import broker, process, service
+from services.kernel.celery_publisher import Publisher
 from services.kernel.channel import channel_to
 from services.kernel.errors import FailedPrecondition
 from services.kernel.grpc.server import Servicer
@@ -33,7 +34,6 @@ from services.scheduler.dispatch import garbage
 from services.scheduler.dispatch.delivery import Delivery
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.pending_log import Pending
-from services.scheduler.dispatch.publisher import Publisher
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.manifests.apply import Sets
 from services.scheduler.manifests.export import Exports

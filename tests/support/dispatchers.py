@@ -12,11 +12,11 @@ from typing import Any
 import redis.asyncio
 from prometheus_client import CollectorRegistry
 
+from services.kernel.celery_publisher import Publisher
 from services.kernel.database import Database
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.delivery import Delivery
 from services.scheduler.dispatch.dispatcher import Dispatcher
-from services.scheduler.dispatch.publisher import Publisher
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.timing.due_times import IntervalTiming

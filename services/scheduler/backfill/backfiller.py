@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from services.kernel.celery_publisher import SlotEnded
 from services.kernel.database import Connection, Database
 from services.kernel.errors import FailedPrecondition, NotFound
 from services.kernel.logged_errors import Loggable, for_log
@@ -32,7 +33,6 @@ from services.scheduler.dispatch.batches import Batch, BatchKey, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.left_out import LeftOut, OwnFault, tried
-from services.scheduler.dispatch.publisher import SlotEnded
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.definition import Schedule
 from services.scheduler.schedule.rows import check_readable

@@ -10,7 +10,7 @@ from services.kernel.once import Once
 from services.kernel.parameters import Parameters
 from services.scheduler.backfill.backfill import Backfill, BackfillState
 from services.scheduler.dispatch.store_batches import DispatchStore
-from services.scheduler.schedule.celery_message import MessageTemplate
+from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, template_of
 from services.scheduler.schedule.store_base import Store
 

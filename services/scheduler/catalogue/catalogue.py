@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Collection
 
+from services.kernel.celery_publisher import SlotEnded
 from services.kernel.database import Database
 from services.kernel.errors import Conflict, NotFound
 from services.kernel.once import Once
@@ -13,9 +14,8 @@ from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import IN_TIME
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
-from services.scheduler.dispatch.publisher import SlotEnded
-from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule
+from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.schedule.rows import check_readable, kept_columns
 from services.scheduler.schedule.store_requests import RequestStore
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from services.scheduler.schedule.celery_message import Message, MessageTemplate
+from services.kernel.celery_message import Message
 from services.scheduler.schedule.definition import task_id
+from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.schedule.names import run_name
 from services.scheduler.timing.plan import NO_TIME
 

@@ -23,6 +23,7 @@ import redis.exceptions
 import structlog
 from prometheus_client import CollectorRegistry
 
+from services.kernel.celery_publisher import MarkedBatch, Publisher, Receipt, SlotEnded
 from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Loop
@@ -31,7 +32,6 @@ from services.scheduler.dispatch.batches import Batch, BatchKey, PendingRun, wri
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.left_out import LeftOut, OwnFault, made, tried
 from services.scheduler.dispatch.metrics import DispatchMetrics
-from services.scheduler.dispatch.publisher import MarkedBatch, Publisher, Receipt, SlotEnded
 from services.scheduler.dispatch.store_batches import BatchStore, Unpublished, unpublished_of
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.pace import USUAL, Pace

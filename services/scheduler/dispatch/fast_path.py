@@ -11,13 +11,14 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from services.kernel.celery_message import content_of, expiry, frame_of
+from services.kernel.stored_values import Unreadable
 from services.scheduler.dispatch.batches import PendingRun
 from services.scheduler.dispatch.decide import IN_TIME
-from services.scheduler.schedule.celery_message import content_of, expiry, frame_of
 from services.scheduler.schedule.definition import task_id
 from services.scheduler.schedule.names import run_id
 from services.scheduler.timing.due_times import next_of_crontab, next_of_interval
-from services.scheduler.timing.stored import Unreadable, interval_of, zone_of
+from services.scheduler.timing.stored import interval_of, zone_of
 
 # The columns that are read by position. The claim selects them before all others.
 COLUMNS = (

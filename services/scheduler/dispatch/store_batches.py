@@ -10,7 +10,7 @@ from typing import NamedTuple
 import asyncpg
 
 from services.scheduler.dispatch.batches import BatchKey
-from services.scheduler.schedule.celery_message import MessageTemplate
+from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, template_of
 from services.scheduler.schedule.store_base import Store
 

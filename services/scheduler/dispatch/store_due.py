@@ -15,8 +15,8 @@ from services.kernel.database import Connection
 from services.scheduler.dispatch.decide import Decision
 from services.scheduler.dispatch.fast_path import COLUMNS
 from services.scheduler.dispatch.store_batches import DispatchStore
-from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Run, RunState
+from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.schedule.rows import RowUnreadable, moment_of, plan_of, template_of
 from services.scheduler.timing.plan import Plan
 

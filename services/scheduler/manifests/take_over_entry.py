@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from services.kernel.celery_message import CELERYS_HEADERS
 from services.kernel.zones import known_zones
-from services.scheduler.schedule.celery_message import CELERYS_HEADERS
 from services.scheduler.schedule.checks import LONGEST_SECONDS, LOWEST_PRIORITY
 from services.scheduler.timing.durations import format_span
 from services.scheduler.timing.stored import zone_of

@@ -10,7 +10,7 @@ import redis.asyncio
 
 from services.kernel.broker_identity import identity_of
 from services.kernel.broker_layout import Layout
-from services.scheduler.dispatch.publisher import MARK
+from services.kernel.celery_publisher import MARK
 
 # The task id as it stands in the headers of every message, ours and Celery's own.
 TASK_ID = re.compile(rb'"id": ?"([^"]{1,255})"')

@@ -17,11 +17,11 @@ import datetime as dt
 
 import structlog
 
+from services.kernel.celery_publisher import RECORDED_MARK_SECONDS
 from services.kernel.database import Database
 from services.kernel.leases import Lease
 from services.kernel.loops import Loop
 from services.scheduler.dispatch.delivery import FAULTS
-from services.scheduler.dispatch.publisher import RECORDED_MARK_SECONDS
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.broker_data import BrokerData
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, NOT_TAKEN, Monitor, MonitorAway

@@ -10,8 +10,8 @@ import asyncpg
 
 from services.scheduler.dispatch.store_batches import DispatchStore
 from services.scheduler.runs.overlap import Change, LiveRun
-from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Overlap, RunState
+from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.schedule.rows import TASK_COLUMNS, RowUnreadable, member_of, template_of
 
 LIVE = """

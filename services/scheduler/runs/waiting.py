@@ -19,6 +19,7 @@ from itertools import islice
 
 import structlog
 
+from services.kernel.celery_publisher import SlotEnded
 from services.kernel.database import Database
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Again, Backoff, Loop
@@ -26,14 +27,13 @@ from services.scheduler.dispatch.batches import Batch, PendingRun, written
 from services.scheduler.dispatch.decide import unreadable
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.dispatch.left_out import LeftOut, OwnFault, tried
-from services.scheduler.dispatch.publisher import SlotEnded
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Heard, Monitor, MonitorAway
 from services.scheduler.runs.overlap import Answer, Change, LiveRun, Verdict, decide_overlap
 from services.scheduler.runs.store_outcomes import OutcomeStore
 from services.scheduler.runs.store_waiting import Exclusive, WaitingStore
-from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import RunState
+from services.scheduler.schedule.message_template import MessageTemplate
 
 log = structlog.get_logger(__name__)
 

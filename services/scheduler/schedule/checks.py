@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 import orjson
 
+from services.kernel.celery_message import CELERYS_HEADERS
 from services.kernel.validation import Faults
 from services.kernel.zones import known_zones
-from services.scheduler.schedule.celery_message import CELERYS_HEADERS
 from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.timing.crontab import Crontab, CrontabInvalid, parse_crontab
 from services.scheduler.timing.plan import Bounds

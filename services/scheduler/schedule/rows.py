@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
+from services.kernel.celery_message import texts_of
 from services.kernel.errors import FailedPrecondition
-from services.scheduler.schedule.celery_message import MessageTemplate, texts_of
+from services.kernel.stored_values import Unreadable, span_of
 from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Run, RunState, Schedule, Task
+from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 from services.scheduler.timing.plan import (
@@ -27,7 +29,7 @@ from services.scheduler.timing.plan import (
     Plan,
 )
 from services.scheduler.timing.solar import EVENTS
-from services.scheduler.timing.stored import Unreadable, interval_of, span_of, zone_of
+from services.scheduler.timing.stored import interval_of, zone_of
 
 # An asyncpg.Record, or another mapping by column name.
 Row: TypeAlias = Any

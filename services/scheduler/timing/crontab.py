@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from services.scheduler.timing.stored import Unreadable
+from services.kernel.stored_values import Unreadable
 
 # Not taken from the calendar module, whose names follow the locale.
 MONTH_NAMES = (

@@ -10,15 +10,11 @@ import datetime as dt
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-# A moment of these days stays between the years 1 and 9999 with this added to it or taken from it.
-LONGEST = dt.timedelta(days=365_000)
+from services.kernel.stored_values import Unreadable, span_of
+
 NOTHING = dt.timedelta(0)
 # In bytes: the length that a name of a file may have.
 MOST_ZONE = 255
-
-
-class Unreadable(Exception):
-    """A stored value that nothing can be done with. Its text goes on after the value's name: "is nan, …"."""
 
 
 @lru_cache(maxsize=1000)
@@ -32,18 +28,6 @@ def zone_of(name: str) -> ZoneInfo:
         # A name of other errors of the file system, such as too many open files, may be right.
         pass
     raise Unreadable(f"is {name[:100]!r}, no zone of the IANA database")
-
-
-@lru_cache(maxsize=1000)
-def span_of(seconds: float) -> dt.timedelta:
-    """A length of time; negative ones too. Raises `Unreadable` for NaN, infinity, or more than 1000 years."""
-    try:
-        span = dt.timedelta(seconds=seconds)
-        if -LONGEST <= span <= LONGEST:
-            return span
-    except (ValueError, OverflowError):
-        pass
-    raise Unreadable(f"is {seconds}, no number of seconds up to 1000 years")
 
 
 @lru_cache(maxsize=1000)

@@ -7,9 +7,9 @@ import json
 
 from hypothesis import strategies as st
 
+from services.kernel.celery_message import CELERYS_HEADERS
 from services.kernel.validation import unseen_character
 from services.kernel.zones import known_zones
-from services.scheduler.schedule.celery_message import CELERYS_HEADERS
 from services.scheduler.schedule.definition import Definition, Overlap, Task
 from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming

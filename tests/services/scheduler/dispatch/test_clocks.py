@@ -13,12 +13,12 @@ import asyncpg
 import pytest
 import redis.asyncio
 
+from services.kernel.celery_publisher import SLOT_SECONDS, Publisher
 from services.kernel.database import Database, driver_url
 from services.kernel.migrations import migrate
 from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.dispatcher import Dispatcher
-from services.scheduler.dispatch.publisher import SLOT_SECONDS, Publisher
 from services.scheduler.schedule.definition import Definition, Task
 from services.scheduler.schedule.store_base import now_at
 from services.scheduler.timing.due_times import IntervalTiming

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from services.kernel.celery_publisher import MarkedBatch, Publisher, Receipt, SlotEnded
 from services.kernel.database import Database
 from services.scheduler.catalogue.store_listing import RunFilter
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.dispatcher import Dispatcher
-from services.scheduler.dispatch.publisher import MarkedBatch, Publisher, Receipt, SlotEnded
 from services.scheduler.dispatch.store_due import CLAIM, SECONDS_TO_NEXT
 from services.scheduler.pace import Pace
-from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Definition, Task
+from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.timing.due_times import IntervalTiming
 from tests.support.calls import eventually
 from tests.support.dispatchers import dispatcher, due_schedules, sent, states

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from services.scheduler.dispatch.decide import IN_TIME, decide
 from services.scheduler.dispatch.fast_path import COLUMNS, InTime
-from services.scheduler.schedule.celery_message import MessageTemplate
 from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, task_id
+from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.schedule.names import run_name
 from services.scheduler.schedule.rows import values_of
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from services.kernel.celery_message import CELERYS_HEADERS
 from services.kernel.validation import Faults
 from services.scheduler.schedule import checks
-from services.scheduler.schedule.celery_message import CELERYS_HEADERS, MessageTemplate
 from services.scheduler.schedule.definition import Task
+from services.scheduler.schedule.message_template import MessageTemplate
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 

@@ -20,7 +20,7 @@ import orjson
 import redis.asyncio
 
 from services.kernel.broker_layout import Layout
-from services.scheduler.schedule.celery_message import Message, event_envelope
+from services.kernel.celery_message import Message, event_envelope
 
 MARK = "celeriac:batch:"
 # A mark lives long enough for any crash between publishing and recording to be healed. Once the database has

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from services.scheduler.schedule.definition import Task
-from services.scheduler.timing.stored import Unreadable, span_of
+from services.kernel.stored_values import Unreadable, span_of
 
 ORIGIN = "celeriac@scheduler"
 EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
@@ -66,6 +65,22 @@ class Message(NamedTuple):
     event: bytes
 
 
+class Descent(NamedTuple):
+    """What a single message has that those of a schedule's runs have not: where it comes from.
+
+    `root_id`, `parent_id`: as in Celery; None: it is the first of its workflow, or called from no task.
+    `eta`: the time from which on it may run, as ISO 8601 has it.
+    """
+
+    origin: str = ORIGIN
+    root_id: str | None = None
+    parent_id: str | None = None
+    eta: str | None = None
+
+
+OF_A_RUN = Descent()
+
+
 class Template(NamedTuple):
     """JSON with a %b for each value of a run; `pick` selects those values from the PLACES, in order."""
 
@@ -91,28 +106,6 @@ class Frame:
         run = b'"%b"' % task_id.encode(), *content, expires, _timestamp(now), orjson.dumps(run_name)
         envelope, event = self._envelope % self._pick_envelope(run), self._event % self._pick_event(run)
         return Message(task_id, self._queue, self._priority, envelope, event)
-
-
-class MessageTemplate:
-    """What all messages of one schedule have in common. Once it is made, making a message can't fail.
-
-    Raises `Unreadable`, with the name of the field at fault, for a task that the API would have refused.
-    """
-
-    __slots__ = ("_content", "_expires", "_frame")
-
-    def __init__(self, task: Task) -> None:
-        headers = orjson.dumps(dict(task.headers)).decode() if task.headers else "{}"
-        _check_seconds("expires", task.expires)
-        self._frame = frame_of(
-            task.name, task.queue, task.priority, task.soft_time_limit, task.time_limit, headers
-        )
-        self._content = content_of(task.args_json, task.kwargs_json)
-        self._expires = task.expires
-
-    def message(self, task_id: str, due: dt.datetime, now: dt.datetime, run_name: str) -> Message:
-        """Returns the message of one run. `due`: the time from which its time to expire counts."""
-        return self._frame.message(task_id, self._content, expiry(self._expires, due), now, run_name)
 
 
 def content_of(args_json: str, kwargs_json: str) -> Content:
@@ -172,14 +165,30 @@ def frame_of(
 
     Raises `Unreadable`, with the name of the field at fault.
     """
-    _check_seconds("soft_time_limit", soft_time_limit)
-    _check_seconds("time_limit", time_limit)
     headers = texts_of("headers", headers_json)
+    return frame(name, queue, priority, (soft_time_limit, time_limit), headers)
+
+
+def frame(
+    name: str,
+    queue: str,
+    priority: int,
+    limits: tuple[float | None, float | None],
+    headers: Mapping[str, str],
+    descent: Descent = OF_A_RUN,
+) -> Frame:
+    """Returns a frame of its own, which is not remembered; `limits`: the soft one and the hard one.
+
+    Raises `Unreadable`, with the name of the field at fault.
+    """
+    soft_time_limit, time_limit = limits
+    check_seconds("soft_time_limit", soft_time_limit)
+    check_seconds("time_limit", time_limit)
     envelope = {
         "body": _place("body"),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {**headers, **_headers(name, [time_limit, soft_time_limit])},
+        "headers": {**headers, **_headers(name, [time_limit, soft_time_limit], descent)},
         "properties": {
             "correlation_id": _place("id"),
             "reply_to": "",
@@ -191,7 +200,7 @@ def frame_of(
             "delivery_tag": _place("id"),
         },
     }
-    return Frame(queue, priority, _template(envelope), _template(_event(name, queue)))
+    return Frame(queue, priority, _template(envelope), _template(_event(name, queue, descent)))
 
 
 def texts_of(name: str, texts_json: str) -> dict[str, str]:
@@ -205,7 +214,7 @@ def texts_of(name: str, texts_json: str) -> dict[str, str]:
     return found
 
 
-def _check_seconds(name: str, seconds: float | None) -> None:
+def check_seconds(name: str, seconds: float | None) -> None:
     try:
         if seconds is not None:
             span_of(seconds)
@@ -213,23 +222,23 @@ def _check_seconds(name: str, seconds: float | None) -> None:
         raise Unreadable(f"{name} {error}") from None
 
 
-def _headers(name: str, time_limits: list[float | None]) -> dict[str, object]:
+def _headers(name: str, time_limits: list[float | None], descent: Descent = OF_A_RUN) -> dict[str, object]:
     return {
         "lang": "py",
         "task": name,
         "id": _place("id"),
         "shadow": None,
-        "eta": None,
+        "eta": descent.eta,
         "expires": _place("expires"),
         "group": None,
         "group_index": None,
         "retries": 0,
         "timelimit": time_limits,
-        "root_id": _place("id"),
-        "parent_id": None,
+        "root_id": descent.root_id or _place("id"),
+        "parent_id": descent.parent_id,
         "argsrepr": _place("argsrepr"),
         "kwargsrepr": _place("kwargsrepr"),
-        "origin": ORIGIN,
+        "origin": descent.origin,
         "ignore_result": False,
         "replaced_task_nesting": 0,
         "stamped_headers": None,
@@ -237,28 +246,29 @@ def _headers(name: str, time_limits: list[float | None]) -> dict[str, object]:
     }
 
 
-def _event(name: str, queue: str) -> dict[str, object]:
+def _event(name: str, queue: str, descent: Descent) -> dict[str, object]:
     return {
         "type": "task-sent",
         "uuid": _place("id"),
-        "root_id": _place("id"),
-        "parent_id": None,
+        "root_id": descent.root_id or _place("id"),
+        "parent_id": descent.parent_id,
         "name": name,
         "args": _place("argsrepr"),
         "kwargs": _place("kwargsrepr"),
         "retries": 0,
-        "eta": None,
+        "eta": descent.eta,
         "expires": _place("expires"),
         "queue": queue,
         "exchange": "",
         "routing_key": queue,
-        "hostname": ORIGIN,
+        "hostname": descent.origin,
         "pid": 0,
         "clock": 0,
         "utcoffset": 0,
         "timestamp": _place("timestamp"),
         # Our own addition, by which the monitor links the task to its run. The events of workers can't tell
-        # it, as they have no headers of the message. Other monitors pass over what they don't know.
+        # it, as they have no headers of the message. Other monitors pass over what they don't know. Empty for
+        # what no schedule sends.
         "run": _place("run"),
     }
 
