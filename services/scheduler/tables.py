@@ -155,6 +155,8 @@ runs = Table(
     Column("ended_at", Moment),
     # That of its schedule or of its backfill, when it was recorded. With it, the run's task id is known.
     Column("task_namespace", LargeBinary),
+    # The version of its schedule when it was recorded. NULL: an earlier version of the scheduler recorded it.
+    Column("schedule_version", BigInteger),
     check("celery_schedule_runs_state_check", "state IN ('waiting', 'batched', 'skipped', 'lost')"),
     check("celery_schedule_runs_check", "state <> 'batched' OR batch_id IS NOT NULL"),
     Index("celery_schedule_runs_newest", text("due_at DESC"), text("schedule_id DESC")),

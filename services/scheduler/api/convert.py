@@ -17,6 +17,7 @@ from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, moment_in, timestamp
 from services.kernel.validation import Faults
 from services.scheduler.catalogue.preview import Preview
+from services.scheduler.catalogue.store_run_tasks import RunTask
 from services.scheduler.schedule import checks, reading
 from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Run, RunState, Schedule, Task
 from services.scheduler.schedule.names import run_name
@@ -213,7 +214,7 @@ def _values_of(definition: Definition) -> dict[str, Any]:
     """Returns the fields of the message that a person decides."""
     return {
         "name": f"schedules/{definition.id}",
-        "task": _task_to(definition.task),
+        "task": spec_to(definition.task),
         "timing": timing_to(definition.timing),
         "paused": definition.paused,
         "pause_note": definition.pause_note,
@@ -229,7 +230,12 @@ def _values_of(definition: Definition) -> dict[str, Any]:
     }
 
 
-def _task_to(task: Task) -> pb.TaskSpec:
+def run_task_to(sent: RunTask) -> pb.RunTask:
+    run = run_name(sent.schedule_id, sent.due_at)
+    return pb.RunTask(run=run, task=f"tasks/{sent.task_id}", spec=spec_to(sent.task))
+
+
+def spec_to(task: Task) -> pb.TaskSpec:
     return pb.TaskSpec(
         task_name=task.name,
         args_json=task.args_json,

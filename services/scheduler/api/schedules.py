@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 from celeriac.scheduler.v1 import schedules_pb2 as pb
@@ -31,10 +31,12 @@ from services.scheduler.backfill.backfiller import Backfills
 from services.scheduler.backfill.store_backfills import BackfillStore
 from services.scheduler.catalogue.catalogue import Catalogue
 from services.scheduler.catalogue.preview import Preview
+from services.scheduler.catalogue.store_run_tasks import RunTaskStore
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.turns import SHORT_PAGE, Turns
 from services.scheduler.schedule import checks
 from services.scheduler.schedule.definition import Definition
+from services.scheduler.schedule.names import EXAMPLE as RUN_EXAMPLE
 from services.scheduler.schedule.names import run_key, run_name
 from services.scheduler.schedule.rows import check_readable
 from services.scheduler.schedule.store_base import now_at
@@ -42,6 +44,7 @@ from services.scheduler.watch.cursor import decode_cursor
 from services.scheduler.watch.hub import Watching
 
 MOST_PREVIEWED = 1000
+MOST_RUN_TASKS = 500
 
 
 class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
@@ -249,6 +252,14 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         ended = await self._backfills.cancel(*convert_backfill.ids_in(request.name), current_subject())
         return pb.CancelBackfillResponse(backfill=convert_backfill.backfill_to(ended))
 
+    async def BatchGetRunTasks(
+        self, request: pb.BatchGetRunTasksRequest, context: Context
+    ) -> pb.BatchGetRunTasksResponse:
+        runs = _runs_in(request.names)
+        async with self._database.reading() as connection:
+            found = await RunTaskStore(connection).unchanged(runs)
+        return pb.BatchGetRunTasksResponse(run_tasks=map(convert.run_task_to, found))
+
     async def WatchSchedules(
         self, request: pb.WatchSchedulesRequest, context: Context
     ) -> AsyncIterator[pb.WatchSchedulesResponse]:
@@ -263,6 +274,13 @@ def _id(name: str, field: str = "name") -> str:
     found = checks.schedule_id(name, faults, field)
     faults.raise_any()
     return found
+
+
+def _runs_in(names: Sequence[str]) -> list[tuple[str, dt.datetime]]:
+    faults, fault = Faults(), f"has {len(names)} names, it must have 1 to {MOST_RUN_TASKS}"
+    faults.unless(1 <= len(names) <= MOST_RUN_TASKS, "names", fault, RUN_EXAMPLE)
+    faults.raise_any()
+    return [run_key(name, f"names[{position}]") for position, name in enumerate(names)]
 
 
 def _token_after_backfill(last: Backfill) -> str:

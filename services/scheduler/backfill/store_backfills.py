@@ -168,7 +168,9 @@ SECONDS_TO_NEXT = """
     WHERE state = 'running'
 """
 SECONDS_TO_NEXT_BUT_NOT = f"{SECONDS_TO_NEXT} AND schedule_id <> ALL ($1::text[])"
-SCHEDULE = f"SELECT id, overlap, {TASK_COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED"
+SCHEDULE = f"""
+    SELECT id, overlap, version, {TASK_COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED
+"""
 BACKFILL = """
     SELECT id, rate, actor, uuid_send(operation_id) AS task_namespace,
         due_at[handled + 1 : handled + $2] AS due,
@@ -188,12 +190,13 @@ ON_THE_WAY = """
 # A skipped run is overwritten and sent now; a due time that was run meanwhile is left alone.
 RECORD = """
     INSERT INTO celery_schedule_runs AS r
-        (schedule_id, due_at, state, reason, exclusive, backfill_id, batch_id, task_namespace)
-    SELECT $1, due_at, 'batched', $3, $4, $5, $6, $7 FROM unnest($2::timestamptz[]) AS due_at
+        (schedule_id, due_at, state, reason, exclusive, backfill_id, batch_id, task_namespace,
+        schedule_version)
+    SELECT $1, due_at, 'batched', $3, $4, $5, $6, $7, $8 FROM unnest($2::timestamptz[]) AS due_at
     ON CONFLICT (schedule_id, due_at) DO UPDATE
     SET state = 'batched', reason = excluded.reason, exclusive = excluded.exclusive,
         backfill_id = excluded.backfill_id, recorded_at = now(), batch_id = excluded.batch_id,
-        task_namespace = excluded.task_namespace
+        task_namespace = excluded.task_namespace, schedule_version = excluded.schedule_version
     WHERE r.state = 'skipped'
 """
 THOSE_RUN_ALREADY = """
@@ -231,6 +234,8 @@ class Step(NamedTuple):
     exclusive: bool
     template: MessageTemplate | None
     fault: str = ""
+    # That of its schedule.
+    version: int | None = None
 
 
 class BackfillingStore(DispatchStore):
@@ -273,7 +278,7 @@ class BackfillingStore(DispatchStore):
             fault = str(error)
         exclusive = schedule["overlap"] != "allow"
         backfill = row["id"], row["rate"], row["actor"], row["task_namespace"]
-        return Step(*backfill, row["due"], exclusive, template, fault)
+        return Step(*backfill, row["due"], exclusive, template, fault, schedule["version"])
 
     async def run_already(self, schedule_id: str, due: Sequence[dt.datetime]) -> set[dt.datetime]:
         """Returns the due times that have a run which was not skipped."""
@@ -282,7 +287,7 @@ class BackfillingStore(DispatchStore):
     async def record(
         self, batch_id: int, schedule_id: str, step: Step, due: Sequence[dt.datetime], reason: str
     ) -> None:
-        own = reason, step.exclusive, step.id, batch_id, step.task_namespace
+        own = reason, step.exclusive, step.id, batch_id, step.task_namespace, step.version
         await self._connection.execute(RECORD, schedule_id, due, *own)
 
     async def move_on(self, step: Step, handled: int, sent: int, seconds: float) -> None:

@@ -116,7 +116,8 @@ class Catalogue:
                 raise _run_is_gone(schedule_id)
             now = await store.now()
             run = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
-            run = run._replace(task_namespace=schedule.task_namespace)
+            own = schedule.task_namespace, schedule.version
+            run = run._replace(task_namespace=own[0], schedule_version=own[1])
             exclusive = schedule.definition.overlap is not Overlap.ALLOW
             key = await store.add_run(run, once, exclusive=exclusive)
         template = MessageTemplate(schedule.definition.task)

@@ -28,8 +28,9 @@ from services.scheduler.schedule.store_base import Store
 ADD_RUN = """
     WITH batch AS (INSERT INTO celery_schedule_batches (recorded_at) VALUES ($2) RETURNING id)
     INSERT INTO celery_schedule_runs
-        (schedule_id, due_at, state, reason, request_id, request_digest, exclusive, task_namespace, batch_id)
-    SELECT $1, $2, 'batched', $3, $4, $5, $6, $7, id FROM batch
+        (schedule_id, due_at, state, reason, request_id, request_digest, exclusive, task_namespace,
+        schedule_version, batch_id)
+    SELECT $1, $2, 'batched', $3, $4, $5, $6, $7, $8, id FROM batch
     RETURNING batch_id, due_at
 """
 EXISTS = "SELECT EXISTS (SELECT FROM celery_schedules WHERE id = $1)"
@@ -120,7 +121,8 @@ class ScheduleStore(Store):
     async def add_run(self, run: Run, once: Once | None, *, exclusive: bool) -> BatchKey:
         """Records a triggered run as a batch of its own, and returns that. The schedule must be locked."""
         request = (once.request_id, once.digest) if once else (None, None)
-        values = run.schedule_id, run.due_at, run.reason, *request, exclusive, run.task_namespace
+        own = run.task_namespace, run.schedule_version
+        values = run.schedule_id, run.due_at, run.reason, *request, exclusive, *own
         return BatchKey(*await self._connection.fetchrow(ADD_RUN, *values))
 
     async def run(self, schedule_id: str, due_at: dt.datetime) -> Run | None:

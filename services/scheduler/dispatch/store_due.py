@@ -24,7 +24,7 @@ from services.scheduler.timing.plan import Plan
 def _claim(which: str = "") -> str:
     # The columns that are read by position come first, and no column comes twice.
     return f"""
-        SELECT {COLUMNS}, latitude, longitude, misfire, misfire_window_seconds, run_count
+        SELECT {COLUMNS}, latitude, longitude, misfire, misfire_window_seconds, run_count, version
         FROM celery_schedules
         WHERE next_run_at <= now() {which} ORDER BY next_run_at LIMIT $1
         FOR UPDATE SKIP LOCKED
@@ -50,10 +50,11 @@ IN_TIME = """
         SET last_run_at = s.next_run_at, next_run_at = ($3::timestamptz[])[wanted.place],
             run_count = s.run_count + 1
         FROM unnest($1::text[], $2::int[]) AS wanted (id, place)
-        WHERE s.id = wanted.id RETURNING s.id, s.last_run_at, s.task_namespace
+        WHERE s.id = wanted.id RETURNING s.id, s.last_run_at, s.task_namespace, s.version
     )
-    INSERT INTO celery_schedule_runs (schedule_id, due_at, state, reason, batch_id, task_namespace)
-    SELECT id, last_run_at, 'batched', 'due', $4, task_namespace FROM moved
+    INSERT INTO celery_schedule_runs
+        (schedule_id, due_at, state, reason, batch_id, task_namespace, schedule_version)
+    SELECT id, last_run_at, 'batched', 'due', $4, task_namespace, version FROM moved
 """
 MOVE_ON = """
     UPDATE celery_schedules s
@@ -66,11 +67,12 @@ MOVE_ON = """
 # A due time that already has a run is not run again, even if the clock was set back.
 RECORD = """
     INSERT INTO celery_schedule_runs
-        (schedule_id, due_at, state, reason, exclusive, batch_id, task_namespace)
+        (schedule_id, due_at, state, reason, exclusive, batch_id, task_namespace, schedule_version)
     SELECT schedule_id, due_at, CASE WHEN state = 'pending' THEN 'batched' ELSE state END, reason,
-        state = 'waiting', CASE WHEN state = 'pending' THEN $6::bigint END, task_namespace
-    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[])
-        AS run (schedule_id, due_at, state, reason, task_namespace)
+        state = 'waiting', CASE WHEN state = 'pending' THEN $7::bigint END, task_namespace,
+        schedule_version
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::bigint[])
+        AS run (schedule_id, due_at, state, reason, task_namespace, schedule_version)
     ON CONFLICT DO NOTHING
 """
 RECORDED = """
@@ -101,6 +103,7 @@ class Due(NamedTuple):
     overlaps: bool = True
     # That of its runs' task ids.
     task_namespace: bytes | None = None
+    version: int | None = None
 
 
 class RecordedAlready(Exception):
@@ -151,7 +154,9 @@ class DueStore(DispatchStore):
             return []
         each = list(zip(claimed, decisions, strict=True))
         runs = [
-            run._replace(task_namespace=due.task_namespace) for due, decision in each for run in decision.runs
+            run._replace(task_namespace=due.task_namespace, schedule_version=due.version)
+            for due, decision in each
+            for run in decision.runs
         ]
         done = await self._connection.execute(
             RECORD,
@@ -160,6 +165,7 @@ class DueStore(DispatchStore):
             [run.state.value for run in runs],
             [run.reason for run in runs],
             [run.task_namespace for run in runs],
+            [run.schedule_version for run in runs],
             batch_id,
         )
         if done != f"INSERT 0 {len(runs)}":
@@ -197,10 +203,10 @@ def due_of(row: asyncpg.Record) -> Due:
         most = plan.bounds.max_runs
         left = None if most is None else most - row["run_count"]
         what = template_of(row), plan
-        overlaps, namespace = row["overlap"] == "allow", row["task_namespace"]
-        return Due(row["id"], due, sent, what, left, overlaps=overlaps, task_namespace=namespace)
+        found = Due(row["id"], due, sent, what, left, overlaps=row["overlap"] == "allow")
     except RowUnreadable as error:
-        return Due(row["id"], due, sent, None, fault=str(error), task_namespace=row["task_namespace"])
+        found = Due(row["id"], due, sent, None, fault=str(error))
+    return found._replace(task_namespace=row["task_namespace"], version=row["version"])
 
 
 def _with_runs(decision: Decision, new: set[tuple[str, dt.datetime]]) -> Decision:

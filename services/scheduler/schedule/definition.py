@@ -132,6 +132,8 @@ class Run(NamedTuple):
     error: str | None = None
     ended_at: dt.datetime | None = None
     task_namespace: bytes | None = None
+    # The version of its schedule when it was recorded; None: it is not known.
+    schedule_version: int | None = None
 
     @property
     def task_id(self) -> str:

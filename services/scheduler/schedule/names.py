@@ -31,7 +31,7 @@ def run_id(due_at: dt.datetime) -> str:
     return f"{moment.replace('-', '').replace(':', '')}Z"
 
 
-def run_key(name: str) -> tuple[str, dt.datetime]:
+def run_key(name: str, field: str = "name") -> tuple[str, dt.datetime]:
     """Returns the schedule's id and the due time in the name of a run. Raises `Invalid`."""
     faults, found = Faults(), NAME.fullmatch(name)
     try:
@@ -41,7 +41,7 @@ def run_key(name: str) -> tuple[str, dt.datetime]:
         due_at = None
     if found is None or due_at is None:
         shown = name if len(name) <= 300 else f"{name[:300]}…"
-        faults.add("name", f"is {shown!r}, not the name of a run", EXAMPLE)
+        faults.add(field, f"is {shown!r}, not the name of a run", EXAMPLE)
         faults.raise_any()
         raise AssertionError
     schedule_id = checks.schedule_id(found[1], faults)

@@ -622,3 +622,25 @@ class WatchSchedulesResponse(_message.Message):
     cursor: str
     left_out_count: int
     def __init__(self, schedule: _Optional[_Union[ScheduleEvent, _Mapping]] = ..., runs: _Optional[_Union[RunEvents, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., cursor: _Optional[str] = ..., left_out_count: _Optional[int] = ...) -> None: ...
+
+class BatchGetRunTasksRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RunTask(_message.Message):
+    __slots__ = ("run", "task", "spec")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    task: str
+    spec: TaskSpec
+    def __init__(self, run: _Optional[str] = ..., task: _Optional[str] = ..., spec: _Optional[_Union[TaskSpec, _Mapping]] = ...) -> None: ...
+
+class BatchGetRunTasksResponse(_message.Message):
+    __slots__ = ("run_tasks",)
+    RUN_TASKS_FIELD_NUMBER: _ClassVar[int]
+    run_tasks: _containers.RepeatedCompositeFieldContainer[RunTask]
+    def __init__(self, run_tasks: _Optional[_Iterable[_Union[RunTask, _Mapping]]] = ...) -> None: ...

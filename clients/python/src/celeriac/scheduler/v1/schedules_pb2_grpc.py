@@ -111,6 +111,11 @@ class ScheduleServiceStub(object):
                 request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillRequest.SerializeToString,
                 response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillResponse.FromString,
                 _registered_method=True)
+        self.BatchGetRunTasks = channel.unary_unary(
+                '/celeriac.scheduler.v1.ScheduleService/BatchGetRunTasks',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BatchGetRunTasksRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BatchGetRunTasksResponse.FromString,
+                _registered_method=True)
         self.WatchSchedules = channel.unary_stream(
                 '/celeriac.scheduler.v1.ScheduleService/WatchSchedules',
                 request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesRequest.SerializeToString,
@@ -238,6 +243,15 @@ class ScheduleServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetRunTasks(self, request, context):
+        """Returns what runs have sent, for a retry of their tasks. A run is left out if there is none of that name, if it was
+        skipped, or if its schedule was changed since: then what it sent is no longer known here. It is called by the
+        monitor at the scheduler's own address; the gateway does not forward it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchSchedules(self, request, context):
         """Streams the changes of schedules, runs and backfills, within a tenth of a second of their commit. A change is
         sent whoever made it, on whichever replica, or by SQL. The first message comes at once and has only a cursor.
@@ -331,6 +345,11 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
                     servicer.CancelBackfill,
                     request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillRequest.FromString,
                     response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillResponse.SerializeToString,
+            ),
+            'BatchGetRunTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetRunTasks,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BatchGetRunTasksRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BatchGetRunTasksResponse.SerializeToString,
             ),
             'WatchSchedules': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchSchedules,
@@ -745,6 +764,33 @@ class ScheduleService(object):
             '/celeriac.scheduler.v1.ScheduleService/CancelBackfill',
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillRequest.SerializeToString,
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.CancelBackfillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetRunTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.scheduler.v1.ScheduleService/BatchGetRunTasks',
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BatchGetRunTasksRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.BatchGetRunTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -131,6 +131,15 @@ class ScheduleServiceStub:
     ]
     """Ends a backfill: it sends no further run. Runs that it has sent stay. A backfill that has ended stays as it is."""
 
+    BatchGetRunTasks: grpc.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.BatchGetRunTasksRequest,
+        celeriac.scheduler.v1.schedules_pb2.BatchGetRunTasksResponse,
+    ]
+    """Returns what runs have sent, for a retry of their tasks. A run is left out if there is none of that name, if it was
+    skipped, or if its schedule was changed since: then what it sent is no longer known here. It is called by the
+    monitor at the scheduler's own address; the gateway does not forward it.
+    """
+
     WatchSchedules: grpc.UnaryStreamMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.WatchSchedulesRequest,
         celeriac.scheduler.v1.schedules_pb2.WatchSchedulesResponse,
@@ -259,6 +268,15 @@ class ScheduleServiceAsyncStub:
         celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse,
     ]
     """Ends a backfill: it sends no further run. Runs that it has sent stay. A backfill that has ended stays as it is."""
+
+    BatchGetRunTasks: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.BatchGetRunTasksRequest,
+        celeriac.scheduler.v1.schedules_pb2.BatchGetRunTasksResponse,
+    ]
+    """Returns what runs have sent, for a retry of their tasks. A run is left out if there is none of that name, if it was
+    skipped, or if its schedule was changed since: then what it sent is no longer known here. It is called by the
+    monitor at the scheduler's own address; the gateway does not forward it.
+    """
 
     WatchSchedules: grpc.aio.UnaryStreamMultiCallable[
         celeriac.scheduler.v1.schedules_pb2.WatchSchedulesRequest,
@@ -418,6 +436,17 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.CancelBackfillResponse]]:
         """Ends a backfill: it sends no further run. Runs that it has sent stay. A backfill that has ended stays as it is."""
+
+    @abc.abstractmethod
+    def BatchGetRunTasks(
+        self,
+        request: celeriac.scheduler.v1.schedules_pb2.BatchGetRunTasksRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.BatchGetRunTasksResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.BatchGetRunTasksResponse]]:
+        """Returns what runs have sent, for a retry of their tasks. A run is left out if there is none of that name, if it was
+        skipped, or if its schedule was changed since: then what it sent is no longer known here. It is called by the
+        monitor at the scheduler's own address; the gateway does not forward it.
+        """
 
     @abc.abstractmethod
     def WatchSchedules(
