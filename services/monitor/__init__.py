@@ -7,6 +7,7 @@ Its rooms, top first; each may import only those below it (contracts in pyprojec
 serving     the command `serve`: builds the gRPC process
 relaying    the command `relay`: the process that keeps events for those that serve
 api         the gRPC servicers, conversion, and what Prometheus reads
+sending     sends tasks: retries of those that have ended, and tasks by name
 gaps        times in which events were missed: recorded, and repaired by what the backend and workers tell
 watch       the current figures, and the stream of changes, at the pace of each reader
 system      the health of each component

@@ -59,6 +59,13 @@ from services.monitor.operations.watching import Watching
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.search.indexing import Indexing
+from services.monitor.sending.finding import ArgumentFinder
+from services.monitor.sending.registered import RegisteredTasks
+from services.monitor.sending.retries import Retries
+from services.monitor.sending.runs import Runs
+from services.monitor.sending.scheduled import Scheduled
+from services.monitor.sending.sender import Sender
+from services.monitor.sending.sending import Sending
 from services.monitor.settings import MonitorSettings
 from services.monitor.system import checks
 from services.monitor.system.components import Components, Followed, Look
@@ -70,7 +77,7 @@ from services.monitor.system.peers import audit, health_elsewhere, peer, service
 from services.monitor.system.readiness import Readiness
 from services.monitor.tasks.generations import Generations
 from services.monitor.tasks.names import WorkerName
-from services.monitor.tasks.result_client import opened_results
+from services.monitor.tasks.result_client import ResultClient, opened_results
 from services.monitor.tasks.retention import task_retention
 from services.monitor.tasks.store_lists import opened_lists
 from services.monitor.tasks.stored_meta import StoredMetas
@@ -100,7 +107,7 @@ async def serve(settings: MonitorSettings) -> None:
         sessions = await opened.enter_async_context(opened_sessions(database))
         lists = await opened.enter_async_context(opened_lists(database))
         client = await opened.enter_async_context(broker.connect(settings))
-        metas, backend = await _results(settings, opened)
+        results, metas, backend = await _results(settings, opened)
         figures, workers = Figures(), WorkerTable(pace.roll_call)
         hub = Hub(task_message, tasks_message, worker_message, settings.watch_buffer)
         newcomers, arrivals = asyncio.Event(), asyncio.Event()
@@ -112,6 +119,7 @@ async def serve(settings: MonitorSettings) -> None:
         control, roll_call = _control(settings, sessions, workers, intake, newcomers, pace)
         remembered = dt.timedelta(hours=settings.revocation_hours)
         revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
+        sending = await _sending(settings, opened, database, client, results, control, workers)
         hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
         waiting = WaitingTasks(client, settings.layout, queues)
         places = TaskPlaces(waiting, control, workers, intake)
@@ -169,7 +177,7 @@ async def serve(settings: MonitorSettings) -> None:
                     database,
                     front_page,
                 ),
-                TaskApi(sessions, lists, revoked, workers, metas, settings.readers_of_arguments),
+                TaskApi(sessions, lists, revoked, workers, sending, metas, settings.readers_of_arguments),
                 WorkerApi(workers, deletions, Inspector(control, workers.shared, settings.redaction)),
             ),
             background=[
@@ -265,14 +273,31 @@ def _control(
 
 async def _results(
     settings: MonitorSettings, opened: AsyncExitStack
-) -> tuple[StoredMetas | None, ResultBackend | None]:
-    """What reads the application's result backend, by one client; None where there is none."""
+) -> tuple[ResultClient | None, StoredMetas | None, ResultBackend | None]:
+    """The client of the application's result backend, and what reads by it; None where there is none."""
     address = broker.backend_address(settings)
     if address is None:
-        return None, None
+        return None, None, None
     client = await opened.enter_async_context(opened_results(address))
     prefix = settings.result_key_prefix
-    return StoredMetas(client, prefix), ResultBackend(client, prefix)
+    return client, StoredMetas(client, prefix), ResultBackend(client, prefix)
+
+
+async def _sending(
+    settings: MonitorSettings,
+    opened: AsyncExitStack,
+    database: Database,
+    client: redis.asyncio.Redis,
+    results: ResultClient | None,
+    control: Control,
+    workers: WorkerTable,
+) -> Sending:
+    """What sends tasks: it asks the scheduler, the result backend and workers for their arguments."""
+    scheduled = Scheduled(await opened.enter_async_context(channel_to("scheduler", settings)))
+    finder = ArgumentFinder(scheduled.of_runs, results, settings.result_key_prefix, control, workers)
+    sender = Sender(client, broker.broker_address(settings).database, settings.layout)
+    registered = RegisteredTasks(control, workers)
+    return Sending(Retries(database, finder, sender), Runs(database, registered, sender))
 
 
 def _looks(

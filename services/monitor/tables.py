@@ -307,4 +307,33 @@ totals = Table(
     Index("celery_event_totals_commit", "commit"),
 )
 
+# Tasks that the monitor sends itself: retries of others, and those that somebody runs by name.
+sent_tasks = Table(
+    "celery_sent_tasks",
+    metadata,
+    Column("task_id", Text, primary_key=True),
+    # The task that it is a retry of; NULL: it was run by name.
+    Column("retry_of", Text),
+    required("state", Text, server_default="waiting"),
+    # Where a retry's arguments came from (services.monitor.sending.arguments.Source).
+    Column("source", Text),
+    # Why it could not be sent.
+    required("note", Text, server_default=""),
+    required("actor", Text),
+    Column("request_id", Text),
+    # SHA-256 of the caller and the request with this id; NULL without one.
+    Column("request_digest", LargeBinary),
+    required("created_at", Moment, server_default=text("clock_timestamp()")),
+    Column("ended_at", Moment),
+    check("celery_sent_tasks_state_check", "state IN ('waiting', 'sent', 'failed')"),
+    Index("celery_sent_tasks_retry_of", "retry_of", unique=True, postgresql_where=text("state <> 'failed'")),
+    Index(
+        "celery_sent_tasks_request",
+        "request_id",
+        unique=True,
+        postgresql_where=text("retry_of IS NULL AND request_id IS NOT NULL AND state <> 'failed'"),
+    ),
+    Index("celery_sent_tasks_age", "created_at"),
+)
+
 outbox = outbox_table(metadata, "monitor")

@@ -74,6 +74,16 @@ class PlayedMonitor(tasks_pb2_grpc.TaskServiceServicer, monitoring_pb2_grpc.Moni
     ) -> tasks_pb2.ListTasksResponse:
         raise NotImplementedError
 
+    def RetryTask(
+        self, request: tasks_pb2.RetryTaskRequest, context: grpc.ServicerContext
+    ) -> tasks_pb2.RetryTaskResponse:
+        raise NotImplementedError
+
+    def RunTask(
+        self, request: tasks_pb2.RunTaskRequest, context: grpc.ServicerContext
+    ) -> tasks_pb2.RunTaskResponse:
+        raise NotImplementedError
+
     def GetRealtimeMetrics(
         self, request: monitoring_pb2.GetRealtimeMetricsRequest, context: grpc.ServicerContext
     ) -> monitoring_pb2.GetRealtimeMetricsResponse:

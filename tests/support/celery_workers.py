@@ -28,8 +28,11 @@ READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 
-def celery_app(host: str, port: int, prefix: str = "") -> Celery:
-    """The application: JSON only, with task-sent events. `prefix`: its `global_keyprefix`."""
+def celery_app(host: str, port: int, prefix: str = "", *, extended: bool = False) -> Celery:
+    """The application: JSON only, with task-sent events.
+
+    `prefix`: its `global_keyprefix`; `extended`: its `result_extended`.
+    """
     app = Celery("plain", broker=f"redis://{host}:{port}/0", backend=f"redis://{host}:{port}/1")
     app.conf.update(
         accept_content=["json"],
@@ -41,6 +44,7 @@ def celery_app(host: str, port: int, prefix: str = "") -> Celery:
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         worker_prefetch_multiplier=1,
+        result_extended=extended,
         # Settings of the application's own, with secrets in them.
         application_note="see redis://app:hunter2@db:6379/0",
         billing={"secret": "hunter2", "pwd": "hunter2", "retries": 3},
@@ -158,12 +162,13 @@ def running_worker(
     options: Sequence[str] = ("--events",),
     mingle: bool = False,
     prefix: str = "",
+    extended: bool = False,
 ) -> Iterator[Worker]:
     """Starts a worker, waits until it answers, and stops it at the end.
 
     `options`: further ones of its command. Without "--events" it sends events of its tasks only once it is
     told to. `mingle`: whether it asks its neighbours before it begins, which takes a second. `prefix`: of its
-    keys on the broker.
+    keys on the broker. `extended`: whether it stores arguments with results.
     """
     log_file = keep_under(folder / f"worker-{name}.log", f"worker-{name}")
     environment = {
@@ -173,6 +178,7 @@ def running_worker(
         "WORKER_QUEUES": queues,
         "WORKER_NAME": name,
         "WORKER_KEY_PREFIX": prefix,
+        "WORKER_EXTENDED": "1" if extended else "",
         "WORKER_CONCURRENCY": str(concurrency),
         "WORKER_POOL": pool,
         "WORKER_OPTIONS": " ".join([*options, *([] if mingle else ["--without-mingle"])]),
@@ -199,7 +205,8 @@ def _await_answer(app: Celery, worker: Worker) -> None:
 
 def main() -> None:
     host, port = os.environ["REDIS_HOST"], int(os.environ["REDIS_PORT"])
-    app = celery_app(host, port, os.environ.get("WORKER_KEY_PREFIX", ""))
+    extended = bool(os.environ.get("WORKER_EXTENDED"))
+    app = celery_app(host, port, os.environ.get("WORKER_KEY_PREFIX", ""), extended=extended)
     arguments = [
         "worker",
         f"--pool={os.environ['WORKER_POOL']}",

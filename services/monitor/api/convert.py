@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from celeriac.monitor.v1 import queues_pb2, tasks_pb2, workers_pb2
 
 from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
 from services.monitor.queues import Queue
+from services.monitor.sending.arguments import Source
+from services.monitor.sending.retries import Retry
+from services.monitor.sending.store_sent import NO_KIN, Kin
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.revocations import Revocation
 from services.monitor.tasks.stored_meta import NOTHING, StoredMeta
@@ -24,6 +29,8 @@ WORKER_STATES_FROM_WIRE = from_wire(WORKER_STATES)
 WORKER_WARNINGS = wire_values(workers_pb2.WorkerWarning, WorkerWarning)
 TASK_EVENTS = wire_values(workers_pb2.TaskEvents, TaskEvents)
 OUTCOMES = wire_values(tasks_pb2.WorkerOutcome, Outcome)
+SOURCES = wire_values(tasks_pb2.ArgumentSource, Source)
+MOST_WORKERS = 100
 REASONS = {
     TaskState.ORPHANED: (
         "its worker is gone, no worker has it, its message is neither queued nor unacknowledged, and no end"
@@ -36,7 +43,7 @@ REASONS = {
 }
 
 
-def task_to(task: Task, meta: StoredMeta = NOTHING) -> tasks_pb2.Task:
+def task_to(task: Task, meta: StoredMeta = NOTHING, kin: Kin = NO_KIN) -> tasks_pb2.Task:
     succeeded = task.state is TaskState.SUCCESS
     failed = task.state in WITH_EXCEPTION
     revoked = task.state is TaskState.REVOKED
@@ -72,6 +79,20 @@ def task_to(task: Task, meta: StoredMeta = NOTHING) -> tasks_pb2.Task:
         end_time=timestamp(task.ended_at),
         update_time=timestamp(task.updated_at),
         state_reason=REASONS.get(task.state, ""),
+        retry_of=f"tasks/{kin.retry_of}" if kin.retry_of else "",
+        retried_as=f"tasks/{kin.retried_as}" if kin.retried_as else "",
+    )
+
+
+def retry_to(retry: Retry) -> tasks_pb2.RetryTaskResponse:
+    task = f"tasks/{retry.task_id}" if retry.task_id else ""
+    return tasks_pb2.RetryTaskResponse(task=task, source=SOURCES[retry.source])
+
+
+def run_to(task_id: str, workers: Sequence[WorkerName]) -> tasks_pb2.RunTaskResponse:
+    return tasks_pb2.RunTaskResponse(
+        task=f"tasks/{task_id}" if task_id else "",
+        workers=sorted(map(worker_name, workers))[:MOST_WORKERS],
     )
 
 

@@ -98,6 +98,10 @@ def exception_types_in(request: tasks_pb2.ListTasksRequest, faults: Faults) -> l
     return _each("exception_types", request.exception_types, faults, EXCEPTION_TYPE, check)
 
 
+def checked_queue(name: str, field: str, faults: Faults) -> str:
+    return _checked_id(name, field, faults, QUEUE)
+
+
 def _each(
     field: str, names: Sequence[str], faults: Faults, example: str, check: Callable[[str, str], Value]
 ) -> list[Value]:

@@ -10,14 +10,16 @@ from celeriac.monitor.v1 import tasks_pb2_grpc
 from celeriac.monitor.v1.workers_pb2 import HeldTask
 
 from services.kernel.grpc.readable import Readers
-from services.kernel.grpc.wire import Context, window_in
-from services.kernel.identity import Role, current_identity
+from services.kernel.grpc.wire import Context, once_in, window_in
+from services.kernel.identity import Role, current_identity, current_subject
 from services.kernel.pages import decode_place, encode_place, next_page_token, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 from services.monitor.api import convert, references
 from services.monitor.api.references import checked_task_id, task_id_in
+from services.monitor.api.task_requests import priority_in, queue_in, task_to_run_in
 from services.monitor.search.store_search import TaskSearch
+from services.monitor.sending.sending import Sending
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.store_listing import TaskFilter
 from services.monitor.tasks.store_lists import Lists
@@ -50,6 +52,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         lists: Lists,
         revoked: RevokedTasks,
         workers: WorkerTable,
+        sending: Sending,
         metas: StoredMetas | None = None,
         readers: Role = Role.ADMIN,
     ) -> None:
@@ -57,6 +60,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         self._lists = lists
         self._revoked = revoked
         self._workers = workers
+        self._sending = sending
         self._metas = metas
         self._readers = readers
 
@@ -65,7 +69,8 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         async with self._sessions.reading() as session:
             task = await TaskStore(session).get(task_id)
         meta = NOTHING if self._metas is None else await self._metas.of(task_id)
-        return pb.GetTaskResponse(task=convert.task_to(task, meta))
+        kin = await self._sending.retries.kin(task_id)
+        return pb.GetTaskResponse(task=convert.task_to(task, meta, kin))
 
     async def BatchGetTasks(
         self, request: pb.BatchGetTasksRequest, context: Context
@@ -94,6 +99,30 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         own = WorkerName(task.worker, task.worker_pid) if task is not None and task.worker else None
         replies = await self._revoked.command(revoked, own)
         return pb.RevokeTaskResponse(replies=map(convert.reply_to, replies))
+
+    async def RetryTask(self, request: pb.RetryTaskRequest, context: Context) -> pb.RetryTaskResponse:
+        faults = Faults()
+        task_id = checked_task_id(request.name, "name", faults)
+        queue, priority = queue_in(request.queue, faults), priority_in(request.priority, faults)
+        once = once_in(request, faults, f"RetryTask of {request.name}")
+        faults.raise_any()
+        async with self._sessions.reading() as session:
+            task = await TaskStore(session).get(task_id)
+        retries = self._sending.retries
+        if request.validate_only:
+            return convert.retry_to(await retries.check(task, queue))
+        own = priority if request.HasField("priority") else None
+        retry = await retries.retry(task, current_subject(), once, queue=queue, priority=own)
+        return convert.retry_to(retry)
+
+    async def RunTask(self, request: pb.RunTaskRequest, context: Context) -> pb.RunTaskResponse:
+        faults = Faults()
+        task = task_to_run_in(request, dt.datetime.now(dt.UTC), faults)
+        once = once_in(request, faults, "RunTask")
+        faults.raise_any()
+        if request.validate_only:
+            return convert.run_to("", await self._sending.runs.check(task))
+        return convert.run_to(*await self._sending.runs.run(task, current_subject(), once))
 
 
 def _task_ids_in(names: Sequence[str]) -> list[str]:

@@ -55,6 +55,8 @@ READS = (
 # Methods that change something, once for each request_id: the number of that field.
 WITH_REQUEST_ID = {
     "/celeriac.embedder.v1.MessageService/EmbedMessages": 4,
+    "/celeriac.monitor.v1.TaskService/RetryTask": 5,
+    "/celeriac.monitor.v1.TaskService/RunTask": 10,
     "/celeriac.scheduler.v1.ConfigService/ResetConfig": 5,
     "/celeriac.scheduler.v1.ConfigService/RollbackConfig": 6,
     "/celeriac.scheduler.v1.ConfigService/SetConfig": 6,

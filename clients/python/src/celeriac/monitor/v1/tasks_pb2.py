@@ -31,7 +31,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x65leriac/monitor/v1/tasks.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\t\n\x04Task\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x16\n\ttask_name\x18\x02 \x01(\tB\x03\xe0\x41\x03\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x03\x12)\n\x05queue\x18\x04 \x01(\tB\x1a\xe0\x41\x03\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12+\n\x06worker\x18\x05 \x01(\tB\x1b\xe0\x41\x03\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x19\n\x04\x61rgs\x18\x06 \x01(\tB\x0b\xe0\x41\x03\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x1b\n\x06kwargs\x18\x07 \x01(\tB\x0b\xe0\x41\x03\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x14\n\x07retries\x18\x08 \x01(\x05\x42\x03\xe0\x41\x03\x12\x1b\n\x06result\x18\t \x01(\tB\x0b\xe0\x41\x03\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x16\n\texception\x18\n \x01(\tB\x03\xe0\x41\x03\x12\x16\n\ttraceback\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12/\n\x07runtime\x18\x0c \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12,\n\x03\x65ta\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x30\n\x07\x65xpires\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12)\n\x06parent\x18\x0f \x01(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\'\n\x04root\x18\x10 \x01(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x32\n\tsent_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x36\n\rreceived_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x35\n\x0cstarted_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x31\n\x08\x65nd_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x34\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12%\n\x03run\x18\x16 \x01(\tB\x18\xe0\x41\x03\xfa\x41\x12\n\x10\x63\x65leriac.dev/Run\x12\x1b\n\x0e\x65xception_type\x18\x17 \x01(\tB\x03\xe0\x41\x03\x12\x1e\n\x11\x65xception_message\x18\x18 \x01(\tB\x03\xe0\x41\x03\x12\x38\n\nrevocation\x18\x19 \x01(\x0e\x32\x1f.celeriac.monitor.v1.RevocationB\x03\xe0\x41\x03\x12\x1f\n\x12termination_signal\x18\x1a \x01(\tB\x03\xe0\x41\x03\x12\x19\n\x0c\x63ustom_state\x18\x1b \x01(\tB\x03\xe0\x41\x03\x12\x19\n\x0cstored_state\x18\x1c \x01(\tB\x03\xe0\x41\x03\x12\x15\n\x08group_id\x18\x1d \x01(\tB\x03\xe0\x41\x03\x12+\n\x08\x63hildren\x18\x1e \x03(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x19\n\x0cstate_reason\x18\x1f \x01(\tB\x03\xe0\x41\x03:1\xea\x41.\n\x11\x63\x65leriac.dev/Task\x12\x0ctasks/{task}*\x05tasks2\x04task\"9\n\x0eGetTaskRequest\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\":\n\x0fGetTaskResponse\x12\'\n\x04task\x18\x01 \x01(\x0b\x32\x19.celeriac.monitor.v1.Task\"@\n\x14\x42\x61tchGetTasksRequest\x12(\n\x05names\x18\x01 \x03(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\"A\n\x15\x42\x61tchGetTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\"\xf0\x03\n\x10ListTasksRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x33\n\x06states\x18\n \x03(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x0b \x03(\tB\x03\xe0\x41\x01\x12*\n\x06queues\x18\x0c \x03(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12,\n\x07workers\x18\r \x03(\tB\x1b\xe0\x41\x01\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x1c\n\x0f\x65xception_types\x18\x0e \x03(\tB\x03\xe0\x41\x01\x12\x11\n\x04text\x18\x07 \x01(\tB\x03\xe0\x41\x01\x12\x33\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x31\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\'\n\x04root\x18\x0f \x01(\tB\x19\xe0\x41\x01\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12)\n\x06parent\x18\x10 \x01(\tB\x19\xe0\x41\x01\xfa\x41\x13\n\x11\x63\x65leriac.dev/TaskJ\x04\x08\x03\x10\x04J\x04\x08\x04\x10\x05J\x04\x08\x05\x10\x06J\x04\x08\x06\x10\x07\"V\n\x11ListTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"i\n\x11RevokeTaskRequest\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x16\n\tterminate\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\x12\x13\n\x06signal\x18\x03 \x01(\tB\x03\xe0\x41\x01\"G\n\x12RevokeTaskResponse\x12\x31\n\x07replies\x18\x01 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply\"\x83\x01\n\x0bWorkerReply\x12(\n\x06worker\x18\x01 \x01(\tB\x18\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x33\n\x07outcome\x18\x04 \x01(\x0e\x32\".celeriac.monitor.v1.WorkerOutcome\x12\x0f\n\x07message\x18\x03 \x01(\tJ\x04\x08\x02\x10\x03*\xab\x02\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_PENDING\x10\x01\x12\x17\n\x13TASK_STATE_RECEIVED\x10\x02\x12\x16\n\x12TASK_STATE_STARTED\x10\x03\x12\x16\n\x12TASK_STATE_SUCCESS\x10\x04\x12\x16\n\x12TASK_STATE_FAILURE\x10\x05\x12\x14\n\x10TASK_STATE_RETRY\x10\x06\x12\x16\n\x12TASK_STATE_REVOKED\x10\x07\x12\x17\n\x13TASK_STATE_REJECTED\x10\x08\x12\x14\n\x10TASK_STATE_ENDED\x10\t\x12\x17\n\x13TASK_STATE_ORPHANED\x10\n\x12\x13\n\x0fTASK_STATE_LOST\x10\x0b*s\n\nRevocation\x12\x1a\n\x16REVOCATION_UNSPECIFIED\x10\x00\x12\x16\n\x12REVOCATION_EXPIRED\x10\x01\x12\x16\n\x12REVOCATION_REVOKED\x10\x02\x12\x19\n\x15REVOCATION_TERMINATED\x10\x03*\xbe\x01\n\rWorkerOutcome\x12\x1e\n\x1aWORKER_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13WORKER_OUTCOME_DONE\x10\x01\x12\x1a\n\x16WORKER_OUTCOME_FLAGGED\x10\x02\x12\x1f\n\x1bWORKER_OUTCOME_UNKNOWN_TASK\x10\x03\x12\x1c\n\x18WORKER_OUTCOME_NO_ANSWER\x10\x04\x12\x19\n\x15WORKER_OUTCOME_FAILED\x10\x05\x32\xeb\x04\n\x0bTaskService\x12\x8e\x01\n\x07GetTask\x12#.celeriac.monitor.v1.GetTaskRequest\x1a$.celeriac.monitor.v1.GetTaskResponse\"8\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02%\x12\x12/v1/{name=tasks/*}Z\x0f\x12\r/v1/tasks:get\x12\x9b\x01\n\rBatchGetTasks\x12).celeriac.monitor.v1.BatchGetTasksRequest\x1a*.celeriac.monitor.v1.BatchGetTasksResponse\"3\xda\x41\x05names\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/tasks:batchGet\x12v\n\tListTasks\x12%.celeriac.monitor.v1.ListTasksRequest\x1a&.celeriac.monitor.v1.ListTasksResponse\"\x1a\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\xb4\x01\n\nRevokeTask\x12&.celeriac.monitor.v1.RevokeTaskRequest\x1a\'.celeriac.monitor.v1.RevokeTaskResponse\"U\xda\x41\x04name\xda\xe2\x18\x0f\x08\x02\x10\x01:\tscheduler\x82\xd3\xe4\x93\x02\x35\"\x19/v1/{name=tasks/*}:revoke:\x01*Z\x15\"\x10/v1/tasks:revoke:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x65leriac/monitor/v1/tasks.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\n\n\x04Task\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x16\n\ttask_name\x18\x02 \x01(\tB\x03\xe0\x41\x03\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x03\x12)\n\x05queue\x18\x04 \x01(\tB\x1a\xe0\x41\x03\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12+\n\x06worker\x18\x05 \x01(\tB\x1b\xe0\x41\x03\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x19\n\x04\x61rgs\x18\x06 \x01(\tB\x0b\xe0\x41\x03\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x1b\n\x06kwargs\x18\x07 \x01(\tB\x0b\xe0\x41\x03\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x14\n\x07retries\x18\x08 \x01(\x05\x42\x03\xe0\x41\x03\x12\x1b\n\x06result\x18\t \x01(\tB\x0b\xe0\x41\x03\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x16\n\texception\x18\n \x01(\tB\x03\xe0\x41\x03\x12\x16\n\ttraceback\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12/\n\x07runtime\x18\x0c \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12,\n\x03\x65ta\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x30\n\x07\x65xpires\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12)\n\x06parent\x18\x0f \x01(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\'\n\x04root\x18\x10 \x01(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x32\n\tsent_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x36\n\rreceived_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x35\n\x0cstarted_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x31\n\x08\x65nd_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x34\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12%\n\x03run\x18\x16 \x01(\tB\x18\xe0\x41\x03\xfa\x41\x12\n\x10\x63\x65leriac.dev/Run\x12\x1b\n\x0e\x65xception_type\x18\x17 \x01(\tB\x03\xe0\x41\x03\x12\x1e\n\x11\x65xception_message\x18\x18 \x01(\tB\x03\xe0\x41\x03\x12\x38\n\nrevocation\x18\x19 \x01(\x0e\x32\x1f.celeriac.monitor.v1.RevocationB\x03\xe0\x41\x03\x12\x1f\n\x12termination_signal\x18\x1a \x01(\tB\x03\xe0\x41\x03\x12\x19\n\x0c\x63ustom_state\x18\x1b \x01(\tB\x03\xe0\x41\x03\x12\x19\n\x0cstored_state\x18\x1c \x01(\tB\x03\xe0\x41\x03\x12\x15\n\x08group_id\x18\x1d \x01(\tB\x03\xe0\x41\x03\x12+\n\x08\x63hildren\x18\x1e \x03(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x19\n\x0cstate_reason\x18\x1f \x01(\tB\x03\xe0\x41\x03\x12+\n\x08retry_of\x18  \x01(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12-\n\nretried_as\x18! \x01(\tB\x19\xe0\x41\x03\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task:1\xea\x41.\n\x11\x63\x65leriac.dev/Task\x12\x0ctasks/{task}*\x05tasks2\x04task\"9\n\x0eGetTaskRequest\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\":\n\x0fGetTaskResponse\x12\'\n\x04task\x18\x01 \x01(\x0b\x32\x19.celeriac.monitor.v1.Task\"@\n\x14\x42\x61tchGetTasksRequest\x12(\n\x05names\x18\x01 \x03(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\"A\n\x15\x42\x61tchGetTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\"\xf0\x03\n\x10ListTasksRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x33\n\x06states\x18\n \x03(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x0b \x03(\tB\x03\xe0\x41\x01\x12*\n\x06queues\x18\x0c \x03(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12,\n\x07workers\x18\r \x03(\tB\x1b\xe0\x41\x01\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x1c\n\x0f\x65xception_types\x18\x0e \x03(\tB\x03\xe0\x41\x01\x12\x11\n\x04text\x18\x07 \x01(\tB\x03\xe0\x41\x01\x12\x33\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x31\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\'\n\x04root\x18\x0f \x01(\tB\x19\xe0\x41\x01\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12)\n\x06parent\x18\x10 \x01(\tB\x19\xe0\x41\x01\xfa\x41\x13\n\x11\x63\x65leriac.dev/TaskJ\x04\x08\x03\x10\x04J\x04\x08\x04\x10\x05J\x04\x08\x05\x10\x06J\x04\x08\x06\x10\x07\"V\n\x11ListTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"i\n\x11RevokeTaskRequest\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x16\n\tterminate\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\x12\x13\n\x06signal\x18\x03 \x01(\tB\x03\xe0\x41\x01\"G\n\x12RevokeTaskResponse\x12\x31\n\x07replies\x18\x01 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply\"\x83\x01\n\x0bWorkerReply\x12(\n\x06worker\x18\x01 \x01(\tB\x18\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x33\n\x07outcome\x18\x04 \x01(\x0e\x32\".celeriac.monitor.v1.WorkerOutcome\x12\x0f\n\x07message\x18\x03 \x01(\tJ\x04\x08\x02\x10\x03\"\xc4\x01\n\x10RetryTaskRequest\x12\'\n\x04name\x18\x01 \x01(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12)\n\x05queue\x18\x02 \x01(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\x1a\n\x08priority\x18\x03 \x01(\x05\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x12\x1a\n\rvalidate_only\x18\x04 \x01(\x08\x42\x03\xe0\x41\x01\x12\x17\n\nrequest_id\x18\x05 \x01(\tB\x03\xe0\x41\x01\x42\x0b\n\t_priority\"n\n\x11RetryTaskResponse\x12$\n\x04task\x18\x01 \x01(\tB\x16\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x33\n\x06source\x18\x02 \x01(\x0e\x32#.celeriac.monitor.v1.ArgumentSource\"\xec\x02\n\x0eRunTaskRequest\x12\x16\n\ttask_name\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x1a\n\targs_json\x18\x02 \x01(\tB\x07\xe0\x41\x01\xe0\xe2\x18\x01\x12\x1c\n\x0bkwargs_json\x18\x03 \x01(\tB\x07\xe0\x41\x01\xe0\xe2\x18\x01\x12)\n\x05queue\x18\x04 \x01(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\x15\n\x08priority\x18\x05 \x01(\x05\x42\x03\xe0\x41\x01\x12,\n\x03\x65ta\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x31\n\tcountdown\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\x30\n\x07\x65xpires\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\t \x01(\x08\x42\x03\xe0\x41\x01\x12\x17\n\nrequest_id\x18\n \x01(\tB\x03\xe0\x41\x01\"b\n\x0fRunTaskResponse\x12$\n\x04task\x18\x01 \x01(\tB\x16\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12)\n\x07workers\x18\x02 \x03(\tB\x18\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker*\xab\x02\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_PENDING\x10\x01\x12\x17\n\x13TASK_STATE_RECEIVED\x10\x02\x12\x16\n\x12TASK_STATE_STARTED\x10\x03\x12\x16\n\x12TASK_STATE_SUCCESS\x10\x04\x12\x16\n\x12TASK_STATE_FAILURE\x10\x05\x12\x14\n\x10TASK_STATE_RETRY\x10\x06\x12\x16\n\x12TASK_STATE_REVOKED\x10\x07\x12\x17\n\x13TASK_STATE_REJECTED\x10\x08\x12\x14\n\x10TASK_STATE_ENDED\x10\t\x12\x17\n\x13TASK_STATE_ORPHANED\x10\n\x12\x13\n\x0fTASK_STATE_LOST\x10\x0b*s\n\nRevocation\x12\x1a\n\x16REVOCATION_UNSPECIFIED\x10\x00\x12\x16\n\x12REVOCATION_EXPIRED\x10\x01\x12\x16\n\x12REVOCATION_REVOKED\x10\x02\x12\x19\n\x15REVOCATION_TERMINATED\x10\x03*\xbe\x01\n\rWorkerOutcome\x12\x1e\n\x1aWORKER_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13WORKER_OUTCOME_DONE\x10\x01\x12\x1a\n\x16WORKER_OUTCOME_FLAGGED\x10\x02\x12\x1f\n\x1bWORKER_OUTCOME_UNKNOWN_TASK\x10\x03\x12\x1c\n\x18WORKER_OUTCOME_NO_ANSWER\x10\x04\x12\x19\n\x15WORKER_OUTCOME_FAILED\x10\x05*\xa2\x01\n\x0e\x41rgumentSource\x12\x1f\n\x1b\x41RGUMENT_SOURCE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41RGUMENT_SOURCE_SCHEDULE\x10\x01\x12\x1a\n\x16\x41RGUMENT_SOURCE_RESULT\x10\x02\x12\x1a\n\x16\x41RGUMENT_SOURCE_WORKER\x10\x03\x12\x19\n\x15\x41RGUMENT_SOURCE_EVENT\x10\x04\x32\x97\x07\n\x0bTaskService\x12\x8e\x01\n\x07GetTask\x12#.celeriac.monitor.v1.GetTaskRequest\x1a$.celeriac.monitor.v1.GetTaskResponse\"8\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02%\x12\x12/v1/{name=tasks/*}Z\x0f\x12\r/v1/tasks:get\x12\x9b\x01\n\rBatchGetTasks\x12).celeriac.monitor.v1.BatchGetTasksRequest\x1a*.celeriac.monitor.v1.BatchGetTasksResponse\"3\xda\x41\x05names\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/tasks:batchGet\x12v\n\tListTasks\x12%.celeriac.monitor.v1.ListTasksRequest\x1a&.celeriac.monitor.v1.ListTasksResponse\"\x1a\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\xb4\x01\n\nRevokeTask\x12&.celeriac.monitor.v1.RevokeTaskRequest\x1a\'.celeriac.monitor.v1.RevokeTaskResponse\"U\xda\x41\x04name\xda\xe2\x18\x0f\x08\x02\x10\x01:\tscheduler\x82\xd3\xe4\x93\x02\x35\"\x19/v1/{name=tasks/*}:revoke:\x01*Z\x15\"\x10/v1/tasks:revoke:\x01*\x12\xa4\x01\n\tRetryTask\x12%.celeriac.monitor.v1.RetryTaskRequest\x1a&.celeriac.monitor.v1.RetryTaskResponse\"H\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x33\"\x18/v1/{name=tasks/*}:retry:\x01*Z\x14\"\x0f/v1/tasks:retry:\x01*\x12\x82\x01\n\x07RunTask\x12#.celeriac.monitor.v1.RunTaskRequest\x1a$.celeriac.monitor.v1.RunTaskResponse\",\xda\x41\ttask_name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x12\"\r/v1/tasks:run:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -100,6 +100,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASK'].fields_by_name['children']._serialized_options = b'\340A\003\372A\023\n\021celeriac.dev/Task'
   _globals['_TASK'].fields_by_name['state_reason']._loaded_options = None
   _globals['_TASK'].fields_by_name['state_reason']._serialized_options = b'\340A\003'
+  _globals['_TASK'].fields_by_name['retry_of']._loaded_options = None
+  _globals['_TASK'].fields_by_name['retry_of']._serialized_options = b'\340A\003\372A\023\n\021celeriac.dev/Task'
+  _globals['_TASK'].fields_by_name['retried_as']._loaded_options = None
+  _globals['_TASK'].fields_by_name['retried_as']._serialized_options = b'\340A\003\372A\023\n\021celeriac.dev/Task'
   _globals['_TASK']._loaded_options = None
   _globals['_TASK']._serialized_options = b'\352A.\n\021celeriac.dev/Task\022\014tasks/{task}*\005tasks2\004task'
   _globals['_GETTASKREQUEST'].fields_by_name['name']._loaded_options = None
@@ -138,6 +142,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKETASKREQUEST'].fields_by_name['signal']._serialized_options = b'\340A\001'
   _globals['_WORKERREPLY'].fields_by_name['worker']._loaded_options = None
   _globals['_WORKERREPLY'].fields_by_name['worker']._serialized_options = b'\372A\025\n\023celeriac.dev/Worker'
+  _globals['_RETRYTASKREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_RETRYTASKREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\023\n\021celeriac.dev/Task'
+  _globals['_RETRYTASKREQUEST'].fields_by_name['queue']._loaded_options = None
+  _globals['_RETRYTASKREQUEST'].fields_by_name['queue']._serialized_options = b'\340A\001\372A\024\n\022celeriac.dev/Queue'
+  _globals['_RETRYTASKREQUEST'].fields_by_name['priority']._loaded_options = None
+  _globals['_RETRYTASKREQUEST'].fields_by_name['priority']._serialized_options = b'\340A\001'
+  _globals['_RETRYTASKREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_RETRYTASKREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_RETRYTASKREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RETRYTASKREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
+  _globals['_RETRYTASKRESPONSE'].fields_by_name['task']._loaded_options = None
+  _globals['_RETRYTASKRESPONSE'].fields_by_name['task']._serialized_options = b'\372A\023\n\021celeriac.dev/Task'
+  _globals['_RUNTASKREQUEST'].fields_by_name['task_name']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['task_name']._serialized_options = b'\340A\002'
+  _globals['_RUNTASKREQUEST'].fields_by_name['args_json']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['args_json']._serialized_options = b'\340A\001\340\342\030\001'
+  _globals['_RUNTASKREQUEST'].fields_by_name['kwargs_json']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['kwargs_json']._serialized_options = b'\340A\001\340\342\030\001'
+  _globals['_RUNTASKREQUEST'].fields_by_name['queue']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['queue']._serialized_options = b'\340A\001\372A\024\n\022celeriac.dev/Queue'
+  _globals['_RUNTASKREQUEST'].fields_by_name['priority']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['priority']._serialized_options = b'\340A\001'
+  _globals['_RUNTASKREQUEST'].fields_by_name['eta']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['eta']._serialized_options = b'\340A\001'
+  _globals['_RUNTASKREQUEST'].fields_by_name['countdown']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['countdown']._serialized_options = b'\340A\001'
+  _globals['_RUNTASKREQUEST'].fields_by_name['expires']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['expires']._serialized_options = b'\340A\001'
+  _globals['_RUNTASKREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_RUNTASKREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RUNTASKREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
+  _globals['_RUNTASKRESPONSE'].fields_by_name['task']._loaded_options = None
+  _globals['_RUNTASKRESPONSE'].fields_by_name['task']._serialized_options = b'\372A\023\n\021celeriac.dev/Task'
+  _globals['_RUNTASKRESPONSE'].fields_by_name['workers']._loaded_options = None
+  _globals['_RUNTASKRESPONSE'].fields_by_name['workers']._serialized_options = b'\372A\025\n\023celeriac.dev/Worker'
   _globals['_TASKSERVICE'].methods_by_name['GetTask']._loaded_options = None
   _globals['_TASKSERVICE'].methods_by_name['GetTask']._serialized_options = b'\332A\004name\332\342\030\002\010\001\202\323\344\223\002%\022\022/v1/{name=tasks/*}Z\017\022\r/v1/tasks:get'
   _globals['_TASKSERVICE'].methods_by_name['BatchGetTasks']._loaded_options = None
@@ -146,32 +186,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\013\022\t/v1/tasks'
   _globals['_TASKSERVICE'].methods_by_name['RevokeTask']._loaded_options = None
   _globals['_TASKSERVICE'].methods_by_name['RevokeTask']._serialized_options = b'\332A\004name\332\342\030\017\010\002\020\001:\tscheduler\202\323\344\223\0025\"\031/v1/{name=tasks/*}:revoke:\001*Z\025\"\020/v1/tasks:revoke:\001*'
-  _globals['_TASKSTATE']._serialized_start=2658
-  _globals['_TASKSTATE']._serialized_end=2957
-  _globals['_REVOCATION']._serialized_start=2959
-  _globals['_REVOCATION']._serialized_end=3074
-  _globals['_WORKEROUTCOME']._serialized_start=3077
-  _globals['_WORKEROUTCOME']._serialized_end=3267
+  _globals['_TASKSERVICE'].methods_by_name['RetryTask']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['RetryTask']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\0023\"\030/v1/{name=tasks/*}:retry:\001*Z\024\"\017/v1/tasks:retry:\001*'
+  _globals['_TASKSERVICE'].methods_by_name['RunTask']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['RunTask']._serialized_options = b'\332A\ttask_name\332\342\030\004\010\002\020\001\202\323\344\223\002\022\"\r/v1/tasks:run:\001*'
+  _globals['_TASKSTATE']._serialized_start=3528
+  _globals['_TASKSTATE']._serialized_end=3827
+  _globals['_REVOCATION']._serialized_start=3829
+  _globals['_REVOCATION']._serialized_end=3944
+  _globals['_WORKEROUTCOME']._serialized_start=3947
+  _globals['_WORKEROUTCOME']._serialized_end=4137
+  _globals['_ARGUMENTSOURCE']._serialized_start=4140
+  _globals['_ARGUMENTSOURCE']._serialized_end=4302
   _globals['_TASK']._serialized_start=270
-  _globals['_TASK']._serialized_end=1502
-  _globals['_GETTASKREQUEST']._serialized_start=1504
-  _globals['_GETTASKREQUEST']._serialized_end=1561
-  _globals['_GETTASKRESPONSE']._serialized_start=1563
-  _globals['_GETTASKRESPONSE']._serialized_end=1621
-  _globals['_BATCHGETTASKSREQUEST']._serialized_start=1623
-  _globals['_BATCHGETTASKSREQUEST']._serialized_end=1687
-  _globals['_BATCHGETTASKSRESPONSE']._serialized_start=1689
-  _globals['_BATCHGETTASKSRESPONSE']._serialized_end=1754
-  _globals['_LISTTASKSREQUEST']._serialized_start=1757
-  _globals['_LISTTASKSREQUEST']._serialized_end=2253
-  _globals['_LISTTASKSRESPONSE']._serialized_start=2255
-  _globals['_LISTTASKSRESPONSE']._serialized_end=2341
-  _globals['_REVOKETASKREQUEST']._serialized_start=2343
-  _globals['_REVOKETASKREQUEST']._serialized_end=2448
-  _globals['_REVOKETASKRESPONSE']._serialized_start=2450
-  _globals['_REVOKETASKRESPONSE']._serialized_end=2521
-  _globals['_WORKERREPLY']._serialized_start=2524
-  _globals['_WORKERREPLY']._serialized_end=2655
-  _globals['_TASKSERVICE']._serialized_start=3270
-  _globals['_TASKSERVICE']._serialized_end=3889
+  _globals['_TASK']._serialized_end=1594
+  _globals['_GETTASKREQUEST']._serialized_start=1596
+  _globals['_GETTASKREQUEST']._serialized_end=1653
+  _globals['_GETTASKRESPONSE']._serialized_start=1655
+  _globals['_GETTASKRESPONSE']._serialized_end=1713
+  _globals['_BATCHGETTASKSREQUEST']._serialized_start=1715
+  _globals['_BATCHGETTASKSREQUEST']._serialized_end=1779
+  _globals['_BATCHGETTASKSRESPONSE']._serialized_start=1781
+  _globals['_BATCHGETTASKSRESPONSE']._serialized_end=1846
+  _globals['_LISTTASKSREQUEST']._serialized_start=1849
+  _globals['_LISTTASKSREQUEST']._serialized_end=2345
+  _globals['_LISTTASKSRESPONSE']._serialized_start=2347
+  _globals['_LISTTASKSRESPONSE']._serialized_end=2433
+  _globals['_REVOKETASKREQUEST']._serialized_start=2435
+  _globals['_REVOKETASKREQUEST']._serialized_end=2540
+  _globals['_REVOKETASKRESPONSE']._serialized_start=2542
+  _globals['_REVOKETASKRESPONSE']._serialized_end=2613
+  _globals['_WORKERREPLY']._serialized_start=2616
+  _globals['_WORKERREPLY']._serialized_end=2747
+  _globals['_RETRYTASKREQUEST']._serialized_start=2750
+  _globals['_RETRYTASKREQUEST']._serialized_end=2946
+  _globals['_RETRYTASKRESPONSE']._serialized_start=2948
+  _globals['_RETRYTASKRESPONSE']._serialized_end=3058
+  _globals['_RUNTASKREQUEST']._serialized_start=3061
+  _globals['_RUNTASKREQUEST']._serialized_end=3425
+  _globals['_RUNTASKRESPONSE']._serialized_start=3427
+  _globals['_RUNTASKRESPONSE']._serialized_end=3525
+  _globals['_TASKSERVICE']._serialized_start=4305
+  _globals['_TASKSERVICE']._serialized_end=5224
 # @@protoc_insertion_point(module_scope)

@@ -43,6 +43,14 @@ class WorkerOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WORKER_OUTCOME_UNKNOWN_TASK: _ClassVar[WorkerOutcome]
     WORKER_OUTCOME_NO_ANSWER: _ClassVar[WorkerOutcome]
     WORKER_OUTCOME_FAILED: _ClassVar[WorkerOutcome]
+
+class ArgumentSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ARGUMENT_SOURCE_UNSPECIFIED: _ClassVar[ArgumentSource]
+    ARGUMENT_SOURCE_SCHEDULE: _ClassVar[ArgumentSource]
+    ARGUMENT_SOURCE_RESULT: _ClassVar[ArgumentSource]
+    ARGUMENT_SOURCE_WORKER: _ClassVar[ArgumentSource]
+    ARGUMENT_SOURCE_EVENT: _ClassVar[ArgumentSource]
 TASK_STATE_UNSPECIFIED: TaskState
 TASK_STATE_PENDING: TaskState
 TASK_STATE_RECEIVED: TaskState
@@ -65,9 +73,14 @@ WORKER_OUTCOME_FLAGGED: WorkerOutcome
 WORKER_OUTCOME_UNKNOWN_TASK: WorkerOutcome
 WORKER_OUTCOME_NO_ANSWER: WorkerOutcome
 WORKER_OUTCOME_FAILED: WorkerOutcome
+ARGUMENT_SOURCE_UNSPECIFIED: ArgumentSource
+ARGUMENT_SOURCE_SCHEDULE: ArgumentSource
+ARGUMENT_SOURCE_RESULT: ArgumentSource
+ARGUMENT_SOURCE_WORKER: ArgumentSource
+ARGUMENT_SOURCE_EVENT: ArgumentSource
 
 class Task(_message.Message):
-    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run", "exception_type", "exception_message", "revocation", "termination_signal", "custom_state", "stored_state", "group_id", "children", "state_reason")
+    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run", "exception_type", "exception_message", "revocation", "termination_signal", "custom_state", "stored_state", "group_id", "children", "state_reason", "retry_of", "retried_as")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +112,8 @@ class Task(_message.Message):
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
     CHILDREN_FIELD_NUMBER: _ClassVar[int]
     STATE_REASON_FIELD_NUMBER: _ClassVar[int]
+    RETRY_OF_FIELD_NUMBER: _ClassVar[int]
+    RETRIED_AS_FIELD_NUMBER: _ClassVar[int]
     name: str
     task_name: str
     state: TaskState
@@ -130,7 +145,9 @@ class Task(_message.Message):
     group_id: str
     children: _containers.RepeatedScalarFieldContainer[str]
     state_reason: str
-    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ..., revocation: _Optional[_Union[Revocation, str]] = ..., termination_signal: _Optional[str] = ..., custom_state: _Optional[str] = ..., stored_state: _Optional[str] = ..., group_id: _Optional[str] = ..., children: _Optional[_Iterable[str]] = ..., state_reason: _Optional[str] = ...) -> None: ...
+    retry_of: str
+    retried_as: str
+    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ..., revocation: _Optional[_Union[Revocation, str]] = ..., termination_signal: _Optional[str] = ..., custom_state: _Optional[str] = ..., stored_state: _Optional[str] = ..., group_id: _Optional[str] = ..., children: _Optional[_Iterable[str]] = ..., state_reason: _Optional[str] = ..., retry_of: _Optional[str] = ..., retried_as: _Optional[str] = ...) -> None: ...
 
 class GetTaskRequest(_message.Message):
     __slots__ = ("name",)
@@ -217,3 +234,57 @@ class WorkerReply(_message.Message):
     outcome: WorkerOutcome
     message: str
     def __init__(self, worker: _Optional[str] = ..., outcome: _Optional[_Union[WorkerOutcome, str]] = ..., message: _Optional[str] = ...) -> None: ...
+
+class RetryTaskRequest(_message.Message):
+    __slots__ = ("name", "queue", "priority", "validate_only", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    queue: str
+    priority: int
+    validate_only: bool
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RetryTaskResponse(_message.Message):
+    __slots__ = ("task", "source")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    source: ArgumentSource
+    def __init__(self, task: _Optional[str] = ..., source: _Optional[_Union[ArgumentSource, str]] = ...) -> None: ...
+
+class RunTaskRequest(_message.Message):
+    __slots__ = ("task_name", "args_json", "kwargs_json", "queue", "priority", "eta", "countdown", "expires", "validate_only", "request_id")
+    TASK_NAME_FIELD_NUMBER: _ClassVar[int]
+    ARGS_JSON_FIELD_NUMBER: _ClassVar[int]
+    KWARGS_JSON_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    ETA_FIELD_NUMBER: _ClassVar[int]
+    COUNTDOWN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    task_name: str
+    args_json: str
+    kwargs_json: str
+    queue: str
+    priority: int
+    eta: _timestamp_pb2.Timestamp
+    countdown: _duration_pb2.Duration
+    expires: _timestamp_pb2.Timestamp
+    validate_only: bool
+    request_id: str
+    def __init__(self, task_name: _Optional[str] = ..., args_json: _Optional[str] = ..., kwargs_json: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., countdown: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RunTaskResponse(_message.Message):
+    __slots__ = ("task", "workers")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, task: _Optional[str] = ..., workers: _Optional[_Iterable[str]] = ...) -> None: ...

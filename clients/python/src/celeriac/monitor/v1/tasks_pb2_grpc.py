@@ -61,6 +61,16 @@ class TaskServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTaskRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTaskResponse.FromString,
                 _registered_method=True)
+        self.RetryTask = channel.unary_unary(
+                '/celeriac.monitor.v1.TaskService/RetryTask',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskResponse.FromString,
+                _registered_method=True)
+        self.RunTask = channel.unary_unary(
+                '/celeriac.monitor.v1.TaskService/RunTask',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskResponse.FromString,
+                _registered_method=True)
 
 
 class TaskServiceServicer(object):
@@ -105,6 +115,31 @@ class TaskServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryTask(self, request, context):
+        """Sends a task again: a new message with a new id, to the same queue, with the same arguments. Only a task that has
+        ended is retried, and only once: to try again, retry the retry. The new task has the header `celeriac_retry_of`
+        with the id of the old one, and stays in its workflow (`root`, `parent`). It is in no group and has no callbacks:
+        what was to follow the task does not follow its retry.
+
+        The arguments come from the first of these that knows them: the schedule, if it has not changed since; what the result
+        backend stores of the task (`result_extended`); a worker that still has it; what its events show of it, if that is
+        not cut and has no "[redacted]". FAILED_PRECONDITION with the reason ARGUMENTS_UNKNOWN if none does,
+        TASK_NOT_ENDED if the task has not ended, TASK_RETRIED if it was retried already, and QUEUE_UNKNOWN if nothing
+        tells its queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunTask(self, request, context):
+        """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
+        NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
+        worker consumes the queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TaskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +162,16 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.RevokeTask,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTaskRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTaskResponse.SerializeToString,
+            ),
+            'RetryTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryTask,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskResponse.SerializeToString,
+            ),
+            'RunTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunTask,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -244,6 +289,60 @@ class TaskService(object):
             '/celeriac.monitor.v1.TaskService/RevokeTask',
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTaskRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.TaskService/RetryTask',
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.TaskService/RunTask',
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,31 @@ class TaskServiceStub:
     are told all the same.
     """
 
+    RetryTask: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.RetryTaskRequest,
+        celeriac.monitor.v1.tasks_pb2.RetryTaskResponse,
+    ]
+    """Sends a task again: a new message with a new id, to the same queue, with the same arguments. Only a task that has
+    ended is retried, and only once: to try again, retry the retry. The new task has the header `celeriac_retry_of`
+    with the id of the old one, and stays in its workflow (`root`, `parent`). It is in no group and has no callbacks:
+    what was to follow the task does not follow its retry.
+
+    The arguments come from the first of these that knows them: the schedule, if it has not changed since; what the result
+    backend stores of the task (`result_extended`); a worker that still has it; what its events show of it, if that is
+    not cut and has no "[redacted]". FAILED_PRECONDITION with the reason ARGUMENTS_UNKNOWN if none does,
+    TASK_NOT_ENDED if the task has not ended, TASK_RETRIED if it was retried already, and QUEUE_UNKNOWN if nothing
+    tells its queue.
+    """
+
+    RunTask: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.RunTaskRequest,
+        celeriac.monitor.v1.tasks_pb2.RunTaskResponse,
+    ]
+    """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
+    NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
+    worker consumes the queue.
+    """
+
 class TaskServiceAsyncStub:
     """Every task of which a worker or a client of the broker has sent an event. What an event tells is seen within a
     second, and kept.
@@ -94,6 +119,31 @@ class TaskServiceAsyncStub:
     the task has ended. A task that is unknown here is revoked all the same: its message may be on its way.
     FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered, in which case workers that come
     are told all the same.
+    """
+
+    RetryTask: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.RetryTaskRequest,
+        celeriac.monitor.v1.tasks_pb2.RetryTaskResponse,
+    ]
+    """Sends a task again: a new message with a new id, to the same queue, with the same arguments. Only a task that has
+    ended is retried, and only once: to try again, retry the retry. The new task has the header `celeriac_retry_of`
+    with the id of the old one, and stays in its workflow (`root`, `parent`). It is in no group and has no callbacks:
+    what was to follow the task does not follow its retry.
+
+    The arguments come from the first of these that knows them: the schedule, if it has not changed since; what the result
+    backend stores of the task (`result_extended`); a worker that still has it; what its events show of it, if that is
+    not cut and has no "[redacted]". FAILED_PRECONDITION with the reason ARGUMENTS_UNKNOWN if none does,
+    TASK_NOT_ENDED if the task has not ended, TASK_RETRIED if it was retried already, and QUEUE_UNKNOWN if nothing
+    tells its queue.
+    """
+
+    RunTask: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.RunTaskRequest,
+        celeriac.monitor.v1.tasks_pb2.RunTaskResponse,
+    ]
+    """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
+    NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
+    worker consumes the queue.
     """
 
 class TaskServiceServicer(metaclass=abc.ABCMeta):
@@ -141,6 +191,35 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         the task has ended. A task that is unknown here is revoked all the same: its message may be on its way.
         FAILED_PRECONDITION if the task has ended; UNAVAILABLE if no worker answered, in which case workers that come
         are told all the same.
+        """
+
+    @abc.abstractmethod
+    def RetryTask(
+        self,
+        request: celeriac.monitor.v1.tasks_pb2.RetryTaskRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.RetryTaskResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.RetryTaskResponse]]:
+        """Sends a task again: a new message with a new id, to the same queue, with the same arguments. Only a task that has
+        ended is retried, and only once: to try again, retry the retry. The new task has the header `celeriac_retry_of`
+        with the id of the old one, and stays in its workflow (`root`, `parent`). It is in no group and has no callbacks:
+        what was to follow the task does not follow its retry.
+
+        The arguments come from the first of these that knows them: the schedule, if it has not changed since; what the result
+        backend stores of the task (`result_extended`); a worker that still has it; what its events show of it, if that is
+        not cut and has no "[redacted]". FAILED_PRECONDITION with the reason ARGUMENTS_UNKNOWN if none does,
+        TASK_NOT_ENDED if the task has not ended, TASK_RETRIED if it was retried already, and QUEUE_UNKNOWN if nothing
+        tells its queue.
+        """
+
+    @abc.abstractmethod
+    def RunTask(
+        self,
+        request: celeriac.monitor.v1.tasks_pb2.RunTaskRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.RunTaskResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.RunTaskResponse]]:
+        """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
+        NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
+        worker consumes the queue.
         """
 
 def add_TaskServiceServicer_to_server(servicer: TaskServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

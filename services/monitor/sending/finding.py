@@ -1,0 +1,158 @@
+"""Finds the arguments with which tasks were sent.
+
+The sources are asked one after the other, for many tasks at once. The first ones know more: a schedule also
+tells the priority, the limits and the headers of its messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import structlog
+from redis.exceptions import RedisError
+
+from services.kernel.errors import FailedPrecondition, Unavailable
+from services.kernel.logged_errors import for_log
+from services.monitor.sending.arguments import Arguments, in_meta, in_reprs, in_request
+from services.monitor.tasks.result_client import ResultClient
+from services.monitor.tasks.result_keys import key_before_id
+from services.monitor.tasks.tasks import Task, TaskState
+from services.monitor.workers.control import Control
+from services.monitor.workers.workers import WorkerTable
+
+log = structlog.get_logger(__name__)
+
+# So many tasks are looked for at once.
+AT_ONCE = 500
+# Bytes of a stored result: of a larger one the arguments are not read.
+MOST_BYTES = 1024 * 1024
+BYTES_AT_ONCE = 8 * 1024 * 1024
+BACKEND_SECONDS = 5.0
+
+Found: TypeAlias = dict[str, Arguments]
+# What schedules have sent, by the names of their runs: the id of the task, and its arguments.
+OfRuns: TypeAlias = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[str, Arguments]]]]
+
+UNKNOWN = (
+    "the arguments of the task {id!r} are not known in full: no schedule, no stored result and no worker has"
+    " them, and its events show {shown}. Set result_extended=True in the application, so that they are stored"
+    " from now on; send this task again from where it was sent, or by RunTask"
+)
+
+
+class ArgumentFinder:
+    """`of_runs`: asks the scheduler. `results`: the application's backend; None: there is none."""
+
+    def __init__(
+        self,
+        of_runs: OfRuns,
+        results: ResultClient | None,
+        result_key_prefix: str,
+        control: Control,
+        workers: WorkerTable,
+    ) -> None:
+        self._of_runs = of_runs
+        self._results = results
+        self._prefix = key_before_id(result_key_prefix)
+        self._control = control
+        self._workers = workers
+
+    async def find(self, tasks: Sequence[Task]) -> Found:
+        """Returns the arguments of those of the tasks of which they are known, `AT_ONCE` at most, by id.
+
+        A source that is away tells nothing.
+        """
+        found: Found = {}
+        for ask in (self._schedules, self._backend, self._held, _shown):
+            left = [task for task in tasks if task.id not in found]
+            if left:
+                found |= await ask(left)
+        return found
+
+    async def _schedules(self, tasks: Sequence[Task]) -> Found:
+        by_run = {task.run: task.id for task in tasks if task.run}
+        if not by_run:
+            return {}
+        told = await self._of_runs(list(by_run))
+        # A run of another schedule, which had the same name, has another task.
+        return {by_run[run]: each for run, (task_id, each) in told.items() if by_run.get(run) == task_id}
+
+    async def _backend(self, tasks: Sequence[Task]) -> Found:
+        if self._results is None:
+            return {}
+        try:
+            async with asyncio.timeout(BACKEND_SECONDS):
+                return await self._read(self._results, [task.id for task in tasks])
+        except (RedisError, OSError) as error:
+            log.warning("arguments.results_not_read", error=for_log(error))
+            return {}
+
+    async def _read(self, client: ResultClient, task_ids: Sequence[str]) -> Found:
+        async with client.pipeline(transaction=False) as pipeline:
+            for task_id in task_ids:
+                pipeline.strlen(self._prefix + task_id)
+            lengths = await pipeline.execute(raise_on_error=False)
+        found: Found = {}
+        for some in _portions(zip(task_ids, lengths, strict=True)):
+            values = await client.mget([self._prefix + task_id for task_id in some])
+            told = {
+                task_id: in_meta(value)
+                for task_id, value in zip(some, values, strict=True)
+                if value is not None
+            }
+            found |= {task_id: arguments for task_id, arguments in told.items() if arguments is not None}
+        return found
+
+    async def _held(self, tasks: Sequence[Task]) -> Found:
+        # Of what has ended with an event, no worker has anything any more.
+        asked = [task.id for task in tasks if task.state in (TaskState.ORPHANED, TaskState.LOST)]
+        there = list(self._workers.there())
+        if not asked or not there:
+            return {}
+        try:
+            answers = await self._control.ask("query_task", {"ids": asked}, there)
+        except Unavailable as error:
+            log.warning("arguments.workers_not_asked", error=for_log(error))
+            return {}
+        found: Found = {}
+        for said in (each for answer in answers.values() for each in answer if isinstance(each, Mapping)):
+            for task_id, told in said.items():
+                arguments = in_request(told[1]) if isinstance(told, list) and len(told) == 2 else None
+                if task_id in asked and arguments is not None:
+                    found[task_id] = arguments
+        return found
+
+
+async def _shown(tasks: Sequence[Task]) -> Found:
+    told = {task.id: in_reprs(task.args, task.kwargs) for task in tasks}
+    return {task_id: arguments for task_id, arguments in told.items() if arguments is not None}
+
+
+def unknown(task: Task) -> FailedPrecondition:
+    """Returns the refusal to retry a task whose arguments are not known."""
+    texts = task.args + task.kwargs
+    if not texts:
+        shown = "none"
+    elif "[redacted]" in texts or "[not kept]" in texts:
+        shown = "them without secrets"
+    else:
+        shown = "a part of them, or values that are no JSON"
+    return FailedPrecondition("ARGUMENTS_UNKNOWN", UNKNOWN.format(id=task.id, shown=shown))
+
+
+def _portions(lengths: Any) -> Sequence[list[str]]:
+    """Groups the ids, so that each group's values have a limited number of bytes."""
+    portions: list[list[str]] = []
+    size = BYTES_AT_ONCE
+    for task_id, length in lengths:
+        # A key of another kind has no length but an error.
+        if type(length) is not int or not 0 < length <= MOST_BYTES:
+            continue
+        size += length
+        if size > BYTES_AT_ONCE:
+            portions.append([])
+            size = length
+        portions[-1].append(task_id)
+    return portions
