@@ -39,7 +39,7 @@ from services.monitor.api.prometheus import MonitorCollector
 from services.monitor.api.queues import QueueApi
 from services.monitor.api.system import SystemApi
 from services.monitor.api.tasks import TaskApi, readers_of_arguments
-from services.monitor.api.workers import WorkerApi
+from services.monitor.api.workers import Acts, WorkerApi
 from services.monitor.figures import Figures
 from services.monitor.gaps.broker_lives import BrokerLives
 from services.monitor.gaps.gaps import Gaps
@@ -83,13 +83,17 @@ from services.monitor.tasks.store_lists import opened_lists
 from services.monitor.tasks.stored_meta import StoredMetas
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
+from services.monitor.workers.choosing import Choosing
+from services.monitor.workers.consumers import Consumers
 from services.monitor.workers.control import Control, control_app
 from services.monitor.workers.deletions import Deletions
 from services.monitor.workers.event_switch import EventSwitch
 from services.monitor.workers.hello import Hello
 from services.monitor.workers.inspecting import Inspector
+from services.monitor.workers.pools import Pools
 from services.monitor.workers.revoked_tasks import RevokedTasks
 from services.monitor.workers.roll_call import RollCall
+from services.monitor.workers.shutdown import Shutdown
 from services.monitor.workers.store_senders import SenderStore
 from services.monitor.workers.worker import Worker, WorkerState
 from services.monitor.workers.workers import WorkerTable
@@ -178,7 +182,12 @@ async def serve(settings: MonitorSettings) -> None:
                     front_page,
                 ),
                 TaskApi(sessions, lists, revoked, workers, sending, metas, settings.readers_of_arguments),
-                WorkerApi(workers, deletions, Inspector(control, workers.shared, settings.redaction)),
+                WorkerApi(
+                    workers,
+                    deletions,
+                    Inspector(control, workers.shared, settings.redaction),
+                    _acts(control, workers, roll_call),
+                ),
             ),
             background=[
                 intake,
@@ -269,6 +278,15 @@ def _control(
         control, workers, intake.worker_changed, intake.other_queues, newcomers, switch, pace
     )
     return control, roll_call
+
+
+def _acts(control: Control, workers: WorkerTable, roll_call: RollCall) -> Acts:
+    choosing = Choosing(control, workers)
+    return Acts(
+        Pools(control, choosing),
+        Consumers(control, choosing, roll_call),
+        Shutdown(control, choosing, workers),
+    )
 
 
 async def _results(

@@ -163,12 +163,14 @@ def running_worker(
     mingle: bool = False,
     prefix: str = "",
     extended: bool = False,
+    restarts: bool = False,
 ) -> Iterator[Worker]:
     """Starts a worker, waits until it answers, and stops it at the end.
 
     `options`: further ones of its command. Without "--events" it sends events of its tasks only once it is
     told to. `mingle`: whether it asks its neighbours before it begins, which takes a second. `prefix`: of its
-    keys on the broker. `extended`: whether it stores arguments with results.
+    keys on the broker. `extended`: whether it stores arguments with results. `restarts`: whether its pool may
+    be restarted.
     """
     log_file = keep_under(folder / f"worker-{name}.log", f"worker-{name}")
     environment = {
@@ -179,6 +181,7 @@ def running_worker(
         "WORKER_NAME": name,
         "WORKER_KEY_PREFIX": prefix,
         "WORKER_EXTENDED": "1" if extended else "",
+        "WORKER_POOL_RESTARTS": "yes" if restarts else "",
         "WORKER_CONCURRENCY": str(concurrency),
         "WORKER_POOL": pool,
         "WORKER_OPTIONS": " ".join([*options, *([] if mingle else ["--without-mingle"])]),
@@ -207,6 +210,7 @@ def main() -> None:
     host, port = os.environ["REDIS_HOST"], int(os.environ["REDIS_PORT"])
     extended = bool(os.environ.get("WORKER_EXTENDED"))
     app = celery_app(host, port, os.environ.get("WORKER_KEY_PREFIX", ""), extended=extended)
+    app.conf.worker_pool_restarts = bool(os.environ.get("WORKER_POOL_RESTARTS"))
     arguments = [
         "worker",
         f"--pool={os.environ['WORKER_POOL']}",

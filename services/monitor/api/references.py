@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from celeriac.monitor.v1 import monitoring_pb2, tasks_pb2
 
@@ -31,6 +31,15 @@ PROCESS = re.compile(r"(?s)(.+)~(0|[1-9][0-9]{0,18})")
 MOST_PROCESS_BYTES = 20
 
 Value = TypeVar("Value")
+
+
+class NamesWorkers(Protocol):
+    """A request with a filter by workers, or for an act on them."""
+
+    @property
+    def workers(self) -> Sequence[str]: ...
+
+
 Filtered: TypeAlias = tasks_pb2.ListTasksRequest | monitoring_pb2.WatchEventsRequest
 
 
@@ -81,7 +90,12 @@ def queues_in(request: Filtered, faults: Faults) -> list[str]:
     return _each("queues", request.queues, faults, QUEUE, check)
 
 
-def workers_in(request: Filtered, faults: Faults, workers: WorkerTable) -> list[WorkerName]:
+def queue_in(name: str, field: str, faults: Faults) -> str:
+    """Returns the queue's name in "queues/{name}"."""
+    return _checked_id(name, field, faults, QUEUE)
+
+
+def workers_in(request: NamesWorkers, faults: Faults, workers: WorkerTable) -> list[WorkerName]:
     def check(name: str, field: str) -> WorkerName:
         return _checked_worker(name, field, faults, workers)
 

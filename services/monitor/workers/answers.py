@@ -25,6 +25,8 @@ class Outcome(enum.Enum):
     UNKNOWN_TASK = "unknown task"
     NO_ANSWER = "no answer"
     FAILED = "failed"
+    NOT_SENT = "not sent"
+    STOPPING = "stopping"
 
 
 def read_answer(said: Any) -> tuple[Outcome, str]:
@@ -40,3 +42,11 @@ def read_answer(said: Any) -> tuple[Outcome, str]:
     else:
         outcome = Outcome.FLAGGED if words.endswith(FLAGGED) else Outcome.FAILED
     return outcome, words[:MOST_MESSAGE]
+
+
+def read_done(said: Any) -> tuple[Outcome, str]:
+    """The same of an answer to a command that changes a worker: {"ok": …} says that it does so."""
+    if isinstance(said, dict) and isinstance(said.get("ok"), str):
+        return Outcome.DONE, said["ok"][:MOST_MESSAGE]
+    words = said.get("error", said) if isinstance(said, dict) else said
+    return Outcome.FAILED, str(words)[:MOST_MESSAGE]

@@ -11,6 +11,7 @@ both carry the command out and both answer, but which of the answers is whose ca
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -130,6 +131,17 @@ class Control:
         replies = replies_of(workers, answers, f"no answer within {self.timeout} s")
         return sorted(replies, key=lambda reply: str(reply.worker))
 
+    async def tell(self, command: str, workers: Sequence[WorkerName]) -> None:
+        """Sends a command to which there is no answer. Raises `Unavailable` if the broker is away."""
+        loop = asyncio.get_running_loop()
+        destination = sorted({worker.hostname for worker in workers})
+        send = functools.partial(self._app.control.broadcast, command, destination=destination)
+        try:
+            async with asyncio.timeout(2 * BROKER_SECONDS):
+                await loop.run_in_executor(self._threads, send)
+        except (TimeoutError, OperationalError, RedisError, OSError) as error:
+            raise Unavailable("the broker") from error
+
     async def ask(
         self,
         command: str,
@@ -179,12 +191,15 @@ def _none_is_online() -> Unavailable:
 
 
 def replies_of(
-    workers: Iterable[WorkerName], answers: Mapping[str, Sequence[Any]], silence: str
+    workers: Iterable[WorkerName],
+    answers: Mapping[str, Sequence[Any]],
+    silence: str,
+    read: Callable[[Any], tuple[Outcome, str]] = read_answer,
 ) -> list[Reply]:
     """Returns a reply for each worker that was asked, and for each answer beyond those.
 
     Where a hostname has several workers or several answers, they are called by the hostname. `silence`: the
-    message for a worker that gave no answer.
+    message for a worker that gave no answer. `read`: what an answer to this command means.
     """
     asked: defaultdict[str, list[WorkerName]] = defaultdict(list)
     for worker in workers:
@@ -193,7 +208,7 @@ def replies_of(
         asked[hostname] = asked[hostname] or [WorkerName(hostname)]
     replies = []
     for hostname, named in asked.items():
-        found = [read_answer(said) for said in answers.get(hostname, [])]
+        found = [read(said) for said in answers.get(hostname, [])]
         found += [(Outcome.NO_ANSWER, silence)] * (len(named) - len(found))
         names = named if len(found) == 1 else [WorkerName(hostname)] * len(found)
         replies += [Reply(name, *each) for name, each in zip(names, found, strict=True)]

@@ -72,19 +72,25 @@ class RollCall:
             if worker is not None:
                 self._on_worker(worker)
         self.made = True
-        await self._ask_for_queues([each.name for each in present])
+        await self.ask_for_queues([each.name for each in present])
         if self._switch is not None:
             await self._switch.switch_on(present, dt.datetime.now(dt.UTC))
 
-    async def _ask_for_queues(self, present: Sequence[WorkerName]) -> None:
-        if not present:
-            return
+    async def ask_for_queues(self, workers: Sequence[WorkerName]) -> Mapping[str, frozenset[str]]:
+        """Takes in which queues the workers consume.
+
+        Returns the queues by hostname; none of a hostname of which it is not known whose word it is.
+        """
+        if not workers:
+            return {}
         asked_at = time.monotonic()
-        answers = await self._control.ask("active_queues", workers=present)
-        for hostname, said in answers.items():
-            unsure = self._workers.consumes(hostname, queues_in(said), asked_at)
+        answers = await self._control.ask("active_queues", workers=workers)
+        told = {hostname: queues_in(said) for hostname, said in answers.items()}
+        for hostname, queues in told.items():
+            unsure = self._workers.consumes(hostname, queues, asked_at)
             if unsure is not None:
                 self._on_other_queues(*unsure)
+        return {hostname: queues for hostname, queues in told.items() if queues is not None}
 
 
 def _present(answers: Mapping[str, Sequence[Any]]) -> Iterator[Present]:

@@ -43,6 +43,8 @@ class WorkerOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WORKER_OUTCOME_UNKNOWN_TASK: _ClassVar[WorkerOutcome]
     WORKER_OUTCOME_NO_ANSWER: _ClassVar[WorkerOutcome]
     WORKER_OUTCOME_FAILED: _ClassVar[WorkerOutcome]
+    WORKER_OUTCOME_NOT_SENT: _ClassVar[WorkerOutcome]
+    WORKER_OUTCOME_STOPPING: _ClassVar[WorkerOutcome]
 
 class ArgumentSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -73,6 +75,8 @@ WORKER_OUTCOME_FLAGGED: WorkerOutcome
 WORKER_OUTCOME_UNKNOWN_TASK: WorkerOutcome
 WORKER_OUTCOME_NO_ANSWER: WorkerOutcome
 WORKER_OUTCOME_FAILED: WorkerOutcome
+WORKER_OUTCOME_NOT_SENT: WorkerOutcome
+WORKER_OUTCOME_STOPPING: WorkerOutcome
 ARGUMENT_SOURCE_UNSPECIFIED: ArgumentSource
 ARGUMENT_SOURCE_SCHEDULE: ArgumentSource
 ARGUMENT_SOURCE_RESULT: ArgumentSource

@@ -1,4 +1,5 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
+from celeriac.monitor.v1 import tasks_pb2 as _tasks_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
@@ -313,3 +314,141 @@ class InspectWorkerResponse(_message.Message):
     INSPECTION_FIELD_NUMBER: _ClassVar[int]
     inspection: WorkerInspection
     def __init__(self, inspection: _Optional[_Union[WorkerInspection, _Mapping]] = ...) -> None: ...
+
+class PingWorkersRequest(_message.Message):
+    __slots__ = ("workers", "all")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    def __init__(self, workers: _Optional[_Iterable[str]] = ..., all: bool = ...) -> None: ...
+
+class PingWorkersResponse(_message.Message):
+    __slots__ = ("replies",)
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class GrowPoolRequest(_message.Message):
+    __slots__ = ("workers", "all", "count")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    count: int
+    def __init__(self, workers: _Optional[_Iterable[str]] = ..., all: bool = ..., count: _Optional[int] = ...) -> None: ...
+
+class GrowPoolResponse(_message.Message):
+    __slots__ = ("replies",)
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class ShrinkPoolRequest(_message.Message):
+    __slots__ = ("workers", "all", "count")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    count: int
+    def __init__(self, workers: _Optional[_Iterable[str]] = ..., all: bool = ..., count: _Optional[int] = ...) -> None: ...
+
+class ShrinkPoolResponse(_message.Message):
+    __slots__ = ("replies",)
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class AutoscalePoolRequest(_message.Message):
+    __slots__ = ("workers", "all", "max_concurrency", "min_concurrency")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MIN_CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    max_concurrency: int
+    min_concurrency: int
+    def __init__(self, workers: _Optional[_Iterable[str]] = ..., all: bool = ..., max_concurrency: _Optional[int] = ..., min_concurrency: _Optional[int] = ...) -> None: ...
+
+class AutoscalePoolResponse(_message.Message):
+    __slots__ = ("replies",)
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class AddConsumerRequest(_message.Message):
+    __slots__ = ("workers", "all", "queue")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    queue: str
+    def __init__(self, workers: _Optional[_Iterable[str]] = ..., all: bool = ..., queue: _Optional[str] = ...) -> None: ...
+
+class AddConsumerResponse(_message.Message):
+    __slots__ = ("replies",)
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class CancelConsumerRequest(_message.Message):
+    __slots__ = ("workers", "all", "queue")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    queue: str
+    def __init__(self, workers: _Optional[_Iterable[str]] = ..., all: bool = ..., queue: _Optional[str] = ...) -> None: ...
+
+class CancelConsumerResponse(_message.Message):
+    __slots__ = ("replies",)
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class RestartPoolRequest(_message.Message):
+    __slots__ = ("workers", "all")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    def __init__(self, workers: _Optional[_Iterable[str]] = ..., all: bool = ...) -> None: ...
+
+class RestartPoolResponse(_message.Message):
+    __slots__ = ("replies",)
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class ShutdownWorkersRequest(_message.Message):
+    __slots__ = ("workers", "all", "wait", "validate_only")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    wait: _duration_pb2.Duration
+    validate_only: bool
+    def __init__(self, workers: _Optional[_Iterable[str]] = ..., all: bool = ..., wait: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., validate_only: bool = ...) -> None: ...
+
+class ShutdownWorkersResponse(_message.Message):
+    __slots__ = ("replies", "workers")
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    workers: _containers.RepeatedCompositeFieldContainer[StoppedWorker]
+    def __init__(self, replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[StoppedWorker, _Mapping]]] = ...) -> None: ...
+
+class StoppedWorker(_message.Message):
+    __slots__ = ("worker", "active_count")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    active_count: int
+    def __init__(self, worker: _Optional[str] = ..., active_count: _Optional[int] = ...) -> None: ...

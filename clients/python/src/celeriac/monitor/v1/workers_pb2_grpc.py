@@ -55,6 +55,46 @@ class WorkerServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerResponse.FromString,
                 _registered_method=True)
+        self.PingWorkers = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/PingWorkers',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.PingWorkersRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.PingWorkersResponse.FromString,
+                _registered_method=True)
+        self.GrowPool = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/GrowPool',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.GrowPoolRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.GrowPoolResponse.FromString,
+                _registered_method=True)
+        self.ShrinkPool = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/ShrinkPool',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShrinkPoolRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShrinkPoolResponse.FromString,
+                _registered_method=True)
+        self.AutoscalePool = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/AutoscalePool',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.AutoscalePoolRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.AutoscalePoolResponse.FromString,
+                _registered_method=True)
+        self.AddConsumer = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/AddConsumer',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.AddConsumerRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.AddConsumerResponse.FromString,
+                _registered_method=True)
+        self.CancelConsumer = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/CancelConsumer',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.CancelConsumerRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.CancelConsumerResponse.FromString,
+                _registered_method=True)
+        self.RestartPool = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/RestartPool',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolResponse.FromString,
+                _registered_method=True)
+        self.ShutdownWorkers = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/ShutdownWorkers',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShutdownWorkersRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShutdownWorkersResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerServiceServicer(object):
@@ -95,6 +135,75 @@ class WorkerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PingWorkers(self, request, context):
+        """Asks workers for a sign of life.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GrowPool(self, request, context):
+        """Adds processes to the pools of workers, until they are started again. Each call adds as many. A worker whose pool
+        can't grow is not told (NOT_SENT): one of the pools "solo" and "thread", and one that was started with
+        `--autoscale`, for which there is AutoscalePool. FAILED_PRECONDITION if none of the workers can be told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShrinkPool(self, request, context):
+        """Takes processes from the pools of workers, until they are started again. Each call takes as many. Only processes
+        without a task are ended: where there are too few of them, the worker ends those and answers FAILED. A worker that
+        would have no process left is not told (NOT_SENT), nor is one that can't shrink, as with GrowPool.
+        FAILED_PRECONDITION if none of the workers can be told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AutoscalePool(self, request, context):
+        """Sets the bounds between which workers change the size of their pools by themselves, until they are started again.
+        A worker that was started without `--autoscale` is not told (NOT_SENT). FAILED_PRECONDITION if none of the workers
+        can be told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddConsumer(self, request, context):
+        """Tells workers to consume a queue, too, until they are started again. A worker that consumes it already goes on.
+        DONE means that the worker was seen to consume it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelConsumer(self, request, context):
+        """Tells workers to consume a queue no more, until they are started again. Messages that a worker has taken already
+        are still run. A worker that does not consume the queue is not told (NOT_SENT). DONE means that the worker was seen
+        not to consume it any more. FAILED_PRECONDITION if none of the workers consumes it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestartPool(self, request, context):
+        """Replaces the processes of the pools of workers by new ones. A process that runs a task ends it first. A worker of
+        another pool than "prefork" is not told (NOT_SENT), nor is one whose application has not set
+        `worker_pool_restarts`. FAILED_PRECONDITION if none of the workers can be told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShutdownWorkers(self, request, context):
+        """Tells workers to stop, and waits for a while until they have gone. A worker ends the tasks that it runs first, and
+        gives back what it has not begun. Whether something starts it again is up to who started it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -117,6 +226,46 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.InspectWorker,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerResponse.SerializeToString,
+            ),
+            'PingWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.PingWorkers,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.PingWorkersRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.PingWorkersResponse.SerializeToString,
+            ),
+            'GrowPool': grpc.unary_unary_rpc_method_handler(
+                    servicer.GrowPool,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.GrowPoolRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.GrowPoolResponse.SerializeToString,
+            ),
+            'ShrinkPool': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShrinkPool,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShrinkPoolRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShrinkPoolResponse.SerializeToString,
+            ),
+            'AutoscalePool': grpc.unary_unary_rpc_method_handler(
+                    servicer.AutoscalePool,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.AutoscalePoolRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.AutoscalePoolResponse.SerializeToString,
+            ),
+            'AddConsumer': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddConsumer,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.AddConsumerRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.AddConsumerResponse.SerializeToString,
+            ),
+            'CancelConsumer': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelConsumer,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.CancelConsumerRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.CancelConsumerResponse.SerializeToString,
+            ),
+            'RestartPool': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestartPool,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolResponse.SerializeToString,
+            ),
+            'ShutdownWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShutdownWorkers,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShutdownWorkersRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShutdownWorkersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -228,6 +377,222 @@ class WorkerService(object):
             '/celeriac.monitor.v1.WorkerService/InspectWorker',
             celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_workers__pb2.InspectWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PingWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/PingWorkers',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.PingWorkersRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.PingWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GrowPool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/GrowPool',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.GrowPoolRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.GrowPoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShrinkPool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/ShrinkPool',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShrinkPoolRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShrinkPoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AutoscalePool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/AutoscalePool',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.AutoscalePoolRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.AutoscalePoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddConsumer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/AddConsumer',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.AddConsumerRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.AddConsumerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelConsumer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/CancelConsumer',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.CancelConsumerRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.CancelConsumerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestartPool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/RestartPool',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShutdownWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/ShutdownWorkers',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShutdownWorkersRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShutdownWorkersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,74 @@ class WorkerServiceStub:
     the pool "solo" does not answer while it runs a task.
     """
 
+    PingWorkers: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.PingWorkersRequest,
+        celeriac.monitor.v1.workers_pb2.PingWorkersResponse,
+    ]
+    """Asks workers for a sign of life."""
+
+    GrowPool: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.GrowPoolRequest,
+        celeriac.monitor.v1.workers_pb2.GrowPoolResponse,
+    ]
+    """Adds processes to the pools of workers, until they are started again. Each call adds as many. A worker whose pool
+    can't grow is not told (NOT_SENT): one of the pools "solo" and "thread", and one that was started with
+    `--autoscale`, for which there is AutoscalePool. FAILED_PRECONDITION if none of the workers can be told.
+    """
+
+    ShrinkPool: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.ShrinkPoolRequest,
+        celeriac.monitor.v1.workers_pb2.ShrinkPoolResponse,
+    ]
+    """Takes processes from the pools of workers, until they are started again. Each call takes as many. Only processes
+    without a task are ended: where there are too few of them, the worker ends those and answers FAILED. A worker that
+    would have no process left is not told (NOT_SENT), nor is one that can't shrink, as with GrowPool.
+    FAILED_PRECONDITION if none of the workers can be told.
+    """
+
+    AutoscalePool: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.AutoscalePoolRequest,
+        celeriac.monitor.v1.workers_pb2.AutoscalePoolResponse,
+    ]
+    """Sets the bounds between which workers change the size of their pools by themselves, until they are started again.
+    A worker that was started without `--autoscale` is not told (NOT_SENT). FAILED_PRECONDITION if none of the workers
+    can be told.
+    """
+
+    AddConsumer: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.AddConsumerRequest,
+        celeriac.monitor.v1.workers_pb2.AddConsumerResponse,
+    ]
+    """Tells workers to consume a queue, too, until they are started again. A worker that consumes it already goes on.
+    DONE means that the worker was seen to consume it.
+    """
+
+    CancelConsumer: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.CancelConsumerRequest,
+        celeriac.monitor.v1.workers_pb2.CancelConsumerResponse,
+    ]
+    """Tells workers to consume a queue no more, until they are started again. Messages that a worker has taken already
+    are still run. A worker that does not consume the queue is not told (NOT_SENT). DONE means that the worker was seen
+    not to consume it any more. FAILED_PRECONDITION if none of the workers consumes it.
+    """
+
+    RestartPool: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.RestartPoolRequest,
+        celeriac.monitor.v1.workers_pb2.RestartPoolResponse,
+    ]
+    """Replaces the processes of the pools of workers by new ones. A process that runs a task ends it first. A worker of
+    another pool than "prefork" is not told (NOT_SENT), nor is one whose application has not set
+    `worker_pool_restarts`. FAILED_PRECONDITION if none of the workers can be told.
+    """
+
+    ShutdownWorkers: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.ShutdownWorkersRequest,
+        celeriac.monitor.v1.workers_pb2.ShutdownWorkersResponse,
+    ]
+    """Tells workers to stop, and waits for a while until they have gone. A worker ends the tasks that it runs first, and
+    gives back what it has not begun. Whether something starts it again is up to who started it.
+    """
+
 class WorkerServiceAsyncStub:
     """The Celery workers of the broker."""
 
@@ -88,6 +156,74 @@ class WorkerServiceAsyncStub:
     over time, GetWorker tells. A part that could not be had is named in `unknown_parts`, and all others are there.
     NOT_FOUND if nothing was heard of the worker within the last day; UNAVAILABLE if it does not answer. A worker of
     the pool "solo" does not answer while it runs a task.
+    """
+
+    PingWorkers: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.PingWorkersRequest,
+        celeriac.monitor.v1.workers_pb2.PingWorkersResponse,
+    ]
+    """Asks workers for a sign of life."""
+
+    GrowPool: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.GrowPoolRequest,
+        celeriac.monitor.v1.workers_pb2.GrowPoolResponse,
+    ]
+    """Adds processes to the pools of workers, until they are started again. Each call adds as many. A worker whose pool
+    can't grow is not told (NOT_SENT): one of the pools "solo" and "thread", and one that was started with
+    `--autoscale`, for which there is AutoscalePool. FAILED_PRECONDITION if none of the workers can be told.
+    """
+
+    ShrinkPool: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.ShrinkPoolRequest,
+        celeriac.monitor.v1.workers_pb2.ShrinkPoolResponse,
+    ]
+    """Takes processes from the pools of workers, until they are started again. Each call takes as many. Only processes
+    without a task are ended: where there are too few of them, the worker ends those and answers FAILED. A worker that
+    would have no process left is not told (NOT_SENT), nor is one that can't shrink, as with GrowPool.
+    FAILED_PRECONDITION if none of the workers can be told.
+    """
+
+    AutoscalePool: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.AutoscalePoolRequest,
+        celeriac.monitor.v1.workers_pb2.AutoscalePoolResponse,
+    ]
+    """Sets the bounds between which workers change the size of their pools by themselves, until they are started again.
+    A worker that was started without `--autoscale` is not told (NOT_SENT). FAILED_PRECONDITION if none of the workers
+    can be told.
+    """
+
+    AddConsumer: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.AddConsumerRequest,
+        celeriac.monitor.v1.workers_pb2.AddConsumerResponse,
+    ]
+    """Tells workers to consume a queue, too, until they are started again. A worker that consumes it already goes on.
+    DONE means that the worker was seen to consume it.
+    """
+
+    CancelConsumer: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.CancelConsumerRequest,
+        celeriac.monitor.v1.workers_pb2.CancelConsumerResponse,
+    ]
+    """Tells workers to consume a queue no more, until they are started again. Messages that a worker has taken already
+    are still run. A worker that does not consume the queue is not told (NOT_SENT). DONE means that the worker was seen
+    not to consume it any more. FAILED_PRECONDITION if none of the workers consumes it.
+    """
+
+    RestartPool: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.RestartPoolRequest,
+        celeriac.monitor.v1.workers_pb2.RestartPoolResponse,
+    ]
+    """Replaces the processes of the pools of workers by new ones. A process that runs a task ends it first. A worker of
+    another pool than "prefork" is not told (NOT_SENT), nor is one whose application has not set
+    `worker_pool_restarts`. FAILED_PRECONDITION if none of the workers can be told.
+    """
+
+    ShutdownWorkers: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.ShutdownWorkersRequest,
+        celeriac.monitor.v1.workers_pb2.ShutdownWorkersResponse,
+    ]
+    """Tells workers to stop, and waits for a while until they have gone. A worker ends the tasks that it runs first, and
+    gives back what it has not begun. Whether something starts it again is up to who started it.
     """
 
 class WorkerServiceServicer(metaclass=abc.ABCMeta):
@@ -132,6 +268,90 @@ class WorkerServiceServicer(metaclass=abc.ABCMeta):
         over time, GetWorker tells. A part that could not be had is named in `unknown_parts`, and all others are there.
         NOT_FOUND if nothing was heard of the worker within the last day; UNAVAILABLE if it does not answer. A worker of
         the pool "solo" does not answer while it runs a task.
+        """
+
+    @abc.abstractmethod
+    def PingWorkers(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.PingWorkersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.PingWorkersResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.PingWorkersResponse]]:
+        """Asks workers for a sign of life."""
+
+    @abc.abstractmethod
+    def GrowPool(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.GrowPoolRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.GrowPoolResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.GrowPoolResponse]]:
+        """Adds processes to the pools of workers, until they are started again. Each call adds as many. A worker whose pool
+        can't grow is not told (NOT_SENT): one of the pools "solo" and "thread", and one that was started with
+        `--autoscale`, for which there is AutoscalePool. FAILED_PRECONDITION if none of the workers can be told.
+        """
+
+    @abc.abstractmethod
+    def ShrinkPool(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.ShrinkPoolRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.ShrinkPoolResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.ShrinkPoolResponse]]:
+        """Takes processes from the pools of workers, until they are started again. Each call takes as many. Only processes
+        without a task are ended: where there are too few of them, the worker ends those and answers FAILED. A worker that
+        would have no process left is not told (NOT_SENT), nor is one that can't shrink, as with GrowPool.
+        FAILED_PRECONDITION if none of the workers can be told.
+        """
+
+    @abc.abstractmethod
+    def AutoscalePool(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.AutoscalePoolRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.AutoscalePoolResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.AutoscalePoolResponse]]:
+        """Sets the bounds between which workers change the size of their pools by themselves, until they are started again.
+        A worker that was started without `--autoscale` is not told (NOT_SENT). FAILED_PRECONDITION if none of the workers
+        can be told.
+        """
+
+    @abc.abstractmethod
+    def AddConsumer(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.AddConsumerRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.AddConsumerResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.AddConsumerResponse]]:
+        """Tells workers to consume a queue, too, until they are started again. A worker that consumes it already goes on.
+        DONE means that the worker was seen to consume it.
+        """
+
+    @abc.abstractmethod
+    def CancelConsumer(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.CancelConsumerRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.CancelConsumerResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.CancelConsumerResponse]]:
+        """Tells workers to consume a queue no more, until they are started again. Messages that a worker has taken already
+        are still run. A worker that does not consume the queue is not told (NOT_SENT). DONE means that the worker was seen
+        not to consume it any more. FAILED_PRECONDITION if none of the workers consumes it.
+        """
+
+    @abc.abstractmethod
+    def RestartPool(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.RestartPoolRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.RestartPoolResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.RestartPoolResponse]]:
+        """Replaces the processes of the pools of workers by new ones. A process that runs a task ends it first. A worker of
+        another pool than "prefork" is not told (NOT_SENT), nor is one whose application has not set
+        `worker_pool_restarts`. FAILED_PRECONDITION if none of the workers can be told.
+        """
+
+    @abc.abstractmethod
+    def ShutdownWorkers(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.ShutdownWorkersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.ShutdownWorkersResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.ShutdownWorkersResponse]]:
+        """Tells workers to stop, and waits for a while until they have gone. A worker ends the tasks that it runs first, and
+        gives back what it has not begun. Whether something starts it again is up to who started it.
         """
 
 def add_WorkerServiceServicer_to_server(servicer: WorkerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
