@@ -59,6 +59,8 @@ class Pace(pace.Pace):
     gaps_claim: float = 20.0
     # Generations of tasks are closed, and dropped, when they are due.
     generations_look: float = steady(10.0)
+    # Operations that retry many tasks are looked for; one that this monitor begins is seen at once.
+    retries_look: float = 2.0
     # A monitor notes up to which event its rows are written.
     place_note: float = 1.0
 

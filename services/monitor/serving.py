@@ -30,6 +30,7 @@ from services.kernel.live_settings import LiveSettings
 from services.kernel.loops import Background, Heartbeat
 from services.kernel.metrics import new_registry
 from services.kernel.opened_database import opened_database
+from services.kernel.operations import Owner
 from services.kernel.sessions import Sessions, opened_sessions
 from services.monitor.api.dashboard import DashboardApi
 from services.monitor.api.front_page import FrontPage
@@ -60,6 +61,7 @@ from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.search.indexing import Indexing
 from services.monitor.sending.finding import ArgumentFinder
+from services.monitor.sending.many_retries import ManyRetries
 from services.monitor.sending.registered import RegisteredTasks
 from services.monitor.sending.retries import Retries
 from services.monitor.sending.runs import Runs
@@ -79,7 +81,7 @@ from services.monitor.tasks.generations import Generations
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.result_client import ResultClient, opened_results
 from services.monitor.tasks.retention import task_retention
-from services.monitor.tasks.store_lists import opened_lists
+from services.monitor.tasks.store_lists import Lists, opened_lists
 from services.monitor.tasks.stored_meta import StoredMetas
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
@@ -123,7 +125,9 @@ async def serve(settings: MonitorSettings) -> None:
         control, roll_call = _control(settings, sessions, workers, intake, newcomers, pace)
         remembered = dt.timedelta(hours=settings.revocation_hours)
         revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
-        sending = await _sending(settings, opened, database, client, results, control, workers)
+        sending = await _sending(
+            settings, opened, database, sessions, lists, client, results, control, workers, pace
+        )
         hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
         waiting = WaitingTasks(client, settings.layout, queues)
         places = TaskPlaces(waiting, control, workers, intake)
@@ -196,10 +200,12 @@ async def serve(settings: MonitorSettings) -> None:
                 orphans.loop,
                 deletions.loop,
                 revoked.loop,
+                sending.many.loop,
                 hello.loop,
                 pulse.loop,
                 components,
                 gaps,
+                Owner(database, "monitor", pace=pace),
                 generations.loop,
                 *_upkeep(database, live, figures, pace),
                 watching.loop,
@@ -305,17 +311,22 @@ async def _sending(
     settings: MonitorSettings,
     opened: AsyncExitStack,
     database: Database,
+    sessions: Sessions,
+    lists: Lists,
     client: redis.asyncio.Redis,
     results: ResultClient | None,
     control: Control,
     workers: WorkerTable,
+    pace: Pace,
 ) -> Sending:
     """What sends tasks: it asks the scheduler, the result backend and workers for their arguments."""
     scheduled = Scheduled(await opened.enter_async_context(channel_to("scheduler", settings)))
     finder = ArgumentFinder(scheduled.of_runs, results, settings.result_key_prefix, control, workers)
     sender = Sender(client, broker.broker_address(settings).database, settings.layout)
     registered = RegisteredTasks(control, workers)
-    return Sending(Retries(database, finder, sender), Runs(database, registered, sender))
+    retries = Retries(database, finder, sender)
+    many = ManyRetries(database, sessions, lists, finder, retries, pace)
+    return Sending(retries, many, Runs(database, registered, sender))
 
 
 def _looks(

@@ -325,6 +325,8 @@ sent_tasks = Table(
     Column("request_digest", LargeBinary),
     required("created_at", Moment, server_default=text("clock_timestamp()")),
     Column("ended_at", Moment),
+    # The operation that retries it together with others; NULL: there is none.
+    Column("operation_id", Uuid),
     check("celery_sent_tasks_state_check", "state IN ('waiting', 'sent', 'failed')"),
     Index("celery_sent_tasks_retry_of", "retry_of", unique=True, postgresql_where=text("state <> 'failed'")),
     Index(
@@ -334,6 +336,24 @@ sent_tasks = Table(
         postgresql_where=text("retry_of IS NULL AND request_id IS NOT NULL AND state <> 'failed'"),
     ),
     Index("celery_sent_tasks_age", "created_at"),
+    Index(
+        "celery_sent_tasks_waiting",
+        "operation_id",
+        "created_at",
+        postgresql_where=text("state = 'waiting' AND operation_id IS NOT NULL"),
+    ),
+)
+
+# Requests to retry many tasks, by the ids that their callers gave them.
+retry_requests = Table(
+    "celery_retry_requests",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    # SHA-256 of the caller and the request.
+    required("digest", LargeBinary),
+    # NULL only within the transaction that begins the operation.
+    Column("answer", LargeBinary),
+    required("created_at", Moment, server_default=text("clock_timestamp()")),
 )
 
 outbox = outbox_table(metadata, "monitor")

@@ -79,6 +79,16 @@ class PlayedMonitor(tasks_pb2_grpc.TaskServiceServicer, monitoring_pb2_grpc.Moni
     ) -> tasks_pb2.RetryTaskResponse:
         raise NotImplementedError
 
+    def RetryTasks(
+        self, request: tasks_pb2.RetryTasksRequest, context: grpc.ServicerContext
+    ) -> tasks_pb2.RetryTasksResponse:
+        raise NotImplementedError
+
+    def RevokeTasks(
+        self, request: tasks_pb2.RevokeTasksRequest, context: grpc.ServicerContext
+    ) -> tasks_pb2.RevokeTasksResponse:
+        raise NotImplementedError
+
     def RunTask(
         self, request: tasks_pb2.RunTaskRequest, context: grpc.ServicerContext
     ) -> tasks_pb2.RunTaskResponse:

@@ -10,6 +10,7 @@ from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
 from services.monitor.queues import Queue
 from services.monitor.sending.arguments import Source
+from services.monitor.sending.many_retries import Outlook
 from services.monitor.sending.retries import Retry
 from services.monitor.sending.store_sent import NO_KIN, Kin
 from services.monitor.tasks.names import WorkerName
@@ -87,6 +88,30 @@ def task_to(task: Task, meta: StoredMeta = NOTHING, kin: Kin = NO_KIN) -> tasks_
 def retry_to(retry: Retry) -> tasks_pb2.RetryTaskResponse:
     task = f"tasks/{retry.task_id}" if retry.task_id else ""
     return tasks_pb2.RetryTaskResponse(task=task, source=SOURCES[retry.source])
+
+
+def outlook_to(outlook: Outlook, operation: str = "") -> tasks_pb2.RetryTasksResponse:
+    return tasks_pb2.RetryTasksResponse(
+        operation=f"operations/{operation}" if operation else "",
+        matched_count=outlook.matched,
+        retryable_count=len(outlook.task_ids),
+        sources=[
+            tasks_pb2.ArgumentSourceCount(source=SOURCES[source], count=outlook.sources[source])
+            for source in Source
+            if outlook.sources[source]
+        ],
+        refusals=[
+            tasks_pb2.RetryRefusal(
+                reason=each.reason, count=each.count, example=f"tasks/{each.example}", message=each.message
+            )
+            for each in outlook.refused.values()
+        ],
+    )
+
+
+def outlook_bytes(outlook: Outlook, operation: str) -> bytes:
+    """Returns the answer as it is kept for a repeated request."""
+    return outlook_to(outlook, operation).SerializeToString()
 
 
 def run_to(task_id: str, workers: Sequence[WorkerName]) -> tasks_pb2.RunTaskResponse:

@@ -40,7 +40,7 @@ class NamesWorkers(Protocol):
     def workers(self) -> Sequence[str]: ...
 
 
-Filtered: TypeAlias = tasks_pb2.ListTasksRequest | monitoring_pb2.WatchEventsRequest
+Filtered: TypeAlias = tasks_pb2.ListTasksRequest | tasks_pb2.TaskFilter | monitoring_pb2.WatchEventsRequest
 
 
 def task_id_in(name: str) -> str:
@@ -102,7 +102,9 @@ def workers_in(request: NamesWorkers, faults: Faults, workers: WorkerTable) -> l
     return _each("workers", request.workers, faults, WORKER, check)
 
 
-def exception_types_in(request: tasks_pb2.ListTasksRequest, faults: Faults) -> list[str]:
+def exception_types_in(
+    request: tasks_pb2.ListTasksRequest | tasks_pb2.TaskFilter, faults: Faults
+) -> list[str]:
     def check(name: str, field: str) -> str:
         if faults.text(field, name, EXCEPTION_TYPE, most=MOST_TYPE):
             fault = f"is {name[:100]!r}, which is not the name of a class without its module"

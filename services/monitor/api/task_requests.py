@@ -1,24 +1,118 @@
-"""Reads the requests that send tasks, and tells everything that is wrong with them."""
+"""Reads the requests about tasks, and tells everything that is wrong with them."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 
 from celeriac.monitor.v1 import tasks_pb2 as pb
 
 from services.kernel.durations import span_in
-from services.kernel.grpc.wire import moment_in
+from services.kernel.grpc.wire import moment_in, window_in
+from services.kernel.identity import Role, current_identity
 from services.kernel.stored_values import Unreadable
 from services.kernel.validation import Faults
 from services.monitor.api import references
 from services.monitor.sending.runs import TaskToRun
-from services.monitor.tasks.tasks import MOST_NAME
+from services.monitor.tasks.store_listing import TaskFilter
+from services.monitor.tasks.tasks import ENDED_FOR_GOOD, MOST_NAME, TaskState
+from services.monitor.workers.control import SIGNALS
+from services.monitor.workers.workers import WorkerTable
 
 MOST_ARGUMENTS = 262_144
 MOST_PRIORITY = 9
 MOST_COUNTDOWN = dt.timedelta(days=366)
 NO_TIME = dt.timedelta(0)
 QUEUE = "celery"
+RATE, LEAST_RATE, MOST_RATE = 10.0, 0.1, 1000.0
+# The states of an act on many that names none.
+RETRIED_STATES = (TaskState.FAILURE, TaskState.ORPHANED, TaskState.LOST)
+REVOCABLE_STATES = tuple(state for state in TaskState if state not in ENDED_FOR_GOOD)
+
+
+def filter_in(
+    message: pb.ListTasksRequest | pb.TaskFilter, faults: Faults, workers: WorkerTable, readers: Role
+) -> TaskFilter:
+    """Returns which tasks are asked for. `readers`: the least role that reads arguments and results."""
+    states = references.states_in(message, faults)
+    task_names = references.task_names_in(message, faults)
+    queues = references.queues_in(message, faults)
+    of_workers = references.workers_in(message, faults, workers)
+    exception_types = references.exception_types_in(message, faults)
+    root = references.optional_task_id_in(message.root, "root", faults)
+    parent = references.optional_task_id_in(message.parent, "parent", faults)
+    faults.text("text", message.text, "TimeoutError", most=200, required=False)
+    start, end = window_in(message, faults)
+    return TaskFilter(
+        states=states,
+        tasks=task_names,
+        queues=queues,
+        workers=of_workers,
+        exception_types=exception_types,
+        root=root,
+        parent=parent,
+        text=message.text,
+        only_exceptions=not _reads_arguments(readers),
+        start=start,
+        end=end,
+    )
+
+
+def filter_of_many_in(
+    message: pb.TaskFilter,
+    states: Sequence[TaskState],
+    faults: Faults,
+    workers: WorkerTable,
+    readers: Role,
+) -> TaskFilter:
+    """The same for the field `filter`; `states` if it names none."""
+    within = Faults()
+    wanted = filter_in(message, within, workers, readers)
+    for each in within:
+        faults.add(f"filter.{each.field}", each.fault, each.example)
+    return wanted if wanted.states else dataclasses.replace(wanted, states=states)
+
+
+def still_to_run(wanted: TaskFilter, faults: Faults) -> TaskFilter:
+    """Returns the filter without the states of tasks that have ended; these alone are a fault."""
+    states = [state for state in wanted.states if state not in ENDED_FOR_GOOD]
+    fault = "has only states in which a task has ended, and can't be revoked"
+    faults.unless(bool(states), "filter.states", fault, "TASK_STATE_PENDING")
+    return dataclasses.replace(wanted, states=states)
+
+
+def _reads_arguments(least: Role) -> bool:
+    """Whether the caller may read arguments and results: to search in them is to read them."""
+    identity = current_identity()
+    return identity is not None and (identity.role is Role.SERVICE or identity.role.reaches(least))
+
+
+def signal_in(request: pb.RevokeTaskRequest | pb.RevokeTasksRequest, faults: Faults) -> str:
+    """Returns the signal to terminate with, one of `SIGNALS`."""
+    if request.signal:
+        fault = f"is {request.signal[:100]!r}, not one of {', '.join(SIGNALS)}"
+        faults.unless(request.signal in SIGNALS, "signal", fault, "SIGTERM")
+        faults.unless(request.terminate, "signal", "is set, and terminate is not", "terminate: true")
+    return request.signal or SIGNALS[0]
+
+
+def rate_in(rate: float, faults: Faults) -> float:
+    """Returns the messages a second; RATE if the field is not set."""
+    fault = f"is {rate}, it must be {LEAST_RATE} to {MOST_RATE:.0f}"
+    faults.unless(rate == 0 or LEAST_RATE <= rate <= MOST_RATE, "rate", fault, "10")
+    return rate or RATE
+
+
+def expected_in(request: pb.RetryTasksRequest | pb.RevokeTasksRequest, faults: Faults) -> int:
+    """Returns how many tasks the caller expects to match, at most."""
+    if request.HasField("expected_count"):
+        fault = f"is {request.expected_count}, it must be 0 or more"
+        faults.unless(request.expected_count >= 0, "expected_count", fault, "250")
+    elif not request.validate_only:
+        fault = "is not set; send validate_only, look at matched_count, and send that"
+        faults.add("expected_count", fault, "250")
+    return request.expected_count
 
 
 def queue_in(name: str, faults: Faults) -> str:

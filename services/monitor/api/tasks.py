@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import partial
 
 from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2_grpc
 from celeriac.monitor.v1.workers_pb2 import HeldTask
+from google.protobuf.json_format import MessageToDict
 
 from services.kernel.grpc.readable import Readers
-from services.kernel.grpc.wire import Context, once_in, window_in
-from services.kernel.identity import Role, current_identity, current_subject
+from services.kernel.grpc.wire import Context, once_in
+from services.kernel.identity import Role, current_subject
 from services.kernel.pages import decode_place, encode_place, next_page_token, page_size
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 from services.monitor.api import convert, references
 from services.monitor.api.references import checked_task_id, task_id_in
-from services.monitor.api.task_requests import priority_in, queue_in, task_to_run_in
+from services.monitor.api.task_requests import (
+    RETRIED_STATES,
+    REVOCABLE_STATES,
+    expected_in,
+    filter_in,
+    filter_of_many_in,
+    priority_in,
+    queue_in,
+    rate_in,
+    signal_in,
+    still_to_run,
+    task_to_run_in,
+)
 from services.monitor.search.store_search import TaskSearch
+from services.monitor.sending.matching import check_expected, matching
 from services.monitor.sending.sending import Sending
 from services.monitor.tasks.names import WorkerName
-from services.monitor.tasks.store_listing import TaskFilter
 from services.monitor.tasks.store_lists import Lists
 from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.stored_meta import NOTHING, StoredMetas
-from services.monitor.workers.control import SIGNALS, refuse_ended
+from services.monitor.workers.control import refuse_ended
 from services.monitor.workers.revoked_tasks import RevokedTasks
 from services.monitor.workers.store_revoked_tasks import RevokedTask, RevokedTaskStore
 from services.monitor.workers.workers import WorkerTable
@@ -81,7 +95,9 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         return pb.BatchGetTasksResponse(tasks=map(convert.task_to, found))
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
-        wanted, size = _filter(request, self._workers, self._readers), page_size(request.page_size)
+        faults, size = Faults(), page_size(request.page_size)
+        wanted = filter_in(request, faults, self._workers, self._readers)
+        faults.raise_any()
         after = decode_place(request.page_token)
         async with self._lists.reading() as session:
             found = await TaskSearch(session).list(wanted, after, size + 1)
@@ -89,7 +105,9 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         return pb.ListTasksResponse(tasks=map(convert.task_to, found[:size]), next_page_token=token)
 
     async def RevokeTask(self, request: pb.RevokeTaskRequest, context: Context) -> pb.RevokeTaskResponse:
-        task_id, signal = task_id_in(request.name), _signal_in(request)
+        faults = Faults()
+        task_id, signal = checked_task_id(request.name, "name", faults), signal_in(request, faults)
+        faults.raise_any()
         revoked = RevokedTask(task_id, request.terminate, signal)
         async with self._sessions.transaction() as session:
             task = await TaskStore(session).find(task_id)
@@ -115,6 +133,43 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         retry = await retries.retry(task, current_subject(), once, queue=queue, priority=own)
         return convert.retry_to(retry)
 
+    async def RetryTasks(self, request: pb.RetryTasksRequest, context: Context) -> pb.RetryTasksResponse:
+        faults, many = Faults(), self._sending.many
+        wanted = filter_of_many_in(request.filter, RETRIED_STATES, faults, self._workers, self._readers)
+        rate, expected = rate_in(request.rate, faults), expected_in(request, faults)
+        once = once_in(request, faults, "RetryTasks")
+        faults.raise_any()
+        if (before := await many.answer_to(once)) is not None:
+            return pb.RetryTasksResponse.FromString(before)
+        outlook = await many.look(wanted)
+        if request.validate_only:
+            return convert.outlook_to(outlook)
+        check_expected(outlook.matched, expected)
+        asked = {"rate": rate, "filter": MessageToDict(request.filter, preserving_proto_field_name=True)}
+        made = await many.begin(
+            outlook, asked, current_subject(), once, partial(convert.outlook_bytes, outlook)
+        )
+        return pb.RetryTasksResponse.FromString(made)
+
+    async def RevokeTasks(self, request: pb.RevokeTasksRequest, context: Context) -> pb.RevokeTasksResponse:
+        faults = Faults()
+        wanted = filter_of_many_in(request.filter, REVOCABLE_STATES, faults, self._workers, self._readers)
+        wanted = still_to_run(wanted, faults)
+        signal, expected = signal_in(request, faults), expected_in(request, faults)
+        faults.raise_any()
+        tasks = await matching(self._lists, wanted)
+        answer = pb.RevokeTasksResponse(matched_count=len(tasks))
+        if request.validate_only:
+            return answer
+        check_expected(len(tasks), expected)
+        if tasks:
+            terminate = request.terminate
+            await self._revoked.remember(tasks, terminate=terminate, signal=signal)
+            task_ids = [task.id for task in tasks]
+            replies = await self._revoked.command_many(task_ids, terminate=terminate, signal=signal)
+            answer.replies.extend(map(convert.reply_to, replies))
+        return answer
+
     async def RunTask(self, request: pb.RunTaskRequest, context: Context) -> pb.RunTaskResponse:
         faults = Faults()
         task = task_to_run_in(request, dt.datetime.now(dt.UTC), faults)
@@ -136,50 +191,6 @@ def _task_ids_in(names: Sequence[str]) -> list[str]:
     return task_ids
 
 
-def _signal_in(request: pb.RevokeTaskRequest) -> str:
-    """Returns the signal to terminate with. Raises `Invalid` if it is not one of `SIGNALS`."""
-    faults, known = Faults(), ", ".join(SIGNALS)
-    if request.signal:
-        fault = f"is {request.signal[:100]!r}, not one of {known}"
-        faults.unless(request.signal in SIGNALS, "signal", fault, "SIGTERM")
-        faults.unless(request.terminate, "signal", "is set, and terminate is not", "terminate: true")
-    faults.raise_any()
-    return request.signal or SIGNALS[0]
-
-
-def _filter(request: pb.ListTasksRequest, workers: WorkerTable, readers: Role) -> TaskFilter:
-    faults = Faults()
-    states = references.states_in(request, faults)
-    task_names = references.task_names_in(request, faults)
-    queues = references.queues_in(request, faults)
-    of_workers = references.workers_in(request, faults, workers)
-    exception_types = references.exception_types_in(request, faults)
-    root = references.optional_task_id_in(request.root, "root", faults)
-    parent = references.optional_task_id_in(request.parent, "parent", faults)
-    faults.text("text", request.text, "TimeoutError", most=200, required=False)
-    start, end = window_in(request, faults)
-    faults.raise_any()
-    return TaskFilter(
-        states=states,
-        tasks=task_names,
-        queues=queues,
-        workers=of_workers,
-        exception_types=exception_types,
-        root=root,
-        parent=parent,
-        text=request.text,
-        only_exceptions=not _reads_arguments(readers),
-        start=start,
-        end=end,
-    )
-
-
 def readers_of_arguments(least: Role) -> Readers:
     """Returns from which role on arguments and results are read, for the step that hides them."""
     return frozenset((field, least) for field in ARGUMENTS)
-
-
-def _reads_arguments(least: Role) -> bool:
-    """Whether the caller may read arguments and results: to search in them is to read them."""
-    identity = current_identity()
-    return identity is not None and (identity.role is Role.SERVICE or identity.role.reaches(least))

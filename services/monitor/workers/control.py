@@ -103,19 +103,22 @@ class Control:
 
     async def revoke(
         self,
-        task_id: str,
+        task_id: str | Sequence[str],
         *,
         own: WorkerName | None = None,
         terminate: bool = False,
         signal: str = "SIGTERM",
     ) -> list[Reply]:
-        """Tells every worker to discard the task, and with `terminate` to signal the process that runs it.
+        """Tells every worker to discard the task, or several.
+
+        With `terminate` it also signals the processes that run them.
 
         `own`: the worker that was last heard to have the task, which is told even if it is taken for dead.
         Returns one reply for each worker that was asked or answered, by name. Raises `Unavailable` if there
         is no worker, if none answers, or if the broker is away.
         """
-        arguments = {"task_id": [task_id], "terminate": terminate, "signal": signal}
+        task_ids = [task_id] if isinstance(task_id, str) else list(task_id)
+        arguments = {"task_id": task_ids, "terminate": terminate, "signal": signal}
         workers = list(self._there())
         if own is not None and own.hostname not in {worker.hostname for worker in workers}:
             workers.append(own)

@@ -23,10 +23,21 @@ from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.tasks import Task
 from services.monitor.workers.answers import Outcome
 from services.monitor.workers.control import Control, Reply
-from services.monitor.workers.store_revoked_tasks import RevokedTask, RevokedTaskStore
+from services.monitor.workers.store_revoked_tasks import AT_ONCE, RevokedTask, RevokedTaskStore
 from services.monitor.workers.workers import WorkerTable
 
 log = structlog.get_logger(__name__)
+
+# Tasks of one command. A worker asks its result backend for each of them before it answers.
+TOLD_AT_ONCE = 200
+# Of several answers of a worker the first of these counts.
+WORST_FIRST = (
+    Outcome.NO_ANSWER,
+    Outcome.FAILED,
+    Outcome.DONE,
+    Outcome.FLAGGED,
+    Outcome.UNKNOWN_TASK,
+)
 
 
 class RevokedTasks:
@@ -76,6 +87,36 @@ class RevokedTasks:
         silent = [reply.worker for reply in replies if reply.outcome is Outcome.NO_ANSWER]
         self._workers.missed_a_revocation(silent)
         return replies
+
+    async def remember(self, tasks: Sequence[Task], *, terminate: bool, signal: str) -> None:
+        """Remembers that the tasks are revoked, so that workers that come are told."""
+        now = dt.datetime.now(dt.UTC)
+        async with self._sessions.transaction() as session:
+            store = RevokedTaskStore(session)
+            for at in range(0, len(tasks), AT_ONCE):
+                some = tasks[at : at + AT_ONCE]
+                revoked = [RevokedTask(task.id, terminate, signal) for task in some]
+                await store.remember_several(revoked, now, [self.until(task, now) for task in some])
+
+    async def command_many(self, task_ids: Sequence[str], *, terminate: bool, signal: str) -> Sequence[Reply]:
+        """Tells the workers that are there, and later those that don't answer.
+
+        Each command has many tasks, and each worker gets one reply: the worst of its answers. Raises
+        `Unavailable` if there is no worker, none answers, or the broker is away.
+        """
+        worst: dict[str, list[Reply]] = {}
+        try:
+            for at in range(0, len(task_ids), TOLD_AT_ONCE):
+                some = task_ids[at : at + TOLD_AT_ONCE]
+                for reply in await self._control.revoke(some, terminate=terminate, signal=signal):
+                    worst.setdefault(str(reply.worker), []).append(reply)
+        except Unavailable:
+            self._workers.missed_a_revocation(self._workers.there())
+            raise
+        replies = [min(each, key=lambda reply: WORST_FIRST.index(reply.outcome)) for each in worst.values()]
+        silent = [reply.worker for reply in replies if reply.outcome is Outcome.NO_ANSWER]
+        self._workers.missed_a_revocation(silent)
+        return sorted(replies, key=lambda reply: str(reply.worker))
 
     async def that_hold(self) -> Sequence[RevokedTask]:
         """Returns the revocations of tasks that may still run; the last known while the database is away."""

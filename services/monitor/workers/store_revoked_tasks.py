@@ -16,6 +16,8 @@ from services.monitor.tasks.tasks import ENDED_FOR_GOOD
 c = revoked_tasks.c
 # So many are told to a worker at most, the newest: a worker looks each of them up in its result backend.
 MOST = 10_000
+# So many are written by one statement.
+AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,23 @@ class RevokedTaskStore:
 
     async def remember(self, task: RevokedTask, now: dt.datetime, until: dt.datetime) -> None:
         """Keeps a revocation until `until`, beside what was said of the task before."""
+        await self.remember_several([task], now, [until])
+
+    async def remember_several(
+        self, revoked: Sequence[RevokedTask], now: dt.datetime, until: Sequence[dt.datetime]
+    ) -> None:
+        """The same for several tasks, at most `AT_ONCE`, each with its own `until`."""
         new = insert(revoked_tasks).values(
-            task_id=task.task_id,
-            terminate=task.terminate,
-            signal=task.signal,
-            revoked_at=now,
-            expires_at=until,
+            [
+                {
+                    "task_id": task.task_id,
+                    "terminate": task.terminate,
+                    "signal": task.signal,
+                    "revoked_at": now,
+                    "expires_at": expires,
+                }
+                for task, expires in zip(revoked, until, strict=True)
+            ]
         )
         await self._session.execute(
             new.on_conflict_do_update(

@@ -55,7 +55,9 @@ def test_an_owner_writes_its_own_rows_and_no_other(database_url: str, owner: str
         run(database_url, owner, "UPDATE celery_operations SET owner = $1 WHERE id = $2", other, id_of(mine))
 
 
-def test_the_monitor_asks_for_the_end_of_a_running_operation_and_does_nothing_else(database_url: str) -> None:
+def test_the_monitor_asks_for_the_end_of_others_running_operations_and_does_nothing_else_to_them(
+    database_url: str,
+) -> None:
     running, ended = insert(database_url), insert(database_url, total=1)
     run(database_url, "embedder", "SELECT celery_operation_advance($1, 1, 0)", id_of(ended))
     for name in (running, ended):
@@ -66,11 +68,25 @@ def test_the_monitor_asks_for_the_end_of_a_running_operation_and_does_nothing_el
         "UPDATE celery_operations SET state = 'cancelled', ended_at = now()",
         "UPDATE celery_operations SET owner_seen_at = now()",
         "SELECT celery_operation_cancel(id, '') FROM celery_operations",
-        "DELETE FROM celery_operations",
         "INSERT INTO celery_operations (owner, kind) VALUES ('embedder', 'another')",
+        "UPDATE celery_operations SET owner = 'monitor'",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             run(database_url, "monitor", statement)
+    before = row_of(database_url, running)
+    run(database_url, "monitor", "DELETE FROM celery_operations")
+    assert row_of(database_url, running) == before
+    assert row_of(database_url, ended)
+
+
+def test_the_monitor_writes_its_own_operations(database_url: str) -> None:
+    name = insert(database_url, "monitor", total=2)
+    run(database_url, "monitor", "SELECT celery_operation_advance($1, 1, 1)", id_of(name))
+    assert (row_of(database_url, name)["done"], row_of(database_url, name)["failed"]) == (1, 1)
+    run(database_url, "monitor", "SELECT celery_operation_cancel($1, 'enough')", id_of(name))
+    assert row_of(database_url, name)["state"] == "cancelled"
+    run(database_url, "monitor", "DELETE FROM celery_operations WHERE id = $1", id_of(name))
+    assert not fetch_sync(database_url, "SELECT FROM celery_operations WHERE id = $1", id_of(name))
 
 
 def test_audit_only_reads(database_url: str) -> None:
@@ -87,5 +103,6 @@ def test_audit_only_reads(database_url: str) -> None:
 def test_no_role_has_more_rights_than_these(database_url: str) -> None:
     rights = {(row["grantee"], row["privilege_type"]) for row in fetch_sync(database_url, RIGHTS)}
     reading = {(role_of(service), "SELECT") for service in SERVICES}
-    writing = {(role_of(owner), right) for owner in OWNERS for right in ("INSERT", "UPDATE", "DELETE")}
+    writers = (*OWNERS, "monitor")
+    writing = {(role_of(owner), right) for owner in writers for right in ("INSERT", "UPDATE", "DELETE")}
     assert rights == reading | writing

@@ -56,6 +56,7 @@ READS = (
 WITH_REQUEST_ID = {
     "/celeriac.embedder.v1.MessageService/EmbedMessages": 4,
     "/celeriac.monitor.v1.TaskService/RetryTask": 5,
+    "/celeriac.monitor.v1.TaskService/RetryTasks": 5,
     "/celeriac.monitor.v1.TaskService/RunTask": 10,
     "/celeriac.scheduler.v1.ConfigService/ResetConfig": 5,
     "/celeriac.scheduler.v1.ConfigService/RollbackConfig": 6,

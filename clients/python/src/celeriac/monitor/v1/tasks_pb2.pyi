@@ -292,3 +292,97 @@ class RunTaskResponse(_message.Message):
     task: str
     workers: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, task: _Optional[str] = ..., workers: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TaskFilter(_message.Message):
+    __slots__ = ("states", "task_names", "queues", "workers", "exception_types", "text", "start_time", "end_time", "root", "parent")
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAMES_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTION_TYPES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    ROOT_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    states: _containers.RepeatedScalarFieldContainer[TaskState]
+    task_names: _containers.RepeatedScalarFieldContainer[str]
+    queues: _containers.RepeatedScalarFieldContainer[str]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    exception_types: _containers.RepeatedScalarFieldContainer[str]
+    text: str
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    root: str
+    parent: str
+    def __init__(self, states: _Optional[_Iterable[_Union[TaskState, str]]] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., workers: _Optional[_Iterable[str]] = ..., exception_types: _Optional[_Iterable[str]] = ..., text: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., root: _Optional[str] = ..., parent: _Optional[str] = ...) -> None: ...
+
+class RetryTasksRequest(_message.Message):
+    __slots__ = ("filter", "rate", "expected_count", "validate_only", "request_id")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    filter: TaskFilter
+    rate: float
+    expected_count: int
+    validate_only: bool
+    request_id: str
+    def __init__(self, filter: _Optional[_Union[TaskFilter, _Mapping]] = ..., rate: _Optional[float] = ..., expected_count: _Optional[int] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ArgumentSourceCount(_message.Message):
+    __slots__ = ("source", "count")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    source: ArgumentSource
+    count: int
+    def __init__(self, source: _Optional[_Union[ArgumentSource, str]] = ..., count: _Optional[int] = ...) -> None: ...
+
+class RetryRefusal(_message.Message):
+    __slots__ = ("reason", "count", "example", "message")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    count: int
+    example: str
+    message: str
+    def __init__(self, reason: _Optional[str] = ..., count: _Optional[int] = ..., example: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class RetryTasksResponse(_message.Message):
+    __slots__ = ("operation", "matched_count", "retryable_count", "sources", "refusals")
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    operation: str
+    matched_count: int
+    retryable_count: int
+    sources: _containers.RepeatedCompositeFieldContainer[ArgumentSourceCount]
+    refusals: _containers.RepeatedCompositeFieldContainer[RetryRefusal]
+    def __init__(self, operation: _Optional[str] = ..., matched_count: _Optional[int] = ..., retryable_count: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[ArgumentSourceCount, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[RetryRefusal, _Mapping]]] = ...) -> None: ...
+
+class RevokeTasksRequest(_message.Message):
+    __slots__ = ("filter", "terminate", "signal", "expected_count", "validate_only")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    TERMINATE_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    filter: TaskFilter
+    terminate: bool
+    signal: str
+    expected_count: int
+    validate_only: bool
+    def __init__(self, filter: _Optional[_Union[TaskFilter, _Mapping]] = ..., terminate: bool = ..., signal: _Optional[str] = ..., expected_count: _Optional[int] = ..., validate_only: bool = ...) -> None: ...
+
+class RevokeTasksResponse(_message.Message):
+    __slots__ = ("matched_count", "replies")
+    MATCHED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    matched_count: int
+    replies: _containers.RepeatedCompositeFieldContainer[WorkerReply]
+    def __init__(self, matched_count: _Optional[int] = ..., replies: _Optional[_Iterable[_Union[WorkerReply, _Mapping]]] = ...) -> None: ...

@@ -66,6 +66,16 @@ class TaskServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskResponse.FromString,
                 _registered_method=True)
+        self.RetryTasks = channel.unary_unary(
+                '/celeriac.monitor.v1.TaskService/RetryTasks',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTasksRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTasksResponse.FromString,
+                _registered_method=True)
+        self.RevokeTasks = channel.unary_unary(
+                '/celeriac.monitor.v1.TaskService/RevokeTasks',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTasksRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTasksResponse.FromString,
+                _registered_method=True)
         self.RunTask = channel.unary_unary(
                 '/celeriac.monitor.v1.TaskService/RunTask',
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskRequest.SerializeToString,
@@ -131,6 +141,24 @@ class TaskServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryTasks(self, request, context):
+        """Retries all tasks that match a filter, as RetryTask does, the oldest first and at a rate: an operation of the kind
+        "retry_tasks" sends them, which may be cancelled. Those that can't be retried are counted by reason. A task is
+        retried only once, so a repeated call sends nothing twice. INVALID_ARGUMENT if more than 10,000 tasks match;
+        FAILED_PRECONDITION with the reason COUNT_CHANGED if more match than the caller expects.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeTasks(self, request, context):
+        """Revokes all tasks that match a filter and have not ended, as RevokeTask does. Workers are told by one command for each
+        200 tasks. Tasks that nobody has heard of match no filter. Errors are those of RevokeTask and RetryTasks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RunTask(self, request, context):
         """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
         NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
@@ -167,6 +195,16 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.RetryTask,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskResponse.SerializeToString,
+            ),
+            'RetryTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryTasks,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTasksRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTasksResponse.SerializeToString,
+            ),
+            'RevokeTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeTasks,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTasksRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTasksResponse.SerializeToString,
             ),
             'RunTask': grpc.unary_unary_rpc_method_handler(
                     servicer.RunTask,
@@ -316,6 +354,60 @@ class TaskService(object):
             '/celeriac.monitor.v1.TaskService/RetryTask',
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.TaskService/RetryTasks',
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTasksRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RetryTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.TaskService/RevokeTasks',
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTasksRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,24 @@ class TaskServiceStub:
     tells its queue.
     """
 
+    RetryTasks: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.RetryTasksRequest,
+        celeriac.monitor.v1.tasks_pb2.RetryTasksResponse,
+    ]
+    """Retries all tasks that match a filter, as RetryTask does, the oldest first and at a rate: an operation of the kind
+    "retry_tasks" sends them, which may be cancelled. Those that can't be retried are counted by reason. A task is
+    retried only once, so a repeated call sends nothing twice. INVALID_ARGUMENT if more than 10,000 tasks match;
+    FAILED_PRECONDITION with the reason COUNT_CHANGED if more match than the caller expects.
+    """
+
+    RevokeTasks: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.RevokeTasksRequest,
+        celeriac.monitor.v1.tasks_pb2.RevokeTasksResponse,
+    ]
+    """Revokes all tasks that match a filter and have not ended, as RevokeTask does. Workers are told by one command for each
+    200 tasks. Tasks that nobody has heard of match no filter. Errors are those of RevokeTask and RetryTasks.
+    """
+
     RunTask: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.RunTaskRequest,
         celeriac.monitor.v1.tasks_pb2.RunTaskResponse,
@@ -135,6 +153,24 @@ class TaskServiceAsyncStub:
     not cut and has no "[redacted]". FAILED_PRECONDITION with the reason ARGUMENTS_UNKNOWN if none does,
     TASK_NOT_ENDED if the task has not ended, TASK_RETRIED if it was retried already, and QUEUE_UNKNOWN if nothing
     tells its queue.
+    """
+
+    RetryTasks: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.RetryTasksRequest,
+        celeriac.monitor.v1.tasks_pb2.RetryTasksResponse,
+    ]
+    """Retries all tasks that match a filter, as RetryTask does, the oldest first and at a rate: an operation of the kind
+    "retry_tasks" sends them, which may be cancelled. Those that can't be retried are counted by reason. A task is
+    retried only once, so a repeated call sends nothing twice. INVALID_ARGUMENT if more than 10,000 tasks match;
+    FAILED_PRECONDITION with the reason COUNT_CHANGED if more match than the caller expects.
+    """
+
+    RevokeTasks: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.RevokeTasksRequest,
+        celeriac.monitor.v1.tasks_pb2.RevokeTasksResponse,
+    ]
+    """Revokes all tasks that match a filter and have not ended, as RevokeTask does. Workers are told by one command for each
+    200 tasks. Tasks that nobody has heard of match no filter. Errors are those of RevokeTask and RetryTasks.
     """
 
     RunTask: grpc.aio.UnaryUnaryMultiCallable[
@@ -209,6 +245,28 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         not cut and has no "[redacted]". FAILED_PRECONDITION with the reason ARGUMENTS_UNKNOWN if none does,
         TASK_NOT_ENDED if the task has not ended, TASK_RETRIED if it was retried already, and QUEUE_UNKNOWN if nothing
         tells its queue.
+        """
+
+    @abc.abstractmethod
+    def RetryTasks(
+        self,
+        request: celeriac.monitor.v1.tasks_pb2.RetryTasksRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.RetryTasksResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.RetryTasksResponse]]:
+        """Retries all tasks that match a filter, as RetryTask does, the oldest first and at a rate: an operation of the kind
+        "retry_tasks" sends them, which may be cancelled. Those that can't be retried are counted by reason. A task is
+        retried only once, so a repeated call sends nothing twice. INVALID_ARGUMENT if more than 10,000 tasks match;
+        FAILED_PRECONDITION with the reason COUNT_CHANGED if more match than the caller expects.
+        """
+
+    @abc.abstractmethod
+    def RevokeTasks(
+        self,
+        request: celeriac.monitor.v1.tasks_pb2.RevokeTasksRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.RevokeTasksResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.RevokeTasksResponse]]:
+        """Revokes all tasks that match a filter and have not ended, as RevokeTask does. Workers are told by one command for each
+        200 tasks. Tasks that nobody has heard of match no filter. Errors are those of RevokeTask and RetryTasks.
         """
 
     @abc.abstractmethod
