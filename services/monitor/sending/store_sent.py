@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import asyncpg
 
 from services.kernel.database import Connection
+from services.kernel.errors import Unavailable
 from services.kernel.once import Once
 
+TRIES = 3
 # The unique index on `retry_of` lets one retry of a task in; one that could not be sent makes room.
 ADD = """
     INSERT INTO celery_sent_tasks (task_id, retry_of, actor, request_id, request_digest)
@@ -86,12 +88,14 @@ class SentStore:
         """
         await self._connection.execute(FORGET)
         request = (once.request_id, once.digest) if once else (None, None)
-        if await self._connection.fetchval(ADD, task_id, retry_of, actor, *request):
-            return None
-        if retry_of is not None:
-            return await self.retry_of(retry_of)
-        assert once is not None, "only a request's id or a task that is retried can be there already"
-        return _sent(await self._connection.fetchrow(RUN_BY, once.request_id))
+        for _ in range(TRIES):
+            if await self._connection.fetchval(ADD, task_id, retry_of, actor, *request):
+                return None
+            other = await (self.run_by(once) if retry_of is None else self.retry_of(retry_of))
+            if other is not None:
+                return other
+            # The other one has turned out to be impossible in between, which makes room for this one.
+        raise Unavailable("the record of the task to send")
 
     async def retry_of(self, task_id: str) -> SentTask | None:
         return _sent(await self._connection.fetchrow(RETRY_OF, task_id))

@@ -247,3 +247,19 @@ def test_a_queue_that_is_none_is_told_and_the_task_can_be_retried_elsewhere(
 def test_everything_that_is_wrong_with_a_retry_is_told(monitor: Monitor) -> None:
     request = pb.RetryTaskRequest(name="add", queue="celery", priority=10, request_id="\0")
     assert fields_at_fault(monitor.tasks.RetryTask, request) == ["name", "queue", "priority", "request_id"]
+
+
+def test_arguments_of_an_orphan_come_from_a_worker_that_is_back_and_holds_it(
+    monitor: Monitor, app: Celery, database_url: str
+) -> None:
+    task_id = str(app.send_task("sleep", [20], priority=6).id)
+    ended(monitor, f"tasks/{task_id}", pb.TASK_STATE_STARTED)
+    # As it is written when the worker of a task is gone; its next event has not come yet.
+    orphan = """
+        UPDATE celery_task_results_ext SET vanished_at = now(), vanished_as = 'ORPHANED', args = '(20...,)'
+        WHERE id = $1 RETURNING state
+    """
+    assert fetch_sync(database_url, orphan, task_id)[0]["state"] == "ORPHANED"
+    checked = retry(monitor, f"tasks/{task_id}", validate_only=True)
+    assert checked.source == pb.ARGUMENT_SOURCE_WORKER
+    app.control.revoke(task_id, terminate=True)
