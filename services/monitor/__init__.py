@@ -12,6 +12,7 @@ gaps        times in which events were missed: recorded, and repaired by what th
 watch       the current figures, and the stream of changes, at the pace of each reader
 system      the health of each component
 intake      Celery's events: kept by the relay, read, decoded, counted, written to the database
+messages    the messages that wait in queues: looked at, deleted, moved, purged; and how fast they come and go
 figures     counters, rates and runtimes in bounded memory
 queues      the lengths of the broker's queues
 totals      what all monitors have counted since ever, in a table, and what this one has to add

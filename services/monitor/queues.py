@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import redis.asyncio
@@ -46,15 +47,32 @@ return lengths
 # Keys per call of the script: between the calls, the broker serves other clients.
 LENGTHS_AT_ONCE = 2_000
 
-# Counts the entries by exchange and routing key, on the broker, so that no envelope is transferred.
+# Counts the entries by exchange and routing key, on the broker, so that no envelope is transferred; and those
+# among them whose ETA is later than now. Days are counted as in "chrono-Compatible Low-Level Date Algorithms"
+# (Howard Hinnant).
 COUNT_UNACKED = """
-local counts, seen, bytes, cursor = {}, 0, 0, '0'
+local now = tonumber(redis.call('TIME')[1])
+local function seconds_of(eta)
+    local y, m, d, H, M, S, zone = string.match(eta, '^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)%.?%d*(.*)$')
+    if not y then return 0 end
+    y, m = tonumber(y), tonumber(m)
+    if m <= 2 then y = y - 1 end
+    local era = math.floor(y / 400)
+    local yoe, doy = y - era * 400, math.floor((153 * ((m + 9) % 12) + 2) / 5) + tonumber(d) - 1
+    local days = era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
+    local sign, zh, zm = string.match(zone, '^([+-])(%d%d):?(%d%d)')
+    local offset = sign and (tonumber(zh) * 3600 + tonumber(zm) * 60) * (sign == '-' and -1 or 1) or 0
+    return days * 86400 + tonumber(H) * 3600 + tonumber(M) * 60 + tonumber(S) - offset
+end
+local counts, etas, seen, bytes, cursor = {}, {}, 0, 0, '0'
 repeat
     local page = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', 50)
     cursor = page[1]
     for i = 2, #page[2], 2 do
         local route = string.match(string.sub(page[2][i], -300), '^.*}, ?(.*)%]$') or ''
         counts[route] = (counts[route] or 0) + 1
+        local eta = string.match(page[2][i], '"eta": ?"([^"]*)"')
+        if eta and seconds_of(eta) > now then etas[route] = (etas[route] or 0) + 1 end
         seen = seen + 1
         bytes = bytes + #page[2][i]
     end
@@ -63,6 +81,7 @@ local answer = {redis.call('HLEN', KEYS[1]), seen}
 for route, count in pairs(counts) do
     answer[#answer + 1] = route
     answer[#answer + 1] = count
+    answer[#answer + 1] = etas[route] or 0
 end
 return answer
 """
@@ -79,8 +98,10 @@ class Queue:
     name: str
     by_priority: tuple[tuple[int, int], ...] = ()
     unacknowledged: int = 0
-    # True when `unacknowledged` was projected from a part of the messages.
+    # True when `unacknowledged` and `waiting_for_eta` were projected from a part of the messages.
     unacknowledged_estimated: bool = False
+    # Those among the unacknowledged whose time has not come.
+    waiting_for_eta: int = 0
 
     @property
     def length(self) -> int:
@@ -130,12 +151,26 @@ class BrokerQueues:
         bound = {binding.queue for binding in self._bindings}
         names = sorted(bound.union(self._heard()))[:MOST_QUEUES]
         lengths = await self._lengths(names)
-        held, estimated = await self._unacknowledged()
+        held, waiting, estimated = await self._unacknowledged()
         return tuple(
-            Queue(name, by_priority, held.get(name, 0), estimated)
+            Queue(name, by_priority, held.get(name, 0), estimated, waiting.get(name, 0))
             for name, by_priority in zip(names, lengths, strict=True)
             if name in bound or by_priority or name in held
         )
+
+    async def look_up(self, name: str) -> Queue | None:
+        """Returns a queue that `read` may not know yet, as it was declared since bindings were looked for.
+
+        None if the broker has neither a message in it nor the binding that Celery gives each queue. Queues
+        beyond `MOST_QUEUES` are found, too.
+        """
+        if not fits(name):
+            return None
+        binding, member = self._layout.binding_of(name)
+        # redis-py's stub leaves open whether this is the answer or is to be awaited.
+        bound: Any = self._client.sismember(binding, member)
+        [by_priority] = await self._lengths([name])
+        return Queue(name, by_priority) if await bound or by_priority else None
 
     async def _find_bindings(self) -> None:
         started = time.monotonic()
@@ -172,21 +207,24 @@ class BrokerQueues:
             for at in range(0, len(lengths), len(steps))
         ]
 
-    async def _unacknowledged(self) -> tuple[Mapping[str, int], bool]:
-        """Returns the unacknowledged messages by queue, and whether the counts are projected from a part."""
+    async def _unacknowledged(self) -> tuple[Mapping[str, int], Mapping[str, int], bool]:
+        """Returns the unacknowledged messages by queue, those of them that wait for their time, and whether
+        the counts are projected from a part."""
         answer = await self._count_unacked(
             [self._layout.prefix + UNACKED], [MOST_UNACKED, MOST_UNACKED_BYTES]
         )
         total, seen, *routes = answer
         counts: Counter[str] = Counter()
-        for route, count in zip(routes[::2], routes[1::2], strict=True):
+        waiting: Counter[str] = Counter()
+        for route, count, of_them in zip(routes[::3], routes[1::3], routes[2::3], strict=True):
             queue = self._queue_of(route)
             if queue:
                 counts[queue] += count
+                waiting[queue] += of_them
         # HSCAN may show an entry twice while the hash grows; it never misses one.
         if seen < total:
-            return {queue: round(count * total / seen) for queue, count in counts.items()}, True
-        return counts, False
+            return _projected(counts, total / seen), _projected(waiting, total / seen), True
+        return counts, waiting, False
 
     def _queue_of(self, route: bytes) -> str:
         """Returns the queue for the JSON text `"exchange", "routing key"`; "" for any other text."""
@@ -201,6 +239,10 @@ class BrokerQueues:
                 return binding.queue
         # The default exchange uses the routing key as the name of the queue.
         return routing_key
+
+
+def _projected(counts: Mapping[str, int], factor: float) -> Mapping[str, int]:
+    return {queue: round(count * factor) for queue, count in counts.items()}
 
 
 def _bindings_of(exchange: str, members: Iterable[bytes], separator: str) -> list[Binding]:

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import redis.asyncio
@@ -31,6 +31,7 @@ from services.kernel.loops import Background, Heartbeat
 from services.kernel.metrics import new_registry
 from services.kernel.opened_database import opened_database
 from services.kernel.operations import Owner
+from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.sessions import Sessions, opened_sessions
 from services.monitor.api.dashboard import DashboardApi
 from services.monitor.api.front_page import FrontPage
@@ -56,6 +57,11 @@ from services.monitor.gaps.waiting import WaitingTasks
 from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.kept_events import KeptStream, opened_stream
 from services.monitor.intake.subscription import EventSource
+from services.monitor.messages.flow import Flows
+from services.monitor.messages.moving import Moves
+from services.monitor.messages.overview import Overview
+from services.monitor.messages.purging import Purges
+from services.monitor.messages.waiting_messages import WaitingMessages
 from services.monitor.operations.watching import Watching
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
@@ -82,7 +88,9 @@ from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.result_client import ResultClient, opened_results
 from services.monitor.tasks.retention import task_retention
 from services.monitor.tasks.store_lists import Lists, opened_lists
+from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.stored_meta import StoredMetas
+from services.monitor.tasks.tasks import TaskState
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.choosing import Choosing
@@ -92,6 +100,7 @@ from services.monitor.workers.deletions import Deletions
 from services.monitor.workers.event_switch import EventSwitch
 from services.monitor.workers.hello import Hello
 from services.monitor.workers.inspecting import Inspector
+from services.monitor.workers.pauses import Pauses
 from services.monitor.workers.pools import Pools
 from services.monitor.workers.revoked_tasks import RevokedTasks
 from services.monitor.workers.roll_call import RollCall
@@ -122,7 +131,9 @@ async def serve(settings: MonitorSettings) -> None:
         queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
         await intake.totals.read()
         pulse = Pulse(figures, workers, queues, pace, intake.totals)
-        control, roll_call = _control(settings, sessions, workers, intake, newcomers, pace)
+        queues_told = asyncio.Event()
+        control, roll_call = _control(settings, sessions, workers, intake, newcomers, queues_told, pace)
+        pauses = Pauses(control, workers, sessions, queues_told, newcomers.set, pace)
         remembered = dt.timedelta(hours=settings.revocation_hours)
         revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
         sending = await _sending(
@@ -177,7 +188,7 @@ async def serve(settings: MonitorSettings) -> None:
             servicers=_servicers(
                 DashboardApi(pulse, hub, workers, components, front_page, pace),
                 OperationApi(sessions, watching, pace),
-                QueueApi(queues),
+                _queue_api(settings, client, queues, sessions, figures, workers, control, pauses),
                 SystemApi(
                     components,
                     Readiness(components, settings.ready_file),
@@ -201,6 +212,7 @@ async def serve(settings: MonitorSettings) -> None:
                 deletions.loop,
                 revoked.loop,
                 sending.many.loop,
+                pauses.loop,
                 hello.loop,
                 pulse.loop,
                 components,
@@ -258,6 +270,7 @@ def _control(
     workers: WorkerTable,
     intake: Intake,
     newcomers: asyncio.Event,
+    queues_told: asyncio.Event,
     pace: Pace,
 ) -> tuple[Control, RollCall]:
     def answered(hostname: str, asked_at: float) -> None:
@@ -281,7 +294,7 @@ def _control(
         EventSwitch(control, workers, has_sent, lambda: intake.writes) if settings.enable_events else None
     )
     roll_call = RollCall(
-        control, workers, intake.worker_changed, intake.other_queues, newcomers, switch, pace
+        control, workers, intake.worker_changed, intake.other_queues, newcomers, switch, pace, queues_told
     )
     return control, roll_call
 
@@ -327,6 +340,44 @@ async def _sending(
     retries = Retries(database, finder, sender)
     many = ManyRetries(database, sessions, lists, finder, retries, pace)
     return Sending(retries, many, Runs(database, registered, sender))
+
+
+def _queue_api(
+    settings: MonitorSettings,
+    client: redis.asyncio.Redis,
+    queues: BrokerQueues,
+    sessions: Sessions,
+    figures: Figures,
+    workers: WorkerTable,
+    control: Control,
+    pauses: Pauses,
+) -> QueueApi:
+    messages = WaitingMessages(client, settings.layout)
+
+    def consumers() -> tuple[Mapping[str, Sequence[WorkerName]], bool]:
+        by_queue, all_told = workers.consumers()
+        return by_queue, all_told and control.settled()
+
+    def received() -> Mapping[str, int]:
+        counts = figures.by_queue.items()
+        return {queue: count for (queue, state), count in counts if state is TaskState.RECEIVED}
+
+    async def sent_times(task_ids: Sequence[str]) -> Mapping[str, dt.datetime]:
+        try:
+            async with sessions.reading() as session:
+                tasks = await TaskStore(session).get_several(task_ids)
+        except DATABASE_ERRORS:
+            return {}
+        return {task.id: task.sent_at for task in tasks if task.sent_at is not None}
+
+    return QueueApi(
+        Overview(queues, messages, Flows(received), consumers, sent_times, pauses.all),
+        messages,
+        Moves(client, settings.layout, messages),
+        Purges(client, settings.layout),
+        pauses,
+        settings.redaction,
+    )
 
 
 def _looks(

@@ -356,4 +356,27 @@ retry_requests = Table(
     required("created_at", Moment, server_default=text("clock_timestamp()")),
 )
 
+# Queues of which no worker is to take messages.
+paused_queues = Table(
+    "celery_paused_queues",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    required("paused_at", Moment),
+    required("subject", Text),
+    required("reason", Text),
+)
+
+# Workers that were told to consume a queue no more, and have not been told to go on: what they are told then.
+paused_consumers = Table(
+    "celery_paused_consumers",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    Column("hostname", Text, primary_key=True),
+    Column("pid", BigInteger, primary_key=True, autoincrement=False),
+    required("exchange", Text),
+    required("exchange_type", Text),
+    required("routing_key", Text),
+    required("stopped_at", Moment),
+)
+
 outbox = outbox_table(metadata, "monitor")

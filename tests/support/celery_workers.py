@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
 from celery import Celery, Task
 from celery.exceptions import Ignore, Reject
 
@@ -26,6 +27,8 @@ from tests.support.servers import Valkey
 # Also where both cores have much else to do: a start takes a second when they have not.
 READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
+# Where the task note_late leaves its notes.
+NOTES, NOTES_KEY = 5, "ran"
 
 
 def celery_app(host: str, port: int, prefix: str = "", *, extended: bool = False) -> Celery:
@@ -98,6 +101,13 @@ def celery_app(host: str, port: int, prefix: str = "", *, extended: bool = False
     def spawn() -> str:
         return str(add.delay(1, 2).id)
 
+    @app.task(name="note_late", bind=True, acks_late=True)
+    def note_late(self: Task[..., None], seconds: float) -> None:
+        """Leaves a note of each run, in a list of a database of its own."""
+        time.sleep(seconds)
+        with redis.Redis(host, port, NOTES) as client:
+            client.rpush(NOTES_KEY, str(self.request.id))
+
     @app.task(name="die")
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -164,13 +174,14 @@ def running_worker(
     prefix: str = "",
     extended: bool = False,
     restarts: bool = False,
+    visibility: int = 3600,
 ) -> Iterator[Worker]:
     """Starts a worker, waits until it answers, and stops it at the end.
 
     `options`: further ones of its command. Without "--events" it sends events of its tasks only once it is
     told to. `mingle`: whether it asks its neighbours before it begins, which takes a second. `prefix`: of its
     keys on the broker. `extended`: whether it stores arguments with results. `restarts`: whether its pool may
-    be restarted.
+    be restarted. `visibility`: seconds after which messages that are not acknowledged are put back.
     """
     log_file = keep_under(folder / f"worker-{name}.log", f"worker-{name}")
     environment = {
@@ -182,6 +193,7 @@ def running_worker(
         "WORKER_KEY_PREFIX": prefix,
         "WORKER_EXTENDED": "1" if extended else "",
         "WORKER_POOL_RESTARTS": "yes" if restarts else "",
+        "WORKER_VISIBILITY": str(visibility),
         "WORKER_CONCURRENCY": str(concurrency),
         "WORKER_POOL": pool,
         "WORKER_OPTIONS": " ".join([*options, *([] if mingle else ["--without-mingle"])]),
@@ -211,6 +223,11 @@ def main() -> None:
     extended = bool(os.environ.get("WORKER_EXTENDED"))
     app = celery_app(host, port, os.environ.get("WORKER_KEY_PREFIX", ""), extended=extended)
     app.conf.worker_pool_restarts = bool(os.environ.get("WORKER_POOL_RESTARTS"))
+    visibility = int(os.environ.get("WORKER_VISIBILITY", "3600"))
+    app.conf.broker_transport_options = {
+        **(app.conf.broker_transport_options or {}),
+        "visibility_timeout": visibility,
+    }
     arguments = [
         "worker",
         f"--pool={os.environ['WORKER_POOL']}",

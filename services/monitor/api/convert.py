@@ -163,6 +163,7 @@ def queue_to(queue: Queue) -> queues_pb2.Queue:
         ],
         unacknowledged=queue.unacknowledged,
         unacknowledged_estimated=queue.unacknowledged_estimated,
+        waiting_for_eta=queue.waiting_for_eta,
     )
 
 

@@ -13,7 +13,7 @@ Entry = TypeVar("Entry")
 
 
 def page_by_name(
-    request: queues_pb2.ListQueuesRequest | workers_pb2.ListWorkersRequest,
+    request: queues_pb2.ListQueuesRequest | queues_pb2.ListPurgesRequest | workers_pb2.ListWorkersRequest,
     entries: Sequence[Entry],
     name_of: Callable[[Entry], str],
 ) -> tuple[Sequence[Entry], str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
-from celeriac.monitor.v1 import monitoring_pb2, tasks_pb2
+from celeriac.monitor.v1 import monitoring_pb2, queues_pb2, tasks_pb2
 
 from services.kernel.validation import Faults
 from services.monitor.api.convert import STATES_FROM_WIRE
@@ -55,6 +55,21 @@ def checked_task_id(name: str, field: str, faults: Faults) -> str:
     return _checked_id(name, field, faults, TASK)
 
 
+def checked_queue(name: str, field: str, faults: Faults) -> str:
+    return _checked_id(name, field, faults, QUEUE)
+
+
+def checked_purge(name: str, field: str, faults: Faults, example: str) -> str:
+    return _checked_id(name, field, faults, example, most=64)
+
+
+def tasks_in(request: queues_pb2.MoveMessagesRequest, faults: Faults) -> list[str]:
+    def check(name: str, field: str) -> str:
+        return checked_task_id(name, field, faults)
+
+    return _each("tasks", request.tasks, faults, TASK, check)
+
+
 def optional_task_id_in(name: str, field: str, faults: Faults) -> str:
     """Returns the id in "tasks/{id}"; empty if the field is not set."""
     return checked_task_id(name, field, faults) if name else ""
@@ -75,7 +90,7 @@ def states_in(request: Filtered, faults: Faults) -> list[TaskState]:
     return [STATES_FROM_WIRE[state] for state in request.states if state in STATES_FROM_WIRE]
 
 
-def task_names_in(request: Filtered, faults: Faults) -> list[str]:
+def task_names_in(request: Filtered | queues_pb2.MoveMessagesRequest, faults: Faults) -> list[str]:
     def check(name: str, field: str) -> str:
         faults.text(field, name, "rebuild_chat_vectors", most=MOST_NAME)
         return name
@@ -112,10 +127,6 @@ def exception_types_in(
         return name
 
     return _each("exception_types", request.exception_types, faults, EXCEPTION_TYPE, check)
-
-
-def checked_queue(name: str, field: str, faults: Faults) -> str:
-    return _checked_id(name, field, faults, QUEUE)
 
 
 def _each(

@@ -8,6 +8,7 @@ from functools import partial
 
 from celeriac.monitor.v1 import tasks_pb2 as pb
 from celeriac.monitor.v1 import tasks_pb2_grpc
+from celeriac.monitor.v1.queues_pb2 import QueueMessage
 from celeriac.monitor.v1.workers_pb2 import HeldTask
 from google.protobuf.json_format import MessageToDict
 
@@ -49,7 +50,11 @@ MOST_AT_ONCE = 500
 # does.
 ARGUMENTS = tuple(
     message.DESCRIPTOR.fields_by_name[name].full_name
-    for message, names in ((pb.Task, ("args", "kwargs", "result")), (HeldTask, ("args", "kwargs")))
+    for message, names in (
+        (pb.Task, ("args", "kwargs", "result")),
+        (HeldTask, ("args", "kwargs")),
+        (QueueMessage, ("args", "kwargs")),
+    )
     for name in names
 )
 

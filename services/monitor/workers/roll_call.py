@@ -33,7 +33,8 @@ class RollCall:
 
     `on_worker` gets each worker whose state has changed by its answer. `on_other_queues` gets a worker that
     consumes other queues than it did, and since when (time.monotonic()) that may be so. `switch` tells those
-    that answered to send events of their tasks; None: nobody is told.
+    that answered to send events of their tasks; None: nobody is told. `queues_told` is set when workers have
+    told which queues they consume.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class RollCall:
         newcomers: asyncio.Event,
         switch: EventSwitch | None,
         pace: Pace = USUAL,
+        queues_told: asyncio.Event | None = None,
     ) -> None:
+        self._queues_told = queues_told
         self._switch = switch
         self._control = control
         self._workers = workers
@@ -90,6 +93,8 @@ class RollCall:
             unsure = self._workers.consumes(hostname, queues, asked_at)
             if unsure is not None:
                 self._on_other_queues(*unsure)
+        if self._queues_told is not None:
+            self._queues_told.set()
         return {hostname: queues for hostname, queues in told.items() if queues is not None}
 
 

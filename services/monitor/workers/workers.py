@@ -278,6 +278,17 @@ class WorkerTable:
         known = [queues for queues in told if queues is not None]
         return frozenset().union(*known) if len(known) == len(told) else None
 
+    def consumers(self) -> tuple[Mapping[str, Sequence[WorkerName]], bool]:
+        """Returns the workers that are there by the queues that they consume, and whether all told theirs."""
+        by_queue: dict[str, list[WorkerName]] = {}
+        all_told = True
+        for name in self.there():
+            queues = self._workers[name].consumed.queues
+            all_told = all_told and queues is not None
+            for queue in queues or ():
+                by_queue.setdefault(queue, []).append(name)
+        return by_queue, all_told
+
     def is_gone(self, name: WorkerName, listened: float) -> bool:
         """Whether the worker is known to be gone. A name without a process id stands for all of its hostname.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 import redis
 import redis.asyncio
 from celeriac.monitor.v1 import queues_pb2 as pb
+from celeriac.monitor.v1 import tasks_pb2
 from celery import Celery
+from google.protobuf.timestamp_pb2 import Timestamp
 from kombu import Exchange
 from kombu import Queue as KombuQueue
 
@@ -69,6 +72,59 @@ def test_what_a_worker_holds_is_told_by_queue_and_its_mailboxes_are_no_queues(
     assert (queues["queues/other"].length, queues["queues/other"].unacknowledged) == (0, 1)
     assert (queues["queues/nobody"].length, queues["queues/nobody"].unacknowledged) == (1, 0)
     assert not queues["queues/held"].unacknowledged_estimated
+    assert (queues["queues/held"].waiting_for_eta, queues["queues/nobody"].waiting_for_eta) == (2, 0)
+
+
+async def test_a_message_waits_for_its_eta_in_whatever_zone_that_is_told(broker: Valkey) -> None:
+    broker.flush()
+    now = dt.datetime.now(dt.UTC)
+    zones = [dt.UTC, *(dt.timezone(dt.timedelta(minutes=each)) for each in (480, -210, 845, -720))]
+    with redis.Redis(broker.host, broker.port) as client:
+        for queue, minutes in (("coming", 2), ("past", -2)):
+            client.sadd(f"_kombu.binding.{queue}", f"{queue}\x06\x16\x06\x16{queue}")
+            moment = now + dt.timedelta(minutes=minutes)
+            etas = [moment.astimezone(zone).isoformat() for zone in zones]
+            etas += [moment.replace(microsecond=0, tzinfo=None).isoformat(), f"{moment:%Y-%m-%dT%H:%M:%S}Z"]
+            for number, eta in enumerate(etas):
+                envelope = {"body": "e30=", "headers": {"eta": eta}, "properties": {"delivery_tag": "t"}}
+                client.hset("unacked", f"{queue}{number}", json.dumps([envelope, "", queue]))
+        client.hset("unacked", "none", json.dumps([{"headers": {"eta": None}}, "", "past"]))
+        client.hset("unacked", "odd", json.dumps([{"headers": {"eta": "tomorrow"}}, "", "past"]))
+    coming, past = await read(broker)
+    assert (coming.unacknowledged, coming.waiting_for_eta) == (7, 7)
+    assert (past.unacknowledged, past.waiting_for_eta) == (9, 0)
+
+
+def test_the_age_of_the_oldest_message_is_known_where_its_sender_told_when_it_sent_it(
+    monitor: Monitor, app: Celery
+) -> None:
+    first = app.send_task("add", [1, 2], queue="aging", priority=9).id
+    app.send_task("add", [1, 2], queue="aging", priority=0)
+
+    def oldest() -> Timestamp | None:
+        queue = monitor.queues.GetQueue(pb.GetQueueRequest(name="queues/aging")).queue
+        return queue.oldest_sent_time if queue.HasField("oldest_sent_time") else None
+
+    seen = eventually(oldest)
+    assert seen == monitor.tasks.GetTask(tasks_pb2.GetTaskRequest(name=f"tasks/{first}")).task.sent_time
+    app.conf.task_send_sent_event = False
+    app.send_task("add", [1, 2], queue="aging", priority=3)
+    assert oldest() is None, "the one that told nothing may be older"
+
+
+def test_a_queue_tells_how_fast_it_grows_from_the_second_look_on(monitor: Monitor, app: Celery) -> None:
+    app.send_task("add", [1, 2], queue="growing")
+    assert listed(monitor)["queues/growing"].length == 1
+    app.send_task("add", [1, 2], queue="growing")
+
+    def flowing() -> pb.Queue | None:
+        queue = listed(monitor)["queues/growing"]
+        return queue if queue.HasField("arrivals_per_second") else None
+
+    queue = eventually(flowing)
+    assert queue.arrivals_per_second > 0 and queue.deliveries_per_second == 0
+    assert not queue.HasField("time_to_empty")
+    assert queue.consumer_count == 0 and not queue.consumers
 
 
 async def test_an_exchange_of_the_applications_own_leads_to_its_queues(app: Celery, broker: Valkey) -> None:

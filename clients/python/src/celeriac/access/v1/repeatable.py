@@ -21,7 +21,10 @@ READS = (
     "/celeriac.monitor.v1.MonitoringService/GetDashboard",
     "/celeriac.monitor.v1.MonitoringService/GetRealtimeMetrics",
     "/celeriac.monitor.v1.MonitoringService/WatchEvents",
+    "/celeriac.monitor.v1.QueueService/GetQueue",
+    "/celeriac.monitor.v1.QueueService/ListPurges",
     "/celeriac.monitor.v1.QueueService/ListQueues",
+    "/celeriac.monitor.v1.QueueService/PeekQueue",
     "/celeriac.monitor.v1.SystemService/CheckHealth",
     "/celeriac.monitor.v1.SystemService/GetInfo",
     "/celeriac.monitor.v1.SystemService/GetMetrics",
@@ -55,6 +58,7 @@ READS = (
 # Methods that change something, once for each request_id: the number of that field.
 WITH_REQUEST_ID = {
     "/celeriac.embedder.v1.MessageService/EmbedMessages": 4,
+    "/celeriac.monitor.v1.QueueService/PurgeQueue": 7,
     "/celeriac.monitor.v1.TaskService/RetryTask": 5,
     "/celeriac.monitor.v1.TaskService/RetryTasks": 5,
     "/celeriac.monitor.v1.TaskService/RunTask": 10,

@@ -23,13 +23,16 @@ _sym_db = _symbol_database.Default()
 
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
+from celeriac.monitor.v1 import tasks_pb2 as celeriac_dot_monitor_dot_v1_dot_tasks__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/queues.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\xea\x01\n\x05Queue\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x13\n\x06length\x18\x02 \x01(\x03\x42\x03\xe0\x41\x03\x12=\n\x0b\x62y_priority\x18\x03 \x03(\x0b\x32#.celeriac.monitor.v1.PriorityLengthB\x03\xe0\x41\x03\x12\x1b\n\x0eunacknowledged\x18\x04 \x01(\x03\x42\x03\xe0\x41\x03\x12%\n\x18unacknowledged_estimated\x18\x05 \x01(\x08\x42\x03\xe0\x41\x03:6\xea\x41\x33\n\x12\x63\x65leriac.dev/Queue\x12\x0equeues/{queue}*\x06queues2\x05queue\"<\n\x0ePriorityLength\x12\x15\n\x08priority\x18\x01 \x01(\x05\x42\x03\xe0\x41\x03\x12\x13\n\x06length\x18\x02 \x01(\x03\x42\x03\xe0\x41\x03\"D\n\x11ListQueuesRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\"Y\n\x12ListQueuesResponse\x12*\n\x06queues\x18\x01 \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x8a\x01\n\x0cQueueService\x12z\n\nListQueues\x12&.celeriac.monitor.v1.ListQueuesRequest\x1a\'.celeriac.monitor.v1.ListQueuesResponse\"\x1b\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/queuesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/queues.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x05\n\x05Queue\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x13\n\x06length\x18\x02 \x01(\x03\x42\x03\xe0\x41\x03\x12=\n\x0b\x62y_priority\x18\x03 \x03(\x0b\x32#.celeriac.monitor.v1.PriorityLengthB\x03\xe0\x41\x03\x12\x1b\n\x0eunacknowledged\x18\x04 \x01(\x03\x42\x03\xe0\x41\x03\x12%\n\x18unacknowledged_estimated\x18\x05 \x01(\x08\x42\x03\xe0\x41\x03\x12\x1c\n\x0fwaiting_for_eta\x18\x06 \x01(\x03\x42\x03\xe0\x41\x03\x12.\n\tconsumers\x18\x07 \x03(\tB\x1b\xe0\x41\x03\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12 \n\x0e\x63onsumer_count\x18\x08 \x01(\x05\x42\x03\xe0\x41\x03H\x00\x88\x01\x01\x12\x39\n\x10oldest_sent_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12%\n\x13\x61rrivals_per_second\x18\n \x01(\x01\x42\x03\xe0\x41\x03H\x01\x88\x01\x01\x12\'\n\x15\x64\x65liveries_per_second\x18\x0b \x01(\x01\x42\x03\xe0\x41\x03H\x02\x88\x01\x01\x12\x35\n\rtime_to_empty\x18\x0c \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x03\x12\x33\n\x05pause\x18\r \x01(\x0b\x32\x1f.celeriac.monitor.v1.QueuePauseB\x03\xe0\x41\x03:6\xea\x41\x33\n\x12\x63\x65leriac.dev/Queue\x12\x0equeues/{queue}*\x06queues2\x05queueB\x11\n\x0f_consumer_countB\x16\n\x14_arrivals_per_secondB\x18\n\x16_deliveries_per_second\"]\n\nQueuePause\x12.\n\npause_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"<\n\x0ePriorityLength\x12\x15\n\x08priority\x18\x01 \x01(\x05\x42\x03\xe0\x41\x03\x12\x13\n\x06length\x18\x02 \x01(\x03\x42\x03\xe0\x41\x03\"D\n\x11ListQueuesRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\"Y\n\x12ListQueuesResponse\x12*\n\x06queues\x18\x01 \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x0fGetQueueRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe0\x41\x02\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\"=\n\x10GetQueueResponse\x12)\n\x05queue\x18\x01 \x01(\x0b\x32\x1a.celeriac.monitor.v1.Queue\"\xa9\x02\n\x0cQueueMessage\x12$\n\x04task\x18\x01 \x01(\tB\x16\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x11\n\ttask_name\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12\'\n\x03\x65ta\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07retries\x18\x07 \x01(\x05\x12\x12\n\nsize_bytes\x18\x08 \x01(\x03\x12\x16\n\x04\x61rgs\x18\t \x01(\tB\x08\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x18\n\x06kwargs\x18\n \x01(\tB\x08\xe0\xe2\x18\x01\xe8\xe2\x18\x02\x12\x13\n\x0bredelivered\x18\x0b \x01(\x08\"P\n\x10PeekQueueRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe0\x41\x02\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\x12\n\x05\x63ount\x18\x02 \x01(\x05\x42\x03\xe0\x41\x01\"X\n\x11PeekQueueResponse\x12\x33\n\x08messages\x18\x01 \x03(\x0b\x32!.celeriac.monitor.v1.QueueMessage\x12\x0e\n\x06length\x18\x02 \x01(\x03\"\x9d\x01\n\x19\x44\x65leteQueueMessageRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe0\x41\x02\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\'\n\x04task\x18\x02 \x01(\tB\x19\xe0\x41\x02\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x11\n\x04\x65tag\x18\x03 \x01(\tB\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\x04 \x01(\x08\x42\x03\xe0\x41\x01\"P\n\x1a\x44\x65leteQueueMessageResponse\x12\x32\n\x07\x64\x65leted\x18\x01 \x01(\x0b\x32!.celeriac.monitor.v1.QueueMessage\"\xe9\x01\n\x13MoveMessagesRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe0\x41\x02\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\x35\n\x11\x64\x65stination_queue\x18\x02 \x01(\tB\x1a\xe0\x41\x02\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\x12\n\x05\x63ount\x18\x03 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x04 \x03(\tB\x03\xe0\x41\x01\x12(\n\x05tasks\x18\x05 \x03(\tB\x19\xe0\x41\x01\xfa\x41\x13\n\x11\x63\x65leriac.dev/Task\x12\x1a\n\rvalidate_only\x18\x06 \x01(\x08\x42\x03\xe0\x41\x01\"=\n\x14MoveMessagesResponse\x12\x13\n\x0bmoved_count\x18\x01 \x01(\x05\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"\xd9\x01\n\x11PurgeQueueRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe0\x41\x02\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\x1c\n\x0f\x65xpected_length\x18\x02 \x01(\x03\x42\x03\xe0\x41\x02\x12\x18\n\x0b\x61llow_newer\x18\x03 \x01(\x08\x42\x03\xe0\x41\x01\x12\x12\n\x05\x63ount\x18\x04 \x01(\x05\x42\x03\xe0\x41\x01\x12\x19\n\x0cwithout_undo\x18\x05 \x01(\x08\x42\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\x06 \x01(\x08\x42\x03\xe0\x41\x01\x12\x17\n\nrequest_id\x18\x07 \x01(\tB\x03\xe0\x41\x01\"?\n\x12PurgeQueueResponse\x12)\n\x05purge\x18\x01 \x01(\x0b\x32\x1a.celeriac.monitor.v1.Purge\"\xf1\x02\n\x05Purge\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12)\n\x05queue\x18\x02 \x01(\tB\x1a\xe0\x41\x03\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\x19\n\x0cpurged_count\x18\x03 \x01(\x03\x42\x03\xe0\x41\x03\x12=\n\x0b\x62y_priority\x18\x04 \x03(\x0b\x32#.celeriac.monitor.v1.PriorityLengthB\x03\xe0\x41\x03\x12\x17\n\nsize_bytes\x18\x05 \x01(\x03\x42\x03\xe0\x41\x03\x12\x33\n\npurge_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x34\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x14\n\x07subject\x18\x08 \x01(\tB\x03\xe0\x41\x03:6\xea\x41\x33\n\x12\x63\x65leriac.dev/Purge\x12\x0epurges/{purge}*\x06purges2\x05purge\"D\n\x11ListPurgesRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\"Y\n\x12ListPurgesResponse\x12*\n\x06purges\x18\x01 \x03(\x0b\x32\x1a.celeriac.monitor.v1.Purge\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10UndoPurgeRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe0\x41\x02\xfa\x41\x14\n\x12\x63\x65leriac.dev/Purge\x12\x1a\n\rvalidate_only\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\"S\n\x11UndoPurgeResponse\x12\x16\n\x0erestored_count\x18\x01 \x01(\x03\x12&\n\x05queue\x18\x02 \x01(\tB\x17\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\"n\n\x11PauseQueueRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe0\x41\x02\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\x13\n\x06reason\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\x03 \x01(\x08\x42\x03\xe0\x41\x01\"w\n\x12PauseQueueResponse\x12.\n\x05pause\x18\x01 \x01(\x0b\x32\x1f.celeriac.monitor.v1.QueuePause\x12\x31\n\x07replies\x18\x02 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply\"Z\n\x12ResumeQueueRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe0\x41\x02\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12\x1a\n\rvalidate_only\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\"H\n\x13ResumeQueueResponse\x12\x31\n\x07replies\x18\x01 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply2\x90\r\n\x0cQueueService\x12\x93\x01\n\x08GetQueue\x12$.celeriac.monitor.v1.GetQueueRequest\x1a%.celeriac.monitor.v1.GetQueueResponse\":\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\'\x12\x13/v1/{name=queues/*}Z\x10\x12\x0e/v1/queues:get\x12z\n\nListQueues\x12&.celeriac.monitor.v1.ListQueuesRequest\x1a\'.celeriac.monitor.v1.ListQueuesResponse\"\x1b\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/queues\x12\x9c\x01\n\tPeekQueue\x12%.celeriac.monitor.v1.PeekQueueRequest\x1a&.celeriac.monitor.v1.PeekQueueResponse\"@\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02-\x12\x18/v1/{name=queues/*}:peekZ\x11\x12\x0f/v1/queues:peek\x12\xd6\x01\n\x12\x44\x65leteQueueMessage\x12..celeriac.monitor.v1.DeleteQueueMessageRequest\x1a/.celeriac.monitor.v1.DeleteQueueMessageResponse\"_\xda\x41\tname,task\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x45\"!/v1/{name=queues/*}:deleteMessage:\x01*Z\x1d\"\x18/v1/queues:deleteMessage:\x01*\x12\xcf\x01\n\x0cMoveMessages\x12(.celeriac.monitor.v1.MoveMessagesRequest\x1a).celeriac.monitor.v1.MoveMessagesResponse\"j\xda\x41\x16name,destination_queue\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x43\" /v1/{name=queues/*}:moveMessages:\x01*Z\x1c\"\x17/v1/queues:moveMessages:\x01*\x12\xb9\x01\n\nPurgeQueue\x12&.celeriac.monitor.v1.PurgeQueueRequest\x1a\'.celeriac.monitor.v1.PurgeQueueResponse\"Z\xda\x41\x14name,expected_length\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x35\"\x19/v1/{name=queues/*}:purge:\x01*Z\x15\"\x10/v1/queues:purge:\x01*\x12z\n\nListPurges\x12&.celeriac.monitor.v1.ListPurgesRequest\x1a\'.celeriac.monitor.v1.ListPurgesResponse\"\x1b\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/purges\x12\x8e\x01\n\tUndoPurge\x12%.celeriac.monitor.v1.UndoPurgeRequest\x1a&.celeriac.monitor.v1.UndoPurgeResponse\"2\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/{name=purges/*}:undo:\x01*\x12\xa9\x01\n\nPauseQueue\x12&.celeriac.monitor.v1.PauseQueueRequest\x1a\'.celeriac.monitor.v1.PauseQueueResponse\"J\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x35\"\x19/v1/{name=queues/*}:pause:\x01*Z\x15\"\x10/v1/queues:pause:\x01*\x12\xae\x01\n\x0bResumeQueue\x12\'.celeriac.monitor.v1.ResumeQueueRequest\x1a(.celeriac.monitor.v1.ResumeQueueResponse\"L\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x37\"\x1a/v1/{name=queues/*}:resume:\x01*Z\x16\"\x11/v1/queues:resume:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +49,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUE'].fields_by_name['unacknowledged']._serialized_options = b'\340A\003'
   _globals['_QUEUE'].fields_by_name['unacknowledged_estimated']._loaded_options = None
   _globals['_QUEUE'].fields_by_name['unacknowledged_estimated']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['waiting_for_eta']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['waiting_for_eta']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['consumers']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['consumers']._serialized_options = b'\340A\003\372A\025\n\023celeriac.dev/Worker'
+  _globals['_QUEUE'].fields_by_name['consumer_count']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['consumer_count']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['oldest_sent_time']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['oldest_sent_time']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['arrivals_per_second']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['arrivals_per_second']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['deliveries_per_second']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['deliveries_per_second']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['time_to_empty']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['time_to_empty']._serialized_options = b'\340A\003'
+  _globals['_QUEUE'].fields_by_name['pause']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['pause']._serialized_options = b'\340A\003'
   _globals['_QUEUE']._loaded_options = None
   _globals['_QUEUE']._serialized_options = b'\352A3\n\022celeriac.dev/Queue\022\016queues/{queue}*\006queues2\005queue'
   _globals['_PRIORITYLENGTH'].fields_by_name['priority']._loaded_options = None
@@ -56,16 +75,160 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTQUEUESREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
   _globals['_LISTQUEUESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTQUEUESREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_GETQUEUEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETQUEUEREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\024\n\022celeriac.dev/Queue'
+  _globals['_QUEUEMESSAGE'].fields_by_name['task']._loaded_options = None
+  _globals['_QUEUEMESSAGE'].fields_by_name['task']._serialized_options = b'\372A\023\n\021celeriac.dev/Task'
+  _globals['_QUEUEMESSAGE'].fields_by_name['args']._loaded_options = None
+  _globals['_QUEUEMESSAGE'].fields_by_name['args']._serialized_options = b'\340\342\030\001\350\342\030\002'
+  _globals['_QUEUEMESSAGE'].fields_by_name['kwargs']._loaded_options = None
+  _globals['_QUEUEMESSAGE'].fields_by_name['kwargs']._serialized_options = b'\340\342\030\001\350\342\030\002'
+  _globals['_PEEKQUEUEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_PEEKQUEUEREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\024\n\022celeriac.dev/Queue'
+  _globals['_PEEKQUEUEREQUEST'].fields_by_name['count']._loaded_options = None
+  _globals['_PEEKQUEUEREQUEST'].fields_by_name['count']._serialized_options = b'\340A\001'
+  _globals['_DELETEQUEUEMESSAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETEQUEUEMESSAGEREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\024\n\022celeriac.dev/Queue'
+  _globals['_DELETEQUEUEMESSAGEREQUEST'].fields_by_name['task']._loaded_options = None
+  _globals['_DELETEQUEUEMESSAGEREQUEST'].fields_by_name['task']._serialized_options = b'\340A\002\372A\023\n\021celeriac.dev/Task'
+  _globals['_DELETEQUEUEMESSAGEREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DELETEQUEUEMESSAGEREQUEST'].fields_by_name['etag']._serialized_options = b'\340A\001'
+  _globals['_DELETEQUEUEMESSAGEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_DELETEQUEUEMESSAGEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\024\n\022celeriac.dev/Queue'
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['destination_queue']._loaded_options = None
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['destination_queue']._serialized_options = b'\340A\002\372A\024\n\022celeriac.dev/Queue'
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['count']._loaded_options = None
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['count']._serialized_options = b'\340A\001'
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['task_names']._loaded_options = None
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['task_names']._serialized_options = b'\340A\001'
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['tasks']._loaded_options = None
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['tasks']._serialized_options = b'\340A\001\372A\023\n\021celeriac.dev/Task'
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_MOVEMESSAGESREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\024\n\022celeriac.dev/Queue'
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['expected_length']._loaded_options = None
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['expected_length']._serialized_options = b'\340A\002'
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['allow_newer']._loaded_options = None
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['allow_newer']._serialized_options = b'\340A\001'
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['count']._loaded_options = None
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['count']._serialized_options = b'\340A\001'
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['without_undo']._loaded_options = None
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['without_undo']._serialized_options = b'\340A\001'
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PURGEQUEUEREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
+  _globals['_PURGE'].fields_by_name['name']._loaded_options = None
+  _globals['_PURGE'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_PURGE'].fields_by_name['queue']._loaded_options = None
+  _globals['_PURGE'].fields_by_name['queue']._serialized_options = b'\340A\003\372A\024\n\022celeriac.dev/Queue'
+  _globals['_PURGE'].fields_by_name['purged_count']._loaded_options = None
+  _globals['_PURGE'].fields_by_name['purged_count']._serialized_options = b'\340A\003'
+  _globals['_PURGE'].fields_by_name['by_priority']._loaded_options = None
+  _globals['_PURGE'].fields_by_name['by_priority']._serialized_options = b'\340A\003'
+  _globals['_PURGE'].fields_by_name['size_bytes']._loaded_options = None
+  _globals['_PURGE'].fields_by_name['size_bytes']._serialized_options = b'\340A\003'
+  _globals['_PURGE'].fields_by_name['purge_time']._loaded_options = None
+  _globals['_PURGE'].fields_by_name['purge_time']._serialized_options = b'\340A\003'
+  _globals['_PURGE'].fields_by_name['expire_time']._loaded_options = None
+  _globals['_PURGE'].fields_by_name['expire_time']._serialized_options = b'\340A\003'
+  _globals['_PURGE'].fields_by_name['subject']._loaded_options = None
+  _globals['_PURGE'].fields_by_name['subject']._serialized_options = b'\340A\003'
+  _globals['_PURGE']._loaded_options = None
+  _globals['_PURGE']._serialized_options = b'\352A3\n\022celeriac.dev/Purge\022\016purges/{purge}*\006purges2\005purge'
+  _globals['_LISTPURGESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPURGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTPURGESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTPURGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_UNDOPURGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UNDOPURGEREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\024\n\022celeriac.dev/Purge'
+  _globals['_UNDOPURGEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_UNDOPURGEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_UNDOPURGERESPONSE'].fields_by_name['queue']._loaded_options = None
+  _globals['_UNDOPURGERESPONSE'].fields_by_name['queue']._serialized_options = b'\372A\024\n\022celeriac.dev/Queue'
+  _globals['_PAUSEQUEUEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_PAUSEQUEUEREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\024\n\022celeriac.dev/Queue'
+  _globals['_PAUSEQUEUEREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_PAUSEQUEUEREQUEST'].fields_by_name['reason']._serialized_options = b'\340A\001'
+  _globals['_PAUSEQUEUEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_PAUSEQUEUEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_RESUMEQUEUEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_RESUMEQUEUEREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\024\n\022celeriac.dev/Queue'
+  _globals['_RESUMEQUEUEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_RESUMEQUEUEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_QUEUESERVICE'].methods_by_name['GetQueue']._loaded_options = None
+  _globals['_QUEUESERVICE'].methods_by_name['GetQueue']._serialized_options = b'\332A\004name\332\342\030\002\010\001\202\323\344\223\002\'\022\023/v1/{name=queues/*}Z\020\022\016/v1/queues:get'
   _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\014\022\n/v1/queues'
-  _globals['_QUEUE']._serialized_start=206
-  _globals['_QUEUE']._serialized_end=440
-  _globals['_PRIORITYLENGTH']._serialized_start=442
-  _globals['_PRIORITYLENGTH']._serialized_end=502
-  _globals['_LISTQUEUESREQUEST']._serialized_start=504
-  _globals['_LISTQUEUESREQUEST']._serialized_end=572
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=574
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=663
-  _globals['_QUEUESERVICE']._serialized_start=666
-  _globals['_QUEUESERVICE']._serialized_end=804
+  _globals['_QUEUESERVICE'].methods_by_name['PeekQueue']._loaded_options = None
+  _globals['_QUEUESERVICE'].methods_by_name['PeekQueue']._serialized_options = b'\332A\004name\332\342\030\002\010\001\202\323\344\223\002-\022\030/v1/{name=queues/*}:peekZ\021\022\017/v1/queues:peek'
+  _globals['_QUEUESERVICE'].methods_by_name['DeleteQueueMessage']._loaded_options = None
+  _globals['_QUEUESERVICE'].methods_by_name['DeleteQueueMessage']._serialized_options = b'\332A\tname,task\332\342\030\004\010\002\020\001\202\323\344\223\002E\"!/v1/{name=queues/*}:deleteMessage:\001*Z\035\"\030/v1/queues:deleteMessage:\001*'
+  _globals['_QUEUESERVICE'].methods_by_name['MoveMessages']._loaded_options = None
+  _globals['_QUEUESERVICE'].methods_by_name['MoveMessages']._serialized_options = b'\332A\026name,destination_queue\332\342\030\004\010\002\020\001\202\323\344\223\002C\" /v1/{name=queues/*}:moveMessages:\001*Z\034\"\027/v1/queues:moveMessages:\001*'
+  _globals['_QUEUESERVICE'].methods_by_name['PurgeQueue']._loaded_options = None
+  _globals['_QUEUESERVICE'].methods_by_name['PurgeQueue']._serialized_options = b'\332A\024name,expected_length\332\342\030\004\010\002\020\001\202\323\344\223\0025\"\031/v1/{name=queues/*}:purge:\001*Z\025\"\020/v1/queues:purge:\001*'
+  _globals['_QUEUESERVICE'].methods_by_name['ListPurges']._loaded_options = None
+  _globals['_QUEUESERVICE'].methods_by_name['ListPurges']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\014\022\n/v1/purges'
+  _globals['_QUEUESERVICE'].methods_by_name['UndoPurge']._loaded_options = None
+  _globals['_QUEUESERVICE'].methods_by_name['UndoPurge']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\002\035\"\030/v1/{name=purges/*}:undo:\001*'
+  _globals['_QUEUESERVICE'].methods_by_name['PauseQueue']._loaded_options = None
+  _globals['_QUEUESERVICE'].methods_by_name['PauseQueue']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\0025\"\031/v1/{name=queues/*}:pause:\001*Z\025\"\020/v1/queues:pause:\001*'
+  _globals['_QUEUESERVICE'].methods_by_name['ResumeQueue']._loaded_options = None
+  _globals['_QUEUESERVICE'].methods_by_name['ResumeQueue']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\0027\"\032/v1/{name=queues/*}:resume:\001*Z\026\"\021/v1/queues:resume:\001*'
+  _globals['_QUEUE']._serialized_start=304
+  _globals['_QUEUE']._serialized_end=966
+  _globals['_QUEUEPAUSE']._serialized_start=968
+  _globals['_QUEUEPAUSE']._serialized_end=1061
+  _globals['_PRIORITYLENGTH']._serialized_start=1063
+  _globals['_PRIORITYLENGTH']._serialized_end=1123
+  _globals['_LISTQUEUESREQUEST']._serialized_start=1125
+  _globals['_LISTQUEUESREQUEST']._serialized_end=1193
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=1195
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=1284
+  _globals['_GETQUEUEREQUEST']._serialized_start=1286
+  _globals['_GETQUEUEREQUEST']._serialized_end=1345
+  _globals['_GETQUEUERESPONSE']._serialized_start=1347
+  _globals['_GETQUEUERESPONSE']._serialized_end=1408
+  _globals['_QUEUEMESSAGE']._serialized_start=1411
+  _globals['_QUEUEMESSAGE']._serialized_end=1708
+  _globals['_PEEKQUEUEREQUEST']._serialized_start=1710
+  _globals['_PEEKQUEUEREQUEST']._serialized_end=1790
+  _globals['_PEEKQUEUERESPONSE']._serialized_start=1792
+  _globals['_PEEKQUEUERESPONSE']._serialized_end=1880
+  _globals['_DELETEQUEUEMESSAGEREQUEST']._serialized_start=1883
+  _globals['_DELETEQUEUEMESSAGEREQUEST']._serialized_end=2040
+  _globals['_DELETEQUEUEMESSAGERESPONSE']._serialized_start=2042
+  _globals['_DELETEQUEUEMESSAGERESPONSE']._serialized_end=2122
+  _globals['_MOVEMESSAGESREQUEST']._serialized_start=2125
+  _globals['_MOVEMESSAGESREQUEST']._serialized_end=2358
+  _globals['_MOVEMESSAGESRESPONSE']._serialized_start=2360
+  _globals['_MOVEMESSAGESRESPONSE']._serialized_end=2421
+  _globals['_PURGEQUEUEREQUEST']._serialized_start=2424
+  _globals['_PURGEQUEUEREQUEST']._serialized_end=2641
+  _globals['_PURGEQUEUERESPONSE']._serialized_start=2643
+  _globals['_PURGEQUEUERESPONSE']._serialized_end=2706
+  _globals['_PURGE']._serialized_start=2709
+  _globals['_PURGE']._serialized_end=3078
+  _globals['_LISTPURGESREQUEST']._serialized_start=3080
+  _globals['_LISTPURGESREQUEST']._serialized_end=3148
+  _globals['_LISTPURGESRESPONSE']._serialized_start=3150
+  _globals['_LISTPURGESRESPONSE']._serialized_end=3239
+  _globals['_UNDOPURGEREQUEST']._serialized_start=3241
+  _globals['_UNDOPURGEREQUEST']._serialized_end=3329
+  _globals['_UNDOPURGERESPONSE']._serialized_start=3331
+  _globals['_UNDOPURGERESPONSE']._serialized_end=3414
+  _globals['_PAUSEQUEUEREQUEST']._serialized_start=3416
+  _globals['_PAUSEQUEUEREQUEST']._serialized_end=3526
+  _globals['_PAUSEQUEUERESPONSE']._serialized_start=3528
+  _globals['_PAUSEQUEUERESPONSE']._serialized_end=3647
+  _globals['_RESUMEQUEUEREQUEST']._serialized_start=3649
+  _globals['_RESUMEQUEUEREQUEST']._serialized_end=3739
+  _globals['_RESUMEQUEUERESPONSE']._serialized_start=3741
+  _globals['_RESUMEQUEUERESPONSE']._serialized_end=3813
+  _globals['_QUEUESERVICE']._serialized_start=3816
+  _globals['_QUEUESERVICE']._serialized_end=5496
 # @@protoc_insertion_point(module_scope)

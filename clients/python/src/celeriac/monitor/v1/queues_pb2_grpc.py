@@ -27,6 +27,10 @@ if _version_not_supported:
 
 class QueueServiceStub(object):
     """The queues of the broker, and what waits in them.
+
+    The name of a queue may be any text of up to 1,024 bytes. By REST it stands in the path, percent-encoded. A name that
+    has a slash or a backslash, and the names "." and "..", can't stand there: use /v1/queues:get and the like, which take
+    the name as a parameter or in the body.
     """
 
     def __init__(self, channel):
@@ -35,16 +39,73 @@ class QueueServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
+        self.GetQueue = channel.unary_unary(
+                '/celeriac.monitor.v1.QueueService/GetQueue',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.GetQueueRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.GetQueueResponse.FromString,
+                _registered_method=True)
         self.ListQueues = channel.unary_unary(
                 '/celeriac.monitor.v1.QueueService/ListQueues',
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListQueuesRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListQueuesResponse.FromString,
                 _registered_method=True)
+        self.PeekQueue = channel.unary_unary(
+                '/celeriac.monitor.v1.QueueService/PeekQueue',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PeekQueueRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PeekQueueResponse.FromString,
+                _registered_method=True)
+        self.DeleteQueueMessage = channel.unary_unary(
+                '/celeriac.monitor.v1.QueueService/DeleteQueueMessage',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.DeleteQueueMessageRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.DeleteQueueMessageResponse.FromString,
+                _registered_method=True)
+        self.MoveMessages = channel.unary_unary(
+                '/celeriac.monitor.v1.QueueService/MoveMessages',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.MoveMessagesRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.MoveMessagesResponse.FromString,
+                _registered_method=True)
+        self.PurgeQueue = channel.unary_unary(
+                '/celeriac.monitor.v1.QueueService/PurgeQueue',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PurgeQueueRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PurgeQueueResponse.FromString,
+                _registered_method=True)
+        self.ListPurges = channel.unary_unary(
+                '/celeriac.monitor.v1.QueueService/ListPurges',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListPurgesRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListPurgesResponse.FromString,
+                _registered_method=True)
+        self.UndoPurge = channel.unary_unary(
+                '/celeriac.monitor.v1.QueueService/UndoPurge',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.UndoPurgeRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.UndoPurgeResponse.FromString,
+                _registered_method=True)
+        self.PauseQueue = channel.unary_unary(
+                '/celeriac.monitor.v1.QueueService/PauseQueue',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PauseQueueRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PauseQueueResponse.FromString,
+                _registered_method=True)
+        self.ResumeQueue = channel.unary_unary(
+                '/celeriac.monitor.v1.QueueService/ResumeQueue',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ResumeQueueRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ResumeQueueResponse.FromString,
+                _registered_method=True)
 
 
 class QueueServiceServicer(object):
     """The queues of the broker, and what waits in them.
+
+    The name of a queue may be any text of up to 1,024 bytes. By REST it stands in the path, percent-encoded. A name that
+    has a slash or a backslash, and the names "." and "..", can't stand there: use /v1/queues:get and the like, which take
+    the name as a parameter or in the body.
     """
+
+    def GetQueue(self, request, context):
+        """Returns one queue. NOT_FOUND if the broker has no binding for it and no message in it; UNAVAILABLE while the broker
+        is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def ListQueues(self, request, context):
         """Lists the queues by name: all that the broker has a binding for, also the empty ones. UNAVAILABLE while the
@@ -54,13 +115,129 @@ class QueueServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PeekQueue(self, request, context):
+        """Returns the messages that workers will take first, and leaves them where they are: nothing on the broker is changed.
+        NOT_FOUND if there is no such queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteQueueMessage(self, request, context):
+        """Takes one message out of a queue, for good: its task is not run. NOT_FOUND (MESSAGE_NOT_FOUND) if no message of the task
+        waits in the queue, as when a worker has taken it meanwhile: revoke the task then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveMessages(self, request, context):
+        """Moves messages to another queue, those that workers would take first at the front. Each message is moved by itself, at
+        once: none is lost or doubled, whenever the monitor is killed. A message keeps its priority and its task; its delivery
+        info names the new queue, so that a retry of the task stays there. NOT_FOUND if there is no such queue, or no such
+        destination.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeQueue(self, request, context):
+        """Takes the messages out of a queue. They are kept on the broker for ten minutes, in which UndoPurge puts them back.
+        Messages that workers hold are not touched. FAILED_PRECONDITION (QUEUE_LENGTH_CHANGED) if more messages wait than the
+        caller saw; FAILED_PRECONDITION (PURGE_TOO_LARGE) if they are too large to be kept. NOT_FOUND if there is no such queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPurges(self, request, context):
+        """Lists the purges that can be undone, the oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoPurge(self, request, context):
+        """Puts the messages of a purge back into their queue, in their order and with their priorities, before those that came
+        since. If it ends in between, all messages are in the queue or still in the purge: call it again. NOT_FOUND
+        (PURGE_NOT_FOUND) if the purge was undone, or is older than ten minutes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseQueue(self, request, context):
+        """Has no worker take messages of a queue any more: the workers that consume it are told to stop (cancel_consumer). It is
+        remembered, and told to workers that come later, until ResumeQueue. What a worker has taken already it runs. A worker
+        that comes may take messages for the moment until it is heard. A call for a queue that is paused tells its workers again.
+        NOT_FOUND if there is no such queue. UNAVAILABLE while the broker is away: call again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeQueue(self, request, context):
+        """Ends the pause of a queue: the workers that were told to stop are told to consume it again (add_consumer), with the
+        options that they had. One that does not answer is told again later. UNAVAILABLE while the broker is away, in which
+        case the pause has ended all the same. FAILED_PRECONDITION (QUEUE_NOT_PAUSED) if the queue is not
+        paused, and no worker is left to be told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QueueServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQueue,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.GetQueueRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.GetQueueResponse.SerializeToString,
+            ),
             'ListQueues': grpc.unary_unary_rpc_method_handler(
                     servicer.ListQueues,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListQueuesRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListQueuesResponse.SerializeToString,
+            ),
+            'PeekQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.PeekQueue,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PeekQueueRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PeekQueueResponse.SerializeToString,
+            ),
+            'DeleteQueueMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteQueueMessage,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.DeleteQueueMessageRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.DeleteQueueMessageResponse.SerializeToString,
+            ),
+            'MoveMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveMessages,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.MoveMessagesRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.MoveMessagesResponse.SerializeToString,
+            ),
+            'PurgeQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeQueue,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PurgeQueueRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PurgeQueueResponse.SerializeToString,
+            ),
+            'ListPurges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPurges,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListPurgesRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListPurgesResponse.SerializeToString,
+            ),
+            'UndoPurge': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoPurge,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.UndoPurgeRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.UndoPurgeResponse.SerializeToString,
+            ),
+            'PauseQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseQueue,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PauseQueueRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.PauseQueueResponse.SerializeToString,
+            ),
+            'ResumeQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeQueue,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ResumeQueueRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_queues__pb2.ResumeQueueResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -72,7 +249,38 @@ def add_QueueServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class QueueService(object):
     """The queues of the broker, and what waits in them.
+
+    The name of a queue may be any text of up to 1,024 bytes. By REST it stands in the path, percent-encoded. A name that
+    has a slash or a backslash, and the names "." and "..", can't stand there: use /v1/queues:get and the like, which take
+    the name as a parameter or in the body.
     """
+
+    @staticmethod
+    def GetQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.QueueService/GetQueue',
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.GetQueueRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.GetQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ListQueues(request,
@@ -91,6 +299,222 @@ class QueueService(object):
             '/celeriac.monitor.v1.QueueService/ListQueues',
             celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListQueuesRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListQueuesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PeekQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.QueueService/PeekQueue',
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.PeekQueueRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.PeekQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteQueueMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.QueueService/DeleteQueueMessage',
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.DeleteQueueMessageRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.DeleteQueueMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.QueueService/MoveMessages',
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.MoveMessagesRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.MoveMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.QueueService/PurgeQueue',
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.PurgeQueueRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.PurgeQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPurges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.QueueService/ListPurges',
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListPurgesRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.ListPurgesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoPurge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.QueueService/UndoPurge',
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.UndoPurgeRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.UndoPurgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.QueueService/PauseQueue',
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.PauseQueueRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.PauseQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.QueueService/ResumeQueue',
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.ResumeQueueRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_queues__pb2.ResumeQueueResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,9 +18,22 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class QueueServiceStub:
-    """The queues of the broker, and what waits in them."""
+    """The queues of the broker, and what waits in them.
+
+    The name of a queue may be any text of up to 1,024 bytes. By REST it stands in the path, percent-encoded. A name that
+    has a slash or a backslash, and the names "." and "..", can't stand there: use /v1/queues:get and the like, which take
+    the name as a parameter or in the body.
+    """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
+    GetQueue: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.GetQueueRequest,
+        celeriac.monitor.v1.queues_pb2.GetQueueResponse,
+    ]
+    """Returns one queue. NOT_FOUND if the broker has no binding for it and no message in it; UNAVAILABLE while the broker
+    is away.
+    """
+
     ListQueues: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.queues_pb2.ListQueuesRequest,
         celeriac.monitor.v1.queues_pb2.ListQueuesResponse,
@@ -29,8 +42,91 @@ class QueueServiceStub:
     broker is away.
     """
 
+    PeekQueue: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.PeekQueueRequest,
+        celeriac.monitor.v1.queues_pb2.PeekQueueResponse,
+    ]
+    """Returns the messages that workers will take first, and leaves them where they are: nothing on the broker is changed.
+    NOT_FOUND if there is no such queue.
+    """
+
+    DeleteQueueMessage: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.DeleteQueueMessageRequest,
+        celeriac.monitor.v1.queues_pb2.DeleteQueueMessageResponse,
+    ]
+    """Takes one message out of a queue, for good: its task is not run. NOT_FOUND (MESSAGE_NOT_FOUND) if no message of the task
+    waits in the queue, as when a worker has taken it meanwhile: revoke the task then.
+    """
+
+    MoveMessages: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.MoveMessagesRequest,
+        celeriac.monitor.v1.queues_pb2.MoveMessagesResponse,
+    ]
+    """Moves messages to another queue, those that workers would take first at the front. Each message is moved by itself, at
+    once: none is lost or doubled, whenever the monitor is killed. A message keeps its priority and its task; its delivery
+    info names the new queue, so that a retry of the task stays there. NOT_FOUND if there is no such queue, or no such
+    destination.
+    """
+
+    PurgeQueue: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.PurgeQueueRequest,
+        celeriac.monitor.v1.queues_pb2.PurgeQueueResponse,
+    ]
+    """Takes the messages out of a queue. They are kept on the broker for ten minutes, in which UndoPurge puts them back.
+    Messages that workers hold are not touched. FAILED_PRECONDITION (QUEUE_LENGTH_CHANGED) if more messages wait than the
+    caller saw; FAILED_PRECONDITION (PURGE_TOO_LARGE) if they are too large to be kept. NOT_FOUND if there is no such queue.
+    """
+
+    ListPurges: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.ListPurgesRequest,
+        celeriac.monitor.v1.queues_pb2.ListPurgesResponse,
+    ]
+    """Lists the purges that can be undone, the oldest first."""
+
+    UndoPurge: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.UndoPurgeRequest,
+        celeriac.monitor.v1.queues_pb2.UndoPurgeResponse,
+    ]
+    """Puts the messages of a purge back into their queue, in their order and with their priorities, before those that came
+    since. If it ends in between, all messages are in the queue or still in the purge: call it again. NOT_FOUND
+    (PURGE_NOT_FOUND) if the purge was undone, or is older than ten minutes.
+    """
+
+    PauseQueue: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.PauseQueueRequest,
+        celeriac.monitor.v1.queues_pb2.PauseQueueResponse,
+    ]
+    """Has no worker take messages of a queue any more: the workers that consume it are told to stop (cancel_consumer). It is
+    remembered, and told to workers that come later, until ResumeQueue. What a worker has taken already it runs. A worker
+    that comes may take messages for the moment until it is heard. A call for a queue that is paused tells its workers again.
+    NOT_FOUND if there is no such queue. UNAVAILABLE while the broker is away: call again.
+    """
+
+    ResumeQueue: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.ResumeQueueRequest,
+        celeriac.monitor.v1.queues_pb2.ResumeQueueResponse,
+    ]
+    """Ends the pause of a queue: the workers that were told to stop are told to consume it again (add_consumer), with the
+    options that they had. One that does not answer is told again later. UNAVAILABLE while the broker is away, in which
+    case the pause has ended all the same. FAILED_PRECONDITION (QUEUE_NOT_PAUSED) if the queue is not
+    paused, and no worker is left to be told.
+    """
+
 class QueueServiceAsyncStub:
-    """The queues of the broker, and what waits in them."""
+    """The queues of the broker, and what waits in them.
+
+    The name of a queue may be any text of up to 1,024 bytes. By REST it stands in the path, percent-encoded. A name that
+    has a slash or a backslash, and the names "." and "..", can't stand there: use /v1/queues:get and the like, which take
+    the name as a parameter or in the body.
+    """
+
+    GetQueue: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.GetQueueRequest,
+        celeriac.monitor.v1.queues_pb2.GetQueueResponse,
+    ]
+    """Returns one queue. NOT_FOUND if the broker has no binding for it and no message in it; UNAVAILABLE while the broker
+    is away.
+    """
 
     ListQueues: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.queues_pb2.ListQueuesRequest,
@@ -40,8 +136,93 @@ class QueueServiceAsyncStub:
     broker is away.
     """
 
+    PeekQueue: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.PeekQueueRequest,
+        celeriac.monitor.v1.queues_pb2.PeekQueueResponse,
+    ]
+    """Returns the messages that workers will take first, and leaves them where they are: nothing on the broker is changed.
+    NOT_FOUND if there is no such queue.
+    """
+
+    DeleteQueueMessage: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.DeleteQueueMessageRequest,
+        celeriac.monitor.v1.queues_pb2.DeleteQueueMessageResponse,
+    ]
+    """Takes one message out of a queue, for good: its task is not run. NOT_FOUND (MESSAGE_NOT_FOUND) if no message of the task
+    waits in the queue, as when a worker has taken it meanwhile: revoke the task then.
+    """
+
+    MoveMessages: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.MoveMessagesRequest,
+        celeriac.monitor.v1.queues_pb2.MoveMessagesResponse,
+    ]
+    """Moves messages to another queue, those that workers would take first at the front. Each message is moved by itself, at
+    once: none is lost or doubled, whenever the monitor is killed. A message keeps its priority and its task; its delivery
+    info names the new queue, so that a retry of the task stays there. NOT_FOUND if there is no such queue, or no such
+    destination.
+    """
+
+    PurgeQueue: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.PurgeQueueRequest,
+        celeriac.monitor.v1.queues_pb2.PurgeQueueResponse,
+    ]
+    """Takes the messages out of a queue. They are kept on the broker for ten minutes, in which UndoPurge puts them back.
+    Messages that workers hold are not touched. FAILED_PRECONDITION (QUEUE_LENGTH_CHANGED) if more messages wait than the
+    caller saw; FAILED_PRECONDITION (PURGE_TOO_LARGE) if they are too large to be kept. NOT_FOUND if there is no such queue.
+    """
+
+    ListPurges: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.ListPurgesRequest,
+        celeriac.monitor.v1.queues_pb2.ListPurgesResponse,
+    ]
+    """Lists the purges that can be undone, the oldest first."""
+
+    UndoPurge: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.UndoPurgeRequest,
+        celeriac.monitor.v1.queues_pb2.UndoPurgeResponse,
+    ]
+    """Puts the messages of a purge back into their queue, in their order and with their priorities, before those that came
+    since. If it ends in between, all messages are in the queue or still in the purge: call it again. NOT_FOUND
+    (PURGE_NOT_FOUND) if the purge was undone, or is older than ten minutes.
+    """
+
+    PauseQueue: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.PauseQueueRequest,
+        celeriac.monitor.v1.queues_pb2.PauseQueueResponse,
+    ]
+    """Has no worker take messages of a queue any more: the workers that consume it are told to stop (cancel_consumer). It is
+    remembered, and told to workers that come later, until ResumeQueue. What a worker has taken already it runs. A worker
+    that comes may take messages for the moment until it is heard. A call for a queue that is paused tells its workers again.
+    NOT_FOUND if there is no such queue. UNAVAILABLE while the broker is away: call again.
+    """
+
+    ResumeQueue: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.queues_pb2.ResumeQueueRequest,
+        celeriac.monitor.v1.queues_pb2.ResumeQueueResponse,
+    ]
+    """Ends the pause of a queue: the workers that were told to stop are told to consume it again (add_consumer), with the
+    options that they had. One that does not answer is told again later. UNAVAILABLE while the broker is away, in which
+    case the pause has ended all the same. FAILED_PRECONDITION (QUEUE_NOT_PAUSED) if the queue is not
+    paused, and no worker is left to be told.
+    """
+
 class QueueServiceServicer(metaclass=abc.ABCMeta):
-    """The queues of the broker, and what waits in them."""
+    """The queues of the broker, and what waits in them.
+
+    The name of a queue may be any text of up to 1,024 bytes. By REST it stands in the path, percent-encoded. A name that
+    has a slash or a backslash, and the names "." and "..", can't stand there: use /v1/queues:get and the like, which take
+    the name as a parameter or in the body.
+    """
+
+    @abc.abstractmethod
+    def GetQueue(
+        self,
+        request: celeriac.monitor.v1.queues_pb2.GetQueueRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.queues_pb2.GetQueueResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.GetQueueResponse]]:
+        """Returns one queue. NOT_FOUND if the broker has no binding for it and no message in it; UNAVAILABLE while the broker
+        is away.
+        """
 
     @abc.abstractmethod
     def ListQueues(
@@ -51,6 +232,92 @@ class QueueServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[celeriac.monitor.v1.queues_pb2.ListQueuesResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.ListQueuesResponse]]:
         """Lists the queues by name: all that the broker has a binding for, also the empty ones. UNAVAILABLE while the
         broker is away.
+        """
+
+    @abc.abstractmethod
+    def PeekQueue(
+        self,
+        request: celeriac.monitor.v1.queues_pb2.PeekQueueRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.queues_pb2.PeekQueueResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.PeekQueueResponse]]:
+        """Returns the messages that workers will take first, and leaves them where they are: nothing on the broker is changed.
+        NOT_FOUND if there is no such queue.
+        """
+
+    @abc.abstractmethod
+    def DeleteQueueMessage(
+        self,
+        request: celeriac.monitor.v1.queues_pb2.DeleteQueueMessageRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.queues_pb2.DeleteQueueMessageResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.DeleteQueueMessageResponse]]:
+        """Takes one message out of a queue, for good: its task is not run. NOT_FOUND (MESSAGE_NOT_FOUND) if no message of the task
+        waits in the queue, as when a worker has taken it meanwhile: revoke the task then.
+        """
+
+    @abc.abstractmethod
+    def MoveMessages(
+        self,
+        request: celeriac.monitor.v1.queues_pb2.MoveMessagesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.queues_pb2.MoveMessagesResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.MoveMessagesResponse]]:
+        """Moves messages to another queue, those that workers would take first at the front. Each message is moved by itself, at
+        once: none is lost or doubled, whenever the monitor is killed. A message keeps its priority and its task; its delivery
+        info names the new queue, so that a retry of the task stays there. NOT_FOUND if there is no such queue, or no such
+        destination.
+        """
+
+    @abc.abstractmethod
+    def PurgeQueue(
+        self,
+        request: celeriac.monitor.v1.queues_pb2.PurgeQueueRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.queues_pb2.PurgeQueueResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.PurgeQueueResponse]]:
+        """Takes the messages out of a queue. They are kept on the broker for ten minutes, in which UndoPurge puts them back.
+        Messages that workers hold are not touched. FAILED_PRECONDITION (QUEUE_LENGTH_CHANGED) if more messages wait than the
+        caller saw; FAILED_PRECONDITION (PURGE_TOO_LARGE) if they are too large to be kept. NOT_FOUND if there is no such queue.
+        """
+
+    @abc.abstractmethod
+    def ListPurges(
+        self,
+        request: celeriac.monitor.v1.queues_pb2.ListPurgesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.queues_pb2.ListPurgesResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.ListPurgesResponse]]:
+        """Lists the purges that can be undone, the oldest first."""
+
+    @abc.abstractmethod
+    def UndoPurge(
+        self,
+        request: celeriac.monitor.v1.queues_pb2.UndoPurgeRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.queues_pb2.UndoPurgeResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.UndoPurgeResponse]]:
+        """Puts the messages of a purge back into their queue, in their order and with their priorities, before those that came
+        since. If it ends in between, all messages are in the queue or still in the purge: call it again. NOT_FOUND
+        (PURGE_NOT_FOUND) if the purge was undone, or is older than ten minutes.
+        """
+
+    @abc.abstractmethod
+    def PauseQueue(
+        self,
+        request: celeriac.monitor.v1.queues_pb2.PauseQueueRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.queues_pb2.PauseQueueResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.PauseQueueResponse]]:
+        """Has no worker take messages of a queue any more: the workers that consume it are told to stop (cancel_consumer). It is
+        remembered, and told to workers that come later, until ResumeQueue. What a worker has taken already it runs. A worker
+        that comes may take messages for the moment until it is heard. A call for a queue that is paused tells its workers again.
+        NOT_FOUND if there is no such queue. UNAVAILABLE while the broker is away: call again.
+        """
+
+    @abc.abstractmethod
+    def ResumeQueue(
+        self,
+        request: celeriac.monitor.v1.queues_pb2.ResumeQueueRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.queues_pb2.ResumeQueueResponse, collections.abc.Awaitable[celeriac.monitor.v1.queues_pb2.ResumeQueueResponse]]:
+        """Ends the pause of a queue: the workers that were told to stop are told to consume it again (add_consumer), with the
+        options that they had. One that does not answer is told again later. UNAVAILABLE while the broker is away, in which
+        case the pause has ended all the same. FAILED_PRECONDITION (QUEUE_NOT_PAUSED) if the queue is not
+        paused, and no worker is left to be told.
         """
 
 def add_QueueServiceServicer_to_server(servicer: QueueServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
