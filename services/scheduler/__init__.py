@@ -3,6 +3,7 @@
 Its rooms, top first; each may import only those below it (contracts in pyproject.toml):
 
 api        the gRPC servicers; messages of the contract become values of the domain, and back
+explain    why a schedule did or did not run: its history, each decision, what came of it, the next step
 watch      WatchSchedules: the log of changes, and everyone who follows it
 backfill   due times of the past, sent again at a chosen rate
 manifests  schedules in files: read, compare, apply, export; taking over from another beat

@@ -35,6 +35,8 @@ from services.scheduler.dispatch.delivery import Delivery
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.pending_log import Pending
 from services.scheduler.dispatch.turns import Turns
+from services.scheduler.explain.explain import Explanations
+from services.scheduler.explain.store_history import delete_old_history
 from services.scheduler.manifests.apply import Sets
 from services.scheduler.manifests.export import Exports
 from services.scheduler.manifests.store_apply import delete_old_deletions
@@ -70,7 +72,10 @@ async def serve(settings: SchedulerSettings) -> None:
         pending = Pending(database, pace=pace)
         watching = Watching(database, watch_response_to, registry, turns=turns, pace=pace)
         catalogue = Catalogue(database, delivery)
-        api = ScheduleApi(database, catalogue, backfills, watching, turns, settings.time_zone)
+        explanations = Explanations(
+            database, monitor, dispatcher, client.ping, turns, lambda: live.get(RUNS_RETENTION)
+        )
+        api = ScheduleApi(database, catalogue, backfills, watching, explanations, turns, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set, pace=pace)
         losses = Losses(database, BrokerData(client, settings.layout), monitor, pace)
         waiting = Waiting(database, monitor, delivery, woken, pace)
@@ -81,6 +86,7 @@ async def serve(settings: SchedulerSettings) -> None:
         old_runs = Retention("old_runs", database, live, RUNS_RETENTION, delete_old_runs, pace)
         old_batches = Retention("old_batches", database, live, RUNS_RETENTION, delete_old_batches, pace)
         old_changes = Retention("old_changes", database, live, CHANGES_RETENTION, delete_old_changes, pace)
+        old_history = Retention("old_history", database, live, RUNS_RETENTION, delete_old_history, pace)
         old_deletions = Retention("old_deletions", database, live, RUNS_RETENTION, delete_old_deletions, pace)
         await service.run(
             "scheduler",
@@ -104,6 +110,7 @@ async def serve(settings: SchedulerSettings) -> None:
                 old_batches.loop,
                 old_changes.loop,
                 old_deletions.loop,
+                old_history.loop,
                 garbage.collecting(pace),
             ],
             live=live,

@@ -364,4 +364,25 @@ requests = Table(
     Index("celery_schedule_requests_age", "created_at"),
 )
 
+# What each schedule was, from when until when, and who changed it. Triggers write it (migration 0024).
+history = Table(
+    "celery_schedule_history",
+    metadata,
+    Column("schedule_id", ScheduleId, primary_key=True),
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    # 'found': the schedule is older than this table, and what it was before is not known.
+    required("kind", Text),
+    # Empty: somebody, by SQL.
+    required("actor", Text),
+    # The columns that were changed.
+    required("fields", ARRAY(Text)),
+    # Columns of celery_schedules: all that decide when it is due, whether, and on which queue.
+    required("definition", JSONB),
+    required("since", Moment),
+    # NULL: it is so.
+    Column("until", Moment),
+    check("celery_schedule_history_kind_check", "kind IN ('found', 'created', 'updated')"),
+    Index("celery_schedule_history_age", "until", postgresql_where=text("until IS NOT NULL")),
+)
+
 outbox = outbox_table(metadata, "scheduler")

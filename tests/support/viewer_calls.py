@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,9 @@ FILL = f"""
         due_at, run_count, state, ended_at)
     SELECT lpad(n::text, 16, '0'), 's-' || n, now(), now(), false, 1, 'mei', '{{}}', 0, 'done', now()
     FROM generate_series(1, {BACKFILLS}) AS n;
+    UPDATE celery_schedules SET solar_event = 'sunrise', crontab = NULL, latitude = 60, longitude = 0
+    WHERE id = 's-8';
+    UPDATE celery_schedule_history SET since = now() - interval '400 days' WHERE schedule_id = 's-8';
     ANALYZE celery_schedules, celery_schedule_facets, celery_schedule_runs, celery_schedule_batches;
 """
 
@@ -42,6 +46,13 @@ def _previewed(caller: int, number: int, _: str) -> Message:
         event=pb.SOLAR_EVENT_SUNRISE, place=LatLng(latitude=89.5 + number % 400 / 1000, longitude=caller)
     )
     return pb.PreviewTimesRequest(timing=pb.Timing(solar=sun), count=1000)
+
+
+def _explained(*_: object) -> Message:
+    # No due time has a run, and the sun of each is computed.
+    request = pb.ExplainScheduleRequest(name="schedules/s-8", count=200)
+    request.start_time.FromDatetime(dt.datetime.now(dt.UTC) - dt.timedelta(days=365))
+    return request
 
 
 # By full method path: (number of the caller, number of its call, a cursor of before all changes) → request.
@@ -61,6 +72,7 @@ WORST: Mapping[str, Callable[[int, int, str], Message]] = {
         "ScheduleService/GetBackfill": lambda *_: pb.GetBackfillRequest(
             name="schedules/s-7/backfills/0000000000000007"
         ),
+        "ScheduleService/ExplainSchedule": _explained,
         "ScheduleService/ListBackfills": lambda *_: pb.ListBackfillsRequest(page_size=1000),
         # All changes there were, and each caller by a filter of its own.
         "ScheduleService/WatchSchedules": lambda caller, _, cursor: pb.WatchSchedulesRequest(

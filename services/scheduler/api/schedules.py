@@ -22,6 +22,7 @@ from services.kernel.pages import (
 )
 from services.kernel.validation import Faults
 from services.scheduler.api import convert, convert_backfill
+from services.scheduler.api.convert_explain import explanation_to, window_of
 from services.scheduler.api.convert_filter import is_by_next_run, runs_in, schedules_in
 from services.scheduler.api.convert_update import update_in, updated
 from services.scheduler.api.convert_watch import wanted_in
@@ -34,6 +35,7 @@ from services.scheduler.catalogue.preview import Preview
 from services.scheduler.catalogue.store_run_tasks import RunTaskStore
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.turns import SHORT_PAGE, Turns
+from services.scheduler.explain.explain import Explanations
 from services.scheduler.schedule import checks
 from services.scheduler.schedule.definition import Definition
 from services.scheduler.schedule.names import EXAMPLE as RUN_EXAMPLE
@@ -54,6 +56,7 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         catalogue: Catalogue,
         backfills: Backfills,
         watching: Watching[pb.WatchSchedulesResponse],
+        explanations: Explanations,
         turns: Turns,
         zone: str,
     ) -> None:
@@ -62,6 +65,7 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         self._catalogue = catalogue
         self._backfills = backfills
         self._watching = watching
+        self._explanations = explanations
         self._zone = zone
 
     async def CreateSchedule(
@@ -267,6 +271,15 @@ class ScheduleApi(schedules_pb2_grpc.ScheduleServiceServicer):
         async with aclosing(self._watching.watch(wanted, cursor)) as messages:
             async for message in messages:
                 yield message
+
+    async def ExplainSchedule(
+        self, request: pb.ExplainScheduleRequest, context: Context
+    ) -> pb.ExplainScheduleResponse:
+        now = await now_at(self._database)
+        found, window = _id(request.name), window_of(request, now)
+        async with self._turns.long():
+            explanation = await self._explanations.explain(found, window, now)
+        return explanation_to(explanation)
 
 
 def _id(name: str, field: str = "name") -> str:

@@ -40,6 +40,8 @@ from services.scheduler.schedule.store_requests import RequestStore
 
 log = structlog.get_logger(__name__)
 
+# How the reason of a backfilled run begins.
+BACKFILLED = "backfilled by "
 READY_AT_A_TIME = 100
 # The most due times that one step reads. Those that were run meanwhile don't count towards its rate.
 SLICE = 200
@@ -230,7 +232,7 @@ async def _record(
             due.append(each)
     key = await store.new_batch() if due else None
     if key is not None:
-        await store.record(key.id, schedule_id, step, due, f"backfilled by {step.actor}")
+        await store.record(key.id, schedule_id, step, due, f"{BACKFILLED}{step.actor}")
     await store.move_on(step, handled, len(due), seconds if due else 0.0)
     return key, due
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from services.kernel.celery_publisher import SlotEnded
 from services.kernel.database import Database
 from services.kernel.errors import Conflict, NotFound
+from services.kernel.identity import current_subject
 from services.kernel.once import Once
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, written
@@ -18,6 +19,9 @@ from services.scheduler.schedule.definition import Definition, Overlap, Run, Run
 from services.scheduler.schedule.message_template import MessageTemplate
 from services.scheduler.schedule.rows import check_readable, kept_columns
 from services.scheduler.schedule.store_requests import RequestStore
+
+# How the reason of a triggered run begins.
+TRIGGERED = "triggered by "
 
 
 class Catalogue:
@@ -49,6 +53,7 @@ class Catalogue:
             if once is not None and not await requests.is_first(once):
                 made = await requests.made_at(once)
                 return await (_made_then(store, definition.id, made) if made else store.get(definition.id))
+            await store.sign(current_subject())
             due = None if definition.is_never_due(0) else definition.plan.next_due(await store.now())
             return await store.create(definition, due)
 
@@ -79,6 +84,7 @@ class Catalogue:
             if wanted == current.definition and not current.faults.keys() & set(fields):
                 return current
             kept = kept_columns(current.faults, frozenset(fields))
+            await store.sign(current_subject())
             return await store.change(wanted, due_after_change(current, wanted, now), kept)
 
     async def pause(self, schedule_id: str, note: str) -> Schedule:
@@ -115,7 +121,7 @@ class Catalogue:
             if not first:
                 raise _run_is_gone(schedule_id)
             now = await store.now()
-            run = Run(schedule_id, now, RunState.PENDING, f"triggered by {actor}")
+            run = Run(schedule_id, now, RunState.PENDING, f"{TRIGGERED}{actor}")
             own = schedule.task_namespace, schedule.version
             run = run._replace(task_namespace=own[0], schedule_version=own[1])
             exclusive = schedule.definition.overlap is not Overlap.ALLOW

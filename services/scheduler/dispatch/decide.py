@@ -15,6 +15,10 @@ UNREADABLE_AGAIN = dt.timedelta(minutes=10)
 # The most missed due times of one schedule that are run at a time; the rest stays due and is dispatched next.
 # This limits the memory that a batch takes.
 EACH_AT_A_TIME = 10
+# How the reasons of skipped runs begin, of due times that were missed, and of rows that can't be read. All
+# due times until the next run share that reason.
+MISSED = "missed by"
+UNREADABLE = "the stored schedule can't be read"
 
 
 class Decision(NamedTuple):
@@ -72,7 +76,7 @@ def held_back(decision: Decision) -> Decision:
 
 
 def unreadable(fault: str) -> str:
-    return f"the stored schedule can't be read: {fault}"[:500]
+    return f"{UNREADABLE}: {fault}"[:500]
 
 
 Missed = tuple[list[Run], dt.datetime | None]
@@ -80,7 +84,7 @@ Missed = tuple[list[Run], dt.datetime | None]
 
 def _skip(schedule_id: str, plan: Plan, due: dt.datetime, now: dt.datetime, _: int | None) -> Missed:
     last = plan.latest_due(schedule_id, due, now - IN_TIME - JUST_BEFORE)
-    reason = f"missed by {_words(now - due)}; its policy is to skip"
+    reason = f"{MISSED} {_words(now - due)}; its policy is to skip"
     if last != due:
         reason += f" this and all until {last:%Y-%m-%d %H:%M:%S}Z"
     return [_skipped(schedule_id, due, reason)], plan.next_due(last)
@@ -89,11 +93,11 @@ def _skip(schedule_id: str, plan: Plan, due: dt.datetime, now: dt.datetime, _: i
 def _run_once(schedule_id: str, plan: Plan, due: dt.datetime, now: dt.datetime, _: int | None) -> Missed:
     last, window = plan.latest_due(schedule_id, due, now), plan.misfire.window
     if now - last > window:
-        reason = f"missed by {_words(now - last)}, more than {_words(window)}"
+        reason = f"{MISSED} {_words(now - last)}, more than {_words(window)}"
         return [_skipped(schedule_id, due, reason)], plan.next_due(last)
     runs = []
     if last != due:
-        reason = f"missed by {_words(now - due)}; one later run makes up for it"
+        reason = f"{MISSED} {_words(now - due)}; one later run makes up for it"
         runs.append(_skipped(schedule_id, due, reason))
     runs.append(_run(schedule_id, last, f"late by {_words(now - last)}; makes up for all that was missed"))
     return runs, plan.next_due(last)
@@ -103,7 +107,7 @@ def _run_each(schedule_id: str, plan: Plan, due: dt.datetime, now: dt.datetime, 
     window, runs = plan.misfire.window, []
     following = plan.next_due(max(due, now - window) - JUST_BEFORE)
     if following != due:
-        reason = f"missed by {_words(now - due)}, more than {_words(window)}"
+        reason = f"{MISSED} {_words(now - due)}, more than {_words(window)}"
         runs.append(_skipped(schedule_id, due, reason))
     for _ in range(EACH_AT_A_TIME if left is None else min(left, EACH_AT_A_TIME)):
         if following is None or plan.sent_at(schedule_id, following) > now:

@@ -47,6 +47,8 @@ HEAL_AFTER = dt.timedelta(seconds=3)
 # HEAL_RUNS runs; a larger batch is in a group of its own.
 HEAL_BATCHES = 200
 HEAL_RUNS = 1000
+# How the reason of a run begins that the broker can't take.
+REFUSED = "not sent: "
 FAULTS = (*DATABASE_ERRORS, redis.exceptions.RedisError)
 
 
@@ -138,7 +140,7 @@ class Delivery:
             store = BatchStore(connection)
             for batch, receipt in receipts:
                 for key, task_ids in receipt.refused:
-                    reason = f"not sent: the broker's key {key!r} is no list, so it can't be a queue"
+                    reason = f"{REFUSED}the broker's key {key!r} is no list, so it can't be a queue"
                     await store.give_up(batch.key.id, _of(batch, task_ids), reason)
             async with store.transaction() if left_out else contextlib.nullcontext():
                 for batch, receipt in receipts:

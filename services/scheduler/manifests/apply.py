@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from services.kernel.database import Database
 from services.kernel.errors import AlreadyExists, Conflict
+from services.kernel.identity import current_subject
 from services.kernel.once import Once
 from services.kernel.validation import Faults
 from services.scheduler.catalogue.catalogue import due_after_change
@@ -107,6 +108,7 @@ class Sets:
 
 
 async def _make(store: SetStore, found: Difference, now: dt.datetime) -> None:
+    await store.sign(current_subject())
     await store.remove([change.id for change in found.of(Kind.REMOVE)])
     await store.create([_timed(change, now) for change in found.of(Kind.CREATE)])
     await store.change([_timed(change, now) for change in found.of(Kind.CHANGE)])

@@ -24,6 +24,10 @@ class Store:
         moment: dt.datetime = await self._connection.fetchval("SELECT clock_timestamp()")
         return moment
 
+    async def sign(self, actor: str) -> None:
+        """Names who makes the changes of this transaction, for the history of schedules (migration 0024)."""
+        await self._connection.execute("SELECT set_config('celeriac.actor', $1, true)", actor)
+
     async def _made_by(self, statement: str, schedule_id: str, once: Once | None) -> asyncpg.Record | None:
         """Returns the row that the request made earlier; None without one, or without a request id.
 

@@ -112,6 +112,14 @@ def _instant(local: dt.datetime, zone: ZoneInfo) -> dt.datetime:
     return _change_of_offset(zone, before, instant)
 
 
+def skipped_local_time(timing: Timing, due: dt.datetime) -> bool:
+    """Returns whether a due time stands for a local time that the clock skipped: it is the end of the gap."""
+    if not isinstance(timing, CrontabTiming) or timing.crontab.every_hour:
+        return False
+    local = due.astimezone(zone_of(timing.zone)).replace(tzinfo=None, fold=0)
+    return timing.crontab.first_from(local) != local
+
+
 def _by_elapsed_time(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt.datetime | None:
     # The first instant that may be due: a whole minute, later than `after`.
     start = after.replace(second=0, microsecond=0) + MINUTE

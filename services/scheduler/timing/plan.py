@@ -78,13 +78,13 @@ class Plan(NamedTuple):
 
     def latest_due(self, schedule_id: str, due: dt.datetime, moment: dt.datetime) -> dt.datetime:
         """Returns the last due time that was to be sent by `moment`. `due` must be such a due time."""
-        latest = self._last_due(due, moment)
+        latest = self.last_due(due, moment)
         if latest > due and self.sent_at(schedule_id, latest) > moment:
             # It is to be sent after `moment`. The one before it was to be sent before this one is due.
-            latest = self._last_due(due, latest - JUST_BEFORE)
+            latest = self.last_due(due, latest - JUST_BEFORE)
         return latest
 
-    def _last_due(self, due: dt.datetime, moment: dt.datetime) -> dt.datetime:
+    def last_due(self, due: dt.datetime, moment: dt.datetime) -> dt.datetime:
         """Returns the last due time up to `moment`, found by bisection. `due` must not be after `moment`."""
         low, high = due, moment
         following = self.next_due(low)

@@ -1,7 +1,7 @@
 """The log of changes names the columns whose change it tells of: a new column is either among them or not.
 
-Migrations 0010 and 0014 list columns three times: in the triggers that log an update, in the comparison of
-runs before and after, and in what a schedule was before. Whoever adds a column to `tables.py` or `values_of`
+Migrations 0010, 0014 and 0024 list columns: in the triggers that log an update, in the comparison of runs
+before and after, in what a schedule was before, and in its history. Whoever adds a column to `tables.py` or `values_of`
 has to decide here whether those who watch are told when it changes.
 """
 
@@ -87,8 +87,12 @@ async def newest(connection: asyncpg.Connection) -> asyncpg.Record:
 
 @pytest.mark.parametrize(
     ("table", "trigger", "left_out"),
-    [(schedules, "log_updated", SCHEDULES_LEFT_OUT), (backfills, "log_moved", BACKFILLS_LEFT_OUT)],
-    ids=["schedules", "backfills"],
+    [
+        (schedules, "log_updated", SCHEDULES_LEFT_OUT),
+        (schedules, "history_goes_on", SCHEDULES_LEFT_OUT),
+        (backfills, "log_moved", BACKFILLS_LEFT_OUT),
+    ],
+    ids=["schedules", "history", "backfills"],
 )
 async def test_a_trigger_names_each_column_that_is_not_left_out_on_purpose(
     table: Table, trigger: str, left_out: set[str], connection: asyncpg.Connection
@@ -96,6 +100,15 @@ async def test_a_trigger_names_each_column_that_is_not_left_out_on_purpose(
     listed = {row["attname"] for row in await connection.fetch(LISTED, table.name, trigger)}
     assert listed == set(table.c.keys()) - left_out
     assert left_out <= set(table.c.keys())
+
+
+async def test_the_history_names_each_column_that_was_changed(connection: asyncpg.Connection) -> None:
+    body = await connection.fetchval(
+        "SELECT prosrc FROM pg_proc WHERE proname = 'celery_schedule_history_goes_on'"
+    )
+    named = set(re.findall(r"OLD\.(\w+) IS DISTINCT FROM NEW\.\1 THEN '\1'", body))
+    # The version changes with each of the others.
+    assert named == set(schedules.c.keys()) - SCHEDULES_LEFT_OUT - {"version"}
 
 
 def test_all_that_a_person_decides_is_in_the_table_and_told() -> None:

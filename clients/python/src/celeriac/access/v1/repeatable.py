@@ -45,6 +45,7 @@ READS = (
     "/celeriac.scheduler.v1.ConfigService/ListConfigs",
     "/celeriac.scheduler.v1.ConfigService/WatchConfigs",
     "/celeriac.scheduler.v1.ManifestService/ExportSchedules",
+    "/celeriac.scheduler.v1.ScheduleService/ExplainSchedule",
     "/celeriac.scheduler.v1.ScheduleService/GetBackfill",
     "/celeriac.scheduler.v1.ScheduleService/GetRun",
     "/celeriac.scheduler.v1.ScheduleService/GetSchedule",

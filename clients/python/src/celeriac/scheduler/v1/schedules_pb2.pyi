@@ -82,6 +82,53 @@ class ScheduleEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SCHEDULE_EVENT_KIND_UPDATED: _ClassVar[ScheduleEventKind]
     SCHEDULE_EVENT_KIND_DELETED: _ClassVar[ScheduleEventKind]
     SCHEDULE_EVENT_KIND_LEFT_FILTER: _ClassVar[ScheduleEventKind]
+
+class ScheduleCondition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCHEDULE_CONDITION_UNSPECIFIED: _ClassVar[ScheduleCondition]
+    SCHEDULE_CONDITION_ACTIVE: _ClassVar[ScheduleCondition]
+    SCHEDULE_CONDITION_PAUSED: _ClassVar[ScheduleCondition]
+    SCHEDULE_CONDITION_NOT_BEGUN: _ClassVar[ScheduleCondition]
+    SCHEDULE_CONDITION_DONE: _ClassVar[ScheduleCondition]
+    SCHEDULE_CONDITION_UNREADABLE: _ClassVar[ScheduleCondition]
+
+class DueTimeDecision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DUE_TIME_DECISION_UNSPECIFIED: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_SENT: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_UNSENT: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_HELD_BACK: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_OVERLAPPED: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_MISSED: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_PAUSED: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_BEFORE_START: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_AFTER_END: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_MAX_RUNS: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_EDITED: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_DUE: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_OVERDUE: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_UNREADABLE: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_REFUSED: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_LOST: _ClassVar[DueTimeDecision]
+    DUE_TIME_DECISION_UNKNOWN: _ClassVar[DueTimeDecision]
+
+class TaskStage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_STAGE_UNSPECIFIED: _ClassVar[TaskStage]
+    TASK_STAGE_QUEUED: _ClassVar[TaskStage]
+    TASK_STAGE_RECEIVED: _ClassVar[TaskStage]
+    TASK_STAGE_STARTED: _ClassVar[TaskStage]
+    TASK_STAGE_RETRYING: _ClassVar[TaskStage]
+    TASK_STAGE_ENDED: _ClassVar[TaskStage]
+    TASK_STAGE_UNHEARD: _ClassVar[TaskStage]
+
+class ScheduleEditKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCHEDULE_EDIT_KIND_UNSPECIFIED: _ClassVar[ScheduleEditKind]
+    SCHEDULE_EDIT_KIND_CREATED: _ClassVar[ScheduleEditKind]
+    SCHEDULE_EDIT_KIND_UPDATED: _ClassVar[ScheduleEditKind]
+    SCHEDULE_EDIT_KIND_PAUSED: _ClassVar[ScheduleEditKind]
+    SCHEDULE_EDIT_KIND_RESUMED: _ClassVar[ScheduleEditKind]
 SOLAR_EVENT_UNSPECIFIED: SolarEvent
 SOLAR_EVENT_DAWN_ASTRONOMICAL: SolarEvent
 SOLAR_EVENT_DAWN_NAUTICAL: SolarEvent
@@ -126,6 +173,41 @@ SCHEDULE_EVENT_KIND_CREATED: ScheduleEventKind
 SCHEDULE_EVENT_KIND_UPDATED: ScheduleEventKind
 SCHEDULE_EVENT_KIND_DELETED: ScheduleEventKind
 SCHEDULE_EVENT_KIND_LEFT_FILTER: ScheduleEventKind
+SCHEDULE_CONDITION_UNSPECIFIED: ScheduleCondition
+SCHEDULE_CONDITION_ACTIVE: ScheduleCondition
+SCHEDULE_CONDITION_PAUSED: ScheduleCondition
+SCHEDULE_CONDITION_NOT_BEGUN: ScheduleCondition
+SCHEDULE_CONDITION_DONE: ScheduleCondition
+SCHEDULE_CONDITION_UNREADABLE: ScheduleCondition
+DUE_TIME_DECISION_UNSPECIFIED: DueTimeDecision
+DUE_TIME_DECISION_SENT: DueTimeDecision
+DUE_TIME_DECISION_UNSENT: DueTimeDecision
+DUE_TIME_DECISION_HELD_BACK: DueTimeDecision
+DUE_TIME_DECISION_OVERLAPPED: DueTimeDecision
+DUE_TIME_DECISION_MISSED: DueTimeDecision
+DUE_TIME_DECISION_PAUSED: DueTimeDecision
+DUE_TIME_DECISION_BEFORE_START: DueTimeDecision
+DUE_TIME_DECISION_AFTER_END: DueTimeDecision
+DUE_TIME_DECISION_MAX_RUNS: DueTimeDecision
+DUE_TIME_DECISION_EDITED: DueTimeDecision
+DUE_TIME_DECISION_DUE: DueTimeDecision
+DUE_TIME_DECISION_OVERDUE: DueTimeDecision
+DUE_TIME_DECISION_UNREADABLE: DueTimeDecision
+DUE_TIME_DECISION_REFUSED: DueTimeDecision
+DUE_TIME_DECISION_LOST: DueTimeDecision
+DUE_TIME_DECISION_UNKNOWN: DueTimeDecision
+TASK_STAGE_UNSPECIFIED: TaskStage
+TASK_STAGE_QUEUED: TaskStage
+TASK_STAGE_RECEIVED: TaskStage
+TASK_STAGE_STARTED: TaskStage
+TASK_STAGE_RETRYING: TaskStage
+TASK_STAGE_ENDED: TaskStage
+TASK_STAGE_UNHEARD: TaskStage
+SCHEDULE_EDIT_KIND_UNSPECIFIED: ScheduleEditKind
+SCHEDULE_EDIT_KIND_CREATED: ScheduleEditKind
+SCHEDULE_EDIT_KIND_UPDATED: ScheduleEditKind
+SCHEDULE_EDIT_KIND_PAUSED: ScheduleEditKind
+SCHEDULE_EDIT_KIND_RESUMED: ScheduleEditKind
 
 class Crontab(_message.Message):
     __slots__ = ("expression",)
@@ -644,3 +726,91 @@ class BatchGetRunTasksResponse(_message.Message):
     RUN_TASKS_FIELD_NUMBER: _ClassVar[int]
     run_tasks: _containers.RepeatedCompositeFieldContainer[RunTask]
     def __init__(self, run_tasks: _Optional[_Iterable[_Union[RunTask, _Mapping]]] = ...) -> None: ...
+
+class ScheduleEdit(_message.Message):
+    __slots__ = ("edit_time", "kind", "actor", "fields", "pause_note")
+    EDIT_TIME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_NOTE_FIELD_NUMBER: _ClassVar[int]
+    edit_time: _timestamp_pb2.Timestamp
+    kind: ScheduleEditKind
+    actor: str
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    pause_note: str
+    def __init__(self, edit_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[ScheduleEditKind, str]] = ..., actor: _Optional[str] = ..., fields: _Optional[_Iterable[str]] = ..., pause_note: _Optional[str] = ...) -> None: ...
+
+class ScheduleQueue(_message.Message):
+    __slots__ = ("queue", "length", "unacknowledged", "consumers", "absent_consumers")
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    UNACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    CONSUMERS_FIELD_NUMBER: _ClassVar[int]
+    ABSENT_CONSUMERS_FIELD_NUMBER: _ClassVar[int]
+    queue: str
+    length: int
+    unacknowledged: int
+    consumers: _containers.RepeatedScalarFieldContainer[str]
+    absent_consumers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, queue: _Optional[str] = ..., length: _Optional[int] = ..., unacknowledged: _Optional[int] = ..., consumers: _Optional[_Iterable[str]] = ..., absent_consumers: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DueTimeExplanation(_message.Message):
+    __slots__ = ("due_time", "decision", "reason", "next_step", "run", "queue", "stage", "worker")
+    DUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NEXT_STEP_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    due_time: _timestamp_pb2.Timestamp
+    decision: DueTimeDecision
+    reason: str
+    next_step: str
+    run: Run
+    queue: str
+    stage: TaskStage
+    worker: str
+    def __init__(self, due_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[DueTimeDecision, str]] = ..., reason: _Optional[str] = ..., next_step: _Optional[str] = ..., run: _Optional[_Union[Run, _Mapping]] = ..., queue: _Optional[str] = ..., stage: _Optional[_Union[TaskStage, str]] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class ExplainScheduleRequest(_message.Message):
+    __slots__ = ("name", "start_time", "end_time", "count")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    count: int
+    def __init__(self, name: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
+
+class ExplainScheduleResponse(_message.Message):
+    __slots__ = ("condition", "summary", "next_step", "next_run_time", "due_times", "older_left_out", "edits", "queues", "start_time", "end_time", "history_start_time", "monitor_fault")
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    NEXT_STEP_FIELD_NUMBER: _ClassVar[int]
+    NEXT_RUN_TIME_FIELD_NUMBER: _ClassVar[int]
+    DUE_TIMES_FIELD_NUMBER: _ClassVar[int]
+    OLDER_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    EDITS_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_START_TIME_FIELD_NUMBER: _ClassVar[int]
+    MONITOR_FAULT_FIELD_NUMBER: _ClassVar[int]
+    condition: ScheduleCondition
+    summary: str
+    next_step: str
+    next_run_time: _timestamp_pb2.Timestamp
+    due_times: _containers.RepeatedCompositeFieldContainer[DueTimeExplanation]
+    older_left_out: bool
+    edits: _containers.RepeatedCompositeFieldContainer[ScheduleEdit]
+    queues: _containers.RepeatedCompositeFieldContainer[ScheduleQueue]
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    history_start_time: _timestamp_pb2.Timestamp
+    monitor_fault: str
+    def __init__(self, condition: _Optional[_Union[ScheduleCondition, str]] = ..., summary: _Optional[str] = ..., next_step: _Optional[str] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., due_times: _Optional[_Iterable[_Union[DueTimeExplanation, _Mapping]]] = ..., older_left_out: bool = ..., edits: _Optional[_Iterable[_Union[ScheduleEdit, _Mapping]]] = ..., queues: _Optional[_Iterable[_Union[ScheduleQueue, _Mapping]]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., history_start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., monitor_fault: _Optional[str] = ...) -> None: ...

@@ -121,6 +121,11 @@ class ScheduleServiceStub(object):
                 request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesRequest.SerializeToString,
                 response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesResponse.FromString,
                 _registered_method=True)
+        self.ExplainSchedule = channel.unary_unary(
+                '/celeriac.scheduler.v1.ScheduleService/ExplainSchedule',
+                request_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ExplainScheduleRequest.SerializeToString,
+                response_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ExplainScheduleResponse.FromString,
+                _registered_method=True)
 
 
 class ScheduleServiceServicer(object):
@@ -268,6 +273,17 @@ class ScheduleServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainSchedule(self, request, context):
+        """Explains why a schedule did or did not run in a window of the past: its due times, what was decided on each and
+        why, who paused or changed it, what became of each message, and the next step to take. Returns NOT_FOUND if there
+        is no schedule of that name: the audit log tells who deleted one. The monitor is asked about queues, workers and
+        tasks; while it does not answer, `monitor_fault` says so, and all else is told. Returns RESOURCE_EXHAUSTED, with a
+        retry delay, while too many calls that take long are being answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScheduleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -355,6 +371,11 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
                     servicer.WatchSchedules,
                     request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesRequest.FromString,
                     response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesResponse.SerializeToString,
+            ),
+            'ExplainSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainSchedule,
+                    request_deserializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ExplainScheduleRequest.FromString,
+                    response_serializer=celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ExplainScheduleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -818,6 +839,33 @@ class ScheduleService(object):
             '/celeriac.scheduler.v1.ScheduleService/WatchSchedules',
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesRequest.SerializeToString,
             celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.WatchSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.scheduler.v1.ScheduleService/ExplainSchedule',
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ExplainScheduleRequest.SerializeToString,
+            celeriac_dot_scheduler_dot_v1_dot_schedules__pb2.ExplainScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

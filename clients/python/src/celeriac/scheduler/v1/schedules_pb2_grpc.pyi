@@ -156,6 +156,17 @@ class ScheduleServiceStub:
     first message has come, list schedules, runs and backfills.
     """
 
+    ExplainSchedule: grpc.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.ExplainScheduleRequest,
+        celeriac.scheduler.v1.schedules_pb2.ExplainScheduleResponse,
+    ]
+    """Explains why a schedule did or did not run in a window of the past: its due times, what was decided on each and
+    why, who paused or changed it, what became of each message, and the next step to take. Returns NOT_FOUND if there
+    is no schedule of that name: the audit log tells who deleted one. The monitor is asked about queues, workers and
+    tasks; while it does not answer, `monitor_fault` says so, and all else is told. Returns RESOURCE_EXHAUSTED, with a
+    retry delay, while too many calls that take long are being answered.
+    """
+
 class ScheduleServiceAsyncStub:
     """Schedules say which task is sent when. Each due time of an enabled schedule is published to the broker exactly
     once.
@@ -292,6 +303,17 @@ class ScheduleServiceAsyncStub:
     Returns FAILED_PRECONDITION with the reason CURSOR_EXPIRED if the changes after the cursor are no longer kept
     (scheduler.changes.retention, an hour), or if the database was restored. Watch without a cursor, and when the
     first message has come, list schedules, runs and backfills.
+    """
+
+    ExplainSchedule: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.scheduler.v1.schedules_pb2.ExplainScheduleRequest,
+        celeriac.scheduler.v1.schedules_pb2.ExplainScheduleResponse,
+    ]
+    """Explains why a schedule did or did not run in a window of the past: its due times, what was decided on each and
+    why, who paused or changed it, what became of each message, and the next step to take. Returns NOT_FOUND if there
+    is no schedule of that name: the audit log tells who deleted one. The monitor is asked about queues, workers and
+    tasks; while it does not answer, `monitor_fault` says so, and all else is told. Returns RESOURCE_EXHAUSTED, with a
+    retry delay, while too many calls that take long are being answered.
     """
 
 class ScheduleServiceServicer(metaclass=abc.ABCMeta):
@@ -464,6 +486,19 @@ class ScheduleServiceServicer(metaclass=abc.ABCMeta):
         Returns FAILED_PRECONDITION with the reason CURSOR_EXPIRED if the changes after the cursor are no longer kept
         (scheduler.changes.retention, an hour), or if the database was restored. Watch without a cursor, and when the
         first message has come, list schedules, runs and backfills.
+        """
+
+    @abc.abstractmethod
+    def ExplainSchedule(
+        self,
+        request: celeriac.scheduler.v1.schedules_pb2.ExplainScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.scheduler.v1.schedules_pb2.ExplainScheduleResponse, collections.abc.Awaitable[celeriac.scheduler.v1.schedules_pb2.ExplainScheduleResponse]]:
+        """Explains why a schedule did or did not run in a window of the past: its due times, what was decided on each and
+        why, who paused or changed it, what became of each message, and the next step to take. Returns NOT_FOUND if there
+        is no schedule of that name: the audit log tells who deleted one. The monitor is asked about queues, workers and
+        tasks; while it does not answer, `monitor_fault` says so, and all else is told. Returns RESOURCE_EXHAUSTED, with a
+        retry delay, while too many calls that take long are being answered.
         """
 
 def add_ScheduleServiceServicer_to_server(servicer: ScheduleServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

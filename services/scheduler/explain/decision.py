@@ -1,0 +1,221 @@
+"""What the scheduler did about a due time, and why, in words. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from services.scheduler.backfill.backfiller import BACKFILLED
+from services.scheduler.catalogue.catalogue import TRIGGERED
+from services.scheduler.dispatch.decide import MISSED, UNREADABLE
+from services.scheduler.dispatch.delivery import REFUSED
+from services.scheduler.explain import steps
+from services.scheduler.explain.due_times import DueTime
+from services.scheduler.explain.history import History
+from services.scheduler.explain.store_history import RecordedRun
+from services.scheduler.explain.words import moment
+from services.scheduler.schedule.definition import Run, RunState, Schedule
+from services.scheduler.timing.due_times import CrontabTiming, skipped_local_time
+
+# Dispatching a due time takes milliseconds. One that is later than this is told as late.
+LATE = dt.timedelta(seconds=5)
+
+
+class Decision(Enum):
+    SENT = "sent"
+    UNSENT = "unsent"
+    HELD_BACK = "held_back"
+    OVERLAPPED = "overlapped"
+    MISSED = "missed"
+    PAUSED = "paused"
+    BEFORE_START = "before_start"
+    AFTER_END = "after_end"
+    MAX_RUNS = "max_runs"
+    EDITED = "edited"
+    DUE = "due"
+    OVERDUE = "overdue"
+    UNREADABLE = "unreadable"
+    REFUSED = "refused"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+class Verdict(NamedTuple):
+    """`reason` is sentences; `next_step` too, empty where nothing is to be done."""
+
+    decision: Decision
+    reason: str
+    next_step: str = ""
+
+
+class Facts(NamedTuple):
+    """What is known of the schedule, and of the scheduler that answers."""
+
+    schedule: Schedule
+    history: History
+    # The newest first: those of the window, and the one before it.
+    runs: Sequence[RecordedRun]
+    now: dt.datetime
+    # Runs that were due before this are no longer kept.
+    kept_from: dt.datetime
+    # Our own code fails on this schedule; the dispatcher fails, at all.
+    left_out: bool = False
+    dispatch_fails: bool = False
+    # None: it was not asked, as no run waits for it.
+    broker_answers: bool | None = None
+
+
+def decision_on_run(run: Run, facts: Facts) -> Verdict:
+    """Says what became of a due time that has a run."""
+    schedule_id = run.schedule_id
+    match run.state:
+        case RunState.PUBLISHED:
+            reason = f"Sent at {moment(run.published_at)}" if run.published_at else "Sent"
+            return Verdict(Decision.SENT, f"{reason} ({run.reason}).")
+        case RunState.PENDING:
+            return _unsent(run, facts)
+        case RunState.WAITING:
+            reason = f"Held back until an earlier run of the schedule has ended ({run.reason})."
+            return Verdict(Decision.HELD_BACK, reason, steps.look_at_earlier(schedule_id))
+        case RunState.LOST:
+            reason = f"The broker lost its message with its data ({run.reason})."
+            return Verdict(Decision.LOST, reason, steps.send_again(schedule_id))
+        case RunState.SKIPPED:
+            return _passed_over(run)
+
+
+def _unsent(run: Run, facts: Facts) -> Verdict:
+    recorded = next(each.recorded_at for each in facts.runs if each.run == run)
+    reason = f"Recorded at {moment(recorded)} ({run.reason}), and not yet published."
+    if facts.broker_answers:
+        reason += " The broker answers now, so it is sent within seconds, unless the scheduler fails on it."
+        return Verdict(Decision.UNSENT, reason, steps.LOOK_AT_LEFT_OUT)
+    reason += " The broker does not answer: the message is sent as soon as it does. No run is lost by this."
+    return Verdict(Decision.UNSENT, reason, steps.START_BROKER)
+
+
+def _passed_over(run: Run) -> Verdict:
+    schedule_id = run.schedule_id
+    if run.reason.startswith(MISSED):
+        reason = f"No scheduler could run it in time: {run.reason}."
+        return Verdict(Decision.MISSED, reason, steps.backfill(schedule_id))
+    if run.reason.startswith(UNREADABLE):
+        return Verdict(Decision.UNREADABLE, f"Passed over: {run.reason}.", steps.repair(schedule_id))
+    if run.reason.startswith(REFUSED):
+        return Verdict(Decision.REFUSED, f"Passed over: {run.reason}.", steps.other_queue(schedule_id))
+    return Verdict(Decision.OVERLAPPED, f"Passed over: {run.reason}.", steps.allow_overlap(schedule_id))
+
+
+def decision_without_run(due_time: DueTime, facts: Facts) -> Verdict:
+    """Says why a due time has no run of its own."""
+    due, revision = due_time
+    if due < facts.kept_from:
+        kept = f"Runs that were due before {moment(facts.kept_from)} are no longer kept."
+        return Verdict(Decision.UNKNOWN, kept, steps.KEEP_LONGER)
+    verdict = _out_of_bounds(due_time, facts) or _paused(due_time, facts) or _not_yet(due_time, facts)
+    if verdict:
+        return verdict
+    before = next((each.run for each in facts.runs if each.run.due_at < due and not _extra(each.run)), None)
+    if before and before.state is RunState.SKIPPED and before.reason.startswith((MISSED, UNREADABLE)):
+        # That run stands for all due times up to the next run.
+        shared = _passed_over(before)
+        return shared._replace(
+            reason=f"{shared.reason} The run of {moment(before.due_at)} stands for this one."
+        )
+    if revision.until is not None:
+        edit = facts.history.at(revision.until)
+        who = edit.by if edit else "somebody"
+        what = f" ({', '.join(edit.fields)})" if edit and edit.fields else ""
+        reason = f"Not dispatched before {who} changed the schedule at {moment(revision.until)}{what}:"
+        reason += " after a change of the timing or a pause, due times count from then on."
+        return Verdict(Decision.EDITED, reason, steps.send_again(facts.schedule.definition.id))
+    return _unexplained(facts)
+
+
+def _extra(run: Run) -> bool:
+    """Returns whether a person had it sent: it is not one that the dispatcher decided on."""
+    return run.reason.startswith((TRIGGERED, BACKFILLED))
+
+
+def _out_of_bounds(due_time: DueTime, facts: Facts) -> Verdict | None:
+    due, revision = due_time
+    assert revision.plan is not None, "what can't be read has no due times"
+    start, end, most = revision.plan.bounds
+    schedule_id = facts.schedule.definition.id
+    if start is not None and due < start:
+        reason = f"Before the schedule's start_time, {moment(start)}."
+        return Verdict(Decision.BEFORE_START, reason, steps.change_bound(schedule_id, "start_time"))
+    if end is not None and due > end:
+        reason = f"After the schedule's end_time, {moment(end)}."
+        return Verdict(Decision.AFTER_END, reason, steps.change_bound(schedule_id, "end_time"))
+    last, count = facts.schedule.last_run_at, facts.schedule.run_count
+    if revision.until is None and most is not None and count >= most and (last is None or due > last):
+        reason = f"The schedule is done: it has had {count} runs, and its max_runs is {most}."
+        return Verdict(Decision.MAX_RUNS, reason, steps.change_bound(schedule_id, "max_runs"))
+    return None
+
+
+def _paused(due_time: DueTime, facts: Facts) -> Verdict | None:
+    due, revision = due_time
+    if not revision.paused:
+        return None
+    pause = facts.history.pause_of(revision)
+    note = f" The note says: {revision.pause_note!r}." if revision.pause_note else ""
+    reason = f"Paused by {pause.by} at {moment(pause.since)}."
+    if pause.kind is None:
+        reason = f"Paused since before {moment(pause.since)}; by whom is not known."
+    newest = facts.history.revisions[0]
+    if newest.paused and facts.history.pause_of(newest) == pause:
+        return Verdict(Decision.PAUSED, reason + note, steps.resume(facts.schedule.definition.id))
+    later = [each for each in facts.history.revisions if each.since > due and not each.paused]
+    if later:
+        resumed = later[-1]
+        note += (
+            f" Resumed by {resumed.by} at {moment(resumed.since)}: what passed until then is not made up for."
+        )
+    return Verdict(Decision.PAUSED, reason + note, steps.backfill(facts.schedule.definition.id))
+
+
+def _not_yet(due_time: DueTime, facts: Facts) -> Verdict | None:
+    """Of a due time that is still to be dispatched."""
+    due, revision = due_time
+    upcoming = facts.schedule.next_due_at
+    if revision.until is not None or upcoming is None or upcoming > due:
+        return None
+    assert revision.plan is not None, "what can't be read has no due times"
+    sent = revision.plan.sent_at(facts.schedule.definition.id, due)
+    if facts.now - sent <= LATE:
+        jittered = f", its jitter included, at {moment(sent)}" if sent != due else ""
+        return Verdict(Decision.DUE, f"It is about to be sent{jittered}.")
+    reason = f"Due, and no scheduler has dispatched it: the schedule still waits for {moment(upcoming)}."
+    if facts.left_out:
+        reason += " The scheduler's own code fails on it, so it is left out, and tried again each minute."
+        return Verdict(Decision.OVERDUE, reason, steps.LOOK_AT_LEFT_OUT)
+    if facts.dispatch_fails:
+        reason += " The dispatcher of the scheduler that answers fails."
+    else:
+        reason += (
+            " The scheduler that answers is at work: it may be behind, or somebody locks the schedule's row."
+        )
+    return Verdict(Decision.OVERDUE, reason, steps.LOOK_AT_DISPATCH)
+
+
+def _unexplained(facts: Facts) -> Verdict:
+    reason = (
+        "There is no record of this due time: next_run_time was set past it, by SQL or by a clock that was"
+        " set, or its run was deleted."
+    )
+    return Verdict(Decision.UNKNOWN, reason, steps.send_again(facts.schedule.definition.id))
+
+
+def about_the_clock(due_time: DueTime) -> str:
+    """Says why a due time is not at the time of its pattern: daylight saving. Empty if it is."""
+    plan = due_time.revision.plan
+    if plan is None or not isinstance(plan.timing, CrontabTiming):
+        return ""
+    if skipped_local_time(plan.timing, due_time.due):
+        skipped = f"The clocks of {plan.timing.zone} skipped the local time of its pattern"
+        return f" {skipped}, so it is due at the end of the gap."
+    return ""
