@@ -48,7 +48,7 @@ def _previewed(caller: int, number: int, _: str) -> Message:
     return pb.PreviewTimesRequest(timing=pb.Timing(solar=sun), count=1000)
 
 
-def _explained(*_: object) -> Message:
+def _explained(_caller: int, _number: int, _cursor: str) -> Message:
     # No due time has a run, and the sun of each is computed.
     request = pb.ExplainScheduleRequest(name="schedules/s-8", count=200)
     request.start_time.FromDatetime(dt.datetime.now(dt.UTC) - dt.timedelta(days=365))

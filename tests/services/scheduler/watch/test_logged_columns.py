@@ -1,8 +1,8 @@
 """The log of changes names the columns whose change it tells of: a new column is either among them or not.
 
 Migrations 0010, 0014 and 0024 list columns: in the triggers that log an update, in the comparison of runs
-before and after, in what a schedule was before, and in its history. Whoever adds a column to `tables.py` or `values_of`
-has to decide here whether those who watch are told when it changes.
+before and after, in what a schedule was before, and in its history. Whoever adds a column to `tables.py` or
+`values_of` has to decide here whether those who watch are told when it changes.
 """
 
 from __future__ import annotations
