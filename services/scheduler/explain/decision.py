@@ -110,7 +110,7 @@ def _passed_over(run: Run) -> Verdict:
 
 def decision_without_run(due_time: DueTime, facts: Facts) -> Verdict:
     """Says why a due time has no run of its own."""
-    due, revision = due_time
+    due = due_time.due
     if due < facts.kept_from:
         kept = f"Runs that were due before {moment(facts.kept_from)} are no longer kept."
         return Verdict(Decision.UNKNOWN, kept, steps.KEEP_LONGER)
@@ -124,11 +124,12 @@ def decision_without_run(due_time: DueTime, facts: Facts) -> Verdict:
         return shared._replace(
             reason=f"{shared.reason} The run of {moment(before.due_at)} stands for this one."
         )
-    if revision.until is not None:
-        edit = facts.history.at(revision.until)
-        who = edit.by if edit else "somebody"
-        what = f" ({', '.join(edit.fields)})" if edit and edit.fields else ""
-        reason = f"Not dispatched before {who} changed the schedule at {moment(revision.until)}{what}:"
+    edit = next(
+        (each for each in reversed(facts.history.revisions) if each.since > due and each.retimes), None
+    )
+    if edit is not None:
+        what = ", ".join(edit.fields)
+        reason = f"Not dispatched before {edit.by} changed the schedule at {moment(edit.since)} ({what}):"
         reason += " after a change of the timing or a pause, due times count from then on."
         return Verdict(Decision.EDITED, reason, steps.send_again(facts.schedule.definition.id))
     return _unexplained(facts)
@@ -151,7 +152,8 @@ def _out_of_bounds(due_time: DueTime, facts: Facts) -> Verdict | None:
         reason = f"After the schedule's end_time, {moment(end)}."
         return Verdict(Decision.AFTER_END, reason, steps.change_bound(schedule_id, "end_time"))
     last, count = facts.schedule.last_run_at, facts.schedule.run_count
-    if revision.until is None and most is not None and count >= most and (last is None or due > last):
+    still = most == facts.schedule.definition.bounds.max_runs
+    if most is not None and still and count >= most and (last is None or due > last):
         reason = f"The schedule is done: it has had {count} runs, and its max_runs is {most}."
         return Verdict(Decision.MAX_RUNS, reason, steps.change_bound(schedule_id, "max_runs"))
     return None
@@ -182,7 +184,8 @@ def _not_yet(due_time: DueTime, facts: Facts) -> Verdict | None:
     """Of a due time that is still to be dispatched."""
     due, revision = due_time
     upcoming = facts.schedule.next_due_at
-    if revision.until is not None or upcoming is None or upcoming > due:
+    # After an edit that set due times anew, the upcoming one is after it.
+    if upcoming is None or upcoming > due:
         return None
     assert revision.plan is not None, "what can't be read has no due times"
     sent = revision.plan.sent_at(facts.schedule.definition.id, due)

@@ -34,6 +34,8 @@ FIELDS = {
         )
     },
 }
+# Beside the timing, what sets due times anew when it is changed.
+RETIMING = {"start_time", "end_time", "max_runs", "paused"}
 
 
 class EditKind(Enum):
@@ -61,6 +63,11 @@ class Revision:
     paused: bool
     pause_note: str
     queue: str
+
+    @property
+    def retimes(self) -> bool:
+        """Whether the change set due times anew (see `due_after_change` in catalogue/catalogue.py)."""
+        return any(field.startswith("timing.") or field in RETIMING for field in self.fields)
 
     @property
     def by(self) -> str:

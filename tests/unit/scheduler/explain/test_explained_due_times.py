@@ -126,6 +126,32 @@ def test_an_edit_before_a_due_time_was_dispatched_is_told_with_who_made_it() -> 
     assert "ann changed the schedule at 2026-11-30 11:59:00Z (timing.crontab)" in reason
 
 
+def test_an_edit_that_leaves_the_due_times_as_they_are_explains_nothing() -> None:
+    edited = NOON - MINUTE
+    history = History([revision(edited, fields=["description"]), revision(NOON - 9 * HOUR, edited)])
+    assert decided(NOON - HOUR, history)[0] is Decision.UNKNOWN
+    held = history.at(NOON - HOUR)
+    assert held is not None
+    waiting = facts(history, due_next=NOON - 2 * HOUR)
+    assert decision_without_run(DueTime(NOON - HOUR, held), waiting).decision is Decision.OVERDUE
+
+
+def test_what_came_after_the_last_of_max_runs_is_told_so_whatever_else_was_changed_since() -> None:
+    done, edited = Plan(HOURLY, Bounds(max_runs=3)), NOON - MINUTE
+    history = History(
+        [
+            revision(edited, plan=done, fields=["description"]),
+            revision(NOON - 9 * HOUR, edited, plan=done),
+        ]
+    )
+    found = facts(history)
+    schedule = dataclasses.replace(found.schedule, run_count=3, last_run_at=NOON - 2 * HOUR)
+    held = history.at(NOON - HOUR)
+    assert held is not None
+    verdict = decision_without_run(DueTime(NOON - HOUR, held), found._replace(schedule=schedule))
+    assert verdict.decision is Decision.MAX_RUNS
+
+
 @pytest.mark.parametrize("by_hand", ["triggered by mei", "backfilled by mei"])
 def test_a_run_that_a_person_sent_does_not_hide_that_the_due_times_around_it_were_missed(
     by_hand: str,
