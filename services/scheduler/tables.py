@@ -364,7 +364,7 @@ requests = Table(
     Index("celery_schedule_requests_age", "created_at"),
 )
 
-# What each schedule was, from when until when, and who changed it. Triggers write it (migration 0024).
+# What each schedule was, from when on, and who changed it. Triggers write it (migration 0024).
 history = Table(
     "celery_schedule_history",
     metadata,
@@ -378,11 +378,10 @@ history = Table(
     required("fields", ARRAY(Text)),
     # Columns of celery_schedules: all that decide when it is due, whether, and on which queue.
     required("definition", JSONB),
+    # It was so until the next row of the schedule.
     required("since", Moment),
-    # NULL: it is so.
-    Column("until", Moment),
     check("celery_schedule_history_kind_check", "kind IN ('found', 'created', 'updated')"),
-    Index("celery_schedule_history_age", "until", postgresql_where=text("until IS NOT NULL")),
+    Index("celery_schedule_history_age", "since"),
 )
 
 outbox = outbox_table(metadata, "scheduler")

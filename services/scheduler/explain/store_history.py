@@ -16,9 +16,11 @@ from services.scheduler.schedule.store_base import Store
 MOST_REVISIONS = 100
 REVISIONS = """
     SELECT h.kind, h.actor, h.fields, h.since, h.until, was.*
-    FROM celery_schedule_history h,
-        LATERAL jsonb_populate_record(NULL::celery_schedules, h.definition) AS was
-    WHERE h.schedule_id = $1 AND (h.until IS NULL OR h.until > $2)
+    FROM (
+        SELECT *, lead(since) OVER (ORDER BY number) AS until
+        FROM celery_schedule_history WHERE schedule_id = $1
+    ) AS h, LATERAL jsonb_populate_record(NULL::celery_schedules, h.definition) AS was
+    WHERE h.until IS NULL OR h.until > $2
     ORDER BY h.number DESC LIMIT $3
 """
 RUNS = """
@@ -30,8 +32,12 @@ OLD = """
     WITH deleted AS (
         DELETE FROM celery_schedule_history
         WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM celery_schedule_history WHERE until < now() - $1::interval
-            ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
+            SELECT ctid FROM celery_schedule_history former
+            WHERE since < now() - $1::interval AND EXISTS (
+                SELECT FROM celery_schedule_history later
+                WHERE later.schedule_id = former.schedule_id AND later.number > former.number
+                    AND later.since < now() - $1::interval)
+            ORDER BY since LIMIT $2 FOR UPDATE SKIP LOCKED
         ))
         RETURNING 1
     )

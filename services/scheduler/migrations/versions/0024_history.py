@@ -1,9 +1,9 @@
 """What each schedule was and when, and who changed it: ExplainSchedule tells why a due time had no run.
 
-Each change of what a person decides closes the row of the definition before, and adds a row. Triggers do
-this, so that changes by SQL are recorded too. The scheduler's transactions name their caller by the setting
-celeriac.actor; a row without an actor was written by other hands. The columns are listed by name, as in
-migration 0010, so that the dispatcher's updates cost nothing.
+Each change of what a person decides adds a row, and nothing is updated: sets of thousands are changed at
+once. Triggers do this, so that changes by SQL are recorded too. The scheduler's transactions name their
+caller by the setting celeriac.actor; a row without an actor was written by other hands. The columns are
+listed by name, as in migration 0010, so that the dispatcher's updates cost nothing.
 
 A schedule that is there already gets one row: what it is has held since it was last changed.
 """
@@ -47,12 +47,11 @@ def upgrade() -> None:
             fields text[] NOT NULL,
             -- The columns of celery_schedules that decide when it is due, whether, and on which queue.
             definition jsonb NOT NULL,
-            -- From when until when it was so. NULL: it is so.
+            -- From when on it was so: until the next row of the schedule.
             since timestamptz NOT NULL,
-            until timestamptz,
             PRIMARY KEY (schedule_id, number)
         );
-        CREATE INDEX celery_schedule_history_age ON celery_schedule_history (until) WHERE until IS NOT NULL;
+        CREATE INDEX celery_schedule_history_age ON celery_schedule_history (since);
 
         INSERT INTO celery_schedule_history (schedule_id, kind, actor, fields, definition, since)
         SELECT id, 'found', '', '{{}}', jsonb_strip_nulls(to_jsonb(s) - {WITHOUT}),
@@ -73,14 +72,11 @@ def upgrade() -> None:
         CREATE FUNCTION celery_schedule_history_goes_on() RETURNS trigger LANGUAGE plpgsql AS $$
         DECLARE
             changed text[] := array_remove(ARRAY[{CHANGED}], NULL);
-            moment timestamptz := clock_timestamp();
         BEGIN
             IF changed <> '{{}}' THEN
-                UPDATE celery_schedule_history SET until = moment
-                WHERE schedule_id = OLD.id AND until IS NULL;
                 INSERT INTO celery_schedule_history (schedule_id, kind, actor, fields, definition, since)
                 VALUES (NEW.id, 'updated', {ACTOR}, changed,
-                    jsonb_strip_nulls(to_jsonb(NEW) - {WITHOUT}), moment);
+                    jsonb_strip_nulls(to_jsonb(NEW) - {WITHOUT}), clock_timestamp());
             END IF;
             RETURN NULL;
         END $$;

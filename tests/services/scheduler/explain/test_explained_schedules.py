@@ -251,8 +251,10 @@ async def test_what_a_schedule_was_too_long_ago_is_forgotten_and_what_it_is_now_
     for paused in (True, False):
         await by_sql(database_url, f"UPDATE celery_schedules SET paused = {paused} WHERE id = $1", name)
     old = """
-        UPDATE celery_schedule_history SET since = now() - interval '5 days',
-            until = CASE WHEN kind = 'created' THEN now() - interval '4 days' ELSE until END
+        UPDATE celery_schedule_history SET since = since - CASE
+            WHEN kind = 'created' THEN interval '5 days'
+            WHEN definition ->> 'paused' = 'true' THEN interval '4 days'
+            ELSE interval '0' END
         WHERE schedule_id = $1
     """
     await by_sql(database_url, old, name)

@@ -58,10 +58,11 @@ OTHER = {
     "error": "'an error'",
     "ended_at": "now()",
     "task_namespace": "'another'::bytea",
+    "schedule_version": "7",
 }
-# Those who watch are told nothing of these: who made the run, when, and what it waits for. The last of them
-# changes with the batch.
-RUNS_LEFT_OUT = {"recorded_at", "backfill_id", "exclusive", "task_namespace"} | REQUEST
+# Those who watch are told nothing of these: who made the run, when, and what it waits for. The last two of
+# them change with the batch.
+RUNS_LEFT_OUT = {"recorded_at", "backfill_id", "exclusive", "task_namespace", "schedule_version"} | REQUEST
 DEFINITION = Definition("one", Task("count"), CrontabTiming(parse_crontab("0 3 * * *"), "UTC"))
 
 
