@@ -31,5 +31,13 @@ def test_the_relay_runs_without_what_serving_takes() -> None:
     assert not loaded & {"grpc", "google", "jwt", "asyncpg", "sqlalchemy", "celery"}
 
 
+def test_what_has_no_broker_runs_without_its_client() -> None:
+    """Some 6 MB, and a tenth of what their start takes."""
+    for module in ("services.audit.__main__", "services.door.__main__, services.door.serving"):
+        loaded = loaded_by(module)
+        assert {"asyncpg", "grpc"} <= loaded
+        assert "redis" not in loaded
+
+
 def test_what_is_loaded_is_found() -> None:
     assert "sqlalchemy" in loaded_by("services.audit.__main__")

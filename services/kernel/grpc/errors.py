@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import grpc
-import redis.exceptions
 import structlog
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
@@ -36,7 +35,8 @@ HELD_MESSAGE = (
     "another call or an administrator's transaction holds what this call needs; nothing was done;"
     f" try again in {LOCK_SECONDS} s"
 )
-
+# The errors of a broker that is away, by the full names of their classes: who has no broker loads no client.
+BROKER_AWAY = {"redis.exceptions.ConnectionError", "redis.exceptions.TimeoutError"}
 DISK_MESSAGE = "the disk of the database is full; nothing was done; make room on it, then try again"
 DISK_SECONDS = 60
 
@@ -99,7 +99,7 @@ def outage_of(error: Exception) -> errors.Unavailable | errors.Locked | errors.E
         return errors.Locked(HELD_MESSAGE, LOCK_SECONDS)
     if isinstance(error, AWAY):
         return errors.Unavailable("the database")
-    if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
+    if any(f"{each.__module__}.{each.__qualname__}" in BROKER_AWAY for each in type(error).__mro__):
         return errors.Unavailable("the broker")
     return None
 
