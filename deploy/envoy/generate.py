@@ -21,6 +21,12 @@ from services import DOOR
 from services.door.paths import cookie_name
 from services.kernel.tokens import AUTHORIZATION
 
+try:
+    # libyaml's, which takes a third of the time for the same text.
+    from yaml import CSafeDumper as SafeDumper
+except ImportError:  # PyYAML was built without it
+    from yaml import SafeDumper  # type: ignore[assignment]
+
 CONFIG = "envoy.yaml"
 DESCRIPTORS = "celeriac.binpb"
 REST_SCRIPT = "rest.lua"
@@ -123,7 +129,7 @@ def _socket(path: Path) -> Path:
     return path.absolute()
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(SafeDumper):
     """Writes no anchors and aliases, so that people can read the file from top to bottom."""
 
     def ignore_aliases(self, data: Any) -> bool:
