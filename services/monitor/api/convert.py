@@ -13,6 +13,7 @@ from services.monitor.sending.arguments import Source
 from services.monitor.sending.many_retries import Outlook
 from services.monitor.sending.retries import Retry
 from services.monitor.sending.store_sent import NO_KIN, Kin
+from services.monitor.tasks.failures import FailureGroup
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.revocations import Revocation
 from services.monitor.tasks.stored_meta import NOTHING, StoredMeta
@@ -118,6 +119,19 @@ def run_to(task_id: str, workers: Sequence[WorkerName]) -> tasks_pb2.RunTaskResp
     return tasks_pb2.RunTaskResponse(
         task=f"tasks/{task_id}" if task_id else "",
         workers=sorted(map(worker_name, workers))[:MOST_WORKERS],
+    )
+
+
+def failure_group_to(group: FailureGroup) -> tasks_pb2.FailureGroup:
+    return tasks_pb2.FailureGroup(
+        exception_type=group.exception_type,
+        place=group.place,
+        message=group.message,
+        newest_task=f"tasks/{group.newest_id}",
+        count=group.count,
+        first_time=timestamp(group.first_at),
+        last_time=timestamp(group.last_at),
+        task_names=group.task_names,
     )
 
 

@@ -28,6 +28,9 @@ QUEUE = "celery"
 RATE, LEAST_RATE, MOST_RATE = 10.0, 0.1, 1000.0
 # The states of an act on many that names none.
 RETRIED_STATES = (TaskState.FAILURE, TaskState.ORPHANED, TaskState.LOST)
+FAILED_STATES = (TaskState.FAILURE,)
+# The time of which failures are counted, where the caller names no other.
+FAILURES_OF = dt.timedelta(days=1)
 REVOCABLE_STATES = tuple(state for state in TaskState if state not in ENDED_FOR_GOOD)
 
 
@@ -80,6 +83,15 @@ def still_to_run(wanted: TaskFilter, faults: Faults) -> TaskFilter:
     fault = "has only states in which a task has ended, and can't be revoked"
     faults.unless(bool(states), "filter.states", fault, "TASK_STATE_PENDING")
     return dataclasses.replace(wanted, states=states)
+
+
+def failures_of_a_day(wanted: TaskFilter, faults: Faults) -> TaskFilter:
+    """Returns the filter with a start; other states than FAILURE are a fault."""
+    fault = "has states in which a task has not failed"
+    faults.unless(set(wanted.states) == set(FAILED_STATES), "filter.states", fault, "TASK_STATE_FAILURE")
+    if wanted.start is not None:
+        return wanted
+    return dataclasses.replace(wanted, start=(wanted.end or dt.datetime.now(dt.UTC)) - FAILURES_OF)
 
 
 def _reads_arguments(least: Role) -> bool:

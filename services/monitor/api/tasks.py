@@ -13,7 +13,7 @@ from celeriac.monitor.v1.workers_pb2 import HeldTask
 from google.protobuf.json_format import MessageToDict
 
 from services.kernel.grpc.readable import Readers
-from services.kernel.grpc.wire import Context, once_in
+from services.kernel.grpc.wire import Context, once_in, timestamp
 from services.kernel.identity import Role, current_subject
 from services.kernel.pages import decode_place, encode_place, next_page_token, page_size
 from services.kernel.sessions import Sessions
@@ -21,9 +21,11 @@ from services.kernel.validation import Faults
 from services.monitor.api import convert, references
 from services.monitor.api.references import checked_task_id, task_id_in
 from services.monitor.api.task_requests import (
+    FAILED_STATES,
     RETRIED_STATES,
     REVOCABLE_STATES,
     expected_in,
+    failures_of_a_day,
     filter_in,
     filter_of_many_in,
     priority_in,
@@ -36,7 +38,9 @@ from services.monitor.api.task_requests import (
 from services.monitor.search.store_search import TaskSearch
 from services.monitor.sending.matching import check_expected, matching
 from services.monitor.sending.sending import Sending
+from services.monitor.tasks.failures import grouped
 from services.monitor.tasks.names import WorkerName
+from services.monitor.tasks.store_failures import count_failures
 from services.monitor.tasks.store_lists import Lists
 from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.stored_meta import NOTHING, StoredMetas
@@ -46,6 +50,7 @@ from services.monitor.workers.store_revoked_tasks import RevokedTask, RevokedTas
 from services.monitor.workers.workers import WorkerTable
 
 MOST_AT_ONCE = 500
+MOST_GROUPS = 500
 # What only some roles read: from an admin on, as `readable_from` of these fields says, or as the operator
 # does.
 ARGUMENTS = tuple(
@@ -108,6 +113,23 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
             found = await TaskSearch(session).list(wanted, after, size + 1)
         token = next_page_token(found, size, lambda last: encode_place((last.heard_at, last.id)))
         return pb.ListTasksResponse(tasks=map(convert.task_to, found[:size]), next_page_token=token)
+
+    async def GroupFailures(
+        self, request: pb.GroupFailuresRequest, context: Context
+    ) -> pb.GroupFailuresResponse:
+        faults, size = Faults(), page_size(request.page_size, most=MOST_GROUPS)
+        wanted = filter_of_many_in(request.filter, FAILED_STATES, faults, self._workers, self._readers)
+        wanted = failures_of_a_day(wanted, faults)
+        faults.raise_any()
+        async with self._lists.reading() as session:
+            counted = await count_failures(session, wanted)
+        groups = grouped(counted.failures)
+        return pb.GroupFailuresResponse(
+            groups=map(convert.failure_group_to, groups[:size]),
+            failure_count=sum(each.count for each in groups),
+            group_count=len(groups),
+            counted_since_time=timestamp(counted.since),
+        )
 
     async def RevokeTask(self, request: pb.RevokeTaskRequest, context: Context) -> pb.RevokeTaskResponse:
         faults = Faults()

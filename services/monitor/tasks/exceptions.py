@@ -112,17 +112,20 @@ def _meant(escape: re.Match[str]) -> str:
     return chr(code) if code else "\ufffd"
 
 
-def _ending(traceback: object) -> str:
-    """Returns what follows the lines of the last traceback, which are indented; empty without any.
+def last_traceback(traceback: str) -> str:
+    """Returns the last traceback of a chain of exceptions, with what follows it; empty without any.
 
-    Of a chain of exceptions the last counts; a blank line is before its traceback. A traceback within the
-    message of an exception has none.
+    A blank line is before it. A traceback within the message of an exception has none.
     """
-    if type(traceback) is not str:
-        return ""
     last = traceback.rfind("\n\n" + TRACEBACK)
     start = traceback.find(TRACEBACK, max(last, 0))
-    if start < 0:
+    return traceback[start:] if start >= 0 else ""
+
+
+def _ending(traceback: object) -> str:
+    """Returns what follows the lines of the last traceback, which are indented; empty without any."""
+    if type(traceback) is not str:
         return ""
-    end = _UNINDENTED.search(traceback, start + len(TRACEBACK) - 1)
-    return traceback[end.start() :].strip() if end else ""
+    last = last_traceback(traceback)
+    end = _UNINDENTED.search(last, len(TRACEBACK) - 1)
+    return last[end.start() :].strip() if end else ""

@@ -386,3 +386,43 @@ class RevokeTasksResponse(_message.Message):
     matched_count: int
     replies: _containers.RepeatedCompositeFieldContainer[WorkerReply]
     def __init__(self, matched_count: _Optional[int] = ..., replies: _Optional[_Iterable[_Union[WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class GroupFailuresRequest(_message.Message):
+    __slots__ = ("filter", "page_size")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    filter: TaskFilter
+    page_size: int
+    def __init__(self, filter: _Optional[_Union[TaskFilter, _Mapping]] = ..., page_size: _Optional[int] = ...) -> None: ...
+
+class GroupFailuresResponse(_message.Message):
+    __slots__ = ("groups", "failure_count", "group_count", "counted_since_time")
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_SINCE_TIME_FIELD_NUMBER: _ClassVar[int]
+    groups: _containers.RepeatedCompositeFieldContainer[FailureGroup]
+    failure_count: int
+    group_count: int
+    counted_since_time: _timestamp_pb2.Timestamp
+    def __init__(self, groups: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., failure_count: _Optional[int] = ..., group_count: _Optional[int] = ..., counted_since_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class FailureGroup(_message.Message):
+    __slots__ = ("exception_type", "place", "message", "newest_task", "count", "first_time", "last_time", "task_names")
+    EXCEPTION_TYPE_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_TASK_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAMES_FIELD_NUMBER: _ClassVar[int]
+    exception_type: str
+    place: str
+    message: str
+    newest_task: str
+    count: int
+    first_time: _timestamp_pb2.Timestamp
+    last_time: _timestamp_pb2.Timestamp
+    task_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, exception_type: _Optional[str] = ..., place: _Optional[str] = ..., message: _Optional[str] = ..., newest_task: _Optional[str] = ..., count: _Optional[int] = ..., first_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., task_names: _Optional[_Iterable[str]] = ...) -> None: ...

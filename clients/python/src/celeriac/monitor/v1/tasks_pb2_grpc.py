@@ -56,6 +56,11 @@ class TaskServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.ListTasksRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.ListTasksResponse.FromString,
                 _registered_method=True)
+        self.GroupFailures = channel.unary_unary(
+                '/celeriac.monitor.v1.TaskService/GroupFailures',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GroupFailuresRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GroupFailuresResponse.FromString,
+                _registered_method=True)
         self.RevokeTask = channel.unary_unary(
                 '/celeriac.monitor.v1.TaskService/RevokeTask',
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RevokeTaskRequest.SerializeToString,
@@ -109,6 +114,14 @@ class TaskServiceServicer(object):
 
     def ListTasks(self, request, context):
         """Lists tasks by the time of their first event, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GroupFailures(self, request, context):
+        """Counts the tasks in FAILURE by what failed and where: the class of the exception, and the line of the application's
+        own code that raised it. The groups come by size, the largest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,6 +198,11 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.ListTasks,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.ListTasksRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.ListTasksResponse.SerializeToString,
+            ),
+            'GroupFailures': grpc.unary_unary_rpc_method_handler(
+                    servicer.GroupFailures,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GroupFailuresRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GroupFailuresResponse.SerializeToString,
             ),
             'RevokeTask': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeTask,
@@ -300,6 +318,33 @@ class TaskService(object):
             '/celeriac.monitor.v1.TaskService/ListTasks',
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.ListTasksRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.ListTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GroupFailures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.TaskService/GroupFailures',
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GroupFailuresRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GroupFailuresResponse.FromString,
             options,
             channel_credentials,
             insecure,

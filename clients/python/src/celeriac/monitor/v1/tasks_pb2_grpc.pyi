@@ -46,6 +46,14 @@ class TaskServiceStub:
     ]
     """Lists tasks by the time of their first event, the newest first."""
 
+    GroupFailures: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.GroupFailuresRequest,
+        celeriac.monitor.v1.tasks_pb2.GroupFailuresResponse,
+    ]
+    """Counts the tasks in FAILURE by what failed and where: the class of the exception, and the line of the application's
+    own code that raised it. The groups come by size, the largest first.
+    """
+
     RevokeTask: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.RevokeTaskRequest,
         celeriac.monitor.v1.tasks_pb2.RevokeTaskResponse,
@@ -127,6 +135,14 @@ class TaskServiceAsyncStub:
         celeriac.monitor.v1.tasks_pb2.ListTasksResponse,
     ]
     """Lists tasks by the time of their first event, the newest first."""
+
+    GroupFailures: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.GroupFailuresRequest,
+        celeriac.monitor.v1.tasks_pb2.GroupFailuresResponse,
+    ]
+    """Counts the tasks in FAILURE by what failed and where: the class of the exception, and the line of the application's
+    own code that raised it. The groups come by size, the largest first.
+    """
 
     RevokeTask: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.tasks_pb2.RevokeTaskRequest,
@@ -215,6 +231,16 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.ListTasksResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.ListTasksResponse]]:
         """Lists tasks by the time of their first event, the newest first."""
+
+    @abc.abstractmethod
+    def GroupFailures(
+        self,
+        request: celeriac.monitor.v1.tasks_pb2.GroupFailuresRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.GroupFailuresResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.GroupFailuresResponse]]:
+        """Counts the tasks in FAILURE by what failed and where: the class of the exception, and the line of the application's
+        own code that raised it. The groups come by size, the largest first.
+        """
 
     @abc.abstractmethod
     def RevokeTask(
