@@ -77,7 +77,7 @@ def test_what_failed_in_a_worker_is_told_with_its_line_and_its_newest_task(
 
 @pytest.mark.usefixtures("rows")
 def test_one_group_stands_for_each_line_whatever_the_messages(monitor: Monitor) -> None:
-    then = {"start_time": at(LONG_AGO - dt.timedelta(days=1)), "end_time": at(LONG_AGO)}
+    then: dict[str, Any] = {"start_time": at(LONG_AGO - dt.timedelta(days=1)), "end_time": at(LONG_AGO)}
     found = grouped(monitor, **then)
     assert (found.failure_count, found.group_count) == (ROWS, 3)
     assert not found.HasField("counted_since_time")
