@@ -1,7 +1,8 @@
 """What takes long by nature, outside `make test`: make soak SECONDS=1800.
 
-Replicas under fire for so many seconds (tests/chaos), and the tests marked `soak`, of which `make test` has a
-short form. What came of it is kept in benchmarks/results, with the commit that it is of.
+Replicas under fire for so many seconds (tests/chaos), the tests marked `soak`, of which `make test` has a
+short form, and all examples of the properties of which `make test` tries a few (tests/unit). What came of it is kept in
+benchmarks/results, with the commit that it is of.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import psutil
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PARTS = (("tests/chaos",), ("tests", "-m", "soak"))
+PARTS = (("tests/chaos",), ("tests", "-m", "soak"), ("tests/unit", "-m", "not alone"))
 
 
 class Outcome(NamedTuple):
@@ -36,7 +37,7 @@ def main() -> None:
     seconds = os.environ.get("CELERIAC_CHAOS_SECONDS") or "1800"
     seed = os.environ.get("CELERIAC_CHAOS_SEED") or str(random.randrange(10**6))
     fire = {"CELERIAC_CHAOS_SECONDS": seconds, "CELERIAC_CHAOS_SEED": seed}
-    code, outcomes = run(PARTS, fire)
+    code, outcomes = run(PARTS, {**fire, "CELERIAC_TEST_EXAMPLES": "full"})
     now = dt.datetime.now(dt.UTC)
     commit = commit_of(ROOT)
     told = [f"make soak SECONDS={seconds} SEED={seed}", f"commit {commit}", machine()]

@@ -14,6 +14,7 @@ from xdist.remote import Producer
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 from tests.support import forked, kept_logs
+from tests.support.examples import examples
 from tests.support.models import embedded_model as make_embedded_model
 from tests.support.scheduling import ByModule
 from tests.support.secrets_in_logs import Search, remember_files
@@ -30,6 +31,7 @@ from tests.support.servers import (
 # Continuous integration tries the same examples each time, so that a change is what makes it fail.
 hypothesis.settings.register_profile(
     "noisy",
+    max_examples=examples(100),
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
     derandomize="CI" in os.environ,

@@ -25,9 +25,7 @@ def told(watcher: Watcher) -> list[pb.Backfill]:
     return [message.backfill for message in watcher.seen if message.HasField("backfill")]
 
 
-def test_a_backfill_is_told_as_it_begins_and_as_it_ends(
-    scheduler: Scheduler, valkey: Valkey
-) -> None:
+def test_a_backfill_is_told_as_it_begins_and_as_it_ends(scheduler: Scheduler, valkey: Valkey) -> None:
     hourly, other = Hourly(scheduler, valkey), Hourly(scheduler, valkey)
     with watching(scheduler, names=[hourly.name]) as watcher:
         begun = hourly.begin(12, rate=10)

@@ -8,7 +8,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.validation import Faults
@@ -20,6 +20,7 @@ from services.scheduler.schedule.definition import Definition, Overlap, Schedule
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
 from services.scheduler.timing.durations import format_span, parse_span
 from services.scheduler.timing.plan import Bounds, Misfire, MisfireAction
+from tests.support.examples import tried
 from tests.unit.scheduler.definitions import DEFINITIONS, FIELDS
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -57,7 +58,7 @@ def test_every_field_of_a_definition_is_tried() -> None:
     assert [field.name for field in dataclasses.fields(Definition)] == list(FIELDS)
 
 
-@settings(max_examples=300, deadline=None)
+@tried(300)
 @given(st.lists(DEFINITIONS, max_size=3, unique_by=lambda each: each.id), st.booleans())
 def test_what_is_exported_and_applied_changes_nothing(each: list[Definition], as_json: bool) -> None:
     wanted = read(manifest_text(each, as_json=as_json))
@@ -65,7 +66,7 @@ def test_what_is_exported_and_applied_changes_nothing(each: list[Definition], as
     assert difference(wanted, map(stored, each), [], NOW, "").changes == ()
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(DEFINITIONS)
 def test_what_is_exported_makes_the_same_elsewhere(definition: Definition) -> None:
     text = manifest_text([definition])
@@ -74,7 +75,7 @@ def test_what_is_exported_makes_the_same_elsewhere(definition: Definition) -> No
     assert json.loads(found.definition.task.kwargs_json) == json.loads(definition.task.kwargs_json)
 
 
-@settings(max_examples=300, deadline=None)
+@tried(300)
 @given(
     st.integers(0, 10**18).map(lambda number: number / 1e9)
     | st.integers(0, 10**15).map(lambda number: dt.timedelta(microseconds=number))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from celery.schedules import crontab as celery_crontab
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.errors import Invalid
@@ -21,6 +21,7 @@ from services.scheduler.manifests.take_over import Imported, read_dump
 from services.scheduler.manifests.take_over_entry import CRONTAB_FIELDS, KNOWN, OPTIONS
 from services.scheduler.manifests.write import entries_text, said_by
 from services.scheduler.timing.due_times import next_due
+from tests.support.examples import tried
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 ANY = st.recursive(
@@ -59,7 +60,7 @@ def entry(name: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "task": "count", "schedule": every, **fields}
 
 
-@settings(max_examples=300, deadline=None)
+@tried(300)
 @given(st.lists(ENTRIES, max_size=3, unique_by=lambda each: each["name"]))
 def test_every_entry_becomes_a_schedule_or_is_noted(entries: list[dict[str, Any]]) -> None:
     try:

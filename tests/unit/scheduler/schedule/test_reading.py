@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.protobuf import json_format
-from hypothesis import given, settings
+from hypothesis import given
 
 from services.kernel.errors import FieldFault
 from services.kernel.validation import Faults
@@ -18,6 +18,7 @@ from services.scheduler.api import convert
 from services.scheduler.manifests.read import read_entries, read_manifest
 from services.scheduler.schedule.definition import Definition, Schedule
 from services.scheduler.schedule.reading import CHANGEABLE
+from tests.support.examples import tried
 from tests.unit.scheduler.definitions import DEFINITIONS
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -221,7 +222,7 @@ def test_a_queue_may_have_any_name_that_a_broker_takes(name: str) -> None:
     assert of_entry(queue=name) == []
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(DEFINITIONS)
 def test_what_a_message_shows_is_read_back_as_the_same(definition: Definition) -> None:
     faults, message = Faults(), shown(definition)

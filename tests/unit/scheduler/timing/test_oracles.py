@@ -12,12 +12,13 @@ from celery import Celery
 from celery.schedules import crontab as celery_crontab
 from celery.schedules import solar as celery_solar
 from cronsim import CronSim
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from services.scheduler.timing.crontab import DAY_NAMES, parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, next_due
 from services.scheduler.timing.solar import EVENTS, next_event
+from tests.support.examples import tried
 
 ZONES = [
     "America/New_York",
@@ -85,7 +86,7 @@ minutes_and_hours = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@tried(150)
 @given(
     minutes_and_hours,
     st.sampled_from(["* * *", "* * 0", "* 3,10,11 0", "* * 6-7", "25-31 3,4,9,10 *", "1-8 4,10,11 *"]),
@@ -132,7 +133,7 @@ def celery_in(zone: str) -> Celery:
     return Celery(set_as_current=False, changes={"timezone": zone})
 
 
-@settings(max_examples=300, deadline=None)
+@tried(300)
 @given(
     st.tuples(
         celery_field(0, 59), celery_field(0, 23), celery_field(1, 28), celery_field(1, 12), celery_days
@@ -185,7 +186,7 @@ def test_syntax_means_what_it_means_in_celery(ours: str, celerys: dict[str, Any]
         after = due
 
 
-@settings(max_examples=100, deadline=None)
+@tried(100)
 @given(
     st.sampled_from(sorted(EVENTS)),
     # Beyond the polar circles, too.

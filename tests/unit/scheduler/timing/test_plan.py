@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scheduler.timing.crontab import parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming
 from services.scheduler.timing.plan import Bounds, Plan
+from tests.support.examples import tried
 
 HOUR = dt.timedelta(hours=1)
 SECOND = dt.timedelta(seconds=1)
@@ -93,7 +94,7 @@ MOMENTS = st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2029, 1, 1)).map(
 JITTERS = st.integers(1, 86_400_000).map(lambda found: dt.timedelta(milliseconds=found))
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(TIMINGS, MOMENTS, JITTERS, st.text("abc", min_size=1, max_size=5))
 def test_jitter_is_always_the_same_and_ends_before_the_next_due_time(
     timing: CrontabTiming, after: dt.datetime, jitter: dt.timedelta, name: str
@@ -121,7 +122,7 @@ def test_no_jitter_takes_nothing_from_a_due_time() -> None:
     assert Plan(crontab("0 0 * * *")).sent_at("a", utc("2026-11-24")) == utc("2026-11-24")
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(
     TIMINGS,
     MOMENTS,

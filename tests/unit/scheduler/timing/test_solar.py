@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.scheduler.timing.solar import DAY, EPOCH, EVENTS, SEARCHED_DAYS, _event_of_day, next_event
+from tests.support.examples import tried
 
 POLAR_NIGHT = dt.datetime(2026, 11, 29, tzinfo=dt.UTC)
 
@@ -28,7 +29,7 @@ def days_looked_at(name: str, latitude: float, after: dt.datetime) -> int:
     return _event_of_day.cache_info().misses - before
 
 
-@settings(max_examples=60)
+@tried(60)
 @given(
     name=st.sampled_from(sorted(EVENTS)),
     latitude=st.one_of(st.floats(45, 90), st.floats(-90, -45), st.floats(88.5, 90), st.floats(65, 68)),

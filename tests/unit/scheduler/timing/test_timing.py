@@ -6,11 +6,12 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scheduler.timing.crontab import CrontabInvalid, parse_crontab
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, next_due
+from tests.support.examples import tried
 
 ZONES = [
     "Asia/Taipei",
@@ -183,7 +184,7 @@ starts = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@tried(150)
 @given(
     st.tuples(numbers(0, 59), numbers(0, 23), st.just("*"), st.just("*"), numbers(0, 6)).map(" ".join),
     st.sampled_from(ZONES),
