@@ -24,7 +24,7 @@ from tests.chaos.monitor import playing_monitor
 from tests.chaos.workers import Work, Workers, ids_of, lists_of
 from tests.support.calls import eventually
 
-SECONDS = float(os.environ.get("CELERIAC_CHAOS_SECONDS", "40"))
+SECONDS = float(os.environ.get("CELERIAC_CHAOS_SECONDS", "24"))
 # In the suite always the same fire, so that a change is what makes it fail; `make chaos` chooses another.
 SEED = int(os.environ.get("CELERIAC_CHAOS_SEED", "7"))
 # Due already when the schedulers start; and so, at the least, a full minute is among the due times.

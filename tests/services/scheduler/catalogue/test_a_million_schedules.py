@@ -1,4 +1,7 @@
-"""With a million schedules and a million runs, a batch reads and writes as few pages as with a thousand."""
+"""With a million schedules and a million runs, a batch reads and writes as few pages as with a thousand.
+
+`make soak` runs it; test_query_plans.py has the same queries with a hundred thousand.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from services.scheduler.catalogue.store_listing import (
 from services.scheduler.dispatch import store_batches, store_due
 from tests.support.sql import fetch, nodes, plan_of
 
+pytestmark = pytest.mark.soak
 MILLION = 1_000_000
 BATCH = 1000
 FILL = f"""
