@@ -70,11 +70,15 @@ def directed_to(raw: bytes, queue: str) -> bytes | None:
     there when it is not acknowledged, and Celery sends a retry of the task there.
     """
     try:
+        # Not by orjson, which would change large numbers.
         envelope = json.loads(raw)
-        delivery = envelope["properties"]["delivery_info"]
-        delivery["exchange"], delivery["routing_key"] = "", queue
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError):
         return None
+    properties = envelope.get("properties") if isinstance(envelope, dict) else None
+    delivery = properties.get("delivery_info") if isinstance(properties, dict) else None
+    if not isinstance(delivery, dict):
+        return None
+    delivery["exchange"], delivery["routing_key"] = "", queue
     return json.dumps(envelope).encode()
 
 

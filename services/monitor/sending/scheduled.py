@@ -9,6 +9,8 @@ import grpc.aio
 import structlog
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 
+from services.kernel.durations import span_of
+from services.kernel.logged_errors import for_log
 from services.monitor.sending.arguments import Arguments, Source, own_headers
 
 log = structlog.get_logger(__name__)
@@ -32,9 +34,7 @@ class Scheduled:
         try:
             answer = await self._schedules.BatchGetRunTasks(request, timeout=TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
-            log.warning(
-                "arguments.scheduler_not_asked", error=f"{error.code().name}: {error.details()}"[:300]
-            )
+            log.warning("arguments.scheduler_not_asked", error=for_log(error))
             return {}
         return {
             each.run: (each.task.removeprefix("tasks/"), _arguments_in(each.spec))
@@ -57,4 +57,4 @@ def _arguments_in(spec: schedules_pb2.TaskSpec) -> Arguments:
 
 
 def _seconds(spec: schedules_pb2.TaskSpec, field: str) -> float | None:
-    return getattr(spec, field).ToMicroseconds() / 1e6 if spec.HasField(field) else None
+    return span_of(getattr(spec, field)).total_seconds() if spec.HasField(field) else None
