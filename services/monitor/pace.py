@@ -57,6 +57,8 @@ class Pace(pace.Pace):
     gaps_look: float = 5.0
     # Another monitor goes on with the repair of one that has said nothing for so long.
     gaps_claim: float = 20.0
+    # It is looked for whether collection was stopped or started at another monitor.
+    collection_look: float = 4.0
     # Generations of tasks are closed, and dropped, when they are due.
     generations_look: float = steady(10.0)
     # Operations that retry many tasks are looked for; one that this monitor begins is seen at once.

@@ -44,6 +44,7 @@ from services.monitor.api.tasks import TaskApi, readers_of_arguments
 from services.monitor.api.workers import Acts, WorkerApi
 from services.monitor.figures import Figures
 from services.monitor.gaps.broker_lives import BrokerLives
+from services.monitor.gaps.collecting import Collecting
 from services.monitor.gaps.gaps import Gaps
 from services.monitor.gaps.orphans import Orphans
 from services.monitor.gaps.places import TaskPlaces
@@ -146,6 +147,8 @@ async def serve(settings: MonitorSettings) -> None:
         repair = GapRepair(database, intake, backend, places, workers, lives, pace)
         orphans = Orphans(database, intake, places, workers, backend, lambda: bool(repair.open), pace)
         deletions = Deletions(database, workers, pace)
+        collecting = Collecting(database, intake, figures, repair.woken.set, pace)
+        await collecting.look()
         gaps = Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
         elsewhere, live = services_elsewhere(), LiveSettings("monitor")
         generations = Generations(database, live, settings.tasks_bytes, pace)
@@ -166,6 +169,7 @@ async def serve(settings: MonitorSettings) -> None:
             figures,
             workers,
             gaps,
+            collecting,
             hanging,
             generations,
             heartbeats,
@@ -186,7 +190,7 @@ async def serve(settings: MonitorSettings) -> None:
             database,
             registry,
             servicers=_servicers(
-                DashboardApi(pulse, hub, workers, components, front_page, pace),
+                DashboardApi(pulse, hub, workers, components, front_page, collecting, pace),
                 OperationApi(sessions, watching, pace),
                 _queue_api(settings, client, queues, sessions, figures, workers, control, pauses),
                 SystemApi(
@@ -218,6 +222,7 @@ async def serve(settings: MonitorSettings) -> None:
                 components,
                 gaps,
                 Owner(database, "monitor", pace=pace),
+                collecting.loop,
                 generations.loop,
                 *_upkeep(database, live, figures, pace),
                 watching.loop,
@@ -414,6 +419,7 @@ async def _components(
     figures: Figures,
     workers: WorkerTable,
     gaps: Gaps,
+    collecting: Collecting,
     hanging: HangingLook,
     generations: Generations,
     heartbeats: Sequence[Heartbeat],
@@ -434,7 +440,9 @@ async def _components(
             "database": checks.DatabaseLook(database),
             "broker": checks.broker_look(client, lives.look),
             "workers": checks.workers_look(workers),
-            "events": checks.EventsLook(figures, lambda: gaps.fault, lambda: gaps.told_losses),
+            "events": checks.EventsLook(
+                figures, lambda: gaps.fault, lambda: gaps.told_losses, lambda: collecting.words
+            ),
             "tasks": hanging,
         },
         pace,

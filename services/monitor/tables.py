@@ -379,4 +379,17 @@ paused_consumers = Table(
     required("stopped_at", Moment),
 )
 
+# One row: whether events of tasks are taken in. `stopped_at`: NULL while they are. `starting`: that
+# was asked for again, and the time of the stop is no recorded gap yet.
+collection = Table(
+    "celery_event_collection",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    Column("stopped_at", Moment),
+    required("stopped_by", Text, server_default=""),
+    required("starting", Boolean, server_default=text("false")),
+    check("celery_event_collection_single", "single"),
+    check("celery_event_collection_check", "stopped_at IS NOT NULL OR NOT starting"),
+)
+
 outbox = outbox_table(metadata, "monitor")

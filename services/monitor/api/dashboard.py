@@ -1,14 +1,17 @@
-"""The servicer of MonitoringService with the front page."""
+"""The servicer of MonitoringService with the front page, and with the start and stop of collection."""
 
 from __future__ import annotations
 
 from celeriac.monitor.v1 import monitoring_pb2 as pb
 from celeriac.monitor.v1 import monitoring_pb2_grpc
 
-from services.kernel.grpc.wire import Context
+from services.kernel.grpc.wire import Context, timestamp
+from services.kernel.identity import current_subject
 from services.monitor.api.components import HEALTHS, component_to
 from services.monitor.api.front_page import FrontPage
 from services.monitor.api.monitoring import MonitoringApi
+from services.monitor.gaps.collecting import Collecting
+from services.monitor.gaps.store_collection import Collection
 from services.monitor.pace import USUAL, Pace
 from services.monitor.system.components import Components
 from services.monitor.watch.hub import Hub
@@ -24,11 +27,13 @@ class DashboardApi(MonitoringApi, monitoring_pb2_grpc.MonitoringServiceServicer)
         workers: WorkerTable,
         components: Components,
         front_page: FrontPage,
+        collecting: Collecting,
         pace: Pace = USUAL,
     ) -> None:
         super().__init__(pulse, hub, workers, pace)
         self._components = components
         self._front_page = front_page
+        self._collecting = collecting
 
     async def GetDashboard(
         self, request: pb.GetDashboardRequest, context: Context
@@ -39,3 +44,15 @@ class DashboardApi(MonitoringApi, monitoring_pb2_grpc.MonitoringServiceServicer)
         )
         await self._front_page.fill(answer, self.told_metrics)
         return answer
+
+    async def Start(self, request: pb.StartRequest, context: Context) -> pb.StartResponse:
+        return pb.StartResponse(collection=_collection_to(await self._collecting.start()))
+
+    async def Stop(self, request: pb.StopRequest, context: Context) -> pb.StopResponse:
+        return pb.StopResponse(collection=_collection_to(await self._collecting.stop(current_subject())))
+
+
+def _collection_to(found: Collection) -> pb.Collection:
+    if found.runs:
+        return pb.Collection(running=True)
+    return pb.Collection(stop_time=timestamp(found.stopped_at), stopped_by=found.stopped_by)

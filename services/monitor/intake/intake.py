@@ -225,6 +225,17 @@ class Intake:
         """Takes in messages of the event channel, opened, which were heard `age` seconds ago."""
         self._taking.take_in(messages, age)
 
+    @property
+    def collects(self) -> bool:
+        """Whether events of tasks are taken in."""
+        return self._taking.collects
+
+    def collect(self, collects: bool) -> None:
+        """Takes events of tasks in, or passes them over, from now on."""
+        if self._taking.collects is not collects:
+            self._taking.collects = collects
+            self._workers.count_tasks(collects)
+
     def known(self, task_id: str) -> TaskRecord | None:
         """Returns the task if it is in memory, or waits to be written."""
         return self.table.get(task_id) or self._writer.waiting(task_id)

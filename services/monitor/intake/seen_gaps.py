@@ -22,6 +22,7 @@ class GapCause(enum.Enum):
     STREAM_LOST = "stream lost"
     MONITOR_STOPPED = "monitor stopped"
     WORKER_COUNT = "worker count"
+    COLLECTION_STOPPED = "stopped"
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ class Taking:
         self._on_worker = on_worker
         self._on_unwatched = on_unwatched
         self._wants = wants
+        # False: events of tasks are passed over.
+        self.collects = True
         # When the events that are being taken in came: by time.monotonic(), and in microseconds since 1970.
         self._came, self._arrived = 0.0, 0
         # Of these events: the workers that sent those of tasks, tasks by queue and by the state that they
@@ -65,6 +67,8 @@ class Taking:
         self._came, self._arrived = now - age, int((time.time() - age) * 1e6)
         events, refused = events_in(messages)
         self._figures.events_refused += refused
+        if not self.collects:
+            events = [event for event in events if event["type"] in WORKER_EVENTS]
         self._redaction.events(events)
         for event in events:
             state = STATE_OF_TYPE.get(event["type"])

@@ -27,6 +27,7 @@ SPILLS = "SELECT count(*) FROM (SELECT repeat('x', 200) || n FROM generate_serie
 DISK_LOOK_SECONDS = 30.0
 NOTE_SECONDS = 1.0
 MOST_EVENTS_DETAIL = 1_000
+STOPPED_MEANS = "no events of tasks are taken in; POST /celery-admin/monitoring/start starts it again"
 # Loops that need another service: that they are late is a fault of that service, or of the way to it, and
 # what their own service is there for goes on. The scheduler's `outcomes` and `losses` ask the monitor.
 # `gap_repair` asks workers and the result backend.
@@ -134,7 +135,8 @@ class EventsLook:
     """Events are healthy if they are received, without much lag, and what was missed has been found out.
 
     `open_gaps` tells of gaps that are not repaired yet, empty if there are none; `told_losses`, how many of
-    the losses in the figures are in recorded gaps. Any other loss is told for a minute.
+    the losses in the figures are in recorded gaps. Any other loss is told for a minute. `stopped` says who
+    has stopped collection, empty if nobody has.
     """
 
     def __init__(
@@ -142,10 +144,12 @@ class EventsLook:
         figures: Figures,
         open_gaps: Callable[[], str] = lambda: "",
         told_losses: Callable[[], int] = lambda: 0,
+        stopped: Callable[[], str] = lambda: "",
     ) -> None:
         self._figures = figures
         self._open_gaps = open_gaps
         self._told_losses = told_losses
+        self._stopped = stopped
         # (time.monotonic(), losses until then), oldest first.
         self._losses: deque[tuple[float, int]] = deque()
 
@@ -160,6 +164,9 @@ class EventsLook:
             faults.append(gaps)
         if lost > 0:
             faults.append(f"{lost} lost within the last minute")
+        if stopped := self._stopped():
+            # Somebody wanted it, so that it is no fault; what else is wrong can be told when it goes on.
+            return Finding(Health.HEALTHY, f"{stopped}: {STOPPED_MEANS}", asked=False)
         if faults:
             return Finding(Health.DEGRADED, "; ".join(faults)[:MOST_EVENTS_DETAIL], asked=False)
         return Finding(Health.HEALTHY, f"{figures.events_total} taken in", asked=False)

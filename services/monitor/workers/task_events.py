@@ -52,6 +52,10 @@ class TaskEventsHeard:
         elif processed > self._counted:
             self._grew = True
 
+    def count_anew(self) -> None:
+        """Takes in that events are missed on purpose: that none comes says nothing."""
+        self._counted, self._grew = None, False
+
     def was_told(self) -> None:
         """Takes in that the worker was told to send them: what it did before says nothing any more."""
         self.told, self.fresh, self.state = True, False, TaskEvents.UNKNOWN

@@ -113,7 +113,8 @@ class WorkerRecord:
         self.active = self.processed = 0
         self.load_average: tuple[float, ...] = ()
         self.started_heard = 0
-        self.lost = 0
+        # Lost until the base, and in all.
+        self.lost_before = self.lost = 0
         # Times of the first heartbeat (the base) and of the latest one, and the tasks started by then.
         self.base_at = self.base_processed = 0
         self.beat_at = self.beat_processed = 0
@@ -206,10 +207,17 @@ class WorkerRecord:
             self.base_at, self.base_processed = at, processed
         else:
             owed = self.beat_processed - self.base_processed
-            self.lost = max(0, owed - self.started_until_beat)
+            self.lost = self.lost_before + max(0, owed - self.started_until_beat)
         self.started_until_beat += self.started_since_beat
         self.started_since_beat = 0
         self.beat_at, self.beat_processed = at, processed
+
+    def count_anew(self) -> None:
+        """Takes in that events of tasks are missed on purpose: its next heartbeat is the new base."""
+        self.lost_before = self.lost
+        self.base_at = self.base_processed = 0
+        self.started_until_beat = self.started_since_beat = 0
+        self.task_events.count_anew()
 
     def started(self, at: int) -> None:
         self.started_heard += 1

@@ -58,6 +58,8 @@ class WorkerTable:
         # When workers were deleted, for a while.
         self._deleted: dict[WorkerName, float] = {}
         self._lost_before = 0
+        # Whether events of tasks are heard, so that workers' counts can be compared with them.
+        self._tasks_are_heard = True
 
     def hear(
         self, event_type: str, at: int, event: Mapping[str, Any], now: float, arrived: int = 0
@@ -76,8 +78,16 @@ class WorkerTable:
         if event_type == "worker-offline":
             record.farewell(at, now)
         else:
+            if not self._tasks_are_heard:
+                record.count_anew()
             record.heartbeat(at, event, now)
         return self._worker(record) if record.state is not before else None
+
+    def count_tasks(self, heard: bool) -> None:
+        """Takes in whether events of tasks are heard from now on: of those that are not, none is lost."""
+        self._tasks_are_heard = heard
+        for record in self._workers.values():
+            record.count_anew()
 
     def hear_tasks(
         self, heard: Mapping[tuple[str, int], HeardOfTasks], now: float, arrived: int = 0

@@ -151,3 +151,33 @@ class GetDashboardResponse(_message.Message):
     open_gaps: _containers.RepeatedCompositeFieldContainer[_system_pb2.EventGap]
     missing_parts: _containers.RepeatedCompositeFieldContainer[_system_pb2.MissingPart]
     def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., health: _Optional[_Union[_system_pb2.Health, str]] = ..., components: _Optional[_Iterable[_Union[_system_pb2.Component, _Mapping]]] = ..., metrics: _Optional[_Union[Metrics, _Mapping]] = ..., host: _Optional[_Union[_system_pb2.HostMetrics, _Mapping]] = ..., workers: _Optional[_Iterable[_Union[_workers_pb2.Worker, _Mapping]]] = ..., worker_count: _Optional[int] = ..., recent_failures: _Optional[_Iterable[_Union[_tasks_pb2.Task, _Mapping]]] = ..., next_runs: _Optional[_Iterable[_Union[NextRun, _Mapping]]] = ..., open_gaps: _Optional[_Iterable[_Union[_system_pb2.EventGap, _Mapping]]] = ..., missing_parts: _Optional[_Iterable[_Union[_system_pb2.MissingPart, _Mapping]]] = ...) -> None: ...
+
+class Collection(_message.Message):
+    __slots__ = ("running", "stop_time", "stopped_by")
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    STOP_TIME_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_BY_FIELD_NUMBER: _ClassVar[int]
+    running: bool
+    stop_time: _timestamp_pb2.Timestamp
+    stopped_by: str
+    def __init__(self, running: bool = ..., stop_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., stopped_by: _Optional[str] = ...) -> None: ...
+
+class StartRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StartResponse(_message.Message):
+    __slots__ = ("collection",)
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    collection: Collection
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ...) -> None: ...
+
+class StopRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StopResponse(_message.Message):
+    __slots__ = ("collection",)
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    collection: Collection
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ...) -> None: ...

@@ -49,6 +49,25 @@ class MonitoringServiceStub:
     that can't be had is named in `missing_parts`, and the rest is returned.
     """
 
+    Start: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.StartRequest,
+        celeriac.monitor.v1.monitoring_pb2.StartResponse,
+    ]
+    """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
+    COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
+    nothing changes.
+    """
+
+    Stop: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.StopRequest,
+        celeriac.monitor.v1.monitoring_pb2.StopResponse,
+    ]
+    """Stops the collection of events: what workers and clients tell of tasks is not taken in, at any monitor, until
+    Start; a restart of the monitor does not change that. Workers and queues are still looked at, and commands still
+    reach workers. The component "events" says who stopped it and since when. If collection is stopped already,
+    nothing changes. Other monitors than the one that answers stop and start within 5 seconds.
+    """
+
 class MonitoringServiceAsyncStub:
     """Live figures, and a stream of what happens."""
 
@@ -78,6 +97,25 @@ class MonitoringServiceAsyncStub:
     ]
     """Returns all that a front page needs, in one call. Each part is bounded and is waited for at most 3 seconds. A part
     that can't be had is named in `missing_parts`, and the rest is returned.
+    """
+
+    Start: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.StartRequest,
+        celeriac.monitor.v1.monitoring_pb2.StartResponse,
+    ]
+    """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
+    COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
+    nothing changes.
+    """
+
+    Stop: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.StopRequest,
+        celeriac.monitor.v1.monitoring_pb2.StopResponse,
+    ]
+    """Stops the collection of events: what workers and clients tell of tasks is not taken in, at any monitor, until
+    Start; a restart of the monitor does not change that. Workers and queues are still looked at, and commands still
+    reach workers. The component "events" says who stopped it and since when. If collection is stopped already,
+    nothing changes. Other monitors than the one that answers stop and start within 5 seconds.
     """
 
 class MonitoringServiceServicer(metaclass=abc.ABCMeta):
@@ -115,6 +153,29 @@ class MonitoringServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[celeriac.monitor.v1.monitoring_pb2.GetDashboardResponse, collections.abc.Awaitable[celeriac.monitor.v1.monitoring_pb2.GetDashboardResponse]]:
         """Returns all that a front page needs, in one call. Each part is bounded and is waited for at most 3 seconds. A part
         that can't be had is named in `missing_parts`, and the rest is returned.
+        """
+
+    @abc.abstractmethod
+    def Start(
+        self,
+        request: celeriac.monitor.v1.monitoring_pb2.StartRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.monitoring_pb2.StartResponse, collections.abc.Awaitable[celeriac.monitor.v1.monitoring_pb2.StartResponse]]:
+        """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
+        COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
+        nothing changes.
+        """
+
+    @abc.abstractmethod
+    def Stop(
+        self,
+        request: celeriac.monitor.v1.monitoring_pb2.StopRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.monitoring_pb2.StopResponse, collections.abc.Awaitable[celeriac.monitor.v1.monitoring_pb2.StopResponse]]:
+        """Stops the collection of events: what workers and clients tell of tasks is not taken in, at any monitor, until
+        Start; a restart of the monitor does not change that. Workers and queues are still looked at, and commands still
+        reach workers. The component "events" says who stopped it and since when. If collection is stopped already,
+        nothing changes. Other monitors than the one that answers stop and start within 5 seconds.
         """
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

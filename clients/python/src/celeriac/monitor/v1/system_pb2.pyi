@@ -24,6 +24,7 @@ class EventGapCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_GAP_CAUSE_STREAM_LOST: _ClassVar[EventGapCause]
     EVENT_GAP_CAUSE_MONITOR_STOPPED: _ClassVar[EventGapCause]
     EVENT_GAP_CAUSE_WORKER_COUNT: _ClassVar[EventGapCause]
+    EVENT_GAP_CAUSE_COLLECTION_STOPPED: _ClassVar[EventGapCause]
 
 class EventGapState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -44,6 +45,7 @@ EVENT_GAP_CAUSE_STREAM_FULL: EventGapCause
 EVENT_GAP_CAUSE_STREAM_LOST: EventGapCause
 EVENT_GAP_CAUSE_MONITOR_STOPPED: EventGapCause
 EVENT_GAP_CAUSE_WORKER_COUNT: EventGapCause
+EVENT_GAP_CAUSE_COLLECTION_STOPPED: EventGapCause
 EVENT_GAP_STATE_UNSPECIFIED: EventGapState
 EVENT_GAP_STATE_OPEN: EventGapState
 EVENT_GAP_STATE_REPAIRED: EventGapState
