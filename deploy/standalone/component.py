@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deploy.standalone.probes import Probe
 
@@ -42,3 +43,5 @@ class Component:
     stop_seconds: float = 30
     hurry: signal.Signals = signal.SIGTERM
     user: str | None = None
+    # While this file exists, it is not started again after its end.
+    held: Path | None = None

@@ -16,7 +16,7 @@ END_SECONDS = 15.0
 class ProcessRecord:
     """One component's process. Times are seconds since 1970."""
 
-    state: str = "waiting"  # starting, running, restarting, stopping, stopped
+    state: str = "waiting"  # starting, running, restarting, held, stopping, stopped
     pid: int | None = None
     # The start of the process by the operating system: it shows whether the pid is now another process's.
     created_at: float | None = None

@@ -116,6 +116,11 @@ class StandaloneSettings(BaseSettings):
         return self.run / "ready"
 
     @property
+    def held_file(self) -> Path:
+        """It exists while the system is shut down by its API: workers are not started again meanwhile."""
+        return self.run / "held"
+
+    @property
     def socket_folder(self) -> Path:
         """Where PostgreSQL's socket is."""
         return self._folder_for_socket("postgres", POSTGRES_SOCKET)

@@ -68,6 +68,8 @@ async def _look(settings: StandaloneSettings, record: SystemRecord) -> tuple[lis
 
 
 async def _fault_of(component: Component, record: ProcessRecord) -> str | None:
+    if record.state == "held":
+        return "held: the system is shut down; POST /celery-admin/system/start"
     if process_of(record) is None:
         return "not running"
     return await probes.ask(component.probe)

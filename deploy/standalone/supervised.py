@@ -20,6 +20,7 @@ READY_SECONDS = 120.0
 # The start fails if a component dies so often before it was ever ready.
 TRIES = 3
 HURRY_SECONDS = 3.0
+HELD_LOOK_SECONDS = 0.5
 
 
 class StartFailed(Exception):
@@ -69,6 +70,10 @@ class Supervised:
             code = await self._live_once()
             if code is None or self._stopping.is_set():
                 break
+            if self._is_held():
+                await self._while_held()
+                failures = 0
+                continue
             failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
             if not self._ready.done() and failures >= TRIES:
                 self._note("stopped", None)
@@ -77,6 +82,17 @@ class Supervised:
                 return
             await self._pause(code, pause_before_restart(failures))
         self._note("stopped", None)
+
+    def _is_held(self) -> bool:
+        return self.component.held is not None and self.component.held.exists()
+
+    async def _while_held(self) -> None:
+        """Waits until the system is started again, or is stopped."""
+        self._note("held", None)
+        self._tell(f"{self.component.name} has ended, as the system is shut down; it is held until its start")
+        while self._is_held() and not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), HELD_LOOK_SECONDS)
 
     async def _live_once(self) -> int | None:
         component = self.component

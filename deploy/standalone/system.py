@@ -241,6 +241,7 @@ def _worker(settings: StandaloneSettings, name: str) -> Component:
         stop_seconds=WARM_SHUTDOWN_SECONDS,
         # Celery's cold shutdown: running tasks go back to their queue.
         hurry=signal.SIGQUIT,
+        held=settings.held_file,
     )
 
 
@@ -282,6 +283,7 @@ def _environment(
         "CELERIAC_MODEL": str(_model(settings)),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
         "CELERIAC_MONITOR_READY_FILE": str(settings.ready_file),
+        "CELERIAC_MONITOR_HELD_FILE": str(settings.held_file),
         "CELERIAC_CONFIG_KEYS": str(state / "keys/config-keys.json"),
         "PYTHONUNBUFFERED": "1",
     }

@@ -163,6 +163,8 @@ class _Run:
         if system.is_first_start(self._settings):
             self._supervisor.tell(f"first start: making {self._settings.state}")
         self._settings.ready_file.unlink(missing_ok=True)
+        # A shutdown by the API ends with a new start.
+        self._settings.held_file.unlink(missing_ok=True)
         await self._supervisor.start()
         await self._answers(HEALTH, self._issuer.mint("viewer", subject=FIRST_START))
         schedules = await self._first_start()

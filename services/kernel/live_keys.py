@@ -125,6 +125,14 @@ RUNS_RETENTION = Key(
     minimum=dt.timedelta(hours=1),
     maximum=dt.timedelta(days=3650),
 )
+SENDS_RUNS = Key(
+    "scheduler.sends_runs",
+    ConfigType.BOOL,
+    True,
+    "Whether runs are sent to the broker. While they are not, they are recorded when they are due, and wait"
+    " as they do while the broker is away. SystemService.Drain sets it to false, and Resume to true.",
+    used_by=("scheduler",),
+)
 CHANGES_RETENTION = Key(
     "scheduler.changes.retention",
     ConfigType.DURATION,
@@ -177,6 +185,7 @@ KEYS: dict[str, AnyKey] = {
     for key in (
         LOG_LEVEL,
         RUNS_RETENTION,
+        SENDS_RUNS,
         CHANGES_RETENTION,
         TASKS_RETENTION,
         MOST_WAITING_TOKENS,

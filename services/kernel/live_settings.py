@@ -60,6 +60,11 @@ class LiveSettings:
         """Has `callback` called after each change, and at the first contact."""
         self._callbacks.append(callback)
 
+    @property
+    def in_contact(self) -> bool:
+        """Whether the values in force are known."""
+        return self._contact.is_set()
+
     async def first_contact(self) -> None:
         """Waits until the values in force are known. Code that deletes data by a setting must call this."""
         await self._contact.wait()

@@ -9,6 +9,7 @@ relaying    the command `relay`: the process that keeps events for those that se
 api         the gRPC servicers, conversion, and what Prometheus reads
 sending     sends tasks: retries of those that have ended, and tasks by name
 gaps        times in which events were missed: recorded, and repaired by what the backend and workers tell
+halting     new tasks stopped and resumed; workers drained, ended, restarted
 watch       the current figures, and the stream of changes, at the pace of each reader
 system      the health of each component
 intake      Celery's events: kept by the relay, read, decoded, counted, written to the database

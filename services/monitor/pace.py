@@ -59,6 +59,10 @@ class Pace(pace.Pace):
     gaps_claim: float = 20.0
     # It is looked for whether collection was stopped or started at another monitor.
     collection_look: float = 4.0
+    # It is looked for workers and a scheduler that have not been told of a drain, or of its end.
+    halt_look: float = 5.0
+    # The same while workers are drained, ended or restarted: whether the next step can be done.
+    halt_work: float = 1.0
     # Generations of tasks are closed, and dropped, when they are due.
     generations_look: float = steady(10.0)
     # Operations that retry many tasks are looked for; one that this monitor begins is seen at once.

@@ -7,6 +7,7 @@ import datetime as dt
 import gc
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import redis.asyncio
@@ -35,6 +36,7 @@ from services.kernel.outages import DATABASE_ERRORS
 from services.kernel.sessions import Sessions, opened_sessions
 from services.monitor.api.dashboard import DashboardApi
 from services.monitor.api.front_page import FrontPage
+from services.monitor.api.halts import Halts
 from services.monitor.api.monitoring import MonitoringApi, task_message, tasks_message, worker_message
 from services.monitor.api.operations import OperationApi, watch_response_to
 from services.monitor.api.prometheus import MonitorCollector
@@ -55,6 +57,10 @@ from services.monitor.gaps.retention import gap_retention
 from services.monitor.gaps.stored_ends import StoredEnds
 from services.monitor.gaps.unheard_ends import UnheardEnds
 from services.monitor.gaps.waiting import WaitingTasks
+from services.monitor.halting.halting import Halting
+from services.monitor.halting.held_mark import HeldMark
+from services.monitor.halting.scheduler_client import SchedulerClient
+from services.monitor.halting.working import Working
 from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.kept_events import KeptStream, opened_stream
 from services.monitor.intake.subscription import EventSource
@@ -170,6 +176,7 @@ async def serve(settings: MonitorSettings) -> None:
             workers,
             gaps,
             collecting,
+            lambda: halting.words,
             hanging,
             generations,
             heartbeats,
@@ -183,6 +190,10 @@ async def serve(settings: MonitorSettings) -> None:
         front_page = FrontPage(
             pulse, intake.totals, workers, database, lists, NextRuns(scheduler), HostFigures()
         )
+        halting = Halting(
+            database, control, workers, SchedulerClient(scheduler), HeldMark(settings.held_file), pace
+        )
+        working = Working(database, control, workers, halting, pace)
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
         await service.run(
             "monitor",
@@ -199,6 +210,7 @@ async def serve(settings: MonitorSettings) -> None:
                     settings.time_zone,
                     database,
                     front_page,
+                    Halts(halting, working, sessions),
                 ),
                 TaskApi(sessions, lists, revoked, workers, sending, metas, settings.readers_of_arguments),
                 WorkerApi(
@@ -221,8 +233,10 @@ async def serve(settings: MonitorSettings) -> None:
                 pulse.loop,
                 components,
                 gaps,
-                Owner(database, "monitor", pace=pace),
                 collecting.loop,
+                halting.loop,
+                working.loop,
+                Owner(database, "monitor", pace=pace),
                 generations.loop,
                 *_upkeep(database, live, figures, pace),
                 watching.loop,
@@ -420,6 +434,7 @@ async def _components(
     workers: WorkerTable,
     gaps: Gaps,
     collecting: Collecting,
+    halted: Callable[[], str],
     hanging: HangingLook,
     generations: Generations,
     heartbeats: Sequence[Heartbeat],
@@ -439,7 +454,7 @@ async def _components(
             "monitor": checks.monitor_look(figures, heartbeats, lambda: generations.remark),
             "database": checks.DatabaseLook(database),
             "broker": checks.broker_look(client, lives.look),
-            "workers": checks.workers_look(workers),
+            "workers": checks.workers_look(workers, halted),
             "events": checks.EventsLook(
                 figures, lambda: gaps.fault, lambda: gaps.told_losses, lambda: collecting.words
             ),

@@ -49,6 +49,11 @@ class MonitorSettings(LayoutSettings):
     ready_file: Path | None = Field(
         None, validation_alias="CELERIAC_MONITOR_READY_FILE", examples=["/run/celeriac/ready"]
     )
+    # A file that is there while the system is shut down: whoever supervises the workers of this machine does
+    # not start them again meanwhile, and removes it when it starts the system anew.
+    held_file: Path | None = Field(
+        None, validation_alias="CELERIAC_MONITOR_HELD_FILE", examples=["/run/celeriac/held"]
+    )
     # A Redis or Valkey of our own, in which the relay keeps events for monitors. Without it, a monitor
     # listens to the broker itself, and what is published while it is away is not seen.
     relay_url: BrokerUrl | None = Field(

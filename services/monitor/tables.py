@@ -21,6 +21,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from services.kernel.tables import Moment, check, new_metadata, outbox_table, required
 
@@ -390,6 +391,43 @@ collection = Table(
     required("starting", Boolean, server_default=text("false")),
     check("celery_event_collection_single", "single"),
     check("celery_event_collection_check", "stopped_at IS NOT NULL OR NOT starting"),
+)
+
+# One row: whether new tasks are stopped. `shut_down`: workers are ended, too. `scheduler_sends`: what the
+# scheduler was told last.
+halt = Table(
+    "celery_halt",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    Column("stopped_at", Moment),
+    required("stopped_by", Text, server_default=""),
+    required("shut_down", Boolean, server_default=text("false")),
+    required("scheduler_sends", Boolean, server_default=text("true")),
+    check("celery_halt_single", "single"),
+    check("celery_halt_check", "stopped_at IS NOT NULL OR NOT shut_down"),
+)
+
+# What workers were told to stop consuming, to be told to consume again.
+halted_consumers = Table(
+    "celery_halted_consumers",
+    metadata,
+    Column("hostname", Text, primary_key=True),
+    Column("pid", BigInteger, primary_key=True),
+    Column("queue", Text, primary_key=True),
+    required("exchange", Text),
+    required("exchange_type", Text),
+    required("routing_key", Text),
+)
+
+# Operations under way that drain, end or restart workers. `steps`: a JSON array, one for each worker.
+halt_works = Table(
+    "celery_halt_works",
+    metadata,
+    Column("operation", Uuid, primary_key=True),
+    required("kind", Text),
+    required("until", Moment),
+    required("patience", Double),
+    required("steps", JSONB),
 )
 
 outbox = outbox_table(metadata, "monitor")

@@ -16,7 +16,7 @@ from services.kernel.celery_publisher import Publisher
 from services.kernel.channel import channel_to
 from services.kernel.errors import FailedPrecondition
 from services.kernel.grpc.server import Servicer
-from services.kernel.live_keys import CHANGES_RETENTION, RUNS_RETENTION
+from services.kernel.live_keys import CHANGES_RETENTION, RUNS_RETENTION, SENDS_RUNS
 from services.kernel.live_settings import LiveSettings
 from services.kernel.metrics import new_registry
 from services.kernel.opened_database import opened_database
@@ -66,7 +66,9 @@ async def serve(settings: SchedulerSettings) -> None:
         monitor, woken = Monitor(to_monitor), asyncio.Event()
         publisher = Publisher(client, broker.broker_address(settings).database, settings.layout)
         turns = Turns()
-        delivery = Delivery(database, publisher, registry, turns, pace)
+        delivery = Delivery(
+            database, publisher, registry, turns, pace, lambda: not (live.in_contact and live.get(SENDS_RUNS))
+        )
         dispatcher = Dispatcher(database, delivery, on_waiting=woken.set, pace=pace)
         backfills = Backfills(database, delivery, pace)
         pending = Pending(database, pace=pace)

@@ -23,6 +23,7 @@ ADMIN_PATHS = {
     "SystemService.CheckHealth": ("get", "/celery-admin/system/health", Role.VIEWER),
     "SystemService.Shutdown": ("post", "/celery-admin/system/shutdown", Role.SUPER_ADMIN),
     "SystemService.Restart": ("post", "/celery-admin/system/restart", Role.SUPER_ADMIN),
+    "SystemService.Start": ("post", "/celery-admin/system/start", Role.SUPER_ADMIN),
     "ConfigService.ListConfigs": ("get", "/celery-admin/system/configuration", Role.ADMIN),
     "MonitoringService.GetRealtimeMetrics": (
         "get",

@@ -15,6 +15,7 @@ from services.kernel.pages import encode_place, next_page_token, page_size
 from services.monitor.api import event_gaps
 from services.monitor.api.components import HEALTHS, component_to
 from services.monitor.api.front_page import FrontPage
+from services.monitor.api.halts import Halts
 from services.monitor.gaps.store_gaps import GapStore
 from services.monitor.system.components import Components, Health
 from services.monitor.system.readiness import Readiness
@@ -30,12 +31,14 @@ class SystemApi(system_pb2_grpc.SystemServiceServicer):
         time_zone: str,
         database: Database,
         front_page: FrontPage,
+        halts: Halts,
     ) -> None:
         self._components = components
         self._readiness = readiness
         self._time_zone = time_zone
         self._database = database
         self._front_page = front_page
+        self._halts = halts
         self._started = time.monotonic()
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
@@ -69,3 +72,20 @@ class SystemApi(system_pb2_grpc.SystemServiceServicer):
 
     async def GetMetrics(self, request: pb.GetMetricsRequest, context: Context) -> pb.GetMetricsResponse:
         return await self._front_page.metrics()
+
+    async def Drain(self, request: pb.DrainRequest, context: Context) -> pb.DrainResponse:
+        return await self._halts.drain(request)
+
+    async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:
+        return await self._halts.resume()
+
+    async def Shutdown(self, request: pb.ShutdownRequest, context: Context) -> pb.ShutdownResponse:
+        return await self._halts.shut_down(request)
+
+    async def Restart(self, request: pb.RestartRequest, context: Context) -> pb.RestartResponse:
+        return await self._halts.restart(request)
+
+    async def Start(
+        self, request: pb.SystemServiceStartRequest, context: Context
+    ) -> pb.SystemServiceStartResponse:
+        return await self._halts.start()

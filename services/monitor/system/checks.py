@@ -90,11 +90,16 @@ def broker_look(
     return look
 
 
-def workers_look(workers: WorkerTable) -> Look:
+def workers_look(workers: WorkerTable, halted: Callable[[], str] = lambda: "") -> Look:
+    """`halted` says who has stopped new tasks, empty if nobody has."""
+
     async def look() -> Finding:
         online = len(workers.online())
         silent = len(workers.there()) - online
         also = f", {silent} silent" if silent else ""
+        if stopped := halted():
+            # Somebody wanted it, so that it is no fault.
+            return Finding(Health.HEALTHY, f"{online} online{also}; {stopped}", asked=False)
         if online:
             return Finding(Health.HEALTHY, f"{online} online{also}", asked=False)
         if silent:

@@ -16,7 +16,7 @@ import datetime as dt
 import functools
 import itertools
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import redis.exceptions
@@ -70,8 +70,13 @@ class Delivery:
         registry: CollectorRegistry,
         turns: Turns | None = None,
         pace: Pace = USUAL,
+        holds: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`turns`: where it marks the time in which it publishes, so that calls give way."""
+        """`turns`: where it marks the time in which it publishes, so that calls give way.
+
+        While `holds` says so, nothing is published, as while the broker is away.
+        """
+        self._holds = holds
         self._database = database
         self._pace = pace
         self.turns = turns or Turns()
@@ -90,7 +95,12 @@ class Delivery:
         )
 
     async def slot(self) -> int | None:
-        """Returns a publish slot for batches that are read from now on; None while the broker is away."""
+        """Returns a publish slot for batches that are read from now on.
+
+        None while the broker is away, and while sending is held.
+        """
+        if self._holds():
+            return None
         if time.monotonic() - self._away_since < self._pace.broker_retry:
             return None
         try:
@@ -179,6 +189,8 @@ class Delivery:
 
         Returns how many it published. Raises `OwnFault` when our own code fails, and not on single schedules.
         """
+        if self._holds():
+            return 0
         slot = await self._publisher.slot()
         again = set(self._left_out.to_try())
         but_not = [int(each) for each in self._left_out.schedule_ids if each not in again]

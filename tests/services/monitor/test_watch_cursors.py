@@ -74,7 +74,8 @@ async def test_a_message_with_a_cursor_alone_comes_when_there_has_been_no_other_
     workers = WorkerTable()
     async with redis.asyncio.Redis(host=broker.host, port=broker.port) as client:
         pulse = Pulse(Figures(), workers, BrokerQueues(client, Layout()))
-        api: Any = MonitoringApi(pulse, hub, workers, Pace(watch_life=0.05))
+        # Without the methods that need a database, which are not called here.
+        api: Any = MonitoringApi(pulse, hub, workers, Pace(watch_life=0.05))  # type: ignore[abstract]
         request = pb.WatchEventsRequest(metrics_interval={"seconds": 60})
         async with aclosing(api.WatchEvents(request, None)) as messages:
             first = await anext(messages)

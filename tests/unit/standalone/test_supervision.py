@@ -223,3 +223,26 @@ async def test_a_line_without_an_end_is_cut_but_never_in_a_token(
     said = "".join(map(without_credentials, lines))
     assert "abcdefgh" not in said
     assert said.startswith("word word") and "more" in said
+
+
+async def test_a_component_that_ends_while_it_is_held_is_started_again_when_it_is_held_no_more(
+    tmp_path: Path,
+) -> None:
+    held = tmp_path / "held"
+    lines: list[str] = []
+    part = supervised(STAYS, lines, held=held)
+    await part.start()
+    async with asyncio.timeout(20):
+        await until(lambda: "here" in lines)
+        held.touch()
+        assert part.record.pid is not None
+        psutil.Process(part.record.pid).terminate()
+        await until(lambda: part.record.state == "held")
+        assert part.record.last_exit == 0
+        held.unlink()
+        await until(lambda: part.record.state == "running" and lines.count("here") == 2)
+        held.touch()
+        psutil.Process(part.record.pid or 0).terminate()
+        await until(lambda: part.record.state == "held")
+        await part.stop(asyncio.Event())
+    assert part.record.state == "stopped", "what is held can be stopped, too"

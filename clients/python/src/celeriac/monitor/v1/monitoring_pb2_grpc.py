@@ -50,15 +50,15 @@ class MonitoringServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardResponse.FromString,
                 _registered_method=True)
-        self.Start = channel.unary_unary(
-                '/celeriac.monitor.v1.MonitoringService/Start',
-                request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartRequest.SerializeToString,
-                response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartResponse.FromString,
-                _registered_method=True)
         self.Stop = channel.unary_unary(
                 '/celeriac.monitor.v1.MonitoringService/Stop',
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StopRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StopResponse.FromString,
+                _registered_method=True)
+        self.Start = channel.unary_unary(
+                '/celeriac.monitor.v1.MonitoringService/Start',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartResponse.FromString,
                 _registered_method=True)
 
 
@@ -95,20 +95,20 @@ class MonitoringServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Start(self, request, context):
-        """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
-        COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
-        nothing changes.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def Stop(self, request, context):
         """Stops the collection of events: what workers and clients tell of tasks is not taken in, at any monitor, until
         Start; a restart of the monitor does not change that. Workers and queues are still looked at, and commands still
         reach workers. The component "events" says who stopped it and since when. If collection is stopped already,
         nothing changes. Other monitors than the one that answers stop and start within 5 seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Start(self, request, context):
+        """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
+        COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
+        nothing changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,15 +132,15 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardResponse.SerializeToString,
             ),
-            'Start': grpc.unary_unary_rpc_method_handler(
-                    servicer.Start,
-                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartRequest.FromString,
-                    response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartResponse.SerializeToString,
-            ),
             'Stop': grpc.unary_unary_rpc_method_handler(
                     servicer.Stop,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StopRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StopResponse.SerializeToString,
+            ),
+            'Start': grpc.unary_unary_rpc_method_handler(
+                    servicer.Start,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -236,33 +236,6 @@ class MonitoringService(object):
             _registered_method=True)
 
     @staticmethod
-    def Start(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/celeriac.monitor.v1.MonitoringService/Start',
-            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartRequest.SerializeToString,
-            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def Stop(request,
             target,
             options=(),
@@ -279,6 +252,33 @@ class MonitoringService(object):
             '/celeriac.monitor.v1.MonitoringService/Stop',
             celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StopRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StopResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Start(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.MonitoringService/Start',
+            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StartResponse.FromString,
             options,
             channel_credentials,
             insecure,

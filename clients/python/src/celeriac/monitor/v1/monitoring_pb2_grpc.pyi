@@ -49,15 +49,6 @@ class MonitoringServiceStub:
     that can't be had is named in `missing_parts`, and the rest is returned.
     """
 
-    Start: grpc.UnaryUnaryMultiCallable[
-        celeriac.monitor.v1.monitoring_pb2.StartRequest,
-        celeriac.monitor.v1.monitoring_pb2.StartResponse,
-    ]
-    """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
-    COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
-    nothing changes.
-    """
-
     Stop: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.monitoring_pb2.StopRequest,
         celeriac.monitor.v1.monitoring_pb2.StopResponse,
@@ -66,6 +57,15 @@ class MonitoringServiceStub:
     Start; a restart of the monitor does not change that. Workers and queues are still looked at, and commands still
     reach workers. The component "events" says who stopped it and since when. If collection is stopped already,
     nothing changes. Other monitors than the one that answers stop and start within 5 seconds.
+    """
+
+    Start: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.StartRequest,
+        celeriac.monitor.v1.monitoring_pb2.StartResponse,
+    ]
+    """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
+    COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
+    nothing changes.
     """
 
 class MonitoringServiceAsyncStub:
@@ -99,15 +99,6 @@ class MonitoringServiceAsyncStub:
     that can't be had is named in `missing_parts`, and the rest is returned.
     """
 
-    Start: grpc.aio.UnaryUnaryMultiCallable[
-        celeriac.monitor.v1.monitoring_pb2.StartRequest,
-        celeriac.monitor.v1.monitoring_pb2.StartResponse,
-    ]
-    """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
-    COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
-    nothing changes.
-    """
-
     Stop: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.monitoring_pb2.StopRequest,
         celeriac.monitor.v1.monitoring_pb2.StopResponse,
@@ -116,6 +107,15 @@ class MonitoringServiceAsyncStub:
     Start; a restart of the monitor does not change that. Workers and queues are still looked at, and commands still
     reach workers. The component "events" says who stopped it and since when. If collection is stopped already,
     nothing changes. Other monitors than the one that answers stop and start within 5 seconds.
+    """
+
+    Start: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.monitoring_pb2.StartRequest,
+        celeriac.monitor.v1.monitoring_pb2.StartResponse,
+    ]
+    """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
+    COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
+    nothing changes.
     """
 
 class MonitoringServiceServicer(metaclass=abc.ABCMeta):
@@ -156,17 +156,6 @@ class MonitoringServiceServicer(metaclass=abc.ABCMeta):
         """
 
     @abc.abstractmethod
-    def Start(
-        self,
-        request: celeriac.monitor.v1.monitoring_pb2.StartRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[celeriac.monitor.v1.monitoring_pb2.StartResponse, collections.abc.Awaitable[celeriac.monitor.v1.monitoring_pb2.StartResponse]]:
-        """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
-        COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
-        nothing changes.
-        """
-
-    @abc.abstractmethod
     def Stop(
         self,
         request: celeriac.monitor.v1.monitoring_pb2.StopRequest,
@@ -176,6 +165,17 @@ class MonitoringServiceServicer(metaclass=abc.ABCMeta):
         Start; a restart of the monitor does not change that. Workers and queues are still looked at, and commands still
         reach workers. The component "events" says who stopped it and since when. If collection is stopped already,
         nothing changes. Other monitors than the one that answers stop and start within 5 seconds.
+        """
+
+    @abc.abstractmethod
+    def Start(
+        self,
+        request: celeriac.monitor.v1.monitoring_pb2.StartRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.monitoring_pb2.StartResponse, collections.abc.Awaitable[celeriac.monitor.v1.monitoring_pb2.StartResponse]]:
+        """Starts the collection of events again after Stop. The time in which it was stopped becomes an event gap with the cause
+        COLLECTION_STOPPED: what became of tasks meanwhile is looked up, as after other gaps. If collection is not stopped,
+        nothing changes.
         """
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -25,6 +25,7 @@ _sym_db = _symbol_database.Default()
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from celeriac.monitor.v1 import queues_pb2 as celeriac_dot_monitor_dot_v1_dot_queues__pb2
 from celeriac.monitor.v1 import tasks_pb2 as celeriac_dot_monitor_dot_v1_dot_tasks__pb2
+from celeriac.operations.v1 import operations_pb2 as celeriac_dot_operations_dot_v1_dot_operations__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
@@ -33,7 +34,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/system.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a celeriac/monitor/v1/queues.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x05\n\x08\x45ventGap\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x36\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\".celeriac.monitor.v1.EventGapCauseB\x03\xe0\x41\x03\x12\x36\n\x05state\x18\x03 \x01(\x0e\x32\".celeriac.monitor.v1.EventGapStateB\x03\xe0\x41\x03\x12\x33\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x31\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x1e\n\x0cmissed_count\x18\x06 \x01(\x03\x42\x03\xe0\x41\x03H\x00\x88\x01\x01\x12(\n\x1brepaired_from_results_count\x18\x07 \x01(\x03\x42\x03\xe0\x41\x03\x12(\n\x1brepaired_from_workers_count\x18\x08 \x01(\x03\x42\x03\xe0\x41\x03\x12!\n\x14not_repairable_count\x18\t \x01(\x03\x42\x03\xe0\x41\x03\x12\x1c\n\x0fundecided_count\x18\n \x01(\x03\x42\x03\xe0\x41\x03\x12\x11\n\x04note\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12\x19\n\x0cresults_read\x18\x0c \x01(\x08\x42\x03\xe0\x41\x03\x12\x34\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x34\n\x0brepair_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03:F\xea\x41\x43\n\x15\x63\x65leriac.dev/EventGap\x12\x15\x65ventGaps/{event_gap}*\teventGaps2\x08\x65ventGapB\x0f\n\r_missed_count\"\x80\x01\n\x14ListEventGapsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x37\n\x06states\x18\x03 \x03(\x0e\x32\".celeriac.monitor.v1.EventGapStateB\x03\xe0\x41\x01\"]\n\x15ListEventGapsResponse\x12+\n\x04gaps\x18\x01 \x03(\x0b\x32\x1d.celeriac.monitor.v1.EventGap\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\tComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12+\n\x06health\x18\x02 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"\xb0\x01\n\x11GetStatusResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x32\n\ncomponents\x18\x02 \x03(\x0b\x32\x1e.celeriac.monitor.v1.Component\x12\x0f\n\x07version\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x10\n\x0eGetInfoRequest\"p\n\x0fGetInfoResponse\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x43heckHealthRequest\"U\n\x13\x43heckHealthResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x11\n\tunhealthy\x18\x02 \x03(\t\"+\n\x0bMissingPart\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"D\n\x0b\x44iskMetrics\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x03\x12\x12\n\nfree_bytes\x18\x03 \x01(\x03\"\xdf\x03\n\x0bHostMetrics\x12\x10\n\x08hostname\x18\x01 \x01(\t\x12/\n\x0bsample_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcpu_count\x18\x03 \x01(\x05\x12\x13\n\x0b\x63pu_percent\x18\x04 \x01(\x01\x12\x14\n\x0cload_average\x18\x05 \x03(\x01\x12\x1a\n\x12memory_total_bytes\x18\x06 \x01(\x03\x12\x1e\n\x16memory_available_bytes\x18\x07 \x01(\x03\x12\x18\n\x10swap_total_bytes\x18\x08 \x01(\x03\x12\x17\n\x0fswap_used_bytes\x18\t \x01(\x03\x12/\n\x05\x64isks\x18\n \x03(\x0b\x32 .celeriac.monitor.v1.DiskMetrics\x12\x1e\n\x16network_received_bytes\x18\x0b \x01(\x03\x12\x1a\n\x12network_sent_bytes\x18\x0c \x01(\x03\x12#\n\x1bnetwork_received_per_second\x18\r \x01(\x01\x12\x1f\n\x17network_sent_per_second\x18\x0e \x01(\x01\x12-\n\tboot_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"N\n\x0eTaskStateCount\x12-\n\x05state\x18\x01 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xa3\x02\n\rCeleryMetrics\x12\x32\n\x05tasks\x18\x01 \x03(\x0b\x32#.celeriac.monitor.v1.TaskStateCount\x12\x14\n\x0c\x61\x63tive_tasks\x18\x02 \x01(\x03\x12\x18\n\x10waiting_messages\x18\x03 \x01(\x03\x12\x16\n\x0eonline_workers\x18\x04 \x01(\x05\x12\x16\n\x0esilent_workers\x18\x05 \x01(\x05\x12*\n\x06queues\x18\x06 \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12\x19\n\x11\x65vents_per_second\x18\x07 \x01(\x01\x12\x1c\n\x14succeeded_per_second\x18\x08 \x01(\x01\x12\x19\n\x11\x66\x61iled_per_second\x18\t \x01(\x01\"\x13\n\x11GetMetricsRequest\"\xb1\x01\n\x12GetMetricsResponse\x12.\n\x04host\x18\x01 \x01(\x0b\x32 .celeriac.monitor.v1.HostMetrics\x12\x32\n\x06\x63\x65lery\x18\x02 \x01(\x0b\x32\".celeriac.monitor.v1.CeleryMetrics\x12\x37\n\rmissing_parts\x18\x03 \x03(\x0b\x32 .celeriac.monitor.v1.MissingPart*\xa6\x02\n\rEventGapCause\x12\x1f\n\x1b\x45VENT_GAP_CAUSE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45VENT_GAP_CAUSE_RELAY_CUT\x10\x01\x12$\n EVENT_GAP_CAUSE_SUBSCRIPTION_CUT\x10\x02\x12\x1f\n\x1b\x45VENT_GAP_CAUSE_STREAM_FULL\x10\x03\x12\x1f\n\x1b\x45VENT_GAP_CAUSE_STREAM_LOST\x10\x04\x12#\n\x1f\x45VENT_GAP_CAUSE_MONITOR_STOPPED\x10\x05\x12 \n\x1c\x45VENT_GAP_CAUSE_WORKER_COUNT\x10\x06\x12&\n\"EVENT_GAP_CAUSE_COLLECTION_STOPPED\x10\x07*h\n\rEventGapState\x12\x1f\n\x1b\x45VENT_GAP_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45VENT_GAP_STATE_OPEN\x10\x01\x12\x1c\n\x18\x45VENT_GAP_STATE_REPAIRED\x10\x02*_\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x12\n\x0eHEALTH_HEALTHY\x10\x01\x12\x13\n\x0fHEALTH_DEGRADED\x10\x02\x12\x14\n\x10HEALTH_UNHEALTHY\x10\x03\x32\x99\x06\n\rSystemService\x12\x9d\x01\n\tGetStatus\x12%.celeriac.monitor.v1.GetStatusRequest\x1a&.celeriac.monitor.v1.GetStatusResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/statusZ\x1d\x12\x1b/celery-admin/system/status\x12\x93\x01\n\x07GetInfo\x12#.celeriac.monitor.v1.GetInfoRequest\x1a$.celeriac.monitor.v1.GetInfoResponse\"=\xda\x41\x00\xda\xe2\x18\x02\x18\x01\x82\xd3\xe4\x93\x02.\x12\x0f/v1/system/infoZ\x1b\x12\x19/celery-admin/system/info\x12\xa3\x01\n\x0b\x43heckHealth\x12\'.celeriac.monitor.v1.CheckHealthRequest\x1a(.celeriac.monitor.v1.CheckHealthResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/healthZ\x1d\x12\x1b/celery-admin/system/health\x12\x86\x01\n\rListEventGaps\x12).celeriac.monitor.v1.ListEventGapsRequest\x1a*.celeriac.monitor.v1.ListEventGapsResponse\"\x1e\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/eventGaps\x12\xa2\x01\n\nGetMetrics\x12&.celeriac.monitor.v1.GetMetricsRequest\x1a\'.celeriac.monitor.v1.GetMetricsResponse\"C\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x34\x12\x12/v1/system/metricsZ\x1e\x12\x1c/celery-admin/system/metricsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n celeriac/monitor/v1/system.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a celeriac/monitor/v1/queues.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a\'celeriac/operations/v1/operations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x05\n\x08\x45ventGap\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x36\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\".celeriac.monitor.v1.EventGapCauseB\x03\xe0\x41\x03\x12\x36\n\x05state\x18\x03 \x01(\x0e\x32\".celeriac.monitor.v1.EventGapStateB\x03\xe0\x41\x03\x12\x33\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x31\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x1e\n\x0cmissed_count\x18\x06 \x01(\x03\x42\x03\xe0\x41\x03H\x00\x88\x01\x01\x12(\n\x1brepaired_from_results_count\x18\x07 \x01(\x03\x42\x03\xe0\x41\x03\x12(\n\x1brepaired_from_workers_count\x18\x08 \x01(\x03\x42\x03\xe0\x41\x03\x12!\n\x14not_repairable_count\x18\t \x01(\x03\x42\x03\xe0\x41\x03\x12\x1c\n\x0fundecided_count\x18\n \x01(\x03\x42\x03\xe0\x41\x03\x12\x11\n\x04note\x18\x0b \x01(\tB\x03\xe0\x41\x03\x12\x19\n\x0cresults_read\x18\x0c \x01(\x08\x42\x03\xe0\x41\x03\x12\x34\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x34\n\x0brepair_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03:F\xea\x41\x43\n\x15\x63\x65leriac.dev/EventGap\x12\x15\x65ventGaps/{event_gap}*\teventGaps2\x08\x65ventGapB\x0f\n\r_missed_count\"\x80\x01\n\x14ListEventGapsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x37\n\x06states\x18\x03 \x03(\x0e\x32\".celeriac.monitor.v1.EventGapStateB\x03\xe0\x41\x01\"]\n\x15ListEventGapsResponse\x12+\n\x04gaps\x18\x01 \x03(\x0b\x32\x1d.celeriac.monitor.v1.EventGap\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\tComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12+\n\x06health\x18\x02 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10GetStatusRequest\"\xb0\x01\n\x11GetStatusResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x32\n\ncomponents\x18\x02 \x03(\x0b\x32\x1e.celeriac.monitor.v1.Component\x12\x0f\n\x07version\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x10\n\x0eGetInfoRequest\"p\n\x0fGetInfoResponse\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x43heckHealthRequest\"U\n\x13\x43heckHealthResponse\x12+\n\x06health\x18\x01 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x11\n\tunhealthy\x18\x02 \x03(\t\"+\n\x0bMissingPart\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"D\n\x0b\x44iskMetrics\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x03\x12\x12\n\nfree_bytes\x18\x03 \x01(\x03\"\xdf\x03\n\x0bHostMetrics\x12\x10\n\x08hostname\x18\x01 \x01(\t\x12/\n\x0bsample_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcpu_count\x18\x03 \x01(\x05\x12\x13\n\x0b\x63pu_percent\x18\x04 \x01(\x01\x12\x14\n\x0cload_average\x18\x05 \x03(\x01\x12\x1a\n\x12memory_total_bytes\x18\x06 \x01(\x03\x12\x1e\n\x16memory_available_bytes\x18\x07 \x01(\x03\x12\x18\n\x10swap_total_bytes\x18\x08 \x01(\x03\x12\x17\n\x0fswap_used_bytes\x18\t \x01(\x03\x12/\n\x05\x64isks\x18\n \x03(\x0b\x32 .celeriac.monitor.v1.DiskMetrics\x12\x1e\n\x16network_received_bytes\x18\x0b \x01(\x03\x12\x1a\n\x12network_sent_bytes\x18\x0c \x01(\x03\x12#\n\x1bnetwork_received_per_second\x18\r \x01(\x01\x12\x1f\n\x17network_sent_per_second\x18\x0e \x01(\x01\x12-\n\tboot_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"N\n\x0eTaskStateCount\x12-\n\x05state\x18\x01 \x01(\x0e\x32\x1e.celeriac.monitor.v1.TaskState\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xa3\x02\n\rCeleryMetrics\x12\x32\n\x05tasks\x18\x01 \x03(\x0b\x32#.celeriac.monitor.v1.TaskStateCount\x12\x14\n\x0c\x61\x63tive_tasks\x18\x02 \x01(\x03\x12\x18\n\x10waiting_messages\x18\x03 \x01(\x03\x12\x16\n\x0eonline_workers\x18\x04 \x01(\x05\x12\x16\n\x0esilent_workers\x18\x05 \x01(\x05\x12*\n\x06queues\x18\x06 \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12\x19\n\x11\x65vents_per_second\x18\x07 \x01(\x01\x12\x1c\n\x14succeeded_per_second\x18\x08 \x01(\x01\x12\x19\n\x11\x66\x61iled_per_second\x18\t \x01(\x01\"\x13\n\x11GetMetricsRequest\"\xb1\x01\n\x12GetMetricsResponse\x12.\n\x04host\x18\x01 \x01(\x0b\x32 .celeriac.monitor.v1.HostMetrics\x12\x32\n\x06\x63\x65lery\x18\x02 \x01(\x0b\x32\".celeriac.monitor.v1.CeleryMetrics\x12\x37\n\rmissing_parts\x18\x03 \x03(\x0b\x32 .celeriac.monitor.v1.MissingPart\"\x8b\x01\n\nTaskIntake\x12\x0f\n\x07running\x18\x01 \x01(\x08\x12-\n\tstop_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nstopped_by\x18\x03 \x01(\t\x12\x11\n\tshut_down\x18\x04 \x01(\x08\x12\x16\n\x0escheduler_told\x18\x05 \x01(\x08\"c\n\x0f\x43oncernedWorker\x12(\n\x06worker\x18\x01 \x01(\tB\x18\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x17\n\ntask_count\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_task_count\"[\n\x0c\x44rainRequest\x12/\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\"\xe0\x01\n\rDrainResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation\x12/\n\x06intake\x18\x02 \x01(\x0b\x32\x1f.celeriac.monitor.v1.TaskIntake\x12\x35\n\x07workers\x18\x03 \x03(\x0b\x32$.celeriac.monitor.v1.ConcernedWorker\x12\x31\n\x07replies\x18\x04 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply\"\x0f\n\rResumeRequest\"t\n\x0eResumeResponse\x12/\n\x06intake\x18\x01 \x01(\x0b\x32\x1f.celeriac.monitor.v1.TaskIntake\x12\x31\n\x07replies\x18\x02 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply\"^\n\x0fShutdownRequest\x12/\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\"\xbe\x01\n\x10ShutdownResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation\x12/\n\x06intake\x18\x02 \x01(\x0b\x32\x1f.celeriac.monitor.v1.TaskIntake\x12\x35\n\x07workers\x18\x03 \x03(\x0b\x32$.celeriac.monitor.v1.ConcernedWorker\x12\x0c\n\x04note\x18\x04 \x01(\t\"d\n\x0eRestartRequest\x12\x36\n\x0eworker_timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\x1a\n\rvalidate_only\x18\x02 \x01(\x08\x42\x03\xe0\x41\x01\"\x8c\x01\n\x0fRestartResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation\x12\x35\n\x07workers\x18\x02 \x03(\x0b\x32$.celeriac.monitor.v1.ConcernedWorker\x12\x0c\n\x04note\x18\x03 \x01(\t\"\x1b\n\x19SystemServiceStartRequest\"\x80\x01\n\x1aSystemServiceStartResponse\x12/\n\x06intake\x18\x01 \x01(\x0b\x32\x1f.celeriac.monitor.v1.TaskIntake\x12\x31\n\x07replies\x18\x02 \x03(\x0b\x32 .celeriac.monitor.v1.WorkerReply*\xa6\x02\n\rEventGapCause\x12\x1f\n\x1b\x45VENT_GAP_CAUSE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45VENT_GAP_CAUSE_RELAY_CUT\x10\x01\x12$\n EVENT_GAP_CAUSE_SUBSCRIPTION_CUT\x10\x02\x12\x1f\n\x1b\x45VENT_GAP_CAUSE_STREAM_FULL\x10\x03\x12\x1f\n\x1b\x45VENT_GAP_CAUSE_STREAM_LOST\x10\x04\x12#\n\x1f\x45VENT_GAP_CAUSE_MONITOR_STOPPED\x10\x05\x12 \n\x1c\x45VENT_GAP_CAUSE_WORKER_COUNT\x10\x06\x12&\n\"EVENT_GAP_CAUSE_COLLECTION_STOPPED\x10\x07*h\n\rEventGapState\x12\x1f\n\x1b\x45VENT_GAP_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45VENT_GAP_STATE_OPEN\x10\x01\x12\x1c\n\x18\x45VENT_GAP_STATE_REPAIRED\x10\x02*_\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x12\n\x0eHEALTH_HEALTHY\x10\x01\x12\x13\n\x0fHEALTH_DEGRADED\x10\x02\x12\x14\n\x10HEALTH_UNHEALTHY\x10\x03\x32\x92\x0c\n\rSystemService\x12\x9d\x01\n\tGetStatus\x12%.celeriac.monitor.v1.GetStatusRequest\x1a&.celeriac.monitor.v1.GetStatusResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/statusZ\x1d\x12\x1b/celery-admin/system/status\x12\x93\x01\n\x07GetInfo\x12#.celeriac.monitor.v1.GetInfoRequest\x1a$.celeriac.monitor.v1.GetInfoResponse\"=\xda\x41\x00\xda\xe2\x18\x02\x18\x01\x82\xd3\xe4\x93\x02.\x12\x0f/v1/system/infoZ\x1b\x12\x19/celery-admin/system/info\x12\xa3\x01\n\x0b\x43heckHealth\x12\'.celeriac.monitor.v1.CheckHealthRequest\x1a(.celeriac.monitor.v1.CheckHealthResponse\"A\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x32\x12\x11/v1/system/healthZ\x1d\x12\x1b/celery-admin/system/health\x12\x86\x01\n\rListEventGaps\x12).celeriac.monitor.v1.ListEventGapsRequest\x1a*.celeriac.monitor.v1.ListEventGapsResponse\"\x1e\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/eventGaps\x12\xa2\x01\n\nGetMetrics\x12&.celeriac.monitor.v1.GetMetricsRequest\x1a\'.celeriac.monitor.v1.GetMetricsResponse\"C\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x34\x12\x12/v1/system/metricsZ\x1e\x12\x1c/celery-admin/system/metrics\x12v\n\x05\x44rain\x12!.celeriac.monitor.v1.DrainRequest\x1a\".celeriac.monitor.v1.DrainResponse\"&\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/system:drain:\x01*\x12z\n\x06Resume\x12\".celeriac.monitor.v1.ResumeRequest\x1a#.celeriac.monitor.v1.ResumeResponse\"\'\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/system:resume:\x01*\x12\xa8\x01\n\x08Shutdown\x12$.celeriac.monitor.v1.ShutdownRequest\x1a%.celeriac.monitor.v1.ShutdownResponse\"O\xda\x41\x00\xda\xe2\x18\x06\x08\x03\x10\x01(\x01\x82\xd3\xe4\x93\x02<\"\x13/v1/system:shutdown:\x01*Z\"\"\x1d/celery-admin/system/shutdown:\x01*\x12\xa3\x01\n\x07Restart\x12#.celeriac.monitor.v1.RestartRequest\x1a$.celeriac.monitor.v1.RestartResponse\"M\xda\x41\x00\xda\xe2\x18\x06\x08\x03\x10\x01(\x01\x82\xd3\xe4\x93\x02:\"\x12/v1/system:restart:\x01*Z!\"\x1c/celery-admin/system/restart:\x01*\x12\xb1\x01\n\x05Start\x12..celeriac.monitor.v1.SystemServiceStartRequest\x1a/.celeriac.monitor.v1.SystemServiceStartResponse\"G\xda\x41\x00\xda\xe2\x18\x04\x08\x03\x10\x01\x82\xd3\xe4\x93\x02\x36\"\x10/v1/system:start:\x01*Z\x1f\"\x1a/celery-admin/system/start:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -76,6 +77,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTGAPSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
   _globals['_LISTEVENTGAPSREQUEST'].fields_by_name['states']._loaded_options = None
   _globals['_LISTEVENTGAPSREQUEST'].fields_by_name['states']._serialized_options = b'\340A\001'
+  _globals['_CONCERNEDWORKER'].fields_by_name['worker']._loaded_options = None
+  _globals['_CONCERNEDWORKER'].fields_by_name['worker']._serialized_options = b'\372A\025\n\023celeriac.dev/Worker'
+  _globals['_DRAINREQUEST'].fields_by_name['timeout']._loaded_options = None
+  _globals['_DRAINREQUEST'].fields_by_name['timeout']._serialized_options = b'\340A\001'
+  _globals['_DRAINREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_DRAINREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_SHUTDOWNREQUEST'].fields_by_name['timeout']._loaded_options = None
+  _globals['_SHUTDOWNREQUEST'].fields_by_name['timeout']._serialized_options = b'\340A\001'
+  _globals['_SHUTDOWNREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_SHUTDOWNREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
+  _globals['_RESTARTREQUEST'].fields_by_name['worker_timeout']._loaded_options = None
+  _globals['_RESTARTREQUEST'].fields_by_name['worker_timeout']._serialized_options = b'\340A\001'
+  _globals['_RESTARTREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_RESTARTREQUEST'].fields_by_name['validate_only']._serialized_options = b'\340A\001'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0022\022\021/v1/system/statusZ\035\022\033/celery-admin/system/status'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetInfo']._loaded_options = None
@@ -86,46 +101,80 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYSTEMSERVICE'].methods_by_name['ListEventGaps']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\017\022\r/v1/eventGaps'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetMetrics']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetMetrics']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0024\022\022/v1/system/metricsZ\036\022\034/celery-admin/system/metrics'
-  _globals['_EVENTGAPCAUSE']._serialized_start=3034
-  _globals['_EVENTGAPCAUSE']._serialized_end=3328
-  _globals['_EVENTGAPSTATE']._serialized_start=3330
-  _globals['_EVENTGAPSTATE']._serialized_end=3434
-  _globals['_HEALTH']._serialized_start=3436
-  _globals['_HEALTH']._serialized_end=3531
-  _globals['_EVENTGAP']._serialized_start=338
-  _globals['_EVENTGAP']._serialized_end=1007
-  _globals['_LISTEVENTGAPSREQUEST']._serialized_start=1010
-  _globals['_LISTEVENTGAPSREQUEST']._serialized_end=1138
-  _globals['_LISTEVENTGAPSRESPONSE']._serialized_start=1140
-  _globals['_LISTEVENTGAPSRESPONSE']._serialized_end=1233
-  _globals['_COMPONENT']._serialized_start=1236
-  _globals['_COMPONENT']._serialized_end=1419
-  _globals['_GETSTATUSREQUEST']._serialized_start=1421
-  _globals['_GETSTATUSREQUEST']._serialized_end=1439
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1442
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1618
-  _globals['_GETINFOREQUEST']._serialized_start=1620
-  _globals['_GETINFOREQUEST']._serialized_end=1636
-  _globals['_GETINFORESPONSE']._serialized_start=1638
-  _globals['_GETINFORESPONSE']._serialized_end=1750
-  _globals['_CHECKHEALTHREQUEST']._serialized_start=1752
-  _globals['_CHECKHEALTHREQUEST']._serialized_end=1772
-  _globals['_CHECKHEALTHRESPONSE']._serialized_start=1774
-  _globals['_CHECKHEALTHRESPONSE']._serialized_end=1859
-  _globals['_MISSINGPART']._serialized_start=1861
-  _globals['_MISSINGPART']._serialized_end=1904
-  _globals['_DISKMETRICS']._serialized_start=1906
-  _globals['_DISKMETRICS']._serialized_end=1974
-  _globals['_HOSTMETRICS']._serialized_start=1977
-  _globals['_HOSTMETRICS']._serialized_end=2456
-  _globals['_TASKSTATECOUNT']._serialized_start=2458
-  _globals['_TASKSTATECOUNT']._serialized_end=2536
-  _globals['_CELERYMETRICS']._serialized_start=2539
-  _globals['_CELERYMETRICS']._serialized_end=2830
-  _globals['_GETMETRICSREQUEST']._serialized_start=2832
-  _globals['_GETMETRICSREQUEST']._serialized_end=2851
-  _globals['_GETMETRICSRESPONSE']._serialized_start=2854
-  _globals['_GETMETRICSRESPONSE']._serialized_end=3031
-  _globals['_SYSTEMSERVICE']._serialized_start=3534
-  _globals['_SYSTEMSERVICE']._serialized_end=4327
+  _globals['_SYSTEMSERVICE'].methods_by_name['Drain']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['Drain']._serialized_options = b'\332A\000\332\342\030\004\010\002\020\001\202\323\344\223\002\025\"\020/v1/system:drain:\001*'
+  _globals['_SYSTEMSERVICE'].methods_by_name['Resume']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['Resume']._serialized_options = b'\332A\000\332\342\030\004\010\002\020\001\202\323\344\223\002\026\"\021/v1/system:resume:\001*'
+  _globals['_SYSTEMSERVICE'].methods_by_name['Shutdown']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['Shutdown']._serialized_options = b'\332A\000\332\342\030\006\010\003\020\001(\001\202\323\344\223\002<\"\023/v1/system:shutdown:\001*Z\"\"\035/celery-admin/system/shutdown:\001*'
+  _globals['_SYSTEMSERVICE'].methods_by_name['Restart']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['Restart']._serialized_options = b'\332A\000\332\342\030\006\010\003\020\001(\001\202\323\344\223\002:\"\022/v1/system:restart:\001*Z!\"\034/celery-admin/system/restart:\001*'
+  _globals['_SYSTEMSERVICE'].methods_by_name['Start']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['Start']._serialized_options = b'\332A\000\332\342\030\004\010\003\020\001\202\323\344\223\0026\"\020/v1/system:start:\001*Z\037\"\032/celery-admin/system/start:\001*'
+  _globals['_EVENTGAPCAUSE']._serialized_start=4467
+  _globals['_EVENTGAPCAUSE']._serialized_end=4761
+  _globals['_EVENTGAPSTATE']._serialized_start=4763
+  _globals['_EVENTGAPSTATE']._serialized_end=4867
+  _globals['_HEALTH']._serialized_start=4869
+  _globals['_HEALTH']._serialized_end=4964
+  _globals['_EVENTGAP']._serialized_start=379
+  _globals['_EVENTGAP']._serialized_end=1048
+  _globals['_LISTEVENTGAPSREQUEST']._serialized_start=1051
+  _globals['_LISTEVENTGAPSREQUEST']._serialized_end=1179
+  _globals['_LISTEVENTGAPSRESPONSE']._serialized_start=1181
+  _globals['_LISTEVENTGAPSRESPONSE']._serialized_end=1274
+  _globals['_COMPONENT']._serialized_start=1277
+  _globals['_COMPONENT']._serialized_end=1460
+  _globals['_GETSTATUSREQUEST']._serialized_start=1462
+  _globals['_GETSTATUSREQUEST']._serialized_end=1480
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1483
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1659
+  _globals['_GETINFOREQUEST']._serialized_start=1661
+  _globals['_GETINFOREQUEST']._serialized_end=1677
+  _globals['_GETINFORESPONSE']._serialized_start=1679
+  _globals['_GETINFORESPONSE']._serialized_end=1791
+  _globals['_CHECKHEALTHREQUEST']._serialized_start=1793
+  _globals['_CHECKHEALTHREQUEST']._serialized_end=1813
+  _globals['_CHECKHEALTHRESPONSE']._serialized_start=1815
+  _globals['_CHECKHEALTHRESPONSE']._serialized_end=1900
+  _globals['_MISSINGPART']._serialized_start=1902
+  _globals['_MISSINGPART']._serialized_end=1945
+  _globals['_DISKMETRICS']._serialized_start=1947
+  _globals['_DISKMETRICS']._serialized_end=2015
+  _globals['_HOSTMETRICS']._serialized_start=2018
+  _globals['_HOSTMETRICS']._serialized_end=2497
+  _globals['_TASKSTATECOUNT']._serialized_start=2499
+  _globals['_TASKSTATECOUNT']._serialized_end=2577
+  _globals['_CELERYMETRICS']._serialized_start=2580
+  _globals['_CELERYMETRICS']._serialized_end=2871
+  _globals['_GETMETRICSREQUEST']._serialized_start=2873
+  _globals['_GETMETRICSREQUEST']._serialized_end=2892
+  _globals['_GETMETRICSRESPONSE']._serialized_start=2895
+  _globals['_GETMETRICSRESPONSE']._serialized_end=3072
+  _globals['_TASKINTAKE']._serialized_start=3075
+  _globals['_TASKINTAKE']._serialized_end=3214
+  _globals['_CONCERNEDWORKER']._serialized_start=3216
+  _globals['_CONCERNEDWORKER']._serialized_end=3315
+  _globals['_DRAINREQUEST']._serialized_start=3317
+  _globals['_DRAINREQUEST']._serialized_end=3408
+  _globals['_DRAINRESPONSE']._serialized_start=3411
+  _globals['_DRAINRESPONSE']._serialized_end=3635
+  _globals['_RESUMEREQUEST']._serialized_start=3637
+  _globals['_RESUMEREQUEST']._serialized_end=3652
+  _globals['_RESUMERESPONSE']._serialized_start=3654
+  _globals['_RESUMERESPONSE']._serialized_end=3770
+  _globals['_SHUTDOWNREQUEST']._serialized_start=3772
+  _globals['_SHUTDOWNREQUEST']._serialized_end=3866
+  _globals['_SHUTDOWNRESPONSE']._serialized_start=3869
+  _globals['_SHUTDOWNRESPONSE']._serialized_end=4059
+  _globals['_RESTARTREQUEST']._serialized_start=4061
+  _globals['_RESTARTREQUEST']._serialized_end=4161
+  _globals['_RESTARTRESPONSE']._serialized_start=4164
+  _globals['_RESTARTRESPONSE']._serialized_end=4304
+  _globals['_SYSTEMSERVICESTARTREQUEST']._serialized_start=4306
+  _globals['_SYSTEMSERVICESTARTREQUEST']._serialized_end=4333
+  _globals['_SYSTEMSERVICESTARTRESPONSE']._serialized_start=4336
+  _globals['_SYSTEMSERVICESTARTRESPONSE']._serialized_end=4464
+  _globals['_SYSTEMSERVICE']._serialized_start=4967
+  _globals['_SYSTEMSERVICE']._serialized_end=6521
 # @@protoc_insertion_point(module_scope)

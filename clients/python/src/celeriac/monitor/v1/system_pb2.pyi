@@ -1,6 +1,7 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
 from celeriac.monitor.v1 import queues_pb2 as _queues_pb2
 from celeriac.monitor.v1 import tasks_pb2 as _tasks_pb2
+from celeriac.operations.v1 import operations_pb2 as _operations_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.api import client_pb2 as _client_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
@@ -257,3 +258,107 @@ class GetMetricsResponse(_message.Message):
     celery: CeleryMetrics
     missing_parts: _containers.RepeatedCompositeFieldContainer[MissingPart]
     def __init__(self, host: _Optional[_Union[HostMetrics, _Mapping]] = ..., celery: _Optional[_Union[CeleryMetrics, _Mapping]] = ..., missing_parts: _Optional[_Iterable[_Union[MissingPart, _Mapping]]] = ...) -> None: ...
+
+class TaskIntake(_message.Message):
+    __slots__ = ("running", "stop_time", "stopped_by", "shut_down", "scheduler_told")
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    STOP_TIME_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_BY_FIELD_NUMBER: _ClassVar[int]
+    SHUT_DOWN_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_TOLD_FIELD_NUMBER: _ClassVar[int]
+    running: bool
+    stop_time: _timestamp_pb2.Timestamp
+    stopped_by: str
+    shut_down: bool
+    scheduler_told: bool
+    def __init__(self, running: bool = ..., stop_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., stopped_by: _Optional[str] = ..., shut_down: bool = ..., scheduler_told: bool = ...) -> None: ...
+
+class ConcernedWorker(_message.Message):
+    __slots__ = ("worker", "task_count")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    task_count: int
+    def __init__(self, worker: _Optional[str] = ..., task_count: _Optional[int] = ...) -> None: ...
+
+class DrainRequest(_message.Message):
+    __slots__ = ("timeout", "validate_only")
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    timeout: _duration_pb2.Duration
+    validate_only: bool
+    def __init__(self, timeout: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., validate_only: bool = ...) -> None: ...
+
+class DrainResponse(_message.Message):
+    __slots__ = ("operation", "intake", "workers", "replies")
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    operation: _operations_pb2.Operation
+    intake: TaskIntake
+    workers: _containers.RepeatedCompositeFieldContainer[ConcernedWorker]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., intake: _Optional[_Union[TaskIntake, _Mapping]] = ..., workers: _Optional[_Iterable[_Union[ConcernedWorker, _Mapping]]] = ..., replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class ResumeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ResumeResponse(_message.Message):
+    __slots__ = ("intake", "replies")
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    intake: TaskIntake
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, intake: _Optional[_Union[TaskIntake, _Mapping]] = ..., replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...
+
+class ShutdownRequest(_message.Message):
+    __slots__ = ("timeout", "validate_only")
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    timeout: _duration_pb2.Duration
+    validate_only: bool
+    def __init__(self, timeout: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., validate_only: bool = ...) -> None: ...
+
+class ShutdownResponse(_message.Message):
+    __slots__ = ("operation", "intake", "workers", "note")
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    operation: _operations_pb2.Operation
+    intake: TaskIntake
+    workers: _containers.RepeatedCompositeFieldContainer[ConcernedWorker]
+    note: str
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., intake: _Optional[_Union[TaskIntake, _Mapping]] = ..., workers: _Optional[_Iterable[_Union[ConcernedWorker, _Mapping]]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class RestartRequest(_message.Message):
+    __slots__ = ("worker_timeout", "validate_only")
+    WORKER_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    worker_timeout: _duration_pb2.Duration
+    validate_only: bool
+    def __init__(self, worker_timeout: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., validate_only: bool = ...) -> None: ...
+
+class RestartResponse(_message.Message):
+    __slots__ = ("operation", "workers", "note")
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    operation: _operations_pb2.Operation
+    workers: _containers.RepeatedCompositeFieldContainer[ConcernedWorker]
+    note: str
+    def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ..., workers: _Optional[_Iterable[_Union[ConcernedWorker, _Mapping]]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class SystemServiceStartRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SystemServiceStartResponse(_message.Message):
+    __slots__ = ("intake", "replies")
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    intake: TaskIntake
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, intake: _Optional[_Union[TaskIntake, _Mapping]] = ..., replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...

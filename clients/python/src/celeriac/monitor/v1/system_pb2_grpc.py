@@ -60,6 +60,31 @@ class SystemServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsResponse.FromString,
                 _registered_method=True)
+        self.Drain = channel.unary_unary(
+                '/celeriac.monitor.v1.SystemService/Drain',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.DrainRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.DrainResponse.FromString,
+                _registered_method=True)
+        self.Resume = channel.unary_unary(
+                '/celeriac.monitor.v1.SystemService/Resume',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ResumeRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ResumeResponse.FromString,
+                _registered_method=True)
+        self.Shutdown = channel.unary_unary(
+                '/celeriac.monitor.v1.SystemService/Shutdown',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ShutdownRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ShutdownResponse.FromString,
+                _registered_method=True)
+        self.Restart = channel.unary_unary(
+                '/celeriac.monitor.v1.SystemService/Restart',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.RestartRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.RestartResponse.FromString,
+                _registered_method=True)
+        self.Start = channel.unary_unary(
+                '/celeriac.monitor.v1.SystemService/Start',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.SystemServiceStartRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.SystemServiceStartResponse.FromString,
+                _registered_method=True)
 
 
 class SystemServiceServicer(object):
@@ -106,6 +131,52 @@ class SystemServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Drain(self, request, context):
+        """Stops new tasks: the scheduler sends no runs (they are recorded, and wait), and workers stop consuming their
+        queues, also those that come later. Tasks that workers have already are run to their end. That holds until Resume,
+        also after restarts. The operation follows until each worker has nothing left to run. Calling it again while it
+        holds starts a new operation, and changes nothing else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Resume(self, request, context):
+        """Ends a drain: the scheduler sends what waited, and workers consume their queues again. If nothing is drained,
+        nothing changes. FAILED_PRECONDITION (SYSTEM_SHUT_DOWN) after Shutdown: Start ends that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Shutdown(self, request, context):
+        """Drains, waits for running tasks up to a limit, and then ends all workers by Celery's warm shutdown, which lets a
+        running task finish. Gateway, monitor and the other services go on answering. A worker that `make up` runs is not
+        started again until Start or the next `make up`. Another supervisor (systemd, Kubernetes) may start its workers
+        again; those are told to consume nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Restart(self, request, context):
+        """Restarts the workers, one after another: each is ended by Celery's warm shutdown, and the next one's turn comes
+        when a new process of the same hostname is ONLINE. Whatever supervises a worker must start it again. One that is not
+        back in time ends the operation as CANCELLED, with a note that begins with NOT_BACK and names it; the workers after
+        it are left alone. FAILED_PRECONDITION (SYSTEM_DRAINED) while a drain or a shutdown holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Start(self, request, context):
+        """Ends a shutdown or a drain: workers that `make up` runs are started, the scheduler sends what waited, and workers
+        consume again. Workers of another supervisor have to be started there. If nothing is shut down, nothing changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -133,6 +204,31 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     servicer.GetMetrics,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'Drain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drain,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.DrainRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.DrainResponse.SerializeToString,
+            ),
+            'Resume': grpc.unary_unary_rpc_method_handler(
+                    servicer.Resume,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ResumeRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ResumeResponse.SerializeToString,
+            ),
+            'Shutdown': grpc.unary_unary_rpc_method_handler(
+                    servicer.Shutdown,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ShutdownRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.ShutdownResponse.SerializeToString,
+            ),
+            'Restart': grpc.unary_unary_rpc_method_handler(
+                    servicer.Restart,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.RestartRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.RestartResponse.SerializeToString,
+            ),
+            'Start': grpc.unary_unary_rpc_method_handler(
+                    servicer.Start,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.SystemServiceStartRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_system__pb2.SystemServiceStartResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -271,6 +367,141 @@ class SystemService(object):
             '/celeriac.monitor.v1.SystemService/GetMetrics',
             celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_system__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.SystemService/Drain',
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.DrainRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.DrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Resume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.SystemService/Resume',
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.ResumeRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.ResumeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Shutdown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.SystemService/Shutdown',
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.ShutdownRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.ShutdownResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Restart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.SystemService/Restart',
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.RestartRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.RestartResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Start(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.SystemService/Start',
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.SystemServiceStartRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_system__pb2.SystemServiceStartResponse.FromString,
             options,
             channel_credentials,
             insecure,

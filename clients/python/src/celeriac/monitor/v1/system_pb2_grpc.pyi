@@ -59,6 +59,52 @@ class SystemServiceStub:
     in `missing_parts`, and the rest is returned.
     """
 
+    Drain: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.DrainRequest,
+        celeriac.monitor.v1.system_pb2.DrainResponse,
+    ]
+    """Stops new tasks: the scheduler sends no runs (they are recorded, and wait), and workers stop consuming their
+    queues, also those that come later. Tasks that workers have already are run to their end. That holds until Resume,
+    also after restarts. The operation follows until each worker has nothing left to run. Calling it again while it
+    holds starts a new operation, and changes nothing else.
+    """
+
+    Resume: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.ResumeRequest,
+        celeriac.monitor.v1.system_pb2.ResumeResponse,
+    ]
+    """Ends a drain: the scheduler sends what waited, and workers consume their queues again. If nothing is drained,
+    nothing changes. FAILED_PRECONDITION (SYSTEM_SHUT_DOWN) after Shutdown: Start ends that.
+    """
+
+    Shutdown: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.ShutdownRequest,
+        celeriac.monitor.v1.system_pb2.ShutdownResponse,
+    ]
+    """Drains, waits for running tasks up to a limit, and then ends all workers by Celery's warm shutdown, which lets a
+    running task finish. Gateway, monitor and the other services go on answering. A worker that `make up` runs is not
+    started again until Start or the next `make up`. Another supervisor (systemd, Kubernetes) may start its workers
+    again; those are told to consume nothing.
+    """
+
+    Restart: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.RestartRequest,
+        celeriac.monitor.v1.system_pb2.RestartResponse,
+    ]
+    """Restarts the workers, one after another: each is ended by Celery's warm shutdown, and the next one's turn comes
+    when a new process of the same hostname is ONLINE. Whatever supervises a worker must start it again. One that is not
+    back in time ends the operation as CANCELLED, with a note that begins with NOT_BACK and names it; the workers after
+    it are left alone. FAILED_PRECONDITION (SYSTEM_DRAINED) while a drain or a shutdown holds.
+    """
+
+    Start: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.SystemServiceStartRequest,
+        celeriac.monitor.v1.system_pb2.SystemServiceStartResponse,
+    ]
+    """Ends a shutdown or a drain: workers that `make up` runs are started, the scheduler sends what waited, and workers
+    consume again. Workers of another supervisor have to be started there. If nothing is shut down, nothing changes.
+    """
+
 class SystemServiceAsyncStub:
     """Whether every part of the system is there and well."""
 
@@ -98,6 +144,52 @@ class SystemServiceAsyncStub:
     ]
     """Returns figures of the machine that the monitor runs on, and figures of Celery. A part that can't be had is named
     in `missing_parts`, and the rest is returned.
+    """
+
+    Drain: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.DrainRequest,
+        celeriac.monitor.v1.system_pb2.DrainResponse,
+    ]
+    """Stops new tasks: the scheduler sends no runs (they are recorded, and wait), and workers stop consuming their
+    queues, also those that come later. Tasks that workers have already are run to their end. That holds until Resume,
+    also after restarts. The operation follows until each worker has nothing left to run. Calling it again while it
+    holds starts a new operation, and changes nothing else.
+    """
+
+    Resume: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.ResumeRequest,
+        celeriac.monitor.v1.system_pb2.ResumeResponse,
+    ]
+    """Ends a drain: the scheduler sends what waited, and workers consume their queues again. If nothing is drained,
+    nothing changes. FAILED_PRECONDITION (SYSTEM_SHUT_DOWN) after Shutdown: Start ends that.
+    """
+
+    Shutdown: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.ShutdownRequest,
+        celeriac.monitor.v1.system_pb2.ShutdownResponse,
+    ]
+    """Drains, waits for running tasks up to a limit, and then ends all workers by Celery's warm shutdown, which lets a
+    running task finish. Gateway, monitor and the other services go on answering. A worker that `make up` runs is not
+    started again until Start or the next `make up`. Another supervisor (systemd, Kubernetes) may start its workers
+    again; those are told to consume nothing.
+    """
+
+    Restart: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.RestartRequest,
+        celeriac.monitor.v1.system_pb2.RestartResponse,
+    ]
+    """Restarts the workers, one after another: each is ended by Celery's warm shutdown, and the next one's turn comes
+    when a new process of the same hostname is ONLINE. Whatever supervises a worker must start it again. One that is not
+    back in time ends the operation as CANCELLED, with a note that begins with NOT_BACK and names it; the workers after
+    it are left alone. FAILED_PRECONDITION (SYSTEM_DRAINED) while a drain or a shutdown holds.
+    """
+
+    Start: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.system_pb2.SystemServiceStartRequest,
+        celeriac.monitor.v1.system_pb2.SystemServiceStartResponse,
+    ]
+    """Ends a shutdown or a drain: workers that `make up` runs are started, the scheduler sends what waited, and workers
+    consume again. Workers of another supervisor have to be started there. If nothing is shut down, nothing changes.
     """
 
 class SystemServiceServicer(metaclass=abc.ABCMeta):
@@ -149,6 +241,62 @@ class SystemServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[celeriac.monitor.v1.system_pb2.GetMetricsResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.GetMetricsResponse]]:
         """Returns figures of the machine that the monitor runs on, and figures of Celery. A part that can't be had is named
         in `missing_parts`, and the rest is returned.
+        """
+
+    @abc.abstractmethod
+    def Drain(
+        self,
+        request: celeriac.monitor.v1.system_pb2.DrainRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.system_pb2.DrainResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.DrainResponse]]:
+        """Stops new tasks: the scheduler sends no runs (they are recorded, and wait), and workers stop consuming their
+        queues, also those that come later. Tasks that workers have already are run to their end. That holds until Resume,
+        also after restarts. The operation follows until each worker has nothing left to run. Calling it again while it
+        holds starts a new operation, and changes nothing else.
+        """
+
+    @abc.abstractmethod
+    def Resume(
+        self,
+        request: celeriac.monitor.v1.system_pb2.ResumeRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.system_pb2.ResumeResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.ResumeResponse]]:
+        """Ends a drain: the scheduler sends what waited, and workers consume their queues again. If nothing is drained,
+        nothing changes. FAILED_PRECONDITION (SYSTEM_SHUT_DOWN) after Shutdown: Start ends that.
+        """
+
+    @abc.abstractmethod
+    def Shutdown(
+        self,
+        request: celeriac.monitor.v1.system_pb2.ShutdownRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.system_pb2.ShutdownResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.ShutdownResponse]]:
+        """Drains, waits for running tasks up to a limit, and then ends all workers by Celery's warm shutdown, which lets a
+        running task finish. Gateway, monitor and the other services go on answering. A worker that `make up` runs is not
+        started again until Start or the next `make up`. Another supervisor (systemd, Kubernetes) may start its workers
+        again; those are told to consume nothing.
+        """
+
+    @abc.abstractmethod
+    def Restart(
+        self,
+        request: celeriac.monitor.v1.system_pb2.RestartRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.system_pb2.RestartResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.RestartResponse]]:
+        """Restarts the workers, one after another: each is ended by Celery's warm shutdown, and the next one's turn comes
+        when a new process of the same hostname is ONLINE. Whatever supervises a worker must start it again. One that is not
+        back in time ends the operation as CANCELLED, with a note that begins with NOT_BACK and names it; the workers after
+        it are left alone. FAILED_PRECONDITION (SYSTEM_DRAINED) while a drain or a shutdown holds.
+        """
+
+    @abc.abstractmethod
+    def Start(
+        self,
+        request: celeriac.monitor.v1.system_pb2.SystemServiceStartRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.system_pb2.SystemServiceStartResponse, collections.abc.Awaitable[celeriac.monitor.v1.system_pb2.SystemServiceStartResponse]]:
+        """Ends a shutdown or a drain: workers that `make up` runs are started, the scheduler sends what waited, and workers
+        consume again. Workers of another supervisor have to be started there. If nothing is shut down, nothing changes.
         """
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -1,0 +1,163 @@
+"""Holds a halt: the scheduler sends nothing and workers consume nothing, until it is ended.
+
+The row of the table says what is wanted; the loop of each monitor compares that with how things are, and
+tells whoever does not know yet: the scheduler, workers that came later, and after the end those that still
+stand still. What a worker is told to stop is written down before it is told, so that none is left standing
+still if this process dies. To be told twice changes nothing, so several monitors may do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from services.kernel.database import Database
+from services.kernel.errors import FailedPrecondition, Unavailable
+from services.kernel.logged_errors import for_log
+from services.kernel.loops import Loop
+from services.kernel.outages import DATABASE_ERRORS
+from services.monitor.halting.consumers import LATER, bring_back, by_worker, cancel, consumers_of
+from services.monitor.halting.halt import Halt
+from services.monitor.halting.held_mark import HeldMark
+from services.monitor.halting.scheduler_client import SchedulerClient
+from services.monitor.halting.store_halts import HaltStore
+from services.monitor.pace import USUAL, Pace
+from services.monitor.tasks.names import WorkerName
+from services.monitor.workers.answers import Outcome
+from services.monitor.workers.control import Control, Reply
+from services.monitor.workers.worker import WorkerState
+from services.monitor.workers.workers import WorkerTable
+
+log = structlog.get_logger(__name__)
+
+
+class Halting:
+    def __init__(
+        self,
+        database: Database,
+        control: Control,
+        workers: WorkerTable,
+        scheduler: SchedulerClient,
+        mark: HeldMark,
+        pace: Pace = USUAL,
+    ) -> None:
+        self._database = database
+        self._control = control
+        self._workers = workers
+        self._scheduler = scheduler
+        self.mark = mark
+        self._known = Halt()
+        # One after another, so that no worker gets the commands of a halt and of its end in a wrong order.
+        self._turn = asyncio.Lock()
+        self.loop = Loop(
+            "halting",
+            self.look,
+            every=pace.halt_look,
+            outlives=(Unavailable, *DATABASE_ERRORS),
+            failed="halting.not_told",
+        )
+
+    @property
+    def words(self) -> str:
+        """Who has stopped new tasks and since when; empty while they are sent and taken."""
+        known = self._known
+        if known.stopped_at is None:
+            return ""
+        what = "SHUT DOWN" if known.shut_down else "DRAINED"
+        return f"{what} by {known.stopped_by} since {known.stopped_at:%Y-%m-%d %H:%M:%S}Z"
+
+    async def state(self) -> Halt:
+        async with self._database.connection() as connection:
+            self._known = await HaltStore(connection).get()
+        return self._known
+
+    async def stop(self, actor: str, *, shut_down: bool = False) -> Sequence[Reply]:
+        """Returns a reply of each worker that was told.
+
+        Raises `Unavailable` if the broker is away; the halt holds then, too, and workers are told later.
+        """
+        if shut_down:
+            # Before the shutdown: a mark without one is removed, and a shutdown without a mark ends.
+            self.mark.set()
+        async with self._database.transaction() as connection:
+            await HaltStore(connection).stop(actor, shut_down=shut_down)
+        return await self._hold()
+
+    async def go_on(self, *, after_shutdown: bool) -> Sequence[Reply]:
+        """Raises `FailedPrecondition` if the system is shut down and `after_shutdown` is not set."""
+        async with self._database.transaction() as connection:
+            store = HaltStore(connection)
+            if (await store.get()).shut_down and not after_shutdown:
+                raise FailedPrecondition(
+                    "SYSTEM_SHUT_DOWN",
+                    "the system is shut down; POST /celery-admin/system/start starts it, and `make up` does",
+                )
+            await store.go_on()
+        return await self._release()
+
+    async def look(self) -> None:
+        halt = await self.state()
+        if halt.shut_down and self.mark.used and not self.mark.is_set:
+            log.warning("halt.ended_by_a_start", stopped_by=halt.stopped_by)
+            await self.go_on(after_shutdown=True)
+        elif halt.holds:
+            await self._hold()
+        else:
+            await self._release()
+
+    async def _hold(self) -> Sequence[Reply]:
+        async with self._turn:
+            halt = await self.state()
+            if not halt.holds:
+                return []
+            await self._tell_scheduler(halt)
+            consumers, silent = await consumers_of(self._control, self._workers.there())
+            async with self._database.transaction() as connection:
+                await HaltStore(connection).add_consumers(consumers)
+            replies = by_worker(await cancel(self._control, consumers))
+            if consumers:
+                log.info("halt.told", workers=sorted({str(each.worker) for each in consumers}))
+            no_answer = [Reply(name, Outcome.NO_ANSWER, LATER) for name in silent]
+            return sorted([*replies, *no_answer], key=lambda reply: str(reply.worker))
+
+    async def _release(self) -> Sequence[Reply]:
+        async with self._turn:
+            halt = await self.state()
+            if halt.holds:
+                return []
+            self.mark.remove()
+            await self._tell_scheduler(halt)
+            async with self._database.connection() as connection:
+                stopped = await HaltStore(connection).consumers()
+            if not stopped:
+                return []
+            gone = [each for each in stopped if self._is_gone(each.worker)]
+            replies = await bring_back(self._control, [each for each in stopped if each not in gone])
+            back = [each for each, reply in replies.items() if reply.outcome is not Outcome.NO_ANSWER]
+            async with self._database.transaction() as connection:
+                await HaltStore(connection).drop_consumers([*back, *gone])
+            log.info("halt.ended", workers=sorted({str(each.worker) for each in back}))
+            return by_worker(replies)
+
+    async def _tell_scheduler(self, halt: Halt) -> None:
+        """Tells it once; while it is away, again at the next look."""
+        if halt.scheduler_told:
+            return
+        words = f"stopped by {halt.stopped_by}" if halt.holds else "resumed"
+        try:
+            await self._scheduler.sends(not halt.holds, words)
+        except Unavailable as error:
+            log.warning("halt.scheduler_not_told", error=for_log(error))
+            return
+        async with self._database.transaction() as connection:
+            await HaltStore(connection).scheduler_told(not halt.holds)
+        await self.state()
+
+    def _is_gone(self, worker: WorkerName) -> bool:
+        """A worker that this monitor has never heard of is not known to be gone before it has listened."""
+        found = self._workers.find(worker)
+        if found:
+            return all(each.state is WorkerState.GONE for each in found)
+        return self._control.settled()
