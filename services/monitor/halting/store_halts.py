@@ -27,9 +27,13 @@ CONSUMERS = """
 """
 ADD_CONSUMER = """
     INSERT INTO celery_halted_consumers (hostname, pid, queue, exchange, exchange_type, routing_key)
-    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
+    ON CONFLICT DO NOTHING
 """
-DROP_CONSUMER = "DELETE FROM celery_halted_consumers WHERE hostname = $1 AND pid = $2 AND queue = $3"
+DROP_CONSUMER = """
+    DELETE FROM celery_halted_consumers WHERE (hostname, pid, queue) IN (
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]))
+"""
 BEGIN = """
     INSERT INTO celery_operations (owner, kind, metadata, actor, work, total)
     VALUES ('monitor', $1, $2::jsonb, $3, '', $4) RETURNING id
@@ -79,11 +83,13 @@ class HaltStore:
 
     async def add_consumers(self, consumers: Iterable[Consumer]) -> None:
         rows = [(each.worker.hostname, each.worker.pid or 0, *each[1:]) for each in consumers]
-        await self._connection.executemany(ADD_CONSUMER, rows)
+        if rows:
+            await self._connection.execute(ADD_CONSUMER, *map(list, zip(*rows, strict=True)))
 
     async def drop_consumers(self, consumers: Iterable[Consumer]) -> None:
         rows = [(each.worker.hostname, each.worker.pid or 0, each.queue) for each in consumers]
-        await self._connection.executemany(DROP_CONSUMER, rows)
+        if rows:
+            await self._connection.execute(DROP_CONSUMER, *map(list, zip(*rows, strict=True)))
 
     async def begin(
         self, kind: Kind, actor: str, seconds: float, patience: float, workers: Sequence[WorkerName]

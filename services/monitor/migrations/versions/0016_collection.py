@@ -27,4 +27,4 @@ def upgrade() -> None:
         INSERT INTO celery_event_collection DEFAULT VALUES;
         """
     )
-    grant("monitor", "celery_event_collection", "SELECT, UPDATE")
+    grant("monitor", "celery_event_collection", "SELECT, INSERT, UPDATE")

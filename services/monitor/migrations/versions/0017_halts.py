@@ -47,6 +47,6 @@ def upgrade() -> None:
         );
         """
     )
-    grant("monitor", "celery_halt", "SELECT, UPDATE")
+    grant("monitor", "celery_halt", "SELECT, INSERT, UPDATE")
     grant("monitor", "celery_halted_consumers", "SELECT, INSERT, UPDATE, DELETE")
     grant("monitor", "celery_halt_works", "SELECT, INSERT, UPDATE, DELETE")
