@@ -170,19 +170,6 @@ class Control:
             self._on_answer(hostname, asked_at)
         return answers
 
-    async def tell(self, command: str, workers: Sequence[WorkerName]) -> None:
-        """Sends a command that no answer comes to. Raises `Unavailable` if the broker is away."""
-        loop = asyncio.get_running_loop()
-        destination = sorted({worker.hostname for worker in workers})
-        try:
-            async with asyncio.timeout(BROKER_SECONDS * 2):
-                await loop.run_in_executor(self._threads, self._send, command, destination)
-        except (TimeoutError, OperationalError, RedisError, OSError) as error:
-            raise Unavailable("the broker") from error
-
-    def _send(self, command: str, destination: Sequence[str]) -> None:
-        self._app.control.broadcast(command, destination=list(destination), reply=False)
-
     def _broadcast(
         self, command: str, arguments: Mapping[str, Any], workers: Sequence[WorkerName] | None
     ) -> dict[str, list[Any]]:
