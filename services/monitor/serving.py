@@ -6,8 +6,7 @@ import asyncio
 import datetime as dt
 import gc
 import time
-from collections.abc import Mapping, Sequence
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import redis.asyncio
