@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
 from celeriac.monitor.v1 import workers_pb2 as pb
@@ -9,11 +10,13 @@ from celeriac.monitor.v1 import workers_pb2 as pb
 from services.kernel.durations import span_in
 from services.kernel.validation import Faults
 from services.monitor.api import references
+from services.monitor.tasks.tasks import MOST_NAME
 from services.monitor.workers.choosing import Chosen
 from services.monitor.workers.workers import WorkerTable
 
 MOST_COUNT, MOST_PROCESSES = 100, 1_000
 DEFAULT_WAIT, MOST_WAIT = 10.0, 45.0
+RATE = re.compile(r"(0|[1-9][0-9]{0,5}|1000000)(/[smh])?")
 
 OnWorkers: TypeAlias = (
     pb.PingWorkersRequest
@@ -23,6 +26,7 @@ OnWorkers: TypeAlias = (
     | pb.AddConsumerRequest
     | pb.CancelConsumerRequest
     | pb.RestartPoolRequest
+    | pb.LimitTaskRateRequest
     | pb.ShutdownWorkersRequest
 )
 
@@ -70,3 +74,15 @@ def wait_in(request: pb.ShutdownWorkersRequest, faults: Faults) -> float:
     fault = f"is {seconds:g} s, it must be 0 s to {MOST_WAIT:g} s"
     faults.unless(0 <= seconds <= MOST_WAIT, "wait", fault, "10s")
     return seconds
+
+
+def task_name_in(request: pb.LimitTaskRateRequest, faults: Faults) -> str:
+    faults.text("task_name", request.task_name, "shop.report", most=MOST_NAME)
+    return request.task_name
+
+
+def rate_limit_in(request: pb.LimitTaskRateRequest, faults: Faults) -> str:
+    limit = request.rate_limit
+    fault = f"is {limit[:100]!r}, it must be a number up to 1,000,000 with /s, /m or /h, or 0 for no limit"
+    faults.unless(RATE.fullmatch(limit) is not None, "rate_limit", fault, "100/m")
+    return limit

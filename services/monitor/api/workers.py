@@ -14,7 +14,16 @@ from services.monitor.api.convert import WORKER_STATES_FROM_WIRE, reply_to, work
 from services.monitor.api.inspections import inspection_to
 from services.monitor.api.pages import page_by_name
 from services.monitor.api.references import worker_in
-from services.monitor.api.worker_acts import OnWorkers, bounds_in, chosen_in, count_in, queue_in, wait_in
+from services.monitor.api.worker_acts import (
+    OnWorkers,
+    bounds_in,
+    chosen_in,
+    count_in,
+    queue_in,
+    rate_limit_in,
+    task_name_in,
+    wait_in,
+)
 from services.monitor.workers.choosing import Chosen
 from services.monitor.workers.consumers import Consumers
 from services.monitor.workers.deletions import Deletions
@@ -103,6 +112,14 @@ class WorkerApi(workers_pb2_grpc.WorkerServiceServicer):
     async def RestartPool(self, request: pb.RestartPoolRequest, context: Context) -> pb.RestartPoolResponse:
         replies = await self._pools.restart(self._chosen(request, Faults()))
         return pb.RestartPoolResponse(replies=map(reply_to, replies))
+
+    async def LimitTaskRate(
+        self, request: pb.LimitTaskRateRequest, context: Context
+    ) -> pb.LimitTaskRateResponse:
+        faults = Faults()
+        task_name, limit = task_name_in(request, faults), rate_limit_in(request, faults)
+        replies = await self._pools.limit_rate(self._chosen(request, faults), task_name, limit)
+        return pb.LimitTaskRateResponse(replies=map(reply_to, replies))
 
     async def ShutdownWorkers(
         self, request: pb.ShutdownWorkersRequest, context: Context

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from services.kernel.errors import FailedPrecondition, NotFound, Unavailable
 from services.monitor.tasks.names import WorkerName
-from services.monitor.workers.answers import Outcome
-from services.monitor.workers.control import Control, Reply
+from services.monitor.workers.answers import Outcome, read_done
+from services.monitor.workers.control import Control, Reply, replies_of
 from services.monitor.workers.inspection import Stats
 from services.monitor.workers.told_stats import stats_in
 from services.monitor.workers.worker import WorkerState
@@ -114,6 +115,13 @@ class Choosing:
                 if worker.pid in (None, stats.pid):
                     told[worker] = stats
         return told
+
+    async def tell(self, able: Able, command: str, arguments: Mapping[str, Any]) -> Sequence[Reply]:
+        """Sends the workers a command that changes them. Returns one reply for each worker, by name."""
+        answers = await self._control.ask(command, arguments, able.workers)
+        silence = f"no answer within {self._control.timeout} s"
+        replies = [*replies_of(able.workers, answers, silence, read_done), *able.left_out]
+        return sorted(replies, key=lambda reply: str(reply.worker))
 
     async def _whoever_answers(self) -> Able:
         """For a monitor that has just started, and does not know yet who is there."""

@@ -1,13 +1,15 @@
-"""Commands that change the pools of workers, and the sign of life (celery/worker/control.py)."""
+"""Commands that change the pools of workers and what they begin, and the sign of life.
+
+They are those of celery/worker/control.py, but for `time_limit`: a worker answers that it has set the limits,
+and goes on with those that it read at its start (celery #3174).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from services.monitor.workers.answers import read_done
-from services.monitor.workers.choosing import Able, Choosing, Chosen, Refusal
-from services.monitor.workers.control import Control, Reply, replies_of
+from services.monitor.workers.choosing import Choosing, Chosen, Refusal
+from services.monitor.workers.control import Control, Reply
 from services.monitor.workers.inspection import Stats
 
 # Pools whose size can be changed while they run.
@@ -28,20 +30,25 @@ class Pools:
     async def ping(self, chosen: Chosen) -> Sequence[Reply]:
         able = self._choosing.named(chosen)
         able.refuse_if_none()
-        return await self._told(able, "ping", {})
+        return await self._choosing.tell(able, "ping", {})
 
     async def grow(self, chosen: Chosen, count: int) -> Sequence[Reply]:
         able = await self._choosing.able(chosen, _cannot_grow(count))
-        return await self._told(able, "pool_grow", {"n": count})
+        return await self._choosing.tell(able, "pool_grow", {"n": count})
 
     async def shrink(self, chosen: Chosen, count: int) -> Sequence[Reply]:
         able = await self._choosing.able(chosen, _cannot_shrink(count))
-        return await self._told(able, "pool_shrink", {"n": count})
+        return await self._choosing.tell(able, "pool_shrink", {"n": count})
 
     async def autoscale(self, chosen: Chosen, most: int, least: int | None) -> Sequence[Reply]:
         """`least`: None leaves it as it is."""
         able = await self._choosing.able(chosen, _cannot_scale(most, least))
-        return await self._told(able, "autoscale", {"max": most, "min": least})
+        return await self._choosing.tell(able, "autoscale", {"max": most, "min": least})
+
+    async def limit_rate(self, chosen: Chosen, task_name: str, limit: str) -> Sequence[Reply]:
+        """Limits how many tasks of the name begin. `limit`: as Celery writes it, "10/m"; "0" for none."""
+        able = await self._choosing.able(chosen, must_answer=False)
+        return await self._choosing.tell(able, "rate_limit", {"task_name": task_name, "rate_limit": limit})
 
     async def restart(self, chosen: Chosen) -> Sequence[Reply]:
         able = await self._choosing.able(chosen, _cannot_restart)
@@ -51,13 +58,7 @@ class Pools:
             if not (said and all(each.get("worker_pool_restarts") is True for each in said)):
                 able.leave_out(worker, RESTARTS_OFF)
         able.refuse_if_none()
-        return await self._told(able, "pool_restart", {})
-
-    async def _told(self, able: Able, command: str, arguments: Mapping[str, Any]) -> Sequence[Reply]:
-        answers = await self._control.ask(command, arguments, able.workers)
-        silence = f"no answer within {self._control.timeout} s"
-        replies = [*replies_of(able.workers, answers, silence, read_done), *able.left_out]
-        return sorted(replies, key=lambda reply: str(reply.worker))
+        return await self._choosing.tell(able, "pool_restart", {})
 
 
 def _cannot_resize(stats: Stats) -> str:

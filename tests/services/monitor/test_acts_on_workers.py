@@ -59,11 +59,15 @@ def named(*names: str) -> list[str]:
     return [f"workers/{name}" for name in names]
 
 
-def pool(monitor: Monitor, name: str) -> pb.WorkerPool:
+def inspected(monitor: Monitor, name: str) -> pb.WorkerInspection:
     answer: pb.InspectWorkerResponse = monitor.workers.InspectWorker(
         pb.InspectWorkerRequest(name=f"workers/{name}")
     )
-    return answer.inspection.pool
+    return answer.inspection
+
+
+def pool(monitor: Monitor, name: str) -> pb.WorkerPool:
+    return inspected(monitor, name).pool
 
 
 def queues(monitor: Monitor, name: str) -> list[str]:
@@ -148,6 +152,27 @@ def test_a_pool_is_restarted_only_where_the_application_lets_it(
         eventually(lambda: (pids := set(pool(monitor, name).pids)) and not pids & before)
 
 
+def test_tasks_of_a_name_are_slowed_down_and_let_go(
+    monitor: Monitor, workers: Mapping[str, Worker], app: Celery
+) -> None:
+    calls = monitor.workers
+    slow = pb.LimitTaskRateRequest(workers=named(FREE), task_name="echo", rate_limit="1/h")
+    assert outcomes(calls.LimitTaskRate(slow)) == {FREE: DONE}
+    first, held = (app.send_task("echo", [number], queue="celery") for number in (1, 2))
+    assert first.get(timeout=30)
+    assert app.send_task("add", [1, 2], queue="celery").get(timeout=30) == 3
+    received = tasks_pb2.ListTasksRequest(states=[tasks_pb2.TASK_STATE_RECEIVED])
+    eventually(
+        lambda: [each.name for each in monitor.tasks.ListTasks(received).tasks] == [f"tasks/{held.id}"]
+    )
+    free = pb.LimitTaskRateRequest(all=True, task_name="echo", rate_limit="0")
+    assert outcomes(calls.LimitTaskRate(free)) == dict.fromkeys(workers, DONE)
+    assert all(app.send_task("echo", [number], queue="celery").get(timeout=30) for number in (3, 4))
+    unknown = pb.LimitTaskRateRequest(workers=named(FREE), task_name="no.such", rate_limit="1/m")
+    (reply,) = calls.LimitTaskRate(unknown).replies
+    assert (reply.outcome, reply.message) == (tasks_pb2.WORKER_OUTCOME_FAILED, "unknown task")
+
+
 def test_what_is_wrong_with_a_request_is_said_and_nobody_is_told(
     monitor: Monitor, workers: Mapping[str, Worker]
 ) -> None:
@@ -164,6 +189,8 @@ def test_what_is_wrong_with_a_request_is_said_and_nobody_is_told(
     scale = pb.AutoscalePoolRequest(all=True, max_concurrency=2, min_concurrency=3)
     assert fields_at_fault(calls.AutoscalePool, scale) == ["min_concurrency"]
     assert fields_at_fault(calls.AddConsumer, pb.AddConsumerRequest(all=True)) == ["queue"]
+    rate = pb.LimitTaskRateRequest(all=True, rate_limit="10/d")
+    assert fields_at_fault(calls.LimitTaskRate, rate) == ["task_name", "rate_limit"]
     code, text = refused(calls.PingWorkers, pb.PingWorkersRequest(workers=named("nobody@nowhere")))
     assert code is grpc.StatusCode.NOT_FOUND and "nobody@nowhere" in text
 

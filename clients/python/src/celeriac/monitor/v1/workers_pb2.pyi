@@ -452,3 +452,21 @@ class StoppedWorker(_message.Message):
     worker: str
     active_count: int
     def __init__(self, worker: _Optional[str] = ..., active_count: _Optional[int] = ...) -> None: ...
+
+class LimitTaskRateRequest(_message.Message):
+    __slots__ = ("workers", "all", "task_name", "rate_limit")
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAME_FIELD_NUMBER: _ClassVar[int]
+    RATE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    task_name: str
+    rate_limit: str
+    def __init__(self, workers: _Optional[_Iterable[str]] = ..., all: bool = ..., task_name: _Optional[str] = ..., rate_limit: _Optional[str] = ...) -> None: ...
+
+class LimitTaskRateResponse(_message.Message):
+    __slots__ = ("replies",)
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    replies: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.WorkerReply]
+    def __init__(self, replies: _Optional[_Iterable[_Union[_tasks_pb2.WorkerReply, _Mapping]]] = ...) -> None: ...

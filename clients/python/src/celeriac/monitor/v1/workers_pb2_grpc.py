@@ -90,6 +90,11 @@ class WorkerServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolResponse.FromString,
                 _registered_method=True)
+        self.LimitTaskRate = channel.unary_unary(
+                '/celeriac.monitor.v1.WorkerService/LimitTaskRate',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.LimitTaskRateRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.LimitTaskRateResponse.FromString,
+                _registered_method=True)
         self.ShutdownWorkers = channel.unary_unary(
                 '/celeriac.monitor.v1.WorkerService/ShutdownWorkers',
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.ShutdownWorkersRequest.SerializeToString,
@@ -196,6 +201,15 @@ class WorkerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LimitTaskRate(self, request, context):
+        """Tells workers how many tasks of a name they may begin in a time, until they are started again: a worker that starts has
+        the limit of its application's code. Each worker counts its own tasks. Those that a worker has taken and holds back
+        already come as the limit before lets them. A worker that has no such task answers FAILED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ShutdownWorkers(self, request, context):
         """Tells workers to stop, and waits for a while until they have gone. A worker ends the tasks that it runs first, and
         gives back what it has not begun. Whether something starts it again is up to who started it.
@@ -261,6 +275,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.RestartPool,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolResponse.SerializeToString,
+            ),
+            'LimitTaskRate': grpc.unary_unary_rpc_method_handler(
+                    servicer.LimitTaskRate,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.LimitTaskRateRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_workers__pb2.LimitTaskRateResponse.SerializeToString,
             ),
             'ShutdownWorkers': grpc.unary_unary_rpc_method_handler(
                     servicer.ShutdownWorkers,
@@ -566,6 +585,33 @@ class WorkerService(object):
             '/celeriac.monitor.v1.WorkerService/RestartPool',
             celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_workers__pb2.RestartPoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LimitTaskRate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.WorkerService/LimitTaskRate',
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.LimitTaskRateRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_workers__pb2.LimitTaskRateResponse.FromString,
             options,
             channel_credentials,
             insecure,

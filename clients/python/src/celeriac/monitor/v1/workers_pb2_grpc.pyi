@@ -114,6 +114,15 @@ class WorkerServiceStub:
     `worker_pool_restarts`. FAILED_PRECONDITION if none of the workers can be told.
     """
 
+    LimitTaskRate: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.LimitTaskRateRequest,
+        celeriac.monitor.v1.workers_pb2.LimitTaskRateResponse,
+    ]
+    """Tells workers how many tasks of a name they may begin in a time, until they are started again: a worker that starts has
+    the limit of its application's code. Each worker counts its own tasks. Those that a worker has taken and holds back
+    already come as the limit before lets them. A worker that has no such task answers FAILED.
+    """
+
     ShutdownWorkers: grpc.UnaryUnaryMultiCallable[
         celeriac.monitor.v1.workers_pb2.ShutdownWorkersRequest,
         celeriac.monitor.v1.workers_pb2.ShutdownWorkersResponse,
@@ -216,6 +225,15 @@ class WorkerServiceAsyncStub:
     """Replaces the processes of the pools of workers by new ones. A process that runs a task ends it first. A worker of
     another pool than "prefork" is not told (NOT_SENT), nor is one whose application has not set
     `worker_pool_restarts`. FAILED_PRECONDITION if none of the workers can be told.
+    """
+
+    LimitTaskRate: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.workers_pb2.LimitTaskRateRequest,
+        celeriac.monitor.v1.workers_pb2.LimitTaskRateResponse,
+    ]
+    """Tells workers how many tasks of a name they may begin in a time, until they are started again: a worker that starts has
+    the limit of its application's code. Each worker counts its own tasks. Those that a worker has taken and holds back
+    already come as the limit before lets them. A worker that has no such task answers FAILED.
     """
 
     ShutdownWorkers: grpc.aio.UnaryUnaryMultiCallable[
@@ -342,6 +360,17 @@ class WorkerServiceServicer(metaclass=abc.ABCMeta):
         """Replaces the processes of the pools of workers by new ones. A process that runs a task ends it first. A worker of
         another pool than "prefork" is not told (NOT_SENT), nor is one whose application has not set
         `worker_pool_restarts`. FAILED_PRECONDITION if none of the workers can be told.
+        """
+
+    @abc.abstractmethod
+    def LimitTaskRate(
+        self,
+        request: celeriac.monitor.v1.workers_pb2.LimitTaskRateRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.workers_pb2.LimitTaskRateResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.LimitTaskRateResponse]]:
+        """Tells workers how many tasks of a name they may begin in a time, until they are started again: a worker that starts has
+        the limit of its application's code. Each worker counts its own tasks. Those that a worker has taken and holds back
+        already come as the limit before lets them. A worker that has no such task answers FAILED.
         """
 
     @abc.abstractmethod
