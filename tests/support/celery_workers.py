@@ -227,6 +227,8 @@ def main() -> None:
     app.conf.broker_transport_options = {
         **(app.conf.broker_transport_options or {}),
         "visibility_timeout": visibility,
+        # They are looked for each second, where tests wait for it.
+        **({"unacked_restore_interval": 1, "unacked_restore_throttle": 1} if visibility < 3600 else {}),
     }
     arguments = [
         "worker",

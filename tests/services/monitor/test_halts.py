@@ -25,6 +25,7 @@ from tests.support.celery_workers import Worker, running_worker
 from tests.support.monitors import Monitor
 from tests.support.schedulers import Scheduler, running_scheduler
 from tests.support.servers import Valkey
+from tests.support.sql import fetch_sync
 
 DONE, CANCELLED = operations.OPERATION_STATE_DONE, operations.OPERATION_STATE_CANCELLED
 SENDS = "configs/scheduler.sends_runs"
@@ -108,7 +109,13 @@ def seconds(count: float) -> Duration:
 
 
 def test_a_drain_lets_running_tasks_end_and_holds_for_workers_that_come_later_until_resume(
-    monitor: Monitor, operator: Any, scheduler: Scheduler, broker: Valkey, app: Celery, tmp_path: Path
+    monitor: Monitor,
+    operator: Any,
+    scheduler: Scheduler,
+    broker: Valkey,
+    app: Celery,
+    database_url: str,
+    tmp_path: Path,
 ) -> None:
     with worker_of(monitor, broker, tmp_path, "first@drain", "celery,other"):
         running = app.send_task("sleep", (4,))
@@ -136,7 +143,9 @@ def test_a_drain_lets_running_tasks_end_and_holds_for_workers_that_come_later_un
         eventually(lambda: "DRAINED by mei" in workers_of(operator).detail)
 
         with worker_of(monitor, broker, tmp_path, "later@drain", "other"):
-            eventually(lambda: list(monitor.online("later@drain")[0].queues) == [], 30)
+            cancelled = "SELECT queue FROM celery_halted_consumers WHERE hostname = 'later@drain'"
+            eventually(lambda: [each["queue"] for each in fetch_sync(database_url, cancelled)] == ["other"])
+            eventually(lambda: list(monitor.online("later@drain")[0].queues) == [])
             resumed = monitor.system.Resume(pb.ResumeRequest())
             assert resumed.intake.running
             told = {reply.worker.partition("~")[0]: reply.outcome for reply in resumed.replies}

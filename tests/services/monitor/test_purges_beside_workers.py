@@ -83,7 +83,6 @@ def test_a_message_that_was_moved_and_not_acknowledged_is_put_back_to_the_new_qu
     with running_worker(broker, tmp_path, name="fatal@test", queues="fatal", visibility=SHORT) as fatal:
         eventually(lambda: any(lost.encode() in entry for entry in client.hvals("unacked")))
         fatal.kill()
-    # Workers look for such messages ten seconds after their start, and then each hundred seconds.
     with running_worker(broker, tmp_path, name="finds@test", queues="elsewhere", visibility=SHORT):
         eventually(lambda: client.llen("fatal\x06\x166") == 1, 60)
     [raw] = client.lrange("fatal\x06\x166", 0, -1)

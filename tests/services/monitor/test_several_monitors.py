@@ -162,6 +162,34 @@ def events_total(monitor: Monitor) -> int:
     return total
 
 
+# The first one: while a gap is open that a killed monitor has left, no task is taken for orphaned.
+def test_a_worker_that_is_deleted_at_one_monitor_is_forgotten_at_both(
+    monitors: tuple[Monitor, Monitor], broker: Valkey
+) -> None:
+    """So its task is orphaned, which only the one that writes can find."""
+    _, other = writer_and_other(monitors)
+    life = Life(time.time() - 60, hostname="deleted@test")
+    publish_events(broker, [life.received(), life.started()])
+    with redis.Redis(broker.host, broker.port) as client:
+        beat = heartbeat(time.time(), 1, hostname="deleted@test")
+        client.publish(CHANNEL, event_message({**beat, "freq": 1.0}))
+    name, everyone = "workers/deleted@test~7", workers_pb2.ListWorkersRequest()
+
+    def states(each: Monitor) -> list[workers_pb2.WorkerState]:
+        return [it.state for it in each.workers.ListWorkers(everyone).workers if it.name == name]
+
+    for each in monitors:
+        eventually(lambda each=each: states(each) == [workers_pb2.WORKER_STATE_SILENT])
+    other.workers.DeleteWorker(workers_pb2.DeleteWorkerRequest(name=name))
+    for each in monitors:
+        eventually(lambda each=each: states(each) == [])
+    task = tasks_pb2.GetTaskRequest(name=f"tasks/{life.id}")
+    for each in monitors:
+        eventually(
+            lambda each=each: each.tasks.GetTask(task).task.state == tasks_pb2.TASK_STATE_ORPHANED, 60.0
+        )
+
+
 def test_one_of_two_writes_and_both_show_the_same_totals(
     monitors: tuple[Monitor, Monitor], broker: Valkey
 ) -> None:
@@ -232,30 +260,3 @@ def test_totals_go_on_where_they_were_when_all_monitors_were_stopped(
     monitors[0].process.start()
     eventually(lambda: is_right(monitors[0], "meanwhile", 100))
     assert counted(monitors[0], "all")["SUCCESS"] == 100
-
-
-def test_a_worker_that_is_deleted_at_one_monitor_is_forgotten_at_both(
-    monitors: tuple[Monitor, Monitor], broker: Valkey
-) -> None:
-    """So its task is orphaned, which only the one that writes can find."""
-    _, other = writer_and_other(monitors)
-    life = Life(time.time() - 60, hostname="deleted@test")
-    publish_events(broker, [life.received(), life.started()])
-    with redis.Redis(broker.host, broker.port) as client:
-        beat = heartbeat(time.time(), 1, hostname="deleted@test")
-        client.publish(CHANNEL, event_message({**beat, "freq": 1.0}))
-    name, everyone = "workers/deleted@test~7", workers_pb2.ListWorkersRequest()
-
-    def states(each: Monitor) -> list[workers_pb2.WorkerState]:
-        return [it.state for it in each.workers.ListWorkers(everyone).workers if it.name == name]
-
-    for each in monitors:
-        eventually(lambda each=each: states(each) == [workers_pb2.WORKER_STATE_SILENT])
-    other.workers.DeleteWorker(workers_pb2.DeleteWorkerRequest(name=name))
-    for each in monitors:
-        eventually(lambda each=each: states(each) == [])
-    task = tasks_pb2.GetTaskRequest(name=f"tasks/{life.id}")
-    for each in monitors:
-        eventually(
-            lambda each=each: each.tasks.GetTask(task).task.state == tasks_pb2.TASK_STATE_ORPHANED, 40.0
-        )

@@ -66,6 +66,7 @@ COLUMNS_OF_ROWS: dict[str, st.SearchStrategy[Any]] = {
     "end_at": st.none() | MOMENTS,
     "max_runs": st.none() | st.integers(1, 2**63 - 1),
     "run_count": st.integers(0, 2**63 - 1),
+    "version": st.integers(1, 2**63 - 1),
     "jitter_seconds": st.just(0.0) | POSITIVE,
     "misfire": st.sampled_from(["skip", "run_once", "run_each"]),
     "misfire_window_seconds": SECONDS,
@@ -79,7 +80,7 @@ DUE = st.datetimes(dt.datetime(2, 1, 1), NOW.replace(tzinfo=None), timezones=st.
 @st.composite
 def rows(draw: st.DrawFn) -> dict[str, Any]:
     """A row of the API's that somebody has written a few values into."""
-    found = {**values_of(draw(DEFINITIONS), draw(DUE)), "run_count": 0, "task_namespace": None}
+    found = {**values_of(draw(DEFINITIONS), draw(DUE)), "run_count": 0, "task_namespace": None, "version": 1}
     for column in draw(st.lists(st.sampled_from([*COLUMNS_OF_ROWS, "timing"]), min_size=1, max_size=3)):
         if column == "timing":
             found |= NO_TIMING | draw(TIMINGS)
@@ -108,6 +109,7 @@ def row(**changed: Any) -> dict[str, Any]:
         **values_of(Definition("s", Task("count"), timing), NOW),
         "run_count": 0,
         "task_namespace": None,
+        "version": 1,
         **changed,
     }
 
