@@ -152,24 +152,23 @@ def test_a_pool_is_restarted_only_where_the_application_lets_it(
         eventually(lambda: (pids := set(pool(monitor, name).pids)) and not pids & before)
 
 
-def test_tasks_of_a_name_are_slowed_down_and_let_go(
+def test_the_rate_of_a_task_is_limited_in_the_workers_that_are_named(
     monitor: Monitor, workers: Mapping[str, Worker], app: Celery
 ) -> None:
-    calls = monitor.workers
-    slow = pb.LimitTaskRateRequest(workers=named(FREE), task_name="echo", rate_limit="1/h")
-    assert outcomes(calls.LimitTaskRate(slow)) == {FREE: DONE}
-    first, held = (app.send_task("echo", [number], queue="celery") for number in (1, 2))
-    assert first.get(timeout=30)
-    assert app.send_task("add", [1, 2], queue="celery").get(timeout=30) == 3
-    received = tasks_pb2.ListTasksRequest(states=[tasks_pb2.TASK_STATE_RECEIVED])
-    eventually(
-        lambda: [each.name for each in monitor.tasks.ListTasks(received).tasks] == [f"tasks/{held.id}"]
-    )
+    def limited() -> set[str]:
+        """The workers that say that they have the limit."""
+        told = app.control.inspect(timeout=6, limit=len(workers)).registered() or {}
+        return {name for name, tasks in told.items() if "echo [rate_limit=1/h]" in tasks}
+
+    limit = monitor.workers.LimitTaskRate
+    slow = pb.LimitTaskRateRequest(workers=named(FREE, THREADS), task_name="echo", rate_limit="1/h")
+    assert outcomes(limit(slow)) == {FREE: DONE, THREADS: DONE}
+    assert limited() == {FREE, THREADS}
     free = pb.LimitTaskRateRequest(all=True, task_name="echo", rate_limit="0")
-    assert outcomes(calls.LimitTaskRate(free)) == dict.fromkeys(workers, DONE)
-    assert all(app.send_task("echo", [number], queue="celery").get(timeout=30) for number in (3, 4))
+    assert outcomes(limit(free)) == dict.fromkeys(workers, DONE)
+    assert limited() == set()
     unknown = pb.LimitTaskRateRequest(workers=named(FREE), task_name="no.such", rate_limit="1/m")
-    (reply,) = calls.LimitTaskRate(unknown).replies
+    (reply,) = limit(unknown).replies
     assert (reply.outcome, reply.message) == (tasks_pb2.WORKER_OUTCOME_FAILED, "unknown task")
 
 
