@@ -49,6 +49,7 @@ CANCEL_OF_OPERATION = """
 """
 FORGET = "DELETE FROM celery_schedule_backfills WHERE schedule_id = $1 AND ended_at < now() - $2::interval"
 REMEMBERED = dt.timedelta(days=90)
+AT_A_TIME = 50
 
 
 class BackfillStore(Store):
@@ -121,7 +122,12 @@ class BackfillStore(Store):
             f"SELECT {COLUMNS} FROM celery_schedule_backfills WHERE {' AND '.join(conditions)}"
             f" ORDER BY created_at DESC, id DESC LIMIT {values.place(most)}"
         )
-        return [_backfill_of(row) for row in await self._connection.fetch(query, *values)]
+        # A few at a time: the event loop, which runs are published from, is not held up for a long page.
+        cursor = await self._connection.cursor(query, *values)
+        found: list[Backfill] = []
+        while rows := await cursor.fetch(AT_A_TIME):
+            found += map(_backfill_of, rows)
+        return found
 
     async def cancel(self, schedule_id: str, backfill_id: str, note: str) -> None:
         """Cancels a running backfill; one that has ended stays as it is."""
