@@ -18,7 +18,6 @@ from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Loop
 from services.kernel.outages import DATABASE_ERRORS
-from services.monitor.halting.consumers import LATER, bring_back, by_worker, cancel, consumers_of
 from services.monitor.halting.halt import Halt
 from services.monitor.halting.held_mark import HeldMark
 from services.monitor.halting.scheduler_client import SchedulerClient
@@ -26,6 +25,7 @@ from services.monitor.halting.store_halts import HaltStore
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.names import WorkerName
 from services.monitor.workers.answers import Outcome
+from services.monitor.workers.consuming import LATER, bring_back, by_worker, cancel, consumers_of
 from services.monitor.workers.control import Control, Reply
 from services.monitor.workers.worker import WorkerState
 from services.monitor.workers.workers import WorkerTable

@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 
 from services.kernel.database import Connection
-from services.monitor.halting.consumers import Consumer
 from services.monitor.halting.halt import Halt, Kind, Step, Work
 from services.monitor.tasks.names import WorkerName
+from services.monitor.workers.consuming import Consumer
 
 GET = "SELECT stopped_at, stopped_by, shut_down, scheduler_sends FROM celery_halt"
 STOP = """

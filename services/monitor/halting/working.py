@@ -22,12 +22,12 @@ from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.leases import Lease
 from services.kernel.loops import Again, Loop
 from services.kernel.outages import DATABASE_ERRORS
-from services.monitor.halting.consumers import consumers_of
 from services.monitor.halting.halt import Concerned, Kind, Step, StepState, Work
 from services.monitor.halting.halting import Halting
 from services.monitor.halting.store_halts import HaltStore
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.names import WorkerName
+from services.monitor.workers.consuming import consumers_of
 from services.monitor.workers.control import Control, Reply
 from services.monitor.workers.worker import WorkerState
 from services.monitor.workers.workers import WorkerTable

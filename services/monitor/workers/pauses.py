@@ -14,7 +14,6 @@ import asyncio
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import structlog
 
@@ -25,9 +24,10 @@ from services.kernel.sessions import Sessions
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.names import WorkerName, cut
 from services.monitor.tasks.values import pid_in
-from services.monitor.workers.answers import MOST_MESSAGE, Outcome
+from services.monitor.workers.answers import Outcome
+from services.monitor.workers.consuming import Consumer, bring_back, cancel, consumers_in, reply_of
 from services.monitor.workers.control import Control, Reply
-from services.monitor.workers.store_pauses import FORGOTTEN_AFTER, Consumer, Pause, PauseStore
+from services.monitor.workers.store_pauses import FORGOTTEN_AFTER, Pause, PauseStore
 from services.monitor.workers.workers import WorkerTable
 
 log = structlog.get_logger(__name__)
@@ -147,26 +147,12 @@ class Pauses:
             # Before they are told, so that none is left stopped if this process dies now.
             async with self._sessions.transaction() as session:
                 await PauseStore(session).stop(consumers, dt.datetime.now(dt.UTC))
-        names = [each.worker for each in consumers]
-        answers = await self._control.ask("cancel_consumer", {"queue": queue}, names) if names else {}
+        replies = await cancel(self._control, consumers)
         self._ask_again()
-        found = [_reply(name, answers.get(name.hostname)) for name in names]
-        return _by_name([*found, *(_reply(name, None) for name in silent)])
+        return _by_name([*replies.values(), *(reply_of(name, None) for name in silent)])
 
     async def _go_on(self, queue: str, stopped: Sequence[Consumer]) -> Sequence[Reply]:
-        by_options: defaultdict[tuple[str, str, str], list[WorkerName]] = defaultdict(list)
-        for each in self._there(stopped):
-            by_options[each.exchange, each.exchange_type, each.routing_key].append(each.worker)
-        replies: list[Reply] = []
-        for (exchange, exchange_type, routing_key), names in by_options.items():
-            arguments = {
-                "queue": queue,
-                "exchange": exchange or None,
-                "exchange_type": exchange_type or None,
-                "routing_key": routing_key or None,
-            }
-            answers = await self._control.ask("add_consumer", arguments, names)
-            replies += [_reply(name, answers.get(name.hostname)) for name in names]
+        replies = (await bring_back(self._control, self._there(stopped))).values()
         done = [reply.worker for reply in replies if reply.outcome is Outcome.DONE]
         if done:
             async with self._sessions.transaction() as session:
@@ -188,7 +174,7 @@ class Pauses:
             for hostname, of_hostname in names.items()
             for said in answers.get(hostname, [])[:1]
             for name in of_hostname
-            for consumer in _consumers_in(said, queue, name)
+            for consumer in [each for each in consumers_in(said, name) if each.queue == queue][:1]
         ]
         told, all_told = self._workers.consumers()
         may = set(workers) if not all_told else set(told.get(queue, ()))
@@ -205,27 +191,6 @@ class Pauses:
                 known = {name.pid for name in names[hostname]}
                 names[hostname] += [WorkerName(cut(hostname), pid) for pid in pids - known]
         return {hostname: each for hostname, each in names.items() if each}
-
-
-def _consumers_in(said: Any, queue: str, worker: WorkerName) -> Sequence[Consumer]:
-    """Returns the worker as a consumer of the queue, if its answer to `active_queues` has the queue."""
-    for each in said if isinstance(said, list) else ():
-        if isinstance(each, dict) and each.get("name") == queue:
-            told = each.get("exchange")
-            exchange: Mapping[str, Any] = told if isinstance(told, dict) else {}
-            texts = (exchange.get("name"), exchange.get("type"), each.get("routing_key"))
-            return [Consumer(queue, worker, *(text if isinstance(text, str) else "" for text in texts))]
-    return []
-
-
-def _reply(worker: WorkerName, said: Sequence[Any] | None) -> Reply:
-    if not said:
-        return Reply(worker, Outcome.NO_ANSWER, "no answer in time; it is told again as soon as it is heard")
-    first = said[0]
-    if isinstance(first, dict) and isinstance(first.get("ok"), str):
-        return Reply(worker, Outcome.DONE, first["ok"][:MOST_MESSAGE])
-    words = first.get("error", first) if isinstance(first, dict) else first
-    return Reply(worker, Outcome.FAILED, str(words)[:MOST_MESSAGE])
 
 
 def _by_name(replies: Iterable[Reply]) -> Sequence[Reply]:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.monitor.tables import paused_consumers, paused_queues
 from services.monitor.tasks.names import WorkerName
+from services.monitor.workers.consuming import Consumer
 
 # Workers that nobody has heard of since are forgotten so long after they were told to stop.
 FORGOTTEN_AFTER = dt.timedelta(days=7)
@@ -25,20 +26,6 @@ class Pause:
     at: dt.datetime
     subject: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Consumer:
-    """A worker that was told to consume a queue no more, and what it was told when it began to.
-
-    An exchange, its type or a routing key is empty where the worker did not tell it.
-    """
-
-    queue: str
-    worker: WorkerName
-    exchange: str = ""
-    exchange_type: str = ""
-    routing_key: str = ""
 
 
 class PauseStore:
@@ -72,8 +59,8 @@ class PauseStore:
         rows = await self._session.execute(select(paused_consumers).order_by(c.queue, c.hostname, c.pid))
         return [
             Consumer(
-                row.queue,
                 WorkerName(row.hostname, row.pid),
+                row.queue,
                 row.exchange,
                 row.exchange_type,
                 row.routing_key,

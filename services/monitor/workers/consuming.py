@@ -1,4 +1,4 @@
-"""Consumers: which worker consumes which queue, how one is told to stop that, and how to go on.
+"""Which worker consumes which queue, how it is told to stop that, and how to go on: for pauses and halts.
 
 Celery keeps the options of a queue (priority, arguments) in the worker while it does not consume it; a worker
 that never had the queue is told its exchange and routing key with it. To tell a worker twice changes nothing.
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.monitor.tasks.names import WorkerName
-from services.monitor.workers.answers import MOST_MESSAGE, Outcome
+from services.monitor.workers.answers import MOST_MESSAGE, Outcome, read_done
 from services.monitor.workers.control import Control, Reply
 
 LATER = "no answer in time; it is told again as soon as it is heard"
@@ -41,7 +41,7 @@ async def consumers_of(
         consumer
         for name in workers
         for said in answers.get(name.hostname, [])
-        for consumer in _consumers_in(said, name)
+        for consumer in consumers_in(said, name)
     ]
     return list(dict.fromkeys(found)), [name for name in workers if name.hostname not in answers]
 
@@ -52,7 +52,7 @@ async def cancel(control: Control, consumers: Iterable[Consumer]) -> Mapping[Con
     for queue, of_queue in _grouped(consumers, lambda each: each.queue).items():
         workers = [each.worker for each in of_queue]
         answers = await control.ask("cancel_consumer", {"queue": queue}, workers)
-        replies |= {each: _reply(each.worker, answers.get(each.worker.hostname)) for each in of_queue}
+        replies |= {each: reply_of(each.worker, answers.get(each.worker.hostname)) for each in of_queue}
     return replies
 
 
@@ -67,7 +67,7 @@ async def bring_back(control: Control, consumers: Iterable[Consumer]) -> Mapping
             "routing_key": key or None,
         }
         answers = await control.ask("add_consumer", arguments, [each.worker for each in alike])
-        replies |= {each: _reply(each.worker, answers.get(each.worker.hostname)) for each in alike}
+        replies |= {each: reply_of(each.worker, answers.get(each.worker.hostname)) for each in alike}
     return replies
 
 
@@ -92,7 +92,7 @@ def _grouped(consumers: Iterable[Consumer], key: Any) -> Mapping[Any, Sequence[C
     return found
 
 
-def _consumers_in(said: Any, worker: WorkerName) -> Sequence[Consumer]:
+def consumers_in(said: Any, worker: WorkerName) -> Sequence[Consumer]:
     """Anything may answer in a worker's place: what has not the form of an answer is passed over."""
     found = []
     for each in said if isinstance(said, list) else ():
@@ -105,11 +105,8 @@ def _consumers_in(said: Any, worker: WorkerName) -> Sequence[Consumer]:
     return found
 
 
-def _reply(worker: WorkerName, said: Sequence[Any] | None) -> Reply:
+def reply_of(worker: WorkerName, said: Sequence[Any] | None) -> Reply:
+    """Returns the worker's reply to a command about a queue; its first answer counts."""
     if not said:
         return Reply(worker, Outcome.NO_ANSWER, LATER)
-    first = said[0]
-    if isinstance(first, Mapping) and isinstance(first.get("ok"), str):
-        return Reply(worker, Outcome.DONE, first["ok"][:MOST_MESSAGE])
-    words = first.get("error", first) if isinstance(first, Mapping) else first
-    return Reply(worker, Outcome.FAILED, str(words)[:MOST_MESSAGE])
+    return Reply(worker, *read_done(said[0]))
