@@ -112,11 +112,15 @@ check: lint types imports protos-check protos-lint protos-breaking ## Run all ch
 
 ##################################################################################### tests and benchmarks
 
+# Where a test neither ends nor gives way to its own limit of time (a library in C hangs), its process writes its
+# stacks and ends.
+HUNG := -o faulthandler_timeout=450 -o faulthandler_exit_on_timeout=true
+
 # Two runs: first most tests, in WORKERS processes at once; then the tests that must run alone on the machine. If
 # the first run fails, make stops, so that the last line is always that of the run that decides.
 test: setup ## Run every test, on real servers started from the wheels: WORKERS=2 for two processes at once instead of four
-	@$(RUN)/pytest -m "not alone and not soak" --numprocesses $(or $(WORKERS),4)
-	@$(RUN)/pytest -m "alone and not soak"
+	@$(RUN)/pytest $(HUNG) -m "not alone and not soak" --numprocesses $(or $(WORKERS),4)
+	@$(RUN)/pytest $(HUNG) -m "alone and not soak"
 
 chaos: setup ## Kill, freeze and cut off replicas for SECONDS (300); SEED=… repeats a sequence
 	@CELERIAC_CHAOS_SECONDS="$(or $(SECONDS),300)" CELERIAC_CHAOS_SEED="$(or $(SEED),$(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))'))" $(RUN)/pytest tests/chaos

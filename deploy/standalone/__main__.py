@@ -36,7 +36,9 @@ def main() -> int:
     try:
         if arguments.command == "up":
             from deploy.standalone.up import up
+            from services.kernel import stacks
 
+            stacks.tell_when_asked()
             return up(settings)
         if arguments.command == "down":
             return _down(settings)

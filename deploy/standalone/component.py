@@ -43,5 +43,7 @@ class Component:
     stop_seconds: float = 30
     hurry: signal.Signals = signal.SIGTERM
     user: str | None = None
+    # Whether it is one of our own processes, which tell where they stand (services/kernel/stacks.py).
+    tells_stacks: bool = False
     # While this file exists, it is not started again after its end.
     held: Path | None = None

@@ -11,6 +11,7 @@ from deploy.standalone import probes
 from deploy.standalone.child import Child, told
 from deploy.standalone.component import Component
 from deploy.standalone.record import ProcessRecord, created_at
+from services.kernel import stacks
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 # If it ran for longer than this, its end counts as the first failure of a new series.
@@ -21,6 +22,7 @@ READY_SECONDS = 120.0
 TRIES = 3
 HURRY_SECONDS = 3.0
 HELD_LOOK_SECONDS = 0.5
+STACKS_SECONDS = 0.5
 
 
 class StartFailed(Exception):
@@ -120,6 +122,7 @@ class Supervised:
         while fault := await probes.ask(self.component.probe):
             if time.monotonic() > deadline and not self._ready.done():
                 name = self.component.name
+                await self._ask_for_stacks()
                 late = f"{name} is not ready after {READY_SECONDS:.0f} s ({fault})"
                 self._ready.set_exception(StartFailed(name, late))
                 return
@@ -152,6 +155,8 @@ class Supervised:
             self._child.send(self.component.hurry)
             await self._until_ended(HURRY_SECONDS)
         if self._child is not None:
+            await self._ask_for_stacks()
+        if self._child is not None:
             self._tell(f"{self.component.name} does not end; killed")
             self._child.kill()
         await self._task
@@ -164,6 +169,12 @@ class Supervised:
         _, pending = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for one in pending - {self._task}:
             one.cancel()
+
+    async def _ask_for_stacks(self) -> None:
+        """Has it write into its log where it stands, before it is ended for not doing what it should."""
+        if self._child is not None and self.component.tells_stacks:
+            self._child.send(stacks.ASKED_BY)
+            await asyncio.sleep(STACKS_SECONDS)
 
     def _note(self, state: str, pid: int | None) -> None:
         self.record.state = state

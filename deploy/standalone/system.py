@@ -189,6 +189,7 @@ def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Compon
         stage=SERVICE,
         after=("keys", "database", *_broker(settings), *(["model"] if service == "embedder" else [])),
         environment=_environment(settings, service),
+        tells_stacks=True,
     )
 
 
@@ -204,6 +205,7 @@ def _relay(settings: StandaloneSettings, ports: Ports) -> Component:
             **_environment(settings, "monitor"),
             "CELERIAC_METRICS_PORT": str(ports.relay_metrics),
         },
+        tells_stacks=True,
     )
 
 
@@ -216,6 +218,7 @@ def _door(settings: StandaloneSettings, ports: Ports) -> Component:
         stage=SERVICE,
         after=("keys", "database"),
         environment=_environment(settings, DOOR),
+        tells_stacks=True,
     )
 
 
@@ -242,6 +245,7 @@ def _worker(settings: StandaloneSettings, name: str) -> Component:
         # Celery's cold shutdown: running tasks go back to their queue.
         hurry=signal.SIGQUIT,
         held=settings.held_file,
+        tells_stacks=True,
     )
 
 

@@ -21,7 +21,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from services.kernel import logging, metrics
+from services.kernel import logging, metrics, stacks
 from services.kernel.endings import end, to_the_end
 from services.kernel.loops import Background, Heartbeat
 from services.kernel.probes import Check, Probes
@@ -48,6 +48,7 @@ def main(
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
     parser.add_argument("command", choices=[*commands, *bare_commands, "migrate"])
     command = parser.parse_args().command
+    stacks.tell_when_asked()
     if command in bare_commands:
         logging.configure(service, "INFO")
         bare_commands[command]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,13 +17,17 @@ import grpc
 from celeriac import connect_blocking
 
 from deploy.standalone.ports import BLOCK, Ports
+from deploy.standalone.record import SystemRecord, process_of
+from services.kernel import stacks
 from tests.support import kept_logs
 from tests.support.ports import free_ports
 from tests.support.processes import ROOT
 from tests.support.secrets_in_logs import remember_files
 
-READY_SECONDS = 170.0
+# A process that is not ready after 120 s fails the start, which then stops the others.
+READY_SECONDS = 150.0
 STOPPED_SECONDS = 100.0
+LAST_LINES = 120
 
 
 def free_block() -> int:
@@ -86,8 +91,32 @@ class System:
         deadline = time.monotonic() + READY_SECONDS
         while not re.search("^ready", self.output, re.MULTILINE):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the system did not become ready:\n{self.output}")
+                self._tell_where_it_stands()
+                raise AssertionError(f"the system did not become ready:\n{self._essence}")
             time.sleep(0.1)
+
+    def _tell_where_it_stands(self) -> None:
+        """Has the supervisor and what is not ready write their stacks, if they still run."""
+        record = SystemRecord.read(self.state / "run")
+        late = (
+            [process_of(one) for one in record.processes.values() if one.state == "starting"]
+            if record
+            else []
+        )
+        asked = [one.pid for one in late if one is not None]
+        if self.process is not None and self.process.poll() is None:
+            asked.append(self.process.pid)
+        for pid in asked:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, stacks.ASKED_BY)
+        time.sleep(1)
+
+    @property
+    def _essence(self) -> str:
+        """Of what `up` printed, the lines of the supervisor, and the last of all: a report of CI is cut."""
+        lines = self.output.splitlines()
+        own = [line for line in lines[:-LAST_LINES] if line.startswith("celeriac ")]
+        return "\n".join([*own, *(line[:200] for line in lines[-LAST_LINES:])])
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """One of the other commands: "status", "down", "logs", "token"."""

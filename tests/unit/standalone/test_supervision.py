@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.standalone import child as child_module
+from deploy.standalone import supervised as supervised_module
 from deploy.standalone.child import Child, told
 from deploy.standalone.component import Component
 from deploy.standalone.lock import holder, running_alone
@@ -105,6 +106,39 @@ async def test_a_component_that_does_not_end_is_ended_when_there_is_no_time() ->
         await part.stop(hurry)
     assert part.record.state == "stopped"
     assert part.record.last_exit in (-signal.SIGINT, 1, -signal.SIGKILL)
+
+
+HANGS = (
+    "import signal, time; from services.kernel import stacks; stacks.tell_when_asked();"
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('hangs', flush=True)\n"
+    "def stands_here(): time.sleep(600)\n"
+    "stands_here()"
+)
+
+
+async def test_a_component_that_does_not_become_ready_tells_where_it_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervised_module, "READY_SECONDS", 2.0)
+    lines: list[str] = []
+    part = supervised(HANGS, lines, probe=unwell, tells_stacks=True)
+    with pytest.raises(StartFailed, match="part is not ready after 2 s"):
+        await part.start()
+    assert any("in stands_here" in line for line in lines)
+    hurry = asyncio.Event()
+    hurry.set()
+    await part.stop(hurry)
+
+
+async def test_before_a_component_is_killed_it_tells_where_it_stands() -> None:
+    lines: list[str] = []
+    part = supervised(HANGS, lines, stop_seconds=0.5, tells_stacks=True)
+    await part.start()
+    async with asyncio.timeout(20):
+        await until(lambda: "hangs" in lines)
+        await part.stop(asyncio.Event())
+    assert any("in stands_here" in line for line in lines)
+    assert "part does not end; killed" in lines
 
 
 async def test_what_a_child_started_does_not_outlive_it(tmp_path: Path) -> None:
