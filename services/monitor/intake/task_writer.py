@@ -74,6 +74,7 @@ class TaskWriter:
         self._on_written = on_written
         self._most = most
         self._most_text = most_text
+        # In the order since when they wait, so that the first tells how long anything has waited.
         self._waiting: OrderedDict[str, TaskRecord] = OrderedDict()
         self._text = 0
         # Since when the tasks of the batch that is being written have waited.
@@ -100,8 +101,9 @@ class TaskWriter:
     @property
     def unwritten_since(self) -> float | None:
         """The time (time.monotonic()) since which something waits to be written; None if nothing does."""
-        waiting = min((record.waiting_since for record in self._waiting.values()), default=None)
-        since = [moment for moment in (waiting, self._writing_since) if moment is not None]
+        since = [] if self._writing_since is None else [self._writing_since]
+        if self._waiting:
+            since.append(next(iter(self._waiting.values())).waiting_since)
         return min(since, default=None)
 
     def waiting(self, task_id: str) -> TaskRecord | None:
@@ -118,12 +120,30 @@ class TaskWriter:
             # In the order of their last changes: what another monitor has written is dropped from the begin.
             record.waiting_since = now
             self._waiting.move_to_end(record.id)
+        self._weigh(record)
+        if len(self._waiting) > self._most or self._text > self._most_text:
+            self._drop_oldest()
+
+    def _put_back(self, records: Sequence[TaskRecord], since: Sequence[float]) -> None:
+        """Has tasks wait again that could not be written, since when they did: before all others."""
+        for record, moment in zip(reversed(records), reversed(since), strict=True):
+            # One that was evicted and heard of again meanwhile waits with what was heard since.
+            waits = self._waiting.setdefault(record.id, record)
+            # Also one that changed again meanwhile: its first change is not written either.
+            waits.waiting_since = moment
+            self._waiting.move_to_end(record.id, last=False)
+            self._weigh(waits)
+        while len(self._waiting) > self._most or self._text > self._most_text:
+            self._drop_oldest()
+
+    def _weigh(self, record: TaskRecord) -> None:
         size = record.text_size
         self._text += size - record.waiting_text
         record.waiting_text = size
-        if len(self._waiting) > self._most or self._text > self._most_text:
-            self._take_out(next(iter(self._waiting.values()))).forget_texts()
-            self._figures.tasks_dropped += 1
+
+    def _drop_oldest(self) -> None:
+        self._take_out(next(iter(self._waiting.values()))).forget_texts()
+        self._figures.tasks_dropped += 1
 
     async def room(self) -> None:
         """Waits while so much waits to be written that a little more would drop tasks."""
@@ -224,12 +244,11 @@ class TaskWriter:
         rows = [row_of(self._take_out(record)) for record in records]
         # Up to where all is written together with these rows.
         place = self._written_before(self.unwritten_since)
-        self._writing_since = min(since, default=None)
+        self._writing_since = since[0] if since else None
         try:
             await self._write_all(batches, rows, place)
         except BaseException as error:
-            for record, moment in zip(records, since, strict=True):
-                self.put(record, moment)
+            self._put_back(records, since)
             if isinstance(error, LeaseLost):
                 self._writership.lost()
                 self._stand_by()

@@ -33,7 +33,9 @@ from services.monitor.tasks.tasks import UNTOLD_ENDS, Task, TaskState, state_of
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 from tests.support.events import CHANNEL, Life, event_message, heartbeat
+from tests.support.locks import locked_table, waiting_for_a_lock
 from tests.support.servers import Valkey, create_database, temporary_valkey
+from tests.support.sql import fetch
 
 Events = Sequence[dict[str, Any]]
 
@@ -341,6 +343,25 @@ async def test_twenty_thousand_events_at_once_are_all_kept(
             sessions, lambda tasks: len(tasks) == 5_000 and all(t.state.ended for t in tasks)
         )
         assert (monitor.figures.events_lost, monitor.figures.stream_cuts) == (0, 0)
+
+
+async def test_what_changed_again_while_its_writing_failed_has_waited_since_it_changed_first(
+    valkey: Valkey, database: Database, database_url: str, sessions: Sessions
+) -> None:
+    """From there on events are read again, should the monitor be killed before it is written."""
+    life = Life(time.time())
+    async with listening(valkey, database) as monitor:
+        async with locked_table(database_url, "celery_task_results_ext"):
+            await publish(valkey, event_message(life.sent()))
+            (writing,) = await waiting_for_a_lock(database_url, "LOCK TABLE celery_task_results_ext")
+            since = monitor.intake.unwritten_since
+            await publish(valkey, event_message(life.received()))
+            await monitor.until(lambda: monitor.figures.events_total == 2)
+            await fetch(database_url, "SELECT pg_terminate_backend($1, 20000)", writing)
+            await waiting_for_a_lock(database_url, "LOCK TABLE celery_task_results_ext")
+            assert monitor.intake.unwritten_since == since
+        (task,) = await eventually_stored(sessions, lambda tasks: len(tasks) == 1)
+        assert (task.state, task.queue) == (TaskState.RECEIVED, "celery")
 
 
 async def test_what_waits_is_written_when_the_process_stops(
