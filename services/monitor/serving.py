@@ -96,6 +96,7 @@ from services.monitor.tasks.retention import task_retention
 from services.monitor.tasks.store_lists import Lists, opened_lists
 from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.stored_meta import StoredMetas
+from services.monitor.tasks.task_results import TaskResults
 from services.monitor.tasks.tasks import TaskState
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
@@ -211,7 +212,16 @@ async def serve(settings: MonitorSettings) -> None:
                     front_page,
                     Halts(halting, working, sessions),
                 ),
-                TaskApi(sessions, lists, revoked, workers, sending, metas, settings.readers_of_arguments),
+                TaskApi(
+                    sessions,
+                    lists,
+                    revoked,
+                    workers,
+                    sending,
+                    TaskResults(results, settings.result_key_prefix, settings.redaction),
+                    metas,
+                    settings.readers_of_arguments,
+                ),
                 WorkerApi(
                     workers,
                     deletions,

@@ -20,6 +20,7 @@ from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 from services.monitor.api import convert, references
 from services.monitor.api.references import checked_task_id, task_id_in
+from services.monitor.api.stored_results import bytes_in, result_to
 from services.monitor.api.task_requests import (
     FAILED_STATES,
     RETRIED_STATES,
@@ -44,6 +45,7 @@ from services.monitor.tasks.store_failures import count_failures
 from services.monitor.tasks.store_lists import Lists
 from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.stored_meta import NOTHING, StoredMetas
+from services.monitor.tasks.task_results import TaskResults, not_stored
 from services.monitor.workers.control import refuse_ended
 from services.monitor.workers.revoked_tasks import RevokedTasks
 from services.monitor.workers.store_revoked_tasks import RevokedTask, RevokedTaskStore
@@ -57,6 +59,7 @@ ARGUMENTS = tuple(
     message.DESCRIPTOR.fields_by_name[name].full_name
     for message, names in (
         (pb.Task, ("args", "kwargs", "result")),
+        (pb.TaskResult, ("args_json", "kwargs_json", "result_json")),
         (HeldTask, ("args", "kwargs")),
         (QueueMessage, ("args", "kwargs")),
     )
@@ -77,6 +80,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         revoked: RevokedTasks,
         workers: WorkerTable,
         sending: Sending,
+        results: TaskResults,
         metas: StoredMetas | None = None,
         readers: Role = Role.ADMIN,
     ) -> None:
@@ -85,6 +89,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         self._revoked = revoked
         self._workers = workers
         self._sending = sending
+        self._results = results
         self._metas = metas
         self._readers = readers
 
@@ -95,6 +100,19 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         meta = NOTHING if self._metas is None else await self._metas.of(task_id)
         kin = await self._sending.retries.kin(task_id)
         return pb.GetTaskResponse(task=convert.task_to(task, meta, kin))
+
+    async def GetTaskResult(
+        self, request: pb.GetTaskResultRequest, context: Context
+    ) -> pb.GetTaskResultResponse:
+        faults = Faults()
+        task_id, most = checked_task_id(request.name, "name", faults), bytes_in(request, faults)
+        faults.raise_any()
+        result = await self._results.of(task_id, most)
+        if result is None:
+            async with self._sessions.reading() as session:
+                task = await TaskStore(session).find(task_id)
+            raise not_stored(task_id, task, there=self._results.there, now=dt.datetime.now(dt.UTC))
+        return pb.GetTaskResultResponse(result=result_to(result))
 
     async def BatchGetTasks(
         self, request: pb.BatchGetTasksRequest, context: Context

@@ -7,21 +7,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from services.monitor.tasks.names import fits
 from services.monitor.tasks.result_client import ResultClient
 from services.monitor.tasks.result_keys import key_before_id
+from services.monitor.tasks.stored_json import date_done_of_end, object_in, status_of_begin
 from services.monitor.tasks.values import time_in
 
 AT_ONCE = 200
 # Bytes of one stored result. Of a larger one only the begin and the end are read, which tell state and time.
 MOST_BYTES = 64 * 1024
 PART_BYTES = 4 * 1024
+# Bytes of one that is stored compressed, when it is unpacked.
+MOST_PLAIN_BYTES = 1024 * 1024
 SCANNED_AT_ONCE = 1_000
 EVENTS = {"SUCCESS": "task-succeeded", "FAILURE": "task-failed", "REVOKED": "task-revoked"}
-STATUS = re.compile(rb'^\{"status": ?"([A-Z]{1,20})"')
-DATE_DONE = re.compile(rb'"date_done": ?"([^"]{1,40})"')
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,8 @@ def _is_within(length: Any, least: int, most: int | None = None) -> bool:
 
 def end_in(value: bytes) -> StoredEnd | None:
     """Returns the end that a stored result tells; None if it tells of no end, or can't be read."""
-    try:
-        meta = orjson.loads(value)
-    except ValueError:
-        return None
-    if not isinstance(meta, dict):
+    meta = object_in(value, MOST_PLAIN_BYTES)
+    if meta is None:
         return None
     kind, done = EVENTS.get(str(meta.get("status"))), _microseconds(meta.get("date_done"))
     if kind is None or done is None:
@@ -99,9 +95,7 @@ def end_in(value: bytes) -> StoredEnd | None:
 
 def end_of_parts(begin: bytes, last: bytes) -> StoredEnd | None:
     """Returns the end that the first and the last bytes of a large stored result tell, without the result."""
-    status, done = STATUS.match(begin), DATE_DONE.findall(last)
-    kind = EVENTS.get(status[1].decode()) if status else None
-    at = _microseconds(done[-1].decode(errors="replace")) if done else None
+    kind, at = EVENTS.get(status_of_begin(begin)), _microseconds(date_done_of_end(last))
     return None if kind is None or at is None else StoredEnd(kind, at, {}, {})
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from services.kernel.celery_message import CELERYS_HEADERS, content_of
 from services.kernel.stored_values import Unreadable
 from services.monitor.tasks.names import fits
+from services.monitor.tasks.stored_json import object_in
 
 
 class Source(enum.StrEnum):
@@ -51,6 +52,8 @@ NOT_WHOLE = ("...", "…", "[redacted]", "[not kept]", "\ufffd", "**")
 # The exact types that JSON gives back as they were. A tuple comes back as a list, as it did when it was sent.
 PLAIN = (str, int, float, bool, type(None))
 MOST_NESTED = 50
+# Bytes of a stored result: of a larger one the arguments are not read.
+MOST_BYTES = 1024 * 1024
 
 
 def sound(arguments: Arguments) -> Arguments | None:
@@ -64,11 +67,8 @@ def sound(arguments: Arguments) -> Arguments | None:
 
 def in_meta(value: bytes) -> Arguments | None:
     """Returns the arguments in what the result backend stores; None unless it was told `result_extended`."""
-    try:
-        meta = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(meta, dict):
+    meta = object_in(value, MOST_BYTES)
+    if meta is None:
         return None
     return _of_values(Source.RESULT, meta.get("args"), meta.get("kwargs"), meta.get("queue"))
 

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.logged_errors import for_log
-from services.monitor.sending.arguments import Arguments, in_meta, in_reprs, in_request
+from services.monitor.sending.arguments import MOST_BYTES, Arguments, in_meta, in_reprs, in_request
 from services.monitor.tasks.result_client import ResultClient
 from services.monitor.tasks.result_keys import key_before_id
 from services.monitor.tasks.tasks import Task, TaskState
@@ -26,8 +26,6 @@ log = structlog.get_logger(__name__)
 
 # So many tasks are looked for at once.
 AT_ONCE = 500
-# Bytes of a stored result: of a larger one the arguments are not read.
-MOST_BYTES = 1024 * 1024
 BYTES_AT_ONCE = 8 * 1024 * 1024
 BACKEND_SECONDS = 5.0
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from services.monitor.tasks.quick_look import QuickLook
+from services.monitor.tasks.redacted_values import without_secrets
 from services.monitor.tasks.secret_names import RUN_TOGETHER, Kind, SecretNames
 from services.monitor.tasks.secret_shapes import HINTS, REDACTED, without_shapes
 from services.monitor.tasks.secret_values import EMPTY, Value, is_number, quoted_at, value_at
@@ -140,6 +141,15 @@ class Redaction:
         They are replaced whatever is kept of arguments.
         """
         return self._redacted(text, lines=False)
+
+    def value(self, value: Any) -> Any:
+        """Returns arguments or a result that are there as JSON values, whole, without secrets.
+
+        Raises RecursionError if they are nested some hundred times.
+        """
+        if self._arguments is not Arguments.REDACTED:
+            return value if self._arguments is Arguments.CLEAR else NOT_KEPT
+        return without_secrets(value, self._names, lambda text: self._redacted(text, lines=False))
 
     def exception(self, text: str) -> str:
         """Returns the text of an exception or a traceback without the secrets; cut if it is very long.

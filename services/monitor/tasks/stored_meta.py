@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import structlog
 from redis.exceptions import RedisError
 
@@ -15,6 +14,7 @@ from services.kernel.logged_errors import for_log
 from services.monitor.tasks.names import fits
 from services.monitor.tasks.result_client import ResultClient
 from services.monitor.tasks.result_keys import key_before_id
+from services.monitor.tasks.stored_json import object_in
 from services.monitor.tasks.tasks import MOST_NAME
 from services.monitor.tasks.values import shortened
 
@@ -64,21 +64,18 @@ class StoredMetas:
 
 def meta_in(value: bytes) -> StoredMeta:
     """Returns what a stored value tells. Any program that reaches the backend can write anything."""
-    try:
-        meta = orjson.loads(value)
-    except ValueError:
-        return NOTHING
-    if not isinstance(meta, dict):
+    meta = object_in(value, MOST_BYTES)
+    if meta is None:
         return NOTHING
     state, group_id = meta.get("status"), meta.get("group_id")
     return StoredMeta(
         shortened(state, MOST_NAME) if isinstance(state, str) else "",
         group_id if isinstance(group_id, str) and fits(group_id) else "",
-        tuple(_ids_in(meta.get("children"))),
+        tuple(ids_in(meta.get("children"))),
     )
 
 
-def _ids_in(results: Any) -> Iterator[str]:
+def ids_in(results: Any) -> Iterator[str]:
     """Yields the ids of tasks in results as Celery writes them: [[id, parent], null] for a task, and
     [[id, parent], [result, ...]] for a group, which is no task itself."""
     waiting, found = [results], 0

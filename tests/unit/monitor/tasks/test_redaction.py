@@ -384,3 +384,23 @@ def test_a_megabyte_in_an_event_is_cut_before_it_is_looked_through(part: str) ->
         redaction.event(event["type"], event)
         assert len(event[field]) < 90_000
     assert time.process_time() - before < 1.0
+
+
+def test_secrets_in_values_that_are_whole_are_replaced_wherever_they_stand() -> None:
+    whole = {
+        "user": "mei",
+        "api_key": SECRET,
+        "max_tokens": 512,
+        "pin": {"secret": 1234, "none_secret": None, "empty": [], "keys": [SECRET]},
+        "login": ["password", SECRET, "mei"],
+        "command": ["mysql", "--password", SECRET, "--host", "db"],
+        "note": f"redis://app:{SECRET}@db:6379/0",
+        f"token={SECRET}": 1,
+    }
+    shown = Redaction().value(whole)
+    assert SECRET not in json.dumps(shown)
+    assert (shown["user"], shown["max_tokens"], shown["login"][2]) == ("mei", 512, "mei")
+    assert shown["pin"] == {"secret": REDACTED, "none_secret": None, "empty": [], "keys": REDACTED}
+    assert shown["command"] == ["mysql", "--password", REDACTED, "--host", "db"]
+    assert Redaction(arguments=Arguments.CLEAR).value(whole) == whole
+    assert Redaction(arguments=Arguments.NONE).value(whole) == NOT_KEPT

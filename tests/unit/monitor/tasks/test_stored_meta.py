@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.backends.base import compress_payload  # type: ignore[attr-defined]  # newer than the stubs
 from celery.result import AsyncResult, GroupResult
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.tasks.stored_meta import MOST_CHILDREN, NOTHING, StoredMeta, meta_in
+from services.monitor.tasks.stored_meta import MOST_BYTES, MOST_CHILDREN, NOTHING, StoredMeta, meta_in
 
 
 def read(meta: Any) -> StoredMeta:
@@ -52,3 +53,11 @@ values = st.recursive(
 def test_nothing_that_is_stored_makes_it_raise(meta: Any) -> None:
     found = read(meta)
     assert all(isinstance(text, str) for text in (found.state, found.group_id, *found.children))
+
+
+def test_what_celery_compresses_and_numbers_that_json_lacks_are_read() -> None:
+    meta = {"status": "SUCCESS", "result": float("nan"), "group_id": "g"}
+    for compression in ("gzip", "bzip2", "lzma"):
+        value = compress_payload(json.dumps(meta).encode(), compression)
+        assert meta_in(value) == StoredMeta("SUCCESS", "g")
+    assert meta_in(compress_payload(b" " * (MOST_BYTES + 1), "gzip")) == NOTHING

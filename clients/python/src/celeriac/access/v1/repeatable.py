@@ -32,6 +32,7 @@ READS = (
     "/celeriac.monitor.v1.SystemService/ListEventGaps",
     "/celeriac.monitor.v1.TaskService/BatchGetTasks",
     "/celeriac.monitor.v1.TaskService/GetTask",
+    "/celeriac.monitor.v1.TaskService/GetTaskResult",
     "/celeriac.monitor.v1.TaskService/GroupFailures",
     "/celeriac.monitor.v1.TaskService/ListTasks",
     "/celeriac.monitor.v1.WorkerService/GetWorker",

@@ -426,3 +426,55 @@ class FailureGroup(_message.Message):
     last_time: _timestamp_pb2.Timestamp
     task_names: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, exception_type: _Optional[str] = ..., place: _Optional[str] = ..., message: _Optional[str] = ..., newest_task: _Optional[str] = ..., count: _Optional[int] = ..., first_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., task_names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetTaskResultRequest(_message.Message):
+    __slots__ = ("name", "max_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    max_bytes: int
+    def __init__(self, name: _Optional[str] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class GetTaskResultResponse(_message.Message):
+    __slots__ = ("result",)
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    result: TaskResult
+    def __init__(self, result: _Optional[_Union[TaskResult, _Mapping]] = ...) -> None: ...
+
+class TaskResult(_message.Message):
+    __slots__ = ("task", "status", "result_json", "traceback", "done_time", "worker", "task_name", "queue", "retries", "args_json", "kwargs_json", "children", "parent", "group_id", "size_bytes", "truncated", "expire_time")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_JSON_FIELD_NUMBER: _ClassVar[int]
+    TRACEBACK_FIELD_NUMBER: _ClassVar[int]
+    DONE_TIME_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAME_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    ARGS_JSON_FIELD_NUMBER: _ClassVar[int]
+    KWARGS_JSON_FIELD_NUMBER: _ClassVar[int]
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    status: str
+    result_json: str
+    traceback: str
+    done_time: _timestamp_pb2.Timestamp
+    worker: str
+    task_name: str
+    queue: str
+    retries: int
+    args_json: str
+    kwargs_json: str
+    children: _containers.RepeatedScalarFieldContainer[str]
+    parent: str
+    group_id: str
+    size_bytes: int
+    truncated: bool
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, task: _Optional[str] = ..., status: _Optional[str] = ..., result_json: _Optional[str] = ..., traceback: _Optional[str] = ..., done_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., worker: _Optional[str] = ..., task_name: _Optional[str] = ..., queue: _Optional[str] = ..., retries: _Optional[int] = ..., args_json: _Optional[str] = ..., kwargs_json: _Optional[str] = ..., children: _Optional[_Iterable[str]] = ..., parent: _Optional[str] = ..., group_id: _Optional[str] = ..., size_bytes: _Optional[int] = ..., truncated: bool = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -86,6 +86,11 @@ class TaskServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskResponse.FromString,
                 _registered_method=True)
+        self.GetTaskResult = channel.unary_unary(
+                '/celeriac.monitor.v1.TaskService/GetTaskResult',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultResponse.FromString,
+                _registered_method=True)
 
 
 class TaskServiceServicer(object):
@@ -181,6 +186,17 @@ class TaskServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTaskResult(self, request, context):
+        """Returns what the application's result backend stores of a task, its result whole: for a result that GetTask shows cut. It
+        is read from Redis or Valkey, where Celery stores results as JSON, compressed or not. Secrets in it are replaced by
+        "[redacted]", as everywhere. NOT_FOUND with the reason RESULT_NOT_FOUND if nothing is stored, and the message says why that
+        may be: no backend is set, the task has not ended, results are ignored, or it has expired. FAILED_PRECONDITION with
+        the reason RESULT_UNREADABLE if something else than such an object is stored; UNAVAILABLE if the backend is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TaskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -228,6 +244,11 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.RunTask,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskResponse.SerializeToString,
+            ),
+            'GetTaskResult': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTaskResult,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -480,6 +501,33 @@ class TaskService(object):
             '/celeriac.monitor.v1.TaskService/RunTask',
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.RunTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTaskResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.TaskService/GetTaskResult',
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -108,6 +108,17 @@ class TaskServiceStub:
     worker consumes the queue.
     """
 
+    GetTaskResult: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.GetTaskResultRequest,
+        celeriac.monitor.v1.tasks_pb2.GetTaskResultResponse,
+    ]
+    """Returns what the application's result backend stores of a task, its result whole: for a result that GetTask shows cut. It
+    is read from Redis or Valkey, where Celery stores results as JSON, compressed or not. Secrets in it are replaced by
+    "[redacted]", as everywhere. NOT_FOUND with the reason RESULT_NOT_FOUND if nothing is stored, and the message says why that
+    may be: no backend is set, the task has not ended, results are ignored, or it has expired. FAILED_PRECONDITION with
+    the reason RESULT_UNREADABLE if something else than such an object is stored; UNAVAILABLE if the backend is away.
+    """
+
 class TaskServiceAsyncStub:
     """Every task of which a worker or a client of the broker has sent an event. What an event tells is seen within a
     second, and kept.
@@ -196,6 +207,17 @@ class TaskServiceAsyncStub:
     """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
     NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
     worker consumes the queue.
+    """
+
+    GetTaskResult: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.GetTaskResultRequest,
+        celeriac.monitor.v1.tasks_pb2.GetTaskResultResponse,
+    ]
+    """Returns what the application's result backend stores of a task, its result whole: for a result that GetTask shows cut. It
+    is read from Redis or Valkey, where Celery stores results as JSON, compressed or not. Secrets in it are replaced by
+    "[redacted]", as everywhere. NOT_FOUND with the reason RESULT_NOT_FOUND if nothing is stored, and the message says why that
+    may be: no backend is set, the task has not ended, results are ignored, or it has expired. FAILED_PRECONDITION with
+    the reason RESULT_UNREADABLE if something else than such an object is stored; UNAVAILABLE if the backend is away.
     """
 
 class TaskServiceServicer(metaclass=abc.ABCMeta):
@@ -304,6 +326,19 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
         NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
         worker consumes the queue.
+        """
+
+    @abc.abstractmethod
+    def GetTaskResult(
+        self,
+        request: celeriac.monitor.v1.tasks_pb2.GetTaskResultRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.GetTaskResultResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.GetTaskResultResponse]]:
+        """Returns what the application's result backend stores of a task, its result whole: for a result that GetTask shows cut. It
+        is read from Redis or Valkey, where Celery stores results as JSON, compressed or not. Secrets in it are replaced by
+        "[redacted]", as everywhere. NOT_FOUND with the reason RESULT_NOT_FOUND if nothing is stored, and the message says why that
+        may be: no backend is set, the task has not ended, results are ignored, or it has expired. FAILED_PRECONDITION with
+        the reason RESULT_UNREADABLE if something else than such an object is stored; UNAVAILABLE if the backend is away.
         """
 
 def add_TaskServiceServicer_to_server(servicer: TaskServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
