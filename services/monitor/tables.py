@@ -102,6 +102,8 @@ tasks = Table(
     # The state of the newest event of the application's own, and the time of the event.
     Column("custom_state", Text),
     Column("custom_at", Moment),
+    # Its attempts before the newest one, at most 20, under microseconds since 1970 (tasks/attempts.py).
+    Column("attempts", JSONB),
     Index("celery_task_results_ext_newest", *NEWEST),
     Index("celery_task_results_ext_state", "state", *NEWEST),
     Index("celery_task_results_ext_task", "task", *NEWEST),

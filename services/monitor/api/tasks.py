@@ -19,6 +19,7 @@ from services.kernel.pages import decode_place, encode_place, next_page_token, p
 from services.kernel.sessions import Sessions
 from services.kernel.validation import Faults
 from services.monitor.api import convert, references
+from services.monitor.api.attempts import attempts_to
 from services.monitor.api.references import checked_task_id, task_id_in
 from services.monitor.api.stored_results import bytes_in, result_to
 from services.monitor.api.task_requests import (
@@ -99,7 +100,9 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
             task = await TaskStore(session).get(task_id)
         meta = NOTHING if self._metas is None else await self._metas.of(task_id)
         kin = await self._sending.retries.kin(task_id)
-        return pb.GetTaskResponse(task=convert.task_to(task, meta, kin))
+        shown = convert.task_to(task, meta, kin)
+        shown.attempts.extend(attempts_to(task))
+        return pb.GetTaskResponse(task=shown)
 
     async def GetTaskResult(
         self, request: pb.GetTaskResultRequest, context: Context

@@ -23,8 +23,10 @@ from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.figures import Figures
 from services.monitor.intake.writership import Writership
 from services.monitor.pace import USUAL, Pace
+from services.monitor.tasks.attempts import CHARACTERS
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.store_tasks import Row, RowsRefused, TaskBatches, row_of
+from services.monitor.tasks.trying import forget_attempts
 
 log = structlog.get_logger(__name__)
 
@@ -138,6 +140,8 @@ class TaskWriter:
 
     def _weigh(self, record: TaskRecord) -> None:
         size = record.text_size
+        if record.attempts:
+            size += CHARACTERS * len(record.attempts)
         self._text += size - record.waiting_text
         record.waiting_text = size
 
@@ -265,6 +269,8 @@ class TaskWriter:
     def _settle(self, record: TaskRecord) -> None:
         if record.state.ended or record.text_size > SHORT_TEXT:
             record.forget_texts()
+        if record.attempts:
+            forget_attempts(record)
         self._on_written(record)
 
     def _ready(self, now: float, everything: bool) -> Sequence[TaskRecord]:

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from services.monitor.tasks.attempts import Attempts
 from services.monitor.tasks.custom_states import shown_in
 from services.monitor.tasks.exceptions import UNKNOWN_TASK, exception_in, name_of_unknown
 from services.monitor.tasks.revocations import Revocation, revocation_in
@@ -22,6 +23,7 @@ from services.monitor.tasks.tasks import (
     TaskState,
     state_of,
 )
+from services.monitor.tasks.trying import keep_retried, leave_attempt
 from services.monitor.tasks.values import (
     id_in,
     pid_in,
@@ -46,6 +48,7 @@ class TaskRecord:
 
     __slots__ = (
         "args",
+        "attempts",
         "clock",
         "custom",
         "custom_state",
@@ -79,6 +82,8 @@ class TaskRecord:
         "termination_signal",
         "text_size",
         "traceback",
+        "tried",
+        "tried_queue",
         "updated",
         "vanished",
         "vanished_as",
@@ -126,6 +131,11 @@ class TaskRecord:
         self.clock: object = 0
         # Characters of args, kwargs, result, exception, its message and traceback.
         self.text_size = 0
+        # Its attempts before the newest one, as far as they are not written; when that of the newest
+        # task-retried was received, and the queue of the newest, where that of the next is told already.
+        self.attempts: Attempts | None = None
+        self.tried = 0
+        self.tried_queue: str | None = None
         # Used by TaskWriter: since when changes wait to be written (0: none do), and the size of their texts.
         self.waiting_since = 0.0
         self.waiting_text = 0
@@ -141,6 +151,8 @@ class TaskRecord:
             self.heard = at
         if at <= getattr(self, kind):
             return kind == "sent" and self._hear_run(event)
+        if kind == "received" and self.received:
+            leave_attempt(self)
         setattr(self, kind, at)
         if at > self.updated:
             self.updated = at
@@ -167,6 +179,8 @@ class TaskRecord:
             if self.task is None and self.exception_type == UNKNOWN_TASK and not self.traceback:
                 # The worker has no task of that name, and sends no other event of it.
                 self.task = name_of_unknown(self.exception_message)
+            if kind == "retried":
+                keep_retried(self, at)
             self._measure()
         elif kind == "revoked":
             self.revocation, self.termination_signal = revocation_in(event)
@@ -239,7 +253,10 @@ class TaskRecord:
     def _hear_queue(self, event: Mapping[str, Any]) -> None:
         queue = event.get("queue")
         if type(queue) is str and queue:
-            self.queue, self.queue_retries = shared_name(queue), retries_in(event) or 0
+            retries = retries_in(event) or 0
+            if self.received and retries > (self.retries or 0):
+                self.tried_queue = self.queue
+            self.queue, self.queue_retries = shared_name(queue), retries
 
     def take_queue(self, consumed: frozenset[str]) -> None:
         """Takes in which queues the worker consumes that has just received the task.

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.kernel.database import Connection
 from services.kernel.errors import NotFound
 from services.kernel.pages import Place
+from services.monitor.tasks.attempts import MOST, read, written
 from services.monitor.tasks.custom_states import shown_in
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.revocations import Revocation
@@ -47,7 +48,9 @@ TIMES = (
     "custom",
 )
 MARKS = ("heard", "updated", "worker_at")
-STAGED = ("id", *TEXTS, *IDS, "worker_pid", "retries", "runtime", "eta", "expires", *TIMES, *MARKS)
+# More of them than one, as JSON (attempts.py).
+ATTEMPTS = "attempts"
+STAGED = ("id", *TEXTS, *IDS, "worker_pid", "retries", "runtime", "eta", "expires", ATTEMPTS, *TIMES, *MARKS)
 
 
 def row_of(record: TaskRecord) -> Row:
@@ -76,6 +79,7 @@ def row_of(record: TaskRecord) -> Row:
         record.runtime,
         time_in(record.eta),
         time_in(record.expires),
+        written(record.attempts) if record.attempts else None,
         record.sent or None,
         record.received or None,
         record.started or None,
@@ -96,7 +100,7 @@ CREATE_STAGED = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_tasks (
     id text, {", ".join(f"{name} text" for name in (*TEXTS, *IDS))},
     worker_pid int8, retries int, runtime float8, eta timestamptz, expires timestamptz,
-    {", ".join(f"{name} int8" for name in (*TIMES, *MARKS))}
+    {ATTEMPTS} text, {", ".join(f"{name} int8" for name in (*TIMES, *MARKS))}
 ) ON COMMIT DELETE ROWS
 """
 
@@ -139,6 +143,17 @@ _CHANGES = [
             THEN excluded.worker_pid
         ELSE known.worker_pid
     END""",
+    # All that are known, the newest ones; what is written later knows more of one.
+    f"""attempts = CASE
+        WHEN excluded.attempts IS NULL THEN known.attempts
+        WHEN known.attempts IS NULL THEN excluded.attempts
+        ELSE (
+            SELECT jsonb_object_agg(key, value) FROM (
+                SELECT key, value FROM jsonb_each(known.attempts || excluded.attempts)
+                ORDER BY key COLLATE "C" DESC LIMIT {MOST}
+            ) AS newest
+        )
+    END""",
     *(_newest(column, "succeeded_at") for column in ("result", "runtime")),
     _newest("custom_state", "custom_at"),
     """vanished_as = CASE
@@ -168,12 +183,13 @@ _COLUMNS = [
     "runtime",
     "eta",
     "expires",
+    ATTEMPTS,
     *_TIME_COLUMNS,
     "heard_at",
     "updated_at",
     "worker_at",
 ]
-_VALUES = [*STAGED[: -len((*TIMES, *MARKS))], *map(_moment, (*TIMES, *MARKS))]
+_VALUES = [*STAGED[: -len((ATTEMPTS, *TIMES, *MARKS))], "attempts::jsonb", *map(_moment, (*TIMES, *MARKS))]
 _NEWER = " OR ".join(f"excluded.{column} > coalesce(known.{column}, '-infinity')" for column in _TIME_COLUMNS)
 LOCK = "LOCK TABLE celery_task_results_ext IN ROW EXCLUSIVE MODE"
 HAS_CLOSED = """
@@ -236,7 +252,12 @@ class TaskBatches:
 
 
 # Of two rows of a task the newest: the version before may write one beside that of a closed generation.
-ONE = select(*SHOWN, c.traceback).where(c.id == bindparam("id")).order_by(c.updated_at.desc()).limit(1)
+ONE = (
+    select(*SHOWN, c.traceback, c.attempts)
+    .where(c.id == bindparam("id"))
+    .order_by(c.updated_at.desc())
+    .limit(1)
+)
 SEVERAL = IN_SHORT.where(c.id == any_(bindparam("ids", type_=ARRAY(Text)))).order_by(c.updated_at)
 
 
@@ -312,4 +333,5 @@ def _task_of(row: Any) -> Task:
         revocation=Revocation(row["revocation"]) if row["revocation"] else None,
         termination_signal=row["termination_signal"] or "",
         custom_state=row["custom_state"] if _has_custom_state(row, state) else "",
+        attempts=read(row.get("attempts")),
     )

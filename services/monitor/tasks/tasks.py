@@ -11,9 +11,14 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from services.monitor.tasks.revocations import Revocation
+
+if TYPE_CHECKING:
+    from services.monitor.tasks.attempts import Attempt
 
 # Characters of a registered name.
 MOST_NAME = 255
@@ -120,6 +125,8 @@ class Task:
     termination_signal: str
     # The state that it gave itself in this try, as in "PROGRESS".
     custom_state: str
+    # Those before its newest one, the oldest first, where the task was read by its id.
+    attempts: Sequence[Attempt] = ()
 
 
 def state_of(

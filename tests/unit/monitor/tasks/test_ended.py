@@ -13,6 +13,7 @@ from services.monitor.tasks.ended import EndedTasks
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.table import TaskTable
+from services.monitor.tasks.trying import forget_attempts
 from tests.support.events import Life
 
 T = 1_790_000_000.0
@@ -29,6 +30,7 @@ def heard(record: TaskRecord, events: Events) -> TaskRecord:
 def written(events: Events) -> TaskRecord:
     record = heard(TaskRecord(events[0]["uuid"]), events)
     record.forget_texts()
+    forget_attempts(record)
     return record
 
 

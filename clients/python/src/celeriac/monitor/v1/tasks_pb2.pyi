@@ -53,6 +53,16 @@ class ArgumentSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ARGUMENT_SOURCE_RESULT: _ClassVar[ArgumentSource]
     ARGUMENT_SOURCE_WORKER: _ClassVar[ArgumentSource]
     ARGUMENT_SOURCE_EVENT: _ClassVar[ArgumentSource]
+
+class AttemptEnd(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ATTEMPT_END_UNSPECIFIED: _ClassVar[AttemptEnd]
+    ATTEMPT_END_RETRIED: _ClassVar[AttemptEnd]
+    ATTEMPT_END_SUCCEEDED: _ClassVar[AttemptEnd]
+    ATTEMPT_END_FAILED: _ClassVar[AttemptEnd]
+    ATTEMPT_END_REVOKED: _ClassVar[AttemptEnd]
+    ATTEMPT_END_REJECTED: _ClassVar[AttemptEnd]
+    ATTEMPT_END_LEFT: _ClassVar[AttemptEnd]
 TASK_STATE_UNSPECIFIED: TaskState
 TASK_STATE_PENDING: TaskState
 TASK_STATE_RECEIVED: TaskState
@@ -82,9 +92,16 @@ ARGUMENT_SOURCE_SCHEDULE: ArgumentSource
 ARGUMENT_SOURCE_RESULT: ArgumentSource
 ARGUMENT_SOURCE_WORKER: ArgumentSource
 ARGUMENT_SOURCE_EVENT: ArgumentSource
+ATTEMPT_END_UNSPECIFIED: AttemptEnd
+ATTEMPT_END_RETRIED: AttemptEnd
+ATTEMPT_END_SUCCEEDED: AttemptEnd
+ATTEMPT_END_FAILED: AttemptEnd
+ATTEMPT_END_REVOKED: AttemptEnd
+ATTEMPT_END_REJECTED: AttemptEnd
+ATTEMPT_END_LEFT: AttemptEnd
 
 class Task(_message.Message):
-    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run", "exception_type", "exception_message", "revocation", "termination_signal", "custom_state", "stored_state", "group_id", "children", "state_reason", "retry_of", "retried_as")
+    __slots__ = ("name", "task_name", "state", "queue", "worker", "args", "kwargs", "retries", "result", "exception", "traceback", "runtime", "eta", "expires", "parent", "root", "sent_time", "received_time", "started_time", "end_time", "update_time", "run", "exception_type", "exception_message", "revocation", "termination_signal", "custom_state", "stored_state", "group_id", "children", "state_reason", "retry_of", "retried_as", "attempts")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +135,7 @@ class Task(_message.Message):
     STATE_REASON_FIELD_NUMBER: _ClassVar[int]
     RETRY_OF_FIELD_NUMBER: _ClassVar[int]
     RETRIED_AS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     task_name: str
     state: TaskState
@@ -151,7 +169,8 @@ class Task(_message.Message):
     state_reason: str
     retry_of: str
     retried_as: str
-    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ..., revocation: _Optional[_Union[Revocation, str]] = ..., termination_signal: _Optional[str] = ..., custom_state: _Optional[str] = ..., stored_state: _Optional[str] = ..., group_id: _Optional[str] = ..., children: _Optional[_Iterable[str]] = ..., state_reason: _Optional[str] = ..., retry_of: _Optional[str] = ..., retried_as: _Optional[str] = ...) -> None: ...
+    attempts: _containers.RepeatedCompositeFieldContainer[TaskAttempt]
+    def __init__(self, name: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., args: _Optional[str] = ..., kwargs: _Optional[str] = ..., retries: _Optional[int] = ..., result: _Optional[str] = ..., exception: _Optional[str] = ..., traceback: _Optional[str] = ..., runtime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., eta: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., parent: _Optional[str] = ..., root: _Optional[str] = ..., sent_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ..., revocation: _Optional[_Union[Revocation, str]] = ..., termination_signal: _Optional[str] = ..., custom_state: _Optional[str] = ..., stored_state: _Optional[str] = ..., group_id: _Optional[str] = ..., children: _Optional[_Iterable[str]] = ..., state_reason: _Optional[str] = ..., retry_of: _Optional[str] = ..., retried_as: _Optional[str] = ..., attempts: _Optional[_Iterable[_Union[TaskAttempt, _Mapping]]] = ...) -> None: ...
 
 class GetTaskRequest(_message.Message):
     __slots__ = ("name",)
@@ -478,3 +497,25 @@ class TaskResult(_message.Message):
     truncated: bool
     expire_time: _timestamp_pb2.Timestamp
     def __init__(self, task: _Optional[str] = ..., status: _Optional[str] = ..., result_json: _Optional[str] = ..., traceback: _Optional[str] = ..., done_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., worker: _Optional[str] = ..., task_name: _Optional[str] = ..., queue: _Optional[str] = ..., retries: _Optional[int] = ..., args_json: _Optional[str] = ..., kwargs_json: _Optional[str] = ..., children: _Optional[_Iterable[str]] = ..., parent: _Optional[str] = ..., group_id: _Optional[str] = ..., size_bytes: _Optional[int] = ..., truncated: bool = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class TaskAttempt(_message.Message):
+    __slots__ = ("retries", "queue", "worker", "received_time", "started_time", "end_time", "end", "exception_type", "exception_message")
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_TIME_FIELD_NUMBER: _ClassVar[int]
+    STARTED_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTION_TYPE_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTION_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    retries: int
+    queue: str
+    worker: str
+    received_time: _timestamp_pb2.Timestamp
+    started_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    end: AttemptEnd
+    exception_type: str
+    exception_message: str
+    def __init__(self, retries: _Optional[int] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[AttemptEnd, str]] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ...) -> None: ...
