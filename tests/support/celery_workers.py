@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
-from celery import Celery, Task
+from celery import Celery, Task, chain, group
 from celery.exceptions import Ignore, Reject
 
 from tests.support import forked
@@ -100,6 +100,15 @@ def celery_app(host: str, port: int, prefix: str = "", *, extended: bool = False
     @app.task(name="spawn")
     def spawn() -> str:
         return str(add.delay(1, 2).id)
+
+    @app.task(name="fan_out")
+    def fan_out(count: int) -> str:
+        return str(group(add.si(number, number) for number in range(count)).delay().id)
+
+    @app.task(name="line_up")
+    def line_up(count: int) -> str:
+        """Returns the id of the last one."""
+        return str(chain(*(add.si(number, number) for number in range(count))).delay().id)
 
     @app.task(name="note_late", bind=True, acks_late=True)
     def note_late(self: Task[..., None], seconds: float) -> None:

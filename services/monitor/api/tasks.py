@@ -37,6 +37,7 @@ from services.monitor.api.task_requests import (
     still_to_run,
     task_to_run_in,
 )
+from services.monitor.api.workflows import workflow_to
 from services.monitor.search.store_search import TaskSearch
 from services.monitor.sending.matching import check_expected, matching
 from services.monitor.sending.sending import Sending
@@ -47,6 +48,7 @@ from services.monitor.tasks.store_lists import Lists
 from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.stored_meta import NOTHING, StoredMetas
 from services.monitor.tasks.task_results import TaskResults, not_stored
+from services.monitor.tasks.workflows import Workflows
 from services.monitor.workers.control import refuse_ended
 from services.monitor.workers.revoked_tasks import RevokedTasks
 from services.monitor.workers.store_revoked_tasks import RevokedTask, RevokedTaskStore
@@ -92,6 +94,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         self._sending = sending
         self._results = results
         self._metas = metas
+        self._workflows = Workflows(lists, metas)
         self._readers = readers
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
@@ -116,6 +119,10 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
                 task = await TaskStore(session).find(task_id)
             raise not_stored(task_id, task, there=self._results.there, now=dt.datetime.now(dt.UTC))
         return pb.GetTaskResultResponse(result=result_to(result))
+
+    async def GetWorkflow(self, request: pb.GetWorkflowRequest, context: Context) -> pb.GetWorkflowResponse:
+        found = await self._workflows.of(task_id_in(request.name))
+        return pb.GetWorkflowResponse(workflow=workflow_to(found))
 
     async def BatchGetTasks(
         self, request: pb.BatchGetTasksRequest, context: Context

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import structlog
 from redis.exceptions import RedisError
@@ -18,6 +18,7 @@ from services.kernel.logged_errors import for_log
 from services.monitor.sending.arguments import MOST_BYTES, Arguments, in_meta, in_reprs, in_request
 from services.monitor.tasks.result_client import ResultClient
 from services.monitor.tasks.result_keys import key_before_id
+from services.monitor.tasks.stored_values import values_of
 from services.monitor.tasks.tasks import Task, TaskState
 from services.monitor.workers.control import Control
 from services.monitor.workers.workers import WorkerTable
@@ -26,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 # So many tasks are looked for at once.
 AT_ONCE = 500
-BYTES_AT_ONCE = 8 * 1024 * 1024
 BACKEND_SECONDS = 5.0
 
 Found: TypeAlias = dict[str, Arguments]
@@ -88,20 +88,10 @@ class ArgumentFinder:
             return {}
 
     async def _read(self, client: ResultClient, task_ids: Sequence[str]) -> Found:
-        async with client.pipeline(transaction=False) as pipeline:
-            for task_id in task_ids:
-                pipeline.strlen(self._prefix + task_id)
-            lengths = await pipeline.execute(raise_on_error=False)
-        found: Found = {}
-        for some in _portions(zip(task_ids, lengths, strict=True)):
-            values = await client.mget([self._prefix + task_id for task_id in some])
-            told = {
-                task_id: in_meta(value)
-                for task_id, value in zip(some, values, strict=True)
-                if value is not None
-            }
-            found |= {task_id: arguments for task_id, arguments in told.items() if arguments is not None}
-        return found
+        keys = {self._prefix + task_id: task_id for task_id in task_ids}
+        values = await values_of(client, list(keys), MOST_BYTES)
+        told = {keys[key]: in_meta(value) for key, value in values.items()}
+        return {task_id: arguments for task_id, arguments in told.items() if arguments is not None}
 
     async def _held(self, tasks: Sequence[Task]) -> Found:
         # Of what has ended with an event, no worker has anything any more.
@@ -138,19 +128,3 @@ def unknown(task: Task) -> FailedPrecondition:
     else:
         shown = "a part of them, or values that are no JSON"
     return FailedPrecondition("ARGUMENTS_UNKNOWN", UNKNOWN.format(id=task.id, shown=shown))
-
-
-def _portions(lengths: Any) -> Sequence[list[str]]:
-    """Groups the ids, so that each group's values have a limited number of bytes."""
-    portions: list[list[str]] = []
-    size = BYTES_AT_ONCE
-    for task_id, length in lengths:
-        # A key of another kind has no length but an error.
-        if type(length) is not int or not 0 < length <= MOST_BYTES:
-            continue
-        size += length
-        if size > BYTES_AT_ONCE:
-            portions.append([])
-            size = length
-        portions[-1].append(task_id)
-    return portions

@@ -105,6 +105,12 @@ def listing(
     return union_all(*branches).order_by(text("heard_at DESC"), text("id DESC")).limit(most)
 
 
+def members(root: str, most: int) -> Select[Any]:
+    """Returns the query for the tasks of a workflow, its first one among them, the oldest first."""
+    of_it = or_(and_(c.root_id == root, c.root_id != c.id), c.id == root)
+    return IN_SHORT.where(of_it).order_by(c.heard_at, c.id).limit(most)
+
+
 def matching(wanted: TaskFilter, after: Place | None) -> list[Condition]:
     """Returns the conditions of the filter, for tasks that are found in another way than by its values."""
     return [*_in_every_branch(wanted, after), *(or_(*values) for values in _by_value(wanted) if values)]

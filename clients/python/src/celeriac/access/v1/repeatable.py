@@ -33,6 +33,7 @@ READS = (
     "/celeriac.monitor.v1.TaskService/BatchGetTasks",
     "/celeriac.monitor.v1.TaskService/GetTask",
     "/celeriac.monitor.v1.TaskService/GetTaskResult",
+    "/celeriac.monitor.v1.TaskService/GetWorkflow",
     "/celeriac.monitor.v1.TaskService/GroupFailures",
     "/celeriac.monitor.v1.TaskService/ListTasks",
     "/celeriac.monitor.v1.WorkerService/GetWorker",

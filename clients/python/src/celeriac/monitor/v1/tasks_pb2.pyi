@@ -519,3 +519,81 @@ class TaskAttempt(_message.Message):
     exception_type: str
     exception_message: str
     def __init__(self, retries: _Optional[int] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., received_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[AttemptEnd, str]] = ..., exception_type: _Optional[str] = ..., exception_message: _Optional[str] = ...) -> None: ...
+
+class GetWorkflowRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetWorkflowResponse(_message.Message):
+    __slots__ = ("workflow",)
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    workflow: Workflow
+    def __init__(self, workflow: _Optional[_Union[Workflow, _Mapping]] = ...) -> None: ...
+
+class Workflow(_message.Message):
+    __slots__ = ("root", "tasks", "edges", "groups", "parents", "children", "siblings", "truncated", "results_read")
+    ROOT_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    EDGES_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    PARENTS_FIELD_NUMBER: _ClassVar[int]
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    SIBLINGS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_READ_FIELD_NUMBER: _ClassVar[int]
+    root: str
+    tasks: _containers.RepeatedCompositeFieldContainer[WorkflowTask]
+    edges: _containers.RepeatedCompositeFieldContainer[WorkflowEdge]
+    groups: _containers.RepeatedCompositeFieldContainer[WorkflowGroup]
+    parents: _containers.RepeatedScalarFieldContainer[str]
+    children: _containers.RepeatedScalarFieldContainer[str]
+    siblings: _containers.RepeatedScalarFieldContainer[str]
+    truncated: bool
+    results_read: bool
+    def __init__(self, root: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[WorkflowTask, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[WorkflowEdge, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[WorkflowGroup, _Mapping]]] = ..., parents: _Optional[_Iterable[str]] = ..., children: _Optional[_Iterable[str]] = ..., siblings: _Optional[_Iterable[str]] = ..., truncated: bool = ..., results_read: bool = ...) -> None: ...
+
+class WorkflowTask(_message.Message):
+    __slots__ = ("task", "task_name", "state", "stored_state", "queue", "worker", "retries", "group_id", "first_time", "started_time", "end_time", "exception_type")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    TASK_NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STORED_STATE_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TIME_FIELD_NUMBER: _ClassVar[int]
+    STARTED_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTION_TYPE_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    task_name: str
+    state: TaskState
+    stored_state: str
+    queue: str
+    worker: str
+    retries: int
+    group_id: str
+    first_time: _timestamp_pb2.Timestamp
+    started_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    exception_type: str
+    def __init__(self, task: _Optional[str] = ..., task_name: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., stored_state: _Optional[str] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., retries: _Optional[int] = ..., group_id: _Optional[str] = ..., first_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., started_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., exception_type: _Optional[str] = ...) -> None: ...
+
+class WorkflowEdge(_message.Message):
+    __slots__ = ("caller", "called")
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    CALLED_FIELD_NUMBER: _ClassVar[int]
+    caller: str
+    called: str
+    def __init__(self, caller: _Optional[str] = ..., called: _Optional[str] = ...) -> None: ...
+
+class WorkflowGroup(_message.Message):
+    __slots__ = ("group_id", "tasks")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    group_id: str
+    tasks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, group_id: _Optional[str] = ..., tasks: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -91,6 +91,11 @@ class TaskServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultResponse.FromString,
                 _registered_method=True)
+        self.GetWorkflow = channel.unary_unary(
+                '/celeriac.monitor.v1.TaskService/GetWorkflow',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetWorkflowRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetWorkflowResponse.FromString,
+                _registered_method=True)
 
 
 class TaskServiceServicer(object):
@@ -197,6 +202,15 @@ class TaskServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWorkflow(self, request, context):
+        """Returns the workflow of a task, asked for by any task of it: those that have the same `root`, with who called whom; and
+        from the result backend the groups, and children of which nothing was heard. At most 1,000 tasks, the oldest. NOT_FOUND
+        if nothing was ever heard of the task that is asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TaskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -249,6 +263,11 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.GetTaskResult,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultResponse.SerializeToString,
+            ),
+            'GetWorkflow': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWorkflow,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetWorkflowRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetWorkflowResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -528,6 +547,33 @@ class TaskService(object):
             '/celeriac.monitor.v1.TaskService/GetTaskResult',
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetTaskResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWorkflow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.TaskService/GetWorkflow',
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetWorkflowRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_tasks__pb2.GetWorkflowResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -119,6 +119,15 @@ class TaskServiceStub:
     the reason RESULT_UNREADABLE if something else than such an object is stored; UNAVAILABLE if the backend is away.
     """
 
+    GetWorkflow: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.GetWorkflowRequest,
+        celeriac.monitor.v1.tasks_pb2.GetWorkflowResponse,
+    ]
+    """Returns the workflow of a task, asked for by any task of it: those that have the same `root`, with who called whom; and
+    from the result backend the groups, and children of which nothing was heard. At most 1,000 tasks, the oldest. NOT_FOUND
+    if nothing was ever heard of the task that is asked for.
+    """
+
 class TaskServiceAsyncStub:
     """Every task of which a worker or a client of the broker has sent an event. What an event tells is seen within a
     second, and kept.
@@ -218,6 +227,15 @@ class TaskServiceAsyncStub:
     "[redacted]", as everywhere. NOT_FOUND with the reason RESULT_NOT_FOUND if nothing is stored, and the message says why that
     may be: no backend is set, the task has not ended, results are ignored, or it has expired. FAILED_PRECONDITION with
     the reason RESULT_UNREADABLE if something else than such an object is stored; UNAVAILABLE if the backend is away.
+    """
+
+    GetWorkflow: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.tasks_pb2.GetWorkflowRequest,
+        celeriac.monitor.v1.tasks_pb2.GetWorkflowResponse,
+    ]
+    """Returns the workflow of a task, asked for by any task of it: those that have the same `root`, with who called whom; and
+    from the result backend the groups, and children of which nothing was heard. At most 1,000 tasks, the oldest. NOT_FOUND
+    if nothing was ever heard of the task that is asked for.
     """
 
 class TaskServiceServicer(metaclass=abc.ABCMeta):
@@ -339,6 +357,17 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
         "[redacted]", as everywhere. NOT_FOUND with the reason RESULT_NOT_FOUND if nothing is stored, and the message says why that
         may be: no backend is set, the task has not ended, results are ignored, or it has expired. FAILED_PRECONDITION with
         the reason RESULT_UNREADABLE if something else than such an object is stored; UNAVAILABLE if the backend is away.
+        """
+
+    @abc.abstractmethod
+    def GetWorkflow(
+        self,
+        request: celeriac.monitor.v1.tasks_pb2.GetWorkflowRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.GetWorkflowResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.GetWorkflowResponse]]:
+        """Returns the workflow of a task, asked for by any task of it: those that have the same `root`, with who called whom; and
+        from the result backend the groups, and children of which nothing was heard. At most 1,000 tasks, the oldest. NOT_FOUND
+        if nothing was ever heard of the task that is asked for.
         """
 
 def add_TaskServiceServicer_to_server(servicer: TaskServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
