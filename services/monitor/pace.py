@@ -37,7 +37,7 @@ class Pace(pace.Pace):
     peers_look: float = 14.0
     # Tasks and queues are looked through for what hangs, for the health of `tasks`.
     hanging_look: float = steady(30.0)
-    # The same until the system has come up, so that it is told soon.
+    # The health of components that have not come since the start is checked, in the first seconds.
     components_awaited: float = 0.25
     # WaitOperation checks whether the operation has ended.
     operation_look: float = 0.25

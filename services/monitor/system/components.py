@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 # 14 s (Pace.peers_look) while it is well, and at once when its stream tells of a change or breaks.
 TIMEOUT_SECONDS = 2.0
 MOST_DETAIL = 300
+# A component that has not come yet is seen at most this share of the time later that it took to come.
+SEEN_LATER = 0.05
 
 
 class Health(enum.IntEnum):
@@ -73,7 +75,8 @@ class Components:
     """Checks every component in a loop of its own, so that one that hangs does not delay the others."""
 
     def __init__(self, looks: Mapping[str, Look | Followed], pace: Pace = USUAL) -> None:
-        self._soon = Again(pace.components_awaited)
+        self._pace = pace
+        self._began_at = time.monotonic()
         self._while_unwell = Again(pace.components_look, early=True)
         self._loops: list[Loop] = []
         self._follows: list[Callable[[], Coroutine[Any, Any, NoReturn]]] = []
@@ -141,9 +144,17 @@ class Components:
             self._known[name] = component
             self._was_there = self._was_there or self.health is not Health.UNHEALTHY
             self._changed.notify_all()
-        if not self._was_there:
-            return self._soon
+        if component.health is Health.UNHEALTHY and not self._was_there:
+            return Again(awaited_pause(time.monotonic() - self._began_at, self._pace))
         return None if component.health is Health.HEALTHY else self._while_unwell
+
+
+def awaited_pause(waited: float, pace: Pace) -> float:
+    """Returns the seconds until the next look at a component that has not come in so many seconds.
+
+    It is looked at often at first, so that a start is told soon, and ever more seldom: it may never come.
+    """
+    return min(max(pace.components_awaited, waited * SEEN_LATER), pace.components_look)
 
 
 async def look_once(name: str, look: Look) -> Component:

@@ -7,9 +7,17 @@ import asyncio
 import pytest
 
 from services.monitor.figures import Figures
+from services.monitor.pace import Pace
 from services.monitor.system import components as subject
 from services.monitor.system.checks import EventsLook
-from services.monitor.system.components import Component, Components, Finding, Health, look_once
+from services.monitor.system.components import (
+    Component,
+    Components,
+    Finding,
+    Health,
+    awaited_pause,
+    look_once,
+)
 from services.monitor.system.peers import health_elsewhere
 
 
@@ -50,6 +58,34 @@ async def test_a_look_that_hangs_is_given_up_and_delays_no_other(
     await asyncio.gather(running, return_exceptions=True)
     assert (known("hanging").health, known("hanging").detail) == (Health.UNHEALTHY, "no answer within 0.05 s")
     assert watched.health is Health.UNHEALTHY
+
+
+async def test_while_one_never_comes_those_that_are_well_are_left_alone() -> None:
+    looks = {"missing": 0, "there": 0}
+
+    async def missing() -> Finding:
+        looks["missing"] += 1
+        return Finding(Health.UNHEALTHY, "not there")
+
+    async def there() -> Finding:
+        looks["there"] += 1
+        return await well()
+
+    pace = Pace(components_look=3600, components_awaited=0.001)
+    watched = Components({"missing": missing, "there": there}, pace)
+    running = asyncio.create_task(watched.run())
+    async with asyncio.timeout(10):
+        while looks["missing"] < 5:  # noqa: ASYNC110  a look tells nobody when it ends
+            await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert looks["there"] == 1
+
+
+def test_one_that_does_not_come_is_looked_at_ever_more_seldom() -> None:
+    pace = Pace(components_look=4.7, components_awaited=0.25)
+    pauses = [awaited_pause(waited, pace) for waited in (0.0, 4.0, 20.0, 60.0, 600.0)]
+    assert pauses == [0.25, 0.25, 1.0, 3.0, 4.7]
 
 
 async def test_before_the_first_look_nothing_is_well() -> None:
