@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 MOST_BUFFERED = 128 * 1024 * 1024
 # Messages per slice: a few milliseconds of work. Between two slices, the event loop reads from the socket.
 BATCH = 256
+# Bytes that the parser gets at once: with each message that it gives, it moves all that it has left.
+PARSED_AT_ONCE = 16 * 1024
 CONNECT_SECONDS = 5.0
 RETRY = Backoff(0.05, 2.0)
 
@@ -231,9 +233,9 @@ class _Stream(asyncio.Protocol):
         self._silent = False
         self.heard_at = time.time()
         try:
-            self._reader.feed(data)
-            while (reply := self._reader.gets()) is not False:
-                self._take_reply(reply)
+            for start in range(0, len(data), PARSED_AT_ONCE):
+                self._reader.feed(data, start, min(PARSED_AT_ONCE, len(data) - start))
+                self._take_replies()
         except hiredis.ProtocolError as error:
             self.fault = error
             self._transport.abort()
@@ -242,13 +244,15 @@ class _Stream(asyncio.Protocol):
             self._transport.pause_reading()
         self._arrived.set()
 
-    def _take_reply(self, reply: Any) -> None:
-        if type(reply) is list and reply and reply[0] == b"pmessage":
-            message = reply[3]
-            self._messages.append(message)
-            self.buffered += len(message)
-        elif type(reply) is not list or reply[0] != b"pong":
-            self._answers.put_nowait(reply)
+    def _take_replies(self) -> None:
+        gets, put = self._reader.gets, self._messages.append
+        while (reply := gets()) is not False:
+            if type(reply) is list and reply and reply[0] == b"pmessage":
+                message = reply[3]
+                put(message)
+                self.buffered += len(message)
+            elif type(reply) is not list or reply[0] != b"pong":
+                self._answers.put_nowait(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.fault = self.fault or error
