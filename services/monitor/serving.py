@@ -134,7 +134,17 @@ async def serve(settings: MonitorSettings) -> None:
         hub = Hub(task_message, tasks_message, worker_message, settings.watch_buffer)
         newcomers, arrivals = asyncio.Event(), asyncio.Event()
         kept = await opened.enter_async_context(opened_stream(settings.relay_url))
-        intake = _intake(settings, kept, database, figures, workers, hub, (newcomers, arrivals), pace)
+        intake = _intake(
+            settings,
+            kept,
+            database,
+            figures,
+            workers,
+            hub,
+            (newcomers, arrivals),
+            lambda: repair.worker_left(),
+            pace,
+        )
         queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
         await intake.totals.read()
         pulse = Pulse(figures, workers, queues, pace, intake.totals)
@@ -152,7 +162,7 @@ async def serve(settings: MonitorSettings) -> None:
         lives = BrokerLives(client, settings.key_prefix, database)
         repair = GapRepair(database, intake, backend, places, workers, lives, pace)
         orphans = Orphans(database, intake, places, workers, backend, lambda: bool(repair.open), pace)
-        deletions = Deletions(database, workers, pace)
+        deletions = Deletions(database, workers, pace, repair.worker_left)
         collecting = Collecting(database, intake, figures, repair.woken.set, pace)
         await collecting.look()
         gaps = Gaps(GapRecorder(database, intake, figures, repair.woken.set, pace), repair)
@@ -266,15 +276,19 @@ def _intake(
     workers: WorkerTable,
     hub: Hub[WatchEventsResponse],
     newcomers: Sequence[asyncio.Event],
+    on_gone: Callable[[], None],
     pace: Pace,
 ) -> Intake:
-    """`newcomers` are set when a worker comes that has answered no roll call yet."""
+    """`newcomers` are set when a worker comes that has answered no roll call yet; `on_gone` is called when
+    one is gone."""
 
     def worker_changed(worker: Worker) -> None:
         hub.worker_changed(worker)
         if worker.state is WorkerState.ONLINE and not worker.pool:
             for each in newcomers:
                 each.set()
+        elif worker.state is WorkerState.GONE:
+            on_gone()
 
     return Intake(
         EventSource(broker.broker_address(settings), settings.key_prefix),

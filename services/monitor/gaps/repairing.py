@@ -30,6 +30,8 @@ from services.monitor.workers.workers import WorkerTable
 log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE = 30.0
+# Between two looks, where a worker has left: the one before may have waited for its answer.
+SOON_SECONDS = 1.0
 WRITTEN_SECONDS = 10.0
 MOST_NOTE = 300
 
@@ -54,6 +56,7 @@ class GapRepair:
         self._repairer = Repairer(database, intake, backend, places.find, workers, lives)
         self._me = uuid.uuid4()
         self._run: Run | None = None
+        self._has_left = False
         self.woken = asyncio.Event()
         # The gaps that no monitor has repaired yet.
         self.open: Sequence[EventGap] = ()
@@ -75,6 +78,11 @@ class GapRepair:
         more = f"; {len(self.open) - 1} more gaps" if len(self.open) > 1 else ""
         return self.open[-1].words + more
 
+    def worker_left(self) -> None:
+        """Takes in that a worker is gone, or was deleted: no answer of it is to be waited for any more."""
+        self._has_left = True
+        self.woken.set()
+
     async def _look(self) -> Again | None:
         async with self._database.connection() as connection:
             store = GapStore(connection)
@@ -85,9 +93,11 @@ class GapRepair:
             return None
         if self._run is None or _ends(self._run.gaps) != _ends(mine):
             self._run = Run(mine)
-        early = self._run.looked_at + self._every - time.monotonic()
+        pause = min(SOON_SECONDS, self._every) if self._has_left else self._every
+        early = self._run.looked_at + pause - time.monotonic()
         if early > 0:
             return Again(early)
+        self._has_left = False
         self._run.looked_at = time.monotonic()
         try:
             async with self._renewing():

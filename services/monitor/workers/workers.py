@@ -212,21 +212,22 @@ class WorkerTable:
         self.refuse_online(name)
         self.deleted(name, now)
 
-    def deleted(self, name: WorkerName, moment: float) -> None:
+    def deleted(self, name: WorkerName, moment: float) -> bool:
         """Takes in that a worker was deleted then, at this monitor or another: it is forgotten, unless it was
-        heard since. It is known again as soon as it is heard.
+        heard since. It is known again as soon as it is heard. Returns whether it was known.
 
         An answer to a command that was sent before is no word of it: it may have been given before its end.
         """
         record = self._workers.get(name)
         if record is not None:
             if record.state is WorkerState.ONLINE or record.heard_at > moment:
-                return
+                return False
             self._forget(record)
         for other, before in list(self._deleted.items()):
             if moment - before > DELETED_SECONDS:
                 del self._deleted[other]
         self._deleted[name] = max(moment, self._deleted.get(name, moment))
+        return record is not None
 
     def to_be_told(self, name: WorkerName) -> bool:
         """Whether a worker should be told to send events of its tasks.

@@ -35,7 +35,7 @@ def written(events: Events) -> TaskRecord:
 
 
 def values(record: TaskRecord) -> Mapping[str, Any]:
-    return {name: getattr(record, name) for name in TaskRecord.__slots__}
+    return {name: getattr(record, name) for name in TaskRecord.__struct_fields__}
 
 
 def retried(life: Life) -> Events:
