@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
+import grpc.aio
 import redis.asyncio
 from celeriac.monitor.v1 import (
     monitoring_pb2_grpc,
@@ -112,6 +113,7 @@ from services.monitor.workers.pools import Pools
 from services.monitor.workers.revoked_tasks import RevokedTasks
 from services.monitor.workers.roll_call import RollCall
 from services.monitor.workers.shutdown import Shutdown
+from services.monitor.workers.stopped_consumers import StoppedConsumers
 from services.monitor.workers.store_senders import SenderStore
 from services.monitor.workers.worker import Worker, WorkerState
 from services.monitor.workers.workers import WorkerTable
@@ -150,11 +152,22 @@ async def serve(settings: MonitorSettings) -> None:
         pulse = Pulse(figures, workers, queues, pace, intake.totals)
         queues_told = asyncio.Event()
         control, roll_call = _control(settings, sessions, workers, intake, newcomers, queues_told, pace)
-        pauses = Pauses(control, workers, sessions, queues_told, newcomers.set, pace)
+        stopped = StoppedConsumers(control, workers, database, newcomers.set, pace)
+        pauses = Pauses(control, workers, database, stopped, queues_told, pace)
+        scheduler = await opened.enter_async_context(channel_to("scheduler", settings))
+        halting = Halting(
+            database,
+            control,
+            workers,
+            stopped,
+            SchedulerClient(scheduler),
+            HeldMark(settings.held_file),
+            pace,
+        )
         remembered = dt.timedelta(hours=settings.revocation_hours)
         revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
-        sending = await _sending(
-            settings, opened, database, sessions, lists, client, results, control, workers, pace
+        sending = _sending(
+            settings, scheduler, halting, database, sessions, lists, client, results, control, workers, pace
         )
         hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
         waiting = WaitingTasks(client, settings.layout, queues)
@@ -196,12 +209,8 @@ async def serve(settings: MonitorSettings) -> None:
         registry.register(
             MonitorCollector(figures, workers, pulse, components, hub, gaps, intake, generations)
         )
-        scheduler = await opened.enter_async_context(channel_to("scheduler", settings))
         front_page = FrontPage(
             pulse, intake.totals, workers, database, lists, NextRuns(scheduler), HostFigures()
-        )
-        halting = Halting(
-            database, control, workers, SchedulerClient(scheduler), HeldMark(settings.held_file), pace
         )
         working = Working(database, control, workers, halting, pace)
         watching = Watching(database, sessions, watch_response_to, pace, settings.watch_buffer)
@@ -236,7 +245,7 @@ async def serve(settings: MonitorSettings) -> None:
                     workers,
                     deletions,
                     Inspector(control, workers.shared, settings.redaction),
-                    _acts(control, workers, roll_call),
+                    _acts(control, workers, roll_call, halting, pauses),
                 ),
             ),
             background=[
@@ -248,6 +257,7 @@ async def serve(settings: MonitorSettings) -> None:
                 revoked.loop,
                 sending.many.loop,
                 pauses.loop,
+                stopped.loop,
                 hello.loop,
                 pulse.loop,
                 components,
@@ -341,11 +351,18 @@ def _control(
     return control, roll_call
 
 
-def _acts(control: Control, workers: WorkerTable, roll_call: RollCall) -> Acts:
+def _acts(
+    control: Control, workers: WorkerTable, roll_call: RollCall, halting: Halting, pauses: Pauses
+) -> Acts:
     choosing = Choosing(control, workers)
+
+    async def refuse_stopped(queue: str) -> None:
+        await halting.refuse_stopped("a worker would be told to consume nothing")
+        await pauses.refuse_paused(queue)
+
     return Acts(
         Pools(control, choosing),
-        Consumers(control, choosing, roll_call),
+        Consumers(control, choosing, roll_call, refuse_stopped),
         Shutdown(control, choosing, workers),
     )
 
@@ -362,9 +379,10 @@ async def _results(
     return client, StoredMetas(client, prefix), ResultBackend(client, prefix)
 
 
-async def _sending(
+def _sending(
     settings: MonitorSettings,
-    opened: AsyncExitStack,
+    scheduler: grpc.aio.Channel,
+    halting: Halting,
     database: Database,
     sessions: Sessions,
     lists: Lists,
@@ -375,13 +393,14 @@ async def _sending(
     pace: Pace,
 ) -> Sending:
     """What sends tasks: it asks the scheduler, the result backend and workers for their arguments."""
-    scheduled = Scheduled(await opened.enter_async_context(channel_to("scheduler", settings)))
-    finder = ArgumentFinder(scheduled.of_runs, results, settings.result_key_prefix, control, workers)
+    finder = ArgumentFinder(
+        Scheduled(scheduler).of_runs, results, settings.result_key_prefix, control, workers
+    )
     sender = Sender(client, broker.broker_address(settings).database, settings.layout)
     registered = RegisteredTasks(control, workers)
-    retries = Retries(database, finder, sender)
+    retries = Retries(database, finder, sender, halting.refuse_stopped)
     many = ManyRetries(database, sessions, lists, finder, retries, pace)
-    return Sending(retries, many, Runs(database, registered, sender))
+    return Sending(retries, many, Runs(database, registered, sender, halting.refuse_stopped))
 
 
 def _queue_api(

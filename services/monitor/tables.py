@@ -369,9 +369,10 @@ paused_queues = Table(
     required("reason", Text),
 )
 
-# Workers that were told to consume a queue no more, and have not been told to go on: what they are told then.
-paused_consumers = Table(
-    "celery_paused_consumers",
+# Workers that were told to consume a queue no more, by a pause of it or by a halt, and have not been told to
+# go on: what they are told then.
+stopped_consumers = Table(
+    "celery_stopped_consumers",
     metadata,
     Column("queue", Text, primary_key=True),
     Column("hostname", Text, primary_key=True),
@@ -407,18 +408,6 @@ halt = Table(
     required("scheduler_sends", Boolean, server_default=text("true")),
     check("celery_halt_single", "single"),
     check("celery_halt_check", "stopped_at IS NOT NULL OR NOT shut_down"),
-)
-
-# What workers were told to stop consuming, to be told to consume again.
-halted_consumers = Table(
-    "celery_halted_consumers",
-    metadata,
-    Column("hostname", Text, primary_key=True),
-    Column("pid", BigInteger, primary_key=True),
-    Column("queue", Text, primary_key=True),
-    required("exchange", Text),
-    required("exchange_type", Text),
-    required("routing_key", Text),
 )
 
 # Operations under way that drain, end or restart workers. `steps`: a JSON array, one for each worker.

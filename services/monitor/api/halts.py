@@ -18,7 +18,7 @@ from services.kernel.validation import Faults
 from services.monitor.api.convert import reply_to, worker_name
 from services.monitor.halting.halt import Concerned, Halt
 from services.monitor.halting.halting import Halting
-from services.monitor.halting.working import Working
+from services.monitor.halting.working import WOULD_IDLE, Working
 
 USUAL_DRAIN, USUAL_RESTART = dt.timedelta(minutes=10), dt.timedelta(minutes=5)
 LEAST, MOST = dt.timedelta(seconds=1), dt.timedelta(hours=24)
@@ -73,7 +73,7 @@ class Halts:
 
     async def restart(self, request: pb.RestartRequest) -> pb.RestartResponse:
         seconds = _seconds_in(request, "worker_timeout", USUAL_RESTART)
-        await self._working.refuse_drained()
+        await self._halting.refuse_stopped(WOULD_IDLE)
         concerned: Sequence[Concerned] = await self._working.concerned(online_only=True)
         answer = pb.RestartResponse(workers=map(_concerned_to, concerned), note=RESTARTED)
         if not request.validate_only:

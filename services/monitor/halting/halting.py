@@ -2,13 +2,11 @@
 
 The row of the table says what is wanted; the loop of each monitor compares that with how things are, and
 tells whoever does not know yet: the scheduler, workers that came later, and after the end those that still
-stand still. What a worker is told to stop is written down before it is told, so that none is left standing
-still if this process dies. To be told twice changes nothing, so several monitors may do it.
+stand still (workers/stopped_consumers.py). To be told twice changes nothing, so several monitors may do it.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -23,11 +21,10 @@ from services.monitor.halting.held_mark import HeldMark
 from services.monitor.halting.scheduler_client import SchedulerClient
 from services.monitor.halting.store_halts import HaltStore
 from services.monitor.pace import USUAL, Pace
-from services.monitor.tasks.names import WorkerName
 from services.monitor.workers.answers import Outcome
-from services.monitor.workers.consuming import LATER, bring_back, by_worker, cancel, consumers_of
+from services.monitor.workers.consuming import LATER, by_worker, consumers_of
 from services.monitor.workers.control import Control, Reply
-from services.monitor.workers.worker import WorkerState
+from services.monitor.workers.stopped_consumers import StoppedConsumers
 from services.monitor.workers.workers import WorkerTable
 
 log = structlog.get_logger(__name__)
@@ -39,6 +36,7 @@ class Halting:
         database: Database,
         control: Control,
         workers: WorkerTable,
+        stopped: StoppedConsumers,
         scheduler: SchedulerClient,
         mark: HeldMark,
         pace: Pace = USUAL,
@@ -48,9 +46,8 @@ class Halting:
         self._workers = workers
         self._scheduler = scheduler
         self.mark = mark
+        self._stopped = stopped
         self._known = Halt()
-        # One after another, so that no worker gets the commands of a halt and of its end in a wrong order.
-        self._turn = asyncio.Lock()
         self.loop = Loop(
             "halting",
             self.look,
@@ -72,6 +69,17 @@ class Halting:
         async with self._database.connection() as connection:
             self._known = await HaltStore(connection).get()
         return self._known
+
+    async def refuse_stopped(self, otherwise: str) -> None:
+        """Raises `FailedPrecondition` while new tasks are stopped.
+
+        `otherwise`: what would come of the act.
+        """
+        if (await self.state()).holds:
+            raise FailedPrecondition(
+                "SYSTEM_DRAINED",
+                f"no new tasks are taken ({self.words}), so that {otherwise}; call Resume or Start first",
+            )
 
     async def stop(self, actor: str, *, shut_down: bool = False) -> Sequence[Reply]:
         """Returns a reply of each worker that was told.
@@ -105,41 +113,30 @@ class Halting:
         elif halt.holds:
             await self._hold()
         else:
-            await self._release()
+            self.mark.remove()
+            await self._tell_scheduler(halt)
 
     async def _hold(self) -> Sequence[Reply]:
-        async with self._turn:
+        async with self._stopped.turn:
             halt = await self.state()
             if not halt.holds:
                 return []
             await self._tell_scheduler(halt)
             consumers, silent = await consumers_of(self._control, self._workers.there())
-            async with self._database.transaction() as connection:
-                await HaltStore(connection).add_consumers(consumers)
-            replies = by_worker(await cancel(self._control, consumers))
+            replies = by_worker(await self._stopped.stop(consumers))
             if consumers:
                 log.info("halt.told", workers=sorted({str(each.worker) for each in consumers}))
             no_answer = [Reply(name, Outcome.NO_ANSWER, LATER) for name in silent]
             return sorted([*replies, *no_answer], key=lambda reply: str(reply.worker))
 
     async def _release(self) -> Sequence[Reply]:
-        async with self._turn:
+        async with self._stopped.turn:
             halt = await self.state()
             if halt.holds:
                 return []
             self.mark.remove()
             await self._tell_scheduler(halt)
-            async with self._database.connection() as connection:
-                stopped = await HaltStore(connection).consumers()
-            if not stopped:
-                return []
-            gone = [each for each in stopped if self._is_gone(each.worker)]
-            replies = await bring_back(self._control, [each for each in stopped if each not in gone])
-            back = [each for each, reply in replies.items() if reply.outcome is not Outcome.NO_ANSWER]
-            async with self._database.transaction() as connection:
-                await HaltStore(connection).drop_consumers([*back, *gone])
-            log.info("halt.ended", workers=sorted({str(each.worker) for each in back}))
-            return by_worker(replies)
+            return by_worker(await self._stopped.go_on())
 
     async def _tell_scheduler(self, halt: Halt) -> None:
         """Tells it once; while it is away, again at the next look."""
@@ -154,10 +151,3 @@ class Halting:
         async with self._database.transaction() as connection:
             await HaltStore(connection).scheduler_told(not halt.holds)
         await self.state()
-
-    def _is_gone(self, worker: WorkerName) -> bool:
-        """A worker that this monitor has never heard of is not known to be gone before it has listened."""
-        found = self._workers.find(worker)
-        if found:
-            return all(each.state is WorkerState.GONE for each in found)
-        return self._control.settled()

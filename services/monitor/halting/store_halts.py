@@ -1,9 +1,9 @@
-"""The SQL of halts: the one row, the cancelled consumers, and the work under way."""
+"""The SQL of halts: the one row, and the work under way."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,7 +11,6 @@ import orjson
 from services.kernel.database import Connection
 from services.monitor.halting.halt import Halt, Kind, Step, Work
 from services.monitor.tasks.names import WorkerName
-from services.monitor.workers.consuming import Consumer
 
 GET = "SELECT stopped_at, stopped_by, shut_down, scheduler_sends FROM celery_halt"
 STOP = """
@@ -21,19 +20,6 @@ STOP = """
 """
 GO_ON = "UPDATE celery_halt SET stopped_at = NULL, stopped_by = '', shut_down = false"
 TOLD = "UPDATE celery_halt SET scheduler_sends = $1"
-CONSUMERS = """
-    SELECT hostname, pid, queue, exchange, exchange_type, routing_key FROM celery_halted_consumers
-    ORDER BY hostname, pid, queue
-"""
-ADD_CONSUMER = """
-    INSERT INTO celery_halted_consumers (hostname, pid, queue, exchange, exchange_type, routing_key)
-    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
-    ON CONFLICT DO NOTHING
-"""
-DROP_CONSUMER = """
-    DELETE FROM celery_halted_consumers WHERE (hostname, pid, queue) IN (
-        SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]))
-"""
 BEGIN = """
     INSERT INTO celery_operations (owner, kind, metadata, actor, work, total)
     VALUES ('monitor', $1, $2::jsonb, $3, '', $4) RETURNING id
@@ -75,21 +61,6 @@ class HaltStore:
 
     async def scheduler_told(self, sends: bool) -> None:
         await self._connection.execute(TOLD, sends)
-
-    async def consumers(self) -> Sequence[Consumer]:
-        """Returns what workers were told to stop consuming."""
-        rows = await self._connection.fetch(CONSUMERS)
-        return [Consumer(WorkerName(row[0], row[1]), *row[2:]) for row in map(tuple, rows)]
-
-    async def add_consumers(self, consumers: Iterable[Consumer]) -> None:
-        rows = [(each.worker.hostname, each.worker.pid or 0, *each[1:]) for each in consumers]
-        if rows:
-            await self._connection.execute(ADD_CONSUMER, *map(list, zip(*rows, strict=True)))
-
-    async def drop_consumers(self, consumers: Iterable[Consumer]) -> None:
-        rows = [(each.worker.hostname, each.worker.pid or 0, each.queue) for each in consumers]
-        if rows:
-            await self._connection.execute(DROP_CONSUMER, *map(list, zip(*rows, strict=True)))
 
     async def begin(
         self, kind: Kind, actor: str, seconds: float, patience: float, workers: Sequence[WorkerName]

@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 import structlog
 
 from services.kernel.database import Database
-from services.kernel.errors import FailedPrecondition, Unavailable
+from services.kernel.errors import Unavailable
 from services.kernel.leases import Lease
 from services.kernel.loops import Again, Loop
 from services.kernel.outages import DATABASE_ERRORS
@@ -39,6 +39,7 @@ LEASES, LEASE = "celery_monitor_leases", "halt_works"
 ENDING_SECONDS = 60.0
 NOT_BACK = "NOT_BACK"
 RUNS_NOTHING = "it runs nothing"
+WOULD_IDLE = "a worker that is restarted would consume nothing"
 
 
 class Working:
@@ -82,16 +83,8 @@ class Working:
 
     async def restart(self, actor: str, patience: float) -> str:
         """Raises `FailedPrecondition` while the system is drained."""
-        await self.refuse_drained()
+        await self._halting.refuse_stopped(WOULD_IDLE)
         return await self._begin(Kind.RESTART, actor, 0.0, self._workers.online(), patience)
-
-    async def refuse_drained(self) -> None:
-        if (await self._halting.state()).holds:
-            raise FailedPrecondition(
-                "SYSTEM_DRAINED",
-                f"no new tasks are taken ({self._halting.words}), so that a worker that is restarted would"
-                " consume nothing; call Resume or Start first",
-            )
 
     async def _begin(
         self, kind: Kind, actor: str, seconds: float, workers: Sequence[WorkerName], patience: float = 0.0

@@ -130,8 +130,9 @@ class ManyRetries:
         """Begins to retry what can be, by an operation with what was asked: `rate`, among others.
 
         Returns the answer, which `answer` makes of the operation's id (empty if there is nothing to do). A
-        repeated request gets that of the first one.
+        repeated request gets that of the first one. Raises `FailedPrecondition` while new tasks are stopped.
         """
+        await self._retries.refuse_halted()
         async with self._database.transaction() as connection:
             store = ManyStore(connection)
             if not await store.is_first(once):
@@ -148,6 +149,8 @@ class ManyRetries:
             store = ManyStore(connection)
             await store.drop_cancelled()
             running = await store.running()
+        if running and await self._is_halted():
+            return None
         now = time.monotonic()
         self._due = {operation: self._due.get(operation, now) for operation, _ in running}
         for operation, rate in running:
@@ -157,6 +160,14 @@ class ManyRetries:
         if not running:
             return None
         return Again(max(SHORTEST_PAUSE, min(self._due.values()) - time.monotonic()))
+
+    async def _is_halted(self) -> bool:
+        """Whether new tasks are stopped: operations under way go on when that ends."""
+        try:
+            await self._retries.refuse_halted()
+        except FailedPrecondition:
+            return True
+        return False
 
     async def _send_some(self, operation: str, most: int) -> int:
         async with self._database.reading() as connection:

@@ -13,7 +13,7 @@ from services.kernel.once import Once
 from services.kernel.stored_values import Unreadable
 from services.monitor.sending.arguments import Arguments, Source
 from services.monitor.sending.finding import ArgumentFinder, unknown
-from services.monitor.sending.sender import ORIGIN, Sender
+from services.monitor.sending.sender import ORIGIN, WOULD_WAIT, RefuseHalted, Sender
 from services.monitor.sending.store_sent import Kin, SentStore, SentTask
 from services.monitor.tasks.tasks import ENDED, Task
 
@@ -31,7 +31,10 @@ class Retry:
 class Retries:
     """Sends retries of single tasks."""
 
-    def __init__(self, database: Database, finder: ArgumentFinder, sender: Sender) -> None:
+    def __init__(
+        self, database: Database, finder: ArgumentFinder, sender: Sender, refuse_halted: RefuseHalted
+    ) -> None:
+        self._refuse_halted = refuse_halted
         self._database = database
         self._finder = finder
         self._sender = sender
@@ -53,7 +56,8 @@ class Retries:
     ) -> Retry:
         """Sends the task again. A repeated request gets the retry that the first one made.
 
-        Raises `FailedPrecondition` (the task has not ended, was retried before, or is not known well enough),
+        Raises `FailedPrecondition` (new tasks are stopped; the task has not ended, was retried before, or is
+        not known well enough),
         `Invalid` if the request's id is another's, and `Unavailable` while the broker is away.
         """
         async with self._database.reading() as connection:
@@ -88,7 +92,12 @@ class Retries:
         async with self._database.transaction() as connection:
             await SentStore(connection).sent(new, arguments.source.value)
 
+    async def refuse_halted(self) -> None:
+        """Raises `FailedPrecondition` while a drain or a shutdown stops new tasks."""
+        await self._refuse_halted(WOULD_WAIT)
+
     async def _found(self, task: Task, queue: str) -> Arguments:
+        await self.refuse_halted()
         check_may_be_retried(task)
         arguments = (await self._finder.find([task])).get(task.id)
         if arguments is None:

@@ -12,7 +12,7 @@ from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition
 from services.kernel.once import Once
 from services.monitor.sending.registered import RegisteredTasks
-from services.monitor.sending.sender import ORIGIN, Sender
+from services.monitor.sending.sender import ORIGIN, WOULD_WAIT, RefuseHalted, Sender
 from services.monitor.sending.store_sent import SentStore
 from services.monitor.tasks.names import WorkerName
 
@@ -40,21 +40,25 @@ class TaskToRun:
 class Runs:
     """Sends tasks by name."""
 
-    def __init__(self, database: Database, registered: RegisteredTasks, sender: Sender) -> None:
+    def __init__(
+        self, database: Database, registered: RegisteredTasks, sender: Sender, refuse_halted: RefuseHalted
+    ) -> None:
+        self._refuse_halted = refuse_halted
         self._database = database
         self._registered = registered
         self._sender = sender
 
     async def check(self, task: TaskToRun) -> Sequence[WorkerName]:
         """Returns the workers that may run it. Raises what `run` raises."""
+        await self._refuse_halted(WOULD_WAIT)
         return await self._registered.workers_for(task.name, task.queue)
 
     async def run(self, task: TaskToRun, actor: str, once: Once | None) -> tuple[str, Sequence[WorkerName]]:
         """Sends the task. Returns its id, and the workers that may run it.
 
-        A repeated request gets the task that the first one sent. Raises `FailedPrecondition` (no worker
-        consumes the queue, or the broker refuses it), `NotFound` if no such worker has the task, `Invalid` if
-        the request's id is another's, and `Unavailable` while the broker is away.
+        A repeated request gets the task that the first one sent. Raises `FailedPrecondition` (new tasks are
+        stopped, no worker consumes the queue, or the broker refuses it), `NotFound` if no such worker has the
+        task, `Invalid` if the request's id is another's, and `Unavailable` while the broker is away.
         """
         async with self._database.reading() as connection:
             before = await SentStore(connection).run_by(once)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 import redis.asyncio
 from redis.exceptions import RedisError
 
@@ -11,6 +14,10 @@ from services.kernel.celery_publisher import MarkedBatch, Publisher, SlotEnded
 from services.kernel.errors import FailedPrecondition, Unavailable
 
 ORIGIN = "celeriac@monitor"
+# Raises `FailedPrecondition` while a drain or a shutdown stops new tasks. It is told what would come of the
+# act.
+RefuseHalted: TypeAlias = Callable[[str], Awaitable[None]]
+WOULD_WAIT = "a task that is sent now would wait for the end of that"
 
 
 class Sender:

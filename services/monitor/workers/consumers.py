@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.monitor.tasks.names import WorkerName
 from services.monitor.workers.answers import Outcome, read_done
@@ -20,14 +20,25 @@ SHARED = "another worker has its hostname, so which queues it consumes can't be 
 
 
 class Consumers:
-    """Each method returns one reply for each worker, by name. All raise as `Choosing.able` does."""
+    """Each method returns one reply for each worker, by name. All raise as `Choosing.able` does.
 
-    def __init__(self, control: Control, choosing: Choosing, roll_call: RollCall) -> None:
+    `refuse_stopped` raises `FailedPrecondition` for a queue of which no worker is to take messages now.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        choosing: Choosing,
+        roll_call: RollCall,
+        refuse_stopped: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._refuse_stopped = refuse_stopped
         self._control = control
         self._choosing = choosing
         self._roll_call = roll_call
 
     async def add(self, chosen: Chosen, queue: str) -> Sequence[Reply]:
+        await self._refuse_stopped(queue)
         able = self._choosing.named(chosen)
         able.refuse_if_none()
         return await self._told(able, "add_consumer", queue, consumed=True)

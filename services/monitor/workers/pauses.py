@@ -1,60 +1,54 @@
 """Pauses of queues: workers are told to consume a queue no more, and told to go on at its end.
 
 A pause is in a table, so it outlives the monitor. A worker that comes consumes the queues that it was started
-with; the roll call hears that, and it is told to stop, too. Which workers were told is in a table as well:
-only those are told to go on, not others that never consumed the queue. Celery keeps the options of a queue in
-the worker while it does not consume it.
-
-Several monitors may tell the same worker the same, which changes nothing.
+with; the roll call hears that, and it is told to stop, too. Only those that were told to stop are told to go
+on (stopped_consumers.py), not others that never consumed the queue.
 """
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
+from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.loops import Loop
 from services.kernel.outages import DATABASE_ERRORS
-from services.kernel.sessions import Sessions
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.names import WorkerName, cut
 from services.monitor.tasks.values import pid_in
 from services.monitor.workers.answers import Outcome
-from services.monitor.workers.consuming import Consumer, bring_back, cancel, consumers_in, reply_of
+from services.monitor.workers.consuming import Consumer, consumers_in, reply_of
 from services.monitor.workers.control import Control, Reply
-from services.monitor.workers.store_pauses import FORGOTTEN_AFTER, Pause, PauseStore
+from services.monitor.workers.stopped_consumers import StoppedConsumers
+from services.monitor.workers.store_pauses import Pause, PauseStore
 from services.monitor.workers.workers import WorkerTable
 
 log = structlog.get_logger(__name__)
 
+HALTED = "new tasks are stopped by a drain or a shutdown; it goes on when that ends"
+
 
 class Pauses:
-    """`queues_told` is set when workers have told which queues they consume.
-
-    `ask_again` has them asked soon, as it is after they were told something.
-    """
+    """`queues_told` is set when workers have told which queues they consume."""
 
     def __init__(
         self,
         control: Control,
         workers: WorkerTable,
-        sessions: Sessions,
+        database: Database,
+        stopped: StoppedConsumers,
         queues_told: asyncio.Event,
-        ask_again: Callable[[], None],
         pace: Pace = USUAL,
     ) -> None:
         self._control = control
         self._workers = workers
-        self._sessions = sessions
-        self._ask_again = ask_again
+        self._database = database
+        self._stopped = stopped
         self._known: Mapping[str, Pause] = {}
-        # One after another, so that no worker gets the commands of a pause and of its end in a wrong order.
-        self._turn = asyncio.Lock()
         self.loop = Loop(
             "paused_queues",
             self._tell,
@@ -67,20 +61,29 @@ class Pauses:
     async def all(self) -> Mapping[str, Pause]:
         """Returns the pauses by queue; the last known while the database is away."""
         try:
-            async with self._sessions.reading() as session:
-                self._known = await PauseStore(session).all()
+            async with self._database.connection() as connection:
+                self._known = await PauseStore(connection).all()
         except DATABASE_ERRORS:
             log.warning("paused_queues.as_last_known", count=len(self._known))
         return self._known
+
+    async def refuse_paused(self, queue: str) -> None:
+        """Raises `FailedPrecondition` (QUEUE_PAUSED)."""
+        if (pause := (await self.all()).get(queue)) is not None:
+            raise FailedPrecondition(
+                "QUEUE_PAUSED",
+                f"the queue {queue!r} is paused by {pause.subject} since {pause.at:%Y-%m-%d %H:%M:%S}Z, so"
+                " that a worker would be told to consume it no more; resume the queue first",
+            )
 
     async def pause(self, pause: Pause) -> tuple[Pause, Sequence[Reply]]:
         """Returns the pause that holds now, and a reply of each worker that consumed the queue.
 
         Raises `Unavailable` if the broker has gone; the pause holds then, too.
         """
-        async with self._turn:
-            async with self._sessions.transaction() as session:
-                held = await PauseStore(session).pause(pause)
+        async with self._stopped.turn:
+            async with self._database.transaction() as connection:
+                held = await PauseStore(connection).pause(pause)
             return held, await self._stop(pause.queue)
 
     async def would_pause(self, queue: str) -> Sequence[WorkerName]:
@@ -94,75 +97,49 @@ class Pauses:
         Raises `FailedPrecondition` (QUEUE_NOT_PAUSED), and `Unavailable` while the broker is away; the pause
         has ended then, too, and workers are told later.
         """
-        async with self._turn:
-            async with self._sessions.transaction() as session:
-                store = PauseStore(session)
-                ended = await store.resume(queue)
-                stopped = [each for each in await store.stopped() if each.queue == queue]
-            if not ended and not stopped:
+        async with self._stopped.turn:
+            async with self._database.transaction() as connection:
+                ended = await PauseStore(connection).resume(queue)
+                free, stopped = await self._stopped.of(queue, connection)
+            if not ended and not free:
                 raise _not_paused(queue)
-            return await self._go_on(queue, stopped)
+            replies = await self._stopped.go_on()
+            told = [reply for each, reply in replies.items() if each.queue == queue]
+            still = [each.worker for each in self._stopped.there(stopped) if each not in free]
+            held = [Reply(worker, Outcome.NOT_SENT, HALTED) for worker in still]
+            return _by_name([*told, *held])
 
     async def would_resume(self, queue: str) -> Sequence[WorkerName]:
         """Returns the workers that would be told to go on. Raises `FailedPrecondition`."""
-        async with self._sessions.reading() as session:
-            store = PauseStore(session)
-            paused = queue in await store.all()
-            stopped = [each for each in await store.stopped() if each.queue == queue]
-        if not paused and not stopped:
+        async with self._database.reading() as connection:
+            paused = queue in await PauseStore(connection).all()
+            free, stopped = await self._stopped.of(queue, connection)
+        if not paused and not free:
             raise _not_paused(queue)
-        return [each.worker for each in self._there(stopped)]
+        return [each.worker for each in self._stopped.there(stopped)]
 
     async def _tell(self) -> None:
-        async with self._sessions.transaction() as session:
-            store = PauseStore(session)
-            await store.forget(dt.datetime.now(dt.UTC) - FORGOTTEN_AFTER)
-            paused, stopped = await store.all(), await store.stopped()
+        async with self._database.connection() as connection:
+            paused = await PauseStore(connection).all()
         consumed, _ = self._workers.consumers()
-        for queue in paused:
-            if queue in consumed:
-                await self._in_turn(queue, paused=True)
-        for queue in {each.queue for each in self._there(stopped)} - set(paused):
-            await self._in_turn(queue, paused=False)
+        for queue in paused.keys() & consumed.keys():
+            async with self._stopped.turn:
+                await self._stop_if_paused(queue)
 
-    async def _in_turn(self, queue: str, *, paused: bool) -> None:
-        """Tells workers, unless the queue was paused or resumed since that was seen to be needed."""
-        async with self._turn:
-            async with self._sessions.transaction() as session:
-                store = PauseStore(session)
-                now, stopped = queue in await store.all(), await store.stopped()
-            if now is not paused:
+    async def _stop_if_paused(self, queue: str) -> None:
+        """Tells workers, unless the queue was resumed since that was seen to be needed."""
+        async with self._database.connection() as connection:
+            if queue not in await PauseStore(connection).all():
                 return
-            if paused:
-                replies = await self._stop(queue)
-            else:
-                replies = await self._go_on(queue, [each for each in stopped if each.queue == queue])
-            done = [str(reply.worker) for reply in replies if reply.outcome is Outcome.DONE]
-            if done:
-                log.info("paused_queues.told", queue=queue, paused=paused, workers=done)
+        replies = await self._stop(queue)
+        done = [str(reply.worker) for reply in replies if reply.outcome is Outcome.DONE]
+        if done:
+            log.info("paused_queues.told", queue=queue, workers=done)
 
     async def _stop(self, queue: str) -> Sequence[Reply]:
         consumers, silent = await self._consumers(queue)
-        if consumers:
-            # Before they are told, so that none is left stopped if this process dies now.
-            async with self._sessions.transaction() as session:
-                await PauseStore(session).stop(consumers, dt.datetime.now(dt.UTC))
-        replies = await cancel(self._control, consumers)
-        self._ask_again()
+        replies = await self._stopped.stop(consumers)
         return _by_name([*replies.values(), *(reply_of(name, None) for name in silent)])
-
-    async def _go_on(self, queue: str, stopped: Sequence[Consumer]) -> Sequence[Reply]:
-        replies = (await bring_back(self._control, self._there(stopped))).values()
-        done = [reply.worker for reply in replies if reply.outcome is Outcome.DONE]
-        if done:
-            async with self._sessions.transaction() as session:
-                await PauseStore(session).goes_on(queue, done)
-        self._ask_again()
-        return _by_name(replies)
-
-    def _there(self, stopped: Iterable[Consumer]) -> Sequence[Consumer]:
-        there = set(self._workers.there())
-        return [each for each in stopped if each.worker in there or not self._control.settled()]
 
     async def _consumers(self, queue: str) -> tuple[Sequence[Consumer], Sequence[WorkerName]]:
         """Asks who consumes the queue. Returns them, and those that may and gave no answer."""

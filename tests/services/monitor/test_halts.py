@@ -11,8 +11,8 @@ from typing import Any
 import grpc
 import pytest
 import redis
+from celeriac.monitor.v1 import queues_pb2, tasks_pb2, workers_pb2
 from celeriac.monitor.v1 import system_pb2 as pb
-from celeriac.monitor.v1 import tasks_pb2
 from celeriac.operations.v1 import operations_pb2 as operations
 from celeriac.scheduler.v1 import config_pb2, config_pb2_grpc
 from celery import Celery
@@ -20,7 +20,7 @@ from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 
 from deploy.standalone.tokens import LocalIssuer
-from tests.support.calls import Caller, eventually, fields_at_fault, refused
+from tests.support.calls import Caller, eventually, fields_at_fault, reason_of, refused
 from tests.support.celery_workers import Worker, running_worker
 from tests.support.monitors import Monitor
 from tests.support.schedulers import Scheduler, running_scheduler
@@ -143,7 +143,7 @@ def test_a_drain_lets_running_tasks_end_and_holds_for_workers_that_come_later_un
         eventually(lambda: "DRAINED by mei" in workers_of(operator).detail)
 
         with worker_of(monitor, broker, tmp_path, "later@drain", "other"):
-            cancelled = "SELECT queue FROM celery_halted_consumers WHERE hostname = 'later@drain'"
+            cancelled = "SELECT queue FROM celery_stopped_consumers WHERE hostname = 'later@drain'"
             eventually(lambda: [each["queue"] for each in fetch_sync(database_url, cancelled)] == ["other"])
             eventually(lambda: list(monitor.online("later@drain")[0].queues) == [])
             resumed = monitor.system.Resume(pb.ResumeRequest())
@@ -155,6 +155,54 @@ def test_a_drain_lets_running_tasks_end_and_holds_for_workers_that_come_later_un
             assert waiting.get(timeout=30) == 3
             assert app.send_task("add", (2, 2), queue="other").get(timeout=30) == 4
             assert sends_runs(scheduler)
+
+
+def test_a_pause_and_a_drain_hold_a_queue_each_until_its_own_end(
+    monitor: Monitor, operator: Any, broker: Valkey, app: Celery, tmp_path: Path
+) -> None:
+    def queues() -> list[str]:
+        answers = app.control.inspect([name], timeout=5).active_queues() or {}
+        return sorted(each["name"] for each in answers[name])
+
+    name = "both@drain"
+    with worker_of(monitor, broker, tmp_path, name, "celery,other"):
+        eventually(lambda: len(monitor.online(name)[0].queues) == 2)
+        monitor.system.Drain(pb.DrainRequest())
+        assert queues() == []
+        pause = queues_pb2.PauseQueueRequest(name="queues/other")
+        monitor.queues.PauseQueue(pause)
+        resumed = monitor.system.Resume(pb.ResumeRequest())
+        assert [reply.outcome for reply in resumed.replies] == [tasks_pb2.WORKER_OUTCOME_DONE]
+        assert queues() == ["celery"], "the pause holds the other"
+        # The other way round: the pause ends during a drain.
+        monitor.system.Drain(pb.DrainRequest())
+        [held] = monitor.queues.ResumeQueue(queues_pb2.ResumeQueueRequest(name="queues/other")).replies
+        assert held.outcome == tasks_pb2.WORKER_OUTCOME_NOT_SENT and "by a drain" in held.message
+        assert queues() == []
+        monitor.system.Resume(pb.ResumeRequest())
+        assert queues() == ["celery", "other"]
+
+
+def test_during_a_drain_nothing_is_sent_and_no_worker_is_told_to_consume(
+    monitor: Monitor, operator: Any, broker: Valkey, app: Celery, tmp_path: Path
+) -> None:
+    with worker_of(monitor, broker, tmp_path, "gate@drain", "celery"):
+        done = app.send_task("add", (1, 2))
+        assert done.get(timeout=30) == 3
+        monitor.system.Drain(pb.DrainRequest())
+        acts: list[tuple[Any, Any]] = [
+            (
+                monitor.tasks.RunTask,
+                tasks_pb2.RunTaskRequest(task_name="add", queue="queues/celery", args_json="[1, 2]"),
+            ),
+            (monitor.tasks.RetryTask, tasks_pb2.RetryTaskRequest(name=f"tasks/{done.id}")),
+            (monitor.workers.AddConsumer, workers_pb2.AddConsumerRequest(all=True, queue="queues/more")),
+        ]
+        for act, request in acts:
+            with pytest.raises(grpc.RpcError) as failure:
+                act(request)
+            assert reason_of(failure.value) == "SYSTEM_DRAINED", request
+        assert length(broker, "celery") == 0
 
 
 def test_what_still_runs_at_the_end_of_the_time_is_told_and_goes_on(

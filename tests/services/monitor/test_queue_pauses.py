@@ -10,7 +10,7 @@ import grpc
 import pytest
 import redis
 from celeriac.monitor.v1 import queues_pb2 as pb
-from celeriac.monitor.v1 import tasks_pb2
+from celeriac.monitor.v1 import tasks_pb2, workers_pb2
 from celery import Celery
 
 from deploy.standalone.tokens import LocalIssuer
@@ -157,3 +157,14 @@ def test_a_queue_that_is_not_there_can_not_be_paused(monitor: Monitor) -> None:
 def test_a_reason_that_is_too_long_is_refused(monitor: Monitor) -> None:
     request = pb.PauseQueueRequest(name="mail", reason="x" * 501)
     assert fields_at_fault(monitor.queues.PauseQueue, request) == ["name", "reason"]
+
+
+def test_a_worker_is_not_told_to_consume_a_paused_queue(
+    monitor: Monitor, worker: Worker, app: Celery
+) -> None:
+    pause(monitor, "mail")
+    with pytest.raises(grpc.RpcError) as failure:
+        monitor.workers.AddConsumer(workers_pb2.AddConsumerRequest(all=True, queue="queues/mail"))
+    assert reason_of(failure.value) == "QUEUE_PAUSED"
+    resume(monitor, "mail")
+    eventually(lambda: consumers(monitor, "mail") == [worker.name])

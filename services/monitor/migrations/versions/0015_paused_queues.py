@@ -19,7 +19,7 @@ def upgrade() -> None:
             subject text NOT NULL,
             reason text NOT NULL
         );
-        CREATE TABLE celery_paused_consumers (
+        CREATE TABLE celery_stopped_consumers (
             queue text NOT NULL,
             hostname text NOT NULL,
             pid bigint NOT NULL,
@@ -31,5 +31,5 @@ def upgrade() -> None:
         )
         """
     )
-    for table in ("celery_paused_queues", "celery_paused_consumers"):
+    for table in ("celery_paused_queues", "celery_stopped_consumers"):
         grant("monitor", table, "SELECT, INSERT, UPDATE, DELETE")

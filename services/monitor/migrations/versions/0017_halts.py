@@ -1,4 +1,4 @@
-"""Whether new tasks are stopped, which consumers were cancelled for that, and what is done to the workers.
+"""Whether new tasks are stopped, and what is done to the workers.
 
 The version before does not know of it: it leaves workers as they are.
 """
@@ -26,17 +26,6 @@ def upgrade() -> None:
         );
         INSERT INTO celery_halt DEFAULT VALUES;
 
-        -- What workers were told to stop consuming, to be told to consume again.
-        CREATE TABLE celery_halted_consumers (
-            hostname text NOT NULL,
-            pid bigint NOT NULL,
-            queue text NOT NULL,
-            exchange text NOT NULL,
-            exchange_type text NOT NULL,
-            routing_key text NOT NULL,
-            PRIMARY KEY (hostname, pid, queue)
-        );
-
         -- Operations under way that drain, end or restart workers. steps: a JSON array, one for each worker.
         CREATE TABLE celery_halt_works (
             operation uuid PRIMARY KEY,
@@ -48,5 +37,4 @@ def upgrade() -> None:
         """
     )
     grant("monitor", "celery_halt", "SELECT, INSERT, UPDATE")
-    grant("monitor", "celery_halted_consumers", "SELECT, INSERT, UPDATE, DELETE")
     grant("monitor", "celery_halt_works", "SELECT, INSERT, UPDATE, DELETE")

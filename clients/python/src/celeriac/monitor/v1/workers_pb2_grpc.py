@@ -177,7 +177,8 @@ class WorkerServiceServicer(object):
 
     def AddConsumer(self, request, context):
         """Tells workers to consume a queue, too, until they are started again. A worker that consumes it already goes on.
-        DONE means that the worker was seen to consume it.
+        DONE means that the worker was seen to consume it. FAILED_PRECONDITION while the queue is paused (QUEUE_PAUSED), or
+        new tasks are stopped (SYSTEM_DRAINED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -93,7 +93,8 @@ class WorkerServiceStub:
         celeriac.monitor.v1.workers_pb2.AddConsumerResponse,
     ]
     """Tells workers to consume a queue, too, until they are started again. A worker that consumes it already goes on.
-    DONE means that the worker was seen to consume it.
+    DONE means that the worker was seen to consume it. FAILED_PRECONDITION while the queue is paused (QUEUE_PAUSED), or
+    new tasks are stopped (SYSTEM_DRAINED).
     """
 
     CancelConsumer: grpc.UnaryUnaryMultiCallable[
@@ -206,7 +207,8 @@ class WorkerServiceAsyncStub:
         celeriac.monitor.v1.workers_pb2.AddConsumerResponse,
     ]
     """Tells workers to consume a queue, too, until they are started again. A worker that consumes it already goes on.
-    DONE means that the worker was seen to consume it.
+    DONE means that the worker was seen to consume it. FAILED_PRECONDITION while the queue is paused (QUEUE_PAUSED), or
+    new tasks are stopped (SYSTEM_DRAINED).
     """
 
     CancelConsumer: grpc.aio.UnaryUnaryMultiCallable[
@@ -337,7 +339,8 @@ class WorkerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.workers_pb2.AddConsumerResponse, collections.abc.Awaitable[celeriac.monitor.v1.workers_pb2.AddConsumerResponse]]:
         """Tells workers to consume a queue, too, until they are started again. A worker that consumes it already goes on.
-        DONE means that the worker was seen to consume it.
+        DONE means that the worker was seen to consume it. FAILED_PRECONDITION while the queue is paused (QUEUE_PAUSED), or
+        new tasks are stopped (SYSTEM_DRAINED).
         """
 
     @abc.abstractmethod
