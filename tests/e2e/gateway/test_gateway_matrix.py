@@ -159,23 +159,37 @@ def called(channel: grpc.Channel, path: str, token: str = "") -> grpc.StatusCode
 
 
 class Web:
-    """HTTP/1.1 calls to the gateway, of which only the beginning of the answer is read."""
+    """HTTP/1.1 calls to the gateway, of which only the beginning of the answer is read.
+
+    A connection is used again after an answer that is known to have ended: a new one for each of the
+    thousands of calls would cost more than all else.
+    """
 
     def __init__(self, gateway: Gateway) -> None:
-        self._port = gateway.port
-        self._context = ssl.create_default_context(cafile=gateway.ca)
+        self._connection = http.client.HTTPSConnection(
+            "127.0.0.1",
+            gateway.port,
+            context=ssl.create_default_context(cafile=gateway.ca),
+            timeout=SECONDS,
+        )
+
+    def close(self) -> None:
+        self._connection.close()
 
     @contextlib.contextmanager
     def answer(
         self, verb: str, path: str, body: bytes | None, token: str, content_type: str
     ) -> Iterator[http.client.HTTPResponse]:
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._port, context=self._context, timeout=SECONDS
-        )
         headers = {"content-type": content_type} | ({"authorization": f"Bearer {token}"} if token else {})
-        with contextlib.closing(connection):
-            connection.request(verb, path, body, headers)
-            yield connection.getresponse()
+        self._connection.request(verb, path, body, headers)
+        answer = self._connection.getresponse()
+        try:
+            yield answer
+            if answer.length is not None:
+                answer.read()
+        finally:
+            if not answer.isclosed():
+                self._connection.close()
 
     def by_grpc_web(self, path: str, token: str) -> grpc.StatusCode | None:
         sent = struct.pack(">BI", 0, 0)
@@ -199,8 +213,34 @@ class Web:
 
 
 @pytest.fixture(scope="module")
-def web(door: Gateway) -> Web:
-    return Web(door)
+def web(door: Gateway) -> Iterator[Web]:
+    with contextlib.closing(Web(door)) as opened:
+        yield opened
+
+
+class Channels:
+    """One channel to each service for each certificate, and one to the gateway, for all tests."""
+
+    def __init__(self, door: Gateway, services: Mapping[str, ServiceProcess]) -> None:
+        self.gateway = door.channel()
+        self._services = services
+        self._direct: dict[tuple[str, str], grpc.Channel] = {}
+
+    def direct(self, service: str, certificate: str = "gateway") -> grpc.Channel:
+        found = self._direct.get((service, certificate))
+        if found is None:
+            found = self._direct[service, certificate] = self._services[service].channel(certificate)
+        return found
+
+    def close(self) -> None:
+        for channel in (self.gateway, *self._direct.values()):
+            channel.close()
+
+
+@pytest.fixture(scope="module")
+def channels(door: Gateway, all_services: Mapping[str, ServiceProcess]) -> Iterator[Channels]:
+    with contextlib.closing(Channels(door, all_services)) as opened:
+        yield opened
 
 
 def an_example_of(pattern: str) -> str:
@@ -211,10 +251,9 @@ def an_example_of(pattern: str) -> str:
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.path)
 def test_by_grpc_a_method_lets_through_whom_its_policy_names(
-    method: Method, door: Gateway, minted: Mapping[Token, str]
+    method: Method, channels: Channels, minted: Mapping[Token, str]
 ) -> None:
-    with door.channel() as channel:
-        found = {token: called(channel, method.path, minted[token]) for token in TOKENS}
+    found = {token: called(channels.gateway, method.path, minted[token]) for token in TOKENS}
     assert found == {token: expected(method, token, at_gateway=True) for token in TOKENS}
 
 
@@ -240,34 +279,30 @@ def test_by_rest_a_path_lets_through_whom_the_methods_policy_names(
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.path)
 def test_directly_a_method_lets_through_whom_its_policy_names(
-    method: Method, all_services: Mapping[str, ServiceProcess], minted: Mapping[Token, str]
+    method: Method, channels: Channels, minted: Mapping[Token, str]
 ) -> None:
     """With the gateway's certificate, which is nobody's, as whoever has the gateway's key could try."""
-    with all_services[method.service].channel() as channel:
-        found = {token: called(channel, method.path, minted[token]) for token in TOKENS}
+    channel = channels.direct(method.service)
+    found = {token: called(channel, method.path, minted[token]) for token in TOKENS}
     assert found == {token: expected(method, token, at_gateway=False) for token in TOKENS}
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.path)
 def test_a_certificate_alone_is_let_through_where_the_policy_names_it(
-    method: Method, all_services: Mapping[str, ServiceProcess]
+    method: Method, channels: Channels
 ) -> None:
-    found = {}
-    for caller in CALLERS:
-        with all_services[method.service].channel(caller) as channel:
-            found[caller] = called(channel, method.path)
+    found = {caller: called(channels.direct(method.service, caller), method.path) for caller in CALLERS}
     allowed = set(CALLERS) if policy(method).public else policy(method).callers
     assert found == {caller: None if caller in allowed else Code.PERMISSION_DENIED for caller in CALLERS}
 
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_a_certificate_adds_nothing_to_a_token(
-    caller: str, all_services: Mapping[str, ServiceProcess], minted: Mapping[Token, str]
+    caller: str, channels: Channels, minted: Mapping[Token, str]
 ) -> None:
     viewer = Token(("viewer",))
-    for name, service in all_services.items():
-        with service.channel(caller) as channel:
-            for method in METHODS:
-                if method.service == name and policy(method).callers:
-                    wanted = expected(method, viewer, at_gateway=False)
-                    assert called(channel, method.path, minted[viewer]) is wanted, method.path
+    for method in METHODS:
+        if policy(method).callers:
+            wanted = expected(method, viewer, at_gateway=False)
+            channel = channels.direct(method.service, caller)
+            assert called(channel, method.path, minted[viewer]) is wanted, method.path
