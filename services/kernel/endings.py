@@ -8,6 +8,7 @@ in a group directly, but in `to_the_end`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -45,4 +46,16 @@ async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
         raise failed from cancelled
     if cancelled:
         raise cancelled
+    return task.result()
+
+
+async def undisturbed(work: Coroutine[Any, Any, Result]) -> Result:
+    """Does the last work of what is being ended, however often that is cancelled meanwhile.
+
+    Returns its result. The work must end by a limit of time of its own.
+    """
+    task = asyncio.create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
     return task.result()

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from services.kernel.database import Database
-from services.kernel.endings import to_the_end
+from services.kernel.endings import to_the_end, undisturbed
 from services.kernel.logged_errors import Loggable
 from services.kernel.loops import Again, Heartbeat, Loop
 from services.monitor.figures import Figures
@@ -219,7 +219,7 @@ class Intake:
                     await asyncio.sleep(0)
         finally:
             if self._kept is not None:
-                await self._kept.note_last()
+                await undisturbed(self._kept.note_last())
 
     def take_in(self, messages: Sequence[bytes], age: float = 0.0) -> None:
         """Takes in messages of the event channel, opened, which were heard `age` seconds ago."""

@@ -16,6 +16,7 @@ from functools import partial
 import structlog
 
 from services.kernel.database import Connection, Database
+from services.kernel.endings import undisturbed
 from services.kernel.leases import LeaseLost
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Backoff, Heartbeat, Loop
@@ -159,7 +160,7 @@ class TaskWriter:
         try:
             await self._loop.run()
         except asyncio.CancelledError:
-            await self._write_last()
+            await undisturbed(self._write_last())
             raise
 
     async def _write_for_ever(self) -> None:

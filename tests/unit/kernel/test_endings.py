@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from services.kernel.endings import end, to_the_end
+from services.kernel import endings
+from services.kernel.endings import end, to_the_end, undisturbed
 from services.kernel.loops import Loop
 from services.monitor.system.components import Components, Finding, Health
 
@@ -95,3 +96,27 @@ async def test_what_work_raises_at_its_end_is_raised_in_place_of_the_cancellatio
 
 async def test_work_that_ends_by_itself_gives_its_result() -> None:
     assert await to_the_end(asyncio.sleep(0, "result")) == "result"
+
+
+async def test_the_last_work_of_what_is_ended_is_done_however_often_it_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endings, "AGAIN_SECONDS", 0.01)
+    began, written = asyncio.Event(), []
+
+    async def last() -> None:
+        for number in range(5):
+            await asyncio.sleep(0.02)
+            written.append(number)
+
+    async def writing() -> None:
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            await undisturbed(last())
+
+    task = asyncio.create_task(to_the_end(writing()))
+    await began.wait()
+    await end([task])
+    assert task.cancelled() and written == [0, 1, 2, 3, 4]
