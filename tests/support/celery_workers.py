@@ -134,6 +134,13 @@ def celery_app(host: str, port: int, prefix: str = "", *, extended: bool = False
         time.sleep(seconds)
         return seconds
 
+    @app.task(name="hold")
+    def hold(gate: str) -> str:
+        """Runs until there is a file of that name, for a moment that a test chooses."""
+        while not Path(gate).exists():
+            time.sleep(0.02)
+        return "let go"
+
     @app.task(name="sleep_late", acks_late=True)
     def sleep_late(seconds: float) -> float:
         time.sleep(seconds)

@@ -248,7 +248,7 @@ def test_who_does_not_read_is_told_what_was_left_out(
             quick.next("tasks", has_task(lives[-1], "SUCCESS"))
             return scraped_value(door.metrics_port, "celeriac_door_skipped_total") > 0
 
-        eventually(is_left_out)
+        eventually(is_left_out, 90)
         assert slow.next("skipped")["data"]["count"] > 0
         assert not [message for message in quick.seen if message["type"] == "skipped"]
 

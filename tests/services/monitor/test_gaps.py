@@ -157,6 +157,12 @@ def ended(app: Celery, task_ids: Sequence[str]) -> bool:
     return all(app.AsyncResult(task_id).ready() for task_id in task_ids)
 
 
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """The task `hold` runs until this file is there."""
+    return tmp_path / "gate"
+
+
 def leave_a_gap(app: Celery, before: Sequence[str]) -> tuple[list[str], str]:
     """What goes on while nobody hears events: tasks come and end, and one goes on running afterwards."""
     within = [send(app, "add", number, 1) for number in range(20)] + [send(app, "fail", "in the gap")]
@@ -167,17 +173,19 @@ def leave_a_gap(app: Celery, before: Sequence[str]) -> tuple[list[str], str]:
 
 
 def test_after_the_relay_was_killed_each_task_is_as_the_backend_and_workers_have_it(
-    app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts
+    app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts, gate: Path
 ) -> None:
     """No task is stuck in received or started after a gap: flower #1428, #869, #322."""
     monitor = start(**relayed(broker))
-    without_result = send(app, "sleep", 0.8, ignore_result=True)
-    stored = send(app, "sleep", 0.8)
+    without_result = send(app, "hold", str(gate), ignore_result=True)
+    stored = send(app, "hold", str(gate))
     await_state(monitor, without_result, STARTED)
     await_state(monitor, stored, STARTED)
     waiting = send(app, "add", 1, 1, queue="nobody reads this")
     await_state(monitor, waiting, PENDING)
     relay.kill()
+    gate.touch()
+    eventually(lambda: not runs(app, without_result))
     within, goes_on = leave_a_gap(app, [stored])
     relay.start()
     gap = await_repaired(monitor, system_pb2.EVENT_GAP_CAUSE_RELAY_CUT)
@@ -188,7 +196,7 @@ def test_after_the_relay_was_killed_each_task_is_as_the_backend_and_workers_have
     assert (failed.state, failed.exception) == (FAILURE, "ValueError('in the gap')")
     assert "in fail\n" in failed.traceback
     told = task_of(monitor, stored)
-    assert told is not None and (told.result, told.task_name) == ("0.8", "sleep")
+    assert told is not None and (told.result, told.task_name) == ("'let go'", "hold")
     assert told.end_time.ToDatetime(dt.UTC) == app.AsyncResult(stored).date_done
     running = await_state(monitor, goes_on, STARTED)
     assert (running.task_name, running.worker) == ("sleep", monitor.online(WORKER)[0].name)
@@ -249,12 +257,13 @@ def test_a_gap_is_open_while_a_worker_does_not_answer_and_the_component_says_why
 
 
 def test_without_a_backend_what_ended_is_not_known_and_the_record_says_so(
-    app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts
+    app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts, gate: Path
 ) -> None:
     monitor = start(**relayed(broker), CELERIAC_RESULT_URL="none")
-    before = send(app, "sleep", 0.5)
+    before = send(app, "hold", str(gate))
     await_state(monitor, before, STARTED)
     relay.kill()
+    gate.touch()
     _, goes_on = leave_a_gap(app, [before])
     relay.start()
     gap = await_repaired(monitor, system_pb2.EVENT_GAP_CAUSE_RELAY_CUT)
@@ -265,15 +274,16 @@ def test_without_a_backend_what_ended_is_not_known_and_the_record_says_so(
 
 
 def test_while_the_result_backend_is_away_the_gap_is_open_and_says_why(
-    app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts
+    app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts, gate: Path
 ) -> None:
     with temporary_valkey() as backend:
         url = f"redis://{backend.host}:{backend.port}/1"
         monitor = start(**relayed(broker), CELERIAC_RESULT_URL=url)
-        task_id = send(app, "sleep", 0.5, ignore_result=True)
+        task_id = send(app, "hold", str(gate), ignore_result=True)
         await_state(monitor, task_id, STARTED)
         backend.stop()
         relay.kill()
+        gate.touch()
         eventually(lambda: not runs(app, task_id))
         relay.start()
         eventually(lambda: "can't be looked up: " in events_component(monitor).detail)
@@ -301,12 +311,13 @@ def test_of_a_task_that_was_taken_for_ended_a_stored_end_is_found_at_the_next_ga
 
 
 def test_a_monitor_without_a_relay_repairs_what_it_missed_while_it_was_stopped(
-    app: Celery, worker: Worker, start: Starts
+    app: Celery, worker: Worker, start: Starts, gate: Path
 ) -> None:
     monitor = start()
-    before = send(app, "sleep", 0.5)
+    before = send(app, "hold", str(gate))
     await_state(monitor, before, STARTED)
     monitor.process.kill()
+    gate.touch()
     within, goes_on = leave_a_gap(app, [before])
     monitor.process.start()
     gap = await_repaired(monitor, system_pb2.EVENT_GAP_CAUSE_MONITOR_STOPPED)
@@ -348,13 +359,14 @@ def test_what_a_worker_has_started_and_nobody_heard_of_is_a_gap(
 
 
 def test_a_stream_that_lost_what_it_kept_while_no_monitor_read_is_a_gap(
-    app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts
+    app: Celery, broker: Valkey, relay: RelayProcess, worker: Worker, start: Starts, gate: Path
 ) -> None:
     monitor = start(**relayed(broker))
-    before = send(app, "sleep", 0.5)
+    before = send(app, "hold", str(gate))
     await_state(monitor, before, STARTED)
     monitor.process.kill()
     relay.kill()
+    gate.touch()
     eventually(lambda: ended(app, [before]))
     with redis.Redis(broker.host, broker.port, db=5) as stream:
         stream.flushdb()
