@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ LAST_WORDS, LAST_WORDS_BYTES = 3, 20_000
 
 
 def launched(
-    command: tuple[str, ...], user: str | None, death_signal: signal.Signals = signal.SIGTERM
+    command: Sequence[str], user: str | None, death_signal: signal.Signals = signal.SIGTERM
 ) -> list[str]:
     """Returns the command run by `launch.py`: as that user (None: ours), and not outliving this process."""
     launcher = [sys.executable, "-E", "-S", str(LAUNCH)]
@@ -28,21 +28,23 @@ def launched(
 
 
 class Child:
-    """A child from `start`. It has its own session, so that Ctrl-C at the terminal does not reach it."""
+    """A child from `start` or `forked`. It has a session of its own, so that Ctrl-C does not reach it."""
 
-    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
-        self._transport = transport
-        self._protocol = protocol
-        self.pid = transport.get_pid()
+    def __init__(self, pid: int, end: _End, lines: _Lines, send: Callable[[signal.Signals], None]) -> None:
+        self.pid = pid
+        self._end = end
+        self._lines = lines
+        self._send = send
 
     @staticmethod
     async def start(
-        command: tuple[str, ...],
+        command: Sequence[str],
         environment: Mapping[str, str],
         on_line: Callable[[str], None],
         *,
         user: str | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
+        pass_descriptors: Collection[int] = (),
     ) -> Child:
         """`death_signal` is the signal that the child gets from the kernel when this process dies (Linux)."""
         transport, protocol = await asyncio.get_running_loop().subprocess_exec(
@@ -54,41 +56,78 @@ class Child:
             env=dict(environment),
             cwd=ROOT,
             start_new_session=True,
+            pass_fds=pass_descriptors,
         )
-        return Child(transport, protocol)
+        protocol.end.close = transport.close
+        return Child(transport.get_pid(), protocol.end, protocol.lines, transport.send_signal)
+
+    @staticmethod
+    async def forked(pid: int, output: int, on_line: Callable[[str], None]) -> Child:
+        """A child that is there already; `output` is the pipe to read, whose other end only it has.
+
+        It must have a session of its own. Linux only.
+        """
+        loop, end, lines = asyncio.get_running_loop(), _End(), _Lines(on_line)
+        transport, _ = await loop.connect_read_pipe(lambda: lines, os.fdopen(output, "rb", buffering=0))
+        process = os.pidfd_open(pid)
+
+        def ended() -> None:
+            loop.remove_reader(process)
+            os.close(process)
+            _, status = os.waitpid(pid, 0)
+            end.is_told(os.waitstatus_to_exitcode(status))
+
+        def send(number: signal.Signals) -> None:
+            if end.code is None:
+                signal.pidfd_send_signal(process, number)
+
+        loop.add_reader(process, ended)
+        end.close = transport.close
+        return Child(pid, end, lines, send)
 
     async def ended(self) -> int:
         """Waits for the end; returns the exit code, or minus the number of the signal that ended it."""
-        await asyncio.shield(self._protocol.exited)
+        await self._end.told.wait()
         # Its own children are killed: a pool process without its parent would hold ports and rows.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self.kill()
         # Its last lines are still in the pipe.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._protocol.closed), 2)
-        self._transport.close()
-        code = self._transport.get_returncode()
-        assert code is not None
-        return code
+            await asyncio.wait_for(self._lines.closed.wait(), 2)
+        self._end.close()
+        assert self._end.code is not None
+        return self._end.code
 
     def send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
-            self._transport.send_signal(number)
+            self._send(number)
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
 
-class _Protocol(asyncio.SubprocessProtocol):
+class _End:
+    """The exit code of a process, once there is one, and what is then to be closed."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self.told = asyncio.Event()
+        self.close: Callable[[], None] = lambda: None
+
+    def is_told(self, code: int) -> None:
+        self.code = code
+        self.told.set()
+
+
+class _Lines(asyncio.Protocol):
+    """What comes through a pipe, line by line."""
+
     def __init__(self, on_line: Callable[[str], None]) -> None:
-        loop = asyncio.get_running_loop()
-        self.exited: asyncio.Future[None] = loop.create_future()
-        self.closed: asyncio.Future[None] = loop.create_future()
+        self.closed = asyncio.Event()
         self._on_line = on_line
         self._rest = b""
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             end = _where_to_cut(self._rest)
@@ -96,16 +135,33 @@ class _Protocol(asyncio.SubprocessProtocol):
         for line in lines:
             self._on_line(line.decode("utf-8", "replace").rstrip("\r"))
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         if self._rest:
             self._on_line(self._rest.decode("utf-8", "replace"))
             self._rest = b""
-        if not self.closed.done():
-            self.closed.set_result(None)
+        self.closed.set()
+
+
+class _Protocol(asyncio.SubprocessProtocol):
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self.end, self.lines = _End(), _Lines(on_line)
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        self._transport = transport
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.lines.data_received(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self.lines.connection_lost(exc)
 
     def process_exited(self) -> None:
-        if not self.exited.done():
-            self.exited.set_result(None)
+        assert self._transport is not None
+        code = self._transport.get_returncode()
+        assert code is not None
+        self.end.is_told(code)
 
 
 def _where_to_cut(line: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """What our own processes have in common: the modules that a nursery imports for them, and variables."""
+
+    imports: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Component:
     """A process that is kept running."""
 
@@ -47,3 +56,10 @@ class Component:
     tells_stacks: bool = False
     # While this file exists, it is not started again after its end.
     held: Path | None = None
+
+    @property
+    def module(self) -> tuple[str, ...]:
+        """The module that `python -m` is given, and its arguments; empty for another command."""
+        python, *rest = self.command
+        is_module = python == sys.executable and rest[:1] == ["-m"]
+        return tuple(rest[1:]) if is_module else ()

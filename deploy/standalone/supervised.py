@@ -11,6 +11,7 @@ from deploy.standalone import probes
 from deploy.standalone.child import Child, told
 from deploy.standalone.component import Component
 from deploy.standalone.record import ProcessRecord, created_at
+from deploy.standalone.starts import Start, by_command
 from services.kernel import stacks
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -39,7 +40,10 @@ def pause_before_restart(failures: int) -> float:
 
 
 class Supervised:
-    """One component. `tell` gets lines for the operator; `changed` is called when the record changes."""
+    """One component, which `start` starts.
+
+    `tell` gets lines for the operator; `changed` is called when the record changes.
+    """
 
     def __init__(
         self,
@@ -48,12 +52,14 @@ class Supervised:
         on_line: Callable[[str], None],
         tell: Callable[[str], None],
         changed: Callable[[], None],
+        start: Start = by_command,
     ) -> None:
         self.component = component
         self.record = record
         self._on_line = on_line
         self._tell = tell
         self._changed = changed
+        self._start = start
         self._child: Child | None = None
         self._stopping = asyncio.Event()
         self._spawning = asyncio.Lock()
@@ -97,17 +103,10 @@ class Supervised:
                 await asyncio.wait_for(self._stopping.wait(), HELD_LOOK_SECONDS)
 
     async def _live_once(self) -> int | None:
-        component = self.component
         async with self._spawning:
             if self._stopping.is_set():
                 return None
-            self._child = await Child.start(
-                component.command,
-                component.environment,
-                self._on_line,
-                user=component.user,
-                death_signal=component.stop,
-            )
+            self._child = await self._start(self.component, self._on_line)
         self._note("starting", self._child.pid)
         watching = asyncio.create_task(self._watch_readiness())
         code = await self._child.ended()

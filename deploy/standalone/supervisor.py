@@ -14,13 +14,15 @@ from functools import partial
 
 from deploy.standalone.brief import readable
 from deploy.standalone.child import Child, told
-from deploy.standalone.component import Component, Step
+from deploy.standalone.component import Component, Shared, Step
 from deploy.standalone.logs import OWN_NAME, Console, LogFile
 from deploy.standalone.record import ProcessRecord, SystemRecord
 from deploy.standalone.settings import StandaloneSettings
+from deploy.standalone.starts import Forks
 from deploy.standalone.supervised import StartFailed, Supervised
 from services.kernel.masking import without_credentials
 
+NURSERY = "nursery"
 DISK_FULL = "No space left on device"
 DISK_TOLD_SECONDS = 60.0
 # A step that takes longer is reported when it is done.
@@ -37,7 +39,9 @@ class Supervisor:
         components: Sequence[Component],
         record: SystemRecord,
         console: Console,
+        shared: Shared | None = None,
     ) -> None:
+        """`shared`: what is done once for all components that are ours; nothing, if it is None."""
         self._settings = settings
         self._steps = steps
         self._components = components
@@ -49,6 +53,8 @@ class Supervisor:
         self._done = {name: asyncio.Event() for name in names}
         self._last_lines: dict[str, str] = {}
         self._disk_told_at = -DISK_TOLD_SECONDS
+        self._shared = shared
+        self._forks = Forks(self.tell)
 
     def tell(self, line: str) -> None:
         """Writes a line for the operator, under the system's own name."""
@@ -57,6 +63,8 @@ class Supervisor:
     async def start(self) -> None:
         """Starts each step and component as soon as what it needs is there; raises `StartFailed`."""
         self._save()
+        if self._shared is not None:
+            await self._forks.open(self._shared, partial(self._write, NURSERY))
         failure: StartFailed | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -85,6 +93,7 @@ class Supervisor:
             ending = list(stage)
             self.tell("stopping " + ", ".join(one.component.name for one in ending))
             await asyncio.gather(*(one.stop(hurry) for one in ending))
+        await self._forks.close()
         self.enter("stopped")
         for file in self._files.values():
             file.close()
@@ -123,7 +132,7 @@ class Supervisor:
         began = time.monotonic()
         record = self._record.processes.setdefault(component.name, ProcessRecord())
         write = partial(self._write, component.name)
-        supervised = Supervised(component, record, write, self.tell, self._save)
+        supervised = Supervised(component, record, write, self.tell, self._save, self._forks.start)
         self._running.append(supervised)
         await supervised.start()
         self.tell(f"{component.name} is ready ({time.monotonic() - began:.1f} s)")

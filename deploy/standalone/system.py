@@ -7,19 +7,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from deploy.envoy.command import envoy_command
 from deploy.envoy.generate import write_gateway_config
 from deploy.envoy.settings import load_settings as load_gateway_settings
-from deploy.standalone import database, instance, postgres, probes, servers, valkey
+from deploy.standalone import database, environments, instance, postgres, probes, servers, valkey
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
-from deploy.standalone.component import Component, Step
-from deploy.standalone.door_keys import ensure_door_keys, sealing_keys, signing_key
+from deploy.standalone.component import Component, Shared, Step
+from deploy.standalone.door_keys import ensure_door_keys
+from deploy.standalone.nursery.imports import OF_SERVICES
 from deploy.standalone.ports import Ports
-from deploy.standalone.settings import OF_ANOTHER_APPLICATION, StandaloneSettings, make_private_folder
+from deploy.standalone.settings import StandaloneSettings, make_private_folder
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
 from services import DOOR, SERVICES, STORING
 from services.kernel.variables import read
@@ -28,8 +28,6 @@ from services.kernel.variables import read
 GATEWAY, WORKERS, SERVICE, BROKER, DATABASE = range(5)
 # Queues and concurrency of the workers.
 WORKER_QUEUES = {"worker-analysis": ("ai_analysis", 2), "worker-maintenance": ("maintenance,health", 1)}
-# Variables that say where servers are: each process is told which of them hold for it.
-SERVER_VARIABLES = (*servers.REMEMBERED.values(), *OF_ANOTHER_APPLICATION)
 # A warm shutdown lets running tasks finish; a chunk of the bulk path takes seconds.
 WARM_SHUTDOWN_SECONDS = 60.0
 # Of one process a service there is no other to prefer, so the gateway asks each less often than it would ask
@@ -52,13 +50,13 @@ def steps(settings: StandaloneSettings) -> list[Step]:
             "database",
             after=("postgres",) if own_database else (),
             command=(sys.executable, "-m", "deploy.standalone.database"),
-            environment=_database_environment(settings),
+            environment=environments.of_the_database(settings),
             needed=partial(_database_needed, settings),
         ),
         Step(
             "model",
             command=(sys.executable, "-m", "services.embedder", "prepare"),
-            environment=_environment(settings, "embedder"),
+            environment=environments.of_service(settings, "embedder"),
             needed=partial(_model_needed, settings),
         ),
         Step("gateway configuration", after=("keys",), work=partial(_write_gateway_config, settings)),
@@ -79,10 +77,16 @@ def components(settings: StandaloneSettings) -> list[Component]:
     ]
 
 
+def shared() -> Shared:
+    """Returns what the processes of the services and workers have in common."""
+    imports = tuple(module for needed in OF_SERVICES.values() for module in needed)
+    return Shared(imports, environments.of_the_nursery())
+
+
 def is_first_start(settings: StandaloneSettings) -> bool:
     """Whether the state folder lacks what a first start makes last: the database, or else the model."""
     return not (
-        postgres.data_folder(settings) if settings.database_url is None else _model(settings)
+        postgres.data_folder(settings) if settings.database_url is None else environments.model(settings)
     ).exists()
 
 
@@ -90,7 +94,7 @@ def refuse_wrong_settings(settings: StandaloneSettings) -> None:
     """Reads the settings of every process as it will; raises SystemExit that names each wrong variable."""
     for service in STORING:
         module = importlib.import_module(f"services.{service}.settings")
-        read(getattr(module, f"{service.title()}Settings"), _environment(settings, service))
+        read(getattr(module, f"{service.title()}Settings"), environments.of_service(settings, service))
 
 
 def run_command(settings: StandaloneSettings, service: str, command: str, said: str | None = None) -> int:
@@ -100,7 +104,7 @@ def run_command(settings: StandaloneSettings, service: str, command: str, said: 
     """
     done = subprocess.run(
         [sys.executable, "-m", f"services.{service}", command],
-        env=_environment(settings, service),
+        env=environments.of_service(settings, service),
         input=said,
         text=True,
         check=False,
@@ -116,12 +120,6 @@ def _make_keys(state: Path) -> None:
     ensure_door_keys(state)
 
 
-def _database_environment(settings: StandaloneSettings) -> dict[str, str]:
-    if settings.database_url is None:
-        return inherited()
-    return {**inherited(), "DATABASE_URL": servers.owner_url(settings)}
-
-
 def _broker(settings: StandaloneSettings) -> tuple[str, ...]:
     """The component after which there is a broker; one that the operator names is there from the first."""
     return ("valkey",) if settings.broker_url is None else ()
@@ -133,11 +131,7 @@ async def _database_needed(settings: StandaloneSettings) -> bool:
 
 async def _model_needed(settings: StandaloneSettings) -> bool:
     """Whether the model must be made: not if its folder is there (always complete), or the operator's own."""
-    return not _model(settings).exists()
-
-
-def _model(settings: StandaloneSettings) -> Path:
-    return settings.model or settings.state / "models" / "multilingual-e5-small"
+    return not environments.model(settings).exists()
 
 
 def _write_gateway_config(settings: StandaloneSettings) -> None:
@@ -188,7 +182,7 @@ def _service(settings: StandaloneSettings, ports: Ports, service: str) -> Compon
         probe=partial(probes.service, settings.state, ports.address_of(service)),
         stage=SERVICE,
         after=("keys", "database", *_broker(settings), *(["model"] if service == "embedder" else [])),
-        environment=_environment(settings, service),
+        environment=environments.of_service(settings, service),
         tells_stacks=True,
     )
 
@@ -202,7 +196,7 @@ def _relay(settings: StandaloneSettings, ports: Ports) -> Component:
         stage=SERVICE,
         after=("valkey",) if settings.own_valkey else (),
         environment={
-            **_environment(settings, "monitor"),
+            **environments.of_service(settings, "monitor"),
             "CELERIAC_METRICS_PORT": str(ports.relay_metrics),
         },
         tells_stacks=True,
@@ -217,7 +211,7 @@ def _door(settings: StandaloneSettings, ports: Ports) -> Component:
         probe=partial(probes.ready, ports.metrics_of(DOOR)),
         stage=SERVICE,
         after=("keys", "database"),
-        environment=_environment(settings, DOOR),
+        environment=environments.of_service(settings, DOOR),
         tells_stacks=True,
     )
 
@@ -228,8 +222,6 @@ def _worker(settings: StandaloneSettings, name: str) -> Component:
     more = {
         # The monitor has its figures, from its events.
         "CELERIAC_METRICS_PORT": "0",
-        # The tasks are JSON, and only this project's own: the operator may choose to run them as root.
-        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         "CELERIAC_WORKER_QUEUES": queues,
         "CELERIAC_WORKER_CONCURRENCY": str(concurrency),
         "CELERIAC_WORKER_NAME": node,
@@ -240,7 +232,7 @@ def _worker(settings: StandaloneSettings, name: str) -> Component:
         probe=partial(probes.worker, servers.broker_url(settings), node),
         stage=WORKERS,
         after=("keys", "database", *_broker(settings), "model"),
-        environment={**_environment(settings, "embedder", certificate="worker"), **more},
+        environment={**environments.of_service(settings, "embedder", certificate="worker"), **more},
         stop_seconds=WARM_SHUTDOWN_SECONDS,
         # Celery's cold shutdown: running tasks go back to their queue.
         hurry=signal.SIGQUIT,
@@ -258,48 +250,3 @@ def _gateway(settings: StandaloneSettings) -> Component:
         stage=GATEWAY,
         after=("gateway configuration", *SERVICES, DOOR),
     )
-
-
-def _environment(
-    settings: StandaloneSettings, service: str, certificate: str | None = None
-) -> Mapping[str, str]:
-    """Returns the environment of a service's process: our settings override the operator's shell."""
-    state, ports = settings.state, Ports(settings.gateway_port)
-    certificate = certificate or service
-    told = {
-        **servers.environment(settings, service),
-        "CELERY_LOG_LEVEL": settings.log_level,
-        "CELERIAC_LISTEN": ports.address_of(service),
-        # The gateway is stopped before the services, and nothing else sends them calls.
-        "CELERIAC_DRAIN_SECONDS": "0",
-        "CELERIAC_METRICS_PORT": str(ports.metrics_of(service)),
-        "CELERIAC_TLS_CA": str(state / "ca.pem"),
-        "CELERIAC_TLS_CERT": str(state / f"certs/{certificate}.crt"),
-        "CELERIAC_TLS_KEY": str(state / f"certs/{certificate}.key"),
-        "CELERIAC_JWKS": str(state / "jwks.json"),
-        "CELERIAC_TOKEN_ISSUER": ISSUER,
-        "CELERIAC_TOKEN_AUDIENCE": AUDIENCE,
-        "CELERIAC_TIME_ZONE": settings.time_zone,
-        "CELERIAC_STATE_DIR": str(state),
-        "CELERIAC_INSTANCE": instance.name_of(state),
-        "CELERIAC_DOOR_KEY": str(signing_key(state)),
-        "CELERIAC_DOOR_SEALING_KEYS": str(sealing_keys(state)),
-        "CELERIAC_MODEL": str(_model(settings)),
-        "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
-        "CELERIAC_MONITOR_READY_FILE": str(settings.ready_file),
-        "CELERIAC_MONITOR_HELD_FILE": str(settings.held_file),
-        "CELERIAC_CONFIG_KEYS": str(state / "keys/config-keys.json"),
-        "PYTHONUNBUFFERED": "1",
-    }
-    told |= {f"CELERIAC_{other.upper()}_ADDRESS": ports.address_of(other) for other in STORING}
-    return {**inherited(), **told}
-
-
-def inherited() -> dict[str, str]:
-    """Returns this process's environment, for the processes that it starts.
-
-    Left out are the addresses of servers, which each process is told by itself, and the variable that would
-    prevent compiled modules: without those each start is slower.
-    """
-    left_out = {*SERVER_VARIABLES, "PYTHONDONTWRITEBYTECODE"}
-    return {name: value for name, value in os.environ.items() if name not in left_out}

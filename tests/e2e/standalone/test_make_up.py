@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,40 @@ def test_a_component_that_is_killed_comes_back(system: System, component: str) -
     [row] = [line for line in system.run("status").stdout.splitlines() if line.startswith(component)]
     assert re.search(r" [1-9]\d* +was killed by SIGKILL", row), row
     assert f"{component} was killed by SIGKILL; started again in" in system.output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by its own command")
+def test_our_processes_share_their_imports_and_ps_tells_them_apart(system: System) -> None:
+    shown = {
+        **{service: f"-m services.{service} serve" for service in (*SERVICES, "door")},
+        "relay": "-m services.monitor relay",
+        "worker-analysis": "worker-analysis@celeriac",
+        "worker-maintenance": "worker-maintenance@celeriac",
+    }
+    for component, title in shown.items():
+        process = psutil.Process(system.pid_of(component))
+        assert title in " ".join(process.cmdline())
+        # A forked process was given its own variables when it was one already.
+        assert "CELERIAC_LISTEN" not in process.environ(), component
+    assert "is started by its own command" not in system.output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no nursery")
+def test_a_nursery_that_is_killed_stops_nothing_and_what_dies_afterwards_comes_back(system: System) -> None:
+    assert system.process is not None
+    before = {component: system.pid_of(component) for component in COMPONENTS}
+    [nursery] = [
+        child
+        for child in psutil.Process(system.process.pid).children()
+        if "deploy.standalone.nursery" in " ".join(child.cmdline())
+    ]
+    nursery.kill()
+    eventually(lambda: "the nursery was killed by SIGKILL; from now on" in system.output)
+    os.kill(before["audit"] or 0, signal.SIGKILL)
+    eventually(lambda: system.pid_of("audit") not in (None, before["audit"]))
+    eventually(lambda: healthy(system), 90)
+    after = {component: system.pid_of(component) for component in COMPONENTS}
+    assert {name for name in COMPONENTS if after[name] != before[name]} == {"audit"}
 
 
 def test_a_service_role_writes_its_own_tables_and_the_audit_log_is_never_changed(system: System) -> None:

@@ -11,11 +11,11 @@ import pytest
 from celeriac.embedder.v1 import messages_pb2
 from celeriac.scheduler.v1 import schedules_pb2
 
+from deploy.standalone.environments import inherited
 from deploy.standalone.first_start import SAMPLE_CHAT, STANDARD_SCHEDULES, sample_messages
 from deploy.standalone.guide import how_to_look, what_looks_at_it, what_runs_next
 from deploy.standalone.settings import StandaloneSettings
 from deploy.standalone.shell_lines import to_copy
-from deploy.standalone.system import inherited
 from deploy.standalone.tables import table
 from services.kernel.validation import Faults
 from services.scheduler.manifests.read import read_manifest

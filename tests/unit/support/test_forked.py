@@ -22,7 +22,7 @@ from tests.support.forked import Nursery
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 nursery = Nursery([])
-child = nursery.start("http.server", ["0"], os.environ, sys.stderr.buffer, new_session=True)
+child = nursery.start("http.server", ["0"], os.environ, sys.stderr.buffer)
 try:
     print(child.pid, flush=True)
     time.sleep(60)
