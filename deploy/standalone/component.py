@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Shared:
-    """What our own processes have in common: the modules that a nursery imports for them, and variables."""
+    """What our own processes have in common: what a nursery imports and calls for them, and variables."""
 
     imports: tuple[str, ...]
     environment: Mapping[str, str]

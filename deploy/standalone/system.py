@@ -17,7 +17,7 @@ from deploy.standalone import database, environments, instance, postgres, probes
 from deploy.standalone.certificates import ensure_audit_key, ensure_certificates, ensure_config_keys
 from deploy.standalone.component import Component, Shared, Step
 from deploy.standalone.door_keys import ensure_door_keys
-from deploy.standalone.nursery.imports import OF_SERVICES
+from deploy.standalone.nursery.imports import KEEP_MODEL, OF_SERVICES
 from deploy.standalone.ports import Ports
 from deploy.standalone.settings import StandaloneSettings, make_private_folder
 from deploy.standalone.tokens import AUDIENCE, ISSUER, LocalIssuer
@@ -77,10 +77,14 @@ def components(settings: StandaloneSettings) -> list[Component]:
     ]
 
 
-def shared() -> Shared:
-    """Returns what the processes of the services and workers have in common."""
+def shared(settings: StandaloneSettings) -> Shared:
+    """Returns what the processes of the services and workers have in common.
+
+    At a first start the model is made later, and each process loads it.
+    """
     imports = tuple(module for needed in OF_SERVICES.values() for module in needed)
-    return Shared(imports, environments.of_the_nursery())
+    environment = {**environments.of_the_nursery(), "CELERIAC_MODEL": str(environments.model(settings))}
+    return Shared((*imports, KEEP_MODEL), environment)
 
 
 def is_first_start(settings: StandaloneSettings) -> bool:

@@ -122,7 +122,7 @@ class _Run:
             system.components(settings),
             SystemRecord(os.getpid(), settings.gateway_port),
             console,
-            system.shared(),
+            system.shared(settings),
         )
         self._stop, self._hurry = asyncio.Event(), asyncio.Event()
 

@@ -6,14 +6,26 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from services.embedder.bulk.tasks import register
 from services.embedder.bulk.worker import QUEUE, PoolProcess, celery_app, work
 from services.embedder.model.encoder import Encoder
 from services.embedder.model.files import WrongModel
-from services.embedder.model.onnx_model import Engine, OnnxModel, Unrun
-from services.embedder.settings import PROVIDERS, EmbedderSettings
+from services.embedder.model.onnx_model import Engine, OnnxModel
+from services.embedder.model.unrun import Unrun
+from services.embedder.settings import PROVIDERS, EmbedderSettings, ModelSettings
+
+
+def keep_model() -> None:
+    """Loads what the service and the workers share of the model, before they are forked from this process.
+
+    If there is no model that can be used, does nothing: whoever needs it will say so.
+    """
+    # Threads would not survive the fork.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    with suppress(WrongModel):
+        Unrun.keep(ModelSettings().model)
 
 
 def load(settings: EmbedderSettings, threads: int, unrun: Unrun | None = None) -> OnnxModel:

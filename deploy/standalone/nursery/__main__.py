@@ -1,4 +1,4 @@
-"""python -m deploy.standalone.nursery <file descriptor> <module to import> …
+"""python -m deploy.standalone.nursery <file descriptor> <module to import, or module:function to call> …
 
 The descriptor is that of a socket, on which the parent process asks for starts (client.py). It ends when the
 socket is closed, which also the parent's death does.
@@ -46,8 +46,11 @@ def main() -> None:
     # The library finds where the title is by the environment, as long as that is as the process was given it.
     getproctitle()
     commands = socket.socket(fileno=int(sys.argv[1]))
-    for module in sys.argv[2:]:
-        importlib.import_module(module)
+    for wanted in sys.argv[2:]:
+        module, _, function = wanted.partition(":")
+        found = importlib.import_module(module)
+        if function:
+            getattr(found, function)()
     # What is there now is left alone by the collections of all children: to look at it would copy it.
     gc.collect()
     gc.freeze()
@@ -57,11 +60,11 @@ def main() -> None:
     except ConnectionError:
         return
     except _Child as child:
-        wanted = child.wanted
+        to_run = child.wanted
     else:
         return
     # Outside the handler, so that errors of the command do not come with one of ours.
-    _become(wanted)
+    _become(to_run)
 
 
 def _serve(commands: socket.socket, parent: int) -> None:

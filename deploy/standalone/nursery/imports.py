@@ -16,6 +16,8 @@ OF_CELERY = (
     "celery.backends.redis",
     "kombu.transport.redis",
 )
+# Called once all is imported.
+KEEP_MODEL = "services.embedder.commands:keep_model"
 # By the module that `python -m` is given.
 OF_SERVICES: Mapping[str, Sequence[str]] = {
     "services.scheduler": ["services.scheduler.__main__"],

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, normalizers
+from tokenizers import Tokenizer
 
-from services.embedder.model.encoder import DIMENSIONS, InputType, ModelFacts, Pooling, identity
+from services.embedder.model.encoder import DIMENSIONS, InputType, ModelFacts, Pooling
 from services.embedder.model.files import WrongModel
-from services.embedder.model.folder import ModelFolder, read_folder
 from services.embedder.model.packing import Tokens
 from services.embedder.model.runtime import RUNTIME_ERRORS, onnxruntime
-from services.embedder.model.texts import Reading
+from services.embedder.model.unrun import TRIAL, Unrun, tokenizer_of
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 CPU = "CPUExecutionProvider"
@@ -23,8 +22,6 @@ CPU = "CPUExecutionProvider"
 TEXT_OUTPUTS = ("sentence_embedding", "dense_vecs", "text_embeds", "embeddings")
 TOKEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
 PADDINGS = ("<pad>", "[PAD]", "<|endoftext|>")
-# Two texts of different lengths, so that the trial has padding: most of the short text's row is padding.
-TRIAL = ("怎麼退貨？", "where can I see my bill of last month, and how can I pay it by card, please?")
 # The least cosine of two vectors of the same text. It is 0.99 for two batches where the graph is quantised
 # with the scales of each batch.
 SAME = 0.98
@@ -42,29 +39,6 @@ class Engine:
     threads: int = 1
 
 
-@dataclass(frozen=True)
-class Unrun:
-    """What of a model can be loaded before a fork, and is then shared by all processes.
-
-    The tokenizer takes most of the time that a model takes to load, and 150 MB for the embedded one. It
-    starts no threads as long as TOKENIZERS_PARALLELISM is false. Without it, each process loads its own.
-    """
-
-    folder: ModelFolder
-    digest: str
-    tokenizer: Tokenizer | None = None
-
-    @classmethod
-    def load(cls, folder: Path, with_tokenizer: bool = True) -> Unrun:
-        """Raises WrongModel."""
-        found = read_folder(folder)
-        return cls(found, found.digest(), _tokenizer(found) if with_tokenizer else None)
-
-    @property
-    def identity(self) -> str:
-        return identity(self.folder.name, self.digest)
-
-
 class OnnxModel:
     """The model of a folder: implements services.embedder.model.encoder.Model."""
 
@@ -72,7 +46,7 @@ class OnnxModel:
         """Loads what is not loaded yet, and tries the model. Raises WrongModel."""
         unrun = folder if isinstance(folder, Unrun) else Unrun.load(folder)
         found = unrun.folder
-        self._tokenizer = unrun.tokenizer or _tokenizer(found)
+        self._tokenizer = unrun.tokenizer or tokenizer_of(found)
         self._padding = _padding(self._tokenizer)
         self._session = _session(found.graph, engine)
         self._inputs = [given.name for given in self._session.get_inputs()]
@@ -180,36 +154,6 @@ def _unit(vectors: Floats) -> Floats:
         # A vector of zeros gives NaN; the callers treat that as an error of the text.
         unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
-
-
-def _tokenizer(found: ModelFolder) -> Tokenizer:
-    try:
-        tokenizer: Tokenizer = Tokenizer.from_file(str(found.tokenizer))
-    except Exception as error:
-        # The library raises no narrower type.
-        raise WrongModel(f"expected a tokenizer in tokenizer.json, found {str(error)[:300]}") from None
-    reading = found.reading
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(reading.max_tokens, direction="left" if reading.cut_at_begin else "right")
-    if reading.lower_case:
-        own = [tokenizer.normalizer] if tokenizer.normalizer else []
-        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
-    _refuse_other_ends(tokenizer, reading)
-    return tokenizer
-
-
-def _refuse_other_ends(tokenizer: Tokenizer, reading: Reading) -> None:
-    """Refuses a tokenizer that omits the begin or end token that the folder requires.
-
-    Some models use the last token as the vector of the text, which is wrong without the end token.
-    """
-    tokens = tokenizer.encode(TRIAL[0]).tokens
-    for place, wanted, found in (("begin", reading.begin, tokens[:1]), ("end", reading.end, tokens[-1:])):
-        if wanted is not None and found != [wanted]:
-            raise WrongModel(
-                f"expected tokenizer.json to {place} each text with {wanted!r}, as tokenizer_config.json"
-                f" says, found {found}"
-            )
 
 
 def _padding(tokenizer: Tokenizer) -> int:

@@ -23,7 +23,13 @@ from services.kernel import stacks
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
 
 # What the nursery imports: it takes a note of the process that did so.
-IMPORTED = "import os\nIMPORTED_BY = os.getpid()\n"
+IMPORTED = """
+import os
+IMPORTED_BY, CALLED_BY = os.getpid(), None
+def call():
+    global CALLED_BY
+    CALLED_BY = os.getpid()
+"""
 # A component of ours. It first tells of itself; then it waits.
 TELLS = """
 import json, os, random, signal, sys
@@ -32,6 +38,7 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
 print(json.dumps({
     "name": __name__, "arguments": sys.argv[1:], "told": os.environ.get("TOLD"), "dice": random.random(),
     "session": os.getsid(0) == os.getpid(), "parent": os.getppid(), "imported_by": imported.IMPORTED_BY,
+    "called_by": imported.CALLED_BY,
     "umask": os.umask(0o77), "stdin": os.read(0, 1).decode(), "threads": len(os.listdir("/proc/self/task")),
     "descriptors": sorted(map(int, os.listdir("/proc/self/fd")))[:-1],
 }), flush=True)
@@ -115,6 +122,13 @@ async def test_a_forked_process_has_the_imports_of_its_nursery_and_is_as_a_new_i
         assert tells["session"] and tells["parent"] == os.getpid()
         assert tells["stdin"] == "" and tells["descriptors"] == [0, 1, 2]
         assert await ended(child) == 7
+
+
+async def test_what_a_nursery_has_called_is_there_in_what_it_forks(tmp_path: Path) -> None:
+    async with a_place(tmp_path, "nursery_test_imported:call") as place:
+        child, tells = await place.started(place.component())
+        assert tells["called_by"] == place.nursery.pid
+        await ended(child)
 
 
 async def test_what_ps_shows_of_a_forked_process_is_its_own_command(tmp_path: Path) -> None:
