@@ -1,4 +1,4 @@
-"""python -m services.monitor serve | relay | migrate"""
+"""python -m services.monitor serve | relay | migrate | new-key"""
 
 from __future__ import annotations
 
@@ -22,5 +22,12 @@ def relay(settings: MonitorSettings) -> Awaitable[None]:
     return relay(settings)
 
 
+def new_key(settings: MonitorSettings) -> None:
+    """Puts a new key into the file: from now on it encrypts, and those before it still decrypt."""
+    from services.monitor.sending.argument_keys import add
+
+    add(settings)
+
+
 if __name__ == "__main__":
-    process.main("monitor", MonitorSettings, {"serve": serve, "relay": relay})
+    process.main("monitor", MonitorSettings, {"serve": serve, "relay": relay, "new-key": new_key})

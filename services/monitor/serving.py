@@ -73,6 +73,7 @@ from services.monitor.operations.watching import Watching
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.search.indexing import Indexing
+from services.monitor.sending.argument_keys import argument_seals
 from services.monitor.sending.finding import ArgumentFinder
 from services.monitor.sending.many_retries import ManyRetries
 from services.monitor.sending.registered import RegisteredTasks
@@ -94,6 +95,7 @@ from services.monitor.tasks.generations import Generations
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.result_client import ResultClient, opened_results
 from services.monitor.tasks.retention import task_retention
+from services.monitor.tasks.sealed_arguments import ArgumentSeals
 from services.monitor.tasks.store_lists import Lists, opened_lists
 from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.stored_meta import StoredMetas
@@ -132,7 +134,7 @@ async def serve(settings: MonitorSettings) -> None:
         lists = await opened.enter_async_context(opened_lists(database))
         client = await opened.enter_async_context(broker.connect(settings))
         results, metas, backend = await _results(settings, opened)
-        figures, workers = Figures(), WorkerTable(pace.roll_call)
+        figures, workers, seals = Figures(), WorkerTable(pace.roll_call), argument_seals(settings)
         hub = Hub(task_message, tasks_message, worker_message, settings.watch_buffer)
         newcomers, arrivals = asyncio.Event(), asyncio.Event()
         kept = await opened.enter_async_context(opened_stream(settings.relay_url))
@@ -145,6 +147,7 @@ async def serve(settings: MonitorSettings) -> None:
             hub,
             (newcomers, arrivals),
             lambda: repair.worker_left(),
+            seals,
             pace,
         )
         queues = BrokerQueues(client, settings.layout, heard=lambda: figures.queues)
@@ -167,7 +170,18 @@ async def serve(settings: MonitorSettings) -> None:
         remembered = dt.timedelta(hours=settings.revocation_hours)
         revoked = RevokedTasks(control, workers, sessions, remembered, arrivals, pace)
         sending = _sending(
-            settings, scheduler, halting, database, sessions, lists, client, results, control, workers, pace
+            settings,
+            scheduler,
+            halting,
+            database,
+            sessions,
+            lists,
+            client,
+            results,
+            control,
+            workers,
+            seals,
+            pace,
         )
         hello = Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace)
         waiting = WaitingTasks(client, settings.layout, queues)
@@ -287,6 +301,7 @@ def _intake(
     hub: Hub[WatchEventsResponse],
     newcomers: Sequence[asyncio.Event],
     on_gone: Callable[[], None],
+    seals: ArgumentSeals | None,
     pace: Pace,
 ) -> Intake:
     """`newcomers` are set when a worker comes that has answered no roll call yet; `on_gone` is called when
@@ -311,7 +326,7 @@ def _intake(
         wants=hub.wants,
         kept=kept,
         bounds=Bounds(tasks=settings.tasks_in_memory),
-        redaction=settings.redaction,
+        redaction=settings.redaction_by(seals.seal if seals else None),
         pace=pace,
     )
 
@@ -390,11 +405,18 @@ def _sending(
     results: ResultClient | None,
     control: Control,
     workers: WorkerTable,
+    seals: ArgumentSeals | None,
     pace: Pace,
 ) -> Sending:
     """What sends tasks: it asks the scheduler, the result backend and workers for their arguments."""
     finder = ArgumentFinder(
-        Scheduled(scheduler).of_runs, results, settings.result_key_prefix, control, workers
+        Scheduled(scheduler).of_runs,
+        results,
+        settings.result_key_prefix,
+        control,
+        workers,
+        database,
+        seals,
     )
     sender = Sender(client, broker.broker_address(settings).database, settings.layout)
     registered = RegisteredTasks(control, workers)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from services.kernel.broker_layout import LayoutSettings
 from services.kernel.settings import BrokerUrl, Replicas
-from services.monitor.tasks.redaction import Arguments, Redaction
+from services.monitor.tasks.redaction import Arguments, Redaction, Seal
 from services.monitor.tasks.secret_names import words_of
 
 if TYPE_CHECKING:
@@ -93,6 +93,13 @@ class MonitorSettings(LayoutSettings):
     arguments: Arguments = Field(
         Arguments.REDACTED, validation_alias="CELERIAC_MONITOR_ARGUMENTS", examples=["redacted", "none"]
     )
+    # A file of keys, with which arguments that have secrets are kept encrypted, so that a retry can be sent
+    # with them. Without it, or as long as it is not there, they are not kept.
+    argument_keys: Path | None = Field(
+        None,
+        validation_alias="CELERIAC_MONITOR_ARGUMENT_KEYS",
+        examples=["/etc/celeriac/argument-keys.json"],
+    )
     # The least role that reads arguments and results, and finds tasks by what stands in them.
     arguments_readable_from: Literal["viewer", "admin"] = Field(
         "admin", validation_alias="CELERIAC_MONITOR_ARGUMENTS_READABLE_FROM", examples=["admin", "viewer"]
@@ -100,7 +107,11 @@ class MonitorSettings(LayoutSettings):
 
     @property
     def redaction(self) -> Redaction:
-        return Redaction(self.redact.split(","), self.redact_except.split(","), self.arguments)
+        return self.redaction_by(None)
+
+    def redaction_by(self, seal: Seal | None) -> Redaction:
+        """Returns the same, which has arguments with secrets encrypted."""
+        return Redaction(self.redact.split(","), self.redact_except.split(","), self.arguments, seal)
 
     @property
     def readers_of_arguments(self) -> Role:

@@ -104,6 +104,8 @@ tasks = Table(
     Column("custom_at", Moment),
     # Its attempts before the newest one, at most 20, under microseconds since 1970 (tasks/attempts.py).
     Column("attempts", JSONB),
+    # What `args` and `kwargs` show, encrypted, where they have secrets (tasks/sealed_arguments.py).
+    Column("sealed_arguments", JSONB),
     Index("celery_task_results_ext_newest", *NEWEST),
     Index("celery_task_results_ext_state", "state", *NEWEST),
     Index("celery_task_results_ext_task", "task", *NEWEST),

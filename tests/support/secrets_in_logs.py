@@ -66,7 +66,12 @@ def remember_files(*files: Path) -> None:
 
 def remember_settings(environment: Mapping[str, str]) -> None:
     """The secrets that a process is told by its settings."""
-    for name in ("CELERIAC_TLS_KEY", "CELERIAC_AUDIT_KEY", "CELERIAC_CONFIG_KEYS"):
+    for name in (
+        "CELERIAC_TLS_KEY",
+        "CELERIAC_AUDIT_KEY",
+        "CELERIAC_CONFIG_KEYS",
+        "CELERIAC_MONITOR_ARGUMENT_KEYS",
+    ):
         if path := environment.get(name):
             remember_files(Path(path))
     remember(environment.get("REDIS_PASSWORD", ""), "REDIS_PASSWORD")

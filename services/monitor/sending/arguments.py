@@ -26,6 +26,7 @@ class Source(enum.StrEnum):
     RESULT = "result"
     WORKER = "worker"
     EVENT = "event"
+    SEALED = "sealed"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _of_values(
     return sound(Arguments(source, json.dumps(args), json.dumps(kwargs), named, priority))
 
 
-def in_reprs(args: str, kwargs: str) -> Arguments | None:
+def in_reprs(args: str, kwargs: str, source: Source = Source.EVENT) -> Arguments | None:
     """Returns the arguments in the texts that events have, as Python shows them; None if not all is told."""
     if not args or not kwargs or any(mark in text for text in (args, kwargs) for mark in NOT_WHOLE):
         return None
@@ -111,7 +112,7 @@ def in_reprs(args: str, kwargs: str) -> Arguments | None:
         return None
     if not _is_json(positional) or not _is_json(named):
         return None
-    return sound(Arguments(Source.EVENT, json.dumps(positional), json.dumps(named)))
+    return sound(Arguments(source, json.dumps(positional), json.dumps(named)))
 
 
 def _is_json(value: Any, depth: int = 0) -> bool:

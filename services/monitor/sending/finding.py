@@ -13,11 +13,22 @@ from typing import TypeAlias
 import structlog
 from redis.exceptions import RedisError
 
+from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.logged_errors import for_log
-from services.monitor.sending.arguments import MOST_BYTES, Arguments, in_meta, in_reprs, in_request
+from services.monitor.sending.arguments import (
+    MOST_BYTES,
+    Arguments,
+    Source,
+    in_meta,
+    in_reprs,
+    in_request,
+)
+from services.monitor.sending.store_sealed import sealed_of
 from services.monitor.tasks.result_client import ResultClient
 from services.monitor.tasks.result_keys import key_before_id
+from services.monitor.tasks.sealed_arguments import ArgumentSeals
+from services.monitor.tasks.secret_shapes import REDACTED
 from services.monitor.tasks.stored_values import values_of
 from services.monitor.tasks.tasks import Task, TaskState
 from services.monitor.workers.control import Control
@@ -36,12 +47,17 @@ OfRuns: TypeAlias = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[str, 
 UNKNOWN = (
     "the arguments of the task {id!r} are not known in full: no schedule, no stored result and no worker has"
     " them, and its events show {shown}. Set result_extended=True in the application, so that they are stored"
-    " from now on; send this task again from where it was sent, or by RunTask"
+    " from now on{or_so}; send this task again from where it was sent, or by RunTask"
 )
+
+OR_SEALED = ", or keep those with secrets encrypted (CELERIAC_MONITOR_ARGUMENT_KEYS)"
 
 
 class ArgumentFinder:
-    """`of_runs`: asks the scheduler. `results`: the application's backend; None: there is none."""
+    """`of_runs`: asks the scheduler. `results`: the application's backend; None: there is none.
+
+    `seals`: what opens arguments that are kept encrypted; None: none are.
+    """
 
     def __init__(
         self,
@@ -50,7 +66,11 @@ class ArgumentFinder:
         result_key_prefix: str,
         control: Control,
         workers: WorkerTable,
+        database: Database,
+        seals: ArgumentSeals | None,
     ) -> None:
+        self._database = database
+        self._seals = seals
         self._of_runs = of_runs
         self._results = results
         self._prefix = key_before_id(result_key_prefix)
@@ -63,7 +83,7 @@ class ArgumentFinder:
         A source that is away tells nothing.
         """
         found: Found = {}
-        for ask in (self._schedules, self._backend, self._held, _shown):
+        for ask in (self._schedules, self._backend, self._held, _shown, self._sealed):
             left = [task for task in tasks if task.id not in found]
             if left:
                 found |= await ask(left)
@@ -112,6 +132,17 @@ class ArgumentFinder:
                     found[task_id] = arguments
         return found
 
+    async def _sealed(self, tasks: Sequence[Task]) -> Found:
+        """Those that events showed with secrets, and that are kept encrypted."""
+        asked = [task.id for task in tasks if REDACTED in task.args + task.kwargs]
+        if self._seals is None or not asked:
+            return {}
+        async with self._database.reading() as connection:
+            sealed = await sealed_of(connection, asked)
+        told = {task_id: self._seals.open(task_id, each) for task_id, each in sealed.items()}
+        shown = {task_id: in_reprs(*each, Source.SEALED) for task_id, each in told.items() if each}
+        return {task_id: arguments for task_id, arguments in shown.items() if arguments is not None}
+
 
 async def _shown(tasks: Sequence[Task]) -> Found:
     told = {task.id: in_reprs(task.args, task.kwargs) for task in tasks}
@@ -123,8 +154,9 @@ def unknown(task: Task) -> FailedPrecondition:
     texts = task.args + task.kwargs
     if not texts:
         shown = "none"
-    elif "[redacted]" in texts or "[not kept]" in texts:
+    elif REDACTED in texts or "[not kept]" in texts:
         shown = "them without secrets"
     else:
         shown = "a part of them, or values that are no JSON"
-    return FailedPrecondition("ARGUMENTS_UNKNOWN", UNKNOWN.format(id=task.id, shown=shown))
+    or_so = OR_SEALED if REDACTED in texts else ""
+    return FailedPrecondition("ARGUMENTS_UNKNOWN", UNKNOWN.format(id=task.id, shown=shown, or_so=or_so))

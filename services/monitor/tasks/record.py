@@ -15,6 +15,7 @@ from msgspec import Struct
 from services.monitor.tasks.attempts import Attempts
 from services.monitor.tasks.custom_states import shown_in
 from services.monitor.tasks.exceptions import UNKNOWN_TASK, exception_in, name_of_unknown
+from services.monitor.tasks.redaction import SEALED
 from services.monitor.tasks.revocations import Revocation, revocation_in
 from services.monitor.tasks.tasks import (
     PENDING,
@@ -27,6 +28,7 @@ from services.monitor.tasks.tasks import (
 )
 from services.monitor.tasks.trying import keep_retried, leave_attempt
 from services.monitor.tasks.values import (
+    SealedText,
     id_in,
     pid_in,
     retries_in,
@@ -63,6 +65,8 @@ class TaskRecord(Struct, gc=False, eq=False):
     worker_pid: int | None = None
     args: str | None = None
     kwargs: str | None = None
+    # Both encrypted, where secrets in them are replaced.
+    sealed: SealedText | None = None
     retries: int | None = None
     result: str | None = None
     exception: str | None = None
@@ -264,9 +268,11 @@ class TaskRecord(Struct, gc=False, eq=False):
         name = get("name")
         if name != self.task and type(name) is str and name:
             self.task = shared_task_name(name)
-        if get("args") != self.args or get("kwargs") != self.kwargs:
+        if get("args") != self.args or get("kwargs") != self.kwargs or SEALED in event:
             self.args = text_in(event, "args", MOST_ARGUMENTS) or self.args
             self.kwargs = text_in(event, "kwargs", MOST_ARGUMENTS) or self.kwargs
+            sealed = get(SEALED)
+            self.sealed = sealed if type(sealed) is SealedText else None
             self._measure()
         # A later try may have none although an earlier one had.
         eta, expires = get("eta"), get("expires")
@@ -286,13 +292,15 @@ class TaskRecord(Struct, gc=False, eq=False):
 
     def _measure(self) -> None:
         size = len(self.args or "") + len(self.kwargs or "") + len(self.result or "")
+        if self.sealed:
+            size += len(self.sealed)
         if self.exception:
             size += len(self.exception) + len(self.exception_message or "") + len(self.traceback or "")
         self.text_size = size
 
     def forget_texts(self) -> None:
         """Drops the texts, to free memory."""
-        self.args = self.kwargs = self.result = None
+        self.args = self.kwargs = self.result = self.sealed = None
         self.exception = self.exception_type = self.exception_message = self.traceback = None
         self.text_size = 0
 

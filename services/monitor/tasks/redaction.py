@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from services.monitor.tasks.quick_look import QuickLook
@@ -17,6 +17,7 @@ from services.monitor.tasks.redacted_values import without_secrets
 from services.monitor.tasks.secret_names import RUN_TOGETHER, Kind, SecretNames
 from services.monitor.tasks.secret_shapes import HINTS, REDACTED, without_shapes
 from services.monitor.tasks.secret_values import EMPTY, Value, is_number, quoted_at, value_at
+from services.monitor.tasks.values import SealedText
 
 Fields: TypeAlias = tuple[str, str]
 # The fields of events that have texts of the application.
@@ -32,6 +33,10 @@ FIELDS = {
     # Celery writes none there. Who does has it taken in, as a rejection that is put back counts as a retry.
     "task-rejected": EXCEPTION,
 }
+# Where an event has its arguments encrypted, after secrets in them were replaced.
+SEALED = "sealed_arguments"
+# Encrypts: of a task's id, its arguments and keyword arguments.
+Seal: TypeAlias = Callable[[Any, Any, Any], SealedText | None]
 # What stands in place of arguments and results that are not to be kept.
 NOT_KEPT = "[not kept]"
 # Longer texts are cut before they are looked through; less of them is stored. Of a traceback the end, too, is
@@ -66,14 +71,19 @@ class Arguments(enum.StrEnum):
 
 
 class Redaction:
-    """`names`: further names of secrets; `clear`: names whose values are none (`SecretNames`)."""
+    """`names`: further names of secrets; `clear`: names whose values are none (`SecretNames`).
+
+    `seal`: encrypts arguments in which something is replaced; None: they are not kept.
+    """
 
     def __init__(
         self,
         names: Iterable[str] = (),
         clear: Iterable[str] = (),
         arguments: Arguments = Arguments.REDACTED,
+        seal: Seal | None = None,
     ) -> None:
+        self._seal = seal if arguments is Arguments.REDACTED else None
         self._names = SecretNames(names, clear)
         self._arguments = arguments
         self._look = QuickLook([*self._names.rules, *RUN_TOGETHER, *HINTS])
@@ -123,11 +133,16 @@ class Redaction:
             if self._look.may_have_secrets(text):
                 self._replace(event, fields)
 
-    def _replace(self, event: dict[str, Any], fields: Iterable[str]) -> None:
+    def _replace(self, event: dict[str, Any], fields: Fields) -> None:
+        shown = [event.get(field) for field in fields]
         for field in fields:
             text = event.get(field)
             if type(text) is str:
                 event[field] = self.exception(text) if fields is EXCEPTION else self.argument(text)
+        if fields is ARGUMENTS and self._seal and shown != [event.get(field) for field in fields]:
+            sealed = self._seal(event.get("uuid"), *shown)
+            if sealed is not None:
+                event[SEALED] = sealed
 
     def argument(self, text: str) -> str:
         """Returns arguments or a result, as Celery shows them, without secrets; cut if they are very long."""

@@ -50,7 +50,22 @@ TIMES = (
 MARKS = ("heard", "updated", "worker_at")
 # More of them than one, as JSON (attempts.py).
 ATTEMPTS = "attempts"
-STAGED = ("id", *TEXTS, *IDS, "worker_pid", "retries", "runtime", "eta", "expires", ATTEMPTS, *TIMES, *MARKS)
+# Its arguments, encrypted (sealed_arguments.py).
+SEALED = "sealed_arguments"
+STAGED = (
+    "id",
+    *TEXTS,
+    *IDS,
+    "worker_pid",
+    "retries",
+    "runtime",
+    "eta",
+    "expires",
+    ATTEMPTS,
+    SEALED,
+    *TIMES,
+    *MARKS,
+)
 
 
 def row_of(record: TaskRecord) -> Row:
@@ -80,6 +95,7 @@ def row_of(record: TaskRecord) -> Row:
         time_in(record.eta),
         time_in(record.expires),
         written(record.attempts) if record.attempts else None,
+        record.sealed,
         record.sent or None,
         record.received or None,
         record.started or None,
@@ -100,7 +116,7 @@ CREATE_STAGED = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_tasks (
     id text, {", ".join(f"{name} text" for name in (*TEXTS, *IDS))},
     worker_pid int8, retries int, runtime float8, eta timestamptz, expires timestamptz,
-    {ATTEMPTS} text, {", ".join(f"{name} int8" for name in (*TIMES, *MARKS))}
+    {ATTEMPTS} text, {SEALED} text, {", ".join(f"{name} int8" for name in (*TIMES, *MARKS))}
 ) ON COMMIT DELETE ROWS
 """
 
@@ -109,17 +125,23 @@ def _moment(name: str) -> str:
     return f"to_timestamp({name} / 1000000.0::float8)"
 
 
+def _is_newest(*times: str) -> str:
+    """Returns SQL that tells whether the new row has the newer of the times, or the same."""
+    ours = ", ".join(f"coalesce(excluded.{time}, '-infinity')" for time in times)
+    theirs = ", ".join(f"coalesce(known.{time}, '-infinity')" for time in times)
+    return f"({ours}) >= ({theirs})"
+
+
 def _newest(column: str, *times: str, keep: bool = True) -> str:
     """Returns SQL that sets the column from the row, stored or new, with the newer of the times.
 
     If that row has NULL in the column, the other row's value is used, unless `keep` is False.
     """
-    ours = ", ".join(f"coalesce(excluded.{time}, '-infinity')" for time in times)
-    theirs = ", ".join(f"coalesce(known.{time}, '-infinity')" for time in times)
+    newest = _is_newest(*times)
     if not keep:
-        return f"{column} = CASE WHEN ({ours}) >= ({theirs}) THEN excluded.{column} ELSE known.{column} END"
+        return f"{column} = CASE WHEN {newest} THEN excluded.{column} ELSE known.{column} END"
     return (
-        f"{column} = CASE WHEN ({ours}) >= ({theirs}) THEN coalesce(excluded.{column}, known.{column})"
+        f"{column} = CASE WHEN {newest} THEN coalesce(excluded.{column}, known.{column})"
         f" ELSE coalesce(known.{column}, excluded.{column}) END"
     )
 
@@ -142,6 +164,12 @@ _CHANGES = [
             OR coalesce(excluded.worker_at, '-infinity') >= coalesce(known.worker_at, '-infinity')
             THEN excluded.worker_pid
         ELSE known.worker_pid
+    END""",
+    # Those that `args` shows, or none: the arguments of another try may be others.
+    f"""sealed_arguments = CASE
+        WHEN known.args IS NULL OR (excluded.args IS NOT NULL AND {_is_newest("received_at", "sent_at")})
+            THEN excluded.sealed_arguments
+        ELSE known.sealed_arguments
     END""",
     # All that are known, the newest ones; what is written later knows more of one.
     f"""attempts = CASE
@@ -184,12 +212,18 @@ _COLUMNS = [
     "eta",
     "expires",
     ATTEMPTS,
+    SEALED,
     *_TIME_COLUMNS,
     "heard_at",
     "updated_at",
     "worker_at",
 ]
-_VALUES = [*STAGED[: -len((ATTEMPTS, *TIMES, *MARKS))], "attempts::jsonb", *map(_moment, (*TIMES, *MARKS))]
+_VALUES = [
+    *STAGED[: -len((ATTEMPTS, SEALED, *TIMES, *MARKS))],
+    "attempts::jsonb",
+    "sealed_arguments::jsonb",
+    *map(_moment, (*TIMES, *MARKS)),
+]
 _NEWER = " OR ".join(f"excluded.{column} > coalesce(known.{column}, '-infinity')" for column in _TIME_COLUMNS)
 LOCK = "LOCK TABLE celery_task_results_ext IN ROW EXCLUSIVE MODE"
 HAS_CLOSED = """

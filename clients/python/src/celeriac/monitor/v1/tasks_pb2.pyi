@@ -53,6 +53,7 @@ class ArgumentSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ARGUMENT_SOURCE_RESULT: _ClassVar[ArgumentSource]
     ARGUMENT_SOURCE_WORKER: _ClassVar[ArgumentSource]
     ARGUMENT_SOURCE_EVENT: _ClassVar[ArgumentSource]
+    ARGUMENT_SOURCE_SEALED: _ClassVar[ArgumentSource]
 
 class AttemptEnd(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -92,6 +93,7 @@ ARGUMENT_SOURCE_SCHEDULE: ArgumentSource
 ARGUMENT_SOURCE_RESULT: ArgumentSource
 ARGUMENT_SOURCE_WORKER: ArgumentSource
 ARGUMENT_SOURCE_EVENT: ArgumentSource
+ARGUMENT_SOURCE_SEALED: ArgumentSource
 ATTEMPT_END_UNSPECIFIED: AttemptEnd
 ATTEMPT_END_RETRIED: AttemptEnd
 ATTEMPT_END_SUCCEEDED: AttemptEnd

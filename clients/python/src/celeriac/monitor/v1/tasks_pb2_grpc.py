@@ -156,7 +156,7 @@ class TaskServiceServicer(object):
 
         The arguments come from the first of these that knows them: the schedule, if it has not changed since; what the result
         backend stores of the task (`result_extended`); a worker that still has it; what its events show of it, if that is
-        not cut and has no "[redacted]". FAILED_PRECONDITION with the reason ARGUMENTS_UNKNOWN if none does,
+        not cut and has no "[redacted]"; what is kept of it encrypted, if it has secrets. FAILED_PRECONDITION with the reason ARGUMENTS_UNKNOWN if none does,
         TASK_NOT_ENDED if the task has not ended, TASK_RETRIED if it was retried already, and QUEUE_UNKNOWN if nothing
         tells its queue.
         """
