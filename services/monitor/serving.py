@@ -65,6 +65,7 @@ from services.monitor.intake.intake import Bounds, Intake
 from services.monitor.intake.kept_events import KeptStream, opened_stream
 from services.monitor.intake.subscription import EventSource
 from services.monitor.messages.flow import Flows
+from services.monitor.messages.measures import QueueMeasures
 from services.monitor.messages.moving import Moves
 from services.monitor.messages.overview import Overview
 from services.monitor.messages.purging import Purges
@@ -220,8 +221,9 @@ async def serve(settings: MonitorSettings) -> None:
             pace,
         )
         registry = new_registry()
+        queue_api, measures = _queues(settings, client, queues, sessions, figures, workers, control, pauses)
         registry.register(
-            MonitorCollector(figures, workers, pulse, components, hub, gaps, intake, generations)
+            MonitorCollector(figures, workers, pulse, components, hub, gaps, intake, generations, measures)
         )
         front_page = FrontPage(
             pulse, intake.totals, workers, database, lists, NextRuns(scheduler), HostFigures()
@@ -236,7 +238,7 @@ async def serve(settings: MonitorSettings) -> None:
             servicers=_servicers(
                 DashboardApi(pulse, hub, workers, components, front_page, collecting, pace),
                 OperationApi(sessions, watching, pace),
-                _queue_api(settings, client, queues, sessions, figures, workers, control, pauses),
+                queue_api,
                 SystemApi(
                     components,
                     Readiness(components, settings.ready_file),
@@ -425,7 +427,7 @@ def _sending(
     return Sending(retries, many, Runs(database, registered, sender, halting.refuse_stopped))
 
 
-def _queue_api(
+def _queues(
     settings: MonitorSettings,
     client: redis.asyncio.Redis,
     queues: BrokerQueues,
@@ -434,7 +436,8 @@ def _queue_api(
     workers: WorkerTable,
     control: Control,
     pauses: Pauses,
-) -> QueueApi:
+) -> tuple[QueueApi, QueueMeasures]:
+    """The servicer of queues, and what Prometheus is told of them."""
     messages = WaitingMessages(client, settings.layout)
 
     def consumers() -> tuple[Mapping[str, Sequence[WorkerName]], bool]:
@@ -448,18 +451,21 @@ def _queue_api(
     async def sent_times(task_ids: Sequence[str]) -> Mapping[str, dt.datetime]:
         try:
             async with sessions.reading() as session:
-                tasks = await TaskStore(session).get_several(task_ids)
+                return await TaskStore(session).sent_times(task_ids)
         except DATABASE_ERRORS:
             return {}
-        return {task.id: task.sent_at for task in tasks if task.sent_at is not None}
 
-    return QueueApi(
-        Overview(queues, messages, Flows(received), consumers, sent_times, pauses.all),
-        messages,
-        Moves(client, settings.layout, messages),
-        Purges(client, settings.layout),
-        pauses,
-        settings.redaction,
+    measures = QueueMeasures(messages, Flows(received), consumers, sent_times)
+    return (
+        QueueApi(
+            Overview(queues, messages, Flows(received), consumers, sent_times, pauses.all),
+            messages,
+            Moves(client, settings.layout, messages),
+            Purges(client, settings.layout),
+            pauses,
+            settings.redaction,
+        ),
+        measures,
     )
 
 

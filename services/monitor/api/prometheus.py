@@ -7,7 +7,8 @@ sends no task-sent events is counted under the queue "unknown".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -17,12 +18,13 @@ from prometheus_client.registry import Collector
 from services.monitor.figures import Figures
 from services.monitor.gaps.gaps import Gaps
 from services.monitor.intake.intake import Intake
+from services.monitor.messages.measures import Measures, QueueMeasures
 from services.monitor.queues import Queue
 from services.monitor.system.components import Components, Health
 from services.monitor.tasks.generations import Generations
 from services.monitor.totals import tally
 from services.monitor.watch.hub import Hub
-from services.monitor.watch.pulse import Pulse
+from services.monitor.watch.pulse import MOST_QUEUES, Pulse
 from services.monitor.workers.workers import WorkerTable
 
 UNKNOWN_QUEUE = "unknown"
@@ -45,7 +47,9 @@ class MonitorCollector(Collector):
         gaps: Gaps,
         intake: Intake,
         generations: Generations,
+        measures: QueueMeasures,
     ) -> None:
+        self._measures = measures
         self._generations = generations
         self._intake = intake
         self._totals = intake.totals
@@ -63,9 +67,12 @@ class MonitorCollector(Collector):
     async def _collect(self) -> list[Metric]:
         queues = await self._pulse.queues()
         await self._totals.refresh()
+        # None: the broker is away.
+        of_all = 0 < len(queues) < MOST_QUEUES
+        measures = await self._measures.of(queues, time.monotonic(), of_all=of_all)
         return [
             *self._of_tasks(),
-            *_of_queues(queues),
+            *_of_queues(queues, measures),
             *self._of_events(),
             *self._of_gaps(),
             *self._of_the_monitor(),
@@ -146,13 +153,41 @@ class MonitorCollector(Collector):
         ]
 
 
-def _of_queues(queues: Sequence[Queue]) -> Sequence[Metric]:
-    length = GaugeMetricFamily("celery_queue_length", "Messages that wait", labels=["queue"])
-    held = GaugeMetricFamily("celery_queue_unacknowledged", "Messages that workers hold", labels=["queue"])
-    for queue in queues:
-        length.add_metric([queue.name], queue.length)
-        held.add_metric([queue.name], queue.unacknowledged)
-    return [length, held]
+def _of_queues(queues: Sequence[Queue], measures: Measures) -> Sequence[Metric]:
+    flows = measures.flows
+    told: Sequence[tuple[str, str, Mapping[str, float]]] = [
+        ("length", "Messages that wait", {queue.name: queue.length for queue in queues}),
+        (
+            "unacknowledged",
+            "Messages that workers hold",
+            {queue.name: queue.unacknowledged for queue in queues},
+        ),
+        (
+            "waiting_for_eta",
+            "Messages that workers hold until their time has come",
+            {queue.name: queue.waiting_for_eta for queue in queues},
+        ),
+        ("oldest_seconds", "Since when the oldest of the next messages waits", measures.oldest),
+        (
+            "arrivals_per_second",
+            "Messages that came, within the last minute",
+            {name: flow.arrivals for name, flow in flows.items()},
+        ),
+        (
+            "deliveries_per_second",
+            "Messages that workers took, within the last minute",
+            {name: flow.deliveries for name, flow in flows.items()},
+        ),
+        ("consumers", "Workers that consume it", measures.consumers),
+    ]
+    return [_by_queue(f"celery_queue_{name}", text, values) for name, text, values in told]
+
+
+def _by_queue(name: str, documentation: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=["queue"])
+    for queue, value in values.items():
+        family.add_metric([queue], value)
+    return family
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

@@ -31,6 +31,7 @@ class _Look:
     at: float
     lengths: Mapping[str, int]
     received: Mapping[str, int]
+    of_all: bool
 
 
 class Flows:
@@ -40,9 +41,12 @@ class Flows:
         self._received = received
         self._looks: deque[_Look] = deque()
 
-    def look(self, queues: Sequence[Queue], now: float) -> Mapping[str, Flow]:
-        """Takes in a look at all queues; returns the flow of each since the first look within a minute."""
-        look = _Look(now, {queue.name: queue.length for queue in queues}, self._received())
+    def look(self, queues: Sequence[Queue], now: float, *, of_all: bool = True) -> Mapping[str, Flow]:
+        """Takes in a look at queues; returns the flow of each since the first look within a minute.
+
+        `of_all`: whether there are no others. If there are, one that was not seen before has no flow yet.
+        """
+        look = _Look(now, {queue.name: queue.length for queue in queues}, self._received(), of_all)
         while self._looks and now - self._looks[0].at > WINDOW_SECONDS:
             self._looks.popleft()
         first = self._looks[0] if self._looks else look
@@ -51,7 +55,8 @@ class Flows:
         seconds = now - first.at
         if seconds < SHORTEST_SECONDS:
             return {}
-        return {queue: _flow(first, look, queue, seconds) for queue in look.lengths}
+        known = [queue for queue in look.lengths if first.of_all or queue in first.lengths]
+        return {queue: _flow(first, look, queue, seconds) for queue in known}
 
 
 def _flow(first: _Look, last: _Look, queue: str, seconds: float) -> Flow:

@@ -78,7 +78,7 @@ class Overview:
                 queue,
                 sorted(by_queue.get(queue.name, ()), key=str),
                 all_told,
-                _oldest(ids, sent),
+                oldest_of(ids, sent),
                 flow.get(queue.name),
                 pauses.get(queue.name),
             )
@@ -86,7 +86,7 @@ class Overview:
         ]
 
 
-def _oldest(ids: Sequence[str | None], sent: Mapping[str, dt.datetime]) -> dt.datetime | None:
+def oldest_of(ids: Sequence[str | None], sent: Mapping[str, dt.datetime]) -> dt.datetime | None:
     """Returns the oldest time, if that of each is known: one that is not known may be older."""
     times = [sent.get(task_id) if task_id is not None else None for task_id in ids]
     known = [each for each in times if each is not None]

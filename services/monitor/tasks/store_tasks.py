@@ -6,6 +6,7 @@ event of its type. So a batch may be written twice, by two replicas, or after a 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -294,6 +295,12 @@ ONE = (
 )
 SEVERAL = IN_SHORT.where(c.id == any_(bindparam("ids", type_=ARRAY(Text)))).order_by(c.updated_at)
 
+SENT = (
+    select(c.id, c.sent_at)
+    .where(c.id == any_(bindparam("ids", type_=ARRAY(Text))), c.sent_at.is_not(None))
+    .order_by(c.updated_at)
+)
+
 
 class TaskStore:
     """Reads tasks, in one session."""
@@ -317,6 +324,11 @@ class TaskStore:
         rows = await self._session.execute(SEVERAL, {"ids": list(task_ids)})
         newest = {row["id"]: row for row in rows.mappings()}
         return [_task_of(row) for row in newest.values()]
+
+    async def sent_times(self, task_ids: Sequence[str]) -> dict[str, dt.datetime]:
+        """Returns when those of the tasks were sent of which that is known."""
+        rows = await self._session.execute(SENT, {"ids": list(task_ids)})
+        return {row["id"]: row["sent_at"] for row in rows.mappings()}
 
     async def list(
         self, wanted: TaskFilter, after: Place | None, most: int, newer_than: Place | None = None

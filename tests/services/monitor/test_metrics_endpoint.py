@@ -65,6 +65,26 @@ def test_real_tasks_are_counted_by_queue_and_status_and_timed(
     assert (value(found["celery_event_lag_seconds"], "celery_event_lag_seconds") or 0) >= 0
 
 
+def test_age_flow_and_consumers_of_queues_are_told(
+    monitor: Monitor, app: Celery, broker: Valkey, tmp_path: Path
+) -> None:
+    def of_queue(name: str, queue: str) -> float | None:
+        return value(scraped(monitor)[f"celery_queue_{name}"], f"celery_queue_{name}", queue=queue)
+
+    with running_worker(broker, tmp_path, queues="fast"):
+        eventually(lambda: of_queue("consumers", "fast") == 1)
+        for number in range(5):
+            app.send_task("add", [number, 2], queue="fast")
+            app.send_task("add", [number, 2], queue="unread")
+        eventually(lambda: (of_queue("deliveries_per_second", "fast") or 0) > 0)
+        eventually(lambda: (of_queue("arrivals_per_second", "unread") or 0) > 0)
+        age = eventually(lambda: of_queue("oldest_seconds", "unread"))
+        eventually(lambda: (of_queue("oldest_seconds", "unread") or 0) > age)
+        eventually(lambda: of_queue("oldest_seconds", "fast") is None)
+        assert (of_queue("deliveries_per_second", "unread"), of_queue("consumers", "unread")) == (0, 0)
+        assert (of_queue("waiting_for_eta", "fast"), of_queue("unacknowledged", "unread")) == (0, 0)
+
+
 def test_the_systems_components_and_calls_are_there_too(monitor: Monitor) -> None:
     def known() -> dict[str, Metric] | None:
         found = scraped(monitor)

@@ -37,3 +37,11 @@ def test_looks_of_more_than_a_minute_ago_count_no_more() -> None:
     flow = looked(flows, 600, WINDOW_SECONDS + 10.0)
     assert flow is not None and flow.arrivals == 0.0
     assert looked(flows, 600, 1000.0) is None
+
+
+def test_a_queue_that_a_look_at_some_has_left_out_has_no_flow_yet() -> None:
+    """As of the longest queues, or while the broker was away: what waits did not come all at once."""
+    flows = Flows(dict)
+    flows.look([], 0.0, of_all=False)
+    assert looked(flows, 100, 10.0) is None
+    assert looked(flows, 100, WINDOW_SECONDS + 5.0) == Flow(arrivals=0.0, deliveries=0.0, time_to_empty=None)
