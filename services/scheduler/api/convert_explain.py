@@ -106,4 +106,5 @@ def _queue_to(queue: QueueSituation) -> pb.ScheduleQueue:
         unacknowledged=queue.seen.unacknowledged if queue.seen else 0,
         consumers=[f"workers/{each.name}" for each in queue.online[:MOST_WORKERS]],
         absent_consumers=[f"workers/{each.name}" for each in queue.away[:MOST_WORKERS]],
+        pause_time=timestamp(queue.seen.pause.since) if queue.seen and queue.seen.pause else None,
     )

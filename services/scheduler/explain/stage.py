@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from services.scheduler.explain import steps_of_tasks as steps
 from services.scheduler.explain.words import moment, seconds
-from services.scheduler.runs.monitor_client import Heard, QueueSeen, WorkerSeen
+from services.scheduler.runs.monitor_client import Heard, PauseSeen, QueueSeen, WorkerSeen
 from services.scheduler.schedule.definition import Run
 
 # The most workers that a sentence names.
@@ -149,6 +149,10 @@ def _queued(queue: QueueSituation) -> Progress:
     """No worker was heard to have received it."""
     length = queue.seen.length if queue.seen else 0
     waiting = f"{length} {'message waits' if length == 1 else 'messages wait'} there."
+    if queue.seen is not None and queue.seen.pause is not None:
+        text = f"The queue {queue.name!r} is paused, {_paused(queue.seen.pause)}: {waiting}{_still(queue)}"
+        stage = Stage.QUEUED if length else Stage.UNHEARD
+        return Progress(stage, text, next_step=steps.resume_queue(queue.name))
     if not queue.online:
         text = f"No worker consumes the queue {queue.name!r}: {waiting}{_away(queue)}{_untold(queue)}"
         stage = Stage.QUEUED if length else Stage.UNHEARD
@@ -162,6 +166,16 @@ def _queued(queue: QueueSituation) -> Progress:
         " either a worker has just taken it, or the worker that took it sends no events."
     )
     return Progress(Stage.UNHEARD, text, next_step=steps.SEND_EVENTS)
+
+
+def _paused(pause: PauseSeen) -> str:
+    reason = f" ({pause.reason!r})" if pause.reason else ""
+    return f"by {pause.by} at {moment(pause.since)}{reason}"
+
+
+def _still(queue: QueueSituation) -> str:
+    """Of a pause that not all workers have been told, or that one was told against."""
+    return f" {_named(queue.online)} consume(s) it all the same." if queue.online else ""
 
 
 def _away(queue: QueueSituation) -> str:

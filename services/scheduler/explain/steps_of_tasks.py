@@ -23,8 +23,15 @@ AWAIT_LOSS = "The run is marked as lost, or sent again if resend_lost is set: as
 def consume(queue: str) -> str:
     return (
         f"Start a worker that consumes it (`celery -A your_app worker -Q {queue} -E`), or have one that runs"
-        f" consume it (`celery -A your_app control add_consumer {queue}`)."
+        f' consume it: AddConsumer (POST /v1/workers:addConsumer {{"queue": "queues/{queue}"}}).'
     )
+
+
+def resume_queue(queue: str) -> str:
+    if "/" in queue or "\\" in queue:
+        # Such a name can't stand in a path.
+        return f'Resume it: ResumeQueue (POST /v1/queues:resume {{"name": "queues/{queue}"}}).'
+    return f"Resume it: ResumeQueue (POST /v1/queues/{queue}:resume)."
 
 
 def look_at(task_id: str) -> str:

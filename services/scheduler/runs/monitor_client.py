@@ -60,12 +60,21 @@ class Heard(NamedTuple):
         return self.state in ENDED
 
 
+class PauseSeen(NamedTuple):
+    """The pause of a queue. `reason` is empty if none was given."""
+
+    since: dt.datetime
+    by: str
+    reason: str
+
+
 class QueueSeen(NamedTuple):
     """A queue of the broker: how many messages wait on it, and how many workers hold unacknowledged."""
 
     name: str
     length: int
     unacknowledged: int
+    pause: PauseSeen | None = None
 
 
 class WorkerSeen(NamedTuple):
@@ -119,10 +128,7 @@ class Monitor:
         """Returns the queues of the broker, by name. Raises `MonitorAway`, also while the broker is away."""
         found: list[QueueSeen] = []
         async for answer in _pages(self._queues.ListQueues, queues_pb2.ListQueuesRequest(page_size=PAGE)):
-            found += [
-                QueueSeen(each.name.removeprefix("queues/"), each.length, each.unacknowledged)
-                for each in answer.queues
-            ]
+            found += map(_queue_in, answer.queues)
         return found
 
     async def workers(self) -> list[WorkerSeen]:
@@ -179,6 +185,14 @@ def _note(task: tasks_pb2.Task) -> str:
     if task.revocation:
         return tasks_pb2.Revocation.Name(task.revocation).removeprefix("REVOCATION_")
     return task.state_reason
+
+
+def _queue_in(queue: queues_pb2.Queue) -> QueueSeen:
+    name, pause = queue.name.removeprefix("queues/"), None
+    if queue.HasField("pause"):
+        told = queue.pause
+        pause = PauseSeen(told.pause_time.ToDatetime(dt.UTC), told.subject, told.reason)
+    return QueueSeen(name, queue.length, queue.unacknowledged, pause)
 
 
 def _worker_in(worker: workers_pb2.Worker) -> WorkerSeen:

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from celeriac.monitor.v1 import queues_pb2
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
 from tests.support.calls import eventually
@@ -94,6 +95,7 @@ def test_of_a_message_that_no_worker_takes_it_is_told_that_none_consumes_its_que
     assert found.decision == pb.DUE_TIME_DECISION_SENT
     assert "No worker consumes the queue 'nobody': 1 message waits there." in found.reason
     assert "celery -A your_app worker -Q nobody" in found.next_step
+    assert "POST /v1/workers:addConsumer" in found.next_step and "control" not in found.next_step
     assert found.queue == "queues/nobody"
     assert found.run.HasField("publish_time")
     answer = explained(scheduler, name)
@@ -139,6 +141,27 @@ def test_of_a_queue_that_its_worker_was_told_to_leave_it_is_told_that_none_consu
 
     eventually(told, 40)
     app.close()
+
+
+def test_of_a_queue_that_is_paused_it_is_told_who_paused_it_why_and_how_it_goes_on(
+    scheduler: Scheduler, monitor: Monitor, valkey: Valkey, tmp_path: Path
+) -> None:
+    with running_worker(valkey, tmp_path, queues="resting", name="resting@test") as worker:
+        monitor.await_worker(worker.name)
+        name = created(scheduler, queue="queues/resting")
+        eventually(lambda: explained(scheduler, name).queues[0].consumers, 40)
+        pause = queues_pb2.PauseQueueRequest(name="queues/resting", reason="the mail server is down")
+        paused_at = monitor.queues.PauseQueue(pause).pause.pause_time
+        scheduler.schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=name))
+        found = newest(scheduler, name, pb.TASK_STAGE_QUEUED)
+        assert "The queue 'resting' is paused, by mei at " in found.reason
+        assert "('the mail server is down'): 1 message waits there." in found.reason
+        assert "POST /v1/queues/resting:resume" in found.next_step
+        answer = explained(scheduler, name)
+        assert (answer.queues[0].pause_time, answer.next_step) == (paused_at, found.next_step)
+        monitor.queues.ResumeQueue(queues_pb2.ResumeQueueRequest(name="queues/resting"))
+        assert newest(scheduler, name, pb.TASK_STAGE_ENDED).run.outcome == pb.RUN_OUTCOME_SUCCEEDED
+        assert not explained(scheduler, name).queues[0].HasField("pause_time")
 
 
 def test_of_a_task_that_fails_it_is_told_with_which_exception_and_where_its_traceback_is(

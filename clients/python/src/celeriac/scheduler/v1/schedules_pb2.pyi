@@ -742,18 +742,20 @@ class ScheduleEdit(_message.Message):
     def __init__(self, edit_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[ScheduleEditKind, str]] = ..., actor: _Optional[str] = ..., fields: _Optional[_Iterable[str]] = ..., pause_note: _Optional[str] = ...) -> None: ...
 
 class ScheduleQueue(_message.Message):
-    __slots__ = ("queue", "length", "unacknowledged", "consumers", "absent_consumers")
+    __slots__ = ("queue", "length", "unacknowledged", "consumers", "absent_consumers", "pause_time")
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     LENGTH_FIELD_NUMBER: _ClassVar[int]
     UNACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
     CONSUMERS_FIELD_NUMBER: _ClassVar[int]
     ABSENT_CONSUMERS_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_TIME_FIELD_NUMBER: _ClassVar[int]
     queue: str
     length: int
     unacknowledged: int
     consumers: _containers.RepeatedScalarFieldContainer[str]
     absent_consumers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, queue: _Optional[str] = ..., length: _Optional[int] = ..., unacknowledged: _Optional[int] = ..., consumers: _Optional[_Iterable[str]] = ..., absent_consumers: _Optional[_Iterable[str]] = ...) -> None: ...
+    pause_time: _timestamp_pb2.Timestamp
+    def __init__(self, queue: _Optional[str] = ..., length: _Optional[int] = ..., unacknowledged: _Optional[int] = ..., consumers: _Optional[_Iterable[str]] = ..., absent_consumers: _Optional[_Iterable[str]] = ..., pause_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class DueTimeExplanation(_message.Message):
     __slots__ = ("due_time", "decision", "reason", "next_step", "run", "queue", "stage", "worker")
