@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
-from celery import Celery, Task, chain, group
+from celery import Celery, Task, chain, chord, group
 from celery.exceptions import Ignore, Reject
 
 from tests.support import forked
@@ -109,6 +109,15 @@ def celery_app(host: str, port: int, prefix: str = "", *, extended: bool = False
     def line_up(count: int) -> str:
         """Returns the id of the last one."""
         return str(chain(*(add.si(number, number) for number in range(count))).delay().id)
+
+    @app.task(name="sum_up")
+    def sum_up(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    @app.task(name="gather")
+    def gather(count: int) -> str:
+        """Returns the id of the chord's body."""
+        return str(chord([add.si(number, number) for number in range(count)], sum_up.s()).delay().id)
 
     @app.task(name="note_late", bind=True, acks_late=True)
     def note_late(self: Task[..., None], seconds: float) -> None:

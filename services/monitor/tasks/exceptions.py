@@ -39,6 +39,11 @@ _MEANT = {"n": "\n", "r": "\r", "t": "\t"}
 # The exception of a task that its worker does not have: its message is the task's name. Celery sends it
 # without a traceback, unlike one that a task has raised.
 UNKNOWN_TASK = "NotRegistered"
+RETRY = "Retry(Retry(...), "
+_RETRY = re.compile(
+    r"Retry\(Retry\(\.\.\.\), (.+), (?:None|-?[0-9.]+|datetime\.datetime\([^()]*(?:\(.*\))?[^()]*\))\)",
+    re.DOTALL,
+)
 _UNINDENTED = re.compile(r"\n(?=\S)")
 _SURROGATES = range(0xD800, 0xE000)
 
@@ -58,7 +63,7 @@ class ExceptionTold(NamedTuple):
 def exception_in(event: Mapping[str, Any]) -> ExceptionTold:
     """Returns what a task-failed or task-retried event tells."""
     said = event.get("exception")
-    said = said if type(said) is str else None
+    said = _within_retry(said) if type(said) is str else None
     found = _of_repr(said) if said is not None and said != WRAPPER else None
     if said is not None and found is not None and found[1]:
         return _bounded(said, *found)
@@ -71,6 +76,17 @@ def exception_in(event: Mapping[str, Any]) -> ExceptionTold:
         return _bounded(said, *(by_traceback or ("", said or "")))
     # The repr has no message, and the exception may have one.
     return _bounded(said, *(by_traceback if by_traceback and by_traceback[0] == found[0] else found))
+
+
+def _within_retry(said: str) -> str:
+    """Returns the exception for which a task is tried again, where a worker tells Celery's own Retry.
+
+    One whose pool is not `prefork` does: "Retry(Retry(...), ConnectionError('away'), 3)", with the time last.
+    """
+    if not said.startswith(RETRY) or len(said) > MOST_READ:
+        return said
+    found = _RETRY.fullmatch(said)
+    return said if found is None or found[1] == "None" else found[1]
 
 
 def name_of_unknown(message: str | None) -> str | None:

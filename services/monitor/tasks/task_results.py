@@ -120,6 +120,8 @@ class TaskResults:
         self, task_id: str, meta: dict[str, Any], size: int, expires_at: dt.datetime | None
     ) -> TaskResult:
         traceback, extended = meta.get("traceback"), "args" in meta
+        # A task that calls itself again for a retry, and has no parent, is named as its own by Celery.
+        parent_id = _name(meta.get("parent_id"))
         return TaskResult(
             task_id,
             shortened(meta["status"], MOST_NAME),
@@ -135,7 +137,7 @@ class TaskResults:
             args=self._json(meta["args"]) if extended else "",
             kwargs=self._json(meta.get("kwargs")) if extended else "",
             children=tuple(ids_in(meta.get("children"))),
-            parent_id=_name(meta.get("parent_id")),
+            parent_id="" if parent_id == task_id else parent_id,
             group_id=_name(meta.get("group_id")),
         )
 

@@ -44,12 +44,23 @@ def edges_of(tasks: Iterable[Task], metas: Mapping[str, StoredMeta]) -> dict[tup
     return told | stored
 
 
-def groups_of(metas: Mapping[str, StoredMeta], saved: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Returns the ids of the tasks of each group, in the order of the alphabet."""
+def groups_of(
+    metas: Mapping[str, StoredMeta],
+    saved: Mapping[str, Sequence[str]],
+    edges: Iterable[tuple[str, str]],
+) -> dict[str, list[str]]:
+    """Returns the ids of the tasks of each group, in the order of the alphabet.
+
+    Of a chord, Celery stores the group with the body, too, which one of the group's tasks has called.
+    """
     groups: dict[str, set[str]] = {group_id: set(ids) for group_id, ids in saved.items()}
     for task_id, meta in metas.items():
         if meta.group_id:
             groups.setdefault(meta.group_id, set()).add(task_id)
+    for caller, called in edges:
+        for ids in groups.values():
+            if caller in ids:
+                ids.discard(called)
     return {group_id: sorted(ids) for group_id, ids in sorted(groups.items())}
 
 

@@ -40,7 +40,7 @@ class Workflows:
         saved = await self._saved(stored)
         known = set(ids)
         saved = {group: [each for each in every if each in known] for group, every in saved.items()}
-        groups = groups_of(stored, saved)
+        groups = groups_of(stored, saved, edges)
         return Workflow(
             root,
             [_member(each, heard.get(each), stored.get(each, NOTHING)) for each in ids],

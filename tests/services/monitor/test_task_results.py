@@ -104,6 +104,8 @@ def test_a_failure_tells_its_exception_and_a_parent_its_children(monitor: Monito
     (child,) = spawned.children
     assert child == f"tasks/{json.loads(spawned.result_json)}"
     assert stored(monitor, child.removeprefix("tasks/"), "SUCCESS").parent == spawned.task
+    # It called itself again for its retry.
+    assert stored(monitor, str(app.send_task("retry_then_succeed", [1]).id), "SUCCESS").parent == ""
 
 
 def test_a_result_beyond_the_bound_is_told_in_short(monitor: Monitor, app: Celery) -> None:

@@ -76,6 +76,18 @@ def test_a_task_with_a_group_is_one_workflow_from_whichever_task_it_is_asked(
     assert (member.root, pairs(member)) == (found.root, pairs(found))
 
 
+def test_the_body_of_a_chord_is_called_by_one_of_its_group_and_is_none_of_them(
+    monitor: Monitor, app: Celery
+) -> None:
+    caller = f"tasks/{app.send_task('gather', [3]).id}"
+    found = workflow(monitor, caller, 5)
+    (body,) = (each.task for each in found.tasks if each.task_name == "sum_up")
+    (group,) = found.groups
+    assert sorted(group.tasks) == sorted(found.children) and body not in found.children
+    (last,) = (called_by for called_by, called in pairs(found) if called == body)
+    assert last in group.tasks
+
+
 def test_the_callers_of_a_task_in_a_chain_are_told_the_nearest_first(monitor: Monitor, app: Celery) -> None:
     caller = f"tasks/{app.send_task('line_up', [3]).id}"
     found = workflow(monitor, caller, 4)

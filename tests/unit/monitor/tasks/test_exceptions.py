@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
+from celery.exceptions import Retry
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +40,25 @@ def told(exception: Any, traceback: Any = None) -> tuple[str, str]:
 )
 def test_the_repr_tells_type_and_message(repr_of: str, expected: tuple[str, str]) -> None:
     assert told(repr_of, f"{HEAD}other.Thing: else\n") == expected
+
+
+@pytest.mark.parametrize(
+    "reason, expected",
+    [
+        (ConnectionError("away"), ("ConnectionError", "away")),
+        (KeyError(dt.datetime(2026, 1, 1)), ("KeyError", "datetime.datetime(2026, 1, 1, 0, 0)")),
+        (None, ("Retry", "Retry(...), None, {when}")),
+    ],
+)
+@pytest.mark.parametrize(
+    "when", [None, 3, 0.2, dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)]
+)
+def test_a_retry_is_told_by_the_exception_for_which_the_task_is_tried_again(
+    reason: Exception | None, expected: tuple[str, str], when: Any
+) -> None:
+    """Workers whose pool is not `prefork` tell the Retry that is around it."""
+    name, message = expected
+    assert told(repr(Retry("a message", reason, when))) == (name, message.format(when=repr(when)))
 
 
 @pytest.mark.parametrize(
