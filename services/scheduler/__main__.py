@@ -75,7 +75,13 @@ async def serve(settings: SchedulerSettings) -> None:
         watching = Watching(database, watch_response_to, registry, turns=turns, pace=pace)
         catalogue = Catalogue(database, delivery)
         explanations = Explanations(
-            database, monitor, dispatcher, client.ping, turns, lambda: live.get(RUNS_RETENTION)
+            database,
+            monitor,
+            dispatcher,
+            client.ping,
+            turns,
+            lambda: live.get(RUNS_RETENTION),
+            lambda: live.get(SENDS_RUNS),
         )
         api = ScheduleApi(database, catalogue, backfills, watching, explanations, turns, settings.time_zone)
         outcomes = Outcomes(database, monitor, registry, on_ended=woken.set, pace=pace)

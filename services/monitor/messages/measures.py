@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from services.monitor.queues import Queue
 from services.monitor.tasks.names import WorkerName
 
 log = structlog.get_logger(__name__)
+
+LONGEST_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,14 @@ class QueueMeasures:
 
     async def _oldest(self, names: Sequence[str]) -> Mapping[str, float]:
         try:
-            next_tasks = await self._messages.next_tasks(names)
+            # A scrape has a few seconds, and tells all else without this.
+            async with asyncio.timeout(LONGEST_SECONDS):
+                next_tasks = await self._messages.next_tasks(names)
+                known = sorted({task_id for each in next_tasks for task_id in each if task_id is not None})
+                sent = await self._sent_times(known) if known else {}
         except (redis.exceptions.RedisError, OSError) as error:
             log.warning("queues.oldest_not_read", error=for_log(error))
             return {}
-        known = sorted({task_id for each in next_tasks for task_id in each if task_id is not None})
-        sent, now = await self._sent_times(known) if known else {}, dt.datetime.now(dt.UTC)
+        now = dt.datetime.now(dt.UTC)
         times = {name: oldest_of(ids, sent) for name, ids in zip(names, next_tasks, strict=True)}
         return {name: max(0.0, (now - at).total_seconds()) for name, at in times.items() if at is not None}

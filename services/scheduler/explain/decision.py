@@ -65,6 +65,8 @@ class Facts(NamedTuple):
     dispatch_fails: bool = False
     # None: it was not asked, as no run waits for it.
     broker_answers: bool | None = None
+    # Whether runs are sent at all (scheduler.sends_runs).
+    sends: bool = True
 
 
 def decision_on_run(run: Run, facts: Facts) -> Verdict:
@@ -89,6 +91,10 @@ def decision_on_run(run: Run, facts: Facts) -> Verdict:
 def _unsent(run: Run, facts: Facts) -> Verdict:
     recorded = next(each.recorded_at for each in facts.runs if each.run == run)
     reason = f"Recorded at {moment(recorded)} ({run.reason}), and not yet published."
+    if not facts.sends:
+        reason += " No run is sent now, as scheduler.sends_runs is false, which Drain and Shutdown set: the"
+        reason += " message is sent when it is true again. No run is lost by this."
+        return Verdict(Decision.UNSENT, reason, steps.SEND_AGAIN_AT_ALL)
     if facts.broker_answers:
         reason += " The broker answers now, so it is sent within seconds, unless the scheduler fails on it."
         return Verdict(Decision.UNSENT, reason, steps.LOOK_AT_LEFT_OUT)

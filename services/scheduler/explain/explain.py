@@ -101,8 +101,11 @@ class Explanations:
         ping: Callable[[], Awaitable[object]],
         turns: Turns,
         retention: Callable[[], dt.timedelta],
+        sends: Callable[[], bool],
     ) -> None:
-        """`ping` asks the broker for a sign of life. `retention`: how long runs are kept."""
+        """`ping` asks the broker for a sign of life. `retention`: how long runs are kept; `sends`: whether
+        they are sent at all."""
+        self._sends = sends
         self._database = database
         self._monitor = monitor
         self._dispatcher = dispatcher
@@ -162,6 +165,7 @@ class Explanations:
             left_out=self._dispatcher.leaves_out(read.schedule.definition.id),
             dispatch_fails=any(each.failures_in_a_row or each.late for each in self._dispatcher.heartbeats),
             broker_answers=await self._broker_answers() if waits_for_broker else None,
+            sends=self._sends(),
         )
 
     async def _broker_answers(self) -> bool:
@@ -186,6 +190,7 @@ class Explanations:
             {name: situation_of(name, seen[0], workers[0]) for name in sorted(queues)},
             {worker.name: worker for worker in workers[0]},
             "; ".join(faults),
+            self._sends(),
         )
 
 

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from services.scheduler.explain import steps_of_tasks as steps
+from services.scheduler.explain.steps import SEND_AGAIN_AT_ALL
 from services.scheduler.explain.words import moment, seconds
 from services.scheduler.runs.monitor_client import Heard, PauseSeen, QueueSeen, WorkerSeen
 from services.scheduler.schedule.definition import Run
@@ -52,6 +53,8 @@ class Known(NamedTuple):
     queues: dict[str, QueueSituation]
     workers: dict[str, WorkerSeen]
     fault: str = ""
+    # Whether runs are sent at all: while they are not, workers may have been told to consume nothing.
+    sends: bool = True
 
 
 class Progress(NamedTuple):
@@ -97,7 +100,7 @@ def progress_of(run: Run, queue: str, known: Known) -> Progress:
     if known.fault:
         text = f"What became of its message is not known, as the monitor did not tell: {known.fault}."
         return Progress(Stage.UNHEARD, text, next_step=steps.START_MONITOR)
-    return _queued(known.queues[queue])
+    return _queued(known.queues[queue], known.sends)
 
 
 def _ended(run: Run, heard: Heard | None) -> Progress:
@@ -145,7 +148,7 @@ def _going(heard: Heard, known: Known) -> Progress:
     return Progress(stage, text, name)
 
 
-def _queued(queue: QueueSituation) -> Progress:
+def _queued(queue: QueueSituation, sends: bool) -> Progress:
     """No worker was heard to have received it."""
     length = queue.seen.length if queue.seen else 0
     waiting = f"{length} {'message waits' if length == 1 else 'messages wait'} there."
@@ -156,6 +159,10 @@ def _queued(queue: QueueSituation) -> Progress:
     if not queue.online:
         text = f"No worker consumes the queue {queue.name!r}: {waiting}{_away(queue)}{_untold(queue)}"
         stage = Stage.QUEUED if length else Stage.UNHEARD
+        if not sends:
+            text += " No run is sent now either (scheduler.sends_runs is false): a drain or a shutdown, which"
+            text += " have workers consume nothing, may hold."
+            return Progress(stage, text, next_step=SEND_AGAIN_AT_ALL)
         return Progress(stage, text, next_step=steps.consume(queue.name))
     names = _named(queue.online)
     if length:

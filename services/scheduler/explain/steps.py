@@ -8,6 +8,10 @@ KEEP_LONGER = (
 START_BROKER = (
     "Start the broker, or look why it can't be reached: `make status`, CheckHealth (GET /v1/system/health)."
 )
+SEND_AGAIN_AT_ALL = (
+    "End what holds it: Resume after Drain (POST /v1/system:resume), Start after Shutdown (POST"
+    " /v1/system:start); if somebody has set it by SetConfig, set configs/scheduler.sends_runs to true."
+)
 LOOK_AT_LEFT_OUT = (
     "Look for schedule.left_out, batch.left_out and dispatch.publish_failed in the scheduler's log"
     " (`make logs`): they name the exception."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import urllib.request
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.support.celery_workers import running_worker
 from tests.support.events import CHANNEL, Life, event_message
 from tests.support.monitors import Monitor
 from tests.support.servers import Valkey
+
+AGE = "celery_queue_oldest_seconds"
 
 
 def scrape(monitor: Monitor) -> str:
@@ -83,6 +86,23 @@ def test_age_flow_and_consumers_of_queues_are_told(
         eventually(lambda: of_queue("oldest_seconds", "fast") is None)
         assert (of_queue("deliveries_per_second", "unread"), of_queue("consumers", "unread")) == (0, 0)
         assert (of_queue("waiting_for_eta", "fast"), of_queue("unacknowledged", "unread")) == (0, 0)
+
+
+def test_a_broker_that_hangs_leaves_out_how_old_messages_are_and_nothing_else(
+    monitor: Monitor, app: Celery, broker: Valkey
+) -> None:
+    app.send_task("add", [1, 2], queue="stuck")
+    eventually(lambda: value(scraped(monitor)["celery_queue_oldest_seconds"], AGE, queue="stuck") is not None)
+    assert broker.process is not None
+    broker.process.send_signal(signal.SIGSTOP)
+    try:
+        found = scraped(monitor)
+    finally:
+        broker.process.send_signal(signal.SIGCONT)
+    assert value(found["celery_queue_length"], "celery_queue_length", queue="stuck") == 1
+    assert value(found["celery_queue_oldest_seconds"], AGE, queue="stuck") is None
+    assert "celery_events" in found
+    eventually(lambda: value(scraped(monitor)["celery_queue_oldest_seconds"], AGE, queue="stuck") is not None)
 
 
 def test_the_systems_components_and_calls_are_there_too(monitor: Monitor) -> None:

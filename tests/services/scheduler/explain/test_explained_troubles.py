@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from celeriac.monitor.v1 import queues_pb2
+from celeriac.scheduler.v1 import config_pb2, config_pb2_grpc
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 
-from tests.support.calls import eventually
+from tests.support.calls import Caller, eventually
 from tests.support.celery_workers import Worker, celery_app, running_worker
+from tests.support.configurations import put
 from tests.support.monitors import Monitor
 from tests.support.schedulers import Scheduler
 from tests.support.servers import Valkey
@@ -162,6 +164,29 @@ def test_of_a_queue_that_is_paused_it_is_told_who_paused_it_why_and_how_it_goes_
         monitor.queues.ResumeQueue(queues_pb2.ResumeQueueRequest(name="queues/resting"))
         assert newest(scheduler, name, pb.TASK_STAGE_ENDED).run.outcome == pb.RUN_OUTCOME_SUCCEEDED
         assert not explained(scheduler, name).queues[0].HasField("pause_time")
+
+
+def test_while_nothing_is_sent_it_is_told_what_holds_it_and_how_that_ends(
+    scheduler: Scheduler, worker: Worker
+) -> None:
+    settings = Caller(config_pb2_grpc.ConfigServiceStub(scheduler.channel), scheduler.token)
+    sends = "configs/scheduler.sends_runs"
+    before = triggered(scheduler, queue="queues/drained")
+    newest(scheduler, before, pb.TASK_STAGE_QUEUED)
+    put(settings, sends, config_pb2.ConfigValue(bool_value=False))
+    try:
+        eventually(lambda: ":resume" in explained(scheduler, before).next_step)
+        [sent] = explained(scheduler, before).due_times
+        assert "No worker consumes the queue 'drained'" in sent.reason
+        assert "scheduler.sends_runs is false" in sent.reason
+        name = triggered(scheduler)
+        [held] = explained(scheduler, name).due_times
+        assert held.decision == pb.DUE_TIME_DECISION_UNSENT
+        assert "scheduler.sends_runs is false, which Drain and Shutdown set" in held.reason
+        assert "POST /v1/system:resume" in held.next_step
+    finally:
+        settings.ResetConfig(config_pb2.ResetConfigRequest(name=sends))
+    assert newest(scheduler, name, pb.TASK_STAGE_ENDED).run.outcome == pb.RUN_OUTCOME_SUCCEEDED
 
 
 def test_of_a_task_that_fails_it_is_told_with_which_exception_and_where_its_traceback_is(
