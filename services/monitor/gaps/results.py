@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,21 @@ from typing import Any
 from services.monitor.tasks.names import fits
 from services.monitor.tasks.result_client import ResultClient
 from services.monitor.tasks.result_keys import key_before_id
-from services.monitor.tasks.stored_json import date_done_of_end, object_in, status_of_begin
+from services.monitor.tasks.stored_json import (
+    COMPRESSED,
+    date_done_of_end,
+    object_in,
+    plain_of,
+    status_of_begin,
+)
 from services.monitor.tasks.values import time_in
 
 AT_ONCE = 200
 # Bytes of one stored result. Of a larger one only the begin and the end are read, which tell state and time.
 MOST_BYTES = 64 * 1024
 PART_BYTES = 4 * 1024
-# Bytes of one that is stored compressed, when it is unpacked.
-MOST_PLAIN_BYTES = 1024 * 1024
+# Bytes of one that is stored compressed, and of it when it is unpacked: its begin does not tell the end.
+MOST_PACKED_BYTES, MOST_UNPACKED_BYTES = 4 * 1024 * 1024, 32 * 1024 * 1024
 SCANNED_AT_ONCE = 1_000
 EVENTS = {"SUCCESS": "task-succeeded", "FAILURE": "task-failed", "REVOKED": "task-revoked"}
 
@@ -54,17 +61,22 @@ class ResultBackend:
         large = [key for key, length in zip(keys, lengths, strict=True) if _is_within(length, MOST_BYTES + 1)]
         found = {}
         for key, value in zip(small, await self._client.mget(small) if small else (), strict=True):
-            end = None if value is None else end_in(value)
+            end = None if value is None else await _end_of(value)
             if end is not None:
                 found[key.removeprefix(self._prefix)] = end
         for key in large:
-            end = end_of_parts(
-                await self._client.getrange(key, 0, PART_BYTES),
-                await self._client.getrange(key, -PART_BYTES, -1),
-            )
+            end = await self._end_of_large(key)
             if end is not None:
                 found[key.removeprefix(self._prefix)] = end
         return found
+
+    async def _end_of_large(self, key: str) -> StoredEnd | None:
+        begin = await self._client.getrange(key, 0, PART_BYTES)
+        if not begin.startswith(COMPRESSED):
+            return end_of_parts(begin, await self._client.getrange(key, -PART_BYTES, -1))
+        if await self._client.strlen(key) > MOST_PACKED_BYTES:
+            return None
+        return await _end_of(await self._client.get(key) or b"")
 
     async def task_ids(self) -> AsyncIterator[list[str]]:
         """Yields the ids of the tasks of which something is stored, some at once; one may come twice."""
@@ -82,9 +94,21 @@ def _is_within(length: Any, least: int, most: int | None = None) -> bool:
     return type(length) is int and length >= least and (most is None or length <= most)
 
 
+async def _end_of(value: bytes) -> StoredEnd | None:
+    """As `end_in`; a compressed value is unpacked first, beside the event loop, and may be large."""
+    if not value.startswith(COMPRESSED):
+        return end_in(value)
+    plain = await asyncio.to_thread(plain_of, value, MOST_UNPACKED_BYTES)
+    if plain is None or len(plain) > MOST_UNPACKED_BYTES:
+        return None
+    if len(plain) > MOST_BYTES:
+        return end_of_parts(plain[:PART_BYTES], plain[-PART_BYTES:])
+    return end_in(plain)
+
+
 def end_in(value: bytes) -> StoredEnd | None:
     """Returns the end that a stored result tells; None if it tells of no end, or can't be read."""
-    meta = object_in(value, MOST_PLAIN_BYTES)
+    meta = object_in(value, MOST_BYTES)
     if meta is None:
         return None
     kind, done = EVENTS.get(str(meta.get("status"))), _microseconds(meta.get("date_done"))

@@ -36,9 +36,9 @@ class Workflows:
         results_read = metas is not None and metas_of_others is not None
         stored = {**(metas or {}), **(metas_of_others or {})}
         ids = list(dict.fromkeys((*heard, *others)))
-        edges = [pair for pair in edges_of(heard.values(), stored) if set(pair) <= set(ids)]
-        saved = await self._saved(stored)
         known = set(ids)
+        edges = [pair for pair in edges_of(heard.values(), stored) if known.issuperset(pair)]
+        saved = await self._saved(stored)
         saved = {group: [each for each in every if each in known] for group, every in saved.items()}
         groups = groups_of(stored, saved, edges)
         return Workflow(

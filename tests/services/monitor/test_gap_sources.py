@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import random
+import string
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +16,7 @@ from celery import Celery
 from services.kernel.broker_address import BrokerAddress
 from services.kernel.broker_layout import Layout
 from services.monitor.gaps import waiting
-from services.monitor.gaps.results import ResultBackend
+from services.monitor.gaps.results import MOST_BYTES, ResultBackend
 from services.monitor.gaps.waiting import WaitingTasks
 from services.monitor.queues import BrokerQueues
 from services.monitor.tasks.result_client import opened_results
@@ -61,6 +63,24 @@ async def test_ends_are_found_under_the_keys_that_celery_gives_them(
     assert found["good"].event == {"result": "{'a': 1}"}
     assert found["bad"].event == {"exception": "ValueError('no')", "traceback": "Traceback …"}
     assert ids == {"good", "bad", "under way", "large"}
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
+async def test_ends_of_compressed_results_are_found_whatever_their_size(
+    broker: Valkey, client: redis.asyncio.Redis
+) -> None:
+    app = app_of(broker)
+    app.conf.result_compression = "gzip"
+    hardly_compressible = "".join(random.Random(7).choices(string.printable, k=150_000))
+    results = {"small": {"a": 1}, "long when unpacked": "x" * 500_000, "long": hardly_compressible}
+    for task_id, result in results.items():
+        app.backend.store_result(task_id, result, "SUCCESS")
+    app.close()
+    async with opened_results(BrokerAddress(broker.host, broker.port, database=1)) as backend:
+        assert await backend.strlen("celery-task-meta-long") > MOST_BYTES
+        found = await ResultBackend(backend).ends([*results, "never"])
+    assert {task_id: end.kind for task_id, end in found.items()} == dict.fromkeys(results, "task-succeeded")
+    assert found["small"].event == {"result": "{'a': 1}"}
 
 
 async def test_a_key_of_another_kind_is_passed_over(broker: Valkey, client: redis.asyncio.Redis) -> None:
