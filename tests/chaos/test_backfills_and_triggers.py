@@ -54,7 +54,7 @@ SEED = fire.SEED + 30
 # Runs a second: one at a time, and several.
 RATES = (4, 20)
 CALLERS, PAUSE_SECONDS = 4, 0.2
-pytestmark = pytest.mark.timeout(SECONDS + 300)
+pytestmark = [pytest.mark.timeout(SECONDS + 300), pytest.mark.soak]
 ALL_RUNS = """
     SELECT r.schedule_id, r.due_at, r.batch_id, r.request_id, r.backfill_id, b.recorded_at, b.published_at,
         r.task_namespace

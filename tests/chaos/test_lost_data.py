@@ -91,6 +91,7 @@ def looked_just_now(cluster: Cluster) -> bool:
     return cluster.postgres.values(recent) == [(True,)]
 
 
+@pytest.mark.soak
 def test_what_was_lost_is_sent_again_once_for_each_loss_and_marked_and_what_a_worker_took_is_not(
     certificates: Path, tokens: LocalIssuer, tmp_path: Path
 ) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool
 from pydantic import ValidationError
 
@@ -23,6 +22,7 @@ from deploy.envoy.template import Template
 from services import ANSWERED_BY, SERVICES, STORING
 from services.kernel.identity import Role
 from services.kernel.settings import KernelSettings
+from tests.support.yaml_text import read_yaml
 
 UPSTREAMS = {service: 50000 + number for number, service in enumerate(STORING)}
 METHODS = methods_of(installed_contracts())
@@ -37,7 +37,7 @@ def written(certificates: Path, tokens: Any, tmp_path_factory: pytest.TempPathFa
 
 
 def virtual_host(config: Path) -> dict[str, Any]:
-    listeners = yaml.safe_load(config.read_text())["static_resources"]["listeners"]
+    listeners = read_yaml(config.read_text())["static_resources"]["listeners"]
     [gateway] = [listener for listener in listeners if listener["name"] == "gateway"]
     manager = gateway["filter_chains"][0]["filters"][0]["typed_config"]
     host: dict[str, Any] = manager["route_config"]["virtual_hosts"][0]
@@ -138,7 +138,7 @@ def test_a_missing_upstream_is_named(certificates: Path, tmp_path: Path) -> None
 
 def test_an_upstream_may_be_elsewhere(certificates: Path, tmp_path: Path) -> None:
     upstreams = UPSTREAMS | {"audit": "audit.example.com:443"}
-    config = yaml.safe_load(
+    config = read_yaml(
         write_gateway_config(tmp_path, certificates, 1, tmp_path / "admin.sock", upstreams).read_text()
     )
     [audit] = [each for each in config["static_resources"]["clusters"] if each["name"] == "audit"]
@@ -158,7 +158,7 @@ def test_whatever_goes_to_the_door_is_kept_until_it_is_whole_or_is_a_socket_with
     for route in to_door:
         kept = "envoy.filters.http.buffer" in route["typed_per_filter_config"]
         assert kept != (route["route"].get("priority") == "HIGH")
-    clusters = yaml.safe_load(written.read_text())["static_resources"]["clusters"]
+    clusters = read_yaml(written.read_text())["static_resources"]["clusters"]
     [door] = [cluster for cluster in clusters if cluster["name"] == "door"]
     most = {
         bounds.get("priority", "DEFAULT"): bounds["max_connections"]
@@ -215,7 +215,7 @@ def test_settings_do_not_change() -> None:
 
 
 def test_the_admin_page_is_a_socket_of_its_owners_alone(written: Path) -> None:
-    admin = yaml.safe_load(written.read_text())["admin"]
+    admin = read_yaml(written.read_text())["admin"]
     assert admin["address"] == {"pipe": {"path": str(written.parent / "admin.sock"), "mode": 0o600}}
 
 
@@ -226,7 +226,7 @@ def test_a_socket_path_that_is_too_long_is_refused(certificates: Path, tmp_path:
 
 
 def clusters_of(config: Path) -> dict[str, dict[str, Any]]:
-    clusters = yaml.safe_load(config.read_text())["static_resources"]["clusters"]
+    clusters = read_yaml(config.read_text())["static_resources"]["clusters"]
     return {cluster["name"]: cluster for cluster in clusters}
 
 
@@ -252,7 +252,7 @@ def test_a_replica_that_drains_serves_on_until_the_gateway_has_noticed(written: 
 
 
 def test_the_gateway_repeats_only_calls_that_reached_no_service(written: Path) -> None:
-    config = yaml.safe_load(written.read_text())
+    config = read_yaml(written.read_text())
     policies = list(values_of(config, "retry_policy"))
     assert policies
     for policy in policies:

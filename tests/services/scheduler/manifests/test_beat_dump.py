@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import redis
-import yaml
 from celeriac import beat_dump
 from celeriac.scheduler.v1 import manifests_pb2 as pb
 from sqlalchemy.engine import make_url
 
 from tests.support.calls import fields_at_fault
 from tests.support.servers import Valkey
+from tests.support.yaml_text import read_yaml
 
 APP = """
     import datetime as dt
@@ -156,7 +156,7 @@ def dump(folder: Path, environment: dict[str, str], source: str) -> str:
 def imported(manifests: Any, text: str, **how: Any) -> tuple[pb.ImportSchedulesResponse, dict[str, Any]]:
     """The answer, and the entries of its manifest by their id."""
     answer = manifests.ImportSchedules(pb.ImportSchedulesRequest(dump=text, **how))
-    return answer, {each.pop("id"): each for each in yaml.safe_load(answer.manifest)["schedules"]}
+    return answer, {each.pop("id"): each for each in read_yaml(answer.manifest)["schedules"]}
 
 
 def not_carried(answer: pb.ImportSchedulesResponse) -> dict[tuple[str, str], str]:
@@ -173,7 +173,7 @@ def is_imported_once(manifests: Any, text: str, origin: str) -> None:
     again, _ = imported(manifests, text, labels=labels)
     assert (again.difference.unchanged_count, list(again.difference.changes)) == (len(entries), [])
     stored = manifests.ExportSchedules(pb.ExportSchedulesRequest(labels=[f"origin={origin}"])).manifest
-    assert len(yaml.safe_load(stored)["schedules"]) == len(entries)
+    assert len(read_yaml(stored)["schedules"]) == len(entries)
 
 
 def test_a_beat_schedule_is_taken_over(manifests: Any, folder: Path, environment: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from celeriac.scheduler.v1 import manifests_pb2_grpc, schedules_pb2
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, fields_at_fault, refused
 from tests.support.schedulers import Scheduler
+from tests.support.yaml_text import read_yaml
 
 Code = grpc.StatusCode
 
@@ -52,7 +53,7 @@ def exported(manifests: Any, team: str) -> str:
 
 
 def ids(manifests: Any, team: str) -> list[str]:
-    found = yaml.safe_load(exported(manifests, team))["schedules"]
+    found = read_yaml(exported(manifests, team))["schedules"]
     return [each["id"].removeprefix(f"{team}-") for each in found]
 
 
@@ -160,7 +161,7 @@ def test_many_at_once_come_out_as_one_of_them(manifests: Any, team: str) -> None
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda text: apply(manifests, text, prune_label=f"team={team}"), texts))
     assert sum(found.create_count for found in made) >= 20
-    stored = yaml.safe_load(exported(manifests, team))["schedules"]
+    stored = read_yaml(exported(manifests, team))["schedules"]
     (description,) = {each["description"] for each in stored}
     first = int(description.removeprefix("of "))
     assert sorted(each["id"] for each in stored) == sorted(f"{team}-{n}" for n in range(first, first + 20))
@@ -217,9 +218,9 @@ def test_an_export_is_filtered_and_has_two_formats(manifests: Any, team: str) ->
         as_json = manifests.ExportSchedules(
             pb.ExportSchedulesRequest(**wanted, format=pb.MANIFEST_FORMAT_JSON)
         )
-        assert json.loads(as_json.manifest) == yaml.safe_load(found.manifest)
+        assert json.loads(as_json.manifest) == read_yaml(found.manifest)
         expected = 2 if "labels" in wanted else 1
-        assert found.count == len(yaml.safe_load(found.manifest)["schedules"]) == expected
+        assert found.count == len(read_yaml(found.manifest)["schedules"]) == expected
     wrong = pb.ExportSchedulesRequest(labels=["team"], format=7)  # type: ignore[arg-type]
     assert fields_at_fault(manifests.ExportSchedules, wrong) == ["labels[0]", "format"]
 
