@@ -181,6 +181,7 @@ async def serve(settings: MonitorSettings) -> None:
             results,
             control,
             workers,
+            roll_call,
             seals,
             pace,
         )
@@ -407,6 +408,7 @@ def _sending(
     results: ResultClient | None,
     control: Control,
     workers: WorkerTable,
+    roll_call: RollCall,
     seals: ArgumentSeals | None,
     pace: Pace,
 ) -> Sending:
@@ -421,7 +423,7 @@ def _sending(
         seals,
     )
     sender = Sender(client, broker.broker_address(settings).database, settings.layout)
-    registered = RegisteredTasks(control, workers)
+    registered = RegisteredTasks(control, workers, roll_call.ask_for_queues)
     retries = Retries(database, finder, sender, halting.refuse_stopped)
     many = ManyRetries(database, sessions, lists, finder, retries, pace)
     return Sending(retries, many, Runs(database, registered, sender, halting.refuse_stopped))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from services.kernel.errors import FailedPrecondition, NotFound
@@ -19,9 +19,18 @@ MOST_NEAREST = 5
 
 
 class RegisteredTasks:
-    """What the workers of each hostname have."""
+    """What the workers of each hostname have.
 
-    def __init__(self, control: Control, workers: WorkerTable) -> None:
+    `ask_for_queues` has the workers tell the table which queues they consume.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        workers: WorkerTable,
+        ask_for_queues: Callable[[Sequence[WorkerName]], Awaitable[object]],
+    ) -> None:
+        self._ask_for_queues = ask_for_queues
         self._control = control
         self._workers = workers
         self._known: dict[WorkerName, tuple[float, frozenset[str]]] = {}
@@ -32,7 +41,11 @@ class RegisteredTasks:
         Raises `FailedPrecondition` if no worker consumes the queue, `NotFound` if none that does has the
         task, and `Unavailable` while the broker is away.
         """
-        consumers = [each.name for each in self._workers.all() if _consumes(each, queue)]
+        consumers = self._consumers(queue)
+        if not consumers:
+            # They may have begun to since they were asked last.
+            await self._ask_for_queues(self._workers.there())
+            consumers = self._consumers(queue)
         if not consumers:
             raise FailedPrecondition("QUEUE_WITHOUT_CONSUMER", self._no_consumer(queue))
         now = time.monotonic()
@@ -44,6 +57,9 @@ class RegisteredTasks:
             names = {name for each in consumers for name in self._known.get(each, (0.0, frozenset()))[1]}
             raise NotFound("task_name", task_name, _unknown(task_name, queue, names))
         return found
+
+    def _consumers(self, queue: str) -> Sequence[WorkerName]:
+        return [each.name for each in self._workers.all() if _consumes(each, queue)]
 
     def _having(self, task_name: str, consumers: Iterable[WorkerName], since: float) -> list[WorkerName]:
         known = ((each, self._known.get(each)) for each in consumers)
