@@ -115,6 +115,9 @@ class TaskWriter:
 
     def put(self, record: TaskRecord, now: float) -> None:
         """Marks a changed task to be written. `now`: by time.monotonic()."""
+        is_as_heavy = record.text_size == record.waiting_text and record.attempts is None
+        if is_as_heavy and record.waiting_since and self._writership.writes:
+            return
         if not record.waiting_since:
             record.waiting_since = now
             self._waiting[record.id] = record

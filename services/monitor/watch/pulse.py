@@ -66,6 +66,8 @@ class Pulse:
         self._queues: tuple[Queue, ...] = ()
         self._read_at = self._asked_at = float("-inf")
         self._asked, self._tried = asyncio.Event(), asyncio.Event()
+        # Held by the one that takes the figures for all who ask meanwhile.
+        self._taking = asyncio.Lock()
         self._moment: Moment | None = None
         self._taken = float("-inf")
         self.loop = Loop(
@@ -105,19 +107,23 @@ class Pulse:
     async def now(self) -> Moment:
         """Returns figures that are at most FRESH_SECONDS old; callers may get the same object."""
         queues = await self.queues()
-        if self._moment is None or time.monotonic() - self._taken > FRESH_SECONDS:
-            if self._totals is not None:
-                await self._totals.refresh()
-            self._taken = now = time.monotonic()
-            self._moment = Moment(
-                taken_at=time.time(),
-                snapshot=self._figures.snapshot(now, counts=self._totals),
-                online_workers=len(self._workers.online()),
-                active_tasks=self._workers.active(),
-                queues=queues,
-                queues_known=self._queues_known,
-            )
-        return self._moment
+        async with self._taking:
+            if self._moment is None or time.monotonic() - self._taken > FRESH_SECONDS:
+                if self._totals is not None:
+                    await self._totals.refresh()
+                self._taken = time.monotonic()
+                self._moment = self._taken_now(queues)
+            return self._moment
+
+    def _taken_now(self, queues: Sequence[Queue]) -> Moment:
+        return Moment(
+            taken_at=time.time(),
+            snapshot=self._figures.snapshot(self._taken, counts=self._totals),
+            online_workers=len(self._workers.online()),
+            active_tasks=self._workers.active(),
+            queues=queues,
+            queues_known=self._queues_known,
+        )
 
 
 def _longest(queues: Sequence[Queue]) -> tuple[Queue, ...]:
