@@ -20,6 +20,9 @@ from services.monitor.tasks.tasks import TaskState
 _PACKED = struct.Struct("<I7qdq")
 _RECEIVED = struct.Struct("<I8xq")
 MOST_SHARED = 20_000
+MOST_CLOCK = 2**63
+# Those of tasks that have ended as most do.
+KEPT_STATES = frozenset({TaskState.SUCCESS, TaskState.FAILURE})
 
 
 class Shared(NamedTuple):
@@ -65,13 +68,24 @@ class EndedTasks:
 
         One that has gone another way than most is left as it is.
         """
-        newest = max(record.received, record.started, record.retried, record.succeeded, record.failed)
-        unusual = record.revoked or record.rejected or record.vanished or record.custom
-        dated = record.eta is not None or record.expires is not None
-        known = record.worker_at == newest and record.updated == max(newest, record.sent)
-        if unusual or dated or not known or not record.state.ended:
+        sent, retried, succeeded, failed = record.sent, record.retried, record.succeeded, record.failed
+        newest, task_id = record.worker_at, record.id
+        if (
+            record.state not in KEPT_STATES
+            or record.vanished
+            or record.revoked
+            or record.rejected
+            or record.custom
+            or record.eta is not None
+            or record.expires is not None
+            # Nothing of it was heard after its end, but for a retry before it; so these tell `worker_at`.
+            or (newest != succeeded and newest != failed and newest != retried)
+            or not (succeeded <= newest >= failed and newest >= retried)
+            or record.updated != (newest if newest >= sent else sent)
+        ):
             return False
-        own_root = record.root_id == record.id
+        own_root = record.root_id == task_id
+        runtime, clock = record.runtime, record.clock
         packed = _PACKED.pack(
             self._number(
                 (
@@ -85,20 +99,20 @@ class EndedTasks:
                     own_root,
                 )
             ),
-            record.sent,
+            sent,
             record.received,
             record.started,
-            record.retried,
-            record.succeeded,
-            record.failed,
+            retried,
+            succeeded,
+            failed,
             record.heard,
-            math.nan if record.runtime is None else record.runtime,
-            record.clock if isinstance(record.clock, int) and 0 < record.clock < 2**63 else 0,
+            math.nan if runtime is None else runtime,
+            clock if isinstance(clock, int) and 0 < clock < MOST_CLOCK else 0,
         )
         root = None if own_root else record.root_id
         alone = record.parent_id is None and root is None and record.run is None
-        self._kept[record.id] = packed if alone else Kin(packed, record.parent_id, root, record.run)
-        self._oldest.append(record.id)
+        self._kept[task_id] = packed if alone else Kin(packed, record.parent_id, root, record.run)
+        self._oldest.append(task_id)
         if len(self._oldest) > 2 * len(self._kept) + 1_000:
             self._oldest = deque(self._kept)
         return True
