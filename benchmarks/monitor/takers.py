@@ -22,6 +22,7 @@ import redis
 from benchmarks.monitor.watching import Lags, page, scrape, watching
 from benchmarks.processes import cpu_until_now, peak_memory, usage_of
 from benchmarks.servers import Valkey, as_its_role, environment_of, temporary_postgres, temporary_valkey
+from benchmarks.users import python_of_users
 from deploy.standalone.certificates import ensure_certificates
 from deploy.standalone.tokens import LocalIssuer
 from services.kernel.migrations import migrate
@@ -95,10 +96,12 @@ def ours() -> Iterator[Taker]:
                 CELERY_LOG_LEVEL="WARNING",
             ),
         )
+        # What it makes Python compile anew at each start would stay in memory.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
         def started(command: str, at: str) -> subprocess.Popen[bytes]:
             port = at.rpartition(":")[2]
-            arguments = (sys.executable, "-m", "services.monitor", command)
+            arguments = (python_of_users(), "-m", "services.monitor", command)
             return _started(opened, state, arguments, {**environment, "CELERIAC_METRICS_PORT": port})
 
         url = f"http://{metrics}/metrics"

@@ -17,8 +17,9 @@ from pathlib import Path
 from benchmarks import supervised
 from benchmarks.processes import Usage, memory, used
 from benchmarks.report import Measure, quick, report
-from benchmarks.standalone.ours import SUPERVISOR, Running, environment_of_users, up
+from benchmarks.standalone.ours import SUPERVISOR, Running, up
 from benchmarks.standalone.peers import peers
+from benchmarks.users import environment_of_users
 from services import SERVICES
 
 ROUNDS = 1 if quick() else 3

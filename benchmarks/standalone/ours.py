@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -30,18 +29,6 @@ class Running:
     cpu: float
     # The process of each component.
     components: dict[str, int]
-
-
-def environment_of_users(folder: Path) -> Path:
-    """Installs what `make up` installs for who only runs it, and gives its Python.
-
-    What checks and benchmarks need besides would be loaded, too: structlog loads rich where it is there.
-    """
-    environment = folder / "venv"
-    command = [str(ROOT / ".uv/bin/uv"), "sync", "--quiet", "--locked", "--all-extras", "--no-default-groups"]
-    settings = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(environment)}
-    subprocess.run([*command, "--python", sys.executable], cwd=ROOT, env=settings, check=True)
-    return environment / "bin/python"
 
 
 @contextmanager
