@@ -31,6 +31,17 @@ def test_the_relay_runs_without_what_serving_takes() -> None:
     assert not loaded & {"grpc", "google", "jwt", "asyncpg", "sqlalchemy", "celery"}
 
 
+def test_the_search_index_makes_no_threads_of_its_own() -> None:
+    """numpy's library of algebra makes one for each core."""
+    script = (
+        "import os, sys; from services.monitor.search.indexing import Tasks, _blocks_of;"
+        " _blocks_of(Tasks((), (), (), None, False));"
+        " assert 'numpy' in sys.modules; print(len(os.listdir('/proc/self/task')))"
+    )
+    asked = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (asked.stdout, asked.stderr) == ("1\n", "")
+
+
 def test_what_has_no_broker_runs_without_its_client() -> None:
     """Some 6 MB, and a tenth of what their start takes."""
     for module in ("services.audit.__main__", "services.door.__main__, services.door.serving"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -82,6 +83,8 @@ class Indexing:
 
 
 def _blocks_of(tasks: Tasks) -> Sequence[tuple[int, bytes]]:
+    # Its algebra, which is not used here, makes a thread for each core when it is loaded, and they spin.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # numpy takes a tenth of a second to import, and 12 MB: a monitor of few tasks does without.
     from services.monitor.search.building import blocks_of
 
