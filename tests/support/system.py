@@ -44,6 +44,8 @@ class System:
     process: subprocess.Popen[bytes] | None = None
     # Variables of the shell in which `make up` is typed.
     given: dict[str, str] = field(default_factory=dict)
+    # The folder of the code, with its `.venv`.
+    checkout: Path = ROOT
     _output: Path = field(default_factory=lambda: kept_logs.new_log("make-up"))
 
     @property
@@ -54,6 +56,10 @@ class System:
     def environment(self) -> dict[str, str]:
         own = {"CELERIAC_STATE_DIR": str(self.state), "CELERIAC_GATEWAY_PORT": str(self.port)}
         return {**os.environ, **own}
+
+    @property
+    def _python(self) -> str:
+        return sys.executable if self.checkout == ROOT else str(self.checkout / ".venv/bin/python")
 
     @property
     def database_url(self) -> str:
@@ -82,9 +88,9 @@ class System:
         kept_logs.follow(self._logs)
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.standalone", "up"],
+                [self._python, "-m", "deploy.standalone", "up"],
                 env={**self.environment, **self.given},
-                cwd=ROOT,
+                cwd=self.checkout,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -121,9 +127,9 @@ class System:
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """One of the other commands: "status", "down", "logs", "token"."""
         return subprocess.run(
-            [sys.executable, "-m", "deploy.standalone", *arguments],
+            [self._python, "-m", "deploy.standalone", *arguments],
             env={**self.environment, **settings},
-            cwd=ROOT,
+            cwd=self.checkout,
             capture_output=True,
             text=True,
             timeout=120,
@@ -145,7 +151,9 @@ class System:
 
     def channel(self, role: str = "admin") -> grpc.Channel:
         """A channel through the gateway, with a token of the role ("" for none)."""
-        token = self.token(role) if role else ""
+        return self.channel_of(self.token(role) if role else "")
+
+    def channel_of(self, token: str) -> grpc.Channel:
         return connect_blocking(f"127.0.0.1:{self.port}", token=token, ca=self.state / "ca.pem")
 
     def pid_of(self, component: str) -> int | None:
