@@ -32,8 +32,8 @@ class Pace(pace.Pace):
     queues_look: float = 1.0
     # The health of each component is checked.
     components_look: float = 4.7
-    # The same for the other services, each of which tells by a stream when it stops or ends: calls are most
-    # of what wakes an idle service.
+    # The same for the other services, each of which tells by a stream, or the end of a connection, when it
+    # stops or ends: calls are most of what wakes an idle service.
     peers_look: float = 14.0
     # Tasks and queues are looked through for what hangs, for the health of `tasks`.
     hanging_look: float = steady(30.0)

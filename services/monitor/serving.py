@@ -86,7 +86,7 @@ from services.monitor.sending.sending import Sending
 from services.monitor.settings import MonitorSettings
 from services.monitor.system import checks
 from services.monitor.system.components import Components, Followed, Look
-from services.monitor.system.door import door_look
+from services.monitor.system.door import door
 from services.monitor.system.hanging import HangingLook
 from services.monitor.system.host import HostFigures
 from services.monitor.system.next_runs import NextRuns
@@ -519,7 +519,7 @@ async def _components(
             channel = await opened.enter_async_context(channel_to(name, settings))
             peers[name] = audit(channel) if name == "audit" else peer(channel)
     if settings.door_address is not None:
-        peers[DOOR] = door_look(settings.door_address, Certificates(settings))
+        peers[DOOR] = door(settings.door_address, Certificates(settings))
     return Components(
         {
             **peers,

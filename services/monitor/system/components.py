@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 
 # A slower answer counts as no answer. After each look the next comes within 4.7 s (Pace.components_look),
 # give or take the jitter: so the state of a component is at most 7 seconds old. Another service is asked each
-# 14 s (Pace.peers_look) while it is well, and at once when its stream tells of a change or breaks.
+# 14 s (Pace.peers_look) while it is well, and at once when its stream tells of a change or its connection
+# ends.
 TIMEOUT_SECONDS = 2.0
 MOST_DETAIL = 300
 # A component that has not come yet is seen at most this share of the time later that it took to come.
