@@ -69,7 +69,7 @@ def connections_to(process: DoorProcess) -> set[int]:
     return {
         each.laddr.port
         for each in psutil.Process().net_connections("tcp")
-        if each.status == psutil.CONN_ESTABLISHED and each.raddr and each.raddr.port == process.port
+        if each.status == psutil.CONN_ESTABLISHED and each.raddr.port == process.port
     }
 
 
