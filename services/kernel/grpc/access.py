@@ -38,7 +38,8 @@ def refusal_to(caller: Identity, policy: MethodPolicy) -> PermissionDenied | Non
         return PermissionDenied(
             "SECOND_FACTOR_REQUIRED",
             "this method needs a second factor given within the last minutes: sign in again with one, for a"
-            ' token whose amr has "mfa" or "otp" and whose auth_time is fresh',
+            ' token whose amr has "mfa" or "otp" and whose auth_time is fresh; beside `make up`, such a'
+            " token is printed by `make token ROLE=super_admin OTP=<code>`, after `make enrol`",
         )
     return None
 

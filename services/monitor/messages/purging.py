@@ -194,7 +194,7 @@ class Purges:
         """Returns a purge that can be undone. Raises `NotFound`."""
         fields = await self._fields(purge_id)
         if await self._client.zscore(_ids(self._layout), purge_id) is None:
-            raise NotFound("purge", purge_id)
+            raise _no_purge(purge_id)
         return _purge_of(purge_id, fields)
 
     async def all(self) -> Sequence[Purge]:
@@ -224,7 +224,7 @@ class Purges:
     async def _fields(self, purge_id: str) -> Mapping[bytes, bytes]:
         fields: Mapping[bytes, bytes] = await self._client.hgetall(_key(self._layout, purge_id))
         if not fields:
-            raise NotFound("purge", purge_id)
+            raise _no_purge(purge_id)
         return fields
 
 
@@ -266,6 +266,11 @@ def _counts(steps: Sequence[int], counts: Sequence[bytes | int]) -> tuple[tuple[
 def _id_of(once: Once) -> str:
     """Returns the id of a request's purge: the same for the same scope and request id."""
     return hashlib.sha256(f"{once.scope}\0{once.request_id}".encode()).hexdigest()[:32]
+
+
+def _no_purge(purge_id: str) -> NotFound:
+    text = "it was undone already, or its ten minutes are over; ListPurges shows those that can be undone"
+    return NotFound("purge", purge_id, f"there is no purge {purge_id!r}: {text}")
 
 
 def _changed(wish: Wish, length: int) -> FailedPrecondition:

@@ -132,7 +132,7 @@ def queue_of(task: Task, arguments: Arguments, wanted: str) -> str:
     """Returns the queue of the retry. Raises `FailedPrecondition` if nothing tells it."""
     queue = wanted or arguments.queue or task.queue
     if not queue:
-        fault = f"nothing tells on which queue the task {task.id!r} was; name one in `queue`"
+        fault = f"nothing tells on which queue the task {task.id!r} was; name one in `queue` of RetryTask"
         raise FailedPrecondition("QUEUE_UNKNOWN", fault)
     return queue
 

@@ -311,7 +311,7 @@ class TaskStore:
     async def get(self, task_id: str) -> Task:
         task = await self.find(task_id)
         if task is None:
-            raise NotFound("task", f"tasks/{task_id}")
+            raise unheard(task_id)
         return task
 
     async def find(self, task_id: str) -> Task | None:
@@ -340,6 +340,15 @@ class TaskStore:
         """Returns the tasks that a query for the columns of `IN_SHORT` finds."""
         rows = await self._session.execute(query)
         return [_task_of(row) for row in rows.mappings()]
+
+
+def unheard(task_id: str) -> NotFound:
+    """Returns the refusal for a task of which nothing is known."""
+    name = f"tasks/{task_id}"
+    why = "no event of it was heard, or it is no longer kept"
+    waits = "a task that waits is known only if its sender tells (task_send_sent_event = True)"
+    look = "PeekQueue shows the messages of a queue"
+    return NotFound("task", name, f"there is no task {name!r}: {why}; {waits}; {look}")
 
 
 def _has_custom_state(row: Any, state: TaskState) -> bool:

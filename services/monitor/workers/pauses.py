@@ -175,4 +175,5 @@ def _by_name(replies: Iterable[Reply]) -> Sequence[Reply]:
 
 
 def _not_paused(queue: str) -> FailedPrecondition:
-    return FailedPrecondition("QUEUE_NOT_PAUSED", f"the queue {queue!r} is not paused")
+    advice = "what a drain or a shutdown holds, Resume or Start of the system ends"
+    return FailedPrecondition("QUEUE_NOT_PAUSED", f"the queue {queue!r} is not paused; {advice}")

@@ -166,10 +166,10 @@ def _queued(queue: QueueSituation, sends: bool) -> Progress:
         return Progress(stage, text, next_step=steps.consume(queue.name))
     names = _named(queue.online)
     if length:
-        text = f"Its message waits on the queue {queue.name!r}, which {names} consume(s): {waiting}"
+        text = f"Its message waits on the queue {queue.name!r}, consumed by {names}: {waiting}"
         return Progress(Stage.QUEUED, text, next_step=steps.BUSY)
     text = (
-        f"The queue {queue.name!r} is empty, which {names} consume(s), and no event of the task was heard:"
+        f"The queue {queue.name!r} is empty, consumed by {names}, and no event of the task was heard:"
         " either a worker has just taken it, or the worker that took it sends no events."
     )
     return Progress(Stage.UNHEARD, text, next_step=steps.SEND_EVENTS)
@@ -182,7 +182,7 @@ def _paused(pause: PauseSeen) -> str:
 
 def _still(queue: QueueSituation) -> str:
     """Of a pause that not all workers have been told, or that one was told against."""
-    return f" {_named(queue.online)} consume(s) it all the same." if queue.online else ""
+    return f" All the same, it is consumed by {_named(queue.online)}." if queue.online else ""
 
 
 def _away(queue: QueueSituation) -> str:

@@ -91,6 +91,7 @@ def test_a_secret_is_shown_with_a_second_factor_only_and_its_reading_is_in_the_l
     without = gateway.rest("POST", path, {}, tokens.mint("super_admin", subject="lin"))
     assert without.status == 403
     assert "SECOND_FACTOR_REQUIRED" in str(without.json["details"])
+    assert "make token ROLE=super_admin OTP=<code>" in without.json["message"]
     fresh = tokens.mint("super_admin", subject="lin", amr=["otp"], auth_time=int(time.time()))
     assert gateway.rest("POST", path, {}, fresh).json["value"] == secret
 

@@ -202,6 +202,8 @@ def test_a_purge_takes_all_and_its_undo_puts_every_byte_back_before_what_came_si
     assert bytes_of(client, "purged") == before
     assert all(client.ttl(key) == -1 for key in before), "what was put back must not expire"
     assert failed(monitor.queues.UndoPurge, undoing) == (Code.NOT_FOUND, "PURGE_NOT_FOUND")
+    with pytest.raises(grpc.RpcError, match="it was undone already, or its ten minutes are over"):
+        monitor.queues.UndoPurge(undoing)
 
     again = purge(monitor, "purged", 4)
     new = send(app, "purged", 0, 3)

@@ -106,6 +106,7 @@ def test_a_worker_takes_nothing_of_a_paused_queue_and_all_of_it_once_it_is_resum
     with pytest.raises(grpc.RpcError) as failure:
         resume(monitor, "mail")
     assert reason_of(failure.value) == "QUEUE_NOT_PAUSED"
+    assert "what a drain or a shutdown holds, Resume or Start of the system ends" in str(failure.value)
 
 
 def test_a_pause_outlives_the_monitor_and_is_told_to_a_worker_that_comes_later(

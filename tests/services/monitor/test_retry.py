@@ -228,7 +228,9 @@ def test_a_task_that_has_not_ended_is_not_retried(monitor: Monitor, app: Celery)
     name = f"tasks/{app.send_task('sleep', [20]).id}"
     ended(monitor, name, pb.TASK_STATE_STARTED)
     assert refusal(monitor, name)[0] == "TASK_NOT_ENDED"
-    assert refusal(monitor, "tasks/never-heard-of")[0] == "TASK_NOT_FOUND"
+    reason, text = refusal(monitor, "tasks/never-heard-of")
+    assert reason == "TASK_NOT_FOUND"
+    assert "task_send_sent_event" in text and "PeekQueue" in text
     app.control.revoke(name.removeprefix("tasks/"), terminate=True)
 
 
