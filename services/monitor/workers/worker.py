@@ -127,10 +127,14 @@ class WorkerRecord:
         if at < self.beat_at:
             return
         self.last_seen = max(self.last_seen, at)
-        self.interval = _number(event.get("freq"), DEFAULT_INTERVAL, least=0.1, most=3600.0)
         self.software = _name(event.get("sw_ident"))
         self.software_version = _name(event.get("sw_ver"))
         self.system = _name(event.get("sw_sys"))
+        if "processed" not in event and "active" not in event:
+            # Not of its own accord: a listener that begins, such as Flower, has all workers send one, by
+            # Celery's command `heartbeat`. It says "every 5 s" also where no heartbeats come at all.
+            return
+        self.interval = _number(event.get("freq"), DEFAULT_INTERVAL, least=0.1, most=3600.0)
         self.active = int(_number(event.get("active"), 0))
         loads = event.get("loadavg")
         self.load_average = tuple(_number(load, 0.0) for load in loads[:3]) if type(loads) is list else ()

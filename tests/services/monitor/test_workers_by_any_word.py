@@ -76,6 +76,10 @@ def test_a_busy_worker_that_can_not_say_a_word_is_silent_and_not_gone_until_it_s
     ) as worker:
         app.send_task("add", [1, 2], queue="solo")
         await_state(monitor, name_of(worker), ONLINE)
+        # As Flower does when it starts. What comes of it is no heartbeat of its own accord.
+        app.control.broadcast("heartbeat")
+        eventually(lambda: (found(monitor, name_of(worker)) or workers_pb2.Worker()).software == "py-celery")
+        assert not (found(monitor, name_of(worker)) or workers_pb2.Worker()).HasField("heartbeat_interval")
         app.send_task("sleep", [12], queue="solo")
         await_state(monitor, name_of(worker), SILENT)
         await_state(monitor, name_of(worker), ONLINE)

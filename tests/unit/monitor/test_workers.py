@@ -66,6 +66,30 @@ def test_a_worker_is_what_its_beat_tells() -> None:
     assert (heard.table.online(), heard.table.active()) == ([worker.name], 3)
 
 
+def asked_beat(second: float) -> dict[str, Any]:
+    """What a worker sends on Celery's command `heartbeat`: always "every 5 s", and no counts."""
+    event = heartbeat(T + second, 0, freq=5)
+    return {name: value for name, value in event.items() if name not in ("active", "processed", "loadavg")}
+
+
+def test_a_beat_that_a_listener_asked_for_does_not_make_one_without_heartbeats_beat() -> None:
+    """Flower and `celery events` ask all workers for a beat when they begin to listen."""
+    heard = Heard()
+    heard.task(0)
+    heard.table.hear("worker-heartbeat", int((T + 10) * 1e6), asked_beat(10), 10.0)
+    worker = heard.only
+    assert (worker.state, worker.heartbeat_interval, worker.software) == (ONLINE, None, "py-celery")
+    assert heard.table.sweep(55.0) == [], "it is a word all the same"
+    assert [worker.state for worker in heard.table.sweep(55.1)] == [SILENT]
+
+
+def test_a_beat_that_a_listener_asked_for_changes_no_count() -> None:
+    heard = Heard()
+    heard.beat(0, 5, active=3)
+    heard.table.hear("worker-heartbeat", int((T + 1) * 1e6), asked_beat(1), 1.0)
+    assert (heard.only.active, heard.only.processed, heard.only.heartbeat_interval) == (3, 5, 2.0)
+
+
 def test_three_missed_beats_make_it_silent_once_and_thirty_make_it_gone_once() -> None:
     heard = Heard()
     heard.beat(0, 0)
