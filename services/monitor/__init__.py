@@ -4,7 +4,7 @@ It also answers for the long work of all services.
 
 Its rooms, top first; each may import only those below it (contracts in pyproject.toml):
 
-serving     the command `serve`: builds the gRPC process
+serving     the command `serve`: builds the gRPC process, part by part, and runs it
 relaying    the command `relay`: the process that keeps events for those that serve
 api         the gRPC servicers, conversion, and what Prometheus reads
 sending     sends tasks: retries of those that have ended, and tasks by name

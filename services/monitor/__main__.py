@@ -11,7 +11,7 @@ from services.monitor.settings import MonitorSettings
 
 
 def serve(settings: MonitorSettings) -> Awaitable[None]:
-    from services.monitor.serving import serve
+    from services.monitor.serving.serve import serve
 
     return serve(settings)
 

@@ -139,7 +139,7 @@ def test_every_method_is_answered_by_a_servicer_of_its_service(method: MethodDes
 @pytest.mark.parametrize("service", sorted({method.containing_service.name for method in methods()}))
 def test_every_contract_is_added_to_a_server(service: str) -> None:
     adding = f"add_{service}Servicer_to_server"
-    assert any(adding in path.read_text() for path in (ROOT / "services").glob("*/*.py")), adding
+    assert any(adding in path.read_text() for path in (ROOT / "services").rglob("*.py")), adding
 
 
 def test_contract_package_and_import_path_are_the_same() -> None:

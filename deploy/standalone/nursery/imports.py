@@ -23,7 +23,7 @@ OF_SERVICES: Mapping[str, Sequence[str]] = {
     "services.scheduler": ["services.scheduler.__main__"],
     "services.monitor": [
         "services.monitor.__main__",
-        "services.monitor.serving",
+        "services.monitor.serving.serve",
         "services.monitor.relaying",
     ],
     "services.door": ["services.door.__main__", "services.door.serving"],
