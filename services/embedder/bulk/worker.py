@@ -34,9 +34,6 @@ log = structlog.get_logger(__name__)
 
 EMBED_CHUNK = "embed_message_chunk"
 QUEUE = "ai_analysis"
-# Seconds between two heartbeats. Celery's own 2 would be most of what wakes the relay of an idle system; what
-# shows the state of workers learns the interval from each heartbeat.
-BEAT_SECONDS = 5
 SOFT_LIMIT, HARD_LIMIT = 600, 900
 # A task is retried after these errors: the broker or the database is away for a moment.
 PASSING = (OperationalError, *DATABASE_ERRORS)
@@ -169,5 +166,4 @@ def work(app: Celery, settings: KernelSettings, queues: str, concurrency: int, h
     setup_logging.connect(_keep_logging, weak=False)
     arguments = ["--quiet", "worker", "--pool=prefork", f"--queues={queues}", f"--concurrency={concurrency}"]
     arguments += [f"--hostname={hostname}", "--events", "--loglevel=WARNING", "--without-mingle"]
-    arguments += [f"--heartbeat-interval={BEAT_SECONDS}"]
     app.worker_main(arguments)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +10,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import redis
 
 from deploy.standalone.tokens import LocalIssuer
 from services.embedder.bulk import worker_probes
@@ -76,14 +73,6 @@ def test_a_worker_that_takes_messages_is_alive_and_ready(worker: Worker, port: i
     status, metrics = asked(port, "/metrics")
     assert status == HTTPStatus.OK and "process_open_fds" in metrics
     assert asked(port, "/health")[0] == HTTPStatus.NOT_FOUND
-
-
-def test_a_worker_says_each_five_seconds_that_it_is_there(worker: Worker, broker: Valkey) -> None:
-    with redis.Redis(broker.host, broker.port) as client, client.pubsub() as heard:
-        heard.psubscribe("*worker.heartbeat")
-        told = eventually(lambda: heard.get_message(ignore_subscribe_messages=True, timeout=1), 30)
-    event = json.loads(base64.b64decode(json.loads(told["data"])["body"]))
-    assert event["freq"] == 5
 
 
 def test_a_worker_whose_port_is_taken_does_not_start(
