@@ -78,6 +78,9 @@ class EndedTasks:
             or record.custom
             or record.eta is not None
             or record.expires is not None
+            # An attempt whose end may still come, or one that must not be kept twice.
+            or record.attempts
+            or (record.tried and record.tried == record.received)
             # Nothing of it was heard after its end, but for a retry before it; so these tell `worker_at`.
             or (newest != succeeded and newest != failed and newest != retried)
             or not (succeeded <= newest >= failed and newest >= retried)

@@ -61,6 +61,9 @@ OTHERS: dict[str, Callable[[Life], Events]] = {
         life.started(),
         life.succeeded(),
     ],
+    "with an attempt whose end may still come": lambda life: [
+        *[life.received(), life.started(), life.received(1), life.started(), life.succeeded()]
+    ],
     "not ended": lambda life: [life.received(), life.started()],
 }
 
