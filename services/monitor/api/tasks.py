@@ -192,15 +192,17 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         faults, many = Faults(), self._sending.many
         wanted = filter_of_many_in(request.filter, RETRIED_STATES, faults, self._workers, self._readers)
         rate, expected = rate_in(request.rate, faults), expected_in(request, faults)
+        fallback = queue_in(request.fallback_queue, faults, "fallback_queue")
         once = once_in(request, faults, "RetryTasks")
         faults.raise_any()
         if (before := await many.answer_to(once)) is not None:
             return pb.RetryTasksResponse.FromString(before)
-        outlook = await many.look(wanted)
+        outlook = await many.look(wanted, fallback)
         if request.validate_only:
             return convert.outlook_to(outlook)
         check_expected(outlook.matched, expected)
-        asked = {"rate": rate, "filter": MessageToDict(request.filter, preserving_proto_field_name=True)}
+        shown = MessageToDict(request.filter, preserving_proto_field_name=True)
+        asked = {"rate": rate, "filter": shown} | ({"fallback_queue": fallback} if fallback else {})
         made = await many.begin(
             outlook, asked, current_subject(), once, partial(convert.outlook_bytes, outlook)
         )

@@ -24,7 +24,7 @@ from services.monitor.sending.arguments import Arguments, Source
 from services.monitor.sending.finding import AT_ONCE, ArgumentFinder, unknown
 from services.monitor.sending.matching import matching
 from services.monitor.sending.retries import Retries, check_may_be_retried, queue_of
-from services.monitor.sending.store_many import ManyStore, Waiting
+from services.monitor.sending.store_many import ManyStore, Running, Waiting
 from services.monitor.sending.store_sent import SentStore
 from services.monitor.tasks.store_listing import TaskFilter
 from services.monitor.tasks.store_lists import Lists
@@ -92,8 +92,11 @@ class ManyRetries:
             failed="retries.not_sent",
         )
 
-    async def look(self, wanted: TaskFilter) -> Outlook:
-        """Returns which of the tasks that match can be retried. Raises `Invalid` if they are too many."""
+    async def look(self, wanted: TaskFilter, fallback_queue: str = "") -> Outlook:
+        """Returns which of the tasks that match can be retried. Raises `Invalid` if they are too many.
+
+        `fallback_queue`: for tasks whose queue is not known.
+        """
         tasks = await matching(self._lists, wanted)
         outlook = Outlook(len(tasks))
         for at in range(0, len(tasks), AT_ONCE):
@@ -103,7 +106,8 @@ class ManyRetries:
             found = await self._finder.find(some)
             for task in some:
                 try:
-                    arguments = _checked(task, found.get(task.id), is_retried=task.id in retried)
+                    is_retried = task.id in retried
+                    arguments, _ = _checked(task, found.get(task.id), fallback_queue, is_retried=is_retried)
                 except FailedPrecondition as error:
                     outlook.refuse(task, error)
                 else:
@@ -127,7 +131,7 @@ class ManyRetries:
         once: Once | None,
         answer: Callable[[str], bytes],
     ) -> bytes:
-        """Begins to retry what can be, by an operation with what was asked: `rate`, among others.
+        """Begins to retry what can be, by an operation with what was asked: `rate`, and `fallback_queue`.
 
         Returns the answer, which `answer` makes of the operation's id (empty if there is nothing to do). A
         repeated request gets that of the first one. Raises `FailedPrecondition` while new tasks are stopped.
@@ -152,11 +156,12 @@ class ManyRetries:
         if running and await self._is_halted():
             return None
         now = time.monotonic()
-        self._due = {operation: self._due.get(operation, now) for operation, _ in running}
-        for operation, rate in running:
-            if self._due[operation] <= now:
-                sent = await self._send_some(operation, max(1, round(rate * STEP_SECONDS)))
-                self._due[operation] = max(self._due[operation], now - MADE_UP_SECONDS) + max(sent, 1) / rate
+        self._due = {each.operation: self._due.get(each.operation, now) for each in running}
+        for each in running:
+            due = self._due[each.operation]
+            if due <= now:
+                sent = await self._send_some(each, max(1, round(each.rate * STEP_SECONDS)))
+                self._due[each.operation] = max(due, now - MADE_UP_SECONDS) + max(sent, 1) / each.rate
         if not running:
             return None
         return Again(max(SHORTEST_PAUSE, min(self._due.values()) - time.monotonic()))
@@ -169,33 +174,39 @@ class ManyRetries:
             return True
         return False
 
-    async def _send_some(self, operation: str, most: int) -> int:
+    async def _send_some(self, running: Running, most: int) -> int:
         async with self._database.reading() as connection:
-            waiting = await ManyStore(connection).waiting(operation, most)
+            waiting = await ManyStore(connection).waiting(running.operation, most)
         async with self._sessions.reading() as session:
             tasks = await TaskStore(session).get_several([each.retry_of for each in waiting])
         by_id, found = {task.id: task for task in tasks}, await self._finder.find(tasks)
         for each in waiting:
-            await self._send(each, by_id.get(each.retry_of), found.get(each.retry_of))
+            task, arguments = by_id.get(each.retry_of), found.get(each.retry_of)
+            await self._send(each, task, arguments, running.fallback_queue)
         return len(waiting)
 
-    async def _send(self, waiting: Waiting, task: Task | None, arguments: Arguments | None) -> None:
+    async def _send(
+        self, waiting: Waiting, task: Task | None, arguments: Arguments | None, fallback_queue: str
+    ) -> None:
         """Sends one, or records why it can't be sent: it was possible when the operation began."""
         try:
             if task is None:
                 raise FailedPrecondition("TASK_NOT_ENDED", GONE)
-            await self._retries.send(task, waiting.task_id, _checked(task, arguments))
+            checked, queue = _checked(task, arguments, fallback_queue)
+            await self._retries.send(task, waiting.task_id, checked, queue)
         except FailedPrecondition as error:
             async with self._database.transaction() as connection:
                 await SentStore(connection).failed(waiting.task_id, error.message)
 
 
-def _checked(task: Task, arguments: Arguments | None, *, is_retried: bool = False) -> Arguments:
-    """Returns the arguments. Raises `FailedPrecondition` if the task can't be retried."""
+def _checked(
+    task: Task, arguments: Arguments | None, fallback_queue: str, *, is_retried: bool = False
+) -> tuple[Arguments, str]:
+    """Returns the arguments and the queue. Raises `FailedPrecondition` if the task can't be retried."""
     if is_retried:
         raise FailedPrecondition("TASK_RETRIED", RETRIED.format(id=task.id))
     check_may_be_retried(task)
     if arguments is None:
         raise unknown(task)
-    queue_of(task, arguments, "")
-    return arguments
+    is_known = arguments.queue or task.queue
+    return arguments, queue_of(task, arguments, "" if is_known else fallback_queue)

@@ -132,8 +132,9 @@ def queue_of(task: Task, arguments: Arguments, wanted: str) -> str:
     """Returns the queue of the retry. Raises `FailedPrecondition` if nothing tells it."""
     queue = wanted or arguments.queue or task.queue
     if not queue:
-        fault = f"nothing tells on which queue the task {task.id!r} was; name one in `queue` of RetryTask"
-        raise FailedPrecondition("QUEUE_UNKNOWN", fault)
+        fault = f"nothing tells on which queue the task {task.id!r} was"
+        advice = "name one in `queue`, or of many in `fallback_queue`"
+        raise FailedPrecondition("QUEUE_UNKNOWN", f"{fault}; {advice}")
     return queue
 
 

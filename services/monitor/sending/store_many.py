@@ -25,7 +25,8 @@ ADD = """
 TOTAL = "UPDATE celery_operations SET total = $2 WHERE id = $1::text::uuid"
 DROP = "DELETE FROM celery_operations WHERE id = $1::text::uuid"
 RUNNING = """
-    SELECT id::text, (metadata->>'rate')::float8 FROM celery_operations
+    SELECT id::text, (metadata->>'rate')::float8, coalesce(metadata->>'fallback_queue', '')
+    FROM celery_operations
     WHERE owner = 'monitor' AND kind = 'retry_tasks' AND state = 'running' AND cancel_requested_at IS NULL
     ORDER BY created_at
 """
@@ -56,6 +57,15 @@ class Waiting:
 
     task_id: str
     retry_of: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """An operation that goes on: its rate, and the queue for tasks of which none is known."""
+
+    operation: str
+    rate: float
+    fallback_queue: str
 
 
 class ManyStore:
@@ -102,9 +112,9 @@ class ManyStore:
         if once is not None:
             await self._connection.execute(KEEP_ANSWER, once.request_id, answer)
 
-    async def running(self) -> list[tuple[str, float]]:
-        """Returns the ids and the rates of the operations that go on."""
-        return [(row[0], row[1]) for row in await self._connection.fetch(RUNNING)]
+    async def running(self) -> list[Running]:
+        """Returns the operations that go on."""
+        return [Running(*row) for row in await self._connection.fetch(RUNNING)]
 
     async def waiting(self, operation: str, most: int) -> list[Waiting]:
         return [Waiting(*row) for row in await self._connection.fetch(WAITING, operation, most)]

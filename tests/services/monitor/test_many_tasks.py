@@ -103,6 +103,34 @@ def test_all_that_failed_are_retried_once_and_the_others_are_told_by_reason(
     )
 
 
+def test_tasks_of_which_nothing_tells_the_queue_are_retried_on_the_one_that_is_named(
+    monitor: Monitor, app: Celery
+) -> None:
+    """As those of an application without task-sent events whose workers consume several queues."""
+    with Celery(broker=app.conf.broker_url, set_as_current=False) as silent:
+        silent.send_task("fail", ["unheard"], queue="cancelled")
+    wanted = pb.TaskFilter(text="unheard")
+
+    def failed() -> list[pb.Task]:
+        return list(monitor.tasks.ListTasks(pb.ListTasksRequest(text="unheard", states=FAILURE)).tasks)
+
+    (task,) = eventually(failed)
+    assert task.queue == ""
+    looking = pb.RetryTasksRequest(filter=wanted, validate_only=True)
+    seen = monitor.tasks.RetryTasks(looking)
+    assert [(each.reason, "fallback_queue" in each.message) for each in seen.refusals] == [
+        ("QUEUE_UNKNOWN", True)
+    ]
+    looking.fallback_queue = "queues/retried"
+    assert monitor.tasks.RetryTasks(looking).retryable_count == 1
+    asked = pb.RetryTasksRequest(filter=wanted, expected_count=1, fallback_queue="queues/retried")
+    assert ended(monitor, monitor.tasks.RetryTasks(asked).operation).done == 1
+    eventually(lambda: len(failed()) == 2)
+    name = monitor.tasks.GetTask(pb.GetTaskRequest(name=task.name)).task.retried_as
+    again = monitor.tasks.GetTask(pb.GetTaskRequest(name=name)).task
+    assert (again.queue, again.state) == ("queues/retried", pb.TASK_STATE_FAILURE)
+
+
 def test_a_cancelled_operation_sends_no_more_and_what_it_left_can_be_retried(
     monitor: Monitor, app: Celery
 ) -> None:

@@ -339,18 +339,20 @@ class TaskFilter(_message.Message):
     def __init__(self, states: _Optional[_Iterable[_Union[TaskState, str]]] = ..., task_names: _Optional[_Iterable[str]] = ..., queues: _Optional[_Iterable[str]] = ..., workers: _Optional[_Iterable[str]] = ..., exception_types: _Optional[_Iterable[str]] = ..., text: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., root: _Optional[str] = ..., parent: _Optional[str] = ...) -> None: ...
 
 class RetryTasksRequest(_message.Message):
-    __slots__ = ("filter", "rate", "expected_count", "validate_only", "request_id")
+    __slots__ = ("filter", "rate", "expected_count", "validate_only", "request_id", "fallback_queue")
     FILTER_FIELD_NUMBER: _ClassVar[int]
     RATE_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_COUNT_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_QUEUE_FIELD_NUMBER: _ClassVar[int]
     filter: TaskFilter
     rate: float
     expected_count: int
     validate_only: bool
     request_id: str
-    def __init__(self, filter: _Optional[_Union[TaskFilter, _Mapping]] = ..., rate: _Optional[float] = ..., expected_count: _Optional[int] = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    fallback_queue: str
+    def __init__(self, filter: _Optional[_Union[TaskFilter, _Mapping]] = ..., rate: _Optional[float] = ..., expected_count: _Optional[int] = ..., validate_only: bool = ..., request_id: _Optional[str] = ..., fallback_queue: _Optional[str] = ...) -> None: ...
 
 class ArgumentSourceCount(_message.Message):
     __slots__ = ("source", "count")
