@@ -143,7 +143,7 @@ class Working:
                 step.state, step.note = (StepState.DONE if drained else StepState.WAITING), RUNS_NOTHING
             else:
                 tasks = held.get(step.worker)
-                step.note = "it does not answer" if tasks is None else f"it has {tasks} tasks to run"
+                step.note = "it does not answer" if tasks is None else f"tasks left to run: {tasks}"
                 if late and work.kind is Kind.DRAIN:
                     step.state = StepState.FAILED
 
@@ -178,7 +178,7 @@ class Working:
             left = sum(each.state is StepState.WAITING for each in work.steps)
             return (
                 f"{NOT_BACK}: {step.worker} is not back after {work.patience:g} s: {what};"
-                f" {left} workers after it are left as they are"
+                f" workers after it, left as they are: {left}"
             )
         return ""
 

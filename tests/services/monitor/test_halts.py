@@ -219,7 +219,7 @@ def test_what_still_runs_at_the_end_of_the_time_is_told_and_goes_on(
         ended = waited(monitor, drained.operation)
         assert (ended.done, ended.failed) == (1, 1)
         [words] = json_format.MessageToDict(ended.metadata)["workers"].values()
-        assert "it has 1 tasks to run" in words
+        assert "tasks left to run: 1" in words
         assert running.get(timeout=30) == 8
 
 
@@ -280,7 +280,7 @@ def test_a_restart_goes_on_when_the_worker_is_back_and_stops_at_one_that_is_not(
                 ended = waited(monitor, lost.operation)
                 assert ended.state == CANCELLED
                 assert ended.note.startswith("NOT_BACK: a@roll~")
-                assert "1 workers after it are left as they are" in ended.note
+                assert "workers after it, left as they are: 1" in ended.note
                 assert monitor.online("b@roll")
 
 
