@@ -14,6 +14,27 @@ from pydantic import AfterValidator, Field
 
 from services.kernel.settings import KernelSettings
 
+# Keys in which kombu keeps the messages that workers hold, their times, and the lock of their redelivery.
+BOOKS = frozenset({"unacked", "unacked_index", "unacked_mutex"})
+
+
+def not_a_queue(name: str) -> str:
+    """Returns what this is the name of, if a queue can't have it; else an empty text.
+
+    A message on such a key, or a worker that consumes it, does harm: a list in place of the lock ends the
+    redelivery of all unacknowledged messages, and who reads a worker's mailbox takes its commands.
+    """
+    if name in BOOKS or name.startswith("_kombu."):
+        return "kombu's own books"
+    if name.endswith(".pidbox"):
+        return "a mailbox of Celery's remote control"
+    if name == "celeryev" or name.startswith("celeryev."):
+        return "an address of Celery's events"
+    if name.startswith("celeriac:"):
+        return "Celeriac's own books"
+    _, separator, step = name.rpartition(Layout.separator)
+    return "the messages of one priority of another queue" if separator and step.isdecimal() else ""
+
 
 @dataclass(frozen=True)
 class Layout:

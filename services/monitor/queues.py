@@ -19,6 +19,7 @@ import redis.asyncio
 import structlog
 
 from services.kernel.broker_layout import Layout
+from services.kernel.errors import FailedPrecondition
 from services.monitor.tasks.names import fits
 
 log = structlog.get_logger(__name__)
@@ -171,6 +172,23 @@ class BrokerQueues:
         bound: Any = self._client.sismember(binding, member)
         [by_priority] = await self._lengths([name])
         return Queue(name, by_priority) if await bound or by_priority else None
+
+    async def refuse_unusable(self, name: str) -> None:
+        """Raises `FailedPrecondition` if the broker has something else than lists under the queue's keys.
+
+        A worker that reads such a key ends at once.
+        """
+        keys = self._layout.keys_of(name)
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.type(key)
+            kinds = await pipeline.execute()
+        for key, kind in zip(keys, kinds, strict=True):
+            if kind not in (b"list", b"none"):
+                raise FailedPrecondition(
+                    "QUEUE_REFUSED",
+                    f"no worker was told to consume the queue {name!r}: the broker's key {key!r} is no list",
+                )
 
     async def _find_bindings(self) -> None:
         started = time.monotonic()

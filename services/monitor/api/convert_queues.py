@@ -115,7 +115,7 @@ def move_in(request: pb.MoveMessagesRequest) -> tuple[str, str, int, Callable[[s
     """Returns both queues, how many messages, and which, by id and name of the task. Raises `Invalid`."""
     faults = Faults()
     source = references.checked_queue(request.name, "name", faults)
-    destination = references.checked_queue(request.destination_queue, "destination_queue", faults)
+    destination = references.used_queue_in(request.destination_queue, "destination_queue", faults)
     fault = f"is {destination[:100]!r}, the queue that the messages are in"
     faults.unless(not destination or destination != source, "destination_queue", fault, "queues/maintenance")
     _count(request.count, moving.MOST, faults, "100")

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from celeriac.monitor.v1 import monitoring_pb2, queues_pb2, tasks_pb2
 
+from services.kernel.broker_layout import not_a_queue
 from services.kernel.validation import Faults
 from services.monitor.api.convert import STATES_FROM_WIRE
 from services.monitor.tasks.exceptions import MOST_TYPE
@@ -108,6 +109,14 @@ def queues_in(request: Filtered, faults: Faults) -> list[str]:
 def queue_in(name: str, field: str, faults: Faults) -> str:
     """Returns the queue's name in "queues/{name}"."""
     return _checked_id(name, field, faults, QUEUE)
+
+
+def used_queue_in(name: str, field: str, faults: Faults) -> str:
+    """The same, of a queue that messages are to be sent to, or that a worker is to consume."""
+    queue = queue_in(name, field, faults)
+    what = not_a_queue(queue)
+    faults.unless(not what, field, f"is {name[:100]!r}, the name of {what}", QUEUE)
+    return queue
 
 
 def workers_in(request: NamesWorkers, faults: Faults, workers: WorkerTable) -> list[WorkerName]:

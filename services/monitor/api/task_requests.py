@@ -129,7 +129,7 @@ def expected_in(request: pb.RetryTasksRequest | pb.RevokeTasksRequest, faults: F
 
 def queue_in(name: str, faults: Faults, field: str = "queue") -> str:
     """Returns the queue in "queues/{name}"; empty if the field is not set."""
-    return references.checked_queue(name, field, faults) if name else ""
+    return references.used_queue_in(name, field, faults) if name else ""
 
 
 def priority_in(priority: int, faults: Faults) -> int:

@@ -62,7 +62,10 @@ def bounds_in(request: pb.AutoscalePoolRequest, faults: Faults) -> tuple[int, in
 
 
 def queue_in(request: pb.AddConsumerRequest | pb.CancelConsumerRequest, faults: Faults) -> str:
-    return references.queue_in(request.queue, "queue", faults)
+    # Who consumes by mistake what is no queue must be able to end it.
+    if isinstance(request, pb.CancelConsumerRequest):
+        return references.queue_in(request.queue, "queue", faults)
+    return references.used_queue_in(request.queue, "queue", faults)
 
 
 def wait_in(request: pb.ShutdownWorkersRequest, faults: Faults) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from services.kernel.celery_message import Descent, Message, content_of, frame
@@ -12,7 +12,7 @@ from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition
 from services.kernel.once import Once
 from services.monitor.sending.registered import RegisteredTasks
-from services.monitor.sending.sender import ORIGIN, WOULD_WAIT, RefuseHalted, Sender
+from services.monitor.sending.sender import ORIGIN, Sender
 from services.monitor.sending.store_sent import SentStore
 from services.monitor.tasks.names import WorkerName
 
@@ -38,27 +38,35 @@ class TaskToRun:
 
 
 class Runs:
-    """Sends tasks by name."""
+    """Sends tasks by name.
+
+    `refuse_stopped` raises `FailedPrecondition` for a queue of which no worker is to take messages now.
+    """
 
     def __init__(
-        self, database: Database, registered: RegisteredTasks, sender: Sender, refuse_halted: RefuseHalted
+        self,
+        database: Database,
+        registered: RegisteredTasks,
+        sender: Sender,
+        refuse_stopped: Callable[[str], Awaitable[None]],
     ) -> None:
-        self._refuse_halted = refuse_halted
+        self._refuse_stopped = refuse_stopped
         self._database = database
         self._registered = registered
         self._sender = sender
 
     async def check(self, task: TaskToRun) -> Sequence[WorkerName]:
         """Returns the workers that may run it. Raises what `run` raises."""
-        await self._refuse_halted(WOULD_WAIT)
+        await self._refuse_stopped(task.queue)
         return await self._registered.workers_for(task.name, task.queue)
 
     async def run(self, task: TaskToRun, actor: str, once: Once | None) -> tuple[str, Sequence[WorkerName]]:
         """Sends the task. Returns its id, and the workers that may run it.
 
         A repeated request gets the task that the first one sent. Raises `FailedPrecondition` (new tasks are
-        stopped, no worker consumes the queue, or the broker refuses it), `NotFound` if no such worker has the
-        task, `Invalid` if the request's id is another's, and `Unavailable` while the broker is away.
+        stopped, the queue is paused or no worker consumes it, or the broker refuses it), `NotFound` if no
+        such worker has the task, `Invalid` if the request's id is another's, and `Unavailable` while the
+        broker is away.
         """
         async with self._database.reading() as connection:
             before = await SentStore(connection).run_by(once)

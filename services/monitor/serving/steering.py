@@ -123,7 +123,8 @@ def _acts(ground: Ground, control: Control, roll_call: RollCall, halting: Haltin
 
     async def refuse_stopped(queue: str) -> None:
         await halting.refuse_stopped("a worker would be told to consume nothing")
-        await pauses.refuse_paused(queue)
+        await pauses.refuse_paused(queue, "a worker would be told to consume it no more")
+        await ground.queues.refuse_unusable(queue)
 
     return Acts(
         Pools(control, choosing),

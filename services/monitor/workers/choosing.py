@@ -81,6 +81,10 @@ class Choosing:
                 )
         return able
 
+    def shares_hostname(self, worker: WorkerName) -> bool:
+        """Whether other processes of its hostname are there."""
+        return bool(self._others(worker))
+
     async def able(
         self, chosen: Chosen, refusal: Refusal = lambda stats: "", *, must_answer: bool = True
     ) -> Able:

@@ -17,6 +17,7 @@ from services.monitor.workers.roll_call import RollCall
 
 AGAIN_SECONDS = 0.05
 SHARED = "another worker has its hostname, so which queues it consumes can't be known"
+SILENT = "it answered that it would, and then nothing more; look whether it still runs"
 
 
 class Consumers:
@@ -81,7 +82,8 @@ class Consumers:
             await asyncio.sleep(AGAIN_SECONDS)
             told = {**told, **await self._roll_call.ask_for_queues(left)}
         verb = "consumes it not yet" if consumed else "still consumes it"
-        return {
-            each: f"it answered that it would, and {verb}" if each.hostname in told else SHARED
-            for each in left
-        }
+        not_yet = f"it answered that it would, and {verb}"
+        return {each: not_yet if each.hostname in told else self._unknown(each) for each in left}
+
+    def _unknown(self, worker: WorkerName) -> str:
+        return SHARED if self._choosing.shares_hostname(worker) else SILENT

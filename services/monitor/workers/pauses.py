@@ -67,13 +67,13 @@ class Pauses:
             log.warning("paused_queues.as_last_known", count=len(self._known))
         return self._known
 
-    async def refuse_paused(self, queue: str) -> None:
-        """Raises `FailedPrecondition` (QUEUE_PAUSED)."""
+    async def refuse_paused(self, queue: str, otherwise: str) -> None:
+        """Raises `FailedPrecondition` (QUEUE_PAUSED). `otherwise`: what would come of the act."""
         if (pause := (await self.all()).get(queue)) is not None:
             raise FailedPrecondition(
                 "QUEUE_PAUSED",
                 f"the queue {queue!r} is paused by {pause.subject} since {pause.at:%Y-%m-%d %H:%M:%S}Z, so"
-                " that a worker would be told to consume it no more; resume the queue first",
+                f" that {otherwise}; resume the queue first",
             )
 
     async def pause(self, pause: Pause) -> tuple[Pause, Sequence[Reply]]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from services.kernel.broker_layout import not_a_queue
 from services.kernel.celery_message import CELERYS_HEADERS
 from services.kernel.validation import Faults
 from services.kernel.zones import known_zones
@@ -75,6 +76,8 @@ def queue_name(found: str, faults: Faults, field: str, example: str) -> None:
         size = len(found.encode())
         fault = f"has {size} bytes, at most {LONGEST_QUEUE} are allowed"
         faults.unless(size <= LONGEST_QUEUE, field, fault, example)
+        what = not_a_queue(found)
+        faults.unless(not what, field, f"is {found[:100]!r}, the name of {what}", example)
 
 
 def zone(name: str, default: str, faults: Faults, field: str) -> str:

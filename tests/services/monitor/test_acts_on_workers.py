@@ -12,6 +12,7 @@ from celeriac.monitor.v1 import tasks_pb2
 from celeriac.monitor.v1 import workers_pb2 as pb
 from celery import Celery
 from google.protobuf.duration_pb2 import Duration
+from redis import Redis
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, eventually, fields_at_fault, reason_of, refused
@@ -231,3 +232,26 @@ def test_workers_are_stopped_by_a_super_admin_alone_and_each_is_seen_to_go(
         patient = pb.ShutdownWorkersRequest(workers=named(here), wait=Duration(seconds=25))
         assert outcomes(top.ShutdownWorkers(patient)) == {here: DONE}
         assert idle.process.poll() is not None
+
+
+def test_a_worker_is_not_told_to_consume_what_is_no_queue(
+    monitor: Monitor, workers: Mapping[str, Worker], broker: Valkey
+) -> None:
+    for name in (
+        "unacked_mutex",
+        f"{FREE}.celery.pidbox",
+        "celeryev.1",
+        "_kombu.binding.celery",
+        "t\x06\x163",
+    ):
+        request = pb.AddConsumerRequest(workers=named(THREADS), queue=f"queues/{name}")
+        assert fields_at_fault(monitor.workers.AddConsumer, request) == ["queue"], name
+    with Redis(broker.host, broker.port) as client:
+        client.hset("basket\x06\x163", "apples", "3")
+    # A worker that reads such a key ends at once.
+    with pytest.raises(grpc.RpcError) as failed:
+        monitor.workers.AddConsumer(pb.AddConsumerRequest(workers=named(THREADS), queue="queues/basket"))
+    assert reason_of(failed.value) == "QUEUE_REFUSED"
+    assert "'basket\\x06\\x163'" in str(failed.value)
+    answer = monitor.workers.PingWorkers(pb.PingWorkersRequest(workers=named(THREADS)))
+    assert outcomes(answer) == {THREADS: DONE}

@@ -169,3 +169,15 @@ def test_a_worker_is_not_told_to_consume_a_paused_queue(
     assert reason_of(failure.value) == "QUEUE_PAUSED"
     resume(monitor, "mail")
     eventually(lambda: consumers(monitor, "mail") == [worker.name])
+
+
+def test_a_task_is_not_run_by_name_on_a_paused_queue(monitor: Monitor, worker: Worker) -> None:
+    pause(monitor, "mail")
+    for only_look in (True, False):
+        with pytest.raises(grpc.RpcError) as failure:
+            monitor.tasks.RunTask(
+                tasks_pb2.RunTaskRequest(task_name="add", queue="queues/mail", validate_only=only_look)
+            )
+        assert reason_of(failure.value) == "QUEUE_PAUSED"
+    resume(monitor, "mail")
+    eventually(lambda: consumers(monitor, "mail") == [worker.name])

@@ -246,6 +246,20 @@ def test_a_queue_that_is_none_is_told_and_the_task_can_be_retried_elsewhere(
     assert len(aside()) == 1
 
 
+def test_nothing_is_sent_to_the_books_of_the_broker_or_to_a_mailbox(
+    monitor: Monitor, app: Celery, broker: Valkey
+) -> None:
+    name = failed(monitor, app)
+    for queue in ("unacked_mutex", "w@host.celery.pidbox", "celeryev", "celeriac:x", "celery\x06\x169"):
+        retried = pb.RetryTaskRequest(name=name, queue=f"queues/{queue}")
+        assert fields_at_fault(monitor.tasks.RetryTask, retried) == ["queue"], queue
+        run = pb.RunTaskRequest(task_name="add", queue=f"queues/{queue}")
+        assert fields_at_fault(monitor.tasks.RunTask, run) == ["queue"], queue
+    with Redis(broker.host, broker.port) as client:
+        assert not client.exists("unacked_mutex", "w@host.celery.pidbox", "celeryev")
+    assert got(monitor, name).retried_as == ""
+
+
 def test_everything_that_is_wrong_with_a_retry_is_told(monitor: Monitor) -> None:
     request = pb.RetryTaskRequest(name="add", queue="celery", priority=10, request_id="\0")
     assert fields_at_fault(monitor.tasks.RetryTask, request) == ["name", "queue", "priority", "request_id"]

@@ -198,7 +198,10 @@ def test_a_place_must_be_set_and_may_be_where_greenwich_meets_the_equator() -> N
     assert fault.field == "schedules[0].solar.longitude"
 
 
-@pytest.mark.parametrize("name", ["x" * 1025, "日" * 342, " ", "a\0", "\ufeffmail"])
+NO_QUEUES = ["unacked_mutex", "celery@host.celery.pidbox", "celeryev", "_kombu.binding.celery", "celeriac:x"]
+
+
+@pytest.mark.parametrize("name", ["x" * 1025, "日" * 342, " ", "a\0", "\ufeffmail", *NO_QUEUES])
 def test_a_queue_that_cannot_be_is_refused_alike_in_the_form_of_each(name: str) -> None:
     [theirs], [ours] = of_message(task={"queue": f"queues/{name}"}), of_entry(queue=name)
     assert (theirs.field, ours.field) == ("schedule.task.queue", "schedules[0].queue")

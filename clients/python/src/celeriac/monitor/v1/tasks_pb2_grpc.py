@@ -185,7 +185,7 @@ class TaskServiceServicer(object):
     def RunTask(self, request, context):
         """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
         NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
-        worker consumes the queue.
+        worker consumes the queue, or QUEUE_PAUSED if it is paused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -105,7 +105,7 @@ class TaskServiceStub:
     ]
     """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
     NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
-    worker consumes the queue.
+    worker consumes the queue, or QUEUE_PAUSED if it is paused.
     """
 
     GetTaskResult: grpc.UnaryUnaryMultiCallable[
@@ -215,7 +215,7 @@ class TaskServiceAsyncStub:
     ]
     """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
     NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
-    worker consumes the queue.
+    worker consumes the queue, or QUEUE_PAUSED if it is paused.
     """
 
     GetTaskResult: grpc.aio.UnaryUnaryMultiCallable[
@@ -343,7 +343,7 @@ class TaskServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[celeriac.monitor.v1.tasks_pb2.RunTaskResponse, collections.abc.Awaitable[celeriac.monitor.v1.tasks_pb2.RunTaskResponse]]:
         """Sends a task that nothing else sends, by its registered name. Some worker that consumes the queue must have the task:
         NOT_FOUND, with the nearest names, if none has it, and FAILED_PRECONDITION with the reason QUEUE_WITHOUT_CONSUMER if no
-        worker consumes the queue.
+        worker consumes the queue, or QUEUE_PAUSED if it is paused.
         """
 
     @abc.abstractmethod
