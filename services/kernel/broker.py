@@ -5,6 +5,7 @@ from __future__ import annotations
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.kernel.broker_address import BrokerAddress
 from services.kernel.settings import NO_RESULTS, KernelSettings
@@ -39,12 +40,22 @@ def backend_address(settings: KernelSettings) -> BrokerAddress | None:
     return None if url == NO_RESULTS else BrokerAddress.parse(url)
 
 
-def connect(settings: KernelSettings, *, decode_responses: bool = False) -> redis.asyncio.Redis:
-    """Returns a pooled client of the broker. Its commands are retried for about a second."""
-    return connect_to(broker_address(settings), decode_responses=decode_responses)
+def connect(
+    settings: KernelSettings, *, decode_responses: bool = False, answer_seconds: float | None = None
+) -> redis.asyncio.Redis:
+    """Returns a pooled client of the broker. Its commands are retried for about a second.
+
+    `answer_seconds`: after this time without an answer a command fails, and is not retried; else it waits for
+    as long as the connection holds, also for a broker that hangs.
+    """
+    return connect_to(
+        broker_address(settings), decode_responses=decode_responses, answer_seconds=answer_seconds
+    )
 
 
-def connect_to(address: BrokerAddress, *, decode_responses: bool = False) -> redis.asyncio.Redis:
+def connect_to(
+    address: BrokerAddress, *, decode_responses: bool = False, answer_seconds: float | None = None
+) -> redis.asyncio.Redis:
     """The same, of any Redis or Valkey."""
     # A Unix socket has no such option, and needs none: its other end is on this machine.
     over_network = {} if address.path else {"socket_keepalive": True}
@@ -52,7 +63,9 @@ def connect_to(address: BrokerAddress, *, decode_responses: bool = False) -> red
         address.for_redis,
         decode_responses=decode_responses,
         socket_connect_timeout=5,
+        socket_timeout=answer_seconds,
         **over_network,
         health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=5),
+        # A broker that did not answer may carry the command out all the same.
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 5, supported_errors=(RedisConnectionError,)),
     )

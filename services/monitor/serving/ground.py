@@ -24,6 +24,9 @@ from services.monitor.tasks.store_lists import Lists, opened_lists
 from services.monitor.tasks.stored_meta import StoredMetas
 from services.monitor.workers.workers import WorkerTable
 
+# How long the broker has for an answer: the gateway waits for a call three times as long.
+BROKER_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class Results:
@@ -56,7 +59,7 @@ async def opened_ground(settings: MonitorSettings, opened: AsyncExitStack) -> Gr
     """Opens the connections; `opened` closes them."""
     pace, figures = Pace().times(settings.pace), Figures()
     database = await opened.enter_async_context(opened_database(settings, "monitor"))
-    client = await opened.enter_async_context(broker.connect(settings))
+    client = await opened.enter_async_context(broker.connect(settings, answer_seconds=BROKER_SECONDS))
     return Ground(
         settings,
         pace,

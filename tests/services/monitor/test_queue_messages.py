@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 import redis
 import redis.asyncio
 from celeriac.monitor.v1 import queues_pb2 as pb
-from celeriac.monitor.v1 import queues_pb2_grpc
+from celeriac.monitor.v1 import queues_pb2_grpc, workers_pb2
 from celery import Celery
 from redis.exceptions import NoPermissionError
 
@@ -346,3 +348,31 @@ def test_a_monitor_that_is_killed_while_it_moves_messages_loses_and_doubles_none
     left, moved = client.lrange("much", 0, -1), client.lrange("elsewhere", 0, -1)
     assert 0 < len(moved) < 8000, "it was killed in the middle"
     assert Counter(json.loads(raw)["headers"]["id"] for raw in left + moved) == Counter(sent)
+
+
+def test_a_broker_that_hangs_is_told_as_one_that_is_away(
+    monitor: Monitor, app: Celery, broker: Valkey
+) -> None:
+    app.send_task("add", [1, 2], queue="stuck")
+    assert len(ids(monitor, "stuck")) == 1
+    calls: list[tuple[Any, Any]] = [
+        (monitor.queues.GetQueue, pb.GetQueueRequest(name="queues/stuck")),
+        (monitor.queues.PeekQueue, pb.PeekQueueRequest(name="queues/stuck")),
+        (monitor.queues.PauseQueue, pb.PauseQueueRequest(name="queues/stuck")),
+        (monitor.queues.PurgeQueue, pb.PurgeQueueRequest(name="queues/stuck", expected_length=1)),
+        (monitor.queues.ListPurges, pb.ListPurgesRequest()),
+        (
+            monitor.workers.AddConsumer,
+            workers_pb2.AddConsumerRequest(all=True, queue="queues/stuck"),
+        ),
+    ]
+
+    assert broker.process is not None
+    broker.process.send_signal(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(len(calls)) as threads:
+            answers = list(threads.map(lambda each: refused(*each), calls))
+    finally:
+        broker.process.send_signal(signal.SIGCONT)
+    assert answers == [(Code.UNAVAILABLE, "the broker can't be reached now; try again")] * len(calls)
+    assert len(ids(monitor, "stuck")) == 1
