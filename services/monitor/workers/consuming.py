@@ -46,28 +46,46 @@ async def consumers_of(
     return list(dict.fromkeys(found)), [name for name in workers if name.hostname not in answers]
 
 
-async def cancel(control: Control, consumers: Iterable[Consumer]) -> Mapping[Consumer, Reply]:
+async def cancel(control: Control, consumers: Sequence[Consumer]) -> Mapping[Consumer, Reply]:
     """Tells workers to stop consuming: what they have taken already they still run."""
-    replies: dict[Consumer, Reply] = {}
-    for queue, of_queue in _grouped(consumers, lambda each: each.queue).items():
-        workers = [each.worker for each in of_queue]
-        answers = await control.ask("cancel_consumer", {"queue": queue}, workers)
-        replies |= {each: reply_of(each.worker, answers.get(each.worker.hostname)) for each in of_queue}
-    return replies
+    alike = [({"queue": queue}, each) for queue, each in _grouped(consumers, lambda each: each.queue).items()]
+    return await _told(control, "cancel_consumer", alike)
 
 
-async def bring_back(control: Control, consumers: Iterable[Consumer]) -> Mapping[Consumer, Reply]:
+async def bring_back(control: Control, consumers: Sequence[Consumer]) -> Mapping[Consumer, Reply]:
     """Tells workers to consume again."""
-    replies: dict[Consumer, Reply] = {}
-    for (queue, exchange, kind, key), alike in _grouped(consumers, lambda each: each[1:]).items():
+    alike = []
+    for (queue, exchange, kind, key), each in _grouped(consumers, lambda each: each[1:]).items():
         arguments = {
             "queue": queue,
             "exchange": exchange or None,
             "exchange_type": kind or None,
             "routing_key": key or None,
         }
-        answers = await control.ask("add_consumer", arguments, [each.worker for each in alike])
-        replies |= {each: reply_of(each.worker, answers.get(each.worker.hostname)) for each in alike}
+        alike.append((arguments, each))
+    return await _told(control, "add_consumer", alike)
+
+
+async def _told(
+    control: Control, command: str, alike: Sequence[tuple[Mapping[str, Any], Sequence[Consumer]]]
+) -> Mapping[Consumer, Reply]:
+    """Sends a command for each queue, with its arguments, to its consumers.
+
+    Who hangs is waited for once, and not for each queue: the rest it finds in its mailbox.
+    """
+    replies: dict[Consumer, Reply] = {}
+    silent: set[str] = set()
+    if len(alike) > 1:
+        workers = sorted({each.worker for _, consumers in alike for each in consumers}, key=str)
+        silent = {worker.hostname for worker in workers} - set(await control.ask("ping", workers=workers))
+    for arguments, consumers in alike:
+        asked = [each.worker for each in consumers if each.worker.hostname not in silent]
+        hanging = [each.worker for each in consumers if each.worker.hostname in silent]
+        answers = await control.ask(command, arguments, asked) if asked else {}
+        if hanging:
+            await control.tell(command, hanging, arguments)
+        silent |= {worker.hostname for worker in asked if worker.hostname not in answers}
+        replies |= {each: reply_of(each.worker, answers.get(each.worker.hostname)) for each in consumers}
     return replies
 
 

@@ -134,11 +134,14 @@ class Control:
         replies = replies_of(workers, answers, f"no answer within {self.timeout} s")
         return sorted(replies, key=lambda reply: str(reply.worker))
 
-    async def tell(self, command: str, workers: Sequence[WorkerName]) -> None:
-        """Sends a command to which there is no answer. Raises `Unavailable` if the broker is away."""
+    async def tell(
+        self, command: str, workers: Sequence[WorkerName], arguments: Mapping[str, Any] | None = None
+    ) -> None:
+        """Sends a command to which no answer is waited for. Raises `Unavailable` if the broker is away."""
         loop = asyncio.get_running_loop()
         destination = sorted({worker.hostname for worker in workers})
-        send = functools.partial(self._app.control.broadcast, command, destination=destination)
+        broadcast = self._app.control.broadcast
+        send = functools.partial(broadcast, command, arguments=dict(arguments or {}), destination=destination)
         try:
             async with asyncio.timeout(2 * BROKER_SECONDS):
                 await loop.run_in_executor(self._threads, send)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -181,6 +182,35 @@ def test_a_pause_and_a_drain_hold_a_queue_each_until_its_own_end(
         assert queues() == []
         monitor.system.Resume(pb.ResumeRequest())
         assert queues() == ["celery", "other"]
+
+
+def test_a_worker_that_hangs_is_waited_for_once_and_not_for_each_of_its_queues(
+    monitor: Monitor, operator: Any, broker: Valkey, tmp_path: Path
+) -> None:
+    queues = [f"many{number}" for number in range(18)]
+
+    def consumed() -> set[str]:
+        [worker] = monitor.online("many@elsewhere")
+        return {name.removeprefix("queues/") for name in worker.queues}
+
+    with (
+        worker_of(monitor, broker, tmp_path, "many@elsewhere", ",".join(queues)) as many,
+        worker_of(monitor, broker, tmp_path, "few@elsewhere", "many1,few") as few,
+    ):
+        eventually(lambda: consumed() == set(queues))
+        operator.Drain(pb.DrainRequest())
+        eventually(lambda: not consumed())
+        many.process.send_signal(signal.SIGSTOP)
+        try:
+            # The call has half a minute, in which one worker could be waited for 15 times.
+            replies = operator.Resume(pb.ResumeRequest()).replies
+        finally:
+            many.process.send_signal(signal.SIGCONT)
+        told = {each.worker.removeprefix("workers/").partition("~")[0]: each.outcome for each in replies}
+        assert told["few@elsewhere"] == tasks_pb2.WORKER_OUTCOME_DONE
+        assert told["many@elsewhere"] == tasks_pb2.WORKER_OUTCOME_NO_ANSWER
+        eventually(lambda: consumed() == set(queues))
+        assert few.process.poll() is None
 
 
 def test_during_a_drain_nothing_is_sent_and_no_worker_is_told_to_consume(
