@@ -23,6 +23,7 @@ from services.monitor.workers.workers import WorkerTable
 MOST_ARGUMENTS = 262_144
 MOST_PRIORITY = 9
 MOST_COUNTDOWN = dt.timedelta(days=366)
+MOST_LIFE = dt.timedelta(days=3660)
 NO_TIME = dt.timedelta(0)
 QUEUE = "celery"
 RATE, LEAST_RATE, MOST_RATE = 10.0, 0.1, 1000.0
@@ -146,9 +147,11 @@ def task_to_run_in(request: pb.RunTaskRequest, now: dt.datetime, faults: Faults)
     eta, expires = _eta_in(request, now, faults), moment_in(request, "expires", faults)
     if expires is not None:
         earliest = max(now, eta or now)
-        fault = f"is {expires.isoformat()}, which is not after {earliest.isoformat()}, when it may be run"
         example = (earliest + dt.timedelta(hours=1)).isoformat()
-        faults.unless(expires > earliest, "expires", fault, example)
+        fault = f"is {expires.isoformat()}, which is not after {earliest.isoformat()}, when it may be run"
+        if faults.unless(expires > earliest, "expires", fault, example):
+            fault = f"is {expires.isoformat()}, more than {MOST_LIFE.days} days from now"
+            faults.unless(expires - now <= MOST_LIFE, "expires", fault, example)
     task = TaskToRun(
         request.task_name,
         request.args_json or "[]",
@@ -169,6 +172,11 @@ def task_to_run_in(request: pb.RunTaskRequest, now: dt.datetime, faults: Faults)
 
 def _eta_in(request: pb.RunTaskRequest, now: dt.datetime, faults: Faults) -> dt.datetime | None:
     eta = moment_in(request, "eta", faults)
+    if eta is not None:
+        # Workers compute with it in their own zones: at the ends of the calendar they fail.
+        fault = f"is {eta.isoformat()}, it must be at most {MOST_COUNTDOWN.days} days from now"
+        example = (now + dt.timedelta(hours=1)).isoformat()
+        eta = eta if faults.unless(abs(eta - now) <= MOST_COUNTDOWN, "eta", fault, example) else None
     if not request.HasField("countdown"):
         return eta
     if request.HasField("eta"):

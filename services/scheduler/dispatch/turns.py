@@ -41,6 +41,8 @@ FIRST_SECONDS = 0.0005
 # The longest time that a call waits for dispatching before it begins. It is limited because dispatching is
 # never idle during a backlog, and calls must still be answered.
 COURTESY_SECONDS = 0.01
+# The longest rest after a slice, however long the slice was.
+MOST_REST_SECONDS = 0.25
 
 
 class Place:
@@ -132,7 +134,9 @@ class Turns:
             async with self._slice:
                 begun = time.perf_counter()
                 ended = _slice(steps, begun + SLICE_SECONDS)
-                rest = time.perf_counter() - begun
+                # A process that stood still meanwhile (a frozen machine) does not rest for as long: the
+                # server would end the transaction in which it rests.
+                rest = min(time.perf_counter() - begun, MOST_REST_SECONDS)
                 await asyncio.sleep(rest)
                 await self._give_way(rest)
 

@@ -108,3 +108,10 @@ def test_everything_that_is_wrong_with_a_run_is_told(monitor: Monitor) -> None:
         assert fields_at_fault(monitor.tasks.RunTask, request) == list(wrong)
     both = pb.RunTaskRequest(task_name="add", eta=at(now), countdown={"seconds": 1})
     assert fields_at_fault(monitor.tasks.RunTask, both) == ["countdown"]
+
+
+def test_times_too_far_from_now_for_a_workers_clock_are_named(monitor: Monitor) -> None:
+    first, last = dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, 23, 30, tzinfo=dt.UTC)
+    for eta in (first, last):
+        request = pb.RunTaskRequest(task_name="add", eta=at(eta), expires=at(last), validate_only=True)
+        assert fields_at_fault(monitor.tasks.RunTask, request) == ["eta", "expires"]

@@ -67,6 +67,8 @@ class Place:
         self.environment = {**os.environ, "PYTHONPATH": str(folder)}
         self.said: list[str] = []
         self.forks = Forks(self.said.append)
+        # Nurseries of the session, in which other tests ran before.
+        self._others = {child.pid for child in psutil.Process().children()}
         folder.joinpath("nursery_test_imported.py").write_text(IMPORTED)
         folder.joinpath("nursery_test_tells.py").write_text(TELLS)
         folder.joinpath("nursery_test_fails.py").write_text("raise ValueError('as it should')")
@@ -90,7 +92,7 @@ class Place:
         [found] = [
             child
             for child in psutil.Process().children()
-            if "deploy.standalone.nursery" in " ".join(child.cmdline())
+            if child.pid not in self._others and "deploy.standalone.nursery" in " ".join(child.cmdline())
         ]
         return found
 

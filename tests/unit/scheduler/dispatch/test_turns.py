@@ -37,6 +37,23 @@ async def test_work_ends_with_its_caller() -> None:
     assert len(steps) == done
 
 
+async def test_a_process_that_stood_still_does_not_rest_for_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have a transaction open, which the server ends when it is idle for ten seconds."""
+    turns, stood = Turns(), 0.0
+    clock = time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + stood)
+
+    def work() -> Iterator[None]:
+        nonlocal stood
+        for _ in range(3):
+            yield
+            # The machine is frozen for a minute.
+            stood += 60
+
+    async with asyncio.timeout(20):
+        await turns.run(work())
+
+
 async def test_long_calls_take_half_of_the_time_together_however_many_they_are() -> None:
     """The rest is for dispatching: 300 steps are 30 slices at least, and there are rests as long."""
     turns, worked = Turns(), [(list[int](), asyncio.Event()) for _ in range(6)]
