@@ -33,8 +33,8 @@ def monitor_settings(broker: Valkey) -> Mapping[str, str]:
 def worker(broker: Valkey, monitor: Monitor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """It stores arguments with results.
 
-    One process: with two, a retry may end before the backend is told by the first attempt that it is one, which
-    then stands there for ever.
+    One process: with two, a retry may end before the backend is told by the first attempt that it is one,
+    which then stands there for ever.
     """
     folder = tmp_path_factory.mktemp("worker")
     with running_worker(broker, folder, name=WORKER, concurrency=1, extended=True):
