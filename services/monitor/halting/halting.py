@@ -113,8 +113,8 @@ class Halting:
         elif halt.holds:
             await self._hold()
         else:
-            self.mark.remove()
-            await self._tell_scheduler(halt)
+            async with self._stopped.turn:
+                await self._has_ended()
 
     async def _hold(self) -> Sequence[Reply]:
         async with self._stopped.turn:
@@ -131,12 +131,18 @@ class Halting:
 
     async def _release(self) -> Sequence[Reply]:
         async with self._stopped.turn:
-            halt = await self.state()
-            if halt.holds:
+            if not await self._has_ended():
                 return []
-            self.mark.remove()
-            await self._tell_scheduler(halt)
             return by_worker(await self._stopped.go_on())
+
+    async def _has_ended(self) -> bool:
+        """Whether no halt holds; the supervisor and the scheduler are told then. Holds the turn."""
+        halt = await self.state()
+        if halt.holds:
+            return False
+        self.mark.remove()
+        await self._tell_scheduler(halt)
+        return True
 
     async def _tell_scheduler(self, halt: Halt) -> None:
         """Tells it once; while it is away, again at the next look."""
