@@ -7,6 +7,9 @@ Its rooms, top first; each may import only those below it (contracts in pyprojec
 serving     the command `serve`: builds the gRPC process, part by part, and runs it
 relaying    the command `relay`: the process that keeps events for those that serve
 api         the gRPC servicers, conversion, and what Prometheus reads
+alerts      rules about measures: when one fires, who acknowledged it, and who is told
+snapshots   measures kept for charts: every 10 seconds, thinned as they age
+measuring   the measures: named values of the system, queues, tasks and workers, taken every few seconds
 sending     sends tasks: retries of those that have ended, and tasks by name
 gaps        times in which events were missed: recorded, and repaired by what the backend and workers tell
 halting     new tasks stopped and resumed; workers drained, ended, restarted
