@@ -30,6 +30,8 @@ class Pace(pace.Pace):
     revoked_again: float = 1.0
     # The lengths of the queues are read, while somebody wants to see them.
     queues_look: float = 1.0
+    # The measures are read, for alerts and charts.
+    measure: float = 10.0
     # The health of each component is checked.
     components_look: float = 4.7
     # The same for the other services, each of which tells by a stream, or the end of a connection, when it

@@ -44,6 +44,7 @@ EXTEND = f"""
 COUNT_MISSED = (
     f"UPDATE celery_event_gaps SET missed = greatest(missed, $2::bigint) WHERE id = $1 RETURNING {SHOWN}"
 )
+COUNT_OPEN = "SELECT count(*) FROM celery_event_gaps WHERE state = 'OPEN'"
 OPEN = f"SELECT {SHOWN} FROM celery_event_gaps WHERE state = 'OPEN' ORDER BY ended_at LIMIT {MOST_OPEN}"
 CLAIM = f"""
     UPDATE celery_event_gaps
@@ -123,6 +124,11 @@ class GapStore:
     async def open(self) -> Sequence[EventGap]:
         """Returns the gaps that are not repaired, oldest first, `MOST_OPEN` at most."""
         return [_gap_of(row) for row in await self._connection.fetch(OPEN)]
+
+    async def count_open(self) -> int:
+        """Returns how many gaps are not repaired."""
+        count: int = await self._connection.fetchval(COUNT_OPEN)
+        return count
 
     async def claim(self, repairer: uuid.UUID, seconds: float) -> Sequence[EventGap]:
         """Claims the open gaps that no other monitor repairs, for so long. Returns those claimed."""

@@ -44,11 +44,17 @@ class Measure:
     kept: bool = True
 
 
-# Success and mean runtime are of the tasks that ended in the last so many seconds.
+# Success and mean runtime are of the tasks that ended in the last so many seconds; at a monitor that was
+# started later than that, since its start.
 WINDOW_SECONDS = 300
 
 # The values of one measure by the name of the subject.
 Values = Mapping[str, float]
+
+
+def whole(value: float) -> Values:
+    """Returns the values of a measure of the whole system."""
+    return {"": value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ MEASURES = _catalogue(
     Measure(
         "mean_runtime_seconds", _S, Unit.SECONDS, "Mean runtime of the tries that ended in the last 5 minutes"
     ),
-    Measure("active_tasks", _S, Unit.COUNT, "Tasks being run, by the workers' count"),
+    Measure("active_tasks", _S, Unit.COUNT, "Tasks being run, by the count of the workers that are ONLINE"),
     Measure("waiting_messages", _S, Unit.COUNT, "Messages that wait in all queues"),
     Measure("online_workers", _S, Unit.COUNT, "Workers that are ONLINE"),
     Measure("silent_workers", _S, Unit.COUNT, "Workers of which nothing was heard for three heartbeats"),
@@ -112,7 +118,12 @@ MEASURES = _catalogue(
     # Queues.
     Measure("queue_length", _Q, Unit.COUNT, "Messages that wait"),
     Measure("queue_unacknowledged", _Q, Unit.COUNT, "Messages that workers hold"),
-    Measure("queue_oldest_seconds", _Q, Unit.SECONDS, "Since when the oldest of the next messages waits"),
+    Measure(
+        "queue_oldest_seconds",
+        _Q,
+        Unit.SECONDS,
+        "How long the oldest of the next messages waits; 0 while none does",
+    ),
     Measure("queue_arrivals_per_second", _Q, Unit.PER_SECOND, "Messages that came, within the last minute"),
     Measure(
         "queue_deliveries_per_second",

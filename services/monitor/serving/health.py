@@ -20,23 +20,27 @@ from services.monitor.system.peers import audit, peer
 from services.monitor.tasks.generations import Generations
 
 
+def hanging_on(ground: Ground, steering: Steering, mending: Mending) -> HangingLook:
+    return HangingLook(
+        ground.database,
+        ground.queues,
+        steering.consumed,
+        lambda: mending.orphans.stranded,
+        ground.pace,
+    )
+
+
 async def components_on(
     ground: Ground,
     steering: Steering,
     mending: Mending,
     generations: Generations,
     heartbeats: Sequence[Heartbeat],
+    hanging: HangingLook,
     opened: AsyncExitStack,
 ) -> Components:
     """Builds the components. Their order here is the order in which they are shown."""
     figures, workers, gaps = ground.figures, ground.workers, mending.gaps
-    hanging = HangingLook(
-        ground.database,
-        ground.queues,
-        lambda: workers.consumed() if steering.control.settled() else None,
-        lambda: mending.orphans.stranded,
-        ground.pace,
-    )
     return Components(
         {
             **await _others(ground, opened),

@@ -1,9 +1,10 @@
-"""What is shown of queues and done to them: the servicer, and what Prometheus is told."""
+"""What is shown of queues and done to them: the servicer, what Prometheus is told, and what is measured."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.api.queues import QueueApi
@@ -20,7 +21,16 @@ from services.monitor.tasks.store_tasks import TaskStore
 from services.monitor.tasks.tasks import TaskState
 
 
-def queues_on(ground: Ground, steering: Steering) -> tuple[QueueApi, QueueMeasures]:
+@dataclass(frozen=True)
+class QueueViews:
+    """`scraped` and `measured`: each has its own looks at the queues, which tell how fast messages flow."""
+
+    servicer: QueueApi
+    scraped: QueueMeasures
+    measured: QueueMeasures
+
+
+def queues_on(ground: Ground, steering: Steering) -> QueueViews:
     client, layout, pauses = ground.client, ground.settings.layout, steering.pauses
     messages = WaitingMessages(client, layout)
 
@@ -39,7 +49,10 @@ def queues_on(ground: Ground, steering: Steering) -> tuple[QueueApi, QueueMeasur
         except DATABASE_ERRORS:
             return {}
 
+    def measures() -> QueueMeasures:
+        return QueueMeasures(messages, Flows(received), consumers, sent_times)
+
     overview = Overview(ground.queues, messages, Flows(received), consumers, sent_times, pauses.all)
     moves, purges = Moves(client, layout, messages), Purges(client, layout)
     servicer = QueueApi(overview, messages, moves, purges, pauses, ground.settings.redaction)
-    return servicer, QueueMeasures(messages, Flows(received), consumers, sent_times)
+    return QueueViews(servicer, measures(), measures())

@@ -12,6 +12,7 @@ from services.kernel.operations import Owner
 from services.monitor.api.tasks import readers_of_arguments
 from services.monitor.serving.ground import opened_ground
 from services.monitor.serving.hearing import hearing_on
+from services.monitor.serving.measuring import measuring_on
 from services.monitor.serving.mending import mending_on
 from services.monitor.serving.sending import sending_on
 from services.monitor.serving.servicers import servicers_on
@@ -35,6 +36,7 @@ async def serve(settings: MonitorSettings) -> None:
         sending = sending_on(ground, steering, scheduler)
         mending = await mending_on(ground, hearing, steering)
         showing = await showing_on(ground, hearing, steering, mending, scheduler, opened)
+        measuring = measuring_on(ground, hearing, steering, showing)
         elsewhere = services_elsewhere()
         await service.run(
             "monitor",
@@ -48,6 +50,7 @@ async def serve(settings: MonitorSettings) -> None:
                 *mending.background,
                 sending.many.loop,
                 *showing.background,
+                measuring.loop,
                 Owner(ground.database, "monitor", pace=ground.pace),
             ],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(showing.components, elsewhere)),

@@ -50,7 +50,7 @@ def servicers_on(
     return [
         Servicer.generated(monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server, monitoring),
         Servicer.generated(operations_pb2_grpc.add_OperationServiceServicer_to_server, operations),
-        Servicer.generated(queues_pb2_grpc.add_QueueServiceServicer_to_server, showing.queues),
+        Servicer.generated(queues_pb2_grpc.add_QueueServiceServicer_to_server, showing.queues.servicer),
         Servicer.generated(system_pb2_grpc.add_SystemServiceServicer_to_server, system),
         Servicer.generated(tasks_pb2_grpc.add_TaskServiceServicer_to_server, tasks),
         Servicer.generated(workers_pb2_grpc.add_WorkerServiceServicer_to_server, workers),

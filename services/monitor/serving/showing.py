@@ -16,17 +16,17 @@ from services.kernel.metrics import new_registry
 from services.monitor.api.front_page import FrontPage
 from services.monitor.api.operations import watch_response_to
 from services.monitor.api.prometheus import MonitorCollector
-from services.monitor.api.queues import QueueApi
 from services.monitor.gaps.retention import gap_retention
 from services.monitor.operations.watching import Watching
 from services.monitor.search.indexing import Indexing
 from services.monitor.serving.ground import Ground
-from services.monitor.serving.health import components_on
+from services.monitor.serving.health import components_on, hanging_on
 from services.monitor.serving.hearing import Hearing
 from services.monitor.serving.mending import Mending
-from services.monitor.serving.queues import queues_on
+from services.monitor.serving.queues import QueueViews, queues_on
 from services.monitor.serving.steering import Steering
 from services.monitor.system.components import Components
+from services.monitor.system.hanging import HangingLook
 from services.monitor.system.host import HostFigures
 from services.monitor.system.next_runs import NextRuns
 from services.monitor.tasks.generations import Generations
@@ -40,7 +40,8 @@ class Showing:
     components: Components
     front_page: FrontPage
     watching: Watching[WatchOperationsResponse]
-    queues: QueueApi
+    hanging: HangingLook
+    queues: QueueViews
     registry: CollectorRegistry
     upkeep: Sequence[Background]
 
@@ -62,12 +63,13 @@ async def showing_on(
     pulse = Pulse(figures, workers, ground.queues, pace, intake.totals)
     generations = Generations(database, ground.live, ground.settings.tasks_bytes, pace)
     heartbeats = [*intake.heartbeats, *pulse.loop.heartbeats, *gaps.heartbeats]
-    components = await components_on(ground, steering, mending, generations, heartbeats, opened)
-    queues, measures = queues_on(ground, steering)
+    hanging = hanging_on(ground, steering, mending)
+    components = await components_on(ground, steering, mending, generations, heartbeats, hanging, opened)
+    queues = queues_on(ground, steering)
     registry = new_registry()
     registry.register(
         MonitorCollector(
-            figures, workers, pulse, components, hearing.hub, gaps, intake, generations, measures
+            figures, workers, pulse, components, hearing.hub, gaps, intake, generations, queues.scraped
         )
     )
     next_runs, host = NextRuns(scheduler), HostFigures()
@@ -76,6 +78,7 @@ async def showing_on(
         components,
         FrontPage(pulse, intake.totals, workers, database, ground.lists, next_runs, host),
         Watching(database, ground.sessions, watch_response_to, pace, ground.settings.watch_buffer),
+        hanging,
         queues,
         registry,
         [generations.loop, *_upkeep(ground)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import grpc.aio
@@ -31,6 +31,7 @@ from services.monitor.workers.roll_call import RollCall
 from services.monitor.workers.shutdown import Shutdown
 from services.monitor.workers.stopped_consumers import StoppedConsumers
 from services.monitor.workers.store_senders import SenderStore
+from services.monitor.workers.workers import WorkerTable
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Steering:
     revoked: RevokedTasks
     hello: Hello
     acts: Acts
+    workers: WorkerTable
+
+    def consumed(self) -> Collection[str] | None:
+        """Returns the queues that workers consume; None while that is not known of each."""
+        return self.workers.consumed() if self.control.settled() else None
 
     @property
     def background(self) -> Sequence[Background]:
@@ -78,6 +84,7 @@ def steering_on(ground: Ground, hearing: Hearing, scheduler: grpc.aio.Channel) -
         revoked,
         Hello(control_app(settings, settings.key_prefix), revoked.that_hold, pace),
         _acts(ground, control, roll_call, halting, pauses),
+        workers,
     )
 
 

@@ -80,14 +80,19 @@ def broker_look(
                     await told(info)
         name = str(info.get("server_name", "redis")).capitalize()
         version = info.get("valkey_version") or info.get("redis_version")
-        policy, limit = info.get("maxmemory_policy", "noeviction"), int(info.get("maxmemory", 0))
         detail = f"{name} {version}, {info.get('used_memory_human', '?')} used"
-        if policy != "noeviction" and limit:
+        if (policy := policy_that_drops(info)) is not None:
             fault = f"maxmemory-policy {policy} may drop messages and markers; set it to noeviction"
             return Finding(Health.DEGRADED, f"{detail}; {fault}")
         return Finding(Health.HEALTHY, detail)
 
     return look
+
+
+def policy_that_drops(info: Mapping[str, Any]) -> str | None:
+    """Returns the eviction policy, if it may drop tasks; None if it can't. `info`: of the section memory."""
+    policy, limit = str(info.get("maxmemory_policy", "noeviction")), int(info.get("maxmemory", 0))
+    return policy if policy != "noeviction" and limit else None
 
 
 def workers_look(workers: WorkerTable, halted: Callable[[], str] = lambda: "") -> Look:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -26,6 +27,14 @@ MOST_DETAIL = 1_000
 # Names that are told of many.
 MOST_NAMED = 3
 MINUTES = LATE_SECONDS // 60
+
+
+@dataclass(frozen=True)
+class Late:
+    """How many runs and tasks wait although their time has long come."""
+
+    runs: int
+    etas: int
 
 
 class HangingLook:
@@ -52,13 +61,15 @@ class HangingLook:
         # Queues that had messages and no consumer at the last look, and how many.
         self._unread: Mapping[str, int] = {}
         self._faults: list[str] = []
+        # What was found at the last look; None: it is not known.
+        self.late: Late | None = None
 
     async def __call__(self) -> Finding:
         if time.monotonic() >= self._next:
             try:
                 self._faults = await self.look()
             except (RedisError, OSError, *DATABASE_ERRORS):
-                self._unread = {}
+                self._unread, self.late = {}, None
                 detail = "not known while the broker or the database is away"
                 return Finding(Health.DEGRADED, detail, asked=False)
             self._next = time.monotonic() + self._every
@@ -72,6 +83,7 @@ class HangingLook:
         before, self._unread = self._unread, await self._without_consumer()
         async with self._database.reading() as connection:
             late = await hanging_tasks(connection)
+        self.late = Late(late["runs"], late["etas"])
         lasting = {name: length for name, length in self._unread.items() if name in before}
         return [*_of_queues(lasting), *_of_late(late)]
 

@@ -67,9 +67,13 @@ class _Sample:
 
 
 class HostFigures:
-    """Takes samples when it is asked, in a thread, since a disk may hang."""
+    """Takes samples when it is asked, in a thread, since a disk may hang.
 
-    def __init__(self) -> None:
+    `old_seconds`: an older sample is not compared with, and two new ones are taken.
+    """
+
+    def __init__(self, old_seconds: float = OLD_SECONDS) -> None:
+        self._old_seconds = old_seconds
         self._before: _Sample | None = None
         self._known: Host | None = None
         self._known_at = float("-inf")
@@ -79,7 +83,7 @@ class HostFigures:
         """Returns figures that are at most FRESH_SECONDS old. Raises `psutil.Error` and `OSError`."""
         async with self._looking:
             if self._known is None or time.monotonic() - self._known_at > FRESH_SECONDS:
-                if self._before is None or time.monotonic() - self._before.at > OLD_SECONDS:
+                if self._before is None or time.monotonic() - self._before.at > self._old_seconds:
                     self._before = await asyncio.to_thread(_sample)
                     await asyncio.sleep(APART_SECONDS)
                 sample = await asyncio.to_thread(_sample)

@@ -53,13 +53,17 @@ class Totals:
         self._known: Tally = {}
         self._labels: dict[str, set[str]] = {figure: set() for figure in MOST}
         self._commit = -1
+        # When they were last read, by time.monotonic().
+        self.read_at = float("-inf")
         self._reading = asyncio.Lock()
         self._not_before = 0.0
 
     async def read(self) -> None:
         """Reads what has changed since. Raises the database's errors."""
         async with self._reading, self._database.connection() as connection:
+            asked_at = time.monotonic()
             self._take(await TotalsStore(connection).since(self._commit))
+            self.read_at = asked_at
 
     async def refresh(self) -> None:
         """Reads what has changed since; while the database is away, all stays as it was."""

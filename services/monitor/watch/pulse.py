@@ -84,7 +84,7 @@ class Pulse:
             self._tried.clear()
             return UNTIL_WOKEN
         try:
-            self._queues = _longest(await self._broker_queues.read())
+            self._queues = longest(await self._broker_queues.read())
             self._read_at = time.monotonic()
         finally:
             self._tried.set()
@@ -126,5 +126,6 @@ class Pulse:
         )
 
 
-def _longest(queues: Sequence[Queue]) -> tuple[Queue, ...]:
-    return tuple(sorted(queues, key=lambda queue: (-queue.length, queue.name))[:MOST_QUEUES])
+def longest(queues: Sequence[Queue], most: int = MOST_QUEUES) -> tuple[Queue, ...]:
+    """Returns the longest queues first, those of one length by name."""
+    return tuple(sorted(queues, key=lambda queue: (-queue.length, queue.name))[:most])

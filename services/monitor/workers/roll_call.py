@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from services.kernel.errors import Unavailable
 from services.kernel.loops import Loop
@@ -26,6 +26,8 @@ from services.monitor.workers.event_switch import EventSwitch, Present
 from services.monitor.workers.told_stats import pool_kind_in
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
+
+OnStats: TypeAlias = Callable[[Mapping[str, Sequence[Any]], float], Awaitable[None]]
 
 
 class RollCall:
@@ -49,6 +51,8 @@ class RollCall:
         queues_told: asyncio.Event | None = None,
     ) -> None:
         self._queues_told = queues_told
+        # Each gets the answers by hostname, and when they were asked for, in seconds since 1970.
+        self.on_stats: list[OnStats] = []
         self._switch = switch
         self._control = control
         self._workers = workers
@@ -66,7 +70,7 @@ class RollCall:
         )
 
     async def _call(self) -> None:
-        asked_at = time.monotonic()
+        asked_at, asked_time = time.monotonic(), time.time()
         answers = await self._control.ask("stats")
         now, arrived = time.monotonic(), int(time.time() * 1e6)
         present = list(_present(answers))
@@ -75,6 +79,8 @@ class RollCall:
             if worker is not None:
                 self._on_worker(worker)
         self.made = True
+        for tell in self.on_stats:
+            await tell(answers, asked_time)
         await self.ask_for_queues([each.name for each in present])
         if self._switch is not None:
             await self._switch.switch_on(present, dt.datetime.now(dt.UTC))
