@@ -91,6 +91,11 @@ class Contracts:
     def policy(self, method: MethodDescriptor) -> Any:
         return self._option(method, "MethodOptions", "celeriac.access.v1.policy")
 
+    def signature(self, method: MethodDescriptor) -> list[str]:
+        """The fields by which it is usually called, in their order: google.api.method_signature."""
+        stated = self._option(method, "MethodOptions", "google.api.method_signature")
+        return stated[0].split(",") if stated and stated[0] else []
+
     def role(self, number: int) -> str:
         """The name of a role as people write it: "super_admin"."""
         roles = self._pool.FindEnumTypeByName("celeriac.access.v1.Role").values_by_number

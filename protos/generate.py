@@ -1,6 +1,7 @@
 """Generates the Python stubs in clients/python, and docs/reference, from the contracts in this folder.
 
-Beside the stubs it writes which methods a client may repeat by itself, as their policies say.
+Beside the stubs it writes the classes of the Python client (protos/clients.py), and which methods a client
+may repeat by itself, as their policies say.
 
 Run it by `make protos`, which gives it the pinned toolchain of toolchain.txt. With `--check` nothing is
 written: the exit code is 1 when the committed files are not what the contracts generate.
@@ -25,12 +26,14 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_tools import protoc
 
-from protos import reference
+from protos import clients, reference
 from protos.described import Contracts
 
 PROTOS = Path(__file__).parent
 STUBS = PROTOS.parent / "clients/python/src"
 REFERENCE = PROTOS.parent / "docs/reference"
+# The one generated file that is not in the folder of an area.
+SERVICES = Path("celeriac/services.py")
 REPEATABLE = Path("celeriac/access/v1/repeatable.py")
 REPEATABLE_TEXT = '''"""Which methods a client may send again when it lost the answer, as their policies say.
 
@@ -82,6 +85,8 @@ def generate(into: Path) -> None:
             folder = folder.parent
 
     (into / REPEATABLE).write_text(repeatable(PROTOS))
+    for path, text in clients.modules(described(PROTOS)).items():
+        (into / path).write_text(text)
 
 
 def repeatable(contracts: Path) -> str:
@@ -143,7 +148,7 @@ def generated_areas(root: Path) -> dict[Path, Path]:
         path.relative_to(root): path
         for path in (root / "celeriac").rglob("*")
         if path.is_file() and path.suffix in {".py", ".pyi"} and "__pycache__" not in path.parts
-        if len(path.relative_to(root / "celeriac").parts) > 2
+        if len(path.relative_to(root / "celeriac").parts) > 2 or path.relative_to(root) == SERVICES
     }
 
 
@@ -185,7 +190,7 @@ def main() -> None:
         for path, file in fresh.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, path)
-            if path.is_relative_to(STUBS):
+            if path.is_relative_to(STUBS) and path != STUBS / SERVICES:
                 (STUBS / Path(*path.relative_to(STUBS).parts[:2]) / "__init__.py").touch()
     print(f"{len(fresh)} files generated, {len(stale)} of them changed")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from celeriac import connect
+from celeriac.channel import connect
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import grpc.aio
-from celeriac import connect
+from celeriac.channel import connect
 from celeriac.monitor.v1 import queues_pb2, queues_pb2_grpc, tasks_pb2, tasks_pb2_grpc
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 from wcwidth import wcswidth, wcwidth

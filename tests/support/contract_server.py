@@ -1,4 +1,4 @@
-"""A TLS server that answers every method of every contract with an empty message, and tells what arrived."""
+"""A TLS server that answers every method of every contract, and tells what arrived."""
 
 from __future__ import annotations
 
@@ -25,9 +25,15 @@ METHODS: dict[str, MethodDescriptor] = {
 
 @dataclass
 class ContractServer:
-    """`arrived` has the request of each call, by the method's path; of a client stream, a list of them."""
+    """`arrived` has the request of each call, by the method's path; of a client stream, a list of them.
+
+    `answers` has the answer of a method, or a function of the request that gives it; of a server stream, a
+    list of answers. Others answer an empty message. If the function raises an exception with a `status` (a
+    google.rpc.Status), the call ends with it.
+    """
 
     port: int = 0
+    answers: dict[str, Any] = field(default_factory=dict)
     arrived: list[tuple[str, Any]] = field(default_factory=list)
 
     def requests(self, path: str) -> list[Any]:
@@ -36,9 +42,16 @@ class ContractServer:
     def _handler(self, path: str, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
         request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
 
-        def answer(sent: Any, _: grpc.ServicerContext) -> Any:
+        def answer(sent: Any, context: grpc.ServicerContext) -> Any:
             self.arrived.append((path, list(sent) if method.client_streaming else sent))
-            return iter([response()]) if method.server_streaming else response()
+            empty = [response()] if method.server_streaming else response()
+            found = self.answers.get(path, empty)
+            if callable(found):
+                try:
+                    found = found(sent)
+                except Exception as error:
+                    _end_with(context, error)
+            return iter(found) if method.server_streaming else found
 
         make: dict[tuple[bool, bool], Callable[..., grpc.RpcMethodHandler[Any, Any]]] = {
             (False, False): grpc.unary_unary_rpc_method_handler,
@@ -55,6 +68,15 @@ class ContractServer:
             service = method.containing_service.full_name
             found.setdefault(service, {})[method.name] = self._handler(path, method)
         return [grpc.method_handlers_generic_handler(*service) for service in found.items()]
+
+
+def _end_with(context: grpc.ServicerContext, error: Exception) -> None:
+    status: Any = getattr(error, "status", None)
+    if status is None:
+        raise error
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    codes = {each.value[0]: each for each in grpc.StatusCode}
+    context.abort(codes[status.code], status.message)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
-from celeriac import connect, connect_blocking
+from celeriac.channel import connect, connect_blocking
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 

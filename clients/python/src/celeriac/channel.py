@@ -1,5 +1,7 @@
 """Channels to a Celeriac gateway: TLS, a token on every call, and retries that have no second effect.
 
+`celeriac.connect()` stands on them. They are of use by themselves to who wants grpc's own stubs.
+
 UNAVAILABLE doesn't say whether the call was carried out: the connection may have ended after the request was
 sent. So only these methods are retried: those that change nothing, and those that make their change once for
 each `request_id`, which is filled in if the caller left it empty. Any other call is sent once, and its caller
@@ -44,15 +46,25 @@ def connect(target: str, *, token: Token = "", ca: str | Path | None = None) -> 
         async with connect("127.0.0.1:8443", token=token, ca=".celeriac/ca.pem") as channel:
             schedules = schedules_pb2_grpc.ScheduleServiceStub(channel)
     """
-    return filling_in_request_ids(
-        grpc.aio.secure_channel(target, _credentials(token, ca), options=_options()), WITH_REQUEST_ID
-    )
+    return open_channel(target, _credentials(token, ca))
 
 
 def connect_blocking(target: str, *, token: Token = "", ca: str | Path | None = None) -> grpc.Channel:
     """Returns the same channel without asyncio: for scripts and threads."""
+    return open_channel_blocking(target, _credentials(token, ca))
+
+
+def open_channel(target: str, credentials: grpc.ChannelCredentials) -> grpc.aio.Channel:
+    """Returns an asyncio channel with retries, whose calls carry a request_id where the contract has one."""
     return filling_in_request_ids(
-        grpc.secure_channel(target, _credentials(token, ca), options=_options()), WITH_REQUEST_ID
+        grpc.aio.secure_channel(target, credentials, options=_options()), WITH_REQUEST_ID
+    )
+
+
+def open_channel_blocking(target: str, credentials: grpc.ChannelCredentials) -> grpc.Channel:
+    """Returns the same channel without asyncio."""
+    return filling_in_request_ids(
+        grpc.secure_channel(target, credentials, options=_options()), WITH_REQUEST_ID
     )
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from celeriac import schedule_watch
-from celeriac.schedule_watch import pause_seconds, watch_schedules, watch_schedules_blocking
+from celeriac import resuming
+from celeriac.resuming import pause_seconds
+from celeriac.schedule_watch import watch_schedules, watch_schedules_blocking
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from celeriac.scheduler.v1 import schedules_pb2_grpc
 
@@ -96,10 +97,10 @@ def target(server: Scripted) -> Target:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses are short, as these tests are about something else."""
-    monkeypatch.setattr(schedule_watch, "FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(resuming, "FIRST_PAUSE_SECONDS", 0.02)
 
 
-BREAKS = sorted(schedule_watch.BREAKS, key=lambda code: code.name)
+BREAKS = sorted(resuming.BREAKS, key=lambda code: code.name)
 
 
 @both_ways
@@ -125,7 +126,7 @@ async def test_however_a_stream_ends_it_is_taken_up_where_its_reader_is(
 
 @both_ways
 @pytest.mark.parametrize(
-    "code", sorted(set(grpc.StatusCode) - schedule_watch.BREAKS - {grpc.StatusCode.OK}, key=str), ids=str
+    "code", sorted(set(grpc.StatusCode) - resuming.BREAKS - {grpc.StatusCode.OK}, key=str), ids=str
 )
 async def test_what_no_attempt_can_help_is_raised(
     server: Scripted, target: Target, watch: Watch, code: grpc.StatusCode
@@ -319,7 +320,7 @@ async def test_a_server_that_comes_no_further_than_its_first_message_is_asked_ev
         failures.append(before)
         return 0.0
 
-    monkeypatch.setattr(schedule_watch, "pause_seconds", pause)
+    monkeypatch.setattr(resuming, "pause_seconds", pause)
     hello: Answer = [sign("a"), grpc.StatusCode.UNAVAILABLE]
     further: Answer = [sign("a"), event("b"), grpc.StatusCode.UNAVAILABLE]
     server.answers = [hello, hello, hello, further, hello]
