@@ -39,6 +39,13 @@ class MonitorSettings(LayoutSettings):
         validation_alias="CELERIAC_MONITOR_TASKS_BYTES",
         examples=["10737418240"],
     )
+    # Bytes on the disk that snapshots of measures may take. Beyond it the oldest are deleted.
+    snapshots_bytes: int = Field(
+        1024**3,
+        ge=64 * 1024 * 1024,
+        validation_alias="CELERIAC_MONITOR_SNAPSHOTS_BYTES",
+        examples=["1073741824"],
+    )
     # The number of changes that may wait for one reader of WatchEvents or WatchOperations. Further ones are
     # left out and counted.
     watch_buffer: int = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     ARRAY,
+    REAL,
     BigInteger,
     Boolean,
     Column,
@@ -421,6 +422,37 @@ halt_works = Table(
     required("until", Moment),
     required("patience", Double),
     required("steps", JSONB),
+)
+
+# The measures of which values are kept, each with a subject: a queue, a task's name, a worker.
+series = Table(
+    "celery_monitoring_series",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    required("measure", Text),
+    required("subject", Text),
+    required("created_at", Moment, server_default=text("clock_timestamp()")),
+    UniqueConstraint("measure", "subject", name="celery_monitoring_series_name"),
+)
+
+# The readings of the present hour, each of all series (services.monitor.snapshots.packing).
+readings = Table(
+    "celery_monitoring_readings",
+    metadata,
+    Column("taken_at", Moment, primary_key=True),
+    required("points", LargeBinary),
+)
+
+# The values of one series in a block of time, in steps of so many seconds; `mean`: of those known.
+snapshots = Table(
+    "celery_monitoring_snapshots",
+    metadata,
+    Column("series", Integer, primary_key=True, autoincrement=False),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("began_at", Moment, primary_key=True),
+    required("mean", REAL),
+    required("points", LargeBinary),
+    Index("celery_monitoring_snapshots_age", "step", "began_at"),
 )
 
 outbox = outbox_table(metadata, "monitor")

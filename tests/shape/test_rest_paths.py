@@ -31,6 +31,10 @@ ADMIN_PATHS = {
         Role.VIEWER,
     ),
     "MonitoringService.GetDashboard": ("get", "/celery-admin/monitoring/dashboard", Role.VIEWER),
+    "MonitoringService.ListSnapshots": ("get", "/celery-admin/monitoring/snapshots", Role.VIEWER),
+    # Not of the admin API before us: the other two that a page of charts asks for stand beside it.
+    "MonitoringService.ListMeasures": ("get", "/celery-admin/monitoring/measures", Role.VIEWER),
+    "MonitoringService.QuerySeries": ("get", "/celery-admin/monitoring/series", Role.VIEWER),
     "MonitoringService.Start": ("post", "/celery-admin/monitoring/start", Role.ADMIN),
     "MonitoringService.Stop": ("post", "/celery-admin/monitoring/stop", Role.ADMIN),
 }

@@ -1,14 +1,15 @@
-"""The servicer of MonitoringService with the front page, and with the start and stop of collection."""
+"""The servicer of MonitoringService with the front page, charts, and the start and stop of collection."""
 
 from __future__ import annotations
 
 from celeriac.monitor.v1 import monitoring_pb2 as pb
-from celeriac.monitor.v1 import monitoring_pb2_grpc
+from celeriac.monitor.v1 import monitoring_pb2_grpc, snapshots_pb2
 
 from services.kernel.grpc.wire import Context, timestamp
 from services.kernel.identity import current_subject
 from services.monitor.api.components import HEALTHS, component_to
 from services.monitor.api.front_page import FrontPage
+from services.monitor.api.measured import Measured
 from services.monitor.api.monitoring import MonitoringApi
 from services.monitor.gaps.collecting import Collecting
 from services.monitor.gaps.store_collection import Collection
@@ -28,12 +29,14 @@ class DashboardApi(MonitoringApi, monitoring_pb2_grpc.MonitoringServiceServicer)
         components: Components,
         front_page: FrontPage,
         collecting: Collecting,
+        measured: Measured,
         pace: Pace = USUAL,
     ) -> None:
         super().__init__(pulse, hub, workers, pace)
         self._components = components
         self._front_page = front_page
         self._collecting = collecting
+        self._measured = measured
 
     async def GetDashboard(
         self, request: pb.GetDashboardRequest, context: Context
@@ -44,6 +47,21 @@ class DashboardApi(MonitoringApi, monitoring_pb2_grpc.MonitoringServiceServicer)
         )
         await self._front_page.fill(answer, self.told_metrics)
         return answer
+
+    async def ListMeasures(
+        self, request: snapshots_pb2.ListMeasuresRequest, context: Context
+    ) -> snapshots_pb2.ListMeasuresResponse:
+        return self._measured.measures(request)
+
+    async def ListSnapshots(
+        self, request: snapshots_pb2.ListSnapshotsRequest, context: Context
+    ) -> snapshots_pb2.ListSnapshotsResponse:
+        return await self._measured.snapshots(request)
+
+    async def QuerySeries(
+        self, request: snapshots_pb2.QuerySeriesRequest, context: Context
+    ) -> snapshots_pb2.QuerySeriesResponse:
+        return await self._measured.series(request)
 
     async def Start(self, request: pb.StartRequest, context: Context) -> pb.StartResponse:
         return pb.StartResponse(collection=_collection_to(await self._collecting.start()))

@@ -72,10 +72,10 @@ class OwnWorkers:
     async def read(self) -> Mapping[str, Values]:
         there = set(self._there())
         self._known = {name: known for name, known in self._known.items() if name in there}
-        return await asyncio.to_thread(_measured, dict(self._known)) if self._known else {}
+        return await asyncio.to_thread(measured, dict(self._known)) if self._known else {}
 
 
-def _measured(workers: Mapping[WorkerName, Known]) -> Mapping[str, Values]:
+def measured(workers: Mapping[WorkerName, Known]) -> Mapping[str, Values]:
     """Workers of one hostname are added up."""
     memory: dict[str, float] = {}
     cpu: dict[str, float] = {}

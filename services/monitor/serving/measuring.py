@@ -1,4 +1,4 @@
-"""What measures: the sources of the measures, and their reading."""
+"""What measures: the sources of the measures, their reading, and the snapshots that keep them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ from services.monitor.serving.ground import Ground
 from services.monitor.serving.hearing import Hearing
 from services.monitor.serving.showing import Showing
 from services.monitor.serving.steering import Steering
+from services.monitor.snapshots.snapshots import Snapshots
+
+
+def snapshots_on(ground: Ground, hearing: Hearing, measuring: Measuring) -> Snapshots:
+    intake = hearing.intake
+    snapshots = Snapshots(
+        ground.database, lambda: intake.writes, ground.settings.snapshots_bytes, ground.pace
+    )
+    measuring.follow(snapshots.take)
+    return snapshots
 
 
 def measuring_on(

@@ -12,7 +12,7 @@ from services.kernel.operations import Owner
 from services.monitor.api.tasks import readers_of_arguments
 from services.monitor.serving.ground import opened_ground
 from services.monitor.serving.hearing import hearing_on
-from services.monitor.serving.measuring import measuring_on
+from services.monitor.serving.measuring import measuring_on, snapshots_on
 from services.monitor.serving.mending import mending_on
 from services.monitor.serving.sending import sending_on
 from services.monitor.serving.servicers import servicers_on
@@ -37,6 +37,7 @@ async def serve(settings: MonitorSettings) -> None:
         mending = await mending_on(ground, hearing, steering)
         showing = await showing_on(ground, hearing, steering, mending, scheduler, opened)
         measuring = measuring_on(ground, hearing, steering, showing)
+        snapshots = snapshots_on(ground, hearing, measuring)
         elsewhere = services_elsewhere()
         await service.run(
             "monitor",
@@ -51,6 +52,7 @@ async def serve(settings: MonitorSettings) -> None:
                 sending.many.loop,
                 *showing.background,
                 measuring.loop,
+                snapshots.loop,
                 Owner(ground.database, "monitor", pace=ground.pace),
             ],
             elsewhere=Elsewhere(list(elsewhere), health_elsewhere(showing.components, elsewhere)),

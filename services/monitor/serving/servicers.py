@@ -16,6 +16,7 @@ from celeriac.operations.v1 import operations_pb2_grpc
 from services.kernel.grpc.server import Servicer
 from services.monitor.api.dashboard import DashboardApi
 from services.monitor.api.halts import Halts
+from services.monitor.api.measured import Measured
 from services.monitor.api.operations import OperationApi
 from services.monitor.api.system import SystemApi
 from services.monitor.api.tasks import TaskApi
@@ -26,6 +27,8 @@ from services.monitor.serving.hearing import Hearing
 from services.monitor.serving.mending import Mending
 from services.monitor.serving.showing import Showing
 from services.monitor.serving.steering import Steering
+from services.monitor.snapshots.charts import Charts
+from services.monitor.snapshots.listing import SnapshotList
 from services.monitor.system.readiness import Readiness
 from services.monitor.tasks.task_results import TaskResults
 from services.monitor.workers.inspecting import Inspector
@@ -41,6 +44,7 @@ def servicers_on(
         showing.components,
         showing.front_page,
         mending.collecting,
+        Measured(Charts(ground.database), SnapshotList(ground.database)),
         ground.pace,
     )
     operations = OperationApi(ground.sessions, showing.watching, ground.pace)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from celeriac.calls.watches import AsyncWatch, Watch
 
     from celeriac.monitor.v1.queues import Queue
+    from celeriac.monitor.v1.snapshots import Measure, Snapshot, SnapshotStep
     from celeriac.monitor.v1.system import Component, EventGap, Health, HostMetrics, MissingPart
     from celeriac.monitor.v1.tasks import Task, TaskState
     from celeriac.monitor.v1.workers import Worker
@@ -206,6 +207,63 @@ class MonitoringService:
         """
         return self._calls.unary('/celeriac.monitor.v1.MonitoringService/GetDashboard', 'celeriac.monitor.v1.monitoring_pb2', {}, deadline)
 
+    def list_measures(
+        self,
+        *,
+        limit: int | None = None,
+        deadline: Deadline = None,
+    ) -> Listing[Measure]:
+        """Lists the measures: the values that the monitor takes every 10 seconds, for charts and alerts."""
+        return self._calls.listing('/celeriac.monitor.v1.MonitoringService/ListMeasures', 'celeriac.monitor.v1.monitoring_pb2', {}, limit, deadline)
+
+    def list_snapshots(
+        self,
+        *,
+        start_time: dt.datetime | None = None,
+        end_time: dt.datetime | None = None,
+        steps: SnapshotStep | Iterable[SnapshotStep] | None = None,
+        limit: int | None = None,
+        deadline: Deadline = None,
+    ) -> Listing[Snapshot]:
+        """Lists the times of which the figures of the whole system are kept, newest first. UNAVAILABLE while the database is
+        away.
+
+        start_time: Only snapshots at this time or later. From the first one on when unset.
+
+        end_time: Only snapshots before this time. To the newest one when unset.
+
+        steps: Only snapshots of one of these lengths. Of any length when unset.
+        """
+        return self._calls.listing('/celeriac.monitor.v1.MonitoringService/ListSnapshots', 'celeriac.monitor.v1.monitoring_pb2', {'start_time': start_time, 'end_time': end_time, 'steps': steps}, limit, deadline)
+
+    def query_series(
+        self,
+        measures: str | Iterable[str],
+        *,
+        subjects: str | Iterable[str] | None = None,
+        start_time: dt.datetime | None = None,
+        end_time: dt.datetime | None = None,
+        max_points: int | None = None,
+        deadline: Deadline = None,
+    ) -> QuerySeriesResponse:
+        """Returns how measures were over a time, for a chart: of the whole system, or of each queue, task or worker. The server
+        chooses the step. Values are at most 10 seconds old. Of more than 2,000 series of the measures, the newest ones are
+        looked at. UNAVAILABLE while the database is away.
+
+        measures: The measures, 1 to 10 of those that are kept: "queue_length".
+
+        subjects: Only series of these subjects, at most 100: the names of queues, tasks or workers. Of all
+            when unset.
+
+        start_time: From when on; an hour before `end_time` when unset.
+
+        end_time: Until when, at most 400 days after `start_time`; now when unset.
+
+        max_points: How many points each series has at most: 300 when unset, 2 to 2000. It has fewer if the
+            answer has many series: all together have at most 20,000.
+        """
+        return self._calls.unary('/celeriac.monitor.v1.MonitoringService/QuerySeries', 'celeriac.monitor.v1.monitoring_pb2', {'measures': measures, 'subjects': subjects, 'start_time': start_time, 'end_time': end_time, 'max_points': max_points}, deadline)
+
     def stop(
         self,
         *,
@@ -299,6 +357,63 @@ class AsyncMonitoringService:
         that can't be had is named in `missing_parts`, and the rest is returned.
         """
         return await self._calls.unary('/celeriac.monitor.v1.MonitoringService/GetDashboard', 'celeriac.monitor.v1.monitoring_pb2', {}, deadline)
+
+    def list_measures(
+        self,
+        *,
+        limit: int | None = None,
+        deadline: Deadline = None,
+    ) -> AsyncListing[Measure]:
+        """Lists the measures: the values that the monitor takes every 10 seconds, for charts and alerts."""
+        return self._calls.listing('/celeriac.monitor.v1.MonitoringService/ListMeasures', 'celeriac.monitor.v1.monitoring_pb2', {}, limit, deadline)
+
+    def list_snapshots(
+        self,
+        *,
+        start_time: dt.datetime | None = None,
+        end_time: dt.datetime | None = None,
+        steps: SnapshotStep | Iterable[SnapshotStep] | None = None,
+        limit: int | None = None,
+        deadline: Deadline = None,
+    ) -> AsyncListing[Snapshot]:
+        """Lists the times of which the figures of the whole system are kept, newest first. UNAVAILABLE while the database is
+        away.
+
+        start_time: Only snapshots at this time or later. From the first one on when unset.
+
+        end_time: Only snapshots before this time. To the newest one when unset.
+
+        steps: Only snapshots of one of these lengths. Of any length when unset.
+        """
+        return self._calls.listing('/celeriac.monitor.v1.MonitoringService/ListSnapshots', 'celeriac.monitor.v1.monitoring_pb2', {'start_time': start_time, 'end_time': end_time, 'steps': steps}, limit, deadline)
+
+    async def query_series(
+        self,
+        measures: str | Iterable[str],
+        *,
+        subjects: str | Iterable[str] | None = None,
+        start_time: dt.datetime | None = None,
+        end_time: dt.datetime | None = None,
+        max_points: int | None = None,
+        deadline: Deadline = None,
+    ) -> QuerySeriesResponse:
+        """Returns how measures were over a time, for a chart: of the whole system, or of each queue, task or worker. The server
+        chooses the step. Values are at most 10 seconds old. Of more than 2,000 series of the measures, the newest ones are
+        looked at. UNAVAILABLE while the database is away.
+
+        measures: The measures, 1 to 10 of those that are kept: "queue_length".
+
+        subjects: Only series of these subjects, at most 100: the names of queues, tasks or workers. Of all
+            when unset.
+
+        start_time: From when on; an hour before `end_time` when unset.
+
+        end_time: Until when, at most 400 days after `start_time`; now when unset.
+
+        max_points: How many points each series has at most: 300 when unset, 2 to 2000. It has fewer if the
+            answer has many series: all together have at most 20,000.
+        """
+        return await self._calls.unary('/celeriac.monitor.v1.MonitoringService/QuerySeries', 'celeriac.monitor.v1.monitoring_pb2', {'measures': measures, 'subjects': subjects, 'start_time': start_time, 'end_time': end_time, 'max_points': max_points}, deadline)
 
     async def stop(
         self,

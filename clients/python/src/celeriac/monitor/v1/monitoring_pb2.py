@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
 from celeriac.monitor.v1 import queues_pb2 as celeriac_dot_monitor_dot_v1_dot_queues__pb2
+from celeriac.monitor.v1 import snapshots_pb2 as celeriac_dot_monitor_dot_v1_dot_snapshots__pb2
 from celeriac.monitor.v1 import system_pb2 as celeriac_dot_monitor_dot_v1_dot_system__pb2
 from celeriac.monitor.v1 import tasks_pb2 as celeriac_dot_monitor_dot_v1_dot_tasks__pb2
 from celeriac.monitor.v1 import workers_pb2 as celeriac_dot_monitor_dot_v1_dot_workers__pb2
@@ -35,7 +36,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/monitor/v1/monitoring.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a celeriac/monitor/v1/queues.proto\x1a celeriac/monitor/v1/system.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a!celeriac/monitor/v1/workers.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x02\n\x07Metrics\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x65vents_per_second\x18\x02 \x01(\x01\x12\x1c\n\x14succeeded_per_second\x18\x03 \x01(\x01\x12\x19\n\x11\x66\x61iled_per_second\x18\x04 \x01(\x01\x12\x14\n\x0c\x61\x63tive_tasks\x18\x05 \x01(\x03\x12\x16\n\x0eonline_workers\x18\x06 \x01(\x05\x12\x14\n\x0c\x65vents_total\x18\x07 \x01(\x03\x12\x13\n\x0b\x65vents_lost\x18\x08 \x01(\x03\x12,\n\tevent_lag\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x06queues\x18\n \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12/\n\x05tasks\x18\x0b \x03(\x0b\x32 .celeriac.monitor.v1.TaskMetrics\"\xb4\x01\n\x0bTaskMetrics\x12\x11\n\ttask_name\x18\x01 \x01(\t\x12\x11\n\tsucceeded\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0f\n\x07retried\x18\x04 \x01(\x03\x12.\n\x0bp50_runtime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bp99_runtime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1b\n\x19GetRealtimeMetricsRequest\"K\n\x1aGetRealtimeMetricsResponse\x12-\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.Metrics\"\xf7\x02\n\x12WatchEventsRequest\x12\x13\n\x06\x63ursor\x18\x01 \x01(\tB\x03\xe0\x41\x01\x12\x38\n\x10metrics_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\x1a\n\rwithout_tasks\x18\x03 \x01(\x08\x42\x03\xe0\x41\x01\x12\x33\n\x06states\x18\x04 \x03(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x05 \x03(\tB\x03\xe0\x41\x01\x12*\n\x06queues\x18\x06 \x03(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12,\n\x07workers\x18\x07 \x03(\tB\x1b\xe0\x41\x01\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x17\n\nended_only\x18\x08 \x01(\x08\x42\x03\xe0\x41\x01\x12\x35\n\rtask_interval\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\"7\n\x0bTaskChanges\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\"\x84\x02\n\x13WatchEventsResponse\x12/\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.MetricsH\x00\x12)\n\x04task\x18\x02 \x01(\x0b\x32\x19.celeriac.monitor.v1.TaskH\x00\x12-\n\x06worker\x18\x03 \x01(\x0b\x32\x1b.celeriac.monitor.v1.WorkerH\x00\x12\x31\n\x05tasks\x18\x06 \x01(\x0b\x32 .celeriac.monitor.v1.TaskChangesH\x00\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x16\n\x0eleft_out_count\x18\x05 \x01(\x03\x42\x07\n\x05\x65vent\"}\n\x07NextRun\x12,\n\x08schedule\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63\x65leriac.dev/Schedule\x12\x11\n\ttask_name\x18\x02 \x01(\t\x12\x31\n\rnext_run_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x15\n\x13GetDashboardRequest\"\x94\x04\n\x14GetDashboardResponse\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06health\x18\x02 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x32\n\ncomponents\x18\x03 \x03(\x0b\x32\x1e.celeriac.monitor.v1.Component\x12-\n\x07metrics\x18\x04 \x01(\x0b\x32\x1c.celeriac.monitor.v1.Metrics\x12.\n\x04host\x18\x05 \x01(\x0b\x32 .celeriac.monitor.v1.HostMetrics\x12,\n\x07workers\x18\x06 \x03(\x0b\x32\x1b.celeriac.monitor.v1.Worker\x12\x14\n\x0cworker_count\x18\x07 \x01(\x05\x12\x32\n\x0frecent_failures\x18\x08 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\x12/\n\tnext_runs\x18\t \x03(\x0b\x32\x1c.celeriac.monitor.v1.NextRun\x12\x30\n\topen_gaps\x18\n \x03(\x0b\x32\x1d.celeriac.monitor.v1.EventGap\x12\x37\n\rmissing_parts\x18\x0b \x03(\x0b\x32 .celeriac.monitor.v1.MissingPart\"`\n\nCollection\x12\x0f\n\x07running\x18\x01 \x01(\x08\x12-\n\tstop_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nstopped_by\x18\x03 \x01(\t\"\x0e\n\x0cStartRequest\"D\n\rStartResponse\x12\x33\n\ncollection\x18\x01 \x01(\x0b\x32\x1f.celeriac.monitor.v1.Collection\"\r\n\x0bStopRequest\"C\n\x0cStopResponse\x12\x33\n\ncollection\x18\x01 \x01(\x0b\x32\x1f.celeriac.monitor.v1.Collection2\xdd\x06\n\x11MonitoringService\x12\xc9\x01\n\x12GetRealtimeMetrics\x12..celeriac.monitor.v1.GetRealtimeMetricsRequest\x1a/.celeriac.monitor.v1.GetRealtimeMetricsResponse\"R\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x43\x12\x14/v1/metrics/realtimeZ+\x12)/celery-admin/monitoring/metrics/realtime\x12\x90\x01\n\x0bWatchEvents\x12\'.celeriac.monitor.v1.WatchEventsRequest\x1a(.celeriac.monitor.v1.WatchEventsResponse\",\xda\x41\x00\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/events:watch0\x01\x12\xa9\x01\n\x0cGetDashboard\x12(.celeriac.monitor.v1.GetDashboardRequest\x1a).celeriac.monitor.v1.GetDashboardResponse\"D\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x35\x12\r/v1/dashboardZ$\x12\"/celery-admin/monitoring/dashboard\x12\x9a\x01\n\x04Stop\x12 .celeriac.monitor.v1.StopRequest\x1a!.celeriac.monitor.v1.StopResponse\"M\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02<\"\x13/v1/monitoring:stop:\x01*Z\"\"\x1d/celery-admin/monitoring/stop:\x01*\x12\x9f\x01\n\x05Start\x12!.celeriac.monitor.v1.StartRequest\x1a\".celeriac.monitor.v1.StartResponse\"O\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02>\"\x14/v1/monitoring:start:\x01*Z#\"\x1e/celery-admin/monitoring/start:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/monitor/v1/monitoring.proto\x12\x13\x63\x65leriac.monitor.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a celeriac/monitor/v1/queues.proto\x1a#celeriac/monitor/v1/snapshots.proto\x1a celeriac/monitor/v1/system.proto\x1a\x1f\x63\x65leriac/monitor/v1/tasks.proto\x1a!celeriac/monitor/v1/workers.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x02\n\x07Metrics\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11\x65vents_per_second\x18\x02 \x01(\x01\x12\x1c\n\x14succeeded_per_second\x18\x03 \x01(\x01\x12\x19\n\x11\x66\x61iled_per_second\x18\x04 \x01(\x01\x12\x14\n\x0c\x61\x63tive_tasks\x18\x05 \x01(\x03\x12\x16\n\x0eonline_workers\x18\x06 \x01(\x05\x12\x14\n\x0c\x65vents_total\x18\x07 \x01(\x03\x12\x13\n\x0b\x65vents_lost\x18\x08 \x01(\x03\x12,\n\tevent_lag\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x06queues\x18\n \x03(\x0b\x32\x1a.celeriac.monitor.v1.Queue\x12/\n\x05tasks\x18\x0b \x03(\x0b\x32 .celeriac.monitor.v1.TaskMetrics\"\xb4\x01\n\x0bTaskMetrics\x12\x11\n\ttask_name\x18\x01 \x01(\t\x12\x11\n\tsucceeded\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0f\n\x07retried\x18\x04 \x01(\x03\x12.\n\x0bp50_runtime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bp99_runtime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1b\n\x19GetRealtimeMetricsRequest\"K\n\x1aGetRealtimeMetricsResponse\x12-\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.Metrics\"\xf7\x02\n\x12WatchEventsRequest\x12\x13\n\x06\x63ursor\x18\x01 \x01(\tB\x03\xe0\x41\x01\x12\x38\n\x10metrics_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\x1a\n\rwithout_tasks\x18\x03 \x01(\x08\x42\x03\xe0\x41\x01\x12\x33\n\x06states\x18\x04 \x03(\x0e\x32\x1e.celeriac.monitor.v1.TaskStateB\x03\xe0\x41\x01\x12\x17\n\ntask_names\x18\x05 \x03(\tB\x03\xe0\x41\x01\x12*\n\x06queues\x18\x06 \x03(\tB\x1a\xe0\x41\x01\xfa\x41\x14\n\x12\x63\x65leriac.dev/Queue\x12,\n\x07workers\x18\x07 \x03(\tB\x1b\xe0\x41\x01\xfa\x41\x15\n\x13\x63\x65leriac.dev/Worker\x12\x17\n\nended_only\x18\x08 \x01(\x08\x42\x03\xe0\x41\x01\x12\x35\n\rtask_interval\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\"7\n\x0bTaskChanges\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\"\x84\x02\n\x13WatchEventsResponse\x12/\n\x07metrics\x18\x01 \x01(\x0b\x32\x1c.celeriac.monitor.v1.MetricsH\x00\x12)\n\x04task\x18\x02 \x01(\x0b\x32\x19.celeriac.monitor.v1.TaskH\x00\x12-\n\x06worker\x18\x03 \x01(\x0b\x32\x1b.celeriac.monitor.v1.WorkerH\x00\x12\x31\n\x05tasks\x18\x06 \x01(\x0b\x32 .celeriac.monitor.v1.TaskChangesH\x00\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x16\n\x0eleft_out_count\x18\x05 \x01(\x03\x42\x07\n\x05\x65vent\"}\n\x07NextRun\x12,\n\x08schedule\x18\x01 \x01(\tB\x1a\xfa\x41\x17\n\x15\x63\x65leriac.dev/Schedule\x12\x11\n\ttask_name\x18\x02 \x01(\t\x12\x31\n\rnext_run_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x15\n\x13GetDashboardRequest\"\x94\x04\n\x14GetDashboardResponse\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06health\x18\x02 \x01(\x0e\x32\x1b.celeriac.monitor.v1.Health\x12\x32\n\ncomponents\x18\x03 \x03(\x0b\x32\x1e.celeriac.monitor.v1.Component\x12-\n\x07metrics\x18\x04 \x01(\x0b\x32\x1c.celeriac.monitor.v1.Metrics\x12.\n\x04host\x18\x05 \x01(\x0b\x32 .celeriac.monitor.v1.HostMetrics\x12,\n\x07workers\x18\x06 \x03(\x0b\x32\x1b.celeriac.monitor.v1.Worker\x12\x14\n\x0cworker_count\x18\x07 \x01(\x05\x12\x32\n\x0frecent_failures\x18\x08 \x03(\x0b\x32\x19.celeriac.monitor.v1.Task\x12/\n\tnext_runs\x18\t \x03(\x0b\x32\x1c.celeriac.monitor.v1.NextRun\x12\x30\n\topen_gaps\x18\n \x03(\x0b\x32\x1d.celeriac.monitor.v1.EventGap\x12\x37\n\rmissing_parts\x18\x0b \x03(\x0b\x32 .celeriac.monitor.v1.MissingPart\"`\n\nCollection\x12\x0f\n\x07running\x18\x01 \x01(\x08\x12-\n\tstop_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nstopped_by\x18\x03 \x01(\t\"\x0e\n\x0cStartRequest\"D\n\rStartResponse\x12\x33\n\ncollection\x18\x01 \x01(\x0b\x32\x1f.celeriac.monitor.v1.Collection\"\r\n\x0bStopRequest\"C\n\x0cStopResponse\x12\x33\n\ncollection\x18\x01 \x01(\x0b\x32\x1f.celeriac.monitor.v1.Collection2\xe7\n\n\x11MonitoringService\x12\xc9\x01\n\x12GetRealtimeMetrics\x12..celeriac.monitor.v1.GetRealtimeMetricsRequest\x1a/.celeriac.monitor.v1.GetRealtimeMetricsResponse\"R\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x43\x12\x14/v1/metrics/realtimeZ+\x12)/celery-admin/monitoring/metrics/realtime\x12\x90\x01\n\x0bWatchEvents\x12\'.celeriac.monitor.v1.WatchEventsRequest\x1a(.celeriac.monitor.v1.WatchEventsResponse\",\xda\x41\x00\xda\xe2\x18\r\x08\x01:\tscheduler\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/events:watch0\x01\x12\xa9\x01\n\x0cGetDashboard\x12(.celeriac.monitor.v1.GetDashboardRequest\x1a).celeriac.monitor.v1.GetDashboardResponse\"D\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x35\x12\r/v1/dashboardZ$\x12\"/celery-admin/monitoring/dashboard\x12\xa7\x01\n\x0cListMeasures\x12(.celeriac.monitor.v1.ListMeasuresRequest\x1a).celeriac.monitor.v1.ListMeasuresResponse\"B\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x33\x12\x0c/v1/measuresZ#\x12!/celery-admin/monitoring/measures\x12\xac\x01\n\rListSnapshots\x12).celeriac.monitor.v1.ListSnapshotsRequest\x1a*.celeriac.monitor.v1.ListSnapshotsResponse\"D\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x35\x12\r/v1/snapshotsZ$\x12\"/celery-admin/monitoring/snapshots\x12\xae\x01\n\x0bQuerySeries\x12\'.celeriac.monitor.v1.QuerySeriesRequest\x1a(.celeriac.monitor.v1.QuerySeriesResponse\"L\xda\x41\x08measures\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x35\x12\x10/v1/series:queryZ!\x12\x1f/celery-admin/monitoring/series\x12\x9a\x01\n\x04Stop\x12 .celeriac.monitor.v1.StopRequest\x1a!.celeriac.monitor.v1.StopResponse\"M\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02<\"\x13/v1/monitoring:stop:\x01*Z\"\"\x1d/celery-admin/monitoring/stop:\x01*\x12\x9f\x01\n\x05Start\x12!.celeriac.monitor.v1.StartRequest\x1a\".celeriac.monitor.v1.StartResponse\"O\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02>\"\x14/v1/monitoring:start:\x01*Z#\"\x1e/celery-admin/monitoring/start:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,40 +69,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MONITORINGSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\332A\000\332\342\030\r\010\001:\tscheduler\202\323\344\223\002\022\022\020/v1/events:watch'
   _globals['_MONITORINGSERVICE'].methods_by_name['GetDashboard']._loaded_options = None
   _globals['_MONITORINGSERVICE'].methods_by_name['GetDashboard']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0025\022\r/v1/dashboardZ$\022\"/celery-admin/monitoring/dashboard'
+  _globals['_MONITORINGSERVICE'].methods_by_name['ListMeasures']._loaded_options = None
+  _globals['_MONITORINGSERVICE'].methods_by_name['ListMeasures']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0023\022\014/v1/measuresZ#\022!/celery-admin/monitoring/measures'
+  _globals['_MONITORINGSERVICE'].methods_by_name['ListSnapshots']._loaded_options = None
+  _globals['_MONITORINGSERVICE'].methods_by_name['ListSnapshots']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\0025\022\r/v1/snapshotsZ$\022\"/celery-admin/monitoring/snapshots'
+  _globals['_MONITORINGSERVICE'].methods_by_name['QuerySeries']._loaded_options = None
+  _globals['_MONITORINGSERVICE'].methods_by_name['QuerySeries']._serialized_options = b'\332A\010measures\332\342\030\002\010\001\202\323\344\223\0025\022\020/v1/series:queryZ!\022\037/celery-admin/monitoring/series'
   _globals['_MONITORINGSERVICE'].methods_by_name['Stop']._loaded_options = None
   _globals['_MONITORINGSERVICE'].methods_by_name['Stop']._serialized_options = b'\332A\000\332\342\030\004\010\002\020\001\202\323\344\223\002<\"\023/v1/monitoring:stop:\001*Z\"\"\035/celery-admin/monitoring/stop:\001*'
   _globals['_MONITORINGSERVICE'].methods_by_name['Start']._loaded_options = None
   _globals['_MONITORINGSERVICE'].methods_by_name['Start']._serialized_options = b'\332A\000\332\342\030\004\010\002\020\001\202\323\344\223\002>\"\024/v1/monitoring:start:\001*Z#\"\036/celery-admin/monitoring/start:\001*'
-  _globals['_METRICS']._serialized_start=411
-  _globals['_METRICS']._serialized_end=774
-  _globals['_TASKMETRICS']._serialized_start=777
-  _globals['_TASKMETRICS']._serialized_end=957
-  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_start=959
-  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_end=986
-  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_start=988
-  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_end=1063
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=1066
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=1441
-  _globals['_TASKCHANGES']._serialized_start=1443
-  _globals['_TASKCHANGES']._serialized_end=1498
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1501
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1761
-  _globals['_NEXTRUN']._serialized_start=1763
-  _globals['_NEXTRUN']._serialized_end=1888
-  _globals['_GETDASHBOARDREQUEST']._serialized_start=1890
-  _globals['_GETDASHBOARDREQUEST']._serialized_end=1911
-  _globals['_GETDASHBOARDRESPONSE']._serialized_start=1914
-  _globals['_GETDASHBOARDRESPONSE']._serialized_end=2446
-  _globals['_COLLECTION']._serialized_start=2448
-  _globals['_COLLECTION']._serialized_end=2544
-  _globals['_STARTREQUEST']._serialized_start=2546
-  _globals['_STARTREQUEST']._serialized_end=2560
-  _globals['_STARTRESPONSE']._serialized_start=2562
-  _globals['_STARTRESPONSE']._serialized_end=2630
-  _globals['_STOPREQUEST']._serialized_start=2632
-  _globals['_STOPREQUEST']._serialized_end=2645
-  _globals['_STOPRESPONSE']._serialized_start=2647
-  _globals['_STOPRESPONSE']._serialized_end=2714
-  _globals['_MONITORINGSERVICE']._serialized_start=2717
-  _globals['_MONITORINGSERVICE']._serialized_end=3578
+  _globals['_METRICS']._serialized_start=448
+  _globals['_METRICS']._serialized_end=811
+  _globals['_TASKMETRICS']._serialized_start=814
+  _globals['_TASKMETRICS']._serialized_end=994
+  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_start=996
+  _globals['_GETREALTIMEMETRICSREQUEST']._serialized_end=1023
+  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_start=1025
+  _globals['_GETREALTIMEMETRICSRESPONSE']._serialized_end=1100
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=1103
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=1478
+  _globals['_TASKCHANGES']._serialized_start=1480
+  _globals['_TASKCHANGES']._serialized_end=1535
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1538
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1798
+  _globals['_NEXTRUN']._serialized_start=1800
+  _globals['_NEXTRUN']._serialized_end=1925
+  _globals['_GETDASHBOARDREQUEST']._serialized_start=1927
+  _globals['_GETDASHBOARDREQUEST']._serialized_end=1948
+  _globals['_GETDASHBOARDRESPONSE']._serialized_start=1951
+  _globals['_GETDASHBOARDRESPONSE']._serialized_end=2483
+  _globals['_COLLECTION']._serialized_start=2485
+  _globals['_COLLECTION']._serialized_end=2581
+  _globals['_STARTREQUEST']._serialized_start=2583
+  _globals['_STARTREQUEST']._serialized_end=2597
+  _globals['_STARTRESPONSE']._serialized_start=2599
+  _globals['_STARTRESPONSE']._serialized_end=2667
+  _globals['_STOPREQUEST']._serialized_start=2669
+  _globals['_STOPREQUEST']._serialized_end=2682
+  _globals['_STOPRESPONSE']._serialized_start=2684
+  _globals['_STOPRESPONSE']._serialized_end=2751
+  _globals['_MONITORINGSERVICE']._serialized_start=2754
+  _globals['_MONITORINGSERVICE']._serialized_end=4137
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
 from celeriac.monitor.v1 import queues_pb2 as _queues_pb2
+from celeriac.monitor.v1 import snapshots_pb2 as _snapshots_pb2
 from celeriac.monitor.v1 import system_pb2 as _system_pb2
 from celeriac.monitor.v1 import tasks_pb2 as _tasks_pb2
 from celeriac.monitor.v1 import workers_pb2 as _workers_pb2

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from celeriac.monitor.v1 import monitoring_pb2 as celeriac_dot_monitor_dot_v1_dot_monitoring__pb2
+from celeriac.monitor.v1 import snapshots_pb2 as celeriac_dot_monitor_dot_v1_dot_snapshots__pb2
 
 GRPC_GENERATED_VERSION = '1.71.2'
 GRPC_VERSION = grpc.__version__
@@ -50,6 +51,21 @@ class MonitoringServiceStub(object):
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardRequest.SerializeToString,
                 response_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardResponse.FromString,
                 _registered_method=True)
+        self.ListMeasures = channel.unary_unary(
+                '/celeriac.monitor.v1.MonitoringService/ListMeasures',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListMeasuresRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListMeasuresResponse.FromString,
+                _registered_method=True)
+        self.ListSnapshots = channel.unary_unary(
+                '/celeriac.monitor.v1.MonitoringService/ListSnapshots',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListSnapshotsRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListSnapshotsResponse.FromString,
+                _registered_method=True)
+        self.QuerySeries = channel.unary_unary(
+                '/celeriac.monitor.v1.MonitoringService/QuerySeries',
+                request_serializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.QuerySeriesRequest.SerializeToString,
+                response_deserializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.QuerySeriesResponse.FromString,
+                _registered_method=True)
         self.Stop = channel.unary_unary(
                 '/celeriac.monitor.v1.MonitoringService/Stop',
                 request_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.StopRequest.SerializeToString,
@@ -95,6 +111,30 @@ class MonitoringServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMeasures(self, request, context):
+        """Lists the measures: the values that the monitor takes every 10 seconds, for charts and alerts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSnapshots(self, request, context):
+        """Lists the times of which the figures of the whole system are kept, newest first. UNAVAILABLE while the database is
+        away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QuerySeries(self, request, context):
+        """Returns how measures were over a time, for a chart: of the whole system, or of each queue, task or worker. The server
+        chooses the step. Values are at most 10 seconds old. Of more than 2,000 series of the measures, the newest ones are
+        looked at. UNAVAILABLE while the database is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Stop(self, request, context):
         """Stops the collection of events: what workers and clients tell of tasks is not taken in, at any monitor, until
         Start; a restart of the monitor does not change that. Workers and queues are still looked at, and commands still
@@ -131,6 +171,21 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.GetDashboard,
                     request_deserializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardRequest.FromString,
                     response_serializer=celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardResponse.SerializeToString,
+            ),
+            'ListMeasures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMeasures,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListMeasuresRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListMeasuresResponse.SerializeToString,
+            ),
+            'ListSnapshots': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSnapshots,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListSnapshotsRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListSnapshotsResponse.SerializeToString,
+            ),
+            'QuerySeries': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuerySeries,
+                    request_deserializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.QuerySeriesRequest.FromString,
+                    response_serializer=celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.QuerySeriesResponse.SerializeToString,
             ),
             'Stop': grpc.unary_unary_rpc_method_handler(
                     servicer.Stop,
@@ -225,6 +280,87 @@ class MonitoringService(object):
             '/celeriac.monitor.v1.MonitoringService/GetDashboard',
             celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardRequest.SerializeToString,
             celeriac_dot_monitor_dot_v1_dot_monitoring__pb2.GetDashboardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMeasures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.MonitoringService/ListMeasures',
+            celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListMeasuresRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListMeasuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSnapshots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.MonitoringService/ListSnapshots',
+            celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListSnapshotsRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.ListSnapshotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuerySeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.monitor.v1.MonitoringService/QuerySeries',
+            celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.QuerySeriesRequest.SerializeToString,
+            celeriac_dot_monitor_dot_v1_dot_snapshots__pb2.QuerySeriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

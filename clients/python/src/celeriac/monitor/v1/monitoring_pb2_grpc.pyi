@@ -5,6 +5,7 @@ What is going on, as it goes on."""
 
 import abc
 import celeriac.monitor.v1.monitoring_pb2
+import celeriac.monitor.v1.snapshots_pb2
 import collections.abc
 import grpc
 import grpc.aio
@@ -47,6 +48,29 @@ class MonitoringServiceStub:
     ]
     """Returns all that a front page needs, in one call. Each part is bounded and is waited for at most 3 seconds. A part
     that can't be had is named in `missing_parts`, and the rest is returned.
+    """
+
+    ListMeasures: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.snapshots_pb2.ListMeasuresRequest,
+        celeriac.monitor.v1.snapshots_pb2.ListMeasuresResponse,
+    ]
+    """Lists the measures: the values that the monitor takes every 10 seconds, for charts and alerts."""
+
+    ListSnapshots: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.snapshots_pb2.ListSnapshotsRequest,
+        celeriac.monitor.v1.snapshots_pb2.ListSnapshotsResponse,
+    ]
+    """Lists the times of which the figures of the whole system are kept, newest first. UNAVAILABLE while the database is
+    away.
+    """
+
+    QuerySeries: grpc.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.snapshots_pb2.QuerySeriesRequest,
+        celeriac.monitor.v1.snapshots_pb2.QuerySeriesResponse,
+    ]
+    """Returns how measures were over a time, for a chart: of the whole system, or of each queue, task or worker. The server
+    chooses the step. Values are at most 10 seconds old. Of more than 2,000 series of the measures, the newest ones are
+    looked at. UNAVAILABLE while the database is away.
     """
 
     Stop: grpc.UnaryUnaryMultiCallable[
@@ -97,6 +121,29 @@ class MonitoringServiceAsyncStub:
     ]
     """Returns all that a front page needs, in one call. Each part is bounded and is waited for at most 3 seconds. A part
     that can't be had is named in `missing_parts`, and the rest is returned.
+    """
+
+    ListMeasures: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.snapshots_pb2.ListMeasuresRequest,
+        celeriac.monitor.v1.snapshots_pb2.ListMeasuresResponse,
+    ]
+    """Lists the measures: the values that the monitor takes every 10 seconds, for charts and alerts."""
+
+    ListSnapshots: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.snapshots_pb2.ListSnapshotsRequest,
+        celeriac.monitor.v1.snapshots_pb2.ListSnapshotsResponse,
+    ]
+    """Lists the times of which the figures of the whole system are kept, newest first. UNAVAILABLE while the database is
+    away.
+    """
+
+    QuerySeries: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.monitor.v1.snapshots_pb2.QuerySeriesRequest,
+        celeriac.monitor.v1.snapshots_pb2.QuerySeriesResponse,
+    ]
+    """Returns how measures were over a time, for a chart: of the whole system, or of each queue, task or worker. The server
+    chooses the step. Values are at most 10 seconds old. Of more than 2,000 series of the measures, the newest ones are
+    looked at. UNAVAILABLE while the database is away.
     """
 
     Stop: grpc.aio.UnaryUnaryMultiCallable[
@@ -153,6 +200,35 @@ class MonitoringServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[celeriac.monitor.v1.monitoring_pb2.GetDashboardResponse, collections.abc.Awaitable[celeriac.monitor.v1.monitoring_pb2.GetDashboardResponse]]:
         """Returns all that a front page needs, in one call. Each part is bounded and is waited for at most 3 seconds. A part
         that can't be had is named in `missing_parts`, and the rest is returned.
+        """
+
+    @abc.abstractmethod
+    def ListMeasures(
+        self,
+        request: celeriac.monitor.v1.snapshots_pb2.ListMeasuresRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.snapshots_pb2.ListMeasuresResponse, collections.abc.Awaitable[celeriac.monitor.v1.snapshots_pb2.ListMeasuresResponse]]:
+        """Lists the measures: the values that the monitor takes every 10 seconds, for charts and alerts."""
+
+    @abc.abstractmethod
+    def ListSnapshots(
+        self,
+        request: celeriac.monitor.v1.snapshots_pb2.ListSnapshotsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.snapshots_pb2.ListSnapshotsResponse, collections.abc.Awaitable[celeriac.monitor.v1.snapshots_pb2.ListSnapshotsResponse]]:
+        """Lists the times of which the figures of the whole system are kept, newest first. UNAVAILABLE while the database is
+        away.
+        """
+
+    @abc.abstractmethod
+    def QuerySeries(
+        self,
+        request: celeriac.monitor.v1.snapshots_pb2.QuerySeriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.monitor.v1.snapshots_pb2.QuerySeriesResponse, collections.abc.Awaitable[celeriac.monitor.v1.snapshots_pb2.QuerySeriesResponse]]:
+        """Returns how measures were over a time, for a chart: of the whole system, or of each queue, task or worker. The server
+        chooses the step. Values are at most 10 seconds old. Of more than 2,000 series of the measures, the newest ones are
+        looked at. UNAVAILABLE while the database is away.
         """
 
     @abc.abstractmethod
