@@ -15,6 +15,7 @@ from services import STORING
 
 # Variables that say where servers are: each process is told which of them hold for it.
 SERVER_VARIABLES = (*servers.REMEMBERED.values(), *OF_ANOTHER_APPLICATION)
+ALERT_CHANNELS = "CELERIAC_MONITOR_ALERT_CHANNELS"
 
 
 def of_service(
@@ -46,6 +47,8 @@ def of_service(
         "CELERIAC_MONITOR_READY_FILE": str(settings.ready_file),
         "CELERIAC_MONITOR_HELD_FILE": str(settings.held_file),
         "CELERIAC_CONFIG_KEYS": str(state / "keys/config-keys.json"),
+        # Whom to tell of alerts: the operator writes the file, or names another one.
+        ALERT_CHANNELS: os.environ.get(ALERT_CHANNELS) or str(state / "alert-channels.toml"),
     }
     told |= {f"CELERIAC_{other.upper()}_ADDRESS": ports.address_of(other) for other in STORING}
     return {**of_the_nursery(), **told}

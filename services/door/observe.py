@@ -11,11 +11,15 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.kernel.metrics import counted
+
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 # Probes of the gateway come every few seconds, and files with each page: neither is of interest at INFO.
 QUIET = frozenset({"ready", "file", "page"})
+# Answers to those who do not prove who they are, with a link that was used, or a wrong code.
+REFUSALS = (401, 403, 410)
 # The routes of requests that no route answers.
 NONE = "none"
 
@@ -34,6 +38,11 @@ class Metrics:
             registry=registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
+
+    @property
+    def refused(self) -> float:
+        """Requests of callers who did not prove who they are: without a sign-in, or with a wrong one."""
+        return sum(counted(self.requests, status=str(status)) for status in REFUSALS)
 
 
 class Observed:

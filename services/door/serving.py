@@ -24,14 +24,17 @@ from services.door.settings import DoorSettings
 from services.door.sign_in import SignIn
 from services.door.signing import Signer, public_jwk
 from services.kernel import process
+from services.kernel.certificates import Certificates
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
+from services.kernel.loops import Background
 from services.kernel.metrics import new_registry
 from services.kernel.opened_database import opened_database
 from services.kernel.outbox import Outbox
 from services.kernel.relay import Relay
 from services.kernel.revocations import Revocations
 from services.kernel.sealing import KeyRing
+from services.kernel.self_report import SelfReport
 from services.kernel.token_life import TokenLife
 from services.kernel.tokens import TokenVerifier
 
@@ -65,11 +68,21 @@ async def serve(settings: DoorSettings) -> None:
         feeds = Feeds(to_monitor)
         live = Live(callers, TokenLife(verifier, revocations), feeds)
         LiveMetrics(registry, live, feeds)
-        door = Door(Metrics(registry), [*sign_in.routes(), WebSocketRoute(LIVE, live.live)])
+        observed = Metrics(registry)
+        door = Door(observed, [*sign_in.routes(), WebSocketRoute(LIVE, live.live)])
+        work: list[Background] = [revocations, Relay(outbox, to_audit, pace).loop, feeds]
+        report = SelfReport(
+            database,
+            outbox,
+            [heartbeat for each in work for heartbeat in each.heartbeats],
+            Certificates(settings),
+            lambda: observed.refused,
+            pace,
+        )
         await process.run_alone(
             settings,
             registry,
-            background=[revocations, Relay(outbox, to_audit, pace).loop, feeds],
+            background=[*work, report.loop],
             checks={"database": database.check},
             # Nobody who is shut out may find a moment in which that is not known.
             first=revocations.known,

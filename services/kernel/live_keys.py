@@ -152,6 +152,15 @@ TASKS_RETENTION = Key(
     minimum=dt.timedelta(hours=1),
     maximum=dt.timedelta(days=3650),
 )
+ALERTS_RETENTION = Key(
+    "monitor.alerts.retention",
+    ConfigType.DURATION,
+    dt.timedelta(days=90),
+    "How long an alert is kept after it has ended.",
+    used_by=("monitor",),
+    minimum=dt.timedelta(hours=1),
+    maximum=dt.timedelta(days=3650),
+)
 MOST_WAITING_TOKENS = Key(
     "embedder.online.most_waiting_tokens",
     ConfigType.INT,
@@ -188,6 +197,7 @@ KEYS: dict[str, AnyKey] = {
         SENDS_RUNS,
         CHANGES_RETENTION,
         TASKS_RETENTION,
+        ALERTS_RETENTION,
         MOST_WAITING_TOKENS,
         CHUNK_CHARACTERS,
     )

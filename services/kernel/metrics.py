@@ -65,6 +65,16 @@ class CallMetrics:
         )
 
 
+def counted(counter: Counter, **labels: str) -> float:
+    """Returns how much has been counted under these labels, whatever the others are."""
+    return sum(
+        sample.value
+        for metric in counter.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total") and labels.items() <= sample.labels.items()
+    )
+
+
 class LoopMetrics(Collector):
     """When each background loop last succeeded, and how often it failed, read at each scrape."""
 

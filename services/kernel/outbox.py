@@ -7,6 +7,7 @@ written, the effect does not happen. `services.kernel.relay` delivers the entrie
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,13 @@ class Outbox:
         async with self._database.connection() as connection:
             rows = await connection.fetch(f"SELECT seq, entry FROM {self._table} ORDER BY seq LIMIT $1", most)
         return [(row["seq"], row["entry"]) for row in rows]
+
+    async def oldest_time(self) -> float | None:
+        """Returns when the oldest entry that waits was made, in seconds since 1970; None: none waits."""
+        entries = await self.oldest(1)
+        if not entries:
+            return None
+        return dt.datetime.fromisoformat(orjson.loads(entries[0][1])["time"]).timestamp()
 
     async def remove(self, sequences: Sequence[int]) -> None:
         """Deletes entries that were delivered."""

@@ -29,6 +29,8 @@ class Pace:
     outbox_look: float = steady(15.0)
     # The longest pause between two attempts while the audit service does not take entries.
     outbox_retry: float = 30.0
+    # Between two looks of a process at itself, of which it tells the monitor what has changed.
+    self_report: float = 15.0
     # Between two searches for stuck clients whose transactions others wait for.
     stuck_look: float = steady(5.0)
     # Between two signs of life of an owner of operations; a request to cancel one of them is heard at once.

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from prometheus_client import CollectorRegistry
 
 from services.kernel import logging, metrics, process
+from services.kernel.certificates import Certificates
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.grpc.audit import record
@@ -22,6 +23,7 @@ from services.kernel.pace import USUAL, Pace
 from services.kernel.probes import Check
 from services.kernel.relay import Relay
 from services.kernel.revocations import Revocations
+from services.kernel.self_report import SelfReport
 from services.kernel.settings import KernelSettings
 from services.kernel.stuck_clients import StuckClients
 from services.kernel.tokens import TokenVerifier
@@ -71,6 +73,15 @@ async def run(
         relay, following = Relay(outbox, to_audit, pace).loop, source or Follower(live, to_scheduler, pace)
         work = [*background, relay, following, revocations, StuckClients(database, pace).loop]
         heartbeats = [heartbeat for each in work for heartbeat in each.heartbeats]
+        report = SelfReport(
+            database,
+            outbox,
+            heartbeats,
+            Certificates(settings),
+            lambda: metrics.counted(calls.calls, code="UNAUTHENTICATED"),
+            pace,
+        )
+        work.append(report.loop)
         # Made before the port for probes answers: a service that can't listen ends with that reason.
         server = Server(settings, servicers, steps, elsewhere, heartbeats, conditions)
         async with process.running(

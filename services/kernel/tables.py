@@ -14,6 +14,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     Identity,
     Index,
     LargeBinary,
@@ -88,6 +89,20 @@ revocations = Table(
     check("celeriac_revocations_check", "(token_id IS NULL) <> (subject IS NULL)"),
     Index("celeriac_revocations_newest", text("created_at DESC"), text("id DESC")),
     Index("celeriac_revocations_expired", "expires_at"),
+)
+
+# What processes tell of themselves (services.kernel.self_report). Row security lets each service write its
+# own rows.
+self_reports = Table(
+    "celeriac_self_reports",
+    metadata,
+    Column("service", Text, primary_key=True),
+    # A process of the service.
+    Column("instance", Uuid, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    required("value", Double),
+    required("told_at", Moment, server_default=text("clock_timestamp()")),
 )
 
 # Long work of any service (services.kernel.operations). Row security lets each service write its own rows.

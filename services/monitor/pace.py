@@ -69,6 +69,17 @@ class Pace(pace.Pace):
     generations_look: float = steady(10.0)
     # Operations that retry many tasks are looked for; one that this monitor begins is seen at once.
     retries_look: float = 2.0
+    # It is looked for alerts that another monitor wrote, and for what channels are to be told: while
+    # something is.
+    alerts_follow: float = 5.0
+    alerts_deliver: float = 2.0
+    # The same while nothing is to be told; what this monitor raises is seen at once.
+    alerts_deliver_idle: float = 30.0
+    # What else fires or ends within this time is told together. A channel gets a message at most each
+    # `alerts_calm` seconds, and one that it does not take again after `alerts_retry`, then ever more seldom.
+    alerts_group: float = 10.0
+    alerts_calm: float = 30.0
+    alerts_retry: float = 30.0
     # A monitor notes up to which event its rows are written.
     place_note: float = 1.0
 

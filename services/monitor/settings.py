@@ -107,6 +107,20 @@ class MonitorSettings(LayoutSettings):
         validation_alias="CELERIAC_MONITOR_ARGUMENT_KEYS",
         examples=["/etc/celeriac/argument-keys.json"],
     )
+    # A file of the channels by which people are told of alerts (services/monitor/alerts/channels.py). It is
+    # read again when it changes; as long as it is not there, nobody is told.
+    alert_channels: Path | None = Field(
+        None,
+        validation_alias="CELERIAC_MONITOR_ALERT_CHANNELS",
+        examples=["/etc/celeriac/alert-channels.toml"],
+    )
+    # Where people read the runbook, without the "#": alerts of standing rules link to its chapters.
+    runbook_url: str = Field(
+        "docs/runbook.md",
+        max_length=1000,
+        validation_alias="CELERIAC_MONITOR_RUNBOOK_URL",
+        examples=["https://wiki.example.org/celeriac/runbook"],
+    )
     # The least role that reads arguments and results, and finds tasks by what stands in them.
     arguments_readable_from: Literal["viewer", "admin"] = Field(
         "admin", validation_alias="CELERIAC_MONITOR_ARGUMENTS_READABLE_FROM", examples=["admin", "viewer"]

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     Computed,
     Double,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -453,6 +454,96 @@ snapshots = Table(
     required("mean", REAL),
     required("points", LargeBinary),
     Index("celery_monitoring_snapshots_age", "step", "began_at"),
+)
+
+# Rules that people made, and standing ones that somebody changed. `definition`: as `Rule.values` has it.
+alert_rules = Table(
+    "celery_alert_rules",
+    metadata,
+    Column("id", Text, primary_key=True),
+    required("definition", JSONB),
+    required("updated_at", Moment, server_default=text("clock_timestamp()")),
+    required("updated_by", Text),
+    # Of the request that made it.
+    Column("request_id", Text),
+    Column("request_digest", LargeBinary),
+)
+
+# Alerts that fire, and those that ended. What the rule said when an alert fired is copied.
+alerts = Table(
+    "celery_alerts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    required("rule", Text),
+    required("subject", Text),
+    required("measure", Text),
+    required("comparison", Text),
+    required("threshold", Double),
+    required("severity", Text),
+    required("description", Text),
+    required("labels", JSONB),
+    required("runbook_url", Text),
+    required("value", Double),
+    required("worst", Double),
+    required("last", Double),
+    required("since", Moment),
+    required("fired_at", Moment),
+    Column("ended_at", Moment),
+    required("end_reason", Text, server_default=""),
+    required("acknowledged_by", Text, server_default=""),
+    Column("acknowledged_at", Moment),
+    required("acknowledge_note", Text, server_default=""),
+    # It grows with each change that readers are told of.
+    required("version", Integer, server_default=text("1")),
+    Index("celery_alerts_firing", "rule", "subject", unique=True, postgresql_where=text("ended_at IS NULL")),
+    Index("celery_alerts_newest", text("fired_at DESC"), text("id DESC")),
+    Index("celery_alerts_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+)
+
+# Of which alerts nobody is told until when. `rule`, `subject_pattern`: empty for any.
+alert_silences = Table(
+    "celery_alert_silences",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    required("rule", Text),
+    required("subject_pattern", Text),
+    required("labels", JSONB),
+    required("until", Moment),
+    required("reason", Text),
+    required("created_by", Text),
+    required("created_at", Moment, server_default=text("clock_timestamp()")),
+    Column("request_id", Text),
+    Column("request_digest", LargeBinary),
+    Index("celery_alert_silences_until", "until"),
+    Index(
+        "celery_alert_silences_request",
+        "request_id",
+        unique=True,
+        postgresql_where=text("request_id IS NOT NULL"),
+    ),
+)
+
+# What a channel is to be told of an alert. `next_at`: NULL once it is delivered or given up.
+alert_deliveries = Table(
+    "celery_alert_deliveries",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    required("alert", BigInteger, ForeignKey("celery_alerts.id", ondelete="CASCADE")),
+    required("told_state", Text),
+    required("channel", Text),
+    required("created_at", Moment, server_default=text("clock_timestamp()")),
+    Column("next_at", Moment),
+    required("attempts", Integer, server_default=text("0")),
+    required("error", Text, server_default=""),
+    Column("delivered_at", Moment),
+    UniqueConstraint("alert", "told_state", "channel", name="celery_alert_deliveries_told"),
+    Index(
+        "celery_alert_deliveries_waiting",
+        "channel",
+        "next_at",
+        postgresql_where=text("next_at IS NOT NULL"),
+    ),
+    Index("celery_alert_deliveries_newest", "channel", text("created_at DESC")),
 )
 
 outbox = outbox_table(metadata, "monitor")

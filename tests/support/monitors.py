@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 from celeriac.monitor.v1 import (
+    alerts_pb2_grpc,
     monitoring_pb2_grpc,
     queues_pb2_grpc,
     system_pb2_grpc,
@@ -41,6 +42,7 @@ class Monitor:
         self.workers = Caller(workers_pb2_grpc.WorkerServiceStub(self.channel), self.token)
         self.queues = Caller(queues_pb2_grpc.QueueServiceStub(self.channel), self.token)
         self.monitoring = Caller(monitoring_pb2_grpc.MonitoringServiceStub(self.channel), self.token)
+        self.alerts = Caller(alerts_pb2_grpc.AlertServiceStub(self.channel), self.token)
         self.operations = Caller(operations_pb2_grpc.OperationServiceStub(self.channel), self.token)
         self.system = Caller(system_pb2_grpc.SystemServiceStub(self.channel), self.token)
 

@@ -17,6 +17,7 @@ from typing import Any
 import grpc.aio
 import structlog
 from celeriac.monitor.v1 import monitoring_pb2_grpc
+from celeriac.monitor.v1.alerts_pb2 import ALERT_STATE_FIRING, Alert
 from celeriac.monitor.v1.monitoring_pb2 import WatchEventsRequest, WatchEventsResponse
 
 from services.door.live import messages
@@ -67,6 +68,8 @@ class Feed:
         self._count_left_out = count_left_out
         self._away: CeleriacError | None = None
         self._figures = ""
+        # The alerts that fire, by their names.
+        self._alerts: dict[str, str] = {}
         # Whose tokens the monitor does not take any more.
         self._spent: set[Listener] = set()
         self._expected = asyncio.Event()
@@ -87,6 +90,9 @@ class Feed:
             listener.put_first(messages.error(self._away))
         elif self._figures:
             listener.put_newest("metrics", self._figures)
+        if not resumed:
+            for name, text in self._alerts.items():
+                listener.put_newest(name, text)
         self.listeners.add(listener)
 
     def part(self, listener: Listener) -> None:
@@ -150,6 +156,9 @@ class Feed:
 
     def _open(self, resumed: bool) -> None:
         self._away, self.resumed = None, resumed
+        if not resumed:
+            # Those that fire are told anew.
+            self._alerts.clear()
         self.settled.set()
         for listener in self.listeners:
             listener.put_first(messages.hello(self.wish, self.cursor, resumed))
@@ -165,9 +174,18 @@ class Feed:
             case "worker":
                 worker = messages.told("worker", response.worker, response.cursor)
                 self._each(lambda listener: listener.put_newest(response.worker.name, worker))
+            case "alert":
+                self._tell_alert(response.alert, messages.told("alert", response.alert, response.cursor))
             case "tasks":
                 tasks = messages.told("tasks", response.tasks, response.cursor)
                 self._put_tasks(tasks, len(response.tasks.tasks))
+
+    def _tell_alert(self, alert: Alert, text: str) -> None:
+        if alert.state == ALERT_STATE_FIRING:
+            self._alerts[alert.name] = text
+        else:
+            self._alerts.pop(alert.name, None)
+        self._each(lambda listener: listener.put_newest(alert.name, text))
 
     def _put_tasks(self, text: str, changes: int) -> None:
         self._count_left_out(sum(listener.put_tasks(text, changes) for listener in self.listeners))

@@ -7,7 +7,9 @@ from celeriac.monitor.v1 import monitoring_pb2_grpc, snapshots_pb2
 
 from services.kernel.grpc.wire import Context, timestamp
 from services.kernel.identity import current_subject
+from services.monitor.alerts.board import Board
 from services.monitor.api.components import HEALTHS, component_to
+from services.monitor.api.convert_alerts import alert_to
 from services.monitor.api.front_page import FrontPage
 from services.monitor.api.measured import Measured
 from services.monitor.api.monitoring import MonitoringApi
@@ -18,6 +20,8 @@ from services.monitor.system.components import Components
 from services.monitor.watch.hub import Hub
 from services.monitor.watch.pulse import Pulse
 from services.monitor.workers.workers import WorkerTable
+
+MOST_ALERTS = 10
 
 
 class DashboardApi(MonitoringApi, monitoring_pb2_grpc.MonitoringServiceServicer):
@@ -30,6 +34,7 @@ class DashboardApi(MonitoringApi, monitoring_pb2_grpc.MonitoringServiceServicer)
         front_page: FrontPage,
         collecting: Collecting,
         measured: Measured,
+        board: Board,
         pace: Pace = USUAL,
     ) -> None:
         super().__init__(pulse, hub, workers, pace)
@@ -37,6 +42,7 @@ class DashboardApi(MonitoringApi, monitoring_pb2_grpc.MonitoringServiceServicer)
         self._front_page = front_page
         self._collecting = collecting
         self._measured = measured
+        self._board = board
 
     async def GetDashboard(
         self, request: pb.GetDashboardRequest, context: Context
@@ -44,6 +50,8 @@ class DashboardApi(MonitoringApi, monitoring_pb2_grpc.MonitoringServiceServicer)
         answer = pb.GetDashboardResponse(
             health=HEALTHS[self._components.health],
             components=map(component_to, self._components.all()),
+            firing_alerts=map(alert_to, self._board.firing[:MOST_ALERTS]),
+            firing_alert_count=len(self._board.firing),
         )
         await self._front_page.fill(answer, self.told_metrics)
         return answer

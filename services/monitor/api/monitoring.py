@@ -13,8 +13,10 @@ from services.kernel.durations import span_in
 from services.kernel.grpc.wire import Context, duration, timestamp
 from services.kernel.readers import Skipped
 from services.kernel.validation import Faults
+from services.monitor.alerts.alert import Alert
 from services.monitor.api import references
 from services.monitor.api.convert import queue_to, task_to, worker_to
+from services.monitor.api.convert_alerts import alert_to
 from services.monitor.figures import NamedFigures
 from services.monitor.pace import USUAL, Pace
 from services.monitor.tasks.tasks import Task
@@ -91,6 +93,11 @@ def worker_message(worker: Worker) -> pb.WatchEventsResponse:
     return pb.WatchEventsResponse(worker=worker_to(worker))
 
 
+def alert_message(alert: Alert) -> pb.WatchEventsResponse:
+    """Without a cursor, as a worker's."""
+    return pb.WatchEventsResponse(alert=alert_to(alert))
+
+
 def _message_of(news: Change[pb.WatchEventsResponse] | Skipped | None) -> pb.WatchEventsResponse:
     """Returns the message of a change; all readers share one that has a cursor. None is a sign of life."""
     if isinstance(news, Skipped):
@@ -99,7 +106,9 @@ def _message_of(news: Change[pb.WatchEventsResponse] | Skipped | None) -> pb.Wat
         return pb.WatchEventsResponse()
     if news.message.cursor:
         return news.message
-    return pb.WatchEventsResponse(worker=news.message.worker)
+    own = pb.WatchEventsResponse()
+    own.CopyFrom(news.message)
+    return own
 
 
 def _interval_in(

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
-
-from celeriac.monitor.v1 import queues_pb2, workers_pb2
+from typing import Protocol, TypeVar
 
 from services.kernel.pages import decode_last, encode_last, next_page_token, page_size
 
 Entry = TypeVar("Entry")
 
 
+class AsksForPage(Protocol):
+    """The request of a list."""
+
+    @property
+    def page_size(self) -> int: ...
+
+    @property
+    def page_token(self) -> str: ...
+
+
 def page_by_name(
-    request: queues_pb2.ListQueuesRequest | queues_pb2.ListPurgesRequest | workers_pb2.ListWorkersRequest,
+    request: AsksForPage,
     entries: Sequence[Entry],
     name_of: Callable[[Entry], str],
 ) -> tuple[Sequence[Entry], str]:

@@ -34,5 +34,6 @@ class EventMeasures:
                 found["succeeded_per_second"] = whole(rates.succeeded_per_second)
                 found["failed_per_second"] = whole(rates.failed_per_second)
         if self._figures.listening and rates.event_lag is not None:
-            found["event_lag_seconds"] = whole(rates.event_lag)
+            # Without events nothing is behind, however late the last one was.
+            found["event_lag_seconds"] = whole(rates.event_lag) if rates.events_per_second > 0 else {}
         return found

@@ -59,7 +59,10 @@ def whole(value: float) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was measured at one moment, by the measure's name; without those of which nothing is known."""
+    """What was measured at one moment, by the measure's name; without those of which nothing is known.
+
+    A measure without any value is known: it has no subject now.
+    """
 
     time: dt.datetime
     values: Mapping[str, Values]
@@ -113,6 +116,14 @@ MEASURES = _catalogue(
         _S,
         Unit.COUNT,
         "1 if the broker's eviction policy can drop tasks, else 0",
+        kept=False,
+    ),
+    Measure("scheduler_late_seconds", _S, Unit.SECONDS, "For how long the most overdue run waits to be sent"),
+    Measure(
+        "alerts_undelivered",
+        _S,
+        Unit.COUNT,
+        "Messages about alerts that a channel did not take, and that wait or were given up in the last day",
         kept=False,
     ),
     # Queues.

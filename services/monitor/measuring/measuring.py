@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 FAULTS = (psutil.Error, RedisError, OSError, CeleriacError, *DATABASE_ERRORS)
 # What a source does not tell within this time is not known.
 SOURCE_SECONDS = 6.0
+# Sources that are asked at the same time: each may take a connection to the database, which then stays open.
+MOST_AT_ONCE = 3
 
 # Returns values by the measure's name, without those that it does not know. It may raise FAULTS.
 Source: TypeAlias = Callable[[], Awaitable[Mapping[str, Values]]]
@@ -32,7 +34,7 @@ Follower: TypeAlias = Callable[[Reading], Awaitable[None]]
 
 
 class Measuring:
-    """Asks its sources in its `loop`, all at the same time, and tells the followers.
+    """Asks its sources in its `loop`, a few at the same time, and tells the followers one after another.
 
     Readings are taken at whole multiples of the interval since 1970, so that all monitors take theirs at the
     same moments, and each interval has one.
@@ -45,6 +47,7 @@ class Measuring:
         # The sources that failed at the last reading: it is logged once.
         self._failing: set[str] = set()
         self._every = pace.measure
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
         self.loop = Loop("measuring", self._step, every=pace.measure)
 
     def follow(self, callback: Follower) -> None:
@@ -58,10 +61,10 @@ class Measuring:
         values: dict[str, dict[str, float]] = {}
         for told in found:
             for name, by_subject in told.items():
-                if by_subject:
-                    values.setdefault(name, {}).update(by_subject)
+                values.setdefault(name, {}).update(by_subject)
         self.newest = reading = Reading(dt.datetime.now(dt.UTC), values)
-        await asyncio.gather(*(self._tell(follower, reading) for follower in self._followers))
+        for follower in self._followers:
+            await self._tell(follower, reading)
         return reading
 
     async def _step(self) -> Again:
@@ -71,7 +74,7 @@ class Measuring:
     async def _ask(self, source: Source) -> Mapping[str, Values]:
         name = _name(source)
         try:
-            async with asyncio.timeout(SOURCE_SECONDS):
+            async with self._room, asyncio.timeout(SOURCE_SECONDS):
                 told = await source()
         except FAULTS as error:
             if name not in self._failing:

@@ -72,7 +72,7 @@ class OwnWorkers:
     async def read(self) -> Mapping[str, Values]:
         there = set(self._there())
         self._known = {name: known for name, known in self._known.items() if name in there}
-        return await asyncio.to_thread(measured, dict(self._known)) if self._known else {}
+        return await asyncio.to_thread(measured, dict(self._known)) if self._known else measured({})
 
 
 def measured(workers: Mapping[WorkerName, Known]) -> Mapping[str, Values]:

@@ -121,10 +121,10 @@ def _since(first: Counted, last: Counted) -> dict[str, Values]:
         "tasks_orphaned": whole(last.orphaned - first.orphaned),
         "tasks_lost": whole(last.lost - first.lost),
     }
-    if succeeded + failed > 0:
-        found["success_percent"] = whole(100.0 * succeeded / (succeeded + failed))
-    if (mean := last.runs.mean_since(first.runs)) is not None:
-        found["mean_runtime_seconds"] = whole(mean)
+    # It is known that nothing has ended: then there is no share and no mean.
+    ended, mean = succeeded + failed, last.runs.mean_since(first.runs)
+    found["success_percent"] = whole(100.0 * succeeded / ended) if ended > 0 else {}
+    found["mean_runtime_seconds"] = {} if mean is None else whole(mean)
     return found
 
 

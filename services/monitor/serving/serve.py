@@ -10,6 +10,7 @@ from services.kernel.channel import channel_to
 from services.kernel.grpc.server import Elsewhere
 from services.kernel.operations import Owner
 from services.monitor.api.tasks import readers_of_arguments
+from services.monitor.serving.alerting import alerting_on
 from services.monitor.serving.ground import opened_ground
 from services.monitor.serving.hearing import hearing_on
 from services.monitor.serving.measuring import measuring_on, snapshots_on
@@ -36,7 +37,9 @@ async def serve(settings: MonitorSettings) -> None:
         sending = sending_on(ground, steering, scheduler)
         mending = await mending_on(ground, hearing, steering)
         showing = await showing_on(ground, hearing, steering, mending, scheduler, opened)
-        measuring = measuring_on(ground, hearing, steering, showing)
+        alerting = alerting_on(ground, hearing, scheduler)
+        measuring = measuring_on(ground, hearing, steering, showing, alerting.sources)
+        measuring.follow(alerting.evaluating.take)
         snapshots = snapshots_on(ground, hearing, measuring)
         elsewhere = services_elsewhere()
         await service.run(
@@ -44,13 +47,14 @@ async def serve(settings: MonitorSettings) -> None:
             settings,
             ground.database,
             showing.registry,
-            servicers=servicers_on(ground, hearing, steering, sending, mending, showing),
+            servicers=servicers_on(ground, hearing, steering, sending, mending, showing, alerting),
             background=[
                 hearing.intake,
                 *steering.background,
                 *mending.background,
                 sending.many.loop,
                 *showing.background,
+                *alerting.background,
                 measuring.loop,
                 snapshots.loop,
                 Owner(ground.database, "monitor", pace=ground.pace),

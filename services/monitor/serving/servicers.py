@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from celeriac.monitor.v1 import (
+    alerts_pb2_grpc,
     monitoring_pb2_grpc,
     queues_pb2_grpc,
     system_pb2_grpc,
@@ -14,6 +15,7 @@ from celeriac.monitor.v1 import (
 from celeriac.operations.v1 import operations_pb2_grpc
 
 from services.kernel.grpc.server import Servicer
+from services.monitor.api.alerts import AlertApi
 from services.monitor.api.dashboard import DashboardApi
 from services.monitor.api.halts import Halts
 from services.monitor.api.measured import Measured
@@ -22,6 +24,7 @@ from services.monitor.api.system import SystemApi
 from services.monitor.api.tasks import TaskApi
 from services.monitor.api.workers import WorkerApi
 from services.monitor.sending.sending import Sending
+from services.monitor.serving.alerting import Alerting
 from services.monitor.serving.ground import Ground
 from services.monitor.serving.hearing import Hearing
 from services.monitor.serving.mending import Mending
@@ -35,7 +38,13 @@ from services.monitor.workers.inspecting import Inspector
 
 
 def servicers_on(
-    ground: Ground, hearing: Hearing, steering: Steering, sending: Sending, mending: Mending, showing: Showing
+    ground: Ground,
+    hearing: Hearing,
+    steering: Steering,
+    sending: Sending,
+    mending: Mending,
+    showing: Showing,
+    alerting: Alerting,
 ) -> Sequence[Servicer]:
     monitoring = DashboardApi(
         showing.pulse,
@@ -45,13 +54,16 @@ def servicers_on(
         showing.front_page,
         mending.collecting,
         Measured(Charts(ground.database), SnapshotList(ground.database)),
+        alerting.board,
         ground.pace,
     )
     operations = OperationApi(ground.sessions, showing.watching, ground.pace)
     system, tasks = _system(ground, steering, showing), _tasks(ground, steering, sending)
     inspector = Inspector(steering.control, ground.workers.shared, ground.settings.redaction)
     workers = WorkerApi(ground.workers, mending.deletions, inspector, steering.acts)
+    alerts = AlertApi(alerting.rules, alerting.alerts)
     return [
+        Servicer.generated(alerts_pb2_grpc.add_AlertServiceServicer_to_server, alerts),
         Servicer.generated(monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server, monitoring),
         Servicer.generated(operations_pb2_grpc.add_OperationServiceServicer_to_server, operations),
         Servicer.generated(queues_pb2_grpc.add_QueueServiceServicer_to_server, showing.queues.servicer),

@@ -1,7 +1,8 @@
 """Delivers changes to all readers of WatchEvents, each at its own pace.
 
-Each reader has its own buffer for task changes (services.kernel.readers). Changes of workers are kept by
-name, only the newest of each worker; they are delivered first, and never left out.
+Each reader has its own buffer for task changes (services.kernel.readers). Of each worker and each alert only
+the newest change is kept; they are delivered first, and never left out. Alerts that fire are told to each new
+reader.
 
 A reader may have the changes of tasks collected over an interval (services.monitor.watch.collecting): it gets
 them together, and of each task the newest alone.
@@ -13,7 +14,7 @@ everything that it wants.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -80,12 +81,13 @@ class Reader(readers.Reader[Change[Message]]):
         self.wanted = wanted
         self.collection = collection
         self._counted = counted
-        self._workers: dict[WorkerName, Change[Message]] = {}
+        # Of workers and alerts, by what they are.
+        self._newest: dict[Hashable, Change[Message]] = {}
         self._first_left_out = 0
 
     @property
     def position(self) -> int:
-        waiting = [change.position for change in self._workers.values()]
+        waiting = [change.position for change in self._newest.values()]
         if self._messages:
             waiting.append(self._messages[0][0].position)
         elif self._skipped:
@@ -99,15 +101,15 @@ class Reader(readers.Reader[Change[Message]]):
             self._first_left_out = position
         self.skip(changes)
 
-    def put_worker(self, name: WorkerName, change: Change[Message]) -> None:
-        # The older change of the worker, which this one replaces, need not be sent any more.
-        self._workers.pop(name, None)
-        self._workers[name] = change
+    def put_newest(self, what: Hashable, change: Change[Message]) -> None:
+        # The older change, which this one replaces, need not be sent any more.
+        self._newest.pop(what, None)
+        self._newest[what] = change
         self._news.set()
 
     def _take(self) -> Change[Message] | Skipped | None:
-        if self._workers:
-            return self._workers.pop(next(iter(self._workers)))
+        if self._newest:
+            return self._newest.pop(next(iter(self._newest)))
         return super()._take()
 
 
@@ -134,6 +136,8 @@ class Hub(Generic[Message]):
         self._origin = secrets.token_hex(8)
         # The number of changes since the start, which is the position of the newest one.
         self._counted = 0
+        # The messages of alerts that fire.
+        self._alerts: dict[int, Message] = {}
         # Task changes left out since the start, over all readers.
         self.left_out_total = 0
 
@@ -166,6 +170,10 @@ class Hub(Generic[Message]):
         fellows = self._readers if collection is None else collection.readers
         fellows.add(reader)
         self._ask_for()
+        if after is None:
+            for alert, message in self._alerts.items():
+                # The reader is where it is, also before it has taken them.
+                reader.put_newest(alert, Change(self._counted + 1, message))
         try:
             yield reader
         finally:
@@ -237,9 +245,21 @@ class Hub(Generic[Message]):
     def worker_changed(self, worker: Worker) -> None:
         self._counted += 1
         if self.readers:
-            change = Change(self._counted, self._worker_message(worker))
-            for reader in chain(self._readers, *(each.readers for each in self._collections.values())):
-                reader.put_worker(worker.name, change)
+            self._tell_newest(worker.name, self._worker_message(worker))
+
+    def alert_changed(self, alert: int, message: Message, *, fires: bool) -> None:
+        """Tells of an alert, by its number; of one that fires to those who come later, too."""
+        self._counted += 1
+        if fires:
+            self._alerts[alert] = message
+        else:
+            self._alerts.pop(alert, None)
+        self._tell_newest(alert, message)
+
+    def _tell_newest(self, what: Hashable, message: Message) -> None:
+        change = Change(self._counted, message)
+        for reader in chain(self._readers, *(each.readers for each in self._collections.values())):
+            reader.put_newest(what, change)
 
     def _change_of(self, task: Task) -> Change[Message]:
         return Change(self._counted, self._task_message(task, Cursor(self._origin, self._counted)))

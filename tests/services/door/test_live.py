@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from celeriac.monitor.v1 import alerts_pb2
 from websockets.exceptions import InvalidStatus
 
 from deploy.standalone.tokens import LocalIssuer
@@ -101,6 +102,27 @@ def test_a_worker_that_comes_is_told(door: DoorProcess, tokens: LocalIssuer, bro
         hostname = f"{uuid.uuid4().hex[:8]}@host"
         publish_events(broker, Life(time.time(), hostname=hostname).received())
         socket.next("worker", lambda data: data["hostname"] == hostname)
+
+
+def test_alerts_are_told_and_to_those_who_come_later_too(
+    door: DoorProcess, tokens: LocalIssuer, monitor: Monitor
+) -> None:
+    rule = alerts_pb2.AlertRule(
+        name="alertRules/any-memory",
+        measure="memory_available_bytes",
+        comparison=alerts_pb2.ALERT_COMPARISON_ABOVE,
+        severity=alerts_pb2.ALERT_SEVERITY_INFO,
+    )
+    with opened(door, tokens.mint("viewer")) as early:
+        monitor.alerts.CreateAlertRule(alerts_pb2.CreateAlertRuleRequest(alert_rule=rule))
+        told = early.next("alert", lambda data: data["rule"] == rule.name)["data"]
+        assert (told["state"], told["subject"]) == ("ALERT_STATE_FIRING", "")
+        with opened(door, tokens.mint("viewer")) as late:
+            again = late.next("alert", lambda data: data["rule"] == rule.name)["data"]
+        assert again["name"] == told["name"]
+        monitor.alerts.DeleteAlertRule(alerts_pb2.DeleteAlertRuleRequest(name=rule.name))
+        ended = early.next("alert", lambda data: data["state"] == "ALERT_STATE_RESOLVED")["data"]
+        assert (ended["name"], ended["end_reason"]) == (told["name"], "its rule was deleted")
 
 
 def test_a_subscription_replaces_the_one_before_and_nonsense_does_not(

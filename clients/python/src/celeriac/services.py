@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from celeriac.embedder.v1.insights import AsyncInsightService, InsightService
     from celeriac.embedder.v1.messages import AsyncMessageService, MessageService
     from celeriac.embedder.v1.search import AsyncSearchService, SearchService
+    from celeriac.monitor.v1.alerts import AsyncAlertService, AlertService
     from celeriac.monitor.v1.monitoring import AsyncMonitoringService, MonitoringService
     from celeriac.monitor.v1.queues import AsyncQueueService, QueueService
     from celeriac.monitor.v1.system import AsyncSystemService, SystemService
@@ -77,6 +78,13 @@ class Services:
         from celeriac.embedder.v1.search import SearchService
 
         return SearchService(self._calls)
+
+    @cached_property
+    def alerts(self) -> AlertService:
+        """Rules, the alerts that they raise, silences, and the channels by which people are told."""
+        from celeriac.monitor.v1.alerts import AlertService
+
+        return AlertService(self._calls)
 
     @cached_property
     def monitoring(self) -> MonitoringService:
@@ -190,6 +198,13 @@ class AsyncServices:
         from celeriac.embedder.v1.search import AsyncSearchService
 
         return AsyncSearchService(self._calls)
+
+    @cached_property
+    def alerts(self) -> AsyncAlertService:
+        """Rules, the alerts that they raise, silences, and the channels by which people are told."""
+        from celeriac.monitor.v1.alerts import AsyncAlertService
+
+        return AsyncAlertService(self._calls)
 
     @cached_property
     def monitoring(self) -> AsyncMonitoringService:

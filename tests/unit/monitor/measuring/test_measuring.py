@@ -27,7 +27,12 @@ async def failing() -> Mapping[str, Values]:
 async def test_a_reading_has_what_all_sources_know() -> None:
     measuring = Measuring([some, failing, more])
     reading = await measuring.read()
-    assert reading.values == {"active_tasks": {"": 3}, "worker_active_tasks": {"a@x": 3, "b@x": 1}}
+    assert reading.values == {
+        "active_tasks": {"": 3},
+        "worker_active_tasks": {"a@x": 3, "b@x": 1},
+        # Known: no queue is there.
+        "queue_length": {},
+    }
     assert measuring.newest is reading
 
 

@@ -18,6 +18,12 @@ READS = (
     "/celeriac.embedder.v1.MessageService/GetMessage",
     "/celeriac.embedder.v1.MessageService/ListMessages",
     "/celeriac.embedder.v1.SearchService/SearchMessages",
+    "/celeriac.monitor.v1.AlertService/GetAlert",
+    "/celeriac.monitor.v1.AlertService/GetAlertRule",
+    "/celeriac.monitor.v1.AlertService/ListAlertChannels",
+    "/celeriac.monitor.v1.AlertService/ListAlertRules",
+    "/celeriac.monitor.v1.AlertService/ListAlertSilences",
+    "/celeriac.monitor.v1.AlertService/ListAlerts",
     "/celeriac.monitor.v1.MonitoringService/GetDashboard",
     "/celeriac.monitor.v1.MonitoringService/GetRealtimeMetrics",
     "/celeriac.monitor.v1.MonitoringService/ListMeasures",
@@ -65,6 +71,8 @@ READS = (
 # Methods that change something, once for each request_id: the number of that field.
 WITH_REQUEST_ID = {
     "/celeriac.embedder.v1.MessageService/EmbedMessages": 4,
+    "/celeriac.monitor.v1.AlertService/CreateAlertRule": 3,
+    "/celeriac.monitor.v1.AlertService/CreateAlertSilence": 3,
     "/celeriac.monitor.v1.QueueService/PurgeQueue": 7,
     "/celeriac.monitor.v1.TaskService/RetryTask": 5,
     "/celeriac.monitor.v1.TaskService/RetryTasks": 5,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from celeriac.calls.listing import AsyncListing, Listing
     from celeriac.calls.watches import AsyncWatch, Watch
 
+    from celeriac.monitor.v1.alerts import Alert
     from celeriac.monitor.v1.queues import Queue
     from celeriac.monitor.v1.snapshots import Measure, Snapshot, SnapshotStep
     from celeriac.monitor.v1.system import Component, EventGap, Health, HostMetrics, MissingPart
@@ -121,6 +122,10 @@ class GetDashboardResponse(View):
     next_runs: Sequence[NextRun]
     # The newest gaps of the events that are not repaired yet, at most 10.
     open_gaps: Sequence[EventGap]
+    # The alerts that fire, at most 10: the most severe first, then the newest.
+    firing_alerts: Sequence[Alert]
+    # How many alerts fire, those that are not in `firing_alerts` counted too.
+    firing_alert_count: int
     # The parts that could not be had, each with the reason. Empty if the answer is whole.
     missing_parts: Sequence[MissingPart]
 
@@ -163,7 +168,7 @@ class MonitoringService:
         ended_only: bool | None = None,
         task_interval: dt.timedelta | float | None = None,
         cursor: str = "",
-    ) -> Watch[Metrics | Task | Worker | TaskChanges]:
+    ) -> Watch[Metrics | Task | Worker | TaskChanges | Alert]:
         """Sends figures at a steady pace, changes of tasks, and workers that change their state. The first message comes
         at once and has the figures. A reader that does not keep up loses changes of tasks, never figures nor workers,
         and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of
@@ -314,7 +319,7 @@ class AsyncMonitoringService:
         ended_only: bool | None = None,
         task_interval: dt.timedelta | float | None = None,
         cursor: str = "",
-    ) -> AsyncWatch[Metrics | Task | Worker | TaskChanges]:
+    ) -> AsyncWatch[Metrics | Task | Worker | TaskChanges | Alert]:
         """Sends figures at a steady pace, changes of tasks, and workers that change their state. The first message comes
         at once and has the figures. A reader that does not keep up loses changes of tasks, never figures nor workers,
         and is told how many. A message with a cursor alone comes after each 15 seconds without other news: a sign of

@@ -1,4 +1,5 @@
 from celeriac.access.v1 import policy_pb2 as _policy_pb2
+from celeriac.monitor.v1 import alerts_pb2 as _alerts_pb2
 from celeriac.monitor.v1 import queues_pb2 as _queues_pb2
 from celeriac.monitor.v1 import snapshots_pb2 as _snapshots_pb2
 from celeriac.monitor.v1 import system_pb2 as _system_pb2
@@ -98,20 +99,22 @@ class TaskChanges(_message.Message):
     def __init__(self, tasks: _Optional[_Iterable[_Union[_tasks_pb2.Task, _Mapping]]] = ...) -> None: ...
 
 class WatchEventsResponse(_message.Message):
-    __slots__ = ("metrics", "task", "worker", "tasks", "cursor", "left_out_count")
+    __slots__ = ("metrics", "task", "worker", "tasks", "alert", "cursor", "left_out_count")
     METRICS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
+    ALERT_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_COUNT_FIELD_NUMBER: _ClassVar[int]
     metrics: Metrics
     task: _tasks_pb2.Task
     worker: _workers_pb2.Worker
     tasks: TaskChanges
+    alert: _alerts_pb2.Alert
     cursor: str
     left_out_count: int
-    def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ..., task: _Optional[_Union[_tasks_pb2.Task, _Mapping]] = ..., worker: _Optional[_Union[_workers_pb2.Worker, _Mapping]] = ..., tasks: _Optional[_Union[TaskChanges, _Mapping]] = ..., cursor: _Optional[str] = ..., left_out_count: _Optional[int] = ...) -> None: ...
+    def __init__(self, metrics: _Optional[_Union[Metrics, _Mapping]] = ..., task: _Optional[_Union[_tasks_pb2.Task, _Mapping]] = ..., worker: _Optional[_Union[_workers_pb2.Worker, _Mapping]] = ..., tasks: _Optional[_Union[TaskChanges, _Mapping]] = ..., alert: _Optional[_Union[_alerts_pb2.Alert, _Mapping]] = ..., cursor: _Optional[str] = ..., left_out_count: _Optional[int] = ...) -> None: ...
 
 class NextRun(_message.Message):
     __slots__ = ("schedule", "task_name", "next_run_time")
@@ -128,7 +131,7 @@ class GetDashboardRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetDashboardResponse(_message.Message):
-    __slots__ = ("time", "health", "components", "metrics", "host", "workers", "worker_count", "recent_failures", "next_runs", "open_gaps", "missing_parts")
+    __slots__ = ("time", "health", "components", "metrics", "host", "workers", "worker_count", "recent_failures", "next_runs", "open_gaps", "firing_alerts", "firing_alert_count", "missing_parts")
     TIME_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +142,8 @@ class GetDashboardResponse(_message.Message):
     RECENT_FAILURES_FIELD_NUMBER: _ClassVar[int]
     NEXT_RUNS_FIELD_NUMBER: _ClassVar[int]
     OPEN_GAPS_FIELD_NUMBER: _ClassVar[int]
+    FIRING_ALERTS_FIELD_NUMBER: _ClassVar[int]
+    FIRING_ALERT_COUNT_FIELD_NUMBER: _ClassVar[int]
     MISSING_PARTS_FIELD_NUMBER: _ClassVar[int]
     time: _timestamp_pb2.Timestamp
     health: _system_pb2.Health
@@ -150,8 +155,10 @@ class GetDashboardResponse(_message.Message):
     recent_failures: _containers.RepeatedCompositeFieldContainer[_tasks_pb2.Task]
     next_runs: _containers.RepeatedCompositeFieldContainer[NextRun]
     open_gaps: _containers.RepeatedCompositeFieldContainer[_system_pb2.EventGap]
+    firing_alerts: _containers.RepeatedCompositeFieldContainer[_alerts_pb2.Alert]
+    firing_alert_count: int
     missing_parts: _containers.RepeatedCompositeFieldContainer[_system_pb2.MissingPart]
-    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., health: _Optional[_Union[_system_pb2.Health, str]] = ..., components: _Optional[_Iterable[_Union[_system_pb2.Component, _Mapping]]] = ..., metrics: _Optional[_Union[Metrics, _Mapping]] = ..., host: _Optional[_Union[_system_pb2.HostMetrics, _Mapping]] = ..., workers: _Optional[_Iterable[_Union[_workers_pb2.Worker, _Mapping]]] = ..., worker_count: _Optional[int] = ..., recent_failures: _Optional[_Iterable[_Union[_tasks_pb2.Task, _Mapping]]] = ..., next_runs: _Optional[_Iterable[_Union[NextRun, _Mapping]]] = ..., open_gaps: _Optional[_Iterable[_Union[_system_pb2.EventGap, _Mapping]]] = ..., missing_parts: _Optional[_Iterable[_Union[_system_pb2.MissingPart, _Mapping]]] = ...) -> None: ...
+    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., health: _Optional[_Union[_system_pb2.Health, str]] = ..., components: _Optional[_Iterable[_Union[_system_pb2.Component, _Mapping]]] = ..., metrics: _Optional[_Union[Metrics, _Mapping]] = ..., host: _Optional[_Union[_system_pb2.HostMetrics, _Mapping]] = ..., workers: _Optional[_Iterable[_Union[_workers_pb2.Worker, _Mapping]]] = ..., worker_count: _Optional[int] = ..., recent_failures: _Optional[_Iterable[_Union[_tasks_pb2.Task, _Mapping]]] = ..., next_runs: _Optional[_Iterable[_Union[NextRun, _Mapping]]] = ..., open_gaps: _Optional[_Iterable[_Union[_system_pb2.EventGap, _Mapping]]] = ..., firing_alerts: _Optional[_Iterable[_Union[_alerts_pb2.Alert, _Mapping]]] = ..., firing_alert_count: _Optional[int] = ..., missing_parts: _Optional[_Iterable[_Union[_system_pb2.MissingPart, _Mapping]]] = ...) -> None: ...
 
 class Collection(_message.Message):
     __slots__ = ("running", "stop_time", "stopped_by")

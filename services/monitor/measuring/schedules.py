@@ -1,0 +1,22 @@
+"""Whether the scheduler sends what is due."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+from services.monitor.measuring.measures import Values, whole
+from services.monitor.system.next_runs import NextRuns
+
+
+class ScheduleMeasures:
+    """Asks the scheduler for the schedule that is due first. While it is not late, that is in the future."""
+
+    def __init__(self, next_runs: NextRuns) -> None:
+        self._next_runs = next_runs
+
+    async def read(self) -> Mapping[str, Values]:
+        """Raises `Unavailable` while the scheduler is away: then it is not known."""
+        found, now = await self._next_runs.soonest(1), dt.datetime.now(dt.UTC)
+        late = max(((now - run.due_at).total_seconds() for run in found), default=0.0)
+        return {"scheduler_late_seconds": whole(max(0.0, late))}
