@@ -43,21 +43,17 @@ class OwnWorkers:
     def __init__(self, there: Callable[[], Sequence[WorkerName]]) -> None:
         self._there = there
         self._known: dict[WorkerName, Known] = {}
+        # Whether workers have been asked: before that it is not known which are of this machine.
+        self._asked = False
 
     async def told(self, answers: Mapping[str, Sequence[Any]], asked_at: float) -> None:
         """Takes in answers to `stats` by hostname, which were asked for then (seconds since 1970)."""
-        ours = [
-            (cut(hostname), stats)
-            for hostname, said in answers.items()
-            if is_of_this_host(hostname)
-            for each in said
-            if (stats := stats_in(each)) is not None
-        ]
-        if ours:
-            await asyncio.to_thread(self._prove, ours[:MOST_WORKERS], asked_at)
+        if answers:
+            await asyncio.to_thread(self._prove, answers, asked_at)
+        self._asked = True
 
-    def _prove(self, ours: Sequence[tuple[str, Stats]], asked_at: float) -> None:
-        for hostname, stats in ours:
+    def _prove(self, answers: Mapping[str, Sequence[Any]], asked_at: float) -> None:
+        for hostname, stats in _of_this_host(answers):
             name = WorkerName(hostname, stats.pid)
             pool = stats.pool.pids if stats.pool is not None else ()
             known = self._known.get(name)
@@ -72,7 +68,19 @@ class OwnWorkers:
     async def read(self) -> Mapping[str, Values]:
         there = set(self._there())
         self._known = {name: known for name, known in self._known.items() if name in there}
+        if not self._asked:
+            return {}
         return await asyncio.to_thread(measured, dict(self._known)) if self._known else measured({})
+
+
+def _of_this_host(answers: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, Stats]]:
+    """Yields those that say that they run here, at most MOST_WORKERS."""
+    ours = [
+        (hostname, each) for hostname, said in answers.items() if is_of_this_host(hostname) for each in said
+    ]
+    for hostname, said in ours[:MOST_WORKERS]:
+        if (stats := stats_in(said)) is not None:
+            yield cut(hostname), stats
 
 
 def measured(workers: Mapping[WorkerName, Known]) -> Mapping[str, Values]:

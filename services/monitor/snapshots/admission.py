@@ -18,6 +18,16 @@ MOST: Mapping[Subject, int] = {
     Subject.TASK: 200,
     Subject.WORKER: 100,
 }
+# What decides where there are more. Of the whole system there is one.
+WEIGHED_BY = frozenset(
+    {
+        "queue_length",
+        "task_succeeded_per_second",
+        "task_failed_per_second",
+        "task_retried_per_second",
+        "worker_active_tasks",
+    }
+)
 # Of larger numbers float32 has none.
 LARGEST = 3e38
 
@@ -25,8 +35,8 @@ LARGEST = 3e38
 class Admission:
     """Admits subjects until their number is reached; those that were admitted stay until `renew`.
 
-    Of more subjects than there are places, those with the largest values come first: the longest queues,
-    the most frequent tasks.
+    Of more subjects than there are places, the longest queues come first, the most frequent tasks, the
+    workers with the most tasks.
     """
 
     def __init__(self) -> None:
@@ -47,7 +57,8 @@ class Admission:
         values = dict(_kept_values(reading))
         for name, value in values.items():
             of_subject = weights[MEASURES[name.measure].subject]
-            of_subject[name.subject] = of_subject.get(name.subject, 0.0) + abs(value)
+            weight = value if name.measure in WEIGHED_BY else 0.0
+            of_subject[name.subject] = of_subject.get(name.subject, 0.0) + weight
         for kind, by_name in weights.items():
             self._admit(kind, by_name)
         return {

@@ -34,8 +34,8 @@ log = structlog.get_logger(__name__)
 
 # Readings that wait while the database is away: ten minutes of them.
 MOST_WAITING = 60
-# Series that are thinned in one transaction.
-AT_A_TIME = 100
+# Series that are thinned in one transaction, and the pause after it, so that other work goes on.
+AT_A_TIME, PAUSE_SECONDS = 100, 0.2
 # Blocks of time that are deleted at one end of an hour for want of room.
 MOST_FOR_ROOM = 20
 
@@ -136,6 +136,8 @@ class Snapshots:
                     break
                 blocks = await asyncio.to_thread(_thinned, taken, began_at, step, to)
                 await _put(store, to, began_at, blocks)
+            if len(blocks) == AT_A_TIME:
+                await asyncio.sleep(PAUSE_SECONDS)
         log.info("snapshots.thinned", to_seconds=to.seconds, began_at=str(began_at))
 
     async def _drop(self, now: dt.datetime) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import os
 import socket
 import time
@@ -29,10 +30,16 @@ AGE_PRECISION_SECONDS = 2.0
 
 
 def is_of_this_host(hostname: str) -> bool:
-    """Whether the worker "celery@host" says that it runs on this machine."""
+    """Whether the worker "celery@host" says that it runs on this machine. Blocks at the first call."""
     host = hostname.rpartition("@")[2].lower()
+    return bool(host) and host in _own_names()
+
+
+@functools.cache
+def _own_names() -> frozenset[str]:
+    """The names of this machine. The name server is asked, which may take seconds."""
     ours = socket.gethostname().lower()
-    return bool(host) and host in {ours, ours.partition(".")[0], socket.getfqdn().lower()}
+    return frozenset({ours, ours.partition(".")[0], socket.getfqdn().lower()})
 
 
 def process_of(hostname: str, stats: Stats, asked_at: float) -> psutil.Process:
