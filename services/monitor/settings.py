@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from services.kernel.broker_layout import LayoutSettings
 from services.kernel.settings import BrokerUrl, Replicas
+from services.monitor.tasks.log_link import EXAMPLE, checked_template
 from services.monitor.tasks.redaction import Arguments, Redaction, Seal
 from services.monitor.tasks.secret_names import words_of
 
@@ -24,6 +25,7 @@ def _names(text: str) -> str:
 
 
 Names = Annotated[str, AfterValidator(_names)]
+LinkTemplate = Annotated[str, AfterValidator(checked_template)]
 
 
 class MonitorSettings(LayoutSettings):
@@ -125,6 +127,10 @@ class MonitorSettings(LayoutSettings):
     arguments_readable_from: Literal["viewer", "admin"] = Field(
         "admin", validation_alias="CELERIAC_MONITOR_ARGUMENTS_READABLE_FROM", examples=["admin", "viewer"]
     )
+
+    # The address of a task's log lines, where they are aggregated; log_link.py has its placeholders. GetTask
+    # shows it with the values of the task.
+    log_link: LinkTemplate = Field("", validation_alias="CELERIAC_LOG_LINK", examples=[EXAMPLE])
 
     @property
     def redaction(self) -> Redaction:

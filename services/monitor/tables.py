@@ -90,6 +90,8 @@ tasks = Table(
     Column("worker_pid", BigInteger),
     # The name of the scheduler's run that it belongs to, as the scheduler's task-sent event told it.
     Column("run", Text),
+    # The id of the request (x-request-id) that had it sent, as the same event told it.
+    Column("request_id", Text),
     # What the newest event of a failed try tells of its exception: the class without its module, empty if no
     # event told it, and the message.
     Column("exception_type", Text),

@@ -13,13 +13,16 @@ from google.rpc import error_details_pb2, status_pb2
 class Caller:
     """A stub whose calls carry a token."""
 
-    def __init__(self, stub: Any, token: str) -> None:
+    def __init__(self, stub: Any, token: str, request_id: str = "") -> None:
         self._stub = stub
         self._credentials = grpc.access_token_call_credentials(token)
+        self._metadata = (("x-request-id", request_id),) if request_id else ()
 
     def __getattr__(self, method: str) -> Any:
         call = getattr(self._stub, method)
-        return lambda request: call(request, credentials=self._credentials, timeout=30)
+        return lambda request: call(
+            request, credentials=self._credentials, timeout=30, metadata=self._metadata
+        )
 
     def begin(self, method: str, request: Any) -> Any:
         """The call as a future, which can be cancelled."""

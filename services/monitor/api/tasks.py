@@ -42,6 +42,7 @@ from services.monitor.search.store_search import TaskSearch
 from services.monitor.sending.matching import check_expected, matching
 from services.monitor.sending.sending import Sending
 from services.monitor.tasks.failures import grouped
+from services.monitor.tasks.log_link import link_of
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.store_failures import count_failures
 from services.monitor.tasks.store_lists import Lists
@@ -73,7 +74,7 @@ ARGUMENTS = tuple(
 class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
     """`metas`: what the result backend stores; None: it is not read.
 
-    `readers`: the least role that reads arguments and results.
+    `readers`: the least role that reads arguments and results. `log_link`: a template (log_link.py), or "".
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         results: TaskResults,
         metas: StoredMetas | None = None,
         readers: Role = Role.ADMIN,
+        log_link: str = "",
     ) -> None:
         self._sessions = sessions
         self._lists = lists
@@ -96,6 +98,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         self._metas = metas
         self._workflows = Workflows(lists, metas)
         self._readers = readers
+        self._log_link = log_link
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         task_id = task_id_in(request.name)
@@ -105,6 +108,7 @@ class TaskApi(tasks_pb2_grpc.TaskServiceServicer):
         kin = await self._sending.retries.kin(task_id)
         shown = convert.task_to(task, meta, kin)
         shown.attempts.extend(attempts_to(task))
+        shown.log_link = link_of(self._log_link, task, dt.datetime.now(dt.UTC))
         return pb.GetTaskResponse(task=shown)
 
     async def GetTaskResult(

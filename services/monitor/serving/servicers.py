@@ -95,4 +95,5 @@ def _tasks(ground: Ground, steering: Steering, sending: Sending) -> TaskApi:
         TaskResults(ground.results.client, settings.result_key_prefix, settings.redaction),
         ground.results.metas,
         settings.readers_of_arguments,
+        settings.log_link,
     )

@@ -43,9 +43,10 @@ class Kin(NamedTuple):
     parent_id: str | None
     root_id: str | None
     run: str | None
+    request_id: str | None
 
 
-# Most tasks belong to no other task and to no run.
+# Most tasks belong to no other task, to no run and to no request.
 Kept: TypeAlias = bytes | Kin
 
 
@@ -113,8 +114,8 @@ class EndedTasks:
             clock if isinstance(clock, int) and 0 < clock < MOST_CLOCK else 0,
         )
         root = None if own_root else record.root_id
-        alone = record.parent_id is None and root is None and record.run is None
-        self._kept[task_id] = packed if alone else Kin(packed, record.parent_id, root, record.run)
+        kin = Kin(packed, record.parent_id, root, record.run, record.request_id)
+        self._kept[task_id] = kin if any(kin[1:]) else packed
         self._oldest.append(task_id)
         if len(self._oldest) > 2 * len(self._kept) + 1_000:
             self._oldest = deque(self._kept)
@@ -125,7 +126,7 @@ class EndedTasks:
         kept = self._kept.pop(task_id, None)
         if kept is None:
             return None
-        packed, *kin = (kept, None, None, None) if isinstance(kept, bytes) else kept
+        packed, *kin = (kept, None, None, None, None) if isinstance(kept, bytes) else kept
         record = TaskRecord(task_id)
         number, *times, record.heard, runtime, record.clock = _PACKED.unpack(packed)
         record.sent, record.received, record.started, record.retried, record.succeeded, record.failed = times
@@ -134,7 +135,7 @@ class EndedTasks:
         record.worker, record.worker_pid = shared.worker, shared.worker_pid
         record.retries, record.state = shared.retries, shared.state
         record.runtime = None if math.isnan(runtime) else runtime
-        record.parent_id, record.root_id, record.run = kin
+        record.parent_id, record.root_id, record.run, record.request_id = kin
         if shared.own_root:
             record.root_id = record.id
         record.worker_at = max(times[1:])

@@ -112,7 +112,7 @@ class Generations:
             "generations.dropped",
             reason=reason,
             generation=dropped.number,
-            closed_at=str(dropped.closed_at),
+            closed_at=dropped.closed_at,
             bytes=dropped.bytes,
         )
 

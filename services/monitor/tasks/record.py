@@ -31,6 +31,7 @@ from services.monitor.tasks.values import (
     SealedText,
     id_in,
     pid_in,
+    request_id_in,
     retries_in,
     run_in,
     seconds_in,
@@ -82,6 +83,7 @@ class TaskRecord(Struct, gc=False, eq=False):
     parent_id: str | None = None
     root_id: str | None = None
     run: str | None = None
+    request_id: str | None = None
     sent: int = 0
     received: int = 0
     started: int = 0
@@ -247,15 +249,16 @@ class TaskRecord(Struct, gc=False, eq=False):
         return True
 
     def _hear_run(self, event: Mapping[str, Any]) -> bool:
-        """Returns whether this event was the first to tell the run.
+        """Returns whether this event was the first to tell the run, or the request that had it sent.
 
-        Only the scheduler's event tells it, which is not the newest if a worker has sent the task again for a
-        retry. A task has no more than one run.
+        Only our own event tells them, which is not the newest if a worker has sent the task again for a
+        retry. A task has no more than one run, and comes of no more than one request.
         """
-        if self.run is None and "run" in event:
-            self.run = run_in(event)
-            return self.run is not None
-        return False
+        if "run" not in event:
+            return False
+        before = self.run, self.request_id
+        self.run, self.request_id = self.run or run_in(event), self.request_id or request_id_in(event)
+        return (self.run, self.request_id) != before
 
     def _hear_worker(self, event: Mapping[str, Any]) -> None:
         hostname = event.get("hostname")
@@ -347,6 +350,7 @@ class TaskRecord(Struct, gc=False, eq=False):
             self.revocation,
             self.termination_signal or "",
             self.shown_custom_state,
+            request_id=self.request_id or "",
         )
 
 

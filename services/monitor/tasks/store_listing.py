@@ -78,6 +78,7 @@ SHOWN = (
         c.parent_id,
         c.root_id,
         c.run,
+        c.request_id,
         c.sent_at,
         c.received_at,
         c.started_at,

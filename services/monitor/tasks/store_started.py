@@ -11,7 +11,10 @@ from services.monitor.tasks.record import TaskRecord
 from services.monitor.tasks.store_tasks import TIMES
 from services.monitor.tasks.tasks import TaskState
 
-_VALUES = ("task", "queue", "worker", "worker_pid", "retries", "run", "parent_id", "root_id", "custom_state")
+_VALUES = (
+    *("task", "queue", "worker", "worker_pid", "retries", "run", "request_id", "parent_id", "root_id"),
+    "custom_state",
+)
 _UNTIL = ("eta", "expires")
 _MARKS = ("heard", "updated", "worker")
 COLUMNS = ", ".join(("id", "vanished_as", *_VALUES, *_UNTIL, *(f"{name}_at" for name in (*TIMES, *_MARKS))))

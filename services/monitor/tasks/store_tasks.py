@@ -35,7 +35,7 @@ TEXTS = (
     *("exception", "exception_type", "exception_message", "traceback"),
     *("revocation", "termination_signal", "custom_state", "vanished_as"),
 )
-IDS = ("parent_id", "root_id", "run")
+IDS = ("parent_id", "root_id", "run", "request_id")
 TIMES = (
     "sent",
     "received",
@@ -90,6 +90,7 @@ def row_of(record: TaskRecord) -> Row:
         record.parent_id,
         record.root_id,
         record.run,
+        record.request_id,
         record.worker_pid,
         record.retries,
         record.runtime,
@@ -151,8 +152,9 @@ _TIME_COLUMNS = [f"{name}_at" for name in TIMES]
 _DETAILS = ("task", "args", "kwargs", "parent_id", "root_id", "retries")
 _CHANGES = [
     *(_newest(column, "received_at", "sent_at") for column in _DETAILS),
-    # A task has no more than one run.
+    # A task has no more than one run, and comes of no more than one request.
     "run = coalesce(known.run, excluded.run)",
+    "request_id = coalesce(known.request_id, excluded.request_id)",
     # A later try may have no eta or expiry although an earlier one had.
     *(_newest(column, "received_at", "sent_at", keep=False) for column in ("eta", "expires")),
     # An empty queue: what its worker consumes does not tell it, after all.
@@ -247,6 +249,7 @@ INSERT INTO celery_task_results_ext AS known ({", ".join(_COLUMNS)})
 SELECT {", ".join(_VALUES)} FROM staged_tasks ORDER BY id
 ON CONFLICT (id) DO UPDATE SET {", ".join(_CHANGES)}
 WHERE {_NEWER} OR excluded.heard_at < known.heard_at OR (known.run IS NULL AND excluded.run IS NOT NULL)
+    OR (known.request_id IS NULL AND excluded.request_id IS NOT NULL)
     OR (excluded.vanished_at = known.vanished_at AND excluded.vanished_as > coalesce(known.vanished_as, ''))
     OR (excluded.queue = '' AND known.queue <> '' AND excluded.sent_at IS NOT DISTINCT FROM known.sent_at)
 """
@@ -389,4 +392,5 @@ def _task_of(row: Any) -> Task:
         termination_signal=row["termination_signal"] or "",
         custom_state=row["custom_state"] if _has_custom_state(row, state) else "",
         attempts=read(row.get("attempts")),
+        request_id=row["request_id"] or "",
     )

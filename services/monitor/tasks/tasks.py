@@ -127,6 +127,8 @@ class Task:
     custom_state: str
     # Those before its newest one, the oldest first, where the task was read by its id.
     attempts: Sequence[Attempt] = ()
+    # The id of the request that had it sent, if the scheduler or the monitor has sent it.
+    request_id: str = ""
 
 
 def state_of(

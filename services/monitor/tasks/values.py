@@ -15,6 +15,8 @@ from services.monitor.tasks.tasks import MOST_NAME
 # Names that are found again fast, each of at most a kilobyte.
 MOST_SHARED = 2_000
 
+# As the first step of a call takes it: services/kernel/grpc/observe.py.
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 RUN = re.compile(r"schedules/[a-z0-9][a-z0-9_.-]{0,199}/runs/[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
 
 
@@ -62,6 +64,12 @@ def run_in(event: Mapping[str, Any]) -> str | None:
     """Returns the name of the scheduler's run, which only the scheduler's own events have."""
     value = event.get("run")
     return value if type(value) is str and RUN.fullmatch(value) else None
+
+
+def request_id_in(event: Mapping[str, Any]) -> str | None:
+    """Returns the id of the request that had the task sent, which only our own events have."""
+    value = event.get("request_id")
+    return value if type(value) is str and REQUEST_ID.fullmatch(value) else None
 
 
 def pid_in(event: Mapping[str, Any]) -> int | None:

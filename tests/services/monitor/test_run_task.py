@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import grpc
 import pytest
 from celeriac.monitor.v1 import tasks_pb2 as pb
+from celeriac.monitor.v1 import tasks_pb2_grpc
 
-from tests.support.calls import eventually, fields_at_fault, reason_of
+from tests.support.calls import Caller, eventually, fields_at_fault, reason_of
 from tests.support.celery_workers import Worker, running_worker
 from tests.support.monitors import Monitor
 from tests.support.schedules import at
 from tests.support.servers import Valkey
+
+
+@pytest.fixture(scope="module")
+def monitor_settings() -> Mapping[str, str]:
+    return {
+        "CELERIAC_LOG_LINK": "https://logs.example.com/of/{task_id}?name={task}&q={queue}&by={request_id}"
+    }
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -115,3 +123,16 @@ def test_times_too_far_from_now_for_a_workers_clock_are_named(monitor: Monitor) 
     for eta in (first, last):
         request = pb.RunTaskRequest(task_name="add", eta=at(eta), expires=at(last), validate_only=True)
         assert fields_at_fault(monitor.tasks.RunTask, request) == ["eta", "expires"]
+
+
+def test_a_task_has_a_link_to_its_log_lines(monitor: Monitor) -> None:
+    """It has the id of the request that had the task sent, as the event of its sending tells it."""
+    stub = tasks_pb2_grpc.TaskServiceStub(monitor.channel)
+    tasks: Any = Caller(stub, monitor.token, request_id="ticket-4711")
+    name = tasks.RunTask(pb.RunTaskRequest(task_name="add", args_json="[1, 2]", queue="queues/other")).task
+    task = in_state(monitor, name, pb.TASK_STATE_SUCCESS)
+    task_id = name.removeprefix("tasks/")
+    assert task.log_link == f"https://logs.example.com/of/{task_id}?name=add&q=other&by=ticket-4711"
+    # Lists have none: it is of a task that somebody looks at.
+    listed = monitor.tasks.ListTasks(pb.ListTasksRequest()).tasks
+    assert {each.log_link for each in listed} == {""}

@@ -38,6 +38,15 @@ def test_priority_steps_that_are_none_stop_the_start(monkeypatch: pytest.MonkeyP
         read(MonitorSettings)
 
 
+@pytest.mark.parametrize("template", ["logs.example.com", "https://x/?all", "https://x/{task}/{id}"])
+def test_a_link_to_logs_that_leads_to_no_task_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    monkeypatch.setenv("CELERIAC_LOG_LINK", template)
+    with pytest.raises(SystemExit, match=r"CELERIAC_LOG_LINK.*for example: CELERIAC_LOG_LINK=https://"):
+        read(MonitorSettings)
+
+
 def test_rules_of_redaction_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "{'iban': 'a', 'accountNumber': 'b', 'sort_key': 'c'}"
     assert read(MonitorSettings).redaction.argument(text) == text.replace("'c'", "'[redacted]'")

@@ -134,6 +134,10 @@ class Task(View):
     # it. Set by GetTask. What
     # was not heard is missing: compare with `retries`.
     attempts: Sequence[TaskAttempt]
+    # The address at which its log lines are shown: the template in the setting CELERIAC_LOG_LINK with
+    # the values of this task,
+    # percent-encoded. Set by GetTask; empty if there is no such setting.
+    log_link: str
 
 
 class BatchGetTasksResponse(View):
