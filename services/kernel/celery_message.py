@@ -24,7 +24,7 @@ from services.kernel.stored_values import Unreadable, span_of
 ORIGIN = "celeriac@scheduler"
 EMBED = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}'
 # The values that differ from run to run. Each is filled in as JSON.
-PLACES = ("id", "body", "argsrepr", "kwargsrepr", "expires", "timestamp", "run")
+PLACES = ("id", "body", "argsrepr", "kwargsrepr", "expires", "timestamp", "run", "request")
 PLACE = re.compile(rb'"\\u0000(\w+)"')
 # A schedule's arguments in the forms that its messages contain, as JSON: body, argsrepr, kwargsrepr.
 Content: TypeAlias = tuple[bytes, bytes, bytes]
@@ -35,6 +35,16 @@ NO_ARGUMENTS = {("[]", list): b'"()"', ("{}", dict): b'"{}"'}
 ARGUMENTS = {list: "args_json is not a JSON array", dict: "kwargs_json is not a JSON object"}
 # The expiry of a message whose time to expire leads beyond the years that Python's datetime supports.
 FIRST, LAST = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
+# Our own headers, by which a task's log lines tell whence it comes: the name of its run, and the id of the
+# request that a person or a program made. The client's `celeriac.log_ids` reads them in any application.
+RUN_HEADER, REQUEST_HEADER = "celeriac_run", "celeriac_request_id"
+
+
+def _place(name: str) -> str:
+    """Returns a placeholder for a value of a run. It has a NUL, which no text in PostgreSQL can contain."""
+    return f"\0{name}"
 
 
 EVENTS_ENVELOPE = orjson.dumps(
@@ -66,19 +76,24 @@ class Message(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """What a single message has that those of a schedule's runs have not: where it comes from.
+    """Where a message comes from.
 
     `root_id`, `parent_id`: as in Celery; None: it is the first of its workflow, or called from no task.
-    `eta`: the time from which on it may run, as ISO 8601 has it.
+    `eta`: the time from which on it may run, as ISO 8601 has it. `run`: the name of the run; `request_id`:
+    of the call that asked for it. Empty: there is none.
     """
 
     origin: str = ORIGIN
     root_id: str | None = None
     parent_id: str | None = None
     eta: str | None = None
+    run: str = ""
+    request_id: str = ""
 
 
-OF_A_RUN = Descent()
+# Of a run that was due, and of one that a call asked for: what differs from run to run is filled in.
+OF_A_RUN = Descent(run=_place("run"))
+OF_A_CALLED_RUN = OF_A_RUN._replace(request_id=_place("request"))
 
 
 class Template(NamedTuple):
@@ -100,10 +115,17 @@ class Frame:
         self._event, self._pick_event = event
 
     def message(
-        self, task_id: str, content: Content, expires: bytes, now: dt.datetime, run_name: str
+        self,
+        task_id: str,
+        content: Content,
+        expires: bytes,
+        now: dt.datetime,
+        run_name: str,
+        request_id: str = "",
     ) -> Message:
         """Returns the message of one run. `expires` is JSON, as `expiry` returns it."""
-        run = b'"%b"' % task_id.encode(), *content, expires, _timestamp(now), orjson.dumps(run_name)
+        names = orjson.dumps(run_name), orjson.dumps(request_id)
+        run = b'"%b"' % task_id.encode(), *content, expires, _timestamp(now), *names
         envelope, event = self._envelope % self._pick_envelope(run), self._event % self._pick_event(run)
         return Message(task_id, self._queue, self._priority, envelope, event)
 
@@ -160,13 +182,14 @@ def frame_of(
     soft_time_limit: float | None,
     time_limit: float | None,
     headers_json: str,
+    descent: Descent = OF_A_RUN,
 ) -> Frame:
-    """Returns the frame of a task's messages; times in seconds. `headers_json`: a JSON object of texts.
+    """Returns the frame of a schedule's messages; times in seconds. `headers_json`: a JSON object of texts.
 
     Raises `Unreadable`, with the name of the field at fault.
     """
     headers = texts_of("headers", headers_json)
-    return frame(name, queue, priority, (soft_time_limit, time_limit), headers)
+    return frame(name, queue, priority, (soft_time_limit, time_limit), headers, descent)
 
 
 def frame(
@@ -175,7 +198,7 @@ def frame(
     priority: int,
     limits: tuple[float | None, float | None],
     headers: Mapping[str, str],
-    descent: Descent = OF_A_RUN,
+    descent: Descent,
 ) -> Frame:
     """Returns a frame of its own, which is not remembered; `limits`: the soft one and the hard one.
 
@@ -188,7 +211,7 @@ def frame(
         "body": _place("body"),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {**headers, **_headers(name, [time_limit, soft_time_limit], descent)},
+        "headers": {**headers, **_ours(descent), **_headers(name, [time_limit, soft_time_limit], descent)},
         "properties": {
             "correlation_id": _place("id"),
             "reply_to": "",
@@ -220,6 +243,11 @@ def check_seconds(name: str, seconds: float | None) -> None:
             span_of(seconds)
     except Unreadable as error:
         raise Unreadable(f"{name} {error}") from None
+
+
+def _ours(descent: Descent) -> dict[str, str]:
+    given = {RUN_HEADER: descent.run, REQUEST_HEADER: descent.request_id}
+    return {name: value for name, value in given.items() if value}
 
 
 def _headers(name: str, time_limits: list[float | None], descent: Descent = OF_A_RUN) -> dict[str, object]:
@@ -266,20 +294,18 @@ def _event(name: str, queue: str, descent: Descent) -> dict[str, object]:
         "clock": 0,
         "utcoffset": 0,
         "timestamp": _place("timestamp"),
-        # Our own addition, by which the monitor links the task to its run. The events of workers can't tell
-        # it, as they have no headers of the message. Other monitors pass over what they don't know. Empty for
-        # what no schedule sends.
-        "run": _place("run"),
+        # Our own additions, by which the monitor links the task to its run and to the request. The events of
+        # workers can't tell them, as they have no headers of the message. Other monitors pass over what they
+        # don't know. Empty for what no schedule sends, or no call asked for.
+        "run": descent.run,
+        "request_id": descent.request_id,
     }
 
 
-def _place(name: str) -> str:
-    """Returns a placeholder for a value of a run. It has a NUL, which no text in PostgreSQL can contain."""
-    return f"\0{name}"
-
-
-# Headers that Celery sets itself. A schedule may not set them: its value would be overwritten.
+# Headers that Celery sets itself.
 CELERYS_HEADERS = frozenset(_headers("", [None, None]))
+# A schedule may not set these: its values would be overwritten.
+RESERVED_HEADERS = CELERYS_HEADERS | {RUN_HEADER, REQUEST_HEADER}
 
 
 def _template(message: Mapping[str, object]) -> Template:

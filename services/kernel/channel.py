@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 
 from services.kernel.certificates import Certificates
+from services.kernel.request_ids import METADATA, current_request_id
 from services.kernel.settings import KernelSettings
 
 OPTIONS = [
@@ -67,6 +68,9 @@ class _Renewed(grpc.aio.Channel):
 
     def _call(self, kind: str, method: str, *given: Any, **named: Any) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
+            if request_id := current_request_id():
+                # So that the other service's lines are found by it, too.
+                options["metadata"] = (*(options.get("metadata") or ()), (METADATA, request_id))
             return getattr(self._newest, kind)(method, *given, **named)(*arguments, **options)
 
         return call

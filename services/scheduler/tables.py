@@ -157,6 +157,8 @@ runs = Table(
     Column("task_namespace", LargeBinary),
     # The version of its schedule when it was recorded. NULL: an earlier version of the scheduler recorded it.
     Column("schedule_version", BigInteger),
+    # The request id of the call that asked for it, for the task's log lines. NULL: it was due.
+    Column("call_id", Text),
     check("celery_schedule_runs_state_check", "state IN ('waiting', 'batched', 'skipped', 'lost')"),
     check("celery_schedule_runs_check", "state <> 'batched' OR batch_id IS NOT NULL"),
     Index("celery_schedule_runs_newest", text("due_at DESC"), text("schedule_id DESC")),
@@ -222,6 +224,8 @@ backfills = Table(
     Column("ended_at", Moment),
     # Its operation in celery_operations, which triggers keep up to date.
     required("operation_id", Uuid, server_default=text("gen_random_uuid()")),
+    # The request id of the call that began it, for the log lines of its tasks.
+    Column("call_id", Text),
     check("celery_schedule_backfills_rate_check", "rate > 0"),
     check("celery_schedule_backfills_state_check", "state IN ('running', 'done', 'cancelled')"),
     Index(

@@ -7,17 +7,25 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextvars import copy_context
 from functools import cached_property
 from typing import Any, TypeVar
 
 import structlog
+from billiard.util import get_logger
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 from kombu.exceptions import OperationalError
 
 from services.embedder.bulk.plan import Rebuilds
 from services.embedder.bulk.rebuild import ChunkKey
 from services.embedder.bulk.shared_queues import refuse_shared_queues
+from services.embedder.bulk.task_logs import bind_ids, pass_request_id_on
 from services.embedder.bulk.worker_probes import add_probes
 from services.embedder.model.encoder import Encoder
 from services.kernel import broker
@@ -75,6 +83,7 @@ def celery_app(settings: KernelSettings) -> Celery:
         broker_transport_options=dict(LEFT_ALONE) if settings.queue_prefix else on_own_broker,
         enable_utc=True,
     )
+    pass_request_id_on()
     return app
 
 
@@ -147,13 +156,30 @@ class PoolProcess:
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         assert self._runner is not None, "the pool must be prefork"
-        return self._runner.run(work)
+        # In the task's context: the runner's own has not the ids that log lines are to have.
+        return self._runner.run(work, context=copy_context())
+
+
+def _keep_words_of_celery_out() -> None:
+    """Closes standard output, where Celery says in plain text that it stops: lines of the log tell that."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    worker_shutting_down.connect(_tell_stop, weak=False)
+
+
+def _tell_stop(how: str, **_: Any) -> None:
+    log.info("worker.stopping", kind=how.lower())
 
 
 def _keep_logging(**_: Any) -> None:
     """Quiets libraries. Celery leaves logging as it is if the signal `setup_logging` has any receiver."""
     for noisy in ("celery", "kombu", "amqp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # That of the pool keeps its lines to itself, so Python would write them as plain text.
+    of_the_pool = get_logger()
+    of_the_pool.propagate = True
+    of_the_pool.setLevel(logging.WARNING)
 
 
 def work(app: Celery, settings: KernelSettings, queues: str, concurrency: int, hostname: str) -> None:
@@ -164,6 +190,8 @@ def work(app: Celery, settings: KernelSettings, queues: str, concurrency: int, h
     refuse_shared_queues(broker.broker_url(settings), queues.split(","), EMBED_CHUNK)
     add_probes(app, settings)
     setup_logging.connect(_keep_logging, weak=False)
+    _keep_words_of_celery_out()
+    bind_ids()
     arguments = ["--quiet", "worker", "--pool=prefork", f"--queues={queues}", f"--concurrency={concurrency}"]
     arguments += [f"--hostname={hostname}", "--events", "--loglevel=WARNING", "--without-mingle"]
     app.worker_main(arguments)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.kernel.celery_message import CELERYS_HEADERS, content_of
+from services.kernel.celery_message import RESERVED_HEADERS, content_of
 from services.kernel.stored_values import Unreadable
 from services.monitor.tasks.names import fits
 from services.monitor.tasks.stored_json import object_in
@@ -126,5 +126,5 @@ def _is_json(value: Any, depth: int = 0) -> bool:
 
 
 def own_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Returns the headers without those that Celery sets itself."""
-    return {name: value for name, value in headers.items() if name not in CELERYS_HEADERS}
+    """Returns the headers without those that are set at sending."""
+    return {name: value for name, value in headers.items() if name not in RESERVED_HEADERS}

@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition, Unavailable
 from services.kernel.leases import Lease
 from services.kernel.loops import Again, Loop
 from services.kernel.once import Once
 from services.kernel.outages import DATABASE_ERRORS
+from services.kernel.request_ids import NAME, current_request_id
 from services.kernel.sessions import Sessions
 from services.monitor.pace import USUAL, Pace
 from services.monitor.sending.arguments import Arguments, Source
@@ -141,7 +144,8 @@ class ManyRetries:
             store = ManyStore(connection)
             if not await store.is_first(once):
                 return await store.answer_to(once) or answer("")
-            made = answer(await store.begin(outlook.task_ids, actor, asked))
+            known = {NAME: found} if (found := current_request_id()) else {}
+            made = answer(await store.begin(outlook.task_ids, actor, {**asked, **known}))
             await store.keep_answer(once, made)
         self._begun.set()
         return made
@@ -180,9 +184,12 @@ class ManyRetries:
         async with self._sessions.reading() as session:
             tasks = await TaskStore(session).get_several([each.retry_of for each in waiting])
         by_id, found = {task.id: task for task in tasks}, await self._finder.find(tasks)
-        for each in waiting:
-            task, arguments = by_id.get(each.retry_of), found.get(each.retry_of)
-            await self._send(each, task, arguments, running.fallback_queue)
+        # As if the call that began it were still under way.
+        begun_by = {NAME: running.request_id} if running.request_id else {}
+        with structlog.contextvars.bound_contextvars(operation=running.operation, **begun_by):
+            for each in waiting:
+                task, arguments = by_id.get(each.retry_of), found.get(each.retry_of)
+                await self._send(each, task, arguments, running.fallback_queue)
         return len(waiting)
 
     async def _send(

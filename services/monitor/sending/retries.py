@@ -6,16 +6,21 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass
 
-from services.kernel.celery_message import Descent, Message, content_of, expiry, frame
+import structlog
+
+from services.kernel.celery_message import RUN_HEADER, Descent, Message, content_of, expiry, frame
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition
 from services.kernel.once import Once
+from services.kernel.request_ids import current_request_id
 from services.kernel.stored_values import Unreadable
 from services.monitor.sending.arguments import Arguments, Source
 from services.monitor.sending.finding import ArgumentFinder, unknown
 from services.monitor.sending.sender import ORIGIN, WOULD_WAIT, RefuseHalted, Sender
 from services.monitor.sending.store_sent import Kin, SentStore, SentTask
 from services.monitor.tasks.tasks import ENDED, Task
+
+log = structlog.get_logger(__name__)
 
 RETRY_OF = "celeriac_retry_of"
 
@@ -83,12 +88,14 @@ class Retries:
     ) -> None:
         """Sends the recorded retry, and records that it is sent, or that it can't be."""
         try:
-            message = message_of(task, new, arguments, queue, priority, dt.datetime.now(dt.UTC))
+            now, request_id = dt.datetime.now(dt.UTC), current_request_id()
+            message = message_of(task, new, arguments, queue, priority, now, request_id)
             await self._sender.send(message)
         except FailedPrecondition as error:
             async with self._database.transaction() as connection:
                 await SentStore(connection).failed(new, error.message)
             raise
+        log.info("task.retried", task_id=new, task=task.task, queue=message.queue, retry_of=task.id)
         async with self._database.transaction() as connection:
             await SentStore(connection).sent(new, arguments.source.value)
 
@@ -139,16 +146,26 @@ def queue_of(task: Task, arguments: Arguments, wanted: str) -> str:
 
 
 def message_of(
-    task: Task, new: str, arguments: Arguments, queue: str, priority: int | None, now: dt.datetime
+    task: Task,
+    new: str,
+    arguments: Arguments,
+    queue: str,
+    priority: int | None,
+    now: dt.datetime,
+    request_id: str,
 ) -> Message:
-    """Returns the message of a retry. Its time to expire counts from now.
+    """Returns the message of a retry. Its time to expire counts from now. `request_id`: who asked for it.
 
-    The new task stays in the workflow of the old one, but not in its group: that has counted the old one.
+    The new task stays in the workflow of the old one, but not in its group: that has counted the old one. It
+    is no run, as the schedule has none for it, but its log lines name the run whose task it does again.
     """
     headers = {**arguments.headers, RETRY_OF: task.id}
+    if task.run:
+        headers[RUN_HEADER] = task.run
     limits = arguments.soft_time_limit, arguments.time_limit
     first_of_its_own = not task.root_id or task.root_id == task.id
-    descent = Descent(ORIGIN, task.id if first_of_its_own else task.root_id, task.parent_id or None)
+    root = task.id if first_of_its_own else task.root_id
+    descent = Descent(ORIGIN, root, task.parent_id or None, request_id=request_id)
     own = priority if priority is not None else arguments.priority or 0
     try:
         made = frame(task.task, queue_of(task, arguments, queue), own, limits, headers, descent)

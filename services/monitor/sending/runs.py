@@ -7,14 +7,19 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from services.kernel.celery_message import Descent, Message, content_of, frame
 from services.kernel.database import Database
 from services.kernel.errors import FailedPrecondition
 from services.kernel.once import Once
+from services.kernel.request_ids import current_request_id
 from services.monitor.sending.registered import RegisteredTasks
 from services.monitor.sending.sender import ORIGIN, Sender
 from services.monitor.sending.store_sent import SentStore
 from services.monitor.tasks.names import WorkerName
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,14 @@ class TaskToRun:
     eta: dt.datetime | None
     expires: dt.datetime | None
 
-    def message(self, task_id: str, now: dt.datetime) -> Message:
-        """Returns its message. Raises `Unreadable` unless the arguments are such JSON."""
+    def message(self, task_id: str, now: dt.datetime, request_id: str = "") -> Message:
+        """Returns its message; `request_id`: of the call that asks for it.
+
+        Raises `Unreadable` unless the arguments are such JSON.
+        """
         eta = self.eta.isoformat() if self.eta else None
-        made = frame(self.name, self.queue, self.priority, (None, None), {}, Descent(ORIGIN, eta=eta))
+        descent = Descent(ORIGIN, eta=eta, request_id=request_id)
+        made = frame(self.name, self.queue, self.priority, (None, None), {}, descent)
         expires = b"null" if self.expires is None else f'"{self.expires.isoformat()}"'.encode()
         return made.message(task_id, content_of(self.args_json, self.kwargs_json), expires, now, "")
 
@@ -88,10 +97,12 @@ class Runs:
 
     async def _send(self, task: TaskToRun, task_id: str) -> None:
         try:
-            await self._sender.send(task.message(task_id, dt.datetime.now(dt.UTC)))
+            now = dt.datetime.now(dt.UTC)
+            await self._sender.send(task.message(task_id, now, current_request_id()))
         except FailedPrecondition as error:
             async with self._database.transaction() as connection:
                 await SentStore(connection).failed(task_id, error.message)
             raise
+        log.info("task.sent", task_id=task_id, task=task.name, queue=task.queue)
         async with self._database.transaction() as connection:
             await SentStore(connection).sent(task_id)

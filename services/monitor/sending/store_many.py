@@ -25,7 +25,8 @@ ADD = """
 TOTAL = "UPDATE celery_operations SET total = $2 WHERE id = $1::text::uuid"
 DROP = "DELETE FROM celery_operations WHERE id = $1::text::uuid"
 RUNNING = """
-    SELECT id::text, (metadata->>'rate')::float8, coalesce(metadata->>'fallback_queue', '')
+    SELECT id::text, (metadata->>'rate')::float8, coalesce(metadata->>'fallback_queue', ''),
+        coalesce(metadata->>'request_id', '')
     FROM celery_operations
     WHERE owner = 'monitor' AND kind = 'retry_tasks' AND state = 'running' AND cancel_requested_at IS NULL
     ORDER BY created_at
@@ -61,11 +62,15 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Running:
-    """An operation that goes on: its rate, and the queue for tasks of which none is known."""
+    """An operation that goes on: its rate, the queue for tasks of which none is known, who asked for it.
+
+    `request_id`: of the call that began it; empty if it is not known.
+    """
 
     operation: str
     rate: float
     fallback_queue: str
+    request_id: str = ""
 
 
 class ManyStore:

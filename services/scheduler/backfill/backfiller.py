@@ -25,6 +25,7 @@ from services.kernel.logged_errors import Loggable, for_log
 from services.kernel.loops import Again, Loop
 from services.kernel.once import Once
 from services.kernel.operations import Owner, cancelled_by
+from services.kernel.request_ids import current_request_id
 from services.kernel.validation import Faults
 from services.scheduler.backfill.backfill import MOST_RUNS, Backfill, Window, due_times, stride
 from services.scheduler.backfill.store_backfills import BackfillingStore, BackfillStore, Step
@@ -133,7 +134,8 @@ class Backfills:
             if validate_only:
                 return backfill
             named = dataclasses.replace(backfill, id=secrets.token_hex(8))
-            return await store.add(named, due[::-1] if window.newest_first else due, once)
+            ordered = due[::-1] if window.newest_first else due
+            return await store.add(named, ordered, once, current_request_id())
 
     async def get(self, schedule_id: str, backfill_id: str) -> Backfill:
         async with self._database.reading() as connection:
@@ -201,9 +203,18 @@ class Backfills:
                     return
                 key, due = await _record(store, schedule_id, step)
         if key is not None:
-            now, own = key.recorded_at, step.task_namespace
+            now, own, call_id = key.recorded_at, step.task_namespace, step.call_id
             runs = [
-                written(schedule_id, step.template, each, now, namespace=own, backfilled=True) for each in due
+                written(
+                    schedule_id,
+                    step.template,
+                    each,
+                    now,
+                    namespace=own,
+                    backfilled=True,
+                    call_id=call_id,
+                )
+                for each in due
             ]
             await self._delivery.publish([Batch(key, runs)], slot)
 

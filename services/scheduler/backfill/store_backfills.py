@@ -22,9 +22,9 @@ COLUMNS = """
 ADD = f"""
     INSERT INTO celery_schedule_backfills (
         id, schedule_id, start_at, end_at, newest_first, rate, actor, request_id, request_digest,
-        due_at, run_count, first_due_at, last_due_at, state, ended_at)
+        due_at, run_count, first_due_at, last_due_at, call_id, state, ended_at)
     VALUES (
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::timestamptz[], $11, $12, $13,
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::timestamptz[], $11, $12, $13, $14,
         CASE WHEN $11 = 0 THEN 'done' ELSE 'running' END, CASE WHEN $11 = 0 THEN now() END)
     RETURNING {COLUMNS}
 """
@@ -59,9 +59,12 @@ class BackfillStore(Store):
         """Returns the due times from `start` on and before `end` that have a run which was not skipped."""
         return {row["due_at"] for row in await self._connection.fetch(RUN_ALREADY, schedule_id, start, end)}
 
-    async def add(self, backfill: Backfill, due: Sequence[dt.datetime], once: Once | None) -> Backfill:
+    async def add(
+        self, backfill: Backfill, due: Sequence[dt.datetime], once: Once | None, call_id: str
+    ) -> Backfill:
         """Stores the backfill with its due times, in the order in which they will be sent.
 
+        `call_id`: the request id of the call that began it; empty if it is not known.
         Also deletes the schedule's backfills that ended more than `REMEMBERED` ago.
         """
         await self._connection.execute(FORGET, backfill.schedule_id, REMEMBERED)
@@ -80,6 +83,7 @@ class BackfillStore(Store):
             backfill.run_count,
             backfill.first,
             backfill.last,
+            call_id or None,
         )
         return _backfill_of(row)
 
@@ -178,7 +182,7 @@ SCHEDULE = f"""
     SELECT id, overlap, version, {TASK_COLUMNS} FROM celery_schedules WHERE id = $1 FOR UPDATE SKIP LOCKED
 """
 BACKFILL = """
-    SELECT id, rate, actor, uuid_send(operation_id) AS task_namespace,
+    SELECT id, rate, actor, call_id, uuid_send(operation_id) AS task_namespace,
         due_at[handled + 1 : handled + $2] AS due,
         due_at[handled - $2 + 1 : handled] AS last
     FROM celery_schedule_backfills
@@ -197,12 +201,13 @@ ON_THE_WAY = """
 RECORD = """
     INSERT INTO celery_schedule_runs AS r
         (schedule_id, due_at, state, reason, exclusive, backfill_id, batch_id, task_namespace,
-        schedule_version)
-    SELECT $1, due_at, 'batched', $3, $4, $5, $6, $7, $8 FROM unnest($2::timestamptz[]) AS due_at
+        schedule_version, call_id)
+    SELECT $1, due_at, 'batched', $3, $4, $5, $6, $7, $8, $9 FROM unnest($2::timestamptz[]) AS due_at
     ON CONFLICT (schedule_id, due_at) DO UPDATE
     SET state = 'batched', reason = excluded.reason, exclusive = excluded.exclusive,
         backfill_id = excluded.backfill_id, recorded_at = now(), batch_id = excluded.batch_id,
-        task_namespace = excluded.task_namespace, schedule_version = excluded.schedule_version
+        task_namespace = excluded.task_namespace, schedule_version = excluded.schedule_version,
+        call_id = excluded.call_id
     WHERE r.state = 'skipped'
 """
 THOSE_RUN_ALREADY = """
@@ -242,6 +247,8 @@ class Step(NamedTuple):
     fault: str = ""
     # That of its schedule.
     version: int | None = None
+    # The request id of the call that began it; empty if it is not known.
+    call_id: str = ""
 
 
 class BackfillingStore(DispatchStore):
@@ -284,7 +291,8 @@ class BackfillingStore(DispatchStore):
             fault = str(error)
         exclusive = schedule["overlap"] != "allow"
         backfill = row["id"], row["rate"], row["actor"], row["task_namespace"]
-        return Step(*backfill, row["due"], exclusive, template, fault, schedule["version"])
+        version, call_id = schedule["version"], row["call_id"] or ""
+        return Step(*backfill, row["due"], exclusive, template, fault, version, call_id)
 
     async def run_already(self, schedule_id: str, due: Sequence[dt.datetime]) -> set[dt.datetime]:
         """Returns the due times that have a run which was not skipped."""
@@ -293,7 +301,15 @@ class BackfillingStore(DispatchStore):
     async def record(
         self, batch_id: int, schedule_id: str, step: Step, due: Sequence[dt.datetime], reason: str
     ) -> None:
-        own = reason, step.exclusive, step.id, batch_id, step.task_namespace, step.version
+        own = (
+            reason,
+            step.exclusive,
+            step.id,
+            batch_id,
+            step.task_namespace,
+            step.version,
+            step.call_id or None,
+        )
         await self._connection.execute(RECORD, schedule_id, due, *own)
 
     async def move_on(self, step: Step, handled: int, sent: int, seconds: float) -> None:

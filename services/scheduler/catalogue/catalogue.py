@@ -6,19 +6,25 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Collection
 
+import structlog
+
 from services.kernel.celery_publisher import SlotEnded
 from services.kernel.database import Database
 from services.kernel.errors import Conflict, NotFound
 from services.kernel.identity import current_subject
 from services.kernel.once import Once
+from services.kernel.request_ids import current_request_id
 from services.scheduler.catalogue.store_schedules import ScheduleStore
 from services.scheduler.dispatch.batches import Batch, written
 from services.scheduler.dispatch.decide import IN_TIME
 from services.scheduler.dispatch.delivery import FAULTS, Delivery
 from services.scheduler.schedule.definition import Definition, Overlap, Run, RunState, Schedule
 from services.scheduler.schedule.message_template import MessageTemplate
+from services.scheduler.schedule.names import run_name
 from services.scheduler.schedule.rows import check_readable, kept_columns
 from services.scheduler.schedule.store_requests import RequestStore
+
+log = structlog.get_logger(__name__)
 
 # How the reason of a triggered run begins.
 TRIGGERED = "triggered by "
@@ -110,7 +116,7 @@ class Catalogue:
         A repeated request gets the run that the first one made, in its present state. Raises `NotFound`,
         `FailedPrecondition` when the task can't be read, and `Invalid` for the id of another request.
         """
-        slot = await self._delivery.slot()
+        slot, call_id = await self._delivery.slot(), current_request_id()
         async with self._database.transaction() as connection:
             store = ScheduleStore(connection)
             schedule = await store.get(schedule_id, for_change=True)
@@ -125,9 +131,13 @@ class Catalogue:
             own = schedule.task_namespace, schedule.version
             run = run._replace(task_namespace=own[0], schedule_version=own[1])
             exclusive = schedule.definition.overlap is not Overlap.ALLOW
-            key = await store.add_run(run, once, exclusive=exclusive)
+            key = await store.add_run(run, once, exclusive=exclusive, call_id=call_id)
+        name = run_name(schedule_id, run.due_at)
+        log.info("run.triggered", schedule=schedule_id, run=name, task_id=run.task_id)
         template = MessageTemplate(schedule.definition.task)
-        pending = written(schedule_id, template, run.due_at, now, namespace=run.task_namespace)
+        pending = written(
+            schedule_id, template, run.due_at, now, namespace=run.task_namespace, call_id=call_id
+        )
         try:
             await self._delivery.publish([Batch(key, [pending])], slot)
             async with self._database.reading() as connection:

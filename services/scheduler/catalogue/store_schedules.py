@@ -29,8 +29,8 @@ ADD_RUN = """
     WITH batch AS (INSERT INTO celery_schedule_batches (recorded_at) VALUES ($2) RETURNING id)
     INSERT INTO celery_schedule_runs
         (schedule_id, due_at, state, reason, request_id, request_digest, exclusive, task_namespace,
-        schedule_version, batch_id)
-    SELECT $1, $2, 'batched', $3, $4, $5, $6, $7, $8, id FROM batch
+        schedule_version, call_id, batch_id)
+    SELECT $1, $2, 'batched', $3, $4, $5, $6, $7, $8, $9, id FROM batch
     RETURNING batch_id, due_at
 """
 EXISTS = "SELECT EXISTS (SELECT FROM celery_schedules WHERE id = $1)"
@@ -118,10 +118,13 @@ class ScheduleStore(Store):
         rare: int | None = await self._connection.fetchval(query, *values)
         return rare
 
-    async def add_run(self, run: Run, once: Once | None, *, exclusive: bool) -> BatchKey:
-        """Records a triggered run as a batch of its own, and returns that. The schedule must be locked."""
+    async def add_run(self, run: Run, once: Once | None, *, exclusive: bool, call_id: str) -> BatchKey:
+        """Records a triggered run as a batch of its own, and returns that. The schedule must be locked.
+
+        `call_id`: the request id of the call; empty if it is not known.
+        """
         request = (once.request_id, once.digest) if once else (None, None)
-        own = run.task_namespace, run.schedule_version
+        own = run.task_namespace, run.schedule_version, call_id or None
         values = run.schedule_id, run.due_at, run.reason, *request, exclusive, *own
         return BatchKey(*await self._connection.fetchrow(ADD_RUN, *values))
 

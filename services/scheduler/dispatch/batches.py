@@ -63,12 +63,15 @@ def written(
     *,
     namespace: bytes | None,
     backfilled: bool = False,
+    call_id: str = "",
 ) -> PendingRun:
     """Returns a run with its message. `now`: when its schedule was read, by the database's clock.
 
     `jitter` is the delay that jitter adds to this due time; `namespace` is that of the task id, as recorded
     with the run. The expiry of a run counts from its due time, that of a backfilled run from `now`.
+    `call_id`: the request id of the call that asked for the run, empty if none did.
     """
     task = task_id(schedule_id, due, namespace)
-    message = template.message(task, now if backfilled else due, now, run_name(schedule_id, due))
+    expires_from = now if backfilled else due
+    message = template.message(task, expires_from, now, run_name(schedule_id, due), call_id)
     return PendingRun(schedule_id, due, message, None if backfilled else due + jitter)

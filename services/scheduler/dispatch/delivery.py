@@ -15,6 +15,7 @@ import contextlib
 import datetime as dt
 import functools
 import itertools
+import logging as stdlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -36,6 +37,7 @@ from services.scheduler.dispatch.store_batches import BatchStore, Unpublished, u
 from services.scheduler.dispatch.turns import Turns
 from services.scheduler.pace import USUAL, Pace
 from services.scheduler.schedule.definition import task_id
+from services.scheduler.schedule.names import run_name
 from services.scheduler.schedule.rows import Row
 
 log = structlog.get_logger(__name__)
@@ -171,6 +173,8 @@ class Delivery:
             if refused:
                 self.metrics.runs.labels("skipped").inc(len(refused & batch.keys.keys()))
             sent += len(runs)
+            if stdlib.getLogger(__name__).isEnabledFor(stdlib.DEBUG):
+                _tell_each(runs)
         log.info("dispatch.published", batches=len(receipts), runs=sent)
 
     async def _push(self, batch: Batch, slot: int) -> Receipt:
@@ -256,8 +260,21 @@ def _made(row: Row, now: dt.datetime) -> PendingRun | Unpublished:
     run = unpublished_of(row)
     if run.template is None:
         return run
-    namespace, backfilled = run.task_namespace, run.backfilled
-    return written(run.schedule_id, run.template, run.due, now, namespace=namespace, backfilled=backfilled)
+    return written(
+        run.schedule_id,
+        run.template,
+        run.due,
+        now,
+        namespace=run.task_namespace,
+        backfilled=run.backfilled,
+        call_id=run.call_id,
+    )
+
+
+def _tell_each(runs: Sequence[PendingRun]) -> None:
+    for run in runs:
+        name = run_name(run.schedule_id, run.due)
+        log.debug("run.published", schedule=run.schedule_id, run=name, task_id=run.message.task_id)
 
 
 def _of(batch: Batch, task_ids: Collection[str]) -> list[tuple[str, dt.datetime]]:

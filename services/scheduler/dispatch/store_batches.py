@@ -50,7 +50,7 @@ UNPUBLISHED = _unpublished()
 UNPUBLISHED_BUT_NOT = _unpublished("AND id <> ALL($3::bigint[])")
 RUNS = f"""
     SELECT r.batch_id, r.schedule_id AS id, r.due_at, r.backfill_id IS NOT NULL AS backfilled,
-        r.task_namespace, {TASK_COLUMNS}
+        r.task_namespace, r.call_id, {TASK_COLUMNS}
     FROM celery_schedule_runs r JOIN celery_schedules s ON s.id = r.schedule_id
     LEFT JOIN celery_schedule_backfills f ON f.id = r.backfill_id
     WHERE r.batch_id = ANY($1::bigint[]) AND r.state = 'batched' AND r.outcome IS NULL
@@ -85,6 +85,8 @@ class Unpublished(NamedTuple):
     fault: str = ""
     backfilled: bool = False
     task_namespace: bytes | None = None
+    # The request id of the call that asked for it; empty if none did.
+    call_id: str = ""
 
 
 class DispatchStore(Store):
@@ -142,7 +144,8 @@ class BatchStore(DispatchStore):
 def unpublished_of(row: asyncpg.Record) -> Unpublished:
     key = row["batch_id"], row["id"], row["due_at"]
     try:
-        template, namespace = template_of(row), row["task_namespace"]
-        return Unpublished(*key, template, backfilled=row["backfilled"], task_namespace=namespace)
+        template, namespace, call_id = template_of(row), row["task_namespace"], row["call_id"] or ""
+        more = row["backfilled"], namespace, call_id
+        return Unpublished(*key, template, "", *more)
     except RowUnreadable as error:
         return Unpublished(*key, None, str(error))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from services.kernel.celery_message import CELERYS_HEADERS
+from services.kernel.celery_message import RESERVED_HEADERS
 from services.kernel.zones import known_zones
 from services.scheduler.schedule.checks import LONGEST_SECONDS, LOWEST_PRIORITY
 from services.scheduler.timing.durations import format_span
@@ -205,7 +205,7 @@ def _headers(value: Any, found: dict[str, Any], notes: Notes) -> None:
     headers = {name: each for name, each in value.items() if isinstance(each, str)}
     for name in value.keys() - headers.keys():
         notes.add(f"options.headers.{name}", "is no text; headers are texts here")
-    for name in sorted(headers.keys() & CELERYS_HEADERS):
+    for name in sorted(headers.keys() & RESERVED_HEADERS):
         del headers[name]
         notes.add(f"options.headers.{name}", "is a header that Celery's messages have of their own")
     found["headers"] = headers

@@ -70,7 +70,7 @@ class Losses:
             seen_at, lost_at = await store.known(identity)
             if lost_at is None:
                 return 0
-            log.warning("broker.lost_its_data", last_seen=seen_at, found=lost_at)
+            log.warning("broker.lost_its_data", last_seen=seen_at, lost_at=lost_at)
             # A batch published since `seen_at` may be on the old broker or on the new one. While marks last,
             # its mark tells which; after that, only batches published before `seen_at` are examined.
             now = await store.now()

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import orjson
 
 from services.kernel.broker_layout import not_a_queue
-from services.kernel.celery_message import CELERYS_HEADERS
+from services.kernel.celery_message import RESERVED_HEADERS
 from services.kernel.validation import Faults
 from services.kernel.zones import known_zones
 from services.scheduler.schedule.definition import Definition, Task
@@ -169,7 +169,7 @@ def task(found: Task, faults: Faults, field: str) -> Task:
     )
     faults.unless(limits_fit, f"{field}.soft_time_limit", "must be less than time_limit", "600s")
     strings(found.headers, faults, f"{field}.headers", most=50, example=HEADERS_EXAMPLE)
-    for name in sorted(found.headers.keys() & CELERYS_HEADERS):
+    for name in sorted(found.headers.keys() & RESERVED_HEADERS):
         fault = "is a header that Celery's messages have of their own"
         faults.add(f"{field}.headers.{name}", fault, HEADERS_EXAMPLE)
     return found

@@ -6,7 +6,14 @@ import datetime as dt
 
 import orjson
 
-from services.kernel.celery_message import Message, check_seconds, content_of, expiry, frame_of
+from services.kernel.celery_message import (
+    OF_A_CALLED_RUN,
+    Message,
+    check_seconds,
+    content_of,
+    expiry,
+    frame_of,
+)
 from services.scheduler.schedule.definition import Task
 
 
@@ -16,17 +23,24 @@ class MessageTemplate:
     Raises `Unreadable`, with the name of the field at fault, for a task that the API would have refused.
     """
 
-    __slots__ = ("_content", "_expires", "_frame")
+    __slots__ = ("_content", "_expires", "_frame", "_of_frame")
 
     def __init__(self, task: Task) -> None:
         headers = orjson.dumps(dict(task.headers)).decode() if task.headers else "{}"
         check_seconds("expires", task.expires)
-        self._frame = frame_of(
-            task.name, task.queue, task.priority, task.soft_time_limit, task.time_limit, headers
-        )
+        limits = task.soft_time_limit, task.time_limit
+        self._of_frame = task.name, task.queue, task.priority, *limits, headers
+        self._frame = frame_of(*self._of_frame)
         self._content = content_of(task.args_json, task.kwargs_json)
         self._expires = task.expires
 
-    def message(self, task_id: str, due: dt.datetime, now: dt.datetime, run_name: str) -> Message:
-        """Returns the message of one run. `due`: the time from which its time to expire counts."""
-        return self._frame.message(task_id, self._content, expiry(self._expires, due), now, run_name)
+    def message(
+        self, task_id: str, due: dt.datetime, now: dt.datetime, run_name: str, request_id: str = ""
+    ) -> Message:
+        """Returns the message of one run. `due`: the time from which its time to expire counts.
+
+        `request_id`: of the call that asked for the run; empty if it was due.
+        """
+        frame = frame_of(*self._of_frame, OF_A_CALLED_RUN) if request_id else self._frame
+        expires = expiry(self._expires, due)
+        return frame.message(task_id, self._content, expires, now, run_name, request_id)

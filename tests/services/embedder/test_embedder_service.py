@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -137,9 +138,6 @@ def test_what_is_ingested_twice_is_stored_once(stubs: Stubs) -> None:
     assert stubs.ingest(first, second) == pb.IngestMessagesResponse(changed=1, unchanged=1)
     kept = stubs.messages.GetMessage(pb.GetMessageRequest(name=second.name)).message
     assert kept.text == "怎麼換貨？"
-    again = message("怎麼退款？", name=second.name)
-    told = stubs.ingest(first, second, again)
-    assert told == pb.IngestMessagesResponse(changed=1, unchanged=1, duplicates=1)
 
 
 def test_a_request_at_fault_is_named_and_those_before_it_are_kept(stubs: Stubs) -> None:
@@ -192,6 +190,25 @@ def test_a_rebuild_that_is_asked_for_again_under_its_id_is_the_one_that_has_ende
     assert stubs.embed(force_rebuild=True, request_id=uuid.uuid4().hex).name != ended.name
     other = pb.EmbedMessagesRequest(min_length=7, request_id=request_id)
     assert fields_at_fault(stubs.messages.EmbedMessages, other) == ["request_id"]
+
+
+def test_the_lines_of_a_chunk_have_the_id_of_the_request_that_asked_for_it(
+    stubs: Stubs, service: ServiceProcess, worker: Worker, tokens: LocalIssuer
+) -> None:
+    stubs.ingest(message("who has asked for this?"))
+    with service.channel() as channel:
+        messages: Any = Caller(
+            messages_pb2_grpc.MessageServiceStub(channel), tokens.mint("admin"), request_id="ticket-4711"
+        )
+        operation = messages.EmbedMessages(pb.EmbedMessagesRequest()).operation
+    assert stubs.wait(operation).total == 1
+
+    def events(process: ServiceProcess | Worker) -> set[str]:
+        lines = [json.loads(line) for line in process.log().splitlines()]
+        return {line["event"] for line in lines if line.get("request_id") == "ticket-4711"}
+
+    assert events(service) >= {"rebuild.begun", "rpc.answered"}
+    assert eventually(lambda: events(worker) >= {"chunk.done", "task.ended"})
 
 
 @pytest.mark.usefixtures("worker")

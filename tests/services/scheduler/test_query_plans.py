@@ -145,7 +145,7 @@ async def test_a_step_of_a_backfill_goes_by_indexes(url: str) -> None:
         (store_backfills.BACKFILL, ["s-7", 200]),
         (store_backfills.ON_THE_WAY, ["s-7", due, "b"]),
         (store_backfills.THOSE_RUN_ALREADY, ["s-7", due]),
-        (store_backfills.RECORD, ["s-7", due, "backfilled", False, "b", 1, b"n", 1]),
+        (store_backfills.RECORD, ["s-7", due, "backfilled", False, "b", 1, b"n", 1, "ticket-1"]),
     ):
         assert rows_read(await scans(url, query, *values, settings=settings)) <= 100
 

@@ -7,7 +7,7 @@ import json
 
 from hypothesis import strategies as st
 
-from services.kernel.celery_message import CELERYS_HEADERS
+from services.kernel.celery_message import RESERVED_HEADERS
 from services.kernel.validation import unseen_character
 from services.kernel.zones import known_zones
 from services.scheduler.schedule.definition import Definition, Overlap, Task
@@ -22,7 +22,7 @@ NAMES = st.text(STORABLE, min_size=1, max_size=20).filter(
     lambda name: bool(name.strip()) and not unseen_character(name)
 )
 LABELS = st.dictionaries(NAMES.filter(lambda name: "=" not in name), NOTES, max_size=4)
-HEADERS = st.dictionaries(NAMES.filter(lambda name: name not in CELERYS_HEADERS), NOTES, max_size=4)
+HEADERS = st.dictionaries(NAMES.filter(lambda name: name not in RESERVED_HEADERS), NOTES, max_size=4)
 VALUES = st.recursive(
     st.none()
     | st.booleans()

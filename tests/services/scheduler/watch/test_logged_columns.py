@@ -36,7 +36,17 @@ WRITTEN_BY_DISPATCHING = {"next_run_at", "next_due_at", "last_run_at", "run_coun
 # Nobody changes the first three; the fourth changes with the version.
 SCHEDULES_LEFT_OUT = {"id", "created_at", "task_namespace", "updated_at"} | WRITTEN_BY_DISPATCHING
 # Given when it is begun, and not changed afterwards.
-GIVEN = {"id", "schedule_id", "start_at", "end_at", "newest_first", "rate", "actor", "operation_id"}
+GIVEN = {
+    "id",
+    "schedule_id",
+    "start_at",
+    "end_at",
+    "newest_first",
+    "rate",
+    "actor",
+    "operation_id",
+    "call_id",
+}
 REQUEST = {"request_id", "request_digest"}
 COUNTED = {"run_count", "first_due_at", "last_due_at", "created_at"}
 # The first two change with the state, the third with what was handled.
@@ -59,10 +69,14 @@ OTHER = {
     "ended_at": "now()",
     "task_namespace": "'another'::bytea",
     "schedule_version": "7",
+    "call_id": "'ticket-1'",
 }
 # Those who watch are told nothing of these: who made the run, when, and what it waits for. The last two of
 # them change with the batch.
-RUNS_LEFT_OUT = {"recorded_at", "backfill_id", "exclusive", "task_namespace", "schedule_version"} | REQUEST
+RUNS_LEFT_OUT = {
+    *("recorded_at", "backfill_id", "exclusive", "task_namespace", "schedule_version", "call_id"),
+    *REQUEST,
+}
 DEFINITION = Definition("one", Task("count"), CrontabTiming(parse_crontab("0 3 * * *"), "UTC"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.kernel.celery_message import CELERYS_HEADERS
+from services.kernel.celery_message import CELERYS_HEADERS, RUN_HEADER
 from services.kernel.validation import Faults
 from services.scheduler.schedule import checks
 from services.scheduler.schedule.definition import Task
@@ -28,7 +28,8 @@ def told(check: Callable[..., Any], *values: Any) -> list[tuple[str, str]]:
 def test_headers_that_each_message_has_of_its_own_are_refused() -> None:
     """They would not be heeded: the message's own take their place."""
     message = json.loads(MessageTemplate(Task("count")).message("id", NOW, NOW, "a run").envelope)
-    assert set(message["headers"]) == CELERYS_HEADERS
+    assert set(message["headers"]) == CELERYS_HEADERS | {RUN_HEADER}
+    assert message["headers"][RUN_HEADER] == "a run"
     assert json.loads(base64.b64decode(message["body"]))[:2] == [[], {}]
     fault = "is a header that Celery's messages have of their own"
     task = Task("count", headers={"tenant": "acme", "id": "x", "timelimit": "5"})
