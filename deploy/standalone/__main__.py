@@ -47,7 +47,9 @@ def main() -> int:
 
             return status(settings)
         if arguments.command == "logs":
-            return _logs(settings, arguments.name, arguments.follow, arguments.long)
+            from deploy.standalone.log_command import logs
+
+            return logs(settings, arguments)
         if arguments.command == "enrol":
             return _enrol(settings, arguments.user)
         if arguments.command == "rotate-keys":
@@ -65,6 +67,11 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("status", help="one line a component; exit code 0 when all are healthy")
     logs = commands.add_parser("logs", help="what the processes say")
     logs.add_argument("--name", default="", help="of this one only")
+    logs.add_argument("--since", default="", help="from then on: 10m, 21:30, 2026-11-30T21:30:00Z")
+    logs.add_argument("--until", default="", help="up to then, in the same forms")
+    logs.add_argument("--level", default="", help="of this level and above: warning")
+    logs.add_argument("--task", default="", help="that name the task of this id")
+    logs.add_argument("--request", default="", help="of the call with this request id")
     logs.add_argument("--no-follow", dest="follow", action="store_false", help="end after the last lines")
     logs.add_argument("--long", action="store_true", help="lines in full, on a terminal, too")
     token = commands.add_parser("token", help="print a token that is good for an hour")
@@ -97,30 +104,6 @@ def _down(settings: StandaloneSettings) -> int:
             return 1
         time.sleep(0.1)
     print(f"stopped; the data stay in {settings.state}")
-    return 0
-
-
-def _logs(settings: StandaloneSettings, name: str, follow: bool, long: bool) -> int:
-    from deploy.standalone.follow import names, show
-    from deploy.standalone.lock import holder
-    from deploy.standalone.logs import Console
-
-    known = names(settings.logs)
-    if name and name not in known:
-        raise SystemExit(
-            f"NAME={name} has no log in {settings.logs}; there are: {', '.join(known) or 'none'}"
-        )
-    try:
-        show(
-            settings.logs,
-            [name] if name else known,
-            Console(fitted=sys.stdout.isatty() and not long),
-            lambda: follow and holder(settings.run) is not None,
-        )
-    except KeyboardInterrupt:
-        return 0
-    if follow:
-        print(f"nothing runs in {settings.state}: these were the last lines", file=sys.stderr)
     return 0
 
 

@@ -1,58 +1,78 @@
-"""`make logs`: the newest lines of all processes, ordered by time, then new lines as they come."""
+"""`make logs`: lines of all processes in the order of their times, then new ones as they come."""
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
+import heapq
 import os
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
-from deploy.standalone.logs import Console
+from deploy.standalone.log_files import History, Line
+from deploy.standalone.log_filter import Wanted
+from deploy.standalone.log_times import time_in
 
+# Without SINCE, of each process.
 LAST_LINES = 100
-LAST_BYTES = 64_000
 POLL_SECONDS = 0.2
-TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*")
 
 
-def names(folder: Path) -> list[str]:
-    """Returns the names of the processes that have a log."""
-    return sorted(path.stem for path in folder.glob("*.log"))
+class Out(Protocol):
+    """Where lines go. `closed`: nobody reads them any more."""
+
+    closed: bool
+
+    def pass_on(self, name: str, line: str) -> None: ...
 
 
-def show(folder: Path, wanted: list[str], console: Console, goes_on: Callable[[], bool]) -> None:
-    """Prints the last lines of the wanted logs, then new ones for as long as `goes_on()`."""
+def show(folder: Path, names: Sequence[str], wanted: Wanted, out: Out, goes_on: Callable[[], bool]) -> None:
+    """Passes on what the processes have written, then new lines for as long as `goes_on()`.
+
+    All from `wanted.since` on, or the last lines of each. It ends when `wanted.until` is over.
+    """
     with contextlib.ExitStack() as opened:
-        tails = [(name, opened.enter_context(Tail(folder / f"{name}.log"))) for name in wanted]
-        last = [line for name, tail in tails for line in _timed(name, tail.last_lines())]
-        for _, name, line in sorted(last, key=lambda timed: timed[0]):
-            console.pass_on(name, line)
-        while goes_on():
-            for name, tail in tails:
-                for line in tail.new_lines():
-                    console.pass_on(name, line)
+        histories = [opened.enter_context(History(folder, name)) for name in names]
+        tails = [
+            opened.enter_context(Tail(folder, name, history))
+            for name, history in zip(names, histories, strict=True)
+        ]
+        if wanted.since:
+            streams = [history.since(wanted) for history in histories]
+        else:
+            streams = [iter(history.newest(wanted, LAST_LINES)) for history in histories]
+        for line in heapq.merge(*streams, key=attrgetter("at")):
+            _pass_on(line, out)
+            if out.closed:
+                return
+        while not out.closed and _is_to_come(wanted) and goes_on():
+            new = [line for tail in tails for line in tail.new_lines(wanted)]
+            for line in sorted(new, key=attrgetter("at")):
+                _pass_on(line, out)
             time.sleep(POLL_SECONDS)
 
 
-def _timed(name: str, lines: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Yields (time, name, line); a line without a time gets that of the line before it."""
-    at = ""
-    for line in lines:
-        found = TIME.search(line)
-        at = found.group().replace(" ", "T") if found else at
-        yield at, name, line
+def _pass_on(line: Line, out: Out) -> None:
+    out.pass_on(line.name, line.text.decode("utf-8", "replace"))
+
+
+def _is_to_come(wanted: Wanted) -> bool:
+    return not wanted.until or f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%S.%f}" <= wanted.until
 
 
 class Tail:
-    """Reads the end of a log file, which grows, and is replaced by a new one when it is too long."""
+    """Reads what is added to a log file, which is replaced by a new one when it is too long."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = path.open("rb")
+    def __init__(self, folder: Path, name: str, history: History) -> None:
+        self._path, self._name = folder / f"{name}.log", name
+        self._file = self._path.open("rb")
+        if os.fstat(self._file.fileno()).st_ino == history.newest_file:
+            self._file.seek(history.end)
         self._rest = b""
+        self._at, self._taken = "", False
 
     def __enter__(self) -> Self:
         return self
@@ -60,13 +80,18 @@ class Tail:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def last_lines(self) -> list[str]:
-        size = self._path.stat().st_size
-        self._file.seek(max(0, size - LAST_BYTES))
-        lines = self.new_lines()
-        return lines[-LAST_LINES:] if size <= LAST_BYTES else lines[1:][-LAST_LINES:]
+    def new_lines(self, wanted: Wanted) -> list[Line]:
+        """Returns those of the new lines that are asked for."""
+        found = []
+        for text in self._read_all():
+            self._at = max(self._at, time_in(text))
+            takes = wanted.takes(text)
+            self._taken = self._taken if takes is None else takes
+            if self._taken and not (wanted.until and self._at > wanted.until):
+                found.append(Line(self._at, self._name, text))
+        return found
 
-    def new_lines(self) -> list[str]:
+    def _read_all(self) -> list[bytes]:
         lines = self._read()
         if self._replaced():
             self._file.close()
@@ -74,9 +99,9 @@ class Tail:
             lines += self._read()
         return lines
 
-    def _read(self) -> list[str]:
+    def _read(self) -> list[bytes]:
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
-        return [line.decode("utf-8", "replace") for line in lines]
+        return lines
 
     def _replaced(self) -> bool:
         try:

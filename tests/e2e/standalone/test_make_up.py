@@ -123,10 +123,10 @@ def test_the_first_start_gives_five_schedules_and_a_sample_chat(system: System) 
 
 
 def test_logs_show_each_process_or_one(system: System) -> None:
-    shown = system.run("logs", "--no-follow").stdout
+    shown = system.run("logs", "--no-follow", "--long").stdout
     for component in COMPONENTS:
         assert re.search(rf"^{component} +\| ", shown, re.MULTILINE), component
-    only = system.run("logs", "--no-follow", "--name", "scheduler").stdout
+    only = system.run("logs", "--no-follow", "--long", "--name", "scheduler").stdout
     assert only and all(line.startswith("scheduler ") for line in only.splitlines())
     unknown = system.run("logs", "--no-follow", "--name", "beat")
     assert unknown.returncode == 1
