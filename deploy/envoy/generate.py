@@ -93,9 +93,9 @@ def write_gateway_config(
         cors_policy=_cors_policy(settings),
         mappers=mappers(methods),
         grpc_log=template.fill(
-            "access_log", rest=False, not_rest=NOT_REST, grpc_status="%GRPC_STATUS(SNAKE_STRING)%"
+            "access_log", rest=False, not_rest=NOT_REST, grpc_code="%GRPC_STATUS(SNAKE_STRING)%"
         ),
-        rest_log=template.fill("access_log", rest=True, not_rest=NOT_REST, grpc_status=None),
+        rest_log=template.fill("access_log", rest=True, not_rest=NOT_REST, grpc_code=None),
         rest_script=str(checks),
         transcoder=_transcoder(template, settings, methods, descriptors, events=False),
         rate_limit_by_subject=_rate_limit_by_subject(template, settings),

@@ -33,7 +33,9 @@ AT_A_STOP = frozenset({"config.not_followed", "outcomes.stream_broke"})
 # What a browser asks for with each page; the page itself is shown.
 OF_A_PAGE = re.compile(r"/assets/|/favicon\.svg$")
 # Keys of a JSON line that the prefix or the line's beginning shows already.
-SHOWN = ("timestamp", "level", "event", "service", "logger")
+SHOWN = ("timestamp", "level", "service", "logger", "event", "message")
+# Keys that many lines of one call have in common: left out where a line has the width of a terminal.
+CONTEXT = frozenset({"request_id", "token_id", "address", "user_agent"})
 LONGEST_VALUE = 100
 
 
@@ -48,7 +50,7 @@ def brief(name: str, line: str, stopping: bool = False) -> str | None:
         shown = fault is None or (fault.search(line) and not USUAL.search(line))
         return line if shown and line.strip() else None
     if fields["event"] == AT_THE_GATEWAY:
-        usual = fields.get("subject") == FIRST_START or _is_part_of_a_page(fields)
+        usual = fields.get("actor") == FIRST_START or _is_part_of_a_page(fields)
         return None if usual else _call(fields)
     if fields["event"] == AT_A_SERVICE or fields.get("level") not in WORTH_SHOWING:
         return None
@@ -56,13 +58,24 @@ def brief(name: str, line: str, stopping: bool = False) -> str | None:
 
 
 def short(line: str) -> str:
-    """Returns the line as one of a terminal: a call as `brief` shows it, any other as `readable` does."""
+    """Returns the line as one of a terminal: a call as `brief` shows it, any other without its context."""
     fields = fields_of(line)
-    return _call(fields) if fields is not None and fields["event"] == AT_THE_GATEWAY else readable(line)
+    if fields is None:
+        return line
+    if fields["event"] == AT_THE_GATEWAY:
+        return _call(fields)
+    return _in_words({name: value for name, value in fields.items() if not _is_context(name, fields)})
+
+
+def _is_context(name: str, fields: Mapping[str, Any]) -> bool:
+    """Whether a field tells of the call or the run around what happened, and would leave no room for that."""
+    if name == "method":
+        return bool(fields["event"] != AT_A_SERVICE)
+    return name in CONTEXT or (name == "run" and "schedule" in fields)
 
 
 def _is_part_of_a_page(fields: Mapping[str, Any]) -> bool:
-    return fields.get("code", 0) < 400 and OF_A_PAGE.match(str(fields.get("path", ""))) is not None
+    return fields.get("status", 0) < 400 and OF_A_PAGE.match(str(fields.get("path", ""))) is not None
 
 
 def fields_of(line: str) -> Mapping[str, Any] | None:
@@ -83,9 +96,10 @@ def readable(line: str) -> str:
 
 
 def _in_words(fields: Mapping[str, Any]) -> str:
-    time = str(fields.get("timestamp", ""))[11:19]
+    # What is said in a sentence stands for the name of its event, in one line.
+    told = " ".join(str(fields["message"]).split()) if "message" in fields else str(fields["event"])
     values = [f"{key}={_cut(value)}" for key, value in fields.items() if key not in SHOWN]
-    return " ".join([time, f"{fields.get('level', ''):<7}", str(fields["event"]), *values]).strip()
+    return " ".join([_time_in(fields), f"{fields.get('level', ''):<7}", told, *values]).strip()
 
 
 def _call(fields: Mapping[str, Any]) -> str:
@@ -93,12 +107,15 @@ def _call(fields: Mapping[str, Any]) -> str:
     path, verb = str(fields.get("path", "")), str(fields.get("http_method", ""))
     # "/celeriac.scheduler.v1.ScheduleService/TriggerSchedule": the last two words say enough.
     rpc = re.fullmatch(r"/celeriac\.[\w.]*\.(\w+/\w+)", path)
-    code = str(fields.get("grpc_status") or fields.get("code", ""))
-    who = fields.get("subject") or fields.get("address") or ""
+    code = str(fields.get("code") or fields.get("status", ""))
+    who = fields.get("actor") or fields.get("address") or ""
     called = rpc[1] if rpc else f"{verb} {path}"
-    return (
-        f"{str(fields.get('time', ''))[11:19]} {called}  {code}  {fields.get('milliseconds', '?')} ms  {who}"
-    )
+    return f"{_time_in(fields)} {called}  {code}  {fields.get('milliseconds', '?')} ms  {who}"
+
+
+def _time_in(fields: Mapping[str, Any]) -> str:
+    """Returns hours, minutes and seconds in UTC; "" if the line has no time."""
+    return str(fields.get("timestamp", ""))[11:19]
 
 
 def _cut(value: object) -> str:

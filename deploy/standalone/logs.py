@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
+import json
 import logging
 import logging.handlers
 import shutil
@@ -10,23 +12,29 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
-from deploy.standalone.brief import brief, readable, short
+from deploy.standalone.brief import brief, fields_of, readable, short
+from deploy.standalone.log_filter import level_of
+from deploy.standalone.log_times import time_in
+from services.kernel.log_lines import FIRST, moment
 
 FILE_BYTES = 10_000_000
 OLD_FILES = 2
 PREFIX_WIDTH = 19
 # The name that the system's own lines are under.
 OWN_NAME = "celeriac"
-COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
+# Of names. Red and yellow are those of levels.
+COLOURS = (36, 32, 35, 34, 96, 92, 95, 94)
+OF_LEVELS = {"warning": 33, "error": 31, "critical": 31}
+PLAIN = "\033[0m"
 
 
 class Console:
     """The terminal: whole lines only, each with the name of its process in front.
 
     `brief`: only calls and faults are shown, each in one line of the terminal. `fitted`: all is, so. By
-    default all is, in full. `stopping` is set when the system stops.
+    default all is, in full. `stopping` is set when the system stops. `closed`: nobody reads it any more.
     """
 
     def __init__(
@@ -41,6 +49,7 @@ class Console:
         self._brief = brief
         self._fitted = fitted
         self.stopping = False
+        self.closed = False
         self._colours: dict[str, int] = {}
 
     def say(self, line: str) -> None:
@@ -60,8 +69,9 @@ class Console:
             told = short(line) if self._fitted else readable(line)
         if told is None:
             return
+        paint = self._paint(line)
         for shown in self._lines(name, told):
-            self._write(f"{self._prefix(name)} {shown}")
+            self._write(f"{self._prefix(name)} {paint}{shown}{PLAIN if paint else ''}")
 
     def _lines(self, name: str, shown: str) -> list[str]:
         if not (self._brief or self._fitted):
@@ -69,6 +79,11 @@ class Console:
         room = shutil.get_terminal_size().columns - PREFIX_WIDTH - 2
         # The system's own lines are few, and each is meant for the operator: none of its words is left out.
         return _wrapped(shown, room) if name == OWN_NAME else [_fitted(shown, room)]
+
+    def _paint(self, line: str) -> str:
+        """Returns what begins the colour of a line that tells of a fault; "" for any other."""
+        level = level_of(line.encode()) if self._colour else ""
+        return f"\033[{OF_LEVELS[level]}m" if level in OF_LEVELS else ""
 
     def _prefix(self, name: str) -> str:
         prefix = f"{name:<{PREFIX_WIDTH}}|"
@@ -85,6 +100,7 @@ class Console:
             # A closed terminal must not take the system down; the files have everything.
             if error.errno not in (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EBADF):
                 raise
+            self.closed = True
 
 
 def _fitted(line: str, room: int) -> str:
@@ -94,13 +110,58 @@ def _fitted(line: str, room: int) -> str:
     """
     if len(line) <= room:
         return line
-    half = max(room - 1, 20) // 2
-    return f"{line[:half]}…{line[-half:]}"
+    left = max(room - 1, 20)
+    end = left * 2 // 5
+    return f"{line[: left - end]}…{line[-end:]}"
 
 
 def _wrapped(line: str, room: int) -> list[str]:
     """Returns the line in parts, broken between words only: URLs and paths stay whole."""
     return textwrap.wrap(line, max(room, 20), break_long_words=False, break_on_hyphens=False) or [line]
+
+
+class JsonLines:
+    """For another program: each line in full as JSON, those of our processes as they are in the files.
+
+    A line of a server that has a form of its own becomes the `message` of one.
+    """
+
+    def __init__(self, out: TextIO = sys.stdout) -> None:
+        self._out = out
+        self.closed = False
+        self._at: dict[str, str] = {}
+
+    def pass_on(self, name: str, line: str) -> None:
+        try:
+            self._out.write((line if fields_of(line) is not None else self._wrapped(name, line)) + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            self.closed = True
+
+    def _wrapped(self, name: str, line: str) -> str:
+        # The second line of a message of two has the time of the first.
+        at = self._at[name] = time_in(line.encode()) or self._at.get(name) or "1970-01-01T00:00:00"
+        second, _, fraction = at.partition(".")
+        written = f"{second}.{fraction[:6]:<06}Z"
+        return in_json(written, level_of(line.encode()) or "info", name, name, "server.line", line)
+
+
+class Tell(Protocol):
+    """Tells the operator something, in a sentence."""
+
+    def __call__(self, line: str, level: str = "info") -> None: ...
+
+
+def said(line: str, level: str) -> str:
+    """Returns a sentence for the operator as a log line (docs/logs.md)."""
+    now = moment(dt.datetime.now(dt.UTC))
+    return in_json(now, level, OWN_NAME, "deploy.standalone", "system.told", line)
+
+
+def in_json(timestamp: str, level: str, service: str, logger: str, event: str, message: str) -> str:
+    """Returns a log line of these fields alone."""
+    values = timestamp, level, service, logger, event, message
+    return json.dumps(dict(zip(FIRST, values, strict=True)), ensure_ascii=False)
 
 
 class LogFile:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from deploy.standalone.child import Child, told
 from deploy.standalone.component import Component, Shared
+from deploy.standalone.logs import Tell
 from deploy.standalone.nursery.client import Nursery, Unable
 
 # Gets a process's lines of output.
@@ -35,7 +36,7 @@ async def by_command(component: Component, on_line: OnLine) -> Child:
 class Forks:
     """Starts that share a nursery. Without one, or after its end, all start by their commands."""
 
-    def __init__(self, tell: OnLine) -> None:
+    def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._nursery: Nursery | None = None
         self._process: Child | None = None
@@ -88,7 +89,9 @@ class Forks:
         # What it has started goes on, as it is this process's own.
         async with self._asking:
             self._give_up()
-        self._tell(f"the nursery {told(code)}; from now on each process is started by its own command")
+        self._tell(
+            f"the nursery {told(code)}; from now on each process is started by its own command", "warning"
+        )
 
     async def close(self) -> None:
         """Ends the nursery."""

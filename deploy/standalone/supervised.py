@@ -10,6 +10,7 @@ from collections.abc import Callable
 from deploy.standalone import probes
 from deploy.standalone.child import Child, told
 from deploy.standalone.component import Component
+from deploy.standalone.logs import Tell
 from deploy.standalone.record import ProcessRecord, created_at
 from deploy.standalone.starts import Start, by_command
 from services.kernel import stacks
@@ -50,7 +51,7 @@ class Supervised:
         component: Component,
         record: ProcessRecord,
         on_line: Callable[[str], None],
-        tell: Callable[[str], None],
+        tell: Tell,
         changed: Callable[[], None],
         start: Start = by_command,
     ) -> None:
@@ -136,7 +137,7 @@ class Supervised:
     async def _pause(self, code: int, seconds: float) -> None:
         self.record.restarts += 1
         self._note("restarting", None)
-        self._tell(f"{self.component.name} {told(code)}; started again in {seconds:g} s")
+        self._tell(f"{self.component.name} {told(code)}; started again in {seconds:g} s", "warning")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
@@ -156,7 +157,7 @@ class Supervised:
         if self._child is not None:
             await self._ask_for_stacks()
         if self._child is not None:
-            self._tell(f"{self.component.name} does not end; killed")
+            self._tell(f"{self.component.name} does not end; killed", "warning")
             self._child.kill()
         await self._task
 

@@ -15,7 +15,7 @@ from functools import partial
 from deploy.standalone.brief import readable
 from deploy.standalone.child import Child, told
 from deploy.standalone.component import Component, Shared, Step
-from deploy.standalone.logs import OWN_NAME, Console, LogFile
+from deploy.standalone.logs import OWN_NAME, Console, LogFile, said
 from deploy.standalone.record import ProcessRecord, SystemRecord
 from deploy.standalone.settings import StandaloneSettings
 from deploy.standalone.starts import Forks
@@ -56,9 +56,11 @@ class Supervisor:
         self._shared = shared
         self._forks = Forks(self.tell)
 
-    def tell(self, line: str) -> None:
-        """Writes a line for the operator, under the system's own name."""
-        self._write(OWN_NAME, line)
+    def tell(self, line: str, level: str = "info") -> None:
+        """Writes a line for the operator, under the system's own name; in the file as all our lines are."""
+        line = without_credentials(line)
+        self._console.pass_on(OWN_NAME, line)
+        self._keep(OWN_NAME, said(line, level))
 
     async def start(self) -> None:
         """Starts each step and component as soon as what it needs is there; raises `StartFailed`."""
@@ -150,13 +152,16 @@ class Supervisor:
 
     def _write(self, name: str, line: str) -> None:
         line = without_credentials(line)
-        if name not in self._files:
-            self._files[name] = LogFile(self._settings.logs, name, self._complain)
         self._console.pass_on(name, line)
-        self._files[name].write(line)
+        self._keep(name, line)
         self._last_lines[name] = readable(line)
         if DISK_FULL in line:
             self._tell_disk()
+
+    def _keep(self, name: str, line: str) -> None:
+        if name not in self._files:
+            self._files[name] = LogFile(self._settings.logs, name, self._complain)
+        self._files[name].write(line)
 
     def _complain(self, fault: BaseException) -> None:
         if DISK_FULL in str(fault):

@@ -139,7 +139,7 @@ class _Run:
                 await stopping
         except StartFailed as error:
             failure = error
-            self._supervisor.tell(f"the start failed: {failure}")
+            self._supervisor.tell(f"the start failed: {failure}", "error")
         finally:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)

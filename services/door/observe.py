@@ -81,7 +81,7 @@ class Observed:
         # The path has no secret: a key of a link is in its fragment, which browsers don't send.
         say(
             "http.answered",
-            verb=scope.get("method", "WEBSOCKET"),
+            http_method=scope.get("method", "WEBSOCKET"),
             path=scope["path"][:200],
             status=status,
             actor=scope.get("actor"),

@@ -16,6 +16,8 @@ import structlog
 
 from services.kernel.logged_errors import LEFT_OUT, for_log
 
+# The event of every such line: what the library said is the line's `message`.
+EVENT = "library.message"
 HOLE = "…"
 # asyncio formats its texts itself, values included: "Exception in callback f('…')", and below it the task.
 REPR = re.compile(r"[(<{\[]")
@@ -30,12 +32,13 @@ def spare_library(
     """A structlog processor for lines that are not structlog's own."""
     record: logging.LogRecord = event["_record"]
     arguments: Any = event.pop("positional_args", ())
+    told, event["event"] = str(event["event"]), EVENT
     if record.name == "asyncio":
-        event["event"] = REPR.split(str(event["event"]).partition("\n")[0])[0].strip()
+        event["message"] = REPR.split(told.partition("\n")[0])[0].strip()
         if found := COROUTINE.search(record.getMessage()):
             event["coroutine"] = found[1]
         return event
-    event["event"] = _filled(str(record.msg).strip().partition("\n")[0], arguments, record)
+    event["message"] = _filled(str(record.msg).strip().partition("\n")[0], arguments, record)
     event.update(_task_in(arguments))
     return event
 

@@ -5,23 +5,22 @@ up. Contextvars that are bound (request id, method, …) are merged into each li
 
 No line has a value that may be secret: local variables, texts of exceptions and what libraries quote are left
 out (logged_errors.py, logged_libraries.py), and credentials are replaced in the finished line (masking.py).
+docs/logs.md describes the lines.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import logging
 import sys
 import threading
-import uuid
 import warnings
-from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
 
+from services.kernel.log_lines import TIME_FORMAT, layout, moment, plain, shown
 from services.kernel.logged_errors import for_log, in_words, story
 from services.kernel.logged_libraries import spare_library
 from services.kernel.masking import without_credentials
@@ -31,8 +30,6 @@ log = structlog.get_logger(__name__)
 # Our own loggers; "__main__" is the main module of a process that was started by -m. Any other logger is a
 # library's, and is logged from WARNING up: at DEBUG some libraries log whole messages.
 OURS = ("services", "celeriac", "__main__")
-# Types whose values are logged as text; of any other object only the type is logged.
-PLAIN = (dt.date, dt.time, dt.timedelta, enum.Enum, uuid.UUID, Path)
 
 
 def configure(service: str, level: str) -> None:
@@ -41,7 +38,7 @@ def configure(service: str, level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt=TIME_FORMAT, utc=True),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -74,21 +71,26 @@ def set_level(level: str) -> None:
         logging.getLogger(name).setLevel(number)
 
 
-def _rendering(service: str) -> list[structlog.typing.Processor]:
-    def name_service(
-        _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
-    ) -> structlog.typing.EventDict:
-        event["service"] = service
-        return event
+def refused(refusal: SystemExit) -> SystemExit:
+    """Logs why this process ends, where lines are JSON, and returns what ends it.
 
+    A person at a terminal is told in plain text, by Python itself.
+    """
+    if not isinstance(refusal.code, str) or sys.stderr.isatty():
+        return refusal
+    log.critical("process.refused", message=refusal.code)
+    return SystemExit(1)
+
+
+def _rendering(service: str) -> list[structlog.typing.Processor]:
     drop_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if sys.stderr.isatty():
         return [drop_meta, _tell_exceptions_in_words, structlog.dev.ConsoleRenderer(), _last_look]
     return [
         drop_meta,
-        name_service,
         _tell_exceptions,
-        structlog.processors.JSONRenderer(ensure_ascii=False, default=_plain),
+        layout(service),
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=plain),
         _last_look,
     ]
 
@@ -109,7 +111,7 @@ def _tell_exceptions_in_words(
     if error is not None:
         event["exception"] = in_words(error)
     # The renderer would show the repr of any object.
-    return {key: _shown(value) for key, value in event.items()}
+    return {key: shown(value) for key, value in event.items()}
 
 
 def _exception_in(event: structlog.typing.EventDict) -> BaseException | None:
@@ -123,25 +125,6 @@ def _exception_in(event: structlog.typing.EventDict) -> BaseException | None:
     return sys.exc_info()[1] if given else None
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, BaseException):
-        return for_log(value)
-    return str(value) if isinstance(value, PLAIN) else f"<{type(value).__qualname__}>"
-
-
-def _shown(value: object) -> object:
-    """Returns the value for a terminal, in the form that it has in JSON."""
-    match value:
-        case None | str() | int() | float():
-            return value
-        case list() | tuple():
-            return [_shown(one) for one in value]
-        case dict():
-            return {str(key): _shown(one) for key, one in value.items()}
-        case _:
-            return _plain(value)
-
-
 def _last_look(_logger: structlog.typing.WrappedLogger, _method: str, line: Any) -> str:
     return without_credentials(str(line))
 
@@ -153,6 +136,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         error = sys.exc_info()[1]
         lost = logging.makeLogRecord({"name": __name__, "levelname": "ERROR", "levelno": logging.ERROR})
         lost.msg = {"event": "log.line_lost", "level": "error", "logger": record.name}
+        lost.msg["timestamp"] = moment(dt.datetime.now(dt.UTC))
         lost.msg["error"] = for_log(error) if error is not None else ""
         lost._logger, lost._name = None, "error"
         try:

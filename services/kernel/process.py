@@ -43,18 +43,29 @@ def main(
     """Reads the command line and the settings, and runs the command. Every service has `migrate`.
 
     A command returns an awaitable, which is then run, or does its work itself and returns None. Bare commands
-    run without settings.
+    run without settings. Raises `SystemExit` if it can't start: its last log line then says why.
     """
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
     parser.add_argument("command", choices=[*commands, *bare_commands, "migrate"])
     command = parser.parse_args().command
     stacks.tell_when_asked()
-    if command in bare_commands:
-        logging.configure(service, "INFO")
-        bare_commands[command]()
-        return
-    settings = read(settings_type)
-    logging.configure(service, settings.log_level)
+    logging.configure(service, "INFO")
+    try:
+        if command in bare_commands:
+            bare_commands[command]()
+        else:
+            _run(service, command, read(settings_type), commands)
+    except SystemExit as refusal:
+        raise logging.refused(refusal) from None
+
+
+def _run(
+    service: str,
+    command: str,
+    settings: Settings,
+    commands: Mapping[str, Callable[[Settings], Awaitable[None] | None]],
+) -> None:
+    logging.set_level(settings.log_level)
     if ignored := unknown():
         log.warning("settings.unknown_variables", ignored=ignored)
     log.info("process.starting", command=command, settings=settings.model_dump(mode="json"))
@@ -79,7 +90,7 @@ def _migrate(settings: KernelSettings, service: str) -> None:
         uvloop.run(migrate(url, service))
     except (ConnectionError, TimeoutError, NotLetIn) as error:
         raise SystemExit(unusable(url, error)) from None
-    log.info("migrate.done", revision=needed_revision(service))
+    log.info("migrate.done", schema_revision=needed_revision(service))
 
 
 def _settle_imports() -> None:

@@ -89,7 +89,7 @@ async def _fault(database: Database, history: str, needed: str) -> Fault | None:
     if found == needed:
         return None
     if re.fullmatch(r"\d{4}", found or "") and found > needed:
-        log.warning("schema.newer", found=found, needed=needed)
+        log.warning("schema.newer", schema_revision=found, needed_revision=needed)
         return None
     return Fault(f"the tables of {whose} are of revision {found}; revision {needed} is needed", MIGRATE)
 

@@ -80,6 +80,6 @@ class StuckClients:
                 "stuck_clients.ended",
                 pid=row["pid"],
                 application=row["application_name"],
-                transaction_since=str(row["xact_start"]),
+                transaction_since=row["xact_start"],
             )
         return len(ended)

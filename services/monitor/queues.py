@@ -205,7 +205,7 @@ class BrokerQueues:
                 key.decode(errors="replace").removeprefix(prefix), routes, self._layout.separator
             )
         if len({binding.queue for binding in found}) > MOST_QUEUES:
-            log.warning("queues.too_many", found=len(found), shown=MOST_QUEUES)
+            log.warning("queues.too_many", queues=len(found), shown=MOST_QUEUES)
         self._bindings = tuple(found)
         now = time.monotonic()
         self._rescan_at = now + (now - started) / SCAN_SHARE

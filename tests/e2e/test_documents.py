@@ -14,7 +14,7 @@ from tests.support.system import System
 # Blocks marked `sh` are run; what needs another machine or application stands in blocks marked `console`.
 # These start or end a system, or take as long as this whole run: tests/e2e/standalone and CI run them.
 USUAL_PORT = 8443
-RUN_ELSEWHERE = re.compile(r"^make (up|down|test|bench|logs)\b|^git clone\b")
+RUN_ELSEWHERE = re.compile(r"^make (up|down|test|bench)\b|^make logs(?!.*FOLLOW=0)|^git clone\b")
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGES = [
     page

@@ -110,7 +110,7 @@ class Gateway:
         """Waits for the lines of the request id."""
 
         def lines() -> list[dict[str, Any]]:
-            found = [line for line in self.access_log() if line["request_id"] == request_id]
+            found = [line for line in self.access_log() if line.get("request_id") == request_id]
             return found if len(found) >= count else []
 
         found: list[dict[str, Any]] = eventually(lines)

@@ -1,6 +1,7 @@
 """Where every process of the tests writes its log, until the session ends: one folder, which is searched.
 
-`tests/conftest.py` searches it for secrets (secrets_in_logs.py) at the end of each module and of the session.
+`tests/conftest.py` searches it for secrets (secrets_in_logs.py), and for lines that are not as documented
+(log_lines.py), at the end of each module and of the session.
 Without a session (in a benchmark) the logs go into a folder that is removed at the end of the process.
 """
 
@@ -11,6 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tests.support.log_lines import faults_in
 from tests.support.secrets_in_logs import Search
 
 _search: Search | None = None
@@ -19,7 +21,7 @@ _search: Search | None = None
 def keep_in(folder: Path) -> Search:
     """From now on logs are kept in the folder; gives the search that looks through them."""
     global _search
-    _search = Search(folder)
+    _search = Search(folder, faults_in)
     return _search
 
 
@@ -56,9 +58,12 @@ def keep_text(name: str, text: str) -> None:
     new_log(name).write_text(text)
 
 
-def follow(folder: Path) -> None:
-    """Logs that a process writes into a folder of its own are looked through, too."""
-    _kept().follow(folder)
+def follow(folder: Path, *, other_version: bool = False) -> None:
+    """Logs that a process writes into a folder of its own are looked through, too.
+
+    `other_version`: lines of an older version are among them, whose form is not looked at.
+    """
+    _kept().follow(folder, other_version=other_version)
 
 
 def take_in(folder: Path) -> None:

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,18 +114,31 @@ class Hit:
         return f"{self.log.name}, line {self.number}, has {self.what}: {self.line}"
 
 
-class Search:
-    """Looks through what was written into a folder's logs since it looked last."""
+def _no_faults(_path: Path, _new: bytes) -> Sequence[str]:
+    return ()
 
-    def __init__(self, folder: Path) -> None:
+
+class Search:
+    """Looks through what was written into a folder's logs since it looked last.
+
+    `faults_in` gets each log with its new lines, and tells what else than a secret is wrong in them.
+    """
+
+    def __init__(self, folder: Path, faults_in: Callable[[Path, bytes], Sequence[str]] = _no_faults) -> None:
         self.folder = folder
         self._followed: set[Path] = set()
+        self._faults_in = faults_in
+        self._faults: list[str] = []
+        # Folders of other versions, whose lines may have another form.
+        self._others: set[Path] = set()
         # Of each file: up to which byte it was looked through, and how many lines that were.
         self._seen: dict[Path, tuple[int, int]] = {}
         self._pending: list[Hit] = []
 
-    def follow(self, folder: Path) -> None:
+    def follow(self, folder: Path, *, other_version: bool = False) -> None:
         self._followed.add(folder)
+        if other_version:
+            self._others.add(folder)
 
     def take_in(self, folder: Path) -> None:
         """What is in the folder so far is looked through and kept; it may then be removed."""
@@ -145,12 +158,20 @@ class Search:
         return found
 
     def refuse(self, during: str, *, whole: bool = False) -> None:
-        """Fails where there are hits, naming log, line and what was running."""
+        """Fails where there are hits, or other faults, naming log, line and what was running."""
         found = self.hits(whole=whole)
         if found:
             shown = "\n".join(str(hit)[:SHOWN_CHARACTERS] for hit in found[:20])
             pytest.fail(
                 f"{len(found)} secrets in the logs that were written during {during}; the logs are in "
+                f"{self.folder}\n{shown}",
+                pytrace=False,
+            )
+        faults, self._faults = self._faults, []
+        if faults:
+            shown = "\n".join(faults[:20])
+            pytest.fail(
+                f"{len(faults)} lines written during {during} are not as docs/logs.md says; the logs are in "
                 f"{self.folder}\n{shown}",
                 pytrace=False,
             )
@@ -169,6 +190,8 @@ class Search:
         if not whole:
             new = new[: new.rfind(b"\n") + 1]
         self._seen[path] = (start + len(new), lines + new.count(b"\n"))
+        if path.parent not in self._others:
+            self._faults += self._faults_in(path, new)
         places = sorted(_places(new))
         for place in places:
             begin, end, what = place

@@ -85,7 +85,7 @@ class System:
 
     def up(self) -> None:
         """Starts it, and waits for the line that begins with "ready"."""
-        kept_logs.follow(self._logs)
+        kept_logs.follow(self._logs, other_version=self.checkout != ROOT)
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [self._python, "-m", "deploy.standalone", "up"],

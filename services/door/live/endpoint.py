@@ -138,14 +138,14 @@ class Live:
             listener.put_first(messages.error(error))
 
     async def _close(self, socket: WebSocket, close: Close) -> None:
-        log.info("socket.closed", code=close.code, reason=close.reason.partition(":")[0])
+        log.info("socket.closed", close_code=close.code, reason=close.reason.partition(":")[0])
         if WebSocketState.DISCONNECTED in (socket.client_state, socket.application_state):
             return
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await socket.close(close.code, close.reason)
         except (TimeoutError, WebSocketDisconnect, RuntimeError):
-            log.info("socket.not_closed", code=close.code)
+            log.info("socket.not_closed", close_code=close.code)
 
 
 async def _said(socket: WebSocket) -> str | None:

@@ -83,7 +83,7 @@ class Collecting:
 
     def _take(self, found: Collection) -> None:
         if self._intake.collects is not found.runs:
-            log.warning("collection.changed", runs=found.runs, stopped_by=found.stopped_by)
+            log.warning("collection.changed", collects=found.runs, stopped_by=found.stopped_by)
         self._intake.collect(found.runs)
         self._known = found
 

@@ -92,7 +92,8 @@ class Working:
         names = sorted(workers, key=str)
         async with self._database.transaction() as connection:
             operation = await HaltStore(connection).begin(kind, actor, seconds, patience, names)
-        log.warning("halt_work.begins", kind=kind.value, operation=operation, workers=len(names))
+        told = list(map(str, names))
+        log.warning("halt_work.begins", kind=kind.value, operation=operation, workers=told)
         self._woken.set()
         return operation
 

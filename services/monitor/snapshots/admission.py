@@ -46,7 +46,8 @@ class Admission:
     def renew(self) -> None:
         """Forgets who was admitted; tells of those that were left out."""
         if self._left_out:
-            log.warning("snapshots.left_out", **{kind.value: many for kind, many in self._left_out.items()})
+            left_out = [f"{kind.value}: {many}" for kind, many in self._left_out.items()]
+            log.warning("snapshots.left_out", left_out=left_out)
         self._left_out.clear()
         for admitted in self._admitted.values():
             admitted.clear()

@@ -138,7 +138,7 @@ class Snapshots:
                 await _put(store, to, began_at, blocks)
             if len(blocks) == AT_A_TIME:
                 await asyncio.sleep(PAUSE_SECONDS)
-        log.info("snapshots.thinned", to_seconds=to.seconds, began_at=str(began_at))
+        log.info("snapshots.thinned", to_seconds=to.seconds, began_at=began_at)
 
     async def _drop(self, now: dt.datetime) -> None:
         """Deletes the oldest blocks of hours, if they are too old, and series of which nothing is left."""
@@ -163,7 +163,7 @@ class Snapshots:
                 began_at, step = oldest
                 until = began_at + step.span
                 deleted = await store.drop_blocks(step, until)
-            log.warning("snapshots.no_room", deleted=deleted, until=str(until), bytes=used)
+            log.warning("snapshots.no_room", deleted=deleted, until=until, bytes=used)
 
 
 async def _oldest(store: SnapshotStore) -> tuple[dt.datetime, Step] | None:

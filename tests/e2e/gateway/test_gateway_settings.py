@@ -131,13 +131,13 @@ def test_the_access_log_says_who_and_what_and_holds_no_secret(gateway: Gateway, 
         f"x-request-id: {request_id}",
     )
     refused, rest, web = gateway.logged(request_id, 3)
-    assert (refused["code"], refused["path"]) == (400, "/v1/schedules/none")
-    assert (rest["code"], rest["http_method"], rest["path"]) == (404, "GET", "/v1/schedules/none")
-    assert rest["route"] == web["route"] == f"{SERVICE}/GetSchedule"
-    assert rest["subject"] == web["subject"] == "mei"
+    assert (refused["status"], refused["path"]) == (400, "/v1/schedules/none")
+    assert (rest["status"], rest["http_method"], rest["path"]) == (404, "GET", "/v1/schedules/none")
+    assert rest["method"] == web["method"] == f"{SERVICE}/GetSchedule"
+    assert rest["actor"] == web["actor"] == "mei"
     assert (rest["address"], rest["upstream"]) == ("127.0.0.1", "scheduler")
-    assert "grpc_status" not in rest
-    assert web["grpc_status"] == "NOT_FOUND"
+    assert "code" not in rest
+    assert web["code"] == "NOT_FOUND"
     assert isinstance(rest["milliseconds"], int)
     written = gateway.log.read_text()
     assert "hush" not in written

@@ -44,7 +44,7 @@ def lines_after(worker: Worker, before: int, words: str) -> list[dict[str, Any]]
 
 
 @pytest.mark.parametrize(
-    ("task", "body", "event"),
+    ("task", "body", "message"),
     [
         (NO_TASK, '[["{0}"], {{"password": "{0}"}}, {{}}]', "Received unregistered task of type "),
         ("cleanup_cache", '{{"password": "{0}"', "Can't decode message body: "),
@@ -55,7 +55,7 @@ def lines_after(worker: Worker, before: int, words: str) -> list[dict[str, Any]]
     ids=["unknown task", "no JSON", "no task", "refused arguments", "wrong signature"],
 )
 def test_a_message_that_fails_is_logged_without_what_it_carries(
-    worker: Worker, valkey: Valkey, task: str | None, body: str, event: str
+    worker: Worker, valkey: Valkey, task: str | None, body: str, message: str
 ) -> None:
     secret, task_id, before = canary(), str(uuid.uuid4()), len(worker.log().splitlines())
     headers = {"task": task, "id": task_id, "lang": "py", "argsrepr": secret} if task else {"other": secret}
@@ -67,8 +67,8 @@ def test_a_message_that_fails_is_logged_without_what_it_carries(
             content_encoding="utf-8",
             headers=headers,
         )
-    lines = lines_after(worker, before, event)
+    lines = lines_after(worker, before, message)
     assert secret not in json.dumps(lines)
-    [line] = [line for line in lines if line["event"].startswith(event)]
+    [line] = [line for line in lines if line.get("message", "").startswith(message)]
     if task in {NO_TASK, "rebuild_chat_vectors", "report_worker_health"}:
         assert (line["task"], line["task_id"]) == (task, task_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -130,9 +131,10 @@ def test_a_migration_says_what_came_of_it(certificates: Path, empty_database_url
     port = free_port()
     refused = migrated(f"postgresql://mei:hush@127.0.0.1:{port}/celeriac")
     assert refused.returncode == 1
-    last = refused.stderr.splitlines()[-1]
-    assert last.startswith(f"the database 127.0.0.1:{port}/celeriac can't be used: ")
+    last = json.loads(refused.stderr.splitlines()[-1])
+    assert last["event"] == "process.refused"
+    assert last["message"].startswith(f"the database 127.0.0.1:{port}/celeriac can't be used: ")
     assert "hush" not in refused.stderr
     done = migrated(empty_database_url)
     assert done.returncode == 0, done.stderr
-    assert f'"revision": "{needed_revision("audit")}"' in done.stderr.splitlines()[-1]
+    assert f'"schema_revision": "{needed_revision("audit")}"' in done.stderr.splitlines()[-1]

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from deploy.standalone import logs
-from deploy.standalone.brief import brief, readable
-from deploy.standalone.follow import names, show
+from deploy.standalone.brief import brief, readable, short
+from deploy.standalone.follow import show
+from deploy.standalone.log_files import names
+from deploy.standalone.log_filter import Wanted
 from deploy.standalone.logs import Console, LogFile
 
 
@@ -76,7 +78,7 @@ def test_logs_are_shown_in_the_order_of_time_and_followed_into_a_new_file(
         one.write(f"later {'x' * 100}")
         return next(rounds)
 
-    show(tmp_path, names(tmp_path), Console(out), goes_on)
+    show(tmp_path, names(tmp_path), Wanted(), Console(out), goes_on)
     one.close()
     other.close()
     lines = [line.partition("| ")[2] for line in out.getvalue().splitlines()]
@@ -93,13 +95,13 @@ def answered(**fields: object) -> str:
     """The gateway's line about a call."""
     usual = {
         "event": "gateway.answered",
-        "time": "2026-11-24T14:02:03.100Z",
+        "timestamp": "2026-11-24T14:02:03.100Z",
         "http_method": "POST",
         "path": "/celeriac.scheduler.v1.ScheduleService/TriggerSchedule",
-        "code": 200,
-        "grpc_status": "OK",
+        "status": 200,
+        "code": "OK",
         "milliseconds": 12,
-        "subject": "mei",
+        "actor": "mei",
         "address": "127.0.0.1",
         "request_id": "d82aa962-d4a6-41cc-b0cc-439901e82fd6",
         "user_agent": "grpcurl/1.8.6",
@@ -112,15 +114,15 @@ def answered(**fields: object) -> str:
     [
         (answered(), "14:02:03 ScheduleService/TriggerSchedule  OK  12 ms  mei"),
         (
-            answered(grpc_status="NOT_FOUND"),
+            answered(code="NOT_FOUND"),
             "14:02:03 ScheduleService/TriggerSchedule  NOT_FOUND  12 ms  mei",
         ),
         (
-            answered(http_method="GET", path="/v1/schedules", grpc_status=None),
+            answered(http_method="GET", path="/v1/schedules", code=None),
             "14:02:03 GET /v1/schedules  200  12 ms  mei",
         ),
         (
-            answered(http_method="GET", path="/v1/schedules", grpc_status=None, code=401, subject=None),
+            answered(http_method="GET", path="/v1/schedules", code=None, status=401, actor=None),
             "14:02:03 GET /v1/schedules  401  12 ms  127.0.0.1",
         ),
     ],
@@ -188,12 +190,12 @@ def test_on_a_narrow_terminal_a_call_still_shows_its_code_and_who_made_it(
     out = io.StringIO()
     call = {
         "event": "gateway.answered",
-        "time": "2026-11-30T02:42:45.123Z",
+        "timestamp": "2026-11-30T02:42:45.123Z",
         "http_method": "POST",
         "path": "/v1/schedules/process-new-chat-vectors-hourly-and-for-all-users:trigger",
-        "code": 403,
+        "status": 403,
         "milliseconds": 55,
-        "subject": "operator",
+        "actor": "operator",
     }
     Console(out, colour=False, brief=True).pass_on("gateway", json.dumps(call))
     assert len(out.getvalue().rstrip()) <= 100
@@ -224,7 +226,7 @@ def test_what_the_end_of_other_services_brings_is_shown_unless_the_system_stops(
 
 def test_what_a_browser_asks_for_with_each_page_is_not_shown_unless_it_fails() -> None:
     def of(path: str, code: int) -> str | None:
-        return brief("gateway", answered(http_method="GET", path=path, grpc_status=None, code=code))
+        return brief("gateway", answered(http_method="GET", path=path, code=None, status=code))
 
     for path in ("/assets/index-4f2a.js", "/favicon.svg"):
         assert of(path, 200) is None
@@ -241,6 +243,22 @@ def test_on_a_terminal_logs_show_every_line_in_one_of_its_width(monkeypatch: pyt
     call, event = [line.partition("| ")[2] for line in out.getvalue().splitlines()]
     assert call == "14:02:03 ScheduleService/TriggerSchedule  OK  12 ms  mei"
     assert "run.published" in event and len(event) <= 79
+
+
+def test_on_a_terminal_a_line_is_without_what_surrounds_it() -> None:
+    fields = {
+        "event": "task.ended",
+        "level": "info",
+        "state": "SUCCESS",
+        "schedule": "nightly",
+        "task_id": "t-1",
+    }
+    around = {"run": "schedules/nightly/runs/1", "request_id": "ticket-1", "method": "/a.B/C"}
+    assert short(json.dumps({**fields, **around})) == (
+        "info    task.ended state=SUCCESS schedule=nightly task_id=t-1"
+    )
+    # Of a call the method is what it is about.
+    assert "method=/a.B/C" in short(json.dumps({**around, "event": "rpc.answered", "level": "info"}))
 
 
 def test_on_a_terminal_what_is_said_is_broken_between_words_but_no_command_to_copy(

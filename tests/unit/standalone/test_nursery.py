@@ -66,7 +66,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.environment = {**os.environ, "PYTHONPATH": str(folder)}
         self.said: list[str] = []
-        self.forks = Forks(self.said.append)
+        self.forks = Forks(lambda line, level="info": self.said.append(line))
         # Nurseries of the session, in which other tests ran before.
         self._others = {child.pid for child in psutil.Process().children()}
         folder.joinpath("nursery_test_imported.py").write_text(IMPORTED)

@@ -60,7 +60,11 @@ async def unwell() -> None:
 
 def supervised(code: str, told_lines: list[str], **more: object) -> Supervised:
     component = Component("part", (sys.executable, "-c", code), **{"probe": well, "stage": 0, **more})  # type: ignore[arg-type]
-    return Supervised(component, ProcessRecord(), told_lines.append, told_lines.append, lambda: None)
+
+    def tell(line: str, level: str = "info") -> None:
+        told_lines.append(line)
+
+    return Supervised(component, ProcessRecord(), told_lines.append, tell, lambda: None)
 
 
 @given(st.integers(1, 10_000))

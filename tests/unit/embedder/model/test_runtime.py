@@ -17,8 +17,7 @@ import os, sys, threading
 from pathlib import Path
 import numpy, tokenizers
 before = len(os.listdir("/proc/self/task"))
-from services.embedder.model.graph import Engine
-from services.embedder.model.onnx_model import OnnxModel
+from services.embedder.model.onnx_model import Engine, OnnxModel
 print(len(os.listdir("/proc/self/task")) - before)
 from services.embedder.model.encoder import InputType
 model = OnnxModel(Path(sys.argv[1]), Engine())
