@@ -1,7 +1,9 @@
-"""Generates the Python stubs in clients/python, and docs/reference, from the contracts in this folder.
+"""Generates the stubs in clients/python and clients/typescript, and docs/reference, from the contracts here.
 
-Beside the stubs it writes the classes of the Python client (protos/clients.py), and which methods a client
-may repeat by itself, as their policies say.
+Beside the stubs it writes the classes of the Python client (protos/clients.py), the interfaces of the
+TypeScript client (protos/typescript.py), and which methods a client may repeat by itself, as their policies
+say. Where there is no Node.js, or npm's registry can't be reached, the TypeScript client is passed over, and
+the reason is printed; CI fails then.
 
 Run it by `make protos`, which gives it the pinned toolchain of toolchain.txt. With `--check` nothing is
 written: the exit code is 1 when the committed files are not what the contracts generate.
@@ -11,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import filecmp
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,8 +30,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_tools import protoc
 
-from protos import clients, reference
+from protos import clients, reference, typescript_stubs
 from protos.described import Contracts
+from protos.node import NoNode
 
 PROTOS = Path(__file__).parent
 STUBS = PROTOS.parent / "clients/python/src"
@@ -62,6 +67,7 @@ def compiled(contracts: Path, *outputs: str) -> None:
             f"-I{files('grpc_tools') / '_proto'}",
             # google/api and google/rpc, as googleapis-common-protos ships them.
             f"-I{Path(annotations_pb2.__file__).parents[2]}",
+            # protoc takes options and files in any order.
             *outputs,
             *sorted(str(path.relative_to(contracts)) for path in (contracts / "celeriac").rglob("*.proto")),
         ]
@@ -169,12 +175,28 @@ def all_committed() -> set[Path]:
     return {STUBS / path for path in generated_areas(STUBS)} | set(REFERENCE.glob("*.md"))
 
 
+def fresh_typescript(scratch: Path) -> dict[Path, Path] | None:
+    """Generates the files of clients/typescript below `scratch`.
+
+    Returns None where that can't be done, and prints the reason.
+    """
+    try:
+        return typescript_stubs.generate(scratch, described(PROTOS), partial(compiled, PROTOS))
+    except NoNode as reason:
+        if os.environ.get("CI"):
+            sys.exit(f"clients/typescript could not be generated: {reason}")
+        print(f"clients/typescript is passed over: {reason}", file=sys.stderr)
+        return None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
     check = parser.parse_args().check
     with tempfile.TemporaryDirectory() as scratch:
         fresh, committed = all_fresh(Path(scratch)), all_committed()
+        if (more := fresh_typescript(Path(scratch) / "typescript")) is not None:
+            fresh, committed = fresh | more, committed | typescript_stubs.committed()
         stale = sorted(
             str(path.relative_to(PROTOS.parent))
             for path in fresh.keys() | committed
