@@ -78,7 +78,7 @@ rotate-keys: .venv/.synced ## Make a new key, and protect the secrets of the liv
 
 GENERATE := $(UV) run --quiet --no-project --isolated --python $(PYTHON) --with-requirements protos/toolchain.txt python -m protos.generate
 
-protos: setup ## Generate clients/python and docs/reference from protos/ with the pinned toolchain
+protos: setup ## Generate the clients' stubs and docs/reference from protos/ with the pinned toolchain
 	@$(GENERATE)
 	@$(RUN)/python -m protos.reasons
 

@@ -40,16 +40,22 @@ def installed_packages() -> Path:
     folder = CLIENT / "node_modules"
     lock, stamp = CLIENT / "package-lock.json", folder / ".celeriac-lock.json"
     if not stamp.is_file() or stamp.read_bytes() != lock.read_bytes():
-        npm = node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
-        command = [str(node()), str(npm)] if npm.is_file() else ["npm"]
-        command += ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        try:
-            done = subprocess.run(
-                command, cwd=CLIENT, env=environment(), capture_output=True, text=True, timeout=300
-            )
-        except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-            raise NoNode(f"npm can't be run: {error}") from None
-        if done.returncode:
-            raise NoNode(f"npm could not install the packages of clients/typescript:\n{done.stderr.strip()}")
+        npm(CLIENT, "ci", "--ignore-scripts")
         shutil.copyfile(lock, stamp)
     return folder
+
+
+def npm(folder: Path, *arguments: str) -> str:
+    """Runs npm in a folder; returns what it prints. Raises NoNode if it fails."""
+    own = node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
+    command = [str(node()), str(own)] if own.is_file() else ["npm"]
+    command += [*arguments, "--no-audit", "--no-fund", "--loglevel=error"]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        raise NoNode(f"npm can't be run: {error}") from None
+    if done.returncode:
+        raise NoNode(f"npm {arguments[0]} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout

@@ -34,8 +34,11 @@ KNOWN = {
     "google.type.LatLng": ("LatLng", "LatLng"),
     "google.protobuf.FieldMask": ("readonly string[]", "readonly string[]"),
 }
-# What a request gives as a value that becomes JSON.
-GIVEN_JSON = {"args_json": "readonly unknown[]", "kwargs_json": "Readonly<Record<string, unknown>>"}
+# Values that are JSON in messages. A role that may not read one gets the text in place of it.
+GIVEN_JSON = {
+    "args_json": 'readonly unknown[] | "[redacted]"',
+    "kwargs_json": 'Readonly<Record<string, unknown>> | "[redacted]"',
+}
 
 
 def camel(name: str) -> str:
@@ -82,7 +85,7 @@ class TypeScriptTypes:
         return _list_of(found) if self.contracts.repeated(field) else found
 
     def can_be_unset(self, field: FieldDescriptor) -> bool:
-        if self.contracts.repeated(field):
+        if self.contracts.repeated(field) or self.is_required(field):
             return False
         return bool(field.message_type or field.enum_type or field.containing_oneof)
 
@@ -105,7 +108,8 @@ class TypeScriptTypes:
         if not answer.fields:
             return "Promise<void>"
         only = self.only_message(method)
-        return f"Promise<{answer.name if only is None else self._single(only, 0)}>"
+        found = self.named(answer, answer.name) if only is None else self._single(only, 0)
+        return f"Promise<{found}>"
 
     def items(self, method: MethodDescriptor) -> FieldDescriptor:
         [items] = [field for field in method.output_type.fields if self.contracts.repeated(field)]
@@ -123,7 +127,7 @@ class TypeScriptTypes:
             return " | ".join(f"Event<{camel(field.name)!r}, {self._event(field)}>" for field in members)
         lists = [field for field in answer.fields if self.contracts.repeated(field)]
         if lists:
-            return f'{{ readonly type: "{camel(lists[0].name)}" }} & {answer.name}'
+            return f'{{ readonly type: "{camel(lists[0].name)}" }} & {self.named(answer, answer.name)}'
         [told] = [field for field in answer.fields if field.message_type]
         return f"Event<{camel(told.name)!r}, {self._single(told, 0)}>"
 
@@ -134,7 +138,7 @@ class TypeScriptTypes:
 
     def _single(self, field: FieldDescriptor, given: int) -> str:
         if field.enum_type is not None:
-            return self._named(field.enum_type, field.enum_type.name)
+            return self.named(field.enum_type, field.enum_type.name)
         if field.message_type is not None:
             return self._of_message(field.message_type, given)
         if field.type == FieldDescriptor.TYPE_BYTES:
@@ -146,9 +150,10 @@ class TypeScriptTypes:
             return KNOWN[message.full_name][given]
         if self.is_value(message):
             return "Value"
-        return self._named(message, f"{message.name}Input" if given else message.name)
+        return self.named(message, f"{message.name}Input" if given else message.name)
 
-    def _named(self, of: Any, name: str) -> str:
+    def named(self, of: Any, name: str) -> str:
+        """Returns the name, which is imported if it is of another contract."""
         if of.file.name != self._file.name:
             module = of.file.name.removeprefix("celeriac/").removesuffix(".proto")
             self._foreign.setdefault(module, set()).add(name)

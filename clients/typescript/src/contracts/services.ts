@@ -14,6 +14,8 @@ import { MessageService as MessageServiceStub } from "../stubs/celeriac/embedder
 import type { MessageService } from "./embedder/v1/messages.js";
 import { SearchService as SearchServiceStub } from "../stubs/celeriac/embedder/v1/search_pb.js";
 import type { SearchService } from "./embedder/v1/search.js";
+import { AlertService as AlertServiceStub } from "../stubs/celeriac/monitor/v1/alerts_pb.js";
+import type { AlertService } from "./monitor/v1/alerts.js";
 import { MonitoringService as MonitoringServiceStub } from "../stubs/celeriac/monitor/v1/monitoring_pb.js";
 import type { MonitoringService } from "./monitor/v1/monitoring.js";
 import { QueueService as QueueServiceStub } from "../stubs/celeriac/monitor/v1/queues_pb.js";
@@ -53,6 +55,14 @@ export interface Services {
   readonly messages: MessageService;
   /** Search: the messages nearest in meaning. */
   readonly search: SearchService;
+  /**
+   * Rules, the alerts that they raise, silences, and the channels by which people are told.
+   *
+   * A rule compares a measure with a threshold. Each queue, task name or worker (the subject of the measure) that has
+   * been over it for long enough raises an alert of its own, which ends when the value has been well again for long
+   * enough. A value that is not known neither raises an alert nor ends one.
+   */
+  readonly alerts: AlertService;
   /** Live figures, and a stream of what happens. */
   readonly monitoring: MonitoringService;
   /**
@@ -133,10 +143,28 @@ export const SERVICES = {
   search: {
     messages: { method: SearchServiceStub.method.searchMessages, kind: "unary" },
   },
+  alerts: {
+    listRules: { method: AlertServiceStub.method.listAlertRules, kind: "list", field: "rules" },
+    getRule: { method: AlertServiceStub.method.getAlertRule, kind: "unary", field: "rule" },
+    createRule: { method: AlertServiceStub.method.createAlertRule, kind: "unary" },
+    updateRule: { method: AlertServiceStub.method.updateAlertRule, kind: "unary" },
+    deleteRule: { method: AlertServiceStub.method.deleteAlertRule, kind: "unary", field: "rule" },
+    list: { method: AlertServiceStub.method.listAlerts, kind: "list", field: "alerts" },
+    get: { method: AlertServiceStub.method.getAlert, kind: "unary", field: "alert" },
+    acknowledge: { method: AlertServiceStub.method.acknowledgeAlert, kind: "unary", field: "alert" },
+    listSilences: { method: AlertServiceStub.method.listAlertSilences, kind: "list", field: "silences" },
+    createSilence: { method: AlertServiceStub.method.createAlertSilence, kind: "unary" },
+    endSilence: { method: AlertServiceStub.method.endAlertSilence, kind: "unary", field: "silence" },
+    listChannels: { method: AlertServiceStub.method.listAlertChannels, kind: "list", field: "channels" },
+    testChannel: { method: AlertServiceStub.method.testAlertChannel, kind: "unary" },
+  },
   monitoring: {
     getRealtimeMetrics: { method: MonitoringServiceStub.method.getRealtimeMetrics, kind: "unary", field: "metrics" },
     watch: { method: MonitoringServiceStub.method.watchEvents, kind: "watch" },
     getDashboard: { method: MonitoringServiceStub.method.getDashboard, kind: "unary" },
+    listMeasures: { method: MonitoringServiceStub.method.listMeasures, kind: "list", field: "measures" },
+    listSnapshots: { method: MonitoringServiceStub.method.listSnapshots, kind: "list", field: "snapshots" },
+    querySeries: { method: MonitoringServiceStub.method.querySeries, kind: "unary" },
     stop: { method: MonitoringServiceStub.method.stop, kind: "unary", field: "collection" },
     start: { method: MonitoringServiceStub.method.start, kind: "unary", field: "collection" },
   },
@@ -237,6 +265,10 @@ export const SERVICES = {
 
 /** What names of resources begin with, by the resource's type; parents, by their children's type. */
 export const COLLECTIONS: Readonly<Record<string, string>> = {
+  "celeriac.dev/Alert": "alerts/",
+  "celeriac.dev/AlertChannel": "alertChannels/",
+  "celeriac.dev/AlertRule": "alertRules/",
+  "celeriac.dev/AlertSilence": "alertSilences/",
   "celeriac.dev/AuditRecord": "auditRecords/",
   "celeriac.dev/Config": "configs/",
   "celeriac.dev/EventGap": "eventGaps/",

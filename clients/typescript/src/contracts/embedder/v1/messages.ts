@@ -23,7 +23,7 @@ export interface Message {
    */
   readonly conversation: string;
   /** Who wrote the message. */
-  readonly role?: MessageRole;
+  readonly role: MessageRole;
   /** What was written, 1 to 100,000 characters. A NUL is refused. */
   readonly text: string;
   /** When the message was written. If it is unset on ingest, the time at which it is taken in. */

@@ -255,10 +255,10 @@ export interface RunTaskRequest {
   /** The name under which workers know the task, at most 255 characters: "shop.report". */
   readonly taskName: string;
   /** Positional arguments: a JSON array, at most 262,144 characters. Unset: "[]". */
-  readonly args?: readonly unknown[] | undefined;
+  readonly args?: readonly unknown[] | "[redacted]" | undefined;
   readonly argsJson?: string | undefined;
   /** Keyword arguments: a JSON object, at most 262,144 characters. Unset: "{}". */
-  readonly kwargs?: Readonly<Record<string, unknown>> | undefined;
+  readonly kwargs?: Readonly<Record<string, unknown>> | "[redacted]" | undefined;
   readonly kwargsJson?: string | undefined;
   /** The queue to send it to, "queues/{name}". Unset: "queues/celery". */
   readonly queue?: string | undefined;
@@ -528,11 +528,11 @@ export interface TaskResult {
   /** The positional arguments, a JSON array. */
   readonly argsJson: string;
   /** The value of `argsJson`. */
-  readonly args?: unknown;
+  readonly args?: readonly unknown[] | "[redacted]";
   /** The keyword arguments, a JSON object. */
   readonly kwargsJson: string;
   /** The value of `kwargsJson`. */
-  readonly kwargs?: unknown;
+  readonly kwargs?: Readonly<Record<string, unknown>> | "[redacted]";
   /** The tasks that it has called, "tasks/{id}", at most 1,000. */
   readonly children: readonly string[];
   /** The task that it was called from, "tasks/{id}". */

@@ -84,7 +84,7 @@ export interface CrontabInput {
 /** A timing that is due at the anchor, and at each `every` after it, by elapsed time, whatever local clocks do. */
 export interface Interval {
   /** The time between two due times, in whole milliseconds, from 1 second to 366 days. */
-  readonly every?: Milliseconds;
+  readonly every: Milliseconds;
   /**
    * The first due time, which may have passed: "2026-01-01T00:00:00Z" with 3,600 s is each full hour. Unset: the
    * schedule's start_time if it has one, else one `every` from the moment at which the timing is set. A change that
@@ -108,7 +108,7 @@ export interface IntervalInput {
 /** A timing that is due once. */
 export interface Once {
   /** The only due time. */
-  readonly at?: Date;
+  readonly at: Date;
 }
 
 /** A timing that is due once. */
@@ -123,12 +123,12 @@ export interface OnceInput {
  */
 export interface Solar {
   /** The event of the sun. SOLAR_EVENT_UNSPECIFIED is refused. */
-  readonly event?: SolarEvent;
+  readonly event: SolarEvent;
   /**
    * The place on earth, in degrees: latitude from -90 (south) to 90 (north), longitude from -180 (west) to 180
    * (east). A place that is set and empty is latitude 0, longitude 0.
    */
-  readonly place?: LatLng;
+  readonly place: LatLng;
 }
 
 /**
@@ -190,11 +190,11 @@ export interface TaskSpec {
    */
   readonly argsJson: string;
   /** The value of `argsJson`. */
-  readonly args?: unknown;
+  readonly args?: readonly unknown[] | "[redacted]";
   /** Keyword arguments: a JSON object, at most 262,144 characters. Unset: "{}". */
   readonly kwargsJson: string;
   /** The value of `kwargsJson`. */
-  readonly kwargs?: unknown;
+  readonly kwargs?: Readonly<Record<string, unknown>> | "[redacted]";
   /**
    * The queue to which the message is sent, "queues/{name}"; the name has at most 1,024 bytes. Unset:
    * "queues/celery".
@@ -227,10 +227,10 @@ export interface TaskSpecInput {
    * google.protobuf.Struct turns whole numbers into floats: here 9007199254740993 keeps its digits, and 5 stays
    * apart from 5.0.
    */
-  readonly args?: readonly unknown[] | undefined;
+  readonly args?: readonly unknown[] | "[redacted]" | undefined;
   readonly argsJson?: string | undefined;
   /** Keyword arguments: a JSON object, at most 262,144 characters. Unset: "{}". */
-  readonly kwargs?: Readonly<Record<string, unknown>> | undefined;
+  readonly kwargs?: Readonly<Record<string, unknown>> | "[redacted]" | undefined;
   readonly kwargsJson?: string | undefined;
   /**
    * The queue to which the message is sent, "queues/{name}"; the name has at most 1,024 bytes. Unset:
@@ -287,9 +287,9 @@ export interface Schedule {
    */
   readonly name: string;
   /** The Celery message that each run sends. */
-  readonly task?: TaskSpec;
+  readonly task: TaskSpec;
   /** When the schedule is due. */
-  readonly timing?: Timing;
+  readonly timing: Timing;
   /**
    * Due times of a paused schedule pass without a run. CreateSchedule may set it; afterwards it is changed by
    * PauseSchedule and ResumeSchedule only.
