@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedder.model.encoder import InputType
-from services.embedder.model.onnx_model import Engine, OnnxModel
+from services.embedder.model.graph import Engine
+from services.embedder.model.onnx_model import OnnxModel
 from services.embedder.model.runtime import onnxruntime
 
 BUDGETS = (256, 512, 1024)

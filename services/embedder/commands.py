@@ -12,7 +12,8 @@ from services.embedder.bulk.tasks import register
 from services.embedder.bulk.worker import QUEUE, PoolProcess, celery_app, work
 from services.embedder.model.encoder import Encoder
 from services.embedder.model.files import WrongModel
-from services.embedder.model.onnx_model import Engine, OnnxModel
+from services.embedder.model.graph import Engine
+from services.embedder.model.onnx_model import OnnxModel
 from services.embedder.model.unrun import Unrun
 from services.embedder.settings import PROVIDERS, EmbedderSettings, ModelSettings
 

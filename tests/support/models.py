@@ -50,11 +50,14 @@ def write_graph(
     text: str = "sentence_embedding",
     inputs: Sequence[str] = ("input_ids", "attention_mask", "token_type_ids"),
     numbers: bool = True,
+    integers: int = TensorProto.INT64,
+    floats: int = TensorProto.FLOAT,
 ) -> None:
     """Random word vectors, and one attention over the tokens that are not padding, as BERT begins.
 
     The tokens' states are the output `states`. `pooled` gives the state at `position` as the text's vector
-    `text` instead, `tokens_too` gives both. `numbers=False` gives NaN.
+    `text` instead, `tokens_too` gives both. `numbers=False` gives NaN. With the input `position_ids` a vector
+    of its position is added to each token. `integers`, `floats`: the types of inputs and outputs.
     """
     random = np.random.default_rng(1)
     words = random.standard_normal((len(WORDS), width)).astype(np.float32)
@@ -66,9 +69,18 @@ def write_graph(
         "one": np.array(1, np.float32),
         "axis": np.array([1], np.int64),
         "position": np.array(position, np.int64),
+        "places": random.standard_normal((64, width)).astype(np.float32),
     }
     nodes = [
-        helper.make_node("Gather", ["words", "input_ids"], ["embedded"]),
+        helper.make_node("Gather", ["words", "input_ids"], ["of words"]),
+        *(
+            [
+                helper.make_node("Gather", ["places", "position_ids"], ["of places"]),
+                helper.make_node("Add", ["of words", "of places"], ["embedded"]),
+            ]
+            if "position_ids" in inputs
+            else [helper.make_node("Identity", ["of words"], ["embedded"])]
+        ),
         helper.make_node("MatMul", ["embedded", "inner"], ["looking"]),
         helper.make_node("Transpose", ["looking"], ["looked at"], perm=[0, 2, 1]),
         helper.make_node("MatMul", ["looking", "looked at"], ["scores"]),
@@ -86,17 +98,18 @@ def write_graph(
     nodes += [
         helper.make_node("Softmax", ["attended"], ["shares"], axis=-1),
         helper.make_node("MatMul", ["shares", "embedded"], ["context"]),
-        helper.make_node("Add", ["embedded", "context"], [states]),
+        helper.make_node("Add", ["embedded", "context"], ["full"]),
+        helper.make_node("Cast", ["full"], [states], to=floats),
     ]
-    outputs = [helper.make_tensor_value_info(states, TensorProto.FLOAT, ["b", "s", width])]
+    outputs = [helper.make_tensor_value_info(states, floats, ["b", "s", width])]
     if pooled:
         nodes.append(helper.make_node("Gather", [states, "position"], [text], axis=1))
-        pooled_output = helper.make_tensor_value_info(text, TensorProto.FLOAT, ["b", width])
+        pooled_output = helper.make_tensor_value_info(text, floats, ["b", width])
         outputs = [*outputs, pooled_output] if tokens_too else [pooled_output]
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info(name, TensorProto.INT64, ["b", "s"]) for name in inputs],
+        [helper.make_tensor_value_info(name, integers, ["b", "s"]) for name in inputs],
         outputs,
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )

@@ -39,9 +39,13 @@ class MessageApi(messages_pb2_grpc.MessageServiceServicer):
             messages = _messages_in(request, number)
             async with self._sessions.transaction() as session:
                 total += await MessageStore(session).ingest(messages)
+            total += Ingested(duplicates=len(request.messages) - len(messages))
             number += 1
         return pb.IngestMessagesResponse(
-            created=total.created, changed=total.changed, unchanged=total.unchanged
+            created=total.created,
+            changed=total.changed,
+            unchanged=total.unchanged,
+            duplicates=total.duplicates,
         )
 
     async def GetMessage(self, request: pb.GetMessageRequest, context: Context) -> pb.GetMessageResponse:

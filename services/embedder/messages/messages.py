@@ -42,15 +42,20 @@ class MessageFilter:
 
 @dataclass(frozen=True)
 class Ingested:
-    """The number of ingested messages that were created, changed, or unchanged."""
+    """The number of ingested messages that were created, changed, or unchanged.
+
+    `duplicates`: of those that were left out, since a later one of their request has the same id.
+    """
 
     created: int = 0
     changed: int = 0
     unchanged: int = 0
+    duplicates: int = 0
 
     def __add__(self, other: Ingested) -> Ingested:
         return Ingested(
             self.created + other.created,
             self.changed + other.changed,
             self.unchanged + other.unchanged,
+            self.duplicates + other.duplicates,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,11 @@ from tokenizers import Tokenizer
 
 from services.embedder.model.encoder import DIMENSIONS, InputType, ModelFacts, Pooling
 from services.embedder.model.files import WrongModel
+from services.embedder.model.graph import Engine, Floats, Graph
 from services.embedder.model.packing import Tokens
-from services.embedder.model.runtime import RUNTIME_ERRORS, onnxruntime
+from services.embedder.model.runtime import RUNTIME_ERRORS
 from services.embedder.model.unrun import TRIAL, Unrun, tokenizer_of
 
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-CPU = "CPUExecutionProvider"
 # The output names that exports use for the vector of a text, and for the states of its tokens.
 TEXT_OUTPUTS = ("sentence_embedding", "dense_vecs", "text_embeds", "embeddings")
 TOKEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
@@ -27,16 +25,6 @@ PADDINGS = ("<pad>", "[PAD]", "<|endoftext|>")
 SAME = 0.98
 # The same for a graph without attention_mask, which has to recognise padding itself.
 SAME_UNTOLD = 0.9999
-
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Engine:
-    """How the graph is run: execution providers in order of preference, and threads of one batch."""
-
-    providers: Sequence[str] = (CPU,)
-    threads: int = 1
 
 
 class OnnxModel:
@@ -48,12 +36,10 @@ class OnnxModel:
         found = unrun.folder
         self._tokenizer = unrun.tokenizer or tokenizer_of(found)
         self._padding = _padding(self._tokenizer)
-        self._session = _session(found.graph, engine)
-        self._inputs = [given.name for given in self._session.get_inputs()]
-        unknown = [name for name in self._inputs if name not in INPUTS]
-        if unknown or INPUTS[0] not in self._inputs:
-            raise WrongModel(f"expected the graph's inputs to be of {INPUTS}, found {self._inputs}")
-        outputs = {output.name: len(output.shape) for output in self._session.get_outputs()}
+        self._graph = Graph(found.graph, engine)
+        found.refuse_other_positions(self._graph.inputs)
+        self._cut = found.cut
+        outputs = self._graph.outputs
         self._output = _chosen(outputs)
         self._pooled = outputs[self._output] == 2
         if not (self._pooled or found.pooling):
@@ -70,9 +56,10 @@ class OnnxModel:
             pooling=self._pooling,
             max_tokens=found.reading.max_tokens,
             prefixes=found.prefixes,
-            providers=self._session.get_providers(),
+            providers=self._graph.providers,
         )
         self._try()
+        self._try_largest_id()
         self._try_pooling(next((name for name in TOKEN_OUTPUTS if outputs.get(name) == 3), None))
 
     def tokens(self, texts: Sequence[str], input_type: InputType) -> list[Tokens]:
@@ -85,7 +72,7 @@ class OnnxModel:
 
     def run(self, batch: Sequence[Tokens]) -> Floats:
         states, mask = self._states(batch, self._output)
-        return _unit(states if self._pooled else pool(self._pooling, states, mask))
+        return self._unit(states if self._pooled else pool(self._pooling, states, mask))
 
     def _states(self, batch: Sequence[Tokens], output: str) -> tuple[Floats, NDArray[np.int64]]:
         """Returns the output of the graph for the batch, and the mask: 1 for a token, 0 for padding."""
@@ -93,9 +80,10 @@ class OnnxModel:
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         ids = np.full(mask.shape, self._padding, dtype=np.int64)
         ids[mask == 1] = np.concatenate([text.ids for text in batch])
-        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        [found] = self._session.run([output], {name: given[name] for name in self._inputs})
-        return np.asarray(found, dtype=np.float32), mask
+        return self._graph.run(ids, mask, output), mask
+
+    def _unit(self, vectors: Floats) -> Floats:
+        return _unit(vectors[:, :DIMENSIONS] if self._cut else vectors)
 
     def _try(self) -> None:
         batch = self.tokens(TRIAL, InputType.QUERY)
@@ -112,19 +100,31 @@ class OnnxModel:
             raise WrongModel("expected finite vectors, found some that are not")
         shortest = min(range(len(batch)), key=lambda row: len(batch[row]))
         same = float(vectors[shortest] @ self.run([batch[shortest]])[0])
-        if same < (SAME if "attention_mask" in self._inputs else SAME_UNTOLD):
+        if same < (SAME if "attention_mask" in self._graph.inputs else SAME_UNTOLD):
             raise WrongModel(
                 "expected padding on the right to change no vector, found a text whose vector is another one"
                 f" beside a longer text (cosine {same:.4f}): the graph must heed attention_mask, and not take"
                 " the last position for the last token"
             )
 
+    def _try_largest_id(self) -> None:
+        """Refuses a tokenizer with tokens that the graph has no vector of: texts with them would fail."""
+        largest = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+        ids = np.array([[largest]], dtype=np.int64)
+        try:
+            self._graph.run(ids, np.ones_like(ids), self._output)
+        except RUNTIME_ERRORS as error:
+            raise WrongModel(
+                f"expected the graph to take all ids of tokenizer.json, up to {largest}, found that it does"
+                f" not: {str(error)[:300]}; the tokenizer belongs to another model"
+            ) from None
+
     def _try_pooling(self, tokens: str | None) -> None:
         """Compares the stated pooling with the graph's, if the graph returns vectors of texts and tokens."""
         if not self._pooled or tokens is None or self._pooling is Pooling.UNKNOWN:
             return
         batch = self.tokens(TRIAL, InputType.QUERY)
-        pooled = _unit(pool(self._pooling, *self._states(batch, tokens)))
+        pooled = self._unit(pool(self._pooling, *self._states(batch, tokens)))
         same = float((pooled * self.run(batch)).sum(axis=1).min()) if pooled.shape[1] == DIMENSIONS else 0.0
         if same < SAME:
             raise WrongModel(
@@ -160,25 +160,6 @@ def _padding(tokenizer: Tokenizer) -> int:
     """Returns the id of the padding token. Its states are never used, but it must be in the vocabulary."""
     numbers = [tokenizer.token_to_id(name) for name in PADDINGS]
     return next((number for number in numbers if number is not None), 0)
-
-
-def _session(graph: Path, engine: Engine) -> onnxruntime.InferenceSession:
-    available = onnxruntime.get_available_providers()
-    missing = [name for name in engine.providers if name not in available]
-    if missing:
-        raise WrongModel(f"expected the execution providers {missing}, found {available} installed")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = engine.threads
-    options.inter_op_num_threads = 1
-    # Other processes share the cores: a thread that waits must sleep.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Batches have many shapes, and the runtime would keep a memory plan for each of them for ever.
-    options.enable_mem_pattern = False
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=list(engine.providers))
-    except RUNTIME_ERRORS as error:
-        raise WrongModel(f"expected an ONNX graph in {graph.name}, found {str(error)[:500]}") from None
 
 
 def _chosen(outputs: dict[str, int]) -> str:

@@ -68,7 +68,8 @@ class VectorIndex:
                 parameters.sel = faiss.IDSelectorBatch(np.array(chosen, dtype=np.int64))
             scores, numbers = self._index.search(query.reshape(1, DIMENSIONS), k, params=parameters)
             return [
-                (int(number), self._entries[int(number)].message_id, float(score))
+                # The rounding of 1,024 products can give a little more than a cosine may be.
+                (int(number), self._entries[int(number)].message_id, min(1.0, max(-1.0, float(score))))
                 for number, score in zip(numbers[0], scores[0], strict=True)
                 if number >= 0
             ]

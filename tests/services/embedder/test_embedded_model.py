@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from deploy.standalone.tokens import LocalIssuer
 from services.embedder.model.default_model.prepare import prepare
 from services.embedder.model.encoder import Encoder, InputType
-from services.embedder.model.onnx_model import Engine, OnnxModel
+from services.embedder.model.graph import Engine
+from services.embedder.model.onnx_model import OnnxModel
 from services.embedder.model.packing import embed_tokens
 from tests.support.calls import Caller, eventually, fields_at_fault, refused
 from tests.support.kept_logs import new_log

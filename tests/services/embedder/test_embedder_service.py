@@ -138,6 +138,9 @@ def test_what_is_ingested_twice_is_stored_once(stubs: Stubs) -> None:
     assert stubs.ingest(first, second) == pb.IngestMessagesResponse(changed=1, unchanged=1)
     kept = stubs.messages.GetMessage(pb.GetMessageRequest(name=second.name)).message
     assert kept.text == "怎麼換貨？"
+    again = message("怎麼退款？", name=second.name)
+    told = stubs.ingest(first, second, again)
+    assert told == pb.IngestMessagesResponse(changed=1, unchanged=1, duplicates=1)
 
 
 def test_a_request_at_fault_is_named_and_those_before_it_are_kept(stubs: Stubs) -> None:

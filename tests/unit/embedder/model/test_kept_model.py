@@ -10,7 +10,8 @@ import pytest
 from services.embedder.model import unrun as unrun_module
 from services.embedder.model.encoder import InputType
 from services.embedder.model.files import WrongModel
-from services.embedder.model.onnx_model import Engine, OnnxModel
+from services.embedder.model.graph import Engine
+from services.embedder.model.onnx_model import OnnxModel
 from services.embedder.model.unrun import Unrun
 from tests.support.models import write_graph, write_json, write_tokenizer
 

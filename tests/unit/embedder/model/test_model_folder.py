@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto
+from tokenizers import Tokenizer
 
 from services.embedder.model.encoder import InputType, Pooling
 from services.embedder.model.files import WrongModel
-from services.embedder.model.onnx_model import Engine, OnnxModel, pool
+from services.embedder.model.graph import Engine, refuse_fallback
+from services.embedder.model.onnx_model import OnnxModel, pool
 from tests.support.models import write_graph, write_json, write_tokenizer
 
 
@@ -134,6 +137,18 @@ def spoil(name: str) -> Callable[[Path], None]:
     return change
 
 
+def more_tokens(folder: Path) -> None:
+    """The tokenizer of another model: it has a token that the graph has no vector of."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens(["another"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def positions_of_roberta(folder: Path) -> None:
+    write_graph(folder / "model.onnx", inputs=("input_ids", "attention_mask", "position_ids"))
+    write_json(folder / "config.json", {"model_type": "xlm-roberta"})
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -149,6 +164,13 @@ def spoil(name: str) -> Callable[[Path], None]:
         (spoil("model.onnx"), "expected an ONNX graph in model.onnx"),
         (spoil("tokenizer.json"), "expected a tokenizer in tokenizer.json"),
         (spoil("celeriac.json"), "expected JSON in celeriac.json"),
+        (put("celeriac.json", {"graph": "onnx/model_O4.onnx"}), "the file onnx/model_O4.onnx, .* found none"),
+        (put("celeriac.json", {"graph": "../model.onnx"}), "path of an .onnx file in the folder"),
+        (put("celeriac.json", {"poolng": "mean"}), "only graph, max_tokens, .* found 'poolng'"),
+        (put("celeriac.json", {"truncate_dim": 512}), "truncate_dim of null or 1024 in celeriac.json"),
+        (graph(width=1536), r"found the shape \[2, 1536\]"),
+        (more_tokens, "all ids of tokenizer.json, up to 10, .* belongs to another model"),
+        (positions_of_roberta, "without the input 'position_ids' for model_type 'xlm-roberta'"),
         (put("celeriac.json", {"pooling": "max"}), "expected pooling to be one of .*, found 'max'"),
         (put("celeriac.json", {"max_tokens": "many"}), "maximum of tokens .* found 'many'"),
         (put("celeriac.json", {"name": "a@b"}), "without @"),
@@ -169,3 +191,51 @@ def test_a_wrong_model_is_refused_with_what_was_found(
 def test_a_provider_that_is_not_installed_is_told_with_those_that_are(folder: Path) -> None:
     with pytest.raises(WrongModel, match=r"TensorrtExecutionProvider.*CPUExecutionProvider"):
         OnnxModel(folder, Engine(("TensorrtExecutionProvider",)))
+
+
+def test_a_provider_that_does_not_load_is_not_replaced_in_silence() -> None:
+    refuse_fallback(("CPUExecutionProvider",), ["CPUExecutionProvider"])
+    with pytest.raises(WrongModel, match=r"'CUDAExecutionProvider'.* found only \['CPUExecutionProvider'\]"):
+        refuse_fallback(("CUDAExecutionProvider", "CPUExecutionProvider"), ["CPUExecutionProvider"])
+
+
+def test_another_graph_of_the_folder_is_named_by_celeriac_json(folder: Path) -> None:
+    usual = load(folder).facts
+    write_graph(folder / "onnx/model_quantized.onnx", text="embeddings", pooled=True)
+    assert load(folder).facts == usual
+    write_json(folder / "celeriac.json", {"graph": "onnx/model_quantized.onnx"})
+    assert load(folder).facts.digest != usual.digest
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"integers": TensorProto.INT32}, {"floats": TensorProto.BFLOAT16}, {"floats": TensorProto.FLOAT16}],
+    ids=["int32", "bfloat16", "float16"],
+)
+def test_other_types_of_numbers_give_the_same_vectors(folder: Path, kind: dict[str, Any]) -> None:
+    texts = ["a b c", "d"]
+    usual = vectors(load(folder), *texts)
+    write_graph(folder / "model.onnx", **kind)
+    other = vectors(load(folder), *texts)
+    assert other.dtype == np.float32
+    assert (usual * other).sum(axis=1).min() > 0.9999
+
+
+def test_a_graph_is_fed_the_positions_of_its_tokens(folder: Path) -> None:
+    write_graph(folder / "model.onnx", inputs=("input_ids", "attention_mask", "position_ids"))
+    together = vectors(load(folder), "a b", "b a", "a b c d")
+    # The mean over words is the same in both orders: what differs is where they stand.
+    assert together[0] @ together[1] < 0.9999
+    [alone] = vectors(load(folder), "a b")
+    assert together[0] @ alone > 0.9999
+
+
+def test_wider_vectors_are_cut_where_the_folder_says_so(folder: Path) -> None:
+    write_graph(folder / "model.onnx", width=1536)
+    write_json(folder / "celeriac.json", {"truncate_dim": 1024})
+    found = vectors(load(folder), "a b c")
+    assert found.shape == (1, 1024)
+    assert np.linalg.norm(found[0]) == pytest.approx(1)
+    write_json(folder / "celeriac.json", {})
+    write_json(folder / "config_sentence_transformers.json", {"truncate_dim": 1024})
+    assert vectors(load(folder), "a b c").shape == (1, 1024)

@@ -17,7 +17,8 @@ import os, sys, threading
 from pathlib import Path
 import numpy, tokenizers
 before = len(os.listdir("/proc/self/task"))
-from services.embedder.model.onnx_model import Engine, OnnxModel
+from services.embedder.model.graph import Engine
+from services.embedder.model.onnx_model import OnnxModel
 print(len(os.listdir("/proc/self/task")) - before)
 from services.embedder.model.encoder import InputType
 model = OnnxModel(Path(sys.argv[1]), Engine())

@@ -13,7 +13,8 @@ from tokenizers import Tokenizer
 
 from services.embedder.model.encoder import InputType, Pooling
 from services.embedder.model.files import WrongModel
-from services.embedder.model.onnx_model import Engine, OnnxModel
+from services.embedder.model.graph import Engine
+from services.embedder.model.onnx_model import OnnxModel
 from services.embedder.model.runtime import onnxruntime
 from tests.support.models import write_graph, write_json, write_tokenizer
 

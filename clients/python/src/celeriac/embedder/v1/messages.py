@@ -57,6 +57,10 @@ class IngestMessagesResponse(View):
     changed: int
     # How many messages were stored before with the same content.
     unchanged: int
+    # How many messages were left out, since a later one of their request has the same name. These four
+    # numbers together
+    # are what was sent.
+    duplicates: int
 
 
 class MessageService:

@@ -31,7 +31,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#celeriac/embedder/v1/messages.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\'celeriac/operations/v1/operations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x02\n\x07Message\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x37\n\x0c\x63onversation\x18\x02 \x01(\tB!\xe0\x41\x02\xfa\x41\x1b\n\x19\x63\x65leriac.dev/Conversation\x12\x34\n\x04role\x18\x03 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x02\x12\x15\n\x04text\x18\x04 \x01(\tB\x07\xe0\x41\x02\xe0\xe2\x18\x01\x12\x34\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01:@\xea\x41=\n\x14\x63\x65leriac.dev/Message\x12\x12messages/{message}*\x08messages2\x07message\"M\n\x15IngestMessagesRequest\x12\x34\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.celeriac.embedder.v1.MessageB\x03\xe0\x41\x01\"M\n\x16IngestMessagesResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x11\n\tunchanged\x18\x03 \x01(\x03\"?\n\x11GetMessageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe0\x41\x02\xfa\x41\x16\n\x14\x63\x65leriac.dev/Message\"D\n\x12GetMessageResponse\x12.\n\x07message\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Message\"\xc2\x01\n\x13ListMessagesRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x37\n\x0c\x63onversation\x18\x03 \x01(\tB!\xe0\x41\x01\xfa\x41\x1b\n\x19\x63\x65leriac.dev/Conversation\x12\x35\n\x05roles\x18\x05 \x03(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x01J\x04\x08\x04\x10\x05R\x04role\"`\n\x14ListMessagesResponse\x12/\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.celeriac.embedder.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"B\n\x14\x44\x65leteMessageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe0\x41\x02\xfa\x41\x16\n\x14\x63\x65leriac.dev/Message\"\x17\n\x15\x44\x65leteMessageResponse\"\xae\x01\n\x14\x45mbedMessagesRequest\x12\x1a\n\rforce_rebuild\x18\x01 \x01(\x08\x42\x03\xe0\x41\x01\x12\x34\n\x04role\x18\x02 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x01\x12\x1c\n\nmin_length\x18\x03 \x01(\x05\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x12\x17\n\nrequest_id\x18\x04 \x01(\tB\x03\xe0\x41\x01\x42\r\n\x0b_min_length\"M\n\x15\x45mbedMessagesResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation*^\n\x0bMessageRole\x12\x1c\n\x18MESSAGE_ROLE_UNSPECIFIED\x10\x00\x12\x15\n\x11MESSAGE_ROLE_USER\x10\x01\x12\x1a\n\x16MESSAGE_ROLE_ASSISTANT\x10\x02\x32\xcf\x05\n\x0eMessageService\x12z\n\x0eIngestMessages\x12+.celeriac.embedder.v1.IngestMessagesRequest\x1a,.celeriac.embedder.v1.IngestMessagesResponse\"\x0b\xda\xe2\x18\x07\x08\x02\x10\x01\x32\x01\x05(\x01\x12\x8b\x01\n\nGetMessage\x12\'.celeriac.embedder.v1.GetMessageRequest\x1a(.celeriac.embedder.v1.GetMessageResponse\"*\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=messages/*}\x12\x84\x01\n\x0cListMessages\x12).celeriac.embedder.v1.ListMessagesRequest\x1a*.celeriac.embedder.v1.ListMessagesResponse\"\x1d\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/messages\x12\x96\x01\n\rDeleteMessage\x12*.celeriac.embedder.v1.DeleteMessageRequest\x1a+.celeriac.embedder.v1.DeleteMessageResponse\",\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=messages/*}\x12\x92\x01\n\rEmbedMessages\x12*.celeriac.embedder.v1.EmbedMessagesRequest\x1a+.celeriac.embedder.v1.EmbedMessagesResponse\"(\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/messages:embed:\x01*B<\xea\x41\x39\n\x19\x63\x65leriac.dev/Conversation\x12\x1c\x63onversations/{conversation}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#celeriac/embedder/v1/messages.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\'celeriac/operations/v1/operations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x02\n\x07Message\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x37\n\x0c\x63onversation\x18\x02 \x01(\tB!\xe0\x41\x02\xfa\x41\x1b\n\x19\x63\x65leriac.dev/Conversation\x12\x34\n\x04role\x18\x03 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x02\x12\x15\n\x04text\x18\x04 \x01(\tB\x07\xe0\x41\x02\xe0\xe2\x18\x01\x12\x34\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x01:@\xea\x41=\n\x14\x63\x65leriac.dev/Message\x12\x12messages/{message}*\x08messages2\x07message\"M\n\x15IngestMessagesRequest\x12\x34\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.celeriac.embedder.v1.MessageB\x03\xe0\x41\x01\"a\n\x16IngestMessagesResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x11\n\tunchanged\x18\x03 \x01(\x03\x12\x12\n\nduplicates\x18\x04 \x01(\x03\"?\n\x11GetMessageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe0\x41\x02\xfa\x41\x16\n\x14\x63\x65leriac.dev/Message\"D\n\x12GetMessageResponse\x12.\n\x07message\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Message\"\xc2\x01\n\x13ListMessagesRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x37\n\x0c\x63onversation\x18\x03 \x01(\tB!\xe0\x41\x01\xfa\x41\x1b\n\x19\x63\x65leriac.dev/Conversation\x12\x35\n\x05roles\x18\x05 \x03(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x01J\x04\x08\x04\x10\x05R\x04role\"`\n\x14ListMessagesResponse\x12/\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.celeriac.embedder.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"B\n\x14\x44\x65leteMessageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe0\x41\x02\xfa\x41\x16\n\x14\x63\x65leriac.dev/Message\"\x17\n\x15\x44\x65leteMessageResponse\"\xae\x01\n\x14\x45mbedMessagesRequest\x12\x1a\n\rforce_rebuild\x18\x01 \x01(\x08\x42\x03\xe0\x41\x01\x12\x34\n\x04role\x18\x02 \x01(\x0e\x32!.celeriac.embedder.v1.MessageRoleB\x03\xe0\x41\x01\x12\x1c\n\nmin_length\x18\x03 \x01(\x05\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x12\x17\n\nrequest_id\x18\x04 \x01(\tB\x03\xe0\x41\x01\x42\r\n\x0b_min_length\"M\n\x15\x45mbedMessagesResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation*^\n\x0bMessageRole\x12\x1c\n\x18MESSAGE_ROLE_UNSPECIFIED\x10\x00\x12\x15\n\x11MESSAGE_ROLE_USER\x10\x01\x12\x1a\n\x16MESSAGE_ROLE_ASSISTANT\x10\x02\x32\xcf\x05\n\x0eMessageService\x12z\n\x0eIngestMessages\x12+.celeriac.embedder.v1.IngestMessagesRequest\x1a,.celeriac.embedder.v1.IngestMessagesResponse\"\x0b\xda\xe2\x18\x07\x08\x02\x10\x01\x32\x01\x05(\x01\x12\x8b\x01\n\nGetMessage\x12\'.celeriac.embedder.v1.GetMessageRequest\x1a(.celeriac.embedder.v1.GetMessageResponse\"*\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=messages/*}\x12\x84\x01\n\x0cListMessages\x12).celeriac.embedder.v1.ListMessagesRequest\x1a*.celeriac.embedder.v1.ListMessagesResponse\"\x1d\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/messages\x12\x96\x01\n\rDeleteMessage\x12*.celeriac.embedder.v1.DeleteMessageRequest\x1a+.celeriac.embedder.v1.DeleteMessageResponse\",\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=messages/*}\x12\x92\x01\n\rEmbedMessages\x12*.celeriac.embedder.v1.EmbedMessagesRequest\x1a+.celeriac.embedder.v1.EmbedMessagesResponse\"(\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/messages:embed:\x01*B<\xea\x41\x39\n\x19\x63\x65leriac.dev/Conversation\x12\x1c\x63onversations/{conversation}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -83,30 +83,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGESERVICE'].methods_by_name['DeleteMessage']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\002\027*\025/v1/{name=messages/*}'
   _globals['_MESSAGESERVICE'].methods_by_name['EmbedMessages']._loaded_options = None
   _globals['_MESSAGESERVICE'].methods_by_name['EmbedMessages']._serialized_options = b'\332A\000\332\342\030\004\010\002\020\001\202\323\344\223\002\027\"\022/v1/messages:embed:\001*'
-  _globals['_MESSAGEROLE']._serialized_start=1505
-  _globals['_MESSAGEROLE']._serialized_end=1599
+  _globals['_MESSAGEROLE']._serialized_start=1525
+  _globals['_MESSAGEROLE']._serialized_end=1619
   _globals['_MESSAGE']._serialized_start=284
   _globals['_MESSAGE']._serialized_end=566
   _globals['_INGESTMESSAGESREQUEST']._serialized_start=568
   _globals['_INGESTMESSAGESREQUEST']._serialized_end=645
   _globals['_INGESTMESSAGESRESPONSE']._serialized_start=647
-  _globals['_INGESTMESSAGESRESPONSE']._serialized_end=724
-  _globals['_GETMESSAGEREQUEST']._serialized_start=726
-  _globals['_GETMESSAGEREQUEST']._serialized_end=789
-  _globals['_GETMESSAGERESPONSE']._serialized_start=791
-  _globals['_GETMESSAGERESPONSE']._serialized_end=859
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=862
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=1056
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1058
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1154
-  _globals['_DELETEMESSAGEREQUEST']._serialized_start=1156
-  _globals['_DELETEMESSAGEREQUEST']._serialized_end=1222
-  _globals['_DELETEMESSAGERESPONSE']._serialized_start=1224
-  _globals['_DELETEMESSAGERESPONSE']._serialized_end=1247
-  _globals['_EMBEDMESSAGESREQUEST']._serialized_start=1250
-  _globals['_EMBEDMESSAGESREQUEST']._serialized_end=1424
-  _globals['_EMBEDMESSAGESRESPONSE']._serialized_start=1426
-  _globals['_EMBEDMESSAGESRESPONSE']._serialized_end=1503
-  _globals['_MESSAGESERVICE']._serialized_start=1602
-  _globals['_MESSAGESERVICE']._serialized_end=2321
+  _globals['_INGESTMESSAGESRESPONSE']._serialized_end=744
+  _globals['_GETMESSAGEREQUEST']._serialized_start=746
+  _globals['_GETMESSAGEREQUEST']._serialized_end=809
+  _globals['_GETMESSAGERESPONSE']._serialized_start=811
+  _globals['_GETMESSAGERESPONSE']._serialized_end=879
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=882
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=1076
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1078
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1174
+  _globals['_DELETEMESSAGEREQUEST']._serialized_start=1176
+  _globals['_DELETEMESSAGEREQUEST']._serialized_end=1242
+  _globals['_DELETEMESSAGERESPONSE']._serialized_start=1244
+  _globals['_DELETEMESSAGERESPONSE']._serialized_end=1267
+  _globals['_EMBEDMESSAGESREQUEST']._serialized_start=1270
+  _globals['_EMBEDMESSAGESREQUEST']._serialized_end=1444
+  _globals['_EMBEDMESSAGESRESPONSE']._serialized_start=1446
+  _globals['_EMBEDMESSAGESRESPONSE']._serialized_end=1523
+  _globals['_MESSAGESERVICE']._serialized_start=1622
+  _globals['_MESSAGESERVICE']._serialized_end=2341
 # @@protoc_insertion_point(module_scope)

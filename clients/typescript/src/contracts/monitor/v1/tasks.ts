@@ -127,6 +127,11 @@ export interface Task {
    * was not heard is missing: compare with `retries`.
    */
   readonly attempts: readonly TaskAttempt[];
+  /**
+   * The address at which its log lines are shown: the template in the setting CELERIAC_LOG_LINK with the values of this task,
+   * percent-encoded. Set by GetTask; empty if there is no such setting.
+   */
+  readonly logLink: string;
 }
 
 export interface GetTaskRequest {
