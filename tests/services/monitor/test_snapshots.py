@@ -16,9 +16,10 @@ from services.monitor.snapshots.listing import SnapshotList
 from services.monitor.snapshots.packing import nothing, pack_block
 from services.monitor.snapshots.snapshots import Snapshots
 from services.monitor.snapshots.steps import FINEST, HOUR, MINUTE, STEPS, Step
+from services.monitor.snapshots.store_charts import PARTS
 from services.monitor.snapshots.store_snapshots import Name, SnapshotStore
 from tests.support.processes import as_its_role
-from tests.support.sql import fetch
+from tests.support.sql import fetch, rows_read, scans
 
 # With which blocks of each step begin.
 START = dt.datetime(2026, 2, 26, tzinfo=dt.UTC)
@@ -263,3 +264,22 @@ async def test_snapshots_are_listed_newest_first_over_all_steps(database: Databa
         now - MINUTE_LONG,
         now - 2 * MINUTE_LONG,
     ]
+
+
+async def test_a_series_is_found_by_its_index_among_all_others(own_database_url: str) -> None:
+    await fetch(
+        own_database_url,
+        """
+        INSERT INTO celery_monitoring_snapshots
+        SELECT series, step, $1::timestamptz - n * make_interval(secs => step * points), 1, 'x'
+        FROM generate_series(1, 400) AS series, generate_series(1, 30) AS n,
+            (VALUES (10, 360), (60, 360), (3600, 120)) AS steps (step, points)
+        """,
+        START,
+    )
+    steps = [step.seconds for step in STEPS]
+    for settings in ("SELECT 1", "SET LOCAL plan_cache_mode = force_generic_plan"):
+        found = await scans(
+            own_database_url, PARTS, [7], steps, [START - 400 * DAY] * 3, START, settings=settings
+        )
+        assert rows_read(found) == 3 * 30
