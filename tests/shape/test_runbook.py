@@ -28,9 +28,7 @@ def chapters(page: Path) -> dict[str, str]:
 def commands(page: Path) -> list[tuple[str, list[str]]]:
     """Each block of code with its kind and lines, without the comments, which are in the page's language."""
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
-    return [
-        (kind, [line.partition("  # ")[0].strip() for line in text.splitlines()]) for kind, text in blocks
-    ]
+    return [(kind, [line.partition("# ")[0].strip() for line in text.splitlines()]) for kind, text in blocks]
 
 
 @EACH
