@@ -23,8 +23,12 @@ from tests.support.rest_requests import RestForm, rest_forms
 
 # The Chinese one has the same commands (tests/shape/test_runbook.py).
 RUNBOOK = Path("docs/runbook.md").read_text(encoding="utf-8")
-# Commands on lines of their own, which may go on on the next, and those within a sentence.
-COMMAND = re.compile(r"^ *(ask ['\"]?/(?:[^\n]*\\\n)*[^\n]*)$|`(ask ['\"]?/[^`]*)`", re.MULTILINE)
+# Commands on lines of their own, which may go on on the next (after a backslash, or within quotes), and those
+# within a sentence.
+COMMAND = re.compile(
+    r"""^\ *(ask\ (?=['"]?/)(?:'[^']*'|"[^"]*"|\\\n|[^\n'"\\])*)$ | `(ask\ ['"]?/[^`]*)`""",
+    re.MULTILINE | re.VERBOSE,
+)
 CHAPTER = re.compile(r"^## ([a-z-]+)$", re.MULTILINE)
 MOMENT = "2026-11-30T22:00:00Z"
 FORMS = rest_forms(installed_contracts())
