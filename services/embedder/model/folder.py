@@ -26,8 +26,8 @@ from services.embedder.model.pooling import Modules, includes_prompt, read_modul
 from services.embedder.model.texts import SENTENCES, Reading, read_prefixes, read_reading
 
 GRAPHS = ("model.onnx", "onnx/model.onnx")
-# The fields of celeriac.json.
-KNOWN = ("graph", "max_tokens", "name", "pooling", "prefixes", "truncate_dim")
+# The fields of celeriac.json. `source`: where the embedded model was made from, which changes nothing.
+KNOWN = ("graph", "max_tokens", "name", "pooling", "prefixes", "source", "truncate_dim")
 # Types of models that count positions from another number than 0, where their graph is fed them.
 OTHER_POSITIONS = ("camembert", "longformer", "mpnet", "roberta", "xlm-roberta", "xmod")
 

