@@ -78,7 +78,7 @@ class Platform:
             for state in (TaskState.RECEIVED, TaskState.STARTED, TaskState.SUCCESS, TaskState.FAILURE):
                 self.figures.task(name, queue, state, 0.1 * number if state is TaskState.SUCCESS else None)
         async with self.database.transaction() as connection:
-            await TotalsStore(connection).add(self.figures.take_changes(), (1, 0), None)
+            await TotalsStore(connection).add(self.figures.take_changes().added_up(), (1, 0), None)
 
     def sources(self) -> Mapping[str, Callable[[], Awaitable[Mapping[str, object]]]]:
         def no_flow() -> Mapping[str, int]:

@@ -28,7 +28,7 @@ from services.kernel.certificates import Certificates
 from services.kernel.channel import channel_to
 from services.kernel.database import Database
 from services.kernel.loops import Background
-from services.kernel.metrics import new_registry
+from services.kernel.metrics import follow_certificate, follow_outbox, new_registry
 from services.kernel.opened_database import opened_database
 from services.kernel.outbox import Outbox
 from services.kernel.relay import Relay
@@ -50,6 +50,8 @@ async def serve(settings: DoorSettings) -> None:
         channel_to("monitor", settings) as to_monitor,
     ):
         registry, outbox = new_registry(), Outbox(database, "door")
+        follow_outbox(registry, outbox)
+        follow_certificate(registry, Certificates(settings))
         verifier = TokenVerifier(
             settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
         )

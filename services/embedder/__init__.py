@@ -9,6 +9,7 @@ online     embeds the texts of many callers in shared batches
 search     the FAISS index, synchronised with the table of vectors
 bulk       embeds stored messages with Celery: plan, chunks, tasks, worker
 insights   questions grouped by meaning, and how often each is asked
+counts     how many texts and tokens were embedded, for Prometheus
 model      a model: its folder, its ONNX graph, token packing, and the default model
 messages   chat messages and their table
 """

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 from services.embedder.bulk.tasks import register
 from services.embedder.bulk.worker import QUEUE, PoolProcess, celery_app, work
+from services.embedder.counts import ToldCounts
 from services.embedder.model.encoder import Encoder
 from services.embedder.model.files import WrongModel
 from services.embedder.model.graph import Engine
@@ -70,15 +71,16 @@ def work_with_model(settings: EmbedderSettings) -> None:
         unrun = Unrun.load(settings.model, with_tokenizer=embeds)
     if embeds:
         refuse_wrong_model(settings, unrun)
-    app = celery_app(settings)
+    app, counts = celery_app(settings), ToldCounts()
 
     def encoder() -> Encoder:
         # Not by `load`: a task that raised SystemExit would be given to the next process, for ever.
         model = OnnxModel(unrun, _engine(settings, settings.worker_threads))
-        return Encoder(model, settings.batch_tokens)
+        return Encoder(model, settings.batch_tokens, counts.add)
 
     register(app, PoolProcess(settings, app, unrun.identity, encoder, at_once=embeds))
-    work(app, settings, ",".join(settings.consumed_queues), settings.processes, settings.worker_hostname)
+    queues = ",".join(settings.consumed_queues)
+    work(app, settings, counts, queues, settings.processes, settings.worker_hostname)
 
 
 def refuse_wrong_model(settings: EmbedderSettings, unrun: Unrun) -> None:

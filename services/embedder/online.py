@@ -70,9 +70,17 @@ class OnlineEncoder:
     """The model behind a bounded queue. Calls are answered only while `loop` runs.
 
     `most_waiting` returns how many tokens may wait now. A call of any size is accepted on an empty queue.
+    `count` is called with the number of texts that were embedded, and of their tokens.
     """
 
-    def __init__(self, model: Model, batch_tokens: int, most_waiting: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        batch_tokens: int,
+        most_waiting: Callable[[], int],
+        count: Callable[[int, int], None] = lambda texts, tokens: None,
+    ) -> None:
+        self._count = count
         self._model = model
         self._batch_tokens = batch_tokens
         self._most_waiting = most_waiting
@@ -200,7 +208,9 @@ class OnlineEncoder:
         except Exception as error:
             await self._embed_apart(taken, error)
             return
-        speed = sum(map(len, tokens)) / max(time.monotonic() - began, 1e-6)
+        embedded = sum(map(len, tokens))
+        self._count(len(tokens), embedded)
+        speed = embedded / max(time.monotonic() - began, 1e-6)
         self._per_second = 0.9 * self._per_second + 0.1 * speed
         for (call, row), vector in zip(taken, vectors, strict=True):
             call.vectors[row] = vector

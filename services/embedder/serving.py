@@ -8,6 +8,7 @@ from celeriac.embedder.v1 import (
     messages_pb2_grpc,
     search_pb2_grpc,
 )
+from prometheus_client import Gauge
 
 from services.embedder.api.embedding import EmbeddingApi
 from services.embedder.api.insights import InsightApi
@@ -15,6 +16,7 @@ from services.embedder.api.messages import MessageApi
 from services.embedder.api.search import SearchApi
 from services.embedder.bulk.plan import Rebuilds
 from services.embedder.bulk.worker import celery_app, chunk_sender
+from services.embedder.counts import EmbeddedCounts
 from services.embedder.model.encoder import Model
 from services.embedder.online import OnlineEncoder
 from services.embedder.pace import Pace
@@ -33,7 +35,11 @@ from services.kernel.settings import KernelSettings
 async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> None:
     facts, live = model.facts, LiveSettings("embedder")
     pace = Pace().times(settings.pace)
-    online = OnlineEncoder(model, batch_tokens, lambda: live.get(MOST_WAITING_TOKENS))
+    registry = new_registry()
+    counts = EmbeddedCounts(registry, "online")
+    online = OnlineEncoder(model, batch_tokens, lambda: live.get(MOST_WAITING_TOKENS), counts.add)
+    waiting = Gauge("celeriac_embedder_tokens_waiting", "Tokens of calls that wait", registry=registry)
+    waiting.set_function(lambda: online.waiting)
     async with (
         opened_database(settings, "embedder") as database,
         opened_sessions(database) as sessions,
@@ -49,7 +55,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
             "embedder",
             settings,
             database,
-            new_registry(),
+            registry,
             servicers=[
                 Servicer.generated(
                     embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingApi(online, facts)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import structlog
+from cryptography import x509
 
 from services.kernel.logged_errors import for_log
 from services.kernel.settings import KernelSettings
@@ -43,6 +44,8 @@ class Certificates:
         self._pem = _read(self._files)
         self._looked_at = time.monotonic()
         self.version = 1
+        # Of which version it was read, and the time.
+        self._expiry = (0, 0.0)
 
     def newest(self) -> Pem:
         """Returns what is valid now. May be called from any thread."""
@@ -50,6 +53,14 @@ class Certificates:
             self._looked_at = time.monotonic()
             self._look()
         return self._pem
+
+    def expires_at(self) -> float:
+        """Returns when the certificate expires, in seconds since 1970. May be called from any thread."""
+        pem, version = self.newest(), self.version
+        if self._expiry[0] != version:
+            certificate = x509.load_pem_x509_certificate(pem.certificate)
+            self._expiry = version, certificate.not_valid_after_utc.timestamp()
+        return self._expiry[1]
 
     def _look(self) -> None:
         try:

@@ -100,6 +100,11 @@ class Heartbeat:
         return overdue if overdue > LATE_SECONDS and not self.idle else 0.0
 
     @property
+    def failing(self) -> float:
+        """Seconds since a success was due, of a loop whose last step has failed or that is late; else 0."""
+        return max(0.0, self.overdue) if self.failures_in_a_row or self.late else 0.0
+
+    @property
     def hangs(self) -> float:
         """Seconds for which a loop has been late without a failure: its step does not come back. Else 0."""
         return 0.0 if self.failures_in_a_row else self.late

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import time
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -16,13 +17,29 @@ from prometheus_client.registry import Collector
 from services.kernel.loops import Heartbeat
 
 if TYPE_CHECKING:
-    # It loads gRPC, which a process that serves no calls has no use for.
+    # They load gRPC and the database's driver, which not every process has a use for.
+    from services.kernel.certificates import Certificates
     from services.kernel.live_settings import LiveSettings
+    from services.kernel.outbox import Outbox
 
 
-def new_registry() -> CollectorRegistry:
+class Rendered(Protocol):
+    """Tells metrics as text, in Prometheus's own format or in OpenMetrics. Called in the scrape's thread."""
+
+    def text(self, *, as_openmetrics: bool) -> str: ...
+
+
+class Registry(CollectorRegistry):
+    """A registry whose metrics come from collectors, and from what renders its own (`exposition.py`)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rendered: list[Rendered] = []
+
+
+def new_registry() -> Registry:
     """Returns a registry that has the figures of this process (memory, CPU, descriptors) already."""
-    registry = CollectorRegistry()
+    registry = Registry()
     ProcessCollector(registry=registry)
     return registry
 
@@ -91,10 +108,16 @@ class LoopMetrics(Collector):
         failures = CounterMetricFamily(
             "celeriac_loop_failures", "Failures that a background loop outlived", labels=["loop"]
         )
+        failing = GaugeMetricFamily(
+            "celeriac_loop_failing_seconds",
+            "Since when a success of a background loop is due that only fails, or does not come back; else 0",
+            labels=["loop"],
+        )
         for heartbeat in self._heartbeats:
+            failing.add_metric([heartbeat.name], heartbeat.failing)
             succeeded.add_metric([heartbeat.name], heartbeat.last_success)
             failures.add_metric([heartbeat.name], heartbeat.failures)
-        return [succeeded, failures]
+        return [succeeded, failures, failing]
 
 
 def follow_config(registry: CollectorRegistry, live: LiveSettings) -> None:
@@ -108,3 +131,23 @@ def follow_config(registry: CollectorRegistry, live: LiveSettings) -> None:
         registry=registry,
     )
     gauge.set_function(lambda: live.revision)
+
+
+def follow_outbox(registry: CollectorRegistry, outbox: Outbox) -> None:
+    """Adds a gauge of how long the oldest audit entry has waited to be delivered."""
+    gauge = Gauge(
+        "celeriac_audit_outbox_oldest_seconds",
+        "How long the oldest audit entry has waited to be delivered; 0 if none waits",
+        registry=registry,
+    )
+    gauge.set_function(lambda: 0.0 if outbox.oldest_at is None else max(0.0, time.time() - outbox.oldest_at))
+
+
+def follow_certificate(registry: CollectorRegistry, certificates: Certificates) -> None:
+    """Adds a gauge of when the certificate of this process expires: of the one that is in use."""
+    gauge = Gauge(
+        "celeriac_certificate_expiry_seconds",
+        "Unix time at which the certificate of this process expires",
+        registry=registry,
+    )
+    gauge.set_function(lambda: certificates.expires_at())

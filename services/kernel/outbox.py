@@ -30,6 +30,9 @@ class Outbox:
         self.service = service
         # Wakes the relay of this process. Entries of other replicas wait for its next round (`outbox_look`).
         self.arrived = asyncio.Event()
+        # When the oldest of the entries that waited at the last look was made, in seconds since 1970; None:
+        # all were delivered.
+        self.oldest_at: float | None = None
 
     async def put(self, entry: Mapping[str, Any]) -> None:
         """Commits one entry."""
@@ -42,16 +45,21 @@ class Outbox:
         """Returns the entries that have waited longest, in order: (sequence, bytes)."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(f"SELECT seq, entry FROM {self._table} ORDER BY seq LIMIT $1", most)
+        self.oldest_at = _time_of(rows[0]["entry"]) if rows else None
         return [(row["seq"], row["entry"]) for row in rows]
 
     async def oldest_time(self) -> float | None:
         """Returns when the oldest entry that waits was made, in seconds since 1970; None: none waits."""
-        entries = await self.oldest(1)
-        if not entries:
-            return None
-        return dt.datetime.fromisoformat(orjson.loads(entries[0][1])["time"]).timestamp()
+        await self.oldest(1)
+        return self.oldest_at
 
     async def remove(self, sequences: Sequence[int]) -> None:
-        """Deletes entries that were delivered."""
+        """Deletes entries that were delivered: the oldest ones."""
         async with self._database.connection() as connection:
             await connection.execute(f"DELETE FROM {self._table} WHERE seq = ANY($1::bigint[])", sequences)
+        self.oldest_at = None
+
+
+def _time_of(entry: bytes) -> float:
+    """Returns when an entry was made, in seconds since 1970."""
+    return dt.datetime.fromisoformat(orjson.loads(entry)["time"]).timestamp()

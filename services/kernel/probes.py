@@ -19,8 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
+from services.kernel.exposition import encoded
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Heartbeat
 
@@ -131,8 +131,7 @@ def _handler(probes: Probes, registry: CollectorRegistry) -> type[BaseHTTPReques
         def do_GET(self) -> None:
             match self.path.partition("?")[0]:
                 case "/metrics":
-                    encode, kind = choose_encoder(self.headers.get("accept", ""))
-                    self._answer(HTTPStatus.OK, encode(registry), kind)
+                    self._answer(HTTPStatus.OK, *encoded(registry, self.headers.get("accept", "")))
                 case "/livez":
                     self._tell(*probes.live())
                 case "/readyz":

@@ -59,6 +59,8 @@ async def run(
     live = _logging_by(live or LiveSettings(service), settings)
     metrics.follow_config(registry, live)
     outbox = Outbox(database, service)
+    metrics.follow_outbox(registry, outbox)
+    metrics.follow_certificate(registry, Certificates(settings))
     verifier = TokenVerifier(
         settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
     )

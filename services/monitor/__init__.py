@@ -6,7 +6,8 @@ Its rooms, top first; each may import only those below it (contracts in pyprojec
 
 serving     the command `serve`: builds the gRPC process, part by part, and runs it
 relaying    the command `relay`: the process that keeps events for those that serve
-api         the gRPC servicers, conversion, and what Prometheus reads
+api         the gRPC servicers, and conversion
+exposing    what Prometheus reads: families of metrics, and the text of a scrape
 alerts      rules about measures: when one fires, who acknowledged it, and who is told
 snapshots   measures kept for charts: every 10 seconds, thinned as they age
 measuring   the measures: named values of the system, queues, tasks and workers, taken every few seconds

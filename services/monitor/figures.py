@@ -9,18 +9,11 @@ from typing import Protocol
 
 from ddsketch.ddsketch import LogCollapsingLowestDenseDDSketch
 
-from services.kernel.metrics import Durations
 from services.monitor.tasks.tasks import TaskState
 from services.monitor.totals import tally
-from services.monitor.totals.tally import (
-    DURATION_BOUNDS,
-    MOST_NAMES,
-    MOST_QUEUES,
-    OTHER,
-    Key,
-    NamedCounts,
-    Tally,
-)
+from services.monitor.totals.cells import AllCells, KindCells
+from services.monitor.totals.counted import Counted
+from services.monitor.totals.tally import MOST_NAMES, MOST_QUEUES, OTHER, NamedCounts, Tally
 
 RATE_SECONDS = 10
 # The states that are counted by name too.
@@ -111,11 +104,13 @@ class Figures:
 
     The intake writes the figures; the API and the metrics read them. All of it is on one event loop.
 
-    `by_queue` counts tasks by (queue, state they entered). `durations` holds the runtimes of tries by queue,
-    including tries that failed.
+    `counted`: what is counted in `cells`, which is by name and queue, and how long tries ran and waited;
+    since `take_changes` was called before.
     """
 
     def __init__(self) -> None:
+        self.cells = AllCells(self._queue)
+        self.counted = Counted()
         self.events_total = 0
         # Events known to be lost, from a comparison with the workers' own counts: some may only be late.
         self.events_lost = 0
@@ -139,15 +134,12 @@ class Figures:
         self.rows_written = 0
         # Seconds from the creation of the newest event until it was taken in.
         self.event_lag: float | None = None
-        self.by_queue: dict[tuple[str, TaskState], int] = {}
-        self.durations: dict[str, Durations] = {}
         self.by_task: dict[str, TaskFigures] = {}
         self._queues: set[str] = set()
         self._events, self._succeeded, self._failed = Rate(), Rate(), Rate()
         self._succeeded_just_now = self._failed_just_now = 0
         # What `take_changes` has returned of each count, and what has changed since.
         self._taken: Tally = {}
-        self._changed: set[tuple[str, TaskState]] = set()
         self._changed_names: set[str] = set()
 
     def events(self, count: int, now: float) -> None:
@@ -158,28 +150,33 @@ class Figures:
         self._failed.add(self._failed_just_now, now)
         self._succeeded_just_now = self._failed_just_now = 0
 
-    def task(self, task: str, queue: str, state: TaskState, seconds: float | None) -> None:
+    def task(
+        self, task: str, queue: str, state: TaskState, seconds: float | None, exception: str = ""
+    ) -> None:
         """Counts a task that entered a state. `seconds`: the runtime of its try, None unless the try ended.
+        `exception`: its type, of one that failed.
 
         Call it before `events`, which adds these counts to the rates.
         """
-        if queue not in self._queues:
-            queue = self._queue(queue)
-        key = (queue, state)
-        self.by_queue[key] = self.by_queue.get(key, 0) + 1
-        self._changed.add(key)
+        cells, counted = self.cells.of(task, queue), self.counted
+        counted.cells.append(cells.states[state])
         if state in NAMED:
-            self._named(task, state, seconds)
-        if seconds is not None:
-            self.durations[queue].add(seconds)
+            self.ended(task, cells, state, seconds, exception)
+        elif state is TaskState.RECEIVED:
+            cells.of_queue.received += 1
 
-    def passed(self, queue: str, state: TaskState, count: int) -> None:
-        """Counts tasks that entered a state which is not counted by name (`NAMED`)."""
-        if queue not in self._queues:
-            queue = self._queue(queue)
-        key = (queue, state)
-        self.by_queue[key] = self.by_queue.get(key, 0) + count
-        self._changed.add(key)
+    def ended(
+        self, task: str, cells: KindCells, state: TaskState, seconds: float | None, exception: str
+    ) -> None:
+        """The same for a try that ended, whose state is counted in its cell already."""
+        counted = self.counted
+        self._named(task, state, seconds)
+        if seconds is not None:
+            counted.durations[cells.of_queue.runtimes].append(seconds)
+            if state is TaskState.SUCCESS:
+                counted.durations[cells.runtimes].append(seconds)
+        if state is TaskState.FAILURE:
+            counted.cells.append(self.cells.failure(cells, exception))
 
     def _named(self, task: str, state: TaskState, seconds: float | None) -> None:
         figures = self.by_task.get(task)
@@ -239,7 +236,6 @@ class Figures:
         if len(self._queues) >= MOST_QUEUES:
             queue = OTHER
         self._queues.add(queue)
-        self.durations.setdefault(queue, Durations(DURATION_BOUNDS))
         return queue
 
     def named(self) -> Mapping[str, NamedCounts]:
@@ -248,7 +244,7 @@ class Figures:
             for name, each in self.by_task.items()
         }
 
-    def take_changes(self) -> Tally:
+    def take_changes(self) -> Counted:
         """Returns what was counted since this was called before."""
         now: Tally = {
             tally.EVENTS: self.events_total,
@@ -260,26 +256,15 @@ class Figures:
         }
         for source, count in self.repaired.items():
             now[tally.REPAIRED, source, ""] = count
-        for queue, state in self._changed:
-            now[tally.TASKS, queue, state.value] = self.by_queue[queue, state]
-        for queue in {queue for queue, _ in self._changed}:
-            now.update(_runtimes(queue, self.durations[queue]))
         for name in self._changed_names:
             figures = self.by_task[name]
             now[tally.NAMES, name, tally.SUCCEEDED] = figures.succeeded
             now[tally.NAMES, name, tally.FAILED] = figures.failed
             now[tally.NAMES, name, tally.RETRIED] = figures.retried
-        self._changed.clear()
         self._changed_names.clear()
         taken = self._taken
         changes = {key: count - taken.get(key, 0) for key, count in now.items() if count != taken.get(key, 0)}
         taken.update({key: now[key] for key in changes})
-        return changes
-
-
-def _runtimes(queue: str, durations: Durations) -> Mapping[Key, float]:
-    found: Tally = {
-        (tally.RUNTIMES, queue, str(number)): count for number, count in enumerate(durations.counts) if count
-    }
-    found[tally.RUNTIMES, queue, tally.SECONDS] = durations.total
-    return found
+        counted, self.counted = self.counted, Counted()
+        counted.tally = changes
+        return counted

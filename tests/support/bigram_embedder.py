@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from services.embedder.bulk.tasks import register
 from services.embedder.bulk.worker import PoolProcess, celery_app, work
+from services.embedder.counts import ToldCounts
 from services.embedder.model.encoder import Encoder, InputType, ModelFacts, Pooling
 from services.embedder.model.packing import Tokens
 from services.embedder.serving import serve
@@ -76,9 +77,10 @@ def main(command: str) -> None:
         uvloop.run(serve(settings, Bigrams(), BATCH_TOKENS))
         return
     app = celery_app(settings)
-    encoder = Encoder(Bigrams(), BATCH_TOKENS)
+    counts = ToldCounts()
+    encoder = Encoder(Bigrams(), BATCH_TOKENS, counts.add)
     register(app, PoolProcess(settings, app, encoder.model, lambda: encoder, at_once=False))
-    work(app, settings, "ai_analysis,maintenance,health", 2, "bigrams@test")
+    work(app, settings, counts, "ai_analysis,maintenance,health", 2, "bigrams@test")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from services.embedder.bulk.rebuild import ChunkKey
 from services.embedder.bulk.shared_queues import refuse_shared_queues
 from services.embedder.bulk.task_logs import bind_ids, pass_request_id_on
 from services.embedder.bulk.worker_probes import add_probes
+from services.embedder.counts import ToldCounts
 from services.embedder.model.encoder import Encoder
 from services.kernel import broker
 from services.kernel.channel import channel_to
@@ -182,13 +183,15 @@ def _keep_logging(**_: Any) -> None:
     of_the_pool.setLevel(logging.WARNING)
 
 
-def work(app: Celery, settings: KernelSettings, queues: str, concurrency: int, hostname: str) -> None:
+def work(
+    app: Celery, settings: KernelSettings, counts: ToldCounts, queues: str, concurrency: int, hostname: str
+) -> None:
     """Runs Celery's own worker until SIGTERM (running tasks finish) or SIGQUIT.
 
     Raises SystemExit if workers of another application consume one of its queues.
     """
     refuse_shared_queues(broker.broker_url(settings), queues.split(","), EMBED_CHUNK)
-    add_probes(app, settings)
+    add_probes(app, settings, counts)
     setup_logging.connect(_keep_logging, weak=False)
     _keep_words_of_celery_out()
     bind_ids()

@@ -17,6 +17,7 @@ from typing import Any
 
 from celery import Celery, bootsteps
 
+from services.embedder.counts import EmbeddedCounts, ToldCounts
 from services.kernel import broker, metrics, probes
 from services.kernel.database import Database
 from services.kernel.logged_errors import Loggable
@@ -96,7 +97,7 @@ class WorkerProbes(probes.Probes):
         return True, "consumer: ok\n"
 
 
-def add_probes(app: Celery, settings: KernelSettings) -> None:
+def add_probes(app: Celery, settings: KernelSettings, counts: ToldCounts) -> None:
     """Has the worker of this application answer on CELERIAC_METRICS_PORT; with 0, it does not."""
     if not settings.metrics_port:
         return
@@ -106,7 +107,7 @@ def add_probes(app: Celery, settings: KernelSettings) -> None:
     os.register_at_fork(after_in_child=server.socket.close)
 
     def answer() -> None:
-        asyncio.run(_answer(settings, consuming, server))
+        asyncio.run(_answer(settings, consuming, counts, server))
 
     class Answers(bootsteps.StartStopStep):
         requires = ("celery.worker.components:Pool",)
@@ -118,7 +119,9 @@ def add_probes(app: Celery, settings: KernelSettings) -> None:
     app.steps["consumer"].add(consuming.step())
 
 
-async def _answer(settings: KernelSettings, consuming: Consuming, server: ThreadingHTTPServer) -> None:
+async def _answer(
+    settings: KernelSettings, consuming: Consuming, counts: ToldCounts, server: ThreadingHTTPServer
+) -> None:
     database = Database(settings.database_url.get_secret_value(), 1, "celeriac-embedder-worker-probes")
     client = broker.connect(settings)
     answers = WorkerProbes(
@@ -131,5 +134,7 @@ async def _answer(settings: KernelSettings, consuming: Consuming, server: Thread
         consuming,
     )
     answers.serves(True)
-    probes.answer(server, answers, metrics.new_registry())
+    registry = metrics.new_registry()
+    counts.count_into(EmbeddedCounts(registry, "bulk"))
+    probes.answer(server, answers, registry)
     await asyncio.Event().wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -76,7 +76,11 @@ class Model(Protocol):
 class Encoder:
     """Embeds texts for the bulk path."""
 
-    def __init__(self, model: Model, batch_tokens: int) -> None:
+    def __init__(
+        self, model: Model, batch_tokens: int, count: Callable[[int, int], None] = lambda texts, tokens: None
+    ) -> None:
+        """`count` is called with the number of texts that were embedded, and of their tokens."""
+        self._count = count
         self.model = model.facts.identity
         self._model = model
         self._batch_tokens = batch_tokens
@@ -84,4 +88,6 @@ class Encoder:
     def embed(self, texts: Sequence[str], role: str) -> NDArray[np.float32]:
         """Returns the unit vectors of texts of one role, one row each: float32 [n, 1024]."""
         tokens = self._model.tokens(texts, TYPE_OF_ROLE[Role(role)])
-        return embed_tokens(self._model.run, tokens, self._batch_tokens)
+        vectors = embed_tokens(self._model.run, tokens, self._batch_tokens)
+        self._count(len(tokens), sum(map(len, tokens)))
+        return vectors

@@ -265,7 +265,9 @@ class Intake:
         if known.state is before and not new:
             return False
         seconds = known.seconds_run() if known.state in TRIED else None
-        self._figures.task(known.task or "", known.queue or "", known.state, seconds)
+        self._figures.task(
+            known.task or "", known.queue or "", known.state, seconds, known.exception_type or ""
+        )
         if self._wants(known):
             self._on_tasks([known.task_now()])
         else:

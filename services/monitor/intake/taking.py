@@ -1,7 +1,7 @@
 """Takes events in: into the tasks in memory, the figures, the workers, and what readers of WatchEvents want.
 
-What can be done once for many events is: texts are looked through for secrets together, each worker hears all
-its events of tasks at once, and so do the figures of the states that tasks pass through.
+What can be done once for many events is: texts are looked through for secrets together, and each worker hears
+all its events of tasks at once.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class Taking:
         self._table = table
         self._writer = writer
         self._figures = figures
+        # By queue and name, looked at for each event.
+        self._cells = figures.cells.found
         self._workers = workers
         self._redaction = redaction
         self._on_tasks = on_tasks
@@ -54,10 +56,9 @@ class Taking:
         self.collects = True
         # When the events that are being taken in came: by time.monotonic(), and in microseconds since 1970.
         self._came, self._arrived = 0.0, 0
-        # Of these events: the workers that sent those of tasks, tasks by queue and by the state that they
-        # pass through, tasks that readers want, and how many they don't want.
+        # Of these events: the workers that sent those of tasks, tasks that readers want, and how many they
+        # don't want.
         self._heard: dict[tuple[str, int], HeardOfTasks] = {}
-        self._passed: dict[tuple[str, TaskState], int] = {}
         self._changed: list[Task] = []
         self._unwatched = 0
 
@@ -91,7 +92,7 @@ class Taking:
         new = record is None
         if record is None:
             record = self._add(task_id)
-        before = record.state
+        before, received_before = record.state, record.received
         if not record.hear(kind, at, event):
             return
         if state is not TaskState.PENDING:
@@ -102,14 +103,35 @@ class Taking:
                 if consumed is not None:
                     record.take_queue(consumed)
         self._writer.put(record, now)
-        if state in NAMED:
-            seconds = record.seconds_run() if state in TRIED else None
-            self._figures.task(record.task or "", record.queue or "", state, seconds)
-        else:
-            passed = record.queue or "", state
-            self._passed[passed] = self._passed.get(passed, 0) + 1
+        self._count(record, state, received_before)
         if new or record.state is not before:
             self._changes(record)
+
+    def _count(self, record: TaskRecord, state: TaskState, received_before: int) -> None:
+        """Counts the state, and how long the try has waited, or run, until then."""
+        figures = self._figures
+        counted = figures.counted
+        cells = self._cells.get((record.queue, record.task)) or figures.cells.of(record.task, record.queue)
+        counted.cells.append(cells.states[state])
+        if state is TaskState.PENDING:
+            # Celery tells of a sending when it is done: a free worker's word may come first.
+            if record.received > record.sent:
+                waited = record.received - record.sent
+                counted.durations[cells.of_queue.queue_waits].append(waited / 1e6)
+        elif state is TaskState.RECEIVED:
+            cells.of_queue.received += 1
+            # Only if this try's sending was heard. Clocks differ, so it may seem to be a moment later.
+            if record.sent > received_before:
+                waited = record.received - record.sent
+                counted.durations[cells.of_queue.queue_waits].append(waited / 1e6 if waited > 0 else 0.0)
+        elif state is TaskState.STARTED:
+            if record.started >= record.received > 0:
+                held = record.started - record.received
+                seconds = held / 1e6 if record.eta is None else record.seconds_held()
+                counted.durations[cells.of_queue.worker_waits].append(seconds)
+        elif state in NAMED:
+            ran = record.seconds_run() if state in TRIED else None
+            figures.ended(record.task or "", cells, state, ran, record.exception_type or "")
 
     def _hear_worker(self, state: TaskState, at: int, event: Event) -> None:
         hostname, pid = event.get("hostname"), event.get("pid")
@@ -123,6 +145,8 @@ class Taking:
             heard.newest = at
         if state is TaskState.STARTED:
             heard.started.append(at)
+        elif state in NAMED:
+            heard.ended.append(state)
 
     def _take_other(self, event: Event, now: float) -> None:
         kind, at = event["type"], int(event["timestamp"] * 1e6 + 0.5)
@@ -182,9 +206,6 @@ class Taking:
                 self._on_worker(worker)
 
     def _tell_figures(self, events: Sequence[Event], now: float) -> None:
-        for (queue, state), count in self._passed.items():
-            self._figures.passed(queue, state, count)
-        self._passed.clear()
         self._figures.events(len(events), now)
         self._figures.event_lag = max(0.0, time.time() - events[-1]["timestamp"])
 

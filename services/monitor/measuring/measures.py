@@ -130,6 +130,13 @@ MEASURES = _catalogue(
     Measure("queue_length", _Q, Unit.COUNT, "Messages that wait"),
     Measure("queue_unacknowledged", _Q, Unit.COUNT, "Messages that workers hold"),
     Measure(
+        "queue_waiting_for_eta",
+        _Q,
+        Unit.COUNT,
+        "Messages that workers hold until their time has come",
+        kept=False,
+    ),
+    Measure(
         "queue_oldest_seconds",
         _Q,
         Unit.SECONDS,

@@ -37,6 +37,7 @@ class BrokerMeasures:
             "waiting_messages": whole(sum(queue.length for queue in queues)),
             "queue_length": {queue.name: queue.length for queue in shown},
             "queue_unacknowledged": {queue.name: queue.unacknowledged for queue in shown},
+            "queue_waiting_for_eta": {queue.name: queue.waiting_for_eta for queue in shown},
             "queue_oldest_seconds": _oldest(shown, beside),
             "queue_arrivals_per_second": _flowing(shown, beside, lambda flow: flow.arrivals),
             "queue_deliveries_per_second": _flowing(shown, beside, lambda flow: flow.deliveries),

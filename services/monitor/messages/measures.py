@@ -1,4 +1,4 @@
-"""What Prometheus is told of queues beside their lengths: how old, how fast, and who consumes them."""
+"""What is measured of queues beside their lengths: how old, how fast, and who consumes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown of queues and done to them: the servicer, what Prometheus is told, and what is measured."""
+"""What is shown of queues and done to them: the servicer, and what is measured."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ from services.monitor.serving.ground import Ground
 from services.monitor.serving.steering import Steering
 from services.monitor.tasks.names import WorkerName
 from services.monitor.tasks.store_tasks import TaskStore
-from services.monitor.tasks.tasks import TaskState
 
 
 @dataclass(frozen=True)
 class QueueViews:
-    """`scraped` and `measured`: each has its own looks at the queues, which tell how fast messages flow."""
+    """Each has its own looks at the queues, which tell how fast messages flow."""
 
     servicer: QueueApi
-    scraped: QueueMeasures
     measured: QueueMeasures
 
 
@@ -38,9 +36,7 @@ def queues_on(ground: Ground, steering: Steering) -> QueueViews:
         by_queue, all_told = ground.workers.consumers()
         return by_queue, all_told and steering.control.settled()
 
-    def received() -> Mapping[str, int]:
-        counts = ground.figures.by_queue.items()
-        return {queue: count for (queue, state), count in counts if state is TaskState.RECEIVED}
+    received = ground.figures.cells.received
 
     async def sent_times(task_ids: Sequence[str]) -> Mapping[str, dt.datetime]:
         try:
@@ -49,10 +45,7 @@ def queues_on(ground: Ground, steering: Steering) -> QueueViews:
         except DATABASE_ERRORS:
             return {}
 
-    def measures() -> QueueMeasures:
-        return QueueMeasures(messages, Flows(received), consumers, sent_times)
-
     overview = Overview(ground.queues, messages, Flows(received), consumers, sent_times, pauses.all)
     moves, purges = Moves(client, layout, messages), Purges(client, layout)
     servicer = QueueApi(overview, messages, moves, purges, pauses, ground.settings.redaction)
-    return QueueViews(servicer, measures(), measures())
+    return QueueViews(servicer, QueueMeasures(messages, Flows(received), consumers, sent_times))

@@ -11,6 +11,7 @@ from services.kernel.grpc.server import Elsewhere
 from services.kernel.operations import Owner
 from services.monitor.api.tasks import readers_of_arguments
 from services.monitor.serving.alerting import alerting_on
+from services.monitor.serving.exposing import expose
 from services.monitor.serving.ground import opened_ground
 from services.monitor.serving.hearing import hearing_on
 from services.monitor.serving.measuring import measuring_on, snapshots_on
@@ -40,6 +41,7 @@ async def serve(settings: MonitorSettings) -> None:
         alerting = alerting_on(ground, hearing, scheduler)
         measuring = measuring_on(ground, hearing, steering, showing, alerting.sources)
         measuring.follow(alerting.evaluating.take)
+        expose(ground, hearing, steering, mending, showing, measuring)
         snapshots = snapshots_on(ground, hearing, measuring)
         elsewhere = services_elsewhere()
         await service.run(

@@ -1,4 +1,4 @@
-"""What is shown to people and to Prometheus: figures, health, the front page, operations."""
+"""What is shown to people: figures, health, the front page, queues, operations."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 import grpc.aio
 from celeriac.operations.v1.operations_pb2 import WatchOperationsResponse
-from prometheus_client import CollectorRegistry
 
 from services.kernel.loops import Background
-from services.kernel.metrics import new_registry
+from services.kernel.metrics import Registry, new_registry
 from services.monitor.api.front_page import FrontPage
 from services.monitor.api.operations import watch_response_to
-from services.monitor.api.prometheus import MonitorCollector
 from services.monitor.gaps.retention import gap_retention
 from services.monitor.operations.watching import Watching
 from services.monitor.search.indexing import Indexing
@@ -42,7 +40,8 @@ class Showing:
     watching: Watching[WatchOperationsResponse]
     hanging: HangingLook
     queues: QueueViews
-    registry: CollectorRegistry
+    generations: Generations
+    registry: Registry
     upkeep: Sequence[Background]
 
     @property
@@ -66,12 +65,6 @@ async def showing_on(
     hanging = hanging_on(ground, steering, mending)
     components = await components_on(ground, steering, mending, generations, heartbeats, hanging, opened)
     queues = queues_on(ground, steering)
-    registry = new_registry()
-    registry.register(
-        MonitorCollector(
-            figures, workers, pulse, components, hearing.hub, gaps, intake, generations, queues.scraped
-        )
-    )
     next_runs, host = NextRuns(scheduler), HostFigures()
     return Showing(
         pulse,
@@ -80,7 +73,8 @@ async def showing_on(
         Watching(database, ground.sessions, watch_response_to, pace, ground.settings.watch_buffer),
         hanging,
         queues,
-        registry,
+        generations,
+        new_registry(),
         [generations.loop, *_upkeep(ground)],
     )
 

@@ -317,6 +317,14 @@ class TaskRecord(Struct, gc=False, eq=False):
         ended = max(self.succeeded, self.failed)
         return (ended - self.started) / 1e6 if ended > self.started > 0 else None
 
+    def seconds_held(self) -> float:
+        """Returns for how many seconds its worker had this try before it started it: from its `eta`, if that
+        was later than its receipt. Both of its events must have come."""
+        seconds = (self.started - self.received) / 1e6
+        if self.eta is not None and (eta := time_in(self.eta)) is not None:
+            seconds = min(seconds, self.started / 1e6 - eta.timestamp())
+        return seconds if seconds > 0.0 else 0.0
+
     def task_now(self) -> Task:
         """Returns what is known now, as an immutable task."""
         ended = max(self.succeeded, self.failed, self.revoked, self.rejected)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
+from services.monitor.totals.counted import Counted, together
 from services.monitor.totals.tally import Tally, add
 
 # Where events stand: the id of an entry in the relay's stream, or without a relay when they came; both as
@@ -22,18 +23,21 @@ BEGINNING: Position = (0, 0)
 # Places whose counts wait. With a relay, no more is read until there is room; without one, the oldest are
 # counted as of one place.
 MOST = 50_000
+# Events of these places that are kept as they were counted; beyond, each place is added up, which is less.
+MOST_KEPT = 200_000
 
 
 class Ledger:
     """`counted` returns what was counted since it was called before."""
 
-    def __init__(self, counted: Callable[[], Tally]) -> None:
+    def __init__(self, counted: Callable[[], Counted]) -> None:
         self._counted = counted
         # Up to where the totals have everything, by this monitor or by another.
         self.settled_to = BEGINNING
         # The newest place that was read.
         self.position = BEGINNING
-        self._pending: deque[tuple[Position, Tally]] = deque()
+        self._pending: deque[tuple[Position, Counted]] = deque()
+        self._kept = 0
         self._left = asyncio.Event()
         # What came by no event: the writer found it out, and has not been told that it is in the totals.
         self._besides: Tally = {}
@@ -47,7 +51,7 @@ class Ledger:
     @property
     def has_news(self) -> bool:
         """Whether anything was counted that the totals do not have."""
-        add(self._besides, self._counted())
+        add(self._besides, self._counted().added_up())
         return bool(self._pending or self._besides)
 
     def seal(self, position: Position, *, joins: bool = False) -> None:
@@ -56,27 +60,33 @@ class Ledger:
         self.position = max(self.position, position)
         if not counted or position <= self.settled_to:
             return
+        self._kept += len(counted.cells)
         if self._pending and self._pending[-1][0] == position:
-            add(self._pending[-1][1], counted)
+            self._pending[-1][1].add(counted)
         else:
             self._pending.append((position, counted))
         if joins and len(self._pending) > MOST:
             _, oldest = self._pending.popleft()
-            add(self._pending[0][1], oldest)
+            self._pending[0][1].add(oldest)
+        if self._kept > MOST_KEPT:
+            for _, each in self._pending:
+                each.added_up()
+            self._kept = 0
 
     def unsettled(self) -> tuple[Tally, Position]:
         """Returns what is to be added to the totals, and the place up to which that counts everything."""
-        add(self._besides, self._counted())
-        found = dict(self._besides)
-        for _, tally in self._pending:
-            add(found, tally)
+        add(self._besides, self._counted().added_up())
+        found = together(counted for _, counted in self._pending).added_up()
+        add(found, self._besides)
         return found, max(self.position, self.settled_to)
 
     def settle(self, position: Position) -> None:
         """Takes in that the totals have all up to the position."""
         self.settled_to = max(self.settled_to, position)
         while self._pending and self._pending[0][0] <= position:
-            self._pending.popleft()
+            _, counted = self._pending.popleft()
+            self._kept -= len(counted.cells)
+        self._kept = max(0, self._kept)
         self._left.set()
 
     def written(self, position: Position) -> None:

@@ -6,6 +6,12 @@
 ("runtimes", queue, "5")            tries of the queue's tasks in the bucket of that number
 ("runtimes", queue, "seconds")      how long all of them ran
 ("repaired", source, "")            tasks put right after a gap, by "results" or "workers"; "": by nothing
+("queue_waits", queue, "5")         tries in the bucket of that number by how long their messages were in the
+                                    queue; "seconds", how long all of them were
+("worker_waits", queue, "5")        the same of how long tries waited in their worker until they were started
+("kinds", kind, state)              tasks of the kind (kinds.py) that came into the state
+("kind_runtimes", kind, "5")        those that succeeded, by how long they ran; "seconds", how long all did
+("kind_failures", kind, exception)  those that failed, by the type of the exception
 """
 
 from __future__ import annotations
@@ -22,6 +28,9 @@ MISSING: Key = ("missing", "", "")
 LOST: Key = ("lost", "", "")
 GAPS: Key = ("gaps", "", "")
 TASKS, NAMES, RUNTIMES, REPAIRED = "tasks", "names", "runtimes", "repaired"
+QUEUE_WAITS, WORKER_WAITS = "queue_waits", "worker_waits"
+KINDS, KIND_RUNTIMES, KIND_FAILURES = "kinds", "kind_runtimes", "kind_failures"
+OF_KINDS = frozenset({KINDS, KIND_RUNTIMES, KIND_FAILURES})
 SECONDS = "seconds"
 BY_RESULTS, BY_WORKERS, BY_NOTHING = "results", "workers", ""
 # Names beyond this number are counted together as "other", so that the number of names can't fill the memory.

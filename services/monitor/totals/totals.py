@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
@@ -17,21 +18,27 @@ from services.kernel.logged_errors import for_log
 from services.kernel.metrics import Durations
 from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.tasks.tasks import TaskState
+from services.monitor.totals.kinds import KnownKinds
 from services.monitor.totals.store_totals import TotalsStore
 from services.monitor.totals.tally import (
     DURATION_BOUNDS,
     EVENTS,
     FAILED,
+    KIND_RUNTIMES,
+    KINDS,
     LOST,
     MOST_NAMES,
     MOST_QUEUES,
     NAMES,
+    OF_KINDS,
     OTHER,
+    QUEUE_WAITS,
     RETRIED,
     RUNTIMES,
     SECONDS,
     SUCCEEDED,
     TASKS,
+    WORKER_WAITS,
     Key,
     NamedCounts,
     Tally,
@@ -42,7 +49,19 @@ log = structlog.get_logger(__name__)
 # While the database is away the last totals are shown: it is tried for so long, and so long not again.
 PATIENCE_SECONDS, PAUSE_SECONDS = 1.0, 2.0
 # Names of each kind, beyond which new ones are counted as "other".
-MOST = {TASKS: MOST_QUEUES, RUNTIMES: MOST_QUEUES, NAMES: MOST_NAMES}
+MOST = {
+    TASKS: MOST_QUEUES,
+    RUNTIMES: MOST_QUEUES,
+    QUEUE_WAITS: MOST_QUEUES,
+    WORKER_WAITS: MOST_QUEUES,
+    NAMES: MOST_NAMES,
+}
+# States that are shown as 0 as soon as a queue, or a kind, is known: Prometheus sees the growth of a counter
+# only if it has seen it before.
+ENDS = (TaskState.SUCCESS.value, TaskState.FAILURE.value)
+AT_ONCE = {TASKS: (*ENDS, TaskState.ORPHANED.value, TaskState.LOST.value), KINDS: ENDS}
+# The figures whose parts are buckets.
+HISTOGRAMS = (RUNTIMES, QUEUE_WAITS, WORKER_WAITS, KIND_RUNTIMES)
 
 
 class Totals:
@@ -50,8 +69,11 @@ class Totals:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: Tally = {}
+        # By figure: totals by label and part; and of those that are histograms, the same as such by label.
+        self._known: defaultdict[str, dict[tuple[str, str], float]] = defaultdict(dict)
+        self._histograms: dict[str, dict[str, Durations]] = {figure: {} for figure in HISTOGRAMS}
         self._labels: dict[str, set[str]] = {figure: set() for figure in MOST}
+        self._kinds = KnownKinds()
         self._commit = -1
         # When they were last read, by time.monotonic().
         self.read_at = float("-inf")
@@ -79,10 +101,18 @@ class Totals:
     def bounded(self, tally: Tally) -> Tally:
         """Returns the tally with names that are too many counted as `other`."""
         found: Tally = {}
-        for (figure, label, part), count in tally.items():
-            key = figure, self._label(figure, label), part
-            found[key] = found.get(key, 0) + count
+        for key, count in tally.items():
+            bounded = self._bounded(key)
+            found[bounded] = found.get(bounded, 0) + count
         return found
+
+    def _bounded(self, key: Key) -> Key:
+        figure, label, part = key
+        if (label, part) in self._known[figure]:
+            return key
+        if figure in OF_KINDS:
+            return self._kinds.bounded(key)
+        return figure, self._label(figure, label), part
 
     def _label(self, figure: str, label: str) -> str:
         known = self._labels.get(figure)
@@ -94,7 +124,8 @@ class Totals:
         return label
 
     def of(self, key: Key) -> int:
-        return int(self._known.get(key, 0))
+        figure, label, part = key
+        return int(self._known[figure].get((label, part), 0))
 
     @property
     def events_total(self) -> int:
@@ -106,33 +137,46 @@ class Totals:
 
     def tasks(self) -> Iterator[tuple[str, TaskState, int]]:
         """Yields for each queue and state how many tasks came into it."""
-        for (figure, queue, state), count in self._known.items():
-            if figure == TASKS:
+        for (queue, state), count in self._known[TASKS].items():
+            if count:
                 yield queue, TaskState(state), int(count)
 
     def durations(self) -> Mapping[str, Durations]:
         """Returns by queue how long tries ran."""
-        found: dict[str, Durations] = {}
-        for (figure, queue, part), count in self._known.items():
-            if figure == RUNTIMES:
-                each = found.setdefault(queue, Durations(DURATION_BOUNDS))
-                if part == SECONDS:
-                    each.total = count
-                else:
-                    each.counts[int(part)] = int(count)
-        return found
+        return self._histograms[RUNTIMES]
+
+    def all(self, figure: str) -> Mapping[tuple[str, str], float]:
+        """Returns all totals of a figure, by label and part. Not to be changed, nor to be kept."""
+        return self._known[figure]
+
+    def histograms(self, figure: str) -> Mapping[str, Durations]:
+        """Returns one of HISTOGRAMS by label. Not to be changed, nor to be kept."""
+        return self._histograms[figure]
 
     def named(self) -> Mapping[str, NamedCounts]:
         """Returns by registered name how many tasks succeeded, failed, and were retried."""
-        names = {name for figure, name, _ in self._known if figure == NAMES}
+        counts = self._known[NAMES]
         return {
-            name: NamedCounts(*(self.of((NAMES, name, part)) for part in (SUCCEEDED, FAILED, RETRIED)))
-            for name in names
+            name: NamedCounts(*(int(counts.get((name, part), 0)) for part in (SUCCEEDED, FAILED, RETRIED)))
+            for name in {name for name, _ in counts}
         }
 
     def _take(self, rows: Sequence[tuple[Key, float, int]]) -> None:
-        for key, total, commit in rows:
-            self._known[key] = total
+        for (figure, label, part), total, commit in rows:
+            for shown in AT_ONCE.get(figure, ()):
+                self._known[figure].setdefault((label, shown), 0)
+            self._known[figure][label, part] = total if part == SECONDS else int(total)
             self._commit = max(self._commit, commit)
-            if key[0] in self._labels:
-                self._labels[key[0]].add(key[1])
+            if figure in self._labels:
+                self._labels[figure].add(label)
+            elif figure in OF_KINDS:
+                self._kinds.take((figure, label, part))
+            if figure in self._histograms:
+                self._take_duration(figure, label, part, total)
+
+    def _take_duration(self, figure: str, label: str, part: str, total: float) -> None:
+        durations = self._histograms[figure].setdefault(label, Durations(DURATION_BOUNDS))
+        if part == SECONDS:
+            durations.total = total
+        else:
+            durations.counts[int(part)] = int(total)

@@ -30,13 +30,15 @@ class Present:
     """A worker that answered the roll call.
 
     `pool`: as in "prefork"; empty if it did not say. `age`: how long ago it was started, None if it did not
-    say. `processed`: how many tasks it has run.
+    say. `processed`: how many tasks it has run. `concurrency`: how many it can run at once; 0 if it did not
+    say.
     """
 
     name: WorkerName
     pool: str
     age: dt.timedelta | None
     processed: int
+    concurrency: int = 0
 
 
 class EventSwitch:

@@ -23,7 +23,7 @@ from services.monitor.tasks.values import pid_in, seconds_in
 from services.monitor.workers.consumed import queues_in
 from services.monitor.workers.control import Control
 from services.monitor.workers.event_switch import EventSwitch, Present
-from services.monitor.workers.told_stats import pool_kind_in
+from services.monitor.workers.told_stats import concurrency_in, pool_kind_in
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 
@@ -75,7 +75,9 @@ class RollCall:
         now, arrived = time.monotonic(), int(time.time() * 1e6)
         present = list(_present(answers))
         for each in present:
-            worker = self._workers.answered(each.name, now, arrived, asked_at, each.pool, each.processed)
+            worker = self._workers.answered(
+                each.name, now, arrived, asked_at, each.pool, each.processed, each.concurrency
+            )
             if worker is not None:
                 self._on_worker(worker)
         self.made = True
@@ -118,6 +120,7 @@ def _present(answers: Mapping[str, Sequence[Any]]) -> Iterator[Present]:
                     pool_kind_in(each),
                     None if age is None else dt.timedelta(seconds=age),
                     _processed_in(each),
+                    concurrency_in(each),
                 )
 
 

@@ -30,6 +30,12 @@ def pool_kind_in(said: Mapping[str, Any]) -> str:
     return implementation.partition(":")[0].rpartition(".")[2][:MOST_POOL]
 
 
+def concurrency_in(said: Mapping[str, Any]) -> int:
+    """Returns how many tasks the worker can run at once; 0 if it does not tell."""
+    pool = _pool_in(said)
+    return 0 if pool is None else pool.concurrency
+
+
 def _pool_in(said: Mapping[str, Any]) -> Pool | None:
     pool = said.get("pool")
     if not isinstance(pool, Mapping):

@@ -77,6 +77,8 @@ class Worker:
     task_events: TaskEvents = TaskEvents.UNKNOWN
     # The queues that it consumes, by name; empty until it has told them.
     queues: tuple[str, ...] = ()
+    # How many tasks it can run at once; 0: it has not told yet.
+    concurrency: int = 0
 
 
 class WorkerRecord:
@@ -104,6 +106,8 @@ class WorkerRecord:
         self.consumed = Consumed()
         # Its pool, as in "prefork"; empty until it has answered a roll call.
         self.pool = ""
+        # How many tasks it can run at once; 0 until it has answered.
+        self.concurrency = 0
         # It was told what had been revoked before it was started.
         self.knows_revoked = False
         # Another process of its hostname was heard later than this one.
@@ -258,6 +262,7 @@ class WorkerRecord:
             tuple(warnings),
             self.task_events.state,
             tuple(sorted(self.consumed.queues or ())[:MOST_QUEUES]),
+            self.concurrency,
         )
 
 

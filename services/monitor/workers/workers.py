@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services.kernel.errors import FailedPrecondition
 from services.monitor.tasks.names import WorkerName, cut
+from services.monitor.tasks.tasks import TaskState
 from services.monitor.tasks.values import pid_in
 from services.monitor.workers.worker import (
     BEATS_UNTIL_GONE,
@@ -30,14 +33,16 @@ DELETED_SECONDS = 3600.0
 class HeardOfTasks:
     """What one worker sent of its tasks: times of its own clock, in microseconds.
 
-    `started` has those of its task-started events. The caller must not pass the same event twice.
+    `started` has those of its task-started events, `ended` the states in which tries ended. The caller must
+    not pass the same event twice.
     """
 
-    __slots__ = ("first", "newest", "started")
+    __slots__ = ("ended", "first", "newest", "started")
 
     def __init__(self, at: int) -> None:
         self.first = self.newest = at
         self.started: list[int] = []
+        self.ended: list[TaskState] = []
 
 
 class WorkerTable:
@@ -55,6 +60,8 @@ class WorkerTable:
         self._workers: dict[WorkerName, WorkerRecord] = {}
         # The same, by hostname and process id.
         self._by_hostname: dict[str, dict[int, WorkerRecord]] = {}
+        # By hostname, how many tries its workers were heard to start and to end, by the state.
+        self.tries: dict[str, Counter[TaskState]] = {}
         # When workers were deleted, for a while.
         self._deleted: dict[WorkerName, float] = {}
         self._lost_before = 0
@@ -110,6 +117,9 @@ class WorkerTable:
             record.task_event(of_worker.newest, now)
             for at in of_worker.started:
                 record.started(at)
+            tries = self.tries.setdefault(record.name.hostname, Counter())
+            tries[TaskState.STARTED] += len(of_worker.started)
+            tries.update(of_worker.ended)
             if record.state is not before:
                 changed.append(self._worker(record))
         return changed
@@ -122,12 +132,13 @@ class WorkerTable:
         asked_at: float,
         pool: str = "",
         processed: int | None = None,
+        concurrency: int = 0,
     ) -> Worker | None:
         """Takes in an answer to a command. Returns the worker if its state has changed.
 
         An answer may tell the hostname only. It is then taken for a word of the one worker of that hostname
         that is there; where there are several, or none, it is not known whose word it is. `processed`: its
-        own count of tasks, if it told that.
+        own count of tasks, if it told that; `concurrency`: how many it can run at once, 0 if it did not.
         """
         hostname, pid = cut(name.hostname), name.pid
         if pid is None:
@@ -140,7 +151,7 @@ class WorkerTable:
         else:
             record = self._record(WorkerName(hostname, pid), arrived, now)
         before = record.state
-        record.pool = pool or record.pool
+        record.pool, record.concurrency = pool or record.pool, concurrency or record.concurrency
         if processed is not None and not record.beat_at:
             record.task_events.count(processed)  # heartbeats are more frequent, and tell the same
         record.answered(arrived, now, asked_at)
@@ -322,6 +333,26 @@ class WorkerTable:
         found = self.find(name)
         return (found[0].clock_skew or 0.0) if found else 0.0
 
+    def by_state(self) -> Mapping[WorkerState, int]:
+        """Returns how many workers are in each state."""
+        counts = Counter(record.state for record in self._workers.values())
+        return {state: counts[state] for state in WorkerState}
+
+    def heard_last(self, most: int) -> Mapping[str, Sequence[WorkerRecord]]:
+        """Returns the workers of so many hostnames, of those that were heard last."""
+        hostnames = self._by_hostname
+        if len(hostnames) <= most:
+            return {hostname: list(records.values()) for hostname, records in hostnames.items()}
+        newest = heapq.nlargest(most, hostnames, key=self._heard_at)
+        return {hostname: list(hostnames[hostname].values()) for hostname in newest}
+
+    def _heard_at(self, hostname: str) -> float:
+        return max(record.heard_at for record in self._by_hostname[hostname].values())
+
+    def concurrency_of(self, names: Iterable[WorkerName]) -> int:
+        """Returns how many tasks the workers can run at once together, as far as they have told."""
+        return sum(self._workers[name].concurrency for name in names if name in self._workers)
+
     def active(self) -> int:
         """Returns how many tasks are being run now, by the workers' own count."""
         return sum(record.active for record in self._workers.values())
@@ -369,6 +400,7 @@ class WorkerTable:
         del of_hostname[record.name.pid]
         if not of_hostname:
             del self._by_hostname[record.name.hostname]
+            self.tries.pop(record.name.hostname, None)
         self._lost_before += record.lost
 
 

@@ -33,6 +33,7 @@ from services.monitor.tasks.tasks import UNTOLD_ENDS, Task, TaskState, state_of
 from services.monitor.workers.worker import Worker
 from services.monitor.workers.workers import WorkerTable
 from tests.support.events import CHANNEL, Life, event_message, heartbeat
+from tests.support.figures import RememberedFigures
 from tests.support.locks import locked_table, waiting_for_a_lock
 from tests.support.servers import Valkey, create_database, temporary_valkey
 from tests.support.sql import fetch
@@ -59,7 +60,7 @@ class Listening:
     """An intake that runs, and what it told."""
 
     def __init__(self, valkey: Valkey, database: Database, bounds: Bounds | None = None) -> None:
-        self.figures, self.workers = Figures(), WorkerTable()
+        self.figures, self.workers = RememberedFigures(), WorkerTable()
         self.tasks: list[Task] = []
         self.arrivals: list[Worker] = []
         self.intake = Intake(

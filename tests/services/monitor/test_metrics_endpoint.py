@@ -19,7 +19,8 @@ from tests.support.events import CHANNEL, Life, event_message
 from tests.support.monitors import Monitor
 from tests.support.servers import Valkey
 
-AGE = "celery_queue_oldest_seconds"
+TRIES = ("STARTED", "SUCCESS", "FAILURE")
+AGE, LENGTH = "celery_queue_oldest_seconds", "celery_queue_length"
 
 
 def scrape(monitor: Monitor) -> str:
@@ -32,7 +33,7 @@ def scraped(monitor: Monitor) -> dict[str, Metric]:
     return {family.name: family for family in text_string_to_metric_families(scrape(monitor))}
 
 
-def value(family: Metric, name: str, **labels: str) -> float | None:
+def value(family: Metric, name: str, /, **labels: str) -> float | None:
     found = [each.value for each in family.samples if each.name == name and each.labels == labels]
     return found[0] if found else None
 
@@ -55,6 +56,20 @@ def test_real_tasks_are_counted_by_queue_and_status_and_timed(
             return found if (succeeded, failed, waiting, up) == (3, 1, 1, 1) else None
 
         found = eventually(counted)
+    by_name, failures = found["celery_tasks_by_name"], found["celery_task_failures"]
+    of = {"name": "add", "queue": "quick"}
+    assert value(by_name, "celery_tasks_by_name_total", **of, status="SUCCESS") == 3
+    fault = {"name": "fail", "queue": "quick", "exception": "ValueError"}
+    assert value(failures, "celery_task_failures_total", **fault) == 1
+    for waits in ("celery_task_queue_wait_seconds", "celery_task_worker_wait_seconds"):
+        assert value(found[waits], f"{waits}_count", queue="quick") == 4
+        assert 0 <= (value(found[waits], f"{waits}_sum", queue="quick") or 0) < 120
+    ran = found["celery_task_runtime_seconds"]
+    assert value(ran, "celery_task_runtime_seconds_count", **of) == 3
+    tries = found["celeriac_monitor_worker_tries"]
+    name = "celeriac_monitor_worker_tries_total"
+    assert [value(tries, name, worker="plain@test", status=state) for state in TRIES] == [4, 3, 1]
+    assert value(found["celery_worker_up"], "celery_worker_up", worker="plain@test") == 1
     seconds = found["celery_task_duration_seconds"]
     assert seconds.type == "histogram"
     assert value(seconds, "celery_task_duration_seconds_count", queue="quick") == 4
@@ -83,26 +98,31 @@ def test_age_flow_and_consumers_of_queues_are_told(
         eventually(lambda: (of_queue("arrivals_per_second", "unread") or 0) > 0)
         age = eventually(lambda: of_queue("oldest_seconds", "unread"))
         eventually(lambda: (of_queue("oldest_seconds", "unread") or 0) > age)
-        eventually(lambda: of_queue("oldest_seconds", "fast") is None)
+        eventually(lambda: of_queue("oldest_seconds", "fast") == 0)
         assert (of_queue("deliveries_per_second", "unread"), of_queue("consumers", "unread")) == (0, 0)
         assert (of_queue("waiting_for_eta", "fast"), of_queue("unacknowledged", "unread")) == (0, 0)
 
 
-def test_a_broker_that_hangs_leaves_out_how_old_messages_are_and_nothing_else(
+def test_a_broker_that_hangs_leaves_out_what_was_read_of_queues_and_keeps_no_scrape_waiting(
     monitor: Monitor, app: Celery, broker: Valkey
 ) -> None:
     app.send_task("add", [1, 2], queue="stuck")
-    eventually(lambda: value(scraped(monitor)["celery_queue_oldest_seconds"], AGE, queue="stuck") is not None)
+    eventually(lambda: value(scraped(monitor)[AGE], AGE, queue="stuck") is not None)
     assert broker.process is not None
     broker.process.send_signal(signal.SIGSTOP)
     try:
+        began = time.monotonic()
         found = scraped(monitor)
+        while value(found[LENGTH], LENGTH, queue="stuck") is not None:
+            assert time.monotonic() - began < 60
+            assert "celery_events" in found
+            found = scraped(monitor)
+        # Those that its broker keeps from its work have failed by then; a scrape has not.
+        assert value(found["celeriac_component_up"], "celeriac_component_up", component="database") == 1
+        assert "celery_tasks" in found
     finally:
         broker.process.send_signal(signal.SIGCONT)
-    assert value(found["celery_queue_length"], "celery_queue_length", queue="stuck") == 1
-    assert value(found["celery_queue_oldest_seconds"], AGE, queue="stuck") is None
-    assert "celery_events" in found
-    eventually(lambda: value(scraped(monitor)["celery_queue_oldest_seconds"], AGE, queue="stuck") is not None)
+    eventually(lambda: value(scraped(monitor)[AGE], AGE, queue="stuck") is not None)
 
 
 def test_the_systems_components_and_calls_are_there_too(monitor: Monitor) -> None:
@@ -117,27 +137,44 @@ def test_the_systems_components_and_calls_are_there_too(monitor: Monitor) -> Non
     assert "process_resident_memory_bytes" in found
 
 
-def test_a_thousand_queues_and_strange_names_do_not_make_a_thousand_labels(
+def test_a_thousand_of_all_names_and_strange_ones_do_not_make_a_thousand_labels(
     monitor: Monitor, broker: Valkey
 ) -> None:
     """Label explosion: celery-exporter #157, #280."""
     strange = ['say "hi"\n\\', "佇列", "a,b={}"]
     before = value(scraped(monitor)["celery_events"], "celery_events_total") or 0
     with redis.Redis(broker.host, broker.port) as client:
-        for queue in [*strange, *(f"queue-{number}" for number in range(1000))]:
-            client.publish(CHANNEL, event_message(Life(time.time(), queue=queue).whole()))
-            client.sadd(f"_kombu.binding.{queue}", f"{queue}\x06\x16\x06\x16{queue}")
+        for number, name in enumerate([*strange, *(f"name-{number}" for number in range(1000))]):
+            life = Life(time.time(), queue=name, name=name, hostname=f"{name}@host")
+            failing = Life(time.time(), queue=name, name=name, hostname=f"{name}@host")
+            failure = failing.failed(f"Error{number}('no')")
+            client.publish(CHANNEL, event_message([*life.whole(), failing.received(), failure]))
+            client.sadd(f"_kombu.binding.{name}", f"{name}\x06\x16\x06\x16{name}")
 
     def all_in() -> bool:
         counted = value(scraped(monitor)["celery_events"], "celery_events_total") or 0
-        return counted >= before + 4 * 1003
+        return counted >= before + 6 * 1003
 
     eventually(all_in)
-    tasks = scraped(monitor)["celery_tasks"]
-    queues = {each.labels["queue"] for each in tasks.samples}
-    assert len(queues) <= 201
-    assert {*strange, "other"} <= queues
+    found = scraped(monitor)
+
+    def shown(family: str, label: str) -> set[str]:
+        return {each.labels[label] for each in found[family].samples if label in each.labels}
+
+    tasks = found["celery_tasks"]
+    assert len(shown("celery_tasks", "queue")) <= 202
+    assert {*strange, "other"} <= shown("celery_tasks", "queue")
     assert value(tasks, "celery_tasks_total", queue="other", status="SUCCESS") == pytest.approx(800, abs=10)
+    by_name = found["celery_tasks_by_name"].samples
+    assert len({(each.labels["name"], each.labels["queue"]) for each in by_name}) <= 702
+    assert {*strange, "other"} <= shown("celery_tasks_by_name", "name")
+    assert len(shown("celery_tasks_by_name", "name")) <= 202
+    assert sum(each.value for each in by_name if each.labels["status"] == "SUCCESS") >= 1003
+    assert len(found["celery_task_failures"].samples) <= 1202
+    assert sum(each.value for each in found["celery_task_failures"].samples) >= 1003
+    assert len(shown("celery_task_queue_wait_seconds", "queue")) <= 202
+    assert len(shown("celery_worker_up", "worker")) <= 200
+    assert len(shown("celeriac_monitor_worker_tries", "worker")) <= 200
     assert len(eventually(lambda: scraped(monitor)["celery_queue_length"].samples)) <= 200
 
 

@@ -121,7 +121,8 @@ def counted(monitor: Monitor, queue: str) -> dict[str, float]:
     return {
         name.removeprefix(begin).rstrip('"}'): value
         for name, value in figures(monitor).items()
-        if name.startswith(begin)
+        # Ends that no task came to are told as 0.
+        if name.startswith(begin) and value
     }
 
 

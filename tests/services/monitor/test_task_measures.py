@@ -37,7 +37,7 @@ class Counting:
 
     async def write(self) -> None:
         async with self.database.transaction() as connection:
-            await TotalsStore(connection).add(self.figures.take_changes(), COUNTED_TO, None)
+            await TotalsStore(connection).add(self.figures.take_changes().added_up(), COUNTED_TO, None)
 
     def ended(self, task: str, state: TaskState, seconds: float, times: int = 1) -> None:
         for _ in range(times):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import orjson
@@ -10,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.database import Database
-from services.monitor.figures import Figures
 from services.monitor.intake.taking import Taking
 from services.monitor.intake.task_writer import TaskWriter
 from services.monitor.intake.writership import Writership
@@ -18,10 +18,12 @@ from services.monitor.tasks.redaction import Redaction
 from services.monitor.tasks.table import TaskTable
 from services.monitor.tasks.tasks import STATE_OF_TYPE, Task, TaskState
 from services.monitor.totals.ledger import Ledger
+from services.monitor.totals.tally import QUEUE_WAITS, SECONDS, WORKER_WAITS
 from services.monitor.totals.totals import Totals
 from services.monitor.workers.worker import Worker, WorkerState
 from services.monitor.workers.workers import WorkerTable
 from tests.support.events import Life, heartbeat
+from tests.support.figures import RememberedFigures
 
 T = 1_790_000_000.0
 AWAY = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -29,7 +31,7 @@ AWAY = "postgresql://nobody@127.0.0.1:1/nothing"
 
 class Taken:
     def __init__(self) -> None:
-        self.table, self.figures, self.workers = TaskTable(1_000, 1_000), Figures(), WorkerTable()
+        self.table, self.figures, self.workers = TaskTable(1_000, 1_000), RememberedFigures(), WorkerTable()
         self.tasks: list[Task] = []
         self.changed: list[Worker] = []
         database = Database(AWAY)
@@ -118,3 +120,49 @@ def test_no_secret_is_taken_in_from_an_event_of_any_type(kind: str, requeue: boo
     event = {"type": kind, "uuid": "a", "timestamp": T, "hostname": "h", "pid": 7, "requeue": requeue}
     taken.take(event | dict.fromkeys(fields, f"ValueError('password={secret}')"))
     assert taken.tasks and secret not in repr(taken.tasks)
+
+
+def waits(taken: Taken) -> dict[tuple[str, str], float]:
+    """By figure and queue, for how many seconds tries waited in all."""
+    return {
+        (figure, label): seconds
+        for (figure, label, part), seconds in taken.figures.counts.items()
+        if figure in (QUEUE_WAITS, WORKER_WAITS) and part == SECONDS
+    }
+
+
+def test_how_long_a_try_waited_is_known_from_its_sending_receipt_and_start() -> None:
+    taken, life = Taken(), Life(T)
+    sent, received, started = life.sent(), life.received(), life.started()
+    received["timestamp"], started["timestamp"] = T + 3, T + 5
+    taken.take({**sent, "timestamp": T}, received, started)
+    assert waits(taken) == {(QUEUE_WAITS, "celery"): 3.0, (WORKER_WAITS, "celery"): 2.0}
+
+
+def test_without_its_sending_only_the_wait_in_the_worker_is_known() -> None:
+    taken, life = Taken(), Life(T)
+    taken.take({**life.received(), "timestamp": T}, {**life.started(), "timestamp": T + 5})
+    assert waits(taken) == {(WORKER_WAITS, ""): 5.0}
+
+
+def test_a_retry_whose_sending_was_not_heard_has_not_waited_since_the_first_sending() -> None:
+    taken, life = Taken(), Life(T)
+    taken.take({**life.sent(), "timestamp": T}, {**life.received(), "timestamp": T + 1})
+    taken.take({**life.received(1), "timestamp": T + 100})
+    assert waits(taken) == {(QUEUE_WAITS, "celery"): 1.0}
+    taken.take({**life.sent(), "retries": 2, "timestamp": T + 110})
+    taken.take({**life.received(2), "timestamp": T + 114})
+    assert waits(taken) == {(QUEUE_WAITS, "celery"): 5.0}
+
+
+def test_until_its_eta_a_task_does_not_wait_for_its_worker() -> None:
+    taken, life = Taken(), Life(T)
+    eta = dt.datetime.fromtimestamp(T + 60, dt.UTC).isoformat()
+    taken.take({**life.received(), "timestamp": T, "eta": eta}, {**life.started(), "timestamp": T + 62})
+    assert waits(taken) == {(WORKER_WAITS, ""): 2.0}
+
+
+def test_a_sending_that_is_heard_after_its_receipt_tells_the_wait_too() -> None:
+    taken, life = Taken(), Life(T)
+    taken.take({**life.received(), "timestamp": T + 3}, {**life.sent(), "timestamp": T})
+    assert waits(taken) == {(QUEUE_WAITS, "celery"): 3.0}
