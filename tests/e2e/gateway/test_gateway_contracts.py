@@ -44,4 +44,4 @@ def test_a_rest_path_reaches_its_method(verb: str, pattern: str, method: Method,
     answer = gateway.request(verb, an_example_of(pattern), body, x_request_id=request_id)
     assert answer.status == (503 if method.least_role is None else 401), answer
     [line] = gateway.logged(request_id)
-    assert line["route"] == method.path
+    assert line["method"] == method.path
