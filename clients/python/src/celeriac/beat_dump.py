@@ -308,19 +308,24 @@ def main() -> None:
     parser.add_argument("source", choices=SOURCES)
     parser.add_argument("app", help="the Celery app, as `celery -A` takes it")
     given = parser.parse_args()
+    write(given.source, given.app)
+
+
+def write(source: str, named: str) -> None:
+    """Writes the entries of a source to standard output. `named`: the app, as `celery -A` takes it."""
     from celery.app.utils import find_app
 
     try:
-        app: Any = find_app(given.app)
+        app: Any = find_app(named)
         # Import the modules with the tasks, so that the options of their decorators are known.
         app.loader.import_default_modules()
     except Exception as error:  # importing runs the app's own code
-        _fail(f"no app {given.app!r}, named as for celery -A (proj, proj.celery:app)", error)
-    name, read = SOURCES[given.source]
+        _fail(f"no app {named!r}, named as for celery -A (proj, proj.celery:app)", error)
+    name, read = SOURCES[source]
     try:
         entries = read(app)
     except Exception as error:  # any error of Django's settings, a database or a broker
-        _fail(f"{given.source} of {given.app!r} can't be read", error)
+        _fail(f"{source} of {named!r} can't be read", error)
     json.dump({"celeriac_dump": 1, "source": name, "entries": entries}, sys.stdout, indent=2)
     sys.stdout.write("\n")
 

@@ -23,16 +23,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from celeriac.contexts import Context, read_contexts
 
 Token = str | Callable[[], str]
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(NamedTuple):
     """`ca`: the bytes of a PEM file; None for the authorities that grpc trusts by itself."""
 
     target: str

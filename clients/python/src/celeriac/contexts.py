@@ -6,25 +6,22 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     target: str = ""
     # A path.
     ca: str = ""
     token: str = ""
 
 
-@dataclass(frozen=True)
-class Contexts:
+class Contexts(NamedTuple):
     """`current` is the name of the one that is used when none is named."""
 
     current: str = ""
-    contexts: Mapping[str, Context] = field(default_factory=dict)
+    contexts: Mapping[str, Context] = {}
 
     def named(self, name: str | None) -> Context:
         """Returns the context of this name, or the current one. Raises ValueError for an unknown name."""
@@ -37,7 +34,7 @@ class Contexts:
 
     def with_context(self, name: str, context: Context) -> Contexts:
         """Returns them with one added or changed, which is the current one then."""
-        return replace(self, current=name, contexts={**self.contexts, name: context})
+        return Contexts(name, {**self.contexts, name: context})
 
 
 def file() -> Path:
@@ -68,7 +65,7 @@ def _parsed(text: str, path: Path) -> Contexts:
         read: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
-    names = Context.__dataclass_fields__
+    names = Context._fields
     try:
         contexts = {
             name: Context(**{key: str(value) for key, value in stated.items() if key in names})
@@ -87,7 +84,7 @@ def write_contexts(contexts: Contexts) -> None:
     lines = [f"current = {json.dumps(contexts.current)}"]
     for name, context in contexts.contexts.items():
         lines += ["", f"[contexts.{json.dumps(name)}]"]
-        lines += [f"{key} = {json.dumps(value)}" for key, value in asdict(context).items() if value]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in context._asdict().items() if value]
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as written:

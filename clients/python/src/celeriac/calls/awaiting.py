@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -13,7 +13,9 @@ from celeriac.calls.failures import failure, seconds_of
 from celeriac.calls.listing import AsyncListing, Page
 from celeriac.calls.methods import Method, method_at
 from celeriac.calls.request import chunks
-from celeriac.calls.watches import AsyncWatch
+
+if TYPE_CHECKING:
+    from celeriac.calls.watches import AsyncWatch
 
 
 class AsyncCalls:
@@ -47,6 +49,8 @@ class AsyncCalls:
         return AsyncListing(fetch, limit)
 
     def watch(self, path: str, module: str, values: Mapping[str, Any], cursor: str) -> AsyncWatch[Any]:
+        from celeriac.calls.watches import AsyncWatch
+
         method, _ = self._method(path, module)
         wanted = method.request(values)
         return AsyncWatch(self, method, wanted, cursor, lambda error: self._failure(error, method))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -13,7 +13,9 @@ from celeriac.calls.listing import Listing, Page
 from celeriac.calls.methods import Method, method_at
 from celeriac.calls.request import chunks
 from celeriac.calls.views import view
-from celeriac.calls.watches import Watch
+
+if TYPE_CHECKING:
+    from celeriac.calls.watches import Watch
 
 Deadline = dt.timedelta | float | None
 # Of a client stream: how many items one message carries.
@@ -54,6 +56,8 @@ class Calls:
 
     def watch(self, path: str, module: str, values: Mapping[str, Any], cursor: str) -> Watch[Any]:
         """Returns a watch, which begins when it is read."""
+        from celeriac.calls.watches import Watch
+
         method, _ = self._method(path, module)
         return Watch(self, method, method.request(values), cursor, lambda error: self._failure(error, method))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from google.rpc import error_details_pb2, status_pb2
-
 from celeriac.exceptions import BY_CODE, Details, Error, Unknown
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -35,6 +33,9 @@ def failure(error: Any, path: str, target: str, changes: bool) -> Error:
 
 def details_of(error: Any) -> Details:
     """Returns what the status details have: ErrorInfo, BadRequest, RequestInfo, RetryInfo."""
+    # Not at the top: a call that succeeds needs none of it.
+    from google.rpc import error_details_pb2
+
     told: dict[str, Any] = {}
     for detail in _details(error):
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
@@ -52,6 +53,8 @@ def details_of(error: Any) -> Details:
 
 
 def _details(error: Any) -> Any:
+    from google.rpc import status_pb2
+
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY:
             return status_pb2.Status.FromString(value).details

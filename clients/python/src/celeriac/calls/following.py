@@ -132,7 +132,8 @@ class Vectors(View):
         except ImportError:
             return [_floats(raw[start : start + 4 * self.dimension]) for start in self._starts(len(raw))]
         # astype copies: what frombuffer returns can't be written.
-        return np.frombuffer(raw, "<f4").astype(np.float32).reshape(-1, self.dimension)
+        rows = len(self._starts(len(raw)))
+        return np.frombuffer(raw, "<f4").astype(np.float32).reshape(rows, self.dimension)
 
     def _starts(self, size: int) -> range:
         return range(0, size, 4 * max(self.dimension, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import json
 import struct
 from collections.abc import Callable, Iterable, Mapping
@@ -57,6 +56,8 @@ def _field_of(message: Any, name: str, path: str) -> FieldDescriptor:
     # `args` of a task is JSON in the contract; a message with a field `args` has its own.
     found: FieldDescriptor | None = fields.get(name) or fields.get(name + JSON)
     if found is None:
+        import difflib
+
         known = [each.removesuffix(JSON) for each in fields]
         near = difflib.get_close_matches(name, known, 1)
         told = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known)}"
@@ -128,6 +129,8 @@ def _enum(enum: EnumDescriptor, value: Any, at: str) -> int:
     wanted = str(value).upper().removeprefix(enum.values_by_number[0].name.removesuffix("UNSPECIFIED"))
     if wanted in names:
         return names[wanted]
+    import difflib
+
     near = difflib.get_close_matches(wanted, names, 1)
     known = ", ".join(name for name, number in names.items() if number)
     told = f"did you mean {near[0]}?" if near else f"it is one of: {known}"

@@ -1,0 +1,167 @@
+"""Each command is called before a system that speaks every contract, and calls what it stands for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celeriac.cli.run import run
+from celeriac.monitor.v1 import queues_pb2, system_pb2, tasks_pb2
+from celeriac.operations.v1 import operations_pb2
+from celeriac.scheduler.v1 import config_pb2, manifests_pb2, schedules_pb2
+
+from tests.services.command.test_command_start import all_commands
+from tests.support.command import Command
+from tests.support.contract_server import METHODS, ContractServer
+
+# What a call of each command is: its arguments, and the method that it is to reach.
+CALLS: dict[str, tuple[list[str], str]] = {
+    "schedules list": (["--label", "a=b", "--by-next-run"], "ListSchedules"),
+    "schedules show": (["nightly"], "GetSchedule"),
+    "schedules runs": (["nightly", "--outcome", "failed", "--since", "2d"], "ListRuns"),
+    "schedules explain": (["nightly", "--since", "2h"], "ExplainSchedule"),
+    "schedules preview": (["--crontab", "0 3 * * *", "--in", "Asia/Taipei"], "PreviewTimes"),
+    "schedules run": (["nightly"], "TriggerSchedule"),
+    "schedules pause": (["nightly", "-m", "移機"], "PauseSchedule"),
+    "schedules resume": (["nightly"], "ResumeSchedule"),
+    "schedules delete": (["nightly", "--yes"], "DeleteSchedule"),
+    "schedules backfill": (["nightly", "--since", "1d", "--rate", "5", "--yes"], "BackfillSchedule"),
+    "schedules create": (["a", "--task", "t", "--crontab", "0 3 * * *", "--args", "[1]"], "CreateSchedule"),
+    "schedules apply": (["-f", "{manifest}", "--yes"], "ApplySchedules"),
+    "schedules export": (["--label", "a=b"], "ExportSchedules"),
+    "schedules import": (["-f", "{manifest}", "--label", "origin=beat"], "ImportSchedules"),
+    "tasks list": (
+        ["--state", "failure,retry", "--task", "a,b", "--since", "2h", "--text", "語音"],
+        "ListTasks",
+    ),
+    "tasks show": (["t1"], "GetTask"),
+    "tasks failures": (["--since", "2h"], "GroupFailures"),
+    "tasks tail": (["--state", "failure", "--count", "1"], "WatchEvents"),
+    "tasks run": (["rvt.report", "--args", "[7]", "--countdown", "5m"], "RunTask"),
+    "tasks retry": (["t1", "t2"], "RetryTask"),
+    "tasks revoke": (["--queue", "ai", "--yes"], "RevokeTasks"),
+    "tasks terminate": (["t1", "--yes"], "RevokeTask"),
+    "queues list": ([], "ListQueues"),
+    "queues show": (["ai"], "GetQueue"),
+    "queues peek": (["ai", "--count", "3"], "PeekQueue"),
+    "queues pause": (["ai", "-m", "why"], "PauseQueue"),
+    "queues resume": (["ai"], "ResumeQueue"),
+    "queues purge": (["ai", "--count", "3", "--yes"], "PurgeQueue"),
+    "queues purges": ([], "ListPurges"),
+    "queues restore": (["p1"], "UndoPurge"),
+    "queues move": (["ai", "other", "--yes"], "MoveMessages"),
+    "workers list": (["--state", "online"], "ListWorkers"),
+    "workers show": (["w1"], "GetWorker"),
+    "workers ping": ([], "PingWorkers"),
+    "workers grow": (["w1", "--count", "2"], "GrowPool"),
+    "workers shrink": (["w1"], "ShrinkPool"),
+    "workers restart": (["w1", "--yes"], "RestartPool"),
+    "workers shutdown": (["w1", "--yes"], "ShutdownWorkers"),
+    "workers forget": (["w1"], "DeleteWorker"),
+    "operations list": (["--state", "running"], "ListOperations"),
+    "operations show": (["o1"], "GetOperation"),
+    "operations wait": (["o1"], "WaitOperation"),
+    "operations cancel": (["o1"], "CancelOperation"),
+    "system drain": (["--yes", "--within", "5m"], "Drain"),
+    "system resume": ([], "Resume"),
+    "system restart": (["--yes", "--detach"], "Restart"),
+    "system shutdown": (["--yes", "--detach"], "Shutdown"),
+    "system start": ([], "Start"),
+    "system gaps": (["--state", "open"], "ListEventGaps"),
+    "questions": (["--days", "7"], "ListHotQuestions"),
+    "search": (["語音", "-k", "3", "--role", "user"], "SearchMessages"),
+    "embed": (["語音", "--query"], "Embed"),
+    "audit list": (["--resource", "schedules/nightly", "--since", "7d"], "ListRecords"),
+    "audit show": (["r1"], "GetRecord"),
+    "audit export": (["--actor", "mei"], "ListRecords"),
+    "config list": (["scheduler."], "ListConfigs"),
+    "config get": (["a"], "GetConfig"),
+    "config set": (["a", "16", "-m", "why"], "SetConfig"),
+    "config reset": (["a"], "ResetConfig"),
+    "config history": (["a"], "ListConfigRevisions"),
+    "config rollback": (["a", "3"], "RollbackConfig"),
+    "whoami": ([], "CheckHealth"),
+    "version": ([], "GetInfo"),
+}
+# What other tests call: with a terminal, a context, an editor or another beat.
+ELSEWHERE = {
+    "status",
+    "schedules edit",
+    "schedules dump",
+    "audit verify",
+    "login",
+    "logout",
+    "contexts",
+    "token",
+    "open",
+    "completion",
+}
+
+
+def test_each_command_is_among_them() -> None:
+    assert {" ".join(path) for path in all_commands()} == CALLS.keys() | ELSEWHERE
+
+
+@pytest.fixture
+def answering(server: ContractServer) -> ContractServer:
+    """A few answers that must not be empty, so that a command goes on to the call that is asked for."""
+    monitor, scheduler = "/celeriac.monitor.v1", "/celeriac.scheduler.v1"
+    done = operations_pb2.Operation(name="operations/o1", state=operations_pb2.OPERATION_STATE_DONE)
+    server.answers |= {
+        f"{monitor}.QueueService/GetQueue": queues_pb2.GetQueueResponse(
+            queue=queues_pb2.Queue(name="queues/ai", length=3)
+        ),
+        f"{monitor}.QueueService/MoveMessages": queues_pb2.MoveMessagesResponse(moved_count=3, complete=True),
+        f"{monitor}.TaskService/RevokeTasks": tasks_pb2.RevokeTasksResponse(matched_count=3),
+        f"{monitor}.SystemService/Drain": system_pb2.DrainResponse(operation=done),
+        "/celeriac.operations.v1.OperationService/WaitOperation": operations_pb2.WaitOperationResponse(
+            operation=done
+        ),
+        f"{scheduler}.ConfigService/GetConfig": config_pb2.GetConfigResponse(
+            config=config_pb2.Config(name="configs/a", type=config_pb2.CONFIG_TYPE_INT)
+        ),
+        f"{scheduler}.ManifestService/ApplySchedules": manifests_pb2.ApplySchedulesResponse(
+            difference=manifests_pb2.Difference(create_count=1, text="+ a\n", etag="e1")
+        ),
+        f"{scheduler}.ManifestService/ImportSchedules": manifests_pb2.ImportSchedulesResponse(
+            difference=manifests_pb2.Difference(text="+ a\n")
+        ),
+        f"{scheduler}.ScheduleService/ExplainSchedule": schedules_pb2.ExplainScheduleResponse(
+            summary="The schedule is active."
+        ),
+        f"{monitor}.MonitoringService/WatchEvents": _one_task,
+    }
+    return server
+
+
+def _one_task(_: Any) -> list[Any]:
+    from celeriac.monitor.v1 import monitoring_pb2
+
+    return [monitoring_pb2.WatchEventsResponse(task=tasks_pb2.Task(name="tasks/t1"), cursor="1")]
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("how", [[], ["-o", "json"]], ids=["tabs", "json"])
+def test_a_command_makes_its_call(
+    celeriac: Command,
+    answering: ContractServer,
+    name: str,
+    how: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for variable, value in celeriac.environment.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    manifest = tmp_path / "schedules.yaml"
+    manifest.write_text("schedules: []\n")
+    arguments, method = CALLS[name]
+    given = [argument.format(manifest=manifest) if "{m" in argument else argument for argument in arguments]
+    code = run([*name.split(), *given, *how])
+    assert code == 0, capsys.readouterr().err
+    reached = {path.rpartition("/")[2] for path, _ in answering.arrived}
+    assert method in reached, sorted(reached)
+    assert method in {path.rpartition("/")[2] for path in METHODS}
