@@ -17,6 +17,7 @@ from pathlib import Path
 
 COMMAND = Path(sys.executable).with_name("celeriac")
 SECONDS = 60.0
+CTRL_C = "\x03"
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,12 @@ class Command:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         known = {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": str(rows)}
         process = subprocess.Popen(
-            [COMMAND, *arguments],
+            # So that Ctrl-C is a signal there.
+            ["setsid", "--ctty", "--wait", COMMAND, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env=self._environment({**known, **environment}),
-            start_new_session=True,
-            # So that Ctrl-C is a signal there.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(theirs)
         shown = _all_of(ours, typed, at)
@@ -93,12 +92,14 @@ class Command:
 
 
 def _all_of(terminal: int, typed: str, at: str) -> str:
-    found, deadline = b"", time.monotonic() + SECONDS
+    found, deadline, silent = b"", time.monotonic() + SECONDS, True
     while time.monotonic() < deadline:
-        if typed and at.encode() in found:
+        if typed and at.encode() in found and silent:
             os.write(terminal, typed.encode())
-            typed = ""
-        if not select.select([terminal], [], [], 1)[0]:
+            # Python does not see a signal that comes just before it begins to read: again, as a person would.
+            typed = typed if typed == CTRL_C else ""
+        silent = not select.select([terminal], [], [], 1)[0]
+        if silent:
             continue
         try:
             read = os.read(terminal, 65536)
