@@ -50,11 +50,12 @@ def _strict(command: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_of_a_page_does_what_it_says(system: System, page: Path) -> None:
+def test_every_command_of_a_page_does_what_it_says(system: System, page: Path, tmp_path: Path) -> None:
     script = as_a_script(commands_of(page), system)
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        env=system.environment,
+        # The contexts of whoever runs the tests are left alone.
+        env={**system.environment, "XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
         cwd=ROOT,
         capture_output=True,
         text=True,

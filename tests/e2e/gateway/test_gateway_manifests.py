@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.command import Command, Ran
 from tests.support.gateway import Gateway
 
 
@@ -28,73 +27,79 @@ def file(tmp_path: Path, team: str) -> Path:
     return path
 
 
-def command(gateway: Gateway, token: str, *words: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error of celeriac.manifests."""
-    where = ["--server", gateway.address, "--ca", str(gateway.state / "ca.pem")]
-    environment = {**os.environ, "CELERIAC_TOKEN": token}
-    ran = subprocess.run(
-        [sys.executable, "-m", "celeriac.manifests", *where, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-    return ran.returncode, ran.stdout, ran.stderr
+@pytest.fixture
+def schedules(gateway: Gateway, admin: str, tmp_path: Path) -> Callable[..., Ran]:
+    """`celeriac schedules` at the gateway."""
+    known = {
+        "CELERIAC_TARGET": gateway.address,
+        "CELERIAC_CA": str(gateway.state / "ca.pem"),
+        "CELERIAC_TOKEN": admin,
+    }
+    celeriac = Command(tmp_path, known)
+    return lambda *words, **named: celeriac.run("schedules", *words, **named)
 
 
 def test_a_file_is_compared_applied_and_exported_from_a_terminal(
-    gateway: Gateway, admin: str, file: Path, team: str
+    schedules: Callable[..., Ran], file: Path, team: str
 ) -> None:
-    code, told, _ = command(gateway, admin, "diff", str(file))
-    assert code == 0
-    assert told.startswith(f"+ {team}-a\n    task: report\n")
-    etag = told.split()[-1]
-    code, done, _ = command(gateway, admin, "apply", str(file), "--etag", etag, "--prune-label", "team=other")
-    assert (code, done) == (1, "")
-    code, done, error = command(gateway, admin, "apply", str(file), "--etag", etag)
-    assert (code, error) == (0, "")
-    assert done.endswith("1 created, 0 changed, 0 removed, 0 unchanged\n")
-    code, exported, _ = command(gateway, admin, "export", "--label", f"team={team}")
-    file.write_text(exported)
-    code, again, _ = command(gateway, admin, "apply", str(file), "--prune-label", f"team={team}")
-    assert (code, again) == (0, "0 created, 0 changed, 0 removed, 1 unchanged\n")
+    told = schedules("apply", "-f", str(file), "--diff")
+    assert told.code == 1
+    assert told.out.startswith(f"+ {team}-a\n    task: report\n")
+    etag = told.out.split()[-1]
+    other = schedules("apply", "-f", str(file), "--etag", etag, "--prune", "team=other")
+    assert (other.code, other.out) == (2, "")
+    done = schedules("apply", "-f", str(file), "--etag", etag)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith("1 created, 0 changed, 0 removed, 0 unchanged\n")
+    file.write_text(schedules("export", "--label", f"team={team}").out)
+    again = schedules("apply", "-f", str(file), "--prune", f"team={team}")
+    assert (again.code, again.out.strip()) == (0, "0 created, 0 changed, 0 removed, 1 unchanged")
 
 
-def test_faults_are_told_on_standard_error(gateway: Gateway, admin: str, file: Path) -> None:
+def test_what_an_editor_changes_is_shown_and_applied(
+    schedules: Callable[..., Ran], file: Path, team: str, tmp_path: Path
+) -> None:
+    assert schedules("apply", "-f", str(file)).code == 0
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\necho '  description: 每日報表' >> \"$1\"\n")
+    editor.chmod(0o755)
+    done = schedules("edit", f"{team}-a", "--yes", EDITOR=str(editor))
+    assert (done.code, done.out) == (0, f"changed {team}-a\n")
+    assert "description: (not set) → 每日報表" in done.err
+    assert "每日報表" in schedules("show", f"{team}-a").out
+    assert "nothing was changed" in schedules("edit", f"{team}-a", EDITOR="true").err
+
+
+def test_faults_are_told_on_standard_error(schedules: Callable[..., Ran], file: Path) -> None:
     file.write_text("schedules: [{id: one, task: count, crontab: 0 99 * * *}]")
-    code, out, error = command(gateway, admin, "apply", str(file))
-    assert (code, out) == (1, "")
-    assert error.startswith("INVALID_ARGUMENT: schedules[0].crontab has ")
-    assert "for example: " in error
-    code, out, error = command(gateway, "", "apply", str(file))
-    assert (code, out) == (1, "")
-    assert error.startswith("CELERIAC_TOKEN is not set")
+    told = schedules("apply", "-f", str(file))
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("error: schedules[0].crontab has ")
+    assert "for example: " in told.err
+    assert schedules("apply", "-f", str(file), CELERIAC_TOKEN="").code == 4
     file.write_bytes("# 每日".encode("big5"))
     nowhere = str(file.with_name("nowhere.yaml"))
-    for words, told in (
-        (["apply", nowhere], f"{nowhere} can't be read: No such file or directory\n"),
-        (["apply", str(file)], f"{file} is not UTF-8: byte 3 is 0xa8\n"),
-        (
-            ["--ca", nowhere, "export"],
-            f"{nowhere} can't be read: No such file or directory; --ca names the file\n",
-        ),
+    for words, fault in (
+        (["apply", "-f", nowhere], f"error: {nowhere} can't be read: No such file or directory\n"),
+        (["apply", "-f", str(file)], f"error: {file} is not UTF-8: byte 3 is 0xa8\n"),
     ):
-        assert command(gateway, admin, *words) == (1, "", told)
+        assert schedules(*words) == Ran(2, "", fault)
 
 
-def test_a_dump_is_imported_from_a_terminal(gateway: Gateway, admin: str, tmp_path: Path, team: str) -> None:
+def test_a_dump_is_imported_from_a_terminal(schedules: Callable[..., Ran], tmp_path: Path, team: str) -> None:
     every = {"kind": "interval", "seconds": 86400, "zone": "UTC"}
     entry = {"name": team, "task": "report", "schedule": every, "options": {"countdown": 3}}
     file = tmp_path / "dump.json"
     file.write_text(json.dumps({"celeriac_dump": 1, "source": "beat_schedule", "entries": [entry]}))
-    words = ["import", str(file), "--labels", f"team={team}"]
-    code, told, _ = command(gateway, admin, *words, "--dry-run")
-    assert code == 0
-    assert f"not carried over: {team}: options.countdown is 3; " in told
-    etag = told.partition("--etag ")[2].split()[0]
-    code, done, _ = command(gateway, admin, *words, "--etag", etag)
-    assert (code, done.splitlines()[0]) == (0, f"+ {team}")
-    assert command(gateway, admin, *words)[1].startswith("0 created, 0 changed, 0 removed, 1 unchanged\n")
+    words = ["import", "-f", str(file), "--label", f"team={team}"]
+    told = schedules(*words, "--dry-run")
+    # A part of it can't be carried over.
+    assert told.code == 7
+    assert f"not carried over: {team}: options.countdown is 3; " in told.out
+    etag = told.out.partition("--etag ")[2].split()[0]
+    done = schedules(*words, "--etag", etag)
+    assert (done.code, done.out.splitlines()[0]) == (7, f"+ {team}")
+    assert schedules(*words).out.startswith("0 created, 0 changed, 0 removed, 1 unchanged\n")
 
 
 def test_over_rest(gateway: Gateway, admin: str, file: Path, team: str) -> None:

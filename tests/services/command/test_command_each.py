@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celeriac.audit.v1 import audit_pb2
 from celeriac.cli.run import run
-from celeriac.monitor.v1 import queues_pb2, system_pb2, tasks_pb2
+from celeriac.monitor.v1 import monitoring_pb2, queues_pb2, system_pb2, tasks_pb2
 from celeriac.operations.v1 import operations_pb2
 from celeriac.scheduler.v1 import config_pb2, manifests_pb2, schedules_pb2
 
@@ -136,8 +138,6 @@ def answering(server: ContractServer) -> ContractServer:
 
 
 def _one_task(_: Any) -> list[Any]:
-    from celeriac.monitor.v1 import monitoring_pb2
-
     return [monitoring_pb2.WatchEventsResponse(task=tasks_pb2.Task(name="tasks/t1"), cursor="1")]
 
 
@@ -165,3 +165,45 @@ def test_a_command_makes_its_call(
     reached = {path.rpartition("/")[2] for path, _ in answering.arrived}
     assert method in reached, sorted(reached)
     assert method in {path.rpartition("/")[2] for path in METHODS}
+
+
+def test_the_schedules_of_another_beat_are_dumped_where_it_runs(
+    celeriac: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from celery import Celery\napp = Celery('shop', broker='memory://')\n"
+        "app.conf.beat_schedule = {'報表': {'task': 'shop.report', 'schedule': 60}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    ran = celeriac.run("schedules", "dump", "beat-schedule", "shop")
+    assert ran.code == 0, ran.err
+    [entry] = [each for each in json.loads(ran.out)["entries"] if each["name"] == "報表"]
+    assert entry["task"] == "shop.report"
+
+
+def test_an_audit_log_that_is_not_intact_is_exit_code_1(celeriac: Command, server: ContractServer) -> None:
+    broken = audit_pb2.VerifyResponse(
+        size=7, discrepancies=[audit_pb2.Discrepancy(index=3, fault="the hash differs")]
+    )
+    server.answers["/celeriac.audit.v1.AuditService/Verify"] = broken
+    ran = celeriac.run("audit", "verify")
+    assert ran.code == 1
+    assert ran.out.splitlines()[1] == "  record 3: the hash differs"
+
+
+def test_the_status_is_0_only_if_all_is_healthy(celeriac: Command, server: ContractServer) -> None:
+    path = "/celeriac.monitor.v1.MonitoringService/GetDashboard"
+    sick = system_pb2.Component(
+        component="broker", health=system_pb2.HEALTH_UNHEALTHY, detail="can't be reached"
+    )
+    server.answers[path] = monitoring_pb2.GetDashboardResponse(health=system_pb2.HEALTH_HEALTHY)
+    assert celeriac.run("status").code == 0
+    server.answers[path] = monitoring_pb2.GetDashboardResponse(
+        health=system_pb2.HEALTH_UNHEALTHY, components=[sick]
+    )
+    ran = celeriac.run("status")
+    assert ran.code == 1
+    assert "component\tbroker\tunhealthy\tcan't be reached\n" in ran.out
+    shown = celeriac.on_a_terminal("status", NO_COLOR="1").out
+    assert "unhealthy" in shown.splitlines()[0]
+    assert "can't be reached" in shown

@@ -94,7 +94,7 @@ def edit(session: Session, name: str, yes: bool, dry_run: bool) -> None:
         return
     manifests = session.client.manifests
     difference = manifests.apply_schedules(edited, validate_only=True, deadline=session.deadline)
-    session.say(difference.text)
+    session.say(difference.text.rstrip())
     if dry_run:
         session.out.result(difference, "nothing is changed yet")
         return
