@@ -12,7 +12,7 @@ import click
 from celeriac import exceptions
 from celeriac.cli import names, times
 from celeriac.cli.failures import Problem, problem_of
-from celeriac.cli.session import Session
+from celeriac.cli.session import Session, session
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 LIMIT = 50
@@ -53,7 +53,8 @@ def limited(function: Function) -> Function:
     @click.option("--all-pages", is_flag=True, help="All there are.")
     @functools.wraps(function)
     def run(*given: Any, limit: int, all_pages: bool, **named: Any) -> Any:
-        return function(*given, limit=None if all_pages else limit, **named)
+        session().limit = None if all_pages else limit
+        return function(*given, limit=session().limit, **named)
 
     return run  # type: ignore[return-value]
 

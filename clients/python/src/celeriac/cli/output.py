@@ -54,6 +54,8 @@ class Output:
                     self._session.say(empty)
             case _:
                 self._table(found, columns)
+        if found and len(found) == self._session.limit:
+            self._session.say(f"the first {len(found)}, there may be more: --all-pages, or --limit")
 
     def item(self, item: Any, rows: Sequence[Column]) -> None:
         """Shows one thing: a line for each of its fields."""

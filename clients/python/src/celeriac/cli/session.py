@@ -27,6 +27,8 @@ class Session:
 
     def __init__(self) -> None:
         self.options: dict[str, Any] = {}
+        # The most items of the list that is asked for; None: all, or no list.
+        self.limit: int | None = None
         # Once for the whole call, so that relative times agree.
         self.now = dt.datetime.now(times.UTC)
 
