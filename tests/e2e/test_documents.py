@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tests.support.system import System
 # Blocks marked `sh` are run; what needs another machine or application stands in blocks marked `console`.
 # These start or end a system, or take as long as this whole run: tests/e2e/standalone and CI run them.
 USUAL_PORT = 8443
+GRPCURL = Path(sys.executable).with_name("grpcurl")
 RUN_ELSEWHERE = re.compile(r"^make (up|down|test|bench)\b|^make logs(?!.*FOLLOW=0)|^git clone\b")
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGES = [
@@ -52,10 +55,17 @@ def _strict(command: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_of_a_page_does_what_it_says(system: System, page: Path, tmp_path: Path) -> None:
     script = as_a_script(commands_of(page), system)
+    # A reader has installed it by the command of the page, which is in a `console` block.
+    (tmp_path / "grpcurl").symlink_to(GRPCURL)
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         # The contexts of whoever runs the tests are left alone.
-        env={**system.environment, "XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
+        env={
+            **system.environment,
+            "XDG_CONFIG_HOME": str(tmp_path),
+            "XDG_CACHE_HOME": str(tmp_path),
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,
