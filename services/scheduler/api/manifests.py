@@ -14,9 +14,12 @@ from services.scheduler.api.convert_filter import schedules_in
 from services.scheduler.manifests.apply import Application, Sets
 from services.scheduler.manifests.difference import MOST_TOLD, Change, Difference, Kind, cut
 from services.scheduler.manifests.export import Exports
+from services.scheduler.manifests.take_over import Dump
+from services.scheduler.manifests.take_over_entry import Note, Weight
 from services.scheduler.manifests.write import entries_text, said_by
 from services.scheduler.schedule import checks
 
+WEIGHTS = wire_values(pb.NotCarriedWeight, Weight)
 KINDS = wire_values(pb.ChangeKind, Kind)
 FORMATS = (pb.MANIFEST_FORMAT_UNSPECIFIED, pb.MANIFEST_FORMAT_YAML, pb.MANIFEST_FORMAT_JSON)
 
@@ -56,14 +59,21 @@ class ManifestApi(manifests_pb2_grpc.ManifestServiceServicer):
     ) -> pb.ImportSchedulesResponse:
         faults = Faults()
         once = once_in(request, faults, "ImportSchedules")
+        queue = request.default_queue
+        queue = checks.queue(queue, faults, "default_queue") if queue else ""
         faults.raise_any()
         how = Application(request.validate_only, etag=request.etag, once=once)
-        imported, answer = await self._sets.take_over(request.dump, dict(request.labels), how)
+        dump = Dump(request.dump, dict(request.labels), queue)
+        imported, answer = await self._sets.take_over(dump, how)
         return pb.ImportSchedulesResponse(
             manifest=entries_text([said_by(each) for each in imported.wanted]),
             difference=pb.Difference.FromString(answer),
-            not_carried=[pb.NotCarried(**note._asdict()) for note in imported.not_carried],
+            not_carried=map(_note_to, imported.not_carried),
         )
+
+
+def _note_to(note: Note) -> pb.NotCarried:
+    return pb.NotCarried(entry=note.entry, field=note.field, reason=note.reason, weight=WEIGHTS[note.weight])
 
 
 def difference_to(found: Difference) -> bytes:

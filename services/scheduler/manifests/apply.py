@@ -18,7 +18,7 @@ from services.scheduler.catalogue.catalogue import due_after_change
 from services.scheduler.manifests.difference import Change, Difference, Kind, difference
 from services.scheduler.manifests.read import Wanted, read_manifest
 from services.scheduler.manifests.store_apply import SetStore
-from services.scheduler.manifests.take_over import Imported, read_dump
+from services.scheduler.manifests.take_over import Dump, Imported, read_dump
 from services.scheduler.schedule.definition import Definition, Schedule
 from services.scheduler.schedule.store_base import now_at
 from services.scheduler.schedule.store_requests import RequestStore
@@ -62,13 +62,13 @@ class Sets:
         faults.raise_any()
         return await self._applied(wanted, how, _seed(manifest, how))
 
-    async def take_over(self, dump: str, labels: dict[str, str], how: Application) -> tuple[Imported, bytes]:
+    async def take_over(self, dump: Dump, how: Application) -> tuple[Imported, bytes]:
         """Returns what was read from the dump, the same each time, and the difference as an answer."""
         now = await now_at(self._database)
         faults = Faults()
-        imported = await asyncio.to_thread(read_dump, dump, labels, self._zone, now, faults)
+        imported = await asyncio.to_thread(read_dump, dump, self._zone, now, faults)
         faults.raise_any()
-        seed = _seed(json.dumps([dump, sorted(labels.items())]), how)
+        seed = _seed(json.dumps([dump.text, sorted(dump.labels.items()), dump.queue]), how)
         return imported, await self._applied(imported.wanted, how, seed)
 
     async def _applied(self, wanted: Sequence[Wanted], how: Application, seed: str) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 from services.kernel.validation import Faults
 from services.scheduler.manifests.entry import kind_of
 from services.scheduler.manifests.read import MOST_SCHEDULES, Wanted, read_entry
-from services.scheduler.manifests.take_over_entry import Note, Notes, manifest_entry
+from services.scheduler.manifests.take_over_entry import Note, Notes, NotJson, Weight, manifest_entry
 from services.scheduler.manifests.text import TextInvalid, parse_text
 from services.scheduler.schedule import checks
 from services.scheduler.schedule.checks import LONGEST_ID, MOST_DESCRIPTION
@@ -67,8 +67,21 @@ def _id_of(name: str) -> str:
     return f"{words[: LONGEST_ID - 9].rstrip('-._') or 'schedule'}-{digest}"
 
 
-def read_dump(text: str, labels: Mapping[str, str], zone: str, now: dt.datetime, faults: Faults) -> Imported:
-    """Returns the schedules in a dump. Faults of the dump go to `faults`, those of an entry to its notes."""
+@dataclass(frozen=True)
+class Dump:
+    """The text of a dump, labels for all its schedules, and the queue of those that have none."""
+
+    text: str
+    labels: Mapping[str, str]
+    queue: str = ""
+
+
+def read_dump(dump: Dump, zone: str, now: dt.datetime, faults: Faults) -> Imported:
+    """Returns the schedules in a dump, with notes in the order of their weights.
+
+    Faults of the dump go to `faults`, those of an entry to its notes.
+    """
+    text, labels = dump.text, dump.labels
     checks.labels(labels, faults, "labels")
     entries = _entries(text, faults)
     if faults:
@@ -77,13 +90,13 @@ def read_dump(text: str, labels: Mapping[str, str], zone: str, now: dt.datetime,
     ids = _Ids([entry["name"] for entry in entries])
     for entry in entries:
         own = Notes(entry["name"])
-        values = manifest_entry(entry, own)
+        values = manifest_entry(entry, dump.queue, own)
         if values is not None:
             values = _named(values, entry["name"], ids.of(entry["name"]), own) | _labelled(labels)
             found = _checked(values, zone, now, own)
             wanted += [found] if found else []
         notes += own
-    return Imported(tuple(wanted), tuple(notes))
+    return Imported(tuple(wanted), tuple(sorted(notes, key=lambda note: note.weight)))
 
 
 def _labelled(labels: Mapping[str, str]) -> dict[str, Any]:
@@ -93,10 +106,12 @@ def _labelled(labels: Mapping[str, str]) -> dict[str, Any]:
 def _named(values: dict[str, Any], name: str, found: str, notes: Notes) -> dict[str, Any]:
     described = values.get("description", "")
     if found != name:
-        notes.add("name", f"is no id of a schedule: it is called {found!r}, its name is in the description")
+        told = f"is no id of a schedule: it is called {found!r}, its name is in the description"
+        notes.add("name", told, Weight.RENAMED)
         described = f"{name}: {described}" if described else name
     if isinstance(described, str) and len(described) > MOST_DESCRIPTION:
-        notes.add("description", f"has {len(described)} characters: the first {MOST_DESCRIPTION} are kept")
+        told = f"has {len(described)} characters: the first {MOST_DESCRIPTION} are kept"
+        notes.add("description", told, Weight.RENAMED)
         described = described[:MOST_DESCRIPTION]
     return {"id": found, **values, "description": described}
 
@@ -112,7 +127,7 @@ def _checked(values: dict[str, Any], zone: str, now: dt.datetime, notes: Notes) 
 
 def _entries(text: str, faults: Faults) -> list[dict[str, Any]]:
     try:
-        data = parse_text(text) if text.lstrip().startswith("{") else None
+        data = parse_text(text, NotJson) if text.lstrip().startswith("{") else None
     except TextInvalid as error:
         faults.add("dump", str(error), EXAMPLE)
         return []

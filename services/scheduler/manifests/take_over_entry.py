@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -39,7 +41,17 @@ OPTIONS = {
     "ignore_result": "is for the task's decorator to say",
     "delivery_mode": "messages are persistent",
 }
+# Where a message goes, for brokers of other kinds.
+PLACES = ("exchange", "routing_key")
 SECONDS_IN_OPTIONS = ("expires", "soft_time_limit", "time_limit")
+
+
+class Weight(enum.IntEnum):
+    """How much a note matters: ordered, what matters most first."""
+
+    LOST = 1
+    CHANGED = 2
+    RENAMED = 3
 
 
 class Note(NamedTuple):
@@ -48,6 +60,14 @@ class Note(NamedTuple):
     entry: str
     field: str
     reason: str
+    weight: Weight
+
+
+@dataclass(frozen=True, slots=True)
+class NotJson:
+    """Stands for a number that JSON does not have (NaN, Infinity), and that Python writes all the same."""
+
+    name: str
 
 
 class Notes:
@@ -60,17 +80,26 @@ class Notes:
     def __iter__(self) -> Iterator[Note]:
         return iter(self._found)
 
-    def add(self, field: str, reason: str) -> None:
-        self._found.append(Note(self._entry, field[:200], reason[:1000]))
+    def add(self, field: str, reason: str, weight: Weight = Weight.LOST) -> None:
+        self._found.append(Note(self._entry, field[:200], reason[:1000], weight))
 
 
-def manifest_entry(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
+def manifest_entry(entry: dict[str, Any], queue: str, notes: Notes) -> dict[str, Any] | None:
     """Returns the entry of a manifest, without its id; None when the entry can't be carried over.
 
+    `queue`: of entries that name an exchange or a routing key alone; empty if nobody said which.
     The values are checked later, when the entry is read as that of a manifest.
     """
     for name, reason in _mapping(entry, "not_json").items():
         notes.add("", f"is not carried over: its {name} can't be sent as JSON ({reason})")
+        return None
+    for name in [name for name in entry if name != "options"]:
+        found = not_json_in(entry[name])
+        if found is not None:
+            notes.add("", f"is not carried over: its {name} has {found.name}, which is no number of JSON")
+            return None
+    options = _options(_mapping(entry, "options"), queue, notes)
+    if options is None:
         return None
     timing = _timing(entry, notes)
     if timing is None:
@@ -82,7 +111,7 @@ def manifest_entry(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None
         "task": entry.get("task"),
         "args": entry.get("args"),
         "kwargs": entry.get("kwargs"),
-        **_options(_mapping(entry, "options"), notes),
+        **options,
         **timing,
         "start": entry.get("start"),
         "end": entry.get("end"),
@@ -91,6 +120,20 @@ def manifest_entry(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None
     }
     _history(entry, notes)
     return {name: value for name, value in values.items() if value not in (None, "", {}, [])}
+
+
+def not_json_in(value: Any) -> NotJson | None:
+    """Returns the first number in the value that JSON does not have."""
+    match value:
+        case NotJson():
+            return value
+        case dict():
+            parts: Iterable[Any] = value.values()
+        case list():
+            parts = value
+        case _:
+            return None
+    return next((found for part in parts if (found := not_json_in(part)) is not None), None)
 
 
 def _mapping(values: dict[str, Any], name: str) -> dict[str, Any]:
@@ -106,11 +149,9 @@ def _enabled(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _history(entry: dict[str, Any], notes: Notes) -> None:
-    if entry.get("last_run_at"):
-        reason = "due times follow from the timing alone, from the moment of the import on"
-        notes.add("last_run_at", f"is {entry['last_run_at']}; {reason}")
     if entry.get("total_run_count"):
-        notes.add("total_run_count", f"is {entry['total_run_count']}; runs are counted anew")
+        told = f"is {entry['total_run_count']}; runs are counted anew"
+        notes.add("total_run_count", told, Weight.RENAMED)
 
 
 # ------------------------------------------------------------------------------------- timings
@@ -125,10 +166,13 @@ def _timing(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
         case "crontab":
             if not known:
                 reason = f"is {zone!r}, no zone of the IANA database: it runs in the scheduler's own zone"
-                notes.add("schedule.zone", reason)
-            return values | {"crontab": " ".join(str(schedule.get(name, "*")) for name in CRONTAB_FIELDS)}
+                notes.add("schedule.zone", reason, Weight.CHANGED)
+            # django-celery-beat takes "0, 15, 30", and leaves the blanks out when it runs.
+            fields = ("".join(str(schedule.get(name, "*")).split()) for name in CRONTAB_FIELDS)
+            return values | {"crontab": " ".join(fields)}
         case "interval":
-            return values | _interval(schedule, zone if known else "UTC", notes)
+            ran_at = entry.get("last_run_at")
+            return values | _interval(schedule, zone if known else "UTC", ran_at, notes)
         case "solar":
             place = {name: schedule.get(name) for name in ("event", "latitude", "longitude")}
             return values | {"solar": place}
@@ -140,29 +184,62 @@ def _timing(entry: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
             return None
 
 
-def _interval(schedule: dict[str, Any], zone: str, notes: Notes) -> dict[str, Any]:
+def _interval(schedule: dict[str, Any], zone: str, ran_at: Any, notes: Notes) -> dict[str, Any]:
+    """`ran_at`: when that beat ran it last; from then on it counts there, and so it does here."""
     every = schedule.get("seconds")
     if isinstance(every, int | float | Decimal) and not isinstance(every, bool) and 0 <= every < 1e12:
         every = format_span(float(every))
     if not schedule.get("relative"):
-        return {"every": every}
+        return {"every": every} | _last_run(ran_at, notes)
     local = dt.datetime.fromisoformat(ALIGNED).replace(tzinfo=zone_of(zone))
     notes.add(
         "schedule.relative",
         "is carried as an anchor at local midnight: aligned by elapsed time, also when clocks change",
+        Weight.CHANGED,
     )
     return {"every": every, "anchor": local.isoformat()}
+
+
+def _last_run(ran_at: Any, notes: Notes) -> dict[str, Any]:
+    """Returns the anchor of an interval that goes on from its last run; none if it has not run."""
+    if not ran_at:
+        return {}
+    try:
+        moment = dt.datetime.fromisoformat(str(ran_at))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        told = f"is {str(ran_at)[:100]!r}, no time with an offset: the interval counts from the import on"
+        notes.add("last_run_at", told, Weight.CHANGED)
+        return {}
+    return {"anchor": moment.isoformat(timespec="milliseconds")}
 
 
 # ------------------------------------------------------------------------------------- options
 
 
-def _options(options: dict[str, Any], notes: Notes) -> dict[str, Any]:
+def _options(options: dict[str, Any], queue: str, notes: Notes) -> dict[str, Any] | None:
+    """Returns None if nothing says to which queue the messages go."""
     found: dict[str, Any] = {}
+    if not options.get("queue") and any(options.get(name) for name in PLACES):
+        told = ", ".join(f"{name} {options[name]!r}" for name in PLACES if options.get(name))
+        if not queue:
+            notes.add(
+                "",
+                f"is not carried over: it has {told} and no queue, and a schedule names a queue; import again"
+                " with default_queue, the queue that these lead to or the application's task_default_queue",
+            )
+            return None
+        notes.add(
+            "options.queue", f"is not told, but {told}: it gets {queue!r}, as asked for", Weight.CHANGED
+        )
+        options = {name: value for name, value in options.items() if name not in PLACES} | {"queue": queue}
     for name, value in options.items():
         if value is None:
             continue
-        if name == "queue":
+        if (number := not_json_in(value)) is not None:
+            notes.add(f"options.{name}", f"has {number.name}, which is no number of JSON")
+        elif name == "queue":
             found["queue"] = value
         elif name == "priority":
             _priority(value, found, notes)

@@ -11,6 +11,7 @@ import json
 import math
 import re
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, cast
 
@@ -36,22 +37,21 @@ def size_of(text: str) -> int:
     return len(text.encode(errors="surrogatepass"))
 
 
-def parse_text(text: str) -> Any:
+def parse_text(text: str, constant: Callable[[str], object] | None = None) -> Any:
     """Returns the data in a text: JSON if it begins with a brace or bracket, else YAML.
 
-    Raises `TextInvalid`.
+    `constant` makes a value of NaN, Infinity or -Infinity, which JSON does not have. Without it they are
+    refused. Raises `TextInvalid`.
     """
     size = size_of(text)
     if size > MOST_BYTES:
         raise TextInvalid(f"has {size} bytes, at most {MOST_BYTES} are allowed")
-    return _json(text) if text.lstrip()[:1] in {"{", "["} else _yaml(text)
+    return _json(text, constant or _no_constant) if text.lstrip()[:1] in {"{", "["} else _yaml(text)
 
 
-def _json(text: str) -> Any:
+def _json(text: str, constant: Callable[[str], object]) -> Any:
     try:
-        return json.loads(
-            text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=exact_number
-        )
+        return json.loads(text, object_pairs_hook=_object, parse_constant=constant, parse_float=exact_number)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}"
         raise TextInvalid(f"begins as JSON, and is none: {error.msg} at {at}") from error

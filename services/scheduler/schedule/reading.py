@@ -42,7 +42,7 @@ class Limits(NamedTuple):
     example: str
 
 
-EVERY = Limits(1, 366 * 86400, "30s")
+EVERY = Limits(1, 3660 * 86400, "30s")
 WINDOW = Limits(1, 366 * 86400, "7200s")
 JITTER = Limits(0, 86400, "30s")
 MILLISECOND = Decimal("0.001")

@@ -17,6 +17,7 @@ from services.kernel.outages import HELD_UP
 from services.scheduler.api.manifests import difference_to
 from services.scheduler.manifests.apply import Application, Sets
 from services.scheduler.manifests.store_apply import SetStore
+from services.scheduler.manifests.take_over import Dump
 from tests.support.locks import ended_transactions, locked_table, waiting_for_a_lock
 from tests.support.sql import fetch
 
@@ -121,7 +122,7 @@ async def test_who_waits_for_another_set_in_vain_is_told_since_when_it_is_under_
         since = await connection.fetchval("SELECT now()")
         for refused in (
             sets.apply(ONE, Application()),
-            sets.take_over(dump(1), {}, Application()),
+            sets.take_over(Dump(dump(1), {}), Application()),
         ):
             with pytest.raises(Locked, match=f"is under way since {since:%Y-%m-%d %H:%M:%S} UTC") as found:
                 await refused

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from services.kernel.errors import Invalid
 from services.kernel.validation import Faults
 from services.scheduler.manifests.read import read_manifest
-from services.scheduler.manifests.take_over import Imported, read_dump
-from services.scheduler.manifests.take_over_entry import CRONTAB_FIELDS, KNOWN, OPTIONS
+from services.scheduler.manifests.take_over import Dump, Imported, read_dump
+from services.scheduler.manifests.take_over_entry import CRONTAB_FIELDS, KNOWN, OPTIONS, Weight
 from services.scheduler.manifests.write import entries_text, said_by
 from services.scheduler.timing.due_times import next_due
 from tests.support.examples import tried
@@ -47,10 +47,10 @@ ENTRIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-def read(*entries: dict[str, Any], labels: dict[str, str] | None = None) -> Imported:
+def read(*entries: dict[str, Any], labels: dict[str, str] | None = None, queue: str = "") -> Imported:
     faults = Faults()
     dump = json.dumps({"celeriac_dump": 1, "source": "beat_schedule", "entries": entries})
-    found = read_dump(dump, labels or {}, "Asia/Taipei", NOW, faults)
+    found = read_dump(Dump(dump, labels or {}, queue), "Asia/Taipei", NOW, faults)
     faults.raise_any()
     return found
 
@@ -168,3 +168,77 @@ def test_a_zone_without_a_name_is_noted() -> None:
     found = read(entry("a", schedule=schedule))
     assert found.wanted[0].definition.timing.zone == "Asia/Taipei"
     assert [note.field for note in found.not_carried] == ["schedule.zone"]
+
+
+def test_a_number_that_json_does_not_have_leaves_out_its_entry_alone() -> None:
+    """json.dumps writes NaN where a row's kwargs have it, and the whole dump was refused."""
+    found = read(
+        entry("good"),
+        entry("kwargs", kwargs={"rate": [float("nan")]}),
+        entry("seconds", schedule={"kind": "interval", "seconds": float("inf")}),
+        entry("option", options={"headers": {"x": float("-inf")}}),
+    )
+    assert [each.definition.id for each in found.wanted] == ["good", "option"]
+    assert [(note.entry, note.field) for note in found.not_carried] == [
+        ("kwargs", ""),
+        ("seconds", ""),
+        ("option", "options.headers"),
+    ]
+    assert "its kwargs has NaN" in found.not_carried[0].reason
+
+
+def test_blanks_in_a_crontab_do_not_count() -> None:
+    """django-celery-beat takes "0, 15, 30", and runs it."""
+    found = read(
+        entry("a", schedule={"kind": "crontab", "minute": "0, 15, 30", "hour": " 8 - 18 ", "zone": "UTC"})
+    )
+    assert said_by(found.wanted[0])["crontab"] == "0,15,30 8-18 * * *"
+    assert found.not_carried == ()
+
+
+def test_an_interval_of_more_than_a_year_is_carried_over() -> None:
+    found = read(entry("a", schedule={"kind": "interval", "seconds": 400 * 86400, "zone": "UTC"}))
+    assert len(found.wanted) == 1
+    assert found.not_carried == ()
+
+
+def test_an_interval_goes_on_from_its_last_run() -> None:
+    """It ran 40 minutes ago, each hour: it is due in 20 minutes, not in 60."""
+    ran_at = NOW - dt.timedelta(minutes=40, microseconds=1234)
+    hourly = {"kind": "interval", "seconds": 3600, "zone": "UTC"}
+    found = read(entry("a", schedule=hourly, last_run_at=ran_at.isoformat()))
+    due = next_due(found.wanted[0].definition.timing, NOW)
+    assert due is not None
+    assert abs(due - (NOW + dt.timedelta(minutes=20))) < dt.timedelta(seconds=1)
+    assert found.not_carried == ()
+    [note] = read(entry("a", schedule=hourly, last_run_at="yesterday")).not_carried
+    assert (note.field, note.weight) == ("last_run_at", Weight.CHANGED)
+
+
+def test_an_exchange_without_a_queue_asks_for_one() -> None:
+    """Its messages went to the queue `celery`, and nothing said so."""
+    places = {"exchange": "media", "routing_key": "video"}
+    [note] = read(entry("a", options=places)).not_carried
+    assert (note.field, note.weight) == ("", Weight.LOST)
+    assert "default_queue" in note.reason
+    found = read(entry("a", options=places), queue="video")
+    assert found.wanted[0].definition.task.queue == "video"
+    [note] = found.not_carried
+    assert (note.field, note.weight) == ("options.queue", Weight.CHANGED)
+    # One with a queue says what it always said.
+    named = read(entry("a", options={**places, "queue": "q"}), queue="video").wanted[0].definition.task.queue
+    assert named == "q"
+
+
+def test_notes_come_by_their_weight() -> None:
+    found = read(
+        entry("Name!", total_run_count=5),
+        entry("zone", schedule={"kind": "crontab", "zone": "nowhere"}),
+        entry("lost", options={"serializer": "pickle"}),
+    )
+    assert [note.weight for note in found.not_carried] == [
+        Weight.LOST,
+        Weight.CHANGED,
+        Weight.RENAMED,
+        Weight.RENAMED,
+    ]

@@ -25,6 +25,7 @@ Deadline = dt.timedelta | float | None
 
 ChangeKind = Literal["CREATE", "CHANGE", "REMOVE"]
 ManifestFormat = Literal["YAML", "JSON"]
+NotCarriedWeight = Literal["LOST", "CHANGED", "RENAMED"]
 
 
 class FieldChange(View):
@@ -100,6 +101,8 @@ class NotCarried(View):
     field: str
     # Why it was not carried over, and what to do about it.
     reason: str
+    # How much it matters. Notes come in the order of their weights.
+    weight: NotCarriedWeight | None
 
 
 class ImportSchedulesResponse(View):
@@ -187,6 +190,7 @@ class ManifestService:
         labels: Mapping[str, str] | None = None,
         etag: str | None = None,
         request_id: str | None = None,
+        default_queue: str | View | None = None,
         deadline: Deadline = None,
     ) -> ImportSchedulesResponse:
         """Takes over the schedules of another beat, as `python -m celeriac.beat_dump` wrote them down where that beat runs.
@@ -206,8 +210,12 @@ class ManifestService:
             effect, and gets the same answer. The id is known for a day. With other fields, or from another
             caller, it is INVALID_ARGUMENT. It is not looked at with validate_only. Unset: each call is a new
             request.
+
+        default_queue: The queue of entries of which the dump tells an exchange or a routing key, and no
+            queue: the one that they lead to, or the application's task_default_queue. Unset: such entries are
+            not carried over, as nobody might read their messages.
         """
-        return self._calls.unary('/celeriac.scheduler.v1.ManifestService/ImportSchedules', 'celeriac.scheduler.v1.manifests_pb2', {'dump': dump, 'validate_only': validate_only, 'labels': labels, 'etag': etag, 'request_id': request_id}, deadline)
+        return self._calls.unary('/celeriac.scheduler.v1.ManifestService/ImportSchedules', 'celeriac.scheduler.v1.manifests_pb2', {'dump': dump, 'validate_only': validate_only, 'labels': labels, 'etag': etag, 'request_id': request_id, 'default_queue': default_queue}, deadline)
 
 
 class AsyncManifestService:
@@ -283,6 +291,7 @@ class AsyncManifestService:
         labels: Mapping[str, str] | None = None,
         etag: str | None = None,
         request_id: str | None = None,
+        default_queue: str | View | None = None,
         deadline: Deadline = None,
     ) -> ImportSchedulesResponse:
         """Takes over the schedules of another beat, as `python -m celeriac.beat_dump` wrote them down where that beat runs.
@@ -302,5 +311,9 @@ class AsyncManifestService:
             effect, and gets the same answer. The id is known for a day. With other fields, or from another
             caller, it is INVALID_ARGUMENT. It is not looked at with validate_only. Unset: each call is a new
             request.
+
+        default_queue: The queue of entries of which the dump tells an exchange or a routing key, and no
+            queue: the one that they lead to, or the application's task_default_queue. Unset: such entries are
+            not carried over, as nobody might read their messages.
         """
-        return await self._calls.unary('/celeriac.scheduler.v1.ManifestService/ImportSchedules', 'celeriac.scheduler.v1.manifests_pb2', {'dump': dump, 'validate_only': validate_only, 'labels': labels, 'etag': etag, 'request_id': request_id}, deadline)
+        return await self._calls.unary('/celeriac.scheduler.v1.ManifestService/ImportSchedules', 'celeriac.scheduler.v1.manifests_pb2', {'dump': dump, 'validate_only': validate_only, 'labels': labels, 'etag': etag, 'request_id': request_id, 'default_queue': default_queue}, deadline)

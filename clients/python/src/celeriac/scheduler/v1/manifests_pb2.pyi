@@ -23,6 +23,13 @@ class ManifestFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MANIFEST_FORMAT_UNSPECIFIED: _ClassVar[ManifestFormat]
     MANIFEST_FORMAT_YAML: _ClassVar[ManifestFormat]
     MANIFEST_FORMAT_JSON: _ClassVar[ManifestFormat]
+
+class NotCarriedWeight(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NOT_CARRIED_WEIGHT_UNSPECIFIED: _ClassVar[NotCarriedWeight]
+    NOT_CARRIED_WEIGHT_LOST: _ClassVar[NotCarriedWeight]
+    NOT_CARRIED_WEIGHT_CHANGED: _ClassVar[NotCarriedWeight]
+    NOT_CARRIED_WEIGHT_RENAMED: _ClassVar[NotCarriedWeight]
 CHANGE_KIND_UNSPECIFIED: ChangeKind
 CHANGE_KIND_CREATE: ChangeKind
 CHANGE_KIND_CHANGE: ChangeKind
@@ -30,6 +37,10 @@ CHANGE_KIND_REMOVE: ChangeKind
 MANIFEST_FORMAT_UNSPECIFIED: ManifestFormat
 MANIFEST_FORMAT_YAML: ManifestFormat
 MANIFEST_FORMAT_JSON: ManifestFormat
+NOT_CARRIED_WEIGHT_UNSPECIFIED: NotCarriedWeight
+NOT_CARRIED_WEIGHT_LOST: NotCarriedWeight
+NOT_CARRIED_WEIGHT_CHANGED: NotCarriedWeight
+NOT_CARRIED_WEIGHT_RENAMED: NotCarriedWeight
 
 class FieldChange(_message.Message):
     __slots__ = ("field", "old_value", "new_value")
@@ -112,7 +123,7 @@ class ExportSchedulesResponse(_message.Message):
     def __init__(self, manifest: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class ImportSchedulesRequest(_message.Message):
-    __slots__ = ("dump", "validate_only", "labels", "etag", "request_id")
+    __slots__ = ("dump", "validate_only", "labels", "etag", "request_id", "default_queue")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -125,22 +136,26 @@ class ImportSchedulesRequest(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_QUEUE_FIELD_NUMBER: _ClassVar[int]
     dump: str
     validate_only: bool
     labels: _containers.ScalarMap[str, str]
     etag: str
     request_id: str
-    def __init__(self, dump: _Optional[str] = ..., validate_only: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    default_queue: str
+    def __init__(self, dump: _Optional[str] = ..., validate_only: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ..., default_queue: _Optional[str] = ...) -> None: ...
 
 class NotCarried(_message.Message):
-    __slots__ = ("entry", "field", "reason")
+    __slots__ = ("entry", "field", "reason", "weight")
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
     entry: str
     field: str
     reason: str
-    def __init__(self, entry: _Optional[str] = ..., field: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    weight: NotCarriedWeight
+    def __init__(self, entry: _Optional[str] = ..., field: _Optional[str] = ..., reason: _Optional[str] = ..., weight: _Optional[_Union[NotCarriedWeight, str]] = ...) -> None: ...
 
 class ImportSchedulesResponse(_message.Message):
     __slots__ = ("manifest", "difference", "not_carried")

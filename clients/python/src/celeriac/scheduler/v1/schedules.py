@@ -61,7 +61,7 @@ class Interval(View):
     """
 
     message_name = 'celeriac.scheduler.v1.Interval'
-    # The time between two due times, in whole milliseconds, from 1 second to 366 days.
+    # The time between two due times, in whole milliseconds, from 1 second to 3,660 days.
     every: dt.timedelta | None
     # The first due time, which may have passed: "2026-01-01T00:00:00Z" with 3,600 s is each full hour.
     # Unset: the

@@ -10,6 +10,9 @@ export type ChangeKind = "CREATE" | "CHANGE" | "REMOVE";
 /** The format in which a manifest is written. */
 export type ManifestFormat = "YAML" | "JSON";
 
+/** How much a note of ImportSchedules matters. */
+export type NotCarriedWeight = "LOST" | "CHANGED" | "RENAMED";
+
 /** The change of one field of a schedule. */
 export interface FieldChange {
   /** The field's name in a manifest: "crontab", "kwargs.min_length". */
@@ -115,6 +118,11 @@ export interface ImportSchedulesRequest {
    * looked at with validate_only. Unset: each call is a new request.
    */
   readonly requestId?: string | undefined;
+  /**
+   * The queue of entries of which the dump tells an exchange or a routing key, and no queue: the one that they lead to, or
+   * the application's task_default_queue. Unset: such entries are not carried over, as nobody might read their messages.
+   */
+  readonly defaultQueue?: string | undefined;
 }
 
 /** A part of an entry that has no place in a schedule. */
@@ -128,6 +136,8 @@ export interface NotCarried {
   readonly field: string;
   /** Why it was not carried over, and what to do about it. */
   readonly reason: string;
+  /** How much it matters. Notes come in the order of their weights. */
+  readonly weight?: NotCarriedWeight;
 }
 
 export interface ImportSchedulesResponse {

@@ -83,7 +83,7 @@ export interface CrontabInput {
 
 /** A timing that is due at the anchor, and at each `every` after it, by elapsed time, whatever local clocks do. */
 export interface Interval {
-  /** The time between two due times, in whole milliseconds, from 1 second to 366 days. */
+  /** The time between two due times, in whole milliseconds, from 1 second to 3,660 days. */
   readonly every: Milliseconds;
   /**
    * The first due time, which may have passed: "2026-01-01T00:00:00Z" with 3,600 s is each full hour. Unset: the
@@ -95,7 +95,7 @@ export interface Interval {
 
 /** A timing that is due at the anchor, and at each `every` after it, by elapsed time, whatever local clocks do. */
 export interface IntervalInput {
-  /** The time between two due times, in whole milliseconds, from 1 second to 366 days. */
+  /** The time between two due times, in whole milliseconds, from 1 second to 3,660 days. */
   readonly every: Length;
   /**
    * The first due time, which may have passed: "2026-01-01T00:00:00Z" with 3,600 s is each full hour. Unset: the

@@ -60,7 +60,7 @@ export const CrontabSchema: GenMessage<Crontab> = /*@__PURE__*/
  */
 export type Interval = Message<"celeriac.scheduler.v1.Interval"> & {
   /**
-   * The time between two due times, in whole milliseconds, from 1 second to 366 days.
+   * The time between two due times, in whole milliseconds, from 1 second to 3,660 days.
    *
    * @generated from field: google.protobuf.Duration every = 1;
    */
