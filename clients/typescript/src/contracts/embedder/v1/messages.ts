@@ -62,6 +62,11 @@ export interface IngestMessagesResponse {
   readonly changed: number;
   /** How many messages were stored before with the same content. */
   readonly unchanged: number;
+  /**
+   * How many messages were left out, since a later one of their request has the same name. These four numbers together
+   * are what was sent.
+   */
+  readonly duplicates: number;
 }
 
 export interface GetMessageRequest {
