@@ -14,6 +14,7 @@ import concurrent.futures
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeAlias
@@ -143,11 +144,13 @@ def _handler(probes: Probes, registry: CollectorRegistry) -> type[BaseHTTPReques
             self._answer(HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, lines.encode())
 
         def _answer(self, status: HTTPStatus, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
-            self.send_response(status)
-            self.send_header("content-type", kind)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            # Who asked may have left meanwhile, as a scraper does whose time is over: that is no fault.
+            with suppress(ConnectionError):
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Probes come every few seconds; they are not logged."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from services.kernel.loops import Heartbeat
 from services.kernel.probes import CHECK_SECONDS, Check, Probes, serve
@@ -114,3 +119,37 @@ async def test_an_answer_is_kept_for_a_moment_so_that_probes_do_not_load_the_dat
     asked.probes.serves(True)
     await asyncio.gather(*(asked.get("/readyz") for _ in range(20)))
     assert count == pytest.approx(1, abs=2)
+
+
+class SlowMetrics(Collector):
+    """Told when the test says so: more than a socket's buffers hold."""
+
+    def __init__(self) -> None:
+        self.asked, self.may_tell = threading.Event(), threading.Event()
+
+    def collect(self) -> Iterable[Metric]:
+        self.asked.set()
+        self.may_tell.wait(30)
+        yield Metric("celeriac_things", "x" * 8_000_000, "gauge")
+
+
+async def test_a_scraper_that_leaves_before_its_answer_is_no_fault(capfd: pytest.CaptureFixture[str]) -> None:
+    metrics, registry, port = SlowMetrics(), CollectorRegistry(), free_port()
+    metrics.may_tell.set()
+    registry.register(metrics)  # which collects once, for the names
+    metrics.asked.clear()
+    metrics.may_tell.clear()
+    serve(Probes(), registry, "127.0.0.1", port)
+    before = set(threading.enumerate())
+    with socket.create_connection(("127.0.0.1", port)) as scraper:
+        # Its end is a reset of the connection.
+        scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        scraper.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert await asyncio.to_thread(metrics.asked.wait, 30)
+        answering = set(threading.enumerate()) - before
+    metrics.may_tell.set()
+    # Beside the one that answers there may be one of asyncio's, which does not end.
+    for thread in (each for each in answering if "process_request" in each.name):
+        await asyncio.to_thread(thread.join, 30)
+        assert not thread.is_alive()
+    assert capfd.readouterr().err == ""
