@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 import urllib.request
 from pathlib import Path
 
+import asyncpg
 import pytest
 import redis
 from celery import Celery
@@ -16,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.calls import eventually
 from tests.support.celery_workers import running_worker
 from tests.support.events import CHANNEL, Life, event_message
+from tests.support.locks import waiting_for_a_lock
 from tests.support.monitors import Monitor
 from tests.support.servers import Valkey
 
@@ -123,6 +126,29 @@ def test_a_broker_that_hangs_leaves_out_what_was_read_of_queues_and_keeps_no_scr
     finally:
         broker.process.send_signal(signal.SIGCONT)
     eventually(lambda: value(scraped(monitor)[AGE], AGE, queue="stuck") is not None)
+
+
+async def test_a_database_that_hangs_keeps_no_scrape_waiting(
+    monitor: Monitor, app: Celery, database_url: str
+) -> None:
+    """Totals that can't be read stay as they were."""
+    app.send_task("add", [1, 2], queue="told")
+
+    def sent() -> float | None:
+        found = scraped(monitor)["celery_tasks"]
+        return value(found, "celery_tasks_total", queue="told", status="PENDING")
+
+    await asyncio.to_thread(eventually, lambda: sent() == 1)
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE celery_event_totals IN ACCESS EXCLUSIVE MODE")
+            scrape = asyncio.create_task(asyncio.to_thread(sent))
+            await waiting_for_a_lock(database_url, "celery_event_totals")
+            assert await scrape == 1
+            assert await asyncio.to_thread(sent) == 1
+    finally:
+        await connection.close()
 
 
 def test_the_systems_components_and_calls_are_there_too(monitor: Monitor) -> None:
