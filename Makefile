@@ -61,7 +61,7 @@ status: .venv/.synced ## Show the health of each component; succeeds only when a
 # An option of a command, where its variable is given on the command line: the environment has such names, too.
 given = $(if $(filter command,$(origin $(1))),--$(2)="$($(1))")
 
-logs: .venv/.synced ## Follow the logs: NAME=scheduler, SINCE=10m, UNTIL=21:30, LEVEL=warning, TASK=<id>, REQUEST=<id>; FOLLOW=0 ends, LONG=1 cuts nothing
+logs: .venv/.synced ## Follow the logs: NAME=scheduler SINCE=10m UNTIL=21:30 LEVEL=warning TASK=<id> REQUEST=<id> FOLLOW=0 LONG=1
 	@$(STANDALONE) logs $(call given,NAME,name) $(call given,SINCE,since) $(call given,UNTIL,until) $(call given,LEVEL,level) $(call given,TASK,task) $(call given,REQUEST,request) $(if $(filter 0,$(FOLLOW)),--no-follow) $(if $(filter 1,$(LONG)),--long)
 
 # The shell's own USER does not count: it is on every machine, and names nobody in particular.

@@ -29,6 +29,8 @@ PLACE = re.compile(rb'"\\u0000(\w+)"')
 # A schedule's arguments in the forms that its messages contain, as JSON: body, argsrepr, kwargsrepr.
 Content: TypeAlias = tuple[bytes, bytes, bytes]
 LONG_NUMBER = re.compile(r"[0-9]{19}")
+# Most runs were due, and no request asked for them.
+NO_TEXT = b'""'
 # The representations of empty arguments, which most schedules have: they need not be computed.
 NO_ARGUMENTS = {("[]", list): b'"()"', ("{}", dict): b'"{}"'}
 # The errors for stored arguments that are not JSON of the required kind.
@@ -124,7 +126,7 @@ class Frame:
         request_id: str = "",
     ) -> Message:
         """Returns the message of one run. `expires` is JSON, as `expiry` returns it."""
-        names = orjson.dumps(run_name), orjson.dumps(request_id)
+        names = orjson.dumps(run_name), orjson.dumps(request_id) if request_id else NO_TEXT
         run = b'"%b"' % task_id.encode(), *content, expires, _timestamp(now), *names
         envelope, event = self._envelope % self._pick_envelope(run), self._event % self._pick_event(run)
         return Message(task_id, self._queue, self._priority, envelope, event)
