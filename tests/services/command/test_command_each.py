@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from celeriac.audit.v1 import audit_pb2
 from celeriac.cli.run import run
-from celeriac.monitor.v1 import monitoring_pb2, queues_pb2, system_pb2, tasks_pb2
+from celeriac.monitor.v1 import alerts_pb2, monitoring_pb2, queues_pb2, system_pb2, tasks_pb2
 from celeriac.operations.v1 import operations_pb2
 from celeriac.scheduler.v1 import config_pb2, manifests_pb2, schedules_pb2
 
@@ -61,6 +61,15 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "workers restart": (["w1", "--yes"], "RestartPool"),
     "workers shutdown": (["w1", "--yes"], "ShutdownWorkers"),
     "workers forget": (["w1"], "DeleteWorker"),
+    "alerts list": (["--severity", "critical", "--rule", "queue-long"], "ListAlerts"),
+    "alerts show": (["17"], "GetAlert"),
+    "alerts ack": (["17", "-m", "我來"], "AcknowledgeAlert"),
+    "alerts silence": (["--subject", "ai_*", "--for", "2h", "-m", "移機"], "CreateAlertSilence"),
+    "alerts silences": ([], "ListAlertSilences"),
+    "alerts unsilence": (["3"], "EndAlertSilence"),
+    "alerts rules": ([], "ListAlertRules"),
+    "alerts channels": ([], "ListAlertChannels"),
+    "alerts test": (["ops"], "TestAlertChannel"),
     "operations list": (["--state", "running"], "ListOperations"),
     "operations show": (["o1"], "GetOperation"),
     "operations wait": (["o1"], "WaitOperation"),
@@ -116,6 +125,7 @@ def answering(server: ContractServer) -> ContractServer:
         ),
         f"{monitor}.QueueService/MoveMessages": queues_pb2.MoveMessagesResponse(moved_count=3, complete=True),
         f"{monitor}.TaskService/RevokeTasks": tasks_pb2.RevokeTasksResponse(matched_count=3),
+        f"{monitor}.AlertService/TestAlertChannel": alerts_pb2.TestAlertChannelResponse(delivered=True),
         f"{monitor}.SystemService/Drain": system_pb2.DrainResponse(operation=done),
         "/celeriac.operations.v1.OperationService/WaitOperation": operations_pb2.WaitOperationResponse(
             operation=done

@@ -69,6 +69,20 @@ TREE: dict[str, Leaf | Branch] = {
             "forget": Leaf("Forget a worker that is gone.", "workers_act:forget"),
         },
     ),
+    "alerts": Branch(
+        "What is not as it should be, and who is told.",
+        {
+            "list": Leaf("List alerts that fire.", "alerts:list_"),
+            "show": Leaf("Show an alert, and what to do.", "alerts:show"),
+            "ack": Leaf("Say that you look after an alert.", "alerts:ack"),
+            "silence": Leaf("Have nobody told for some time.", "alerts:silence"),
+            "silences": Leaf("List the silences that hold.", "alerts:silences"),
+            "unsilence": Leaf("End a silence.", "alerts:unsilence"),
+            "rules": Leaf("List the rules of alerts.", "alerts:rules"),
+            "channels": Leaf("List who is told.", "alerts:channels"),
+            "test": Leaf("Send a message to a channel.", "alerts:test"),
+        },
+    ),
     "operations": Branch(
         "Long work, and how far it is.",
         {
