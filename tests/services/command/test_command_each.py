@@ -98,6 +98,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
 # What other tests call: with a terminal, a context, an editor or another beat.
 ELSEWHERE = {
     "status",
+    "watch",
     "schedules edit",
     "schedules dump",
     "audit verify",

@@ -6,6 +6,7 @@ from celeriac.cli.lazy import Branch, Leaf
 
 TREE: dict[str, Leaf | Branch] = {
     "status": Leaf("One screen: components, queues, workers, failures, next runs.", "status:status"),
+    "watch": Leaf("What happens, as it happens, on the whole screen.", "watching:watch"),
     "schedules": Branch(
         "Schedules: what runs when.",
         {
