@@ -33,11 +33,11 @@ def uv(*arguments: str | Path) -> str:
     ).stdout
 
 
-def installed_into(folder: Path, *extra: str) -> tuple[Path, set[str]]:
+def installed_into(folder: Path, *extra: str, extras: str = "") -> tuple[Path, set[str]]:
     """A fresh environment with the client in it: its interpreter, and what was installed."""
     uv("venv", "--quiet", "--python", sys.executable, folder)
     python = folder / "bin/python"
-    uv("pip", "install", "--quiet", "--python", python, ROOT / "clients/python", *extra)
+    uv("pip", "install", "--quiet", "--python", python, f"{ROOT}/clients/python{extras}", *extra)
     listed = uv("pip", "list", "--quiet", "--python", python, "--format", "freeze").split()
     return python, {line.partition("==")[0].partition("@")[0] for line in listed if "==" in line}
 
@@ -128,3 +128,28 @@ print(sorted(name for name in sys.modules if name.endswith("s_pb2") and "celeria
 def test_what_is_named_at_the_top_is_there() -> None:
     code = "import celeriac; print(all(getattr(celeriac, name) for name in celeriac.__all__))"
     assert output_of(sys.executable, code) == "True\n"
+
+
+@pytest.mark.parametrize(
+    "versions", [[], ["click==8.1.8", "rich==13.0.0", "pyyaml==6.0"]], ids=["newest", "oldest"]
+)
+def test_the_command_needs_no_package_of_the_server(
+    tmp_path: Path, versions: list[str], server: ContractServer, certificates: Path
+) -> None:
+    python, packages = installed_into(tmp_path / "command", *versions, extras="[cli]")
+    assert packages & {"celeriac-platform", "celery", "asyncpg", "textual"} == set()
+    known = {
+        "CELERIAC_TARGET": f"127.0.0.1:{server.port}",
+        "CELERIAC_TOKEN": "x",
+        "CELERIAC_CA": str(certificates / "ca.pem"),
+    }
+    for how, expected in (([], "nightly\tactive\t"), (["-o", "yaml"], "- name: schedules/nightly")):
+        ran = subprocess.run(
+            [python.with_name("celeriac"), "schedules", "list", *how],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **known, "XDG_CACHE_HOME": str(tmp_path)},
+        )
+        assert ran.stdout.startswith(expected), ran.stderr
+    told = subprocess.run([python.with_name("celeriac"), "watch"], capture_output=True, text=True)
+    assert told.returncode == 2
