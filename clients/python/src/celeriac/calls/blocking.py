@@ -109,11 +109,7 @@ def page_of(answer: Any, items: Any, calls: Any) -> Page:
 
 def multi_callable(channel: Any, method: Method) -> Any:
     """Returns what a generated stub would have for the method."""
-    service = method.path.split("/")[1]
-    descriptor = method.request_class.DESCRIPTOR.file.services_by_name[service.rpartition(".")[2]]
-    shape = descriptor.methods_by_name[method.path.rpartition("/")[2]]
-    sides = [("unary", "stream")[bool(each)] for each in (shape.client_streaming, shape.server_streaming)]
-    return getattr(channel, "_".join(sides))(
+    return getattr(channel, method.shape)(
         method.path,
         request_serializer=method.request_class.SerializeToString,
         response_deserializer=method.response_class.FromString,

@@ -29,6 +29,8 @@ class Method(NamedTuple):
     seconds: float | None
     # Whether it changes something.
     changes: bool
+    # What grpc calls its shape: "unary_unary", "unary_stream" or "stream_unary".
+    shape: str
 
     def request(self, values: Mapping[str, Any]) -> Any:
         """Returns the request. Raises ValueError or TypeError for a value that does not fit."""
@@ -65,4 +67,7 @@ def method_at(path: str, module: str) -> Method:
         GetMessageClass(method.output_type),
         policy.timeout_seconds or (None if streams else UNARY_SECONDS),
         path not in READS,
+        "_".join(
+            ("unary", "stream")[bool(each)] for each in (method.client_streaming, method.server_streaming)
+        ),
     )
