@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,11 +20,14 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeAlias
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from services.kernel.exposition import encoded
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Heartbeat
+
+log = structlog.get_logger(__name__)
 
 # Raises an exception when what it checks is not well.
 Check: TypeAlias = Callable[[], Awaitable[object]]
@@ -108,10 +112,20 @@ def serve(probes: Probes, registry: CollectorRegistry, host: str, port: int) -> 
         answer(listen(host, port), probes, registry)
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Logs what went wrong with one client. The base class prints it, in lines that are no JSON."""
+        error = sys.exc_info()[1]
+        if isinstance(error, ConnectionError | TimeoutError):
+            log.debug("probes.client_gone", error=for_log(error))
+        elif error is not None:
+            log.error("probes.failed", error=for_log(error), exc_info=error)
+
+
 def listen(host: str, port: int) -> ThreadingHTTPServer:
     """Takes the port. Raises SystemExit if it can't: another process would answer probes of this one."""
     try:
-        return ThreadingHTTPServer((host, port), BaseHTTPRequestHandler)
+        return _Server((host, port), BaseHTTPRequestHandler)
     except OSError as error:
         at = f"{host}:{port} (CELERIAC_METRICS_PORT)"
         raise SystemExit(f"can't listen on {at}: is the port taken? ({error.strerror})") from None

@@ -41,7 +41,7 @@ async def serve(settings: MonitorSettings) -> None:
         alerting = alerting_on(ground, hearing, scheduler)
         measuring = measuring_on(ground, hearing, steering, showing, alerting.sources)
         measuring.follow(alerting.evaluating.take)
-        expose(ground, hearing, steering, mending, showing, measuring)
+        expose(ground, hearing, steering, mending, showing, measuring, alerting)
         snapshots = snapshots_on(ground, hearing, measuring)
         elsewhere = services_elsewhere()
         await service.run(

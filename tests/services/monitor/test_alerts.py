@@ -18,6 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.support.alerts import Inbox, opened_inbox
 from tests.support.calls import eventually, fields_at_fault, reason_of, refused
+from tests.support.metrics import scraped
 from tests.support.monitors import Monitor
 from tests.support.servers import Valkey
 
@@ -105,6 +106,8 @@ def test_a_long_queue_is_told_shown_and_ended(
     assert (alert.subject, alert.value, alert.severity) == (queue, 12, pb.ALERT_SEVERITY_WARNING)
     assert alert.summary == f"queue_length of {queue!r} is 12, at least 12"
     assert dict(alert.labels) == {"test": "yes"}
+    metric = f'celeriac_alerts_firing{{rule="{rule.name.removeprefix("alertRules/")}",severity="WARNING"}} 1'
+    eventually(lambda: metric in scraped(monitor.metrics_port))
     eventually(lambda: inbox.messages)
     [(title, text)] = inbox.messages
     assert title == "Celeriac: 1 alert fires"
