@@ -34,6 +34,15 @@ def age_of(task: Task) -> Any:
     return task.sent_time or task.received_time or task.started_time or task.update_time
 
 
+def _time_or_why(name: str) -> Any:
+    """Returns a time; of one that is unset, whether it is still to come."""
+
+    def time(task: Task) -> Any:
+        return getattr(task, name) or ("not heard" if task.end_time else "not yet")
+
+    return time
+
+
 def error_of(task: Task) -> str:
     """Returns what went wrong, in one line."""
     return f"{task.exception_type}: {task.exception_message}".strip(": ") or task.state_reason
@@ -64,8 +73,8 @@ SHOWN = [
     Column("kwargs", "kwargs"),
     Column("result", "result", unset=""),
     Column("sent", "sent_time", unset="not heard"),
-    Column("received", "received_time", unset="not yet"),
-    Column("started", "started_time", unset="not yet"),
+    Column("received", _time_or_why("received_time")),
+    Column("started", _time_or_why("started_time")),
     Column("ended", "end_time", unset="not yet"),
     Column("eta", "eta", unset=""),
     Column("expires", "expires", unset=""),

@@ -44,13 +44,17 @@ def draw_table(
     color: bool,
     whole: bool,
 ) -> None:
-    """Draws a table. The first column is never cut; the others give way, and the last ones are left out.
+    """Draws a table. The first column and states are never cut; the others give way, the last are left out.
 
     `whole`: nothing is cut or left out, and the terminal wraps lines.
     """
     shown = console(color)
     natural = _natural(titles, rows)
-    widths = natural if whole else fitted(natural, shown.width)
+    least = [
+        size if index == 0 or columns[index].styles else min(size, LEAST)
+        for index, size in enumerate(natural)
+    ]
+    widths = natural if whole else fitted(natural, least, shown.width)
     if whole:
         shown.width = max(shown.width, sum(widths) + GAP * len(widths))
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold" if color else "")
@@ -67,20 +71,17 @@ def _natural(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     return [max(cell_len(row[index]) for row in [titles, *rows]) for index in range(len(titles))]
 
 
-def fitted(natural: Sequence[int], columns: int) -> list[int]:
-    """Returns the widths of the columns that are shown: the first as it is, the widest others cut first."""
+def fitted(natural: Sequence[int], least: Sequence[int], columns: int) -> list[int]:
+    """Returns the widths of the columns that are shown. The widest are cut first, down to their least."""
     widths = list(natural)
-    while len(widths) > 1 and _least(widths) > columns:
+    while len(widths) > 1 and sum(least[: len(widths)]) + GAP * (len(widths) - 1) > columns:
         widths.pop()
-    while sum(widths) + GAP * (len(widths) - 1) > columns and max(widths[1:], default=0) > LEAST:
-        widest = max(range(1, len(widths)), key=lambda index: widths[index])
-        widths[widest] -= 1
+    while sum(widths) + GAP * (len(widths) - 1) > columns:
+        able = [index for index in range(1, len(widths)) if widths[index] > least[index]]
+        if not able:
+            break
+        widths[max(able, key=lambda index: widths[index])] -= 1
     return widths
-
-
-def _least(widths: Sequence[int]) -> int:
-    """Returns the fewest columns of a terminal that a table of these widths needs."""
-    return widths[0] + sum(min(size, LEAST) + GAP for size in widths[1:])
 
 
 def _styled(text: str, column: Column, color: bool) -> Text:
