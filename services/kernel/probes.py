@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeAlias
@@ -114,7 +113,10 @@ def serve(probes: Probes, registry: CollectorRegistry, host: str, port: int) -> 
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Logs what went wrong with one client. The base class prints it, in lines that are no JSON."""
+        """Logs what went wrong with one client. The base class prints it, in lines that are no JSON.
+
+        Who asked may have left meanwhile, as a scraper does whose time is over: that is no fault.
+        """
         error = sys.exc_info()[1]
         if isinstance(error, ConnectionError | TimeoutError):
             log.debug("probes.client_gone", error=for_log(error))
@@ -158,13 +160,11 @@ def _handler(probes: Probes, registry: CollectorRegistry) -> type[BaseHTTPReques
             self._answer(HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, lines.encode())
 
         def _answer(self, status: HTTPStatus, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
-            # Who asked may have left meanwhile, as a scraper does whose time is over: that is no fault.
-            with suppress(ConnectionError):
-                self.send_response(status)
-                self.send_header("content-type", kind)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Probes come every few seconds; they are not logged."""

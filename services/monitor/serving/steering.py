@@ -48,8 +48,14 @@ class Steering:
     workers: WorkerTable
 
     def consumed(self) -> Collection[str] | None:
-        """Returns the queues that workers consume; None while that is not known of each."""
-        return self.workers.consumed() if self.control.settled() else None
+        """Returns the queues that workers consume, or that somebody has paused.
+
+        None while that is not known of each worker, and while new tasks are stopped, so that none is consumed.
+        """
+        if not self.control.settled() or self.halting.words:
+            return None
+        consumed = self.workers.consumed()
+        return None if consumed is None else consumed | self.pauses.known
 
     @property
     def background(self) -> Sequence[Background]:

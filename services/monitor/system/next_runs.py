@@ -16,11 +16,15 @@ MOST_DETAIL = 200
 
 
 class NextRun(NamedTuple):
-    """A schedule, by its name "schedules/{id}", the task that it sends, and when it is due next."""
+    """A schedule, by its name "schedules/{id}", the task that it sends, and when it is due next.
+
+    `jitter`: how much later than that it may be sent.
+    """
 
     schedule: str
     task: str
     due_at: dt.datetime
+    jitter: dt.timedelta = dt.timedelta()
 
 
 class NextRuns:
@@ -39,6 +43,11 @@ class NextRuns:
             told = f"{error.code().name}: {error.details()}"[:MOST_DETAIL]
             raise Unavailable(f"the scheduler ({told})") from error
         return [
-            NextRun(each.name, each.task.task_name, each.next_run_time.ToDatetime(dt.UTC))
+            NextRun(
+                each.name,
+                each.task.task_name,
+                each.next_run_time.ToDatetime(dt.UTC),
+                each.jitter.ToTimedelta(),
+            )
             for each in answer.schedules
         ]

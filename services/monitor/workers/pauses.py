@@ -58,6 +58,11 @@ class Pauses:
             failed="paused_queues.not_told",
         )
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The queues that are paused, as far as this monitor has looked: each roll call it does."""
+        return frozenset(self._known)
+
     async def all(self) -> Mapping[str, Pause]:
         """Returns the pauses by queue; the last known while the database is away."""
         try:
@@ -120,7 +125,7 @@ class Pauses:
 
     async def _tell(self) -> None:
         async with self._database.connection() as connection:
-            paused = await PauseStore(connection).all()
+            self._known = paused = await PauseStore(connection).all()
         consumed, _ = self._workers.consumers()
         for queue in paused.keys() & consumed.keys():
             async with self._stopped.turn:

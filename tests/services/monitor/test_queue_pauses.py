@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import pytest
 import redis
+from celeriac.monitor.v1 import alerts_pb2, tasks_pb2, workers_pb2
 from celeriac.monitor.v1 import queues_pb2 as pb
-from celeriac.monitor.v1 import tasks_pb2, workers_pb2
 from celery import Celery
 
 from deploy.standalone.tokens import LocalIssuer
@@ -107,6 +107,33 @@ def test_a_worker_takes_nothing_of_a_paused_queue_and_all_of_it_once_it_is_resum
         resume(monitor, "mail")
     assert reason_of(failure.value) == "QUEUE_NOT_PAUSED"
     assert "what a drain or a shutdown holds, Resume or Start of the system ends" in str(failure.value)
+
+
+def test_messages_of_a_paused_queue_are_not_taken_for_some_that_nobody_reads(
+    monitor: Monitor, worker: Worker, app: Celery
+) -> None:
+    rule = alerts_pb2.AlertRule(
+        name="alertRules/unread",
+        measure="queue_unread_length",
+        comparison=alerts_pb2.ALERT_COMPARISON_ABOVE,
+        severity=alerts_pb2.ALERT_SEVERITY_CRITICAL,
+    )
+    pause(monitor, "mail")
+    eventually(lambda: queue(monitor, "mail").consumer_count == 0)
+    for name in ("mail", "nobodys"):
+        app.send_task("add", [1, 2], queue=name)
+    monitor.alerts.CreateAlertRule(alerts_pb2.CreateAlertRuleRequest(alert_rule=rule))
+    request = alerts_pb2.ListAlertsRequest(rules=[rule.name])
+
+    def fire_for() -> list[str]:
+        return [alert.subject for alert in monitor.alerts.ListAlerts(request).alerts]
+
+    eventually(lambda: "nobodys" in fire_for())
+    # Raised by the same reading, or by none.
+    assert fire_for() == ["nobodys"]
+    monitor.alerts.DeleteAlertRule(alerts_pb2.DeleteAlertRuleRequest(name=rule.name))
+    resume(monitor, "mail")
+    eventually(lambda: consumers(monitor, "mail") == [worker.name])
 
 
 def test_a_pause_outlives_the_monitor_and_is_told_to_a_worker_that_comes_later(
