@@ -13,7 +13,7 @@ MOST_SCHEDULES = 20
 
 
 class ScheduleMeasures:
-    """Asks the scheduler for the schedules that are due first. While it is not late, that is in the future."""
+    """Asks the scheduler for the schedules that are due first: in the future, while it is not late."""
 
     def __init__(self, next_runs: NextRuns) -> None:
         self._next_runs = next_runs

@@ -50,7 +50,7 @@ class Steering:
     def consumed(self) -> Collection[str] | None:
         """Returns the queues that workers consume, or that somebody has paused.
 
-        None while that is not known of each worker, and while new tasks are stopped, so that none is consumed.
+        None while that is not known of each worker, and while new tasks are stopped: then none is consumed.
         """
         if not self.control.settled() or self.halting.words:
             return None
