@@ -9,14 +9,17 @@ from typing import Any
 
 import celeriac
 import celeriac.aio
+import grpc
 import pytest
 from celeriac.calls.methods import method_at
 from celeriac.scheduler.v1 import schedules_pb2
 from celeriac.scheduler.v1.schedules import Run, Schedule
 
+from deploy.standalone.certificates import ensure_certificates
 from services.kernel.policy import policy_of
 from tests.support.client_calls import CLIENT_METHODS, call_of
 from tests.support.contract_server import METHODS, ContractServer, running_contract_server
+from tests.support.refusals import Refusal
 
 SERVICE = "/celeriac.scheduler.v1.ScheduleService"
 UNARY = [path for path, method in CLIENT_METHODS.items() if not method.server_streaming]
@@ -166,3 +169,43 @@ def test_a_schedule_that_was_read_can_be_changed_and_sent_back(
     stored.description = "new"
     assert request.schedule == stored
     assert list(request.update_mask.paths) == ["description"]
+
+
+def test_a_certificate_of_another_authority_is_told_in_a_sentence(
+    server: ContractServer, tmp_path: Path
+) -> None:
+    ensure_certificates(tmp_path)
+    target = f"127.0.0.1:{server.port}"
+    with (
+        celeriac.connect(target, ca=tmp_path / "ca.pem") as client,
+        pytest.raises(celeriac.Unavailable, match="is not signed by the authority in `ca`") as failed,
+    ):
+        client.schedules.pause("nightly")
+    assert not failed.value.outcome_unknown
+
+
+def test_an_error_of_the_function_that_gives_the_token_is_the_callers(
+    server: ContractServer, certificates: Path
+) -> None:
+    def token() -> str:
+        raise LookupError("no sign-in")
+
+    with (
+        celeriac.connect(f"127.0.0.1:{server.port}", token=token, ca=certificates / "ca.pem") as client,
+        pytest.raises(LookupError, match="no sign-in"),
+    ):
+        client.system.get_info()
+
+
+def test_what_the_service_says_of_an_error_is_in_the_exception(
+    client: celeriac.Client, server: ContractServer
+) -> None:
+    server.answers[f"{SERVICE}/GetSchedule"] = Refusal(
+        grpc.StatusCode.INVALID_ARGUMENT, "2 faults", "INVALID_FIELDS", {"name": "is too long"}
+    )
+    with pytest.raises(celeriac.InvalidArgument, match=r"2 faults \[INVALID_FIELDS\]") as failed:
+        client.schedules.get("a")
+    error = failed.value
+    assert (error.code, error.reason) == ("INVALID_ARGUMENT", "INVALID_FIELDS")
+    assert (error.fields, error.request_id) == ({"name": "is too long"}, "r-4711")
+    assert not error.outcome_unknown

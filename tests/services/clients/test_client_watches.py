@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from celeriac.monitor.v1.tasks import Task
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from tests.support.calls import eventually
 from tests.support.contract_server import ContractServer, running_contract_server
 
 PATH = "/celeriac.monitor.v1.MonitoringService/WatchEvents"
@@ -158,3 +161,22 @@ def test_a_watch_knows_its_cursor(server: ContractServer, certificates: Path) ->
         next(events)
         next(events)
         assert watch.cursor == "1"
+
+
+def test_a_watch_that_is_closed_by_another_thread_ends(server: ContractServer, certificates: Path) -> None:
+    def endless(_: Any) -> Iterator[Any]:
+        yield task(1)
+        time.sleep(20)
+
+    server.answers[PATH] = endless
+    with celeriac.connect(f"127.0.0.1:{server.port}", ca=certificates / "ca.pem") as client:
+        watch = client.monitoring.watch()
+        seen: list[Any] = []
+        reader = threading.Thread(target=lambda: seen.extend(watch))
+        reader.start()
+        # The position moves on when the reader asks for more.
+        eventually(lambda: watch.cursor == "1")
+        watch.close()
+        reader.join(10)
+        assert not reader.is_alive()
+    assert [event.id for event in seen] == ["1"]

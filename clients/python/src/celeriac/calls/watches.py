@@ -83,9 +83,10 @@ class Watch(_Watching, Generic[Event]):
     """
 
     _call: WatchedCall | None = None
+    _closed = False
 
     def __iter__(self) -> Iterator[Event | Gap]:
-        while True:
+        while not self._closed:
             call = WatchedCall(self._calls.begin(self._method, self._place.request()), IDLE_TIMEOUT_SECONDS)
             self._call = call
             try:
@@ -94,6 +95,8 @@ class Watch(_Watching, Generic[Event]):
                     yield from self._events(message)
                     self._place.move_to(message)
             except (grpc.RpcError, EOFError, TimeoutError) as error:
+                if self._closed:
+                    return
                 pause = self._pause_after(error)
             finally:
                 call.end()
@@ -103,7 +106,8 @@ class Watch(_Watching, Generic[Event]):
                 time.sleep(pause)
 
     def close(self) -> None:
-        """Ends it, from any thread: the loop then raises celeriac.Cancelled or goes on no more."""
+        """Ends it, from any thread: the loop over it ends."""
+        self._closed = True
         if self._call is not None:
             self._call.end()
 

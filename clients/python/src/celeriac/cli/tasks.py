@@ -155,6 +155,7 @@ def _retry(groups: Any) -> str:
 @click.option("--count", type=click.IntRange(1), help="End after so many changes.")
 def tail(session: Session, state: str, task: str, queue: str, worker: str, count: int | None) -> None:
     """Follow tasks as they change their state, without end. -o json writes one object a line."""
+    from celeriac.gap import Gap
     from celeriac.monitor.v1.tasks import Task
 
     chosen = {"states": state, "task_names": task, "queues": queue, "workers": worker}
@@ -166,7 +167,7 @@ def tail(session: Session, state: str, task: str, queue: str, worker: str, count
             seen += 1
             if seen == count:
                 return
-        elif hasattr(event, "count") and not hasattr(event, "raw"):
+        elif isinstance(event, Gap):
             session.say(f"… {event.count if event.count is not None else 'some'} changes are missing here")
 
 
