@@ -131,5 +131,5 @@ chaos: setup ## Kill, freeze and cut off replicas for SECONDS (300); SEED=… re
 soak: setup ## Run the long tests: chaos for SECONDS (1800), matrices; results go to benchmarks/results
 	@CELERIAC_CHAOS_SECONDS="$(SECONDS)" CELERIAC_CHAOS_SEED="$(SEED)" $(RUN)/python -m benchmarks.soak
 
-bench: .venv/.bench ## Measure beside the peers: AREA=scheduler|embedder|monitor|search|audit|gateway|door|standalone|idle, QUICK=1
+bench: .venv/.bench ## Measure beside the peers: AREA=scheduler|embedder|monitor|search|audit|gateway|door|standalone|idle|command, QUICK=1
 	@$(RUN)/python -m benchmarks.$(or $(AREA),$(error name an area: make bench AREA=scheduler))
