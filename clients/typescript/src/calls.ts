@@ -50,18 +50,29 @@ export class Calls {
     options: CallOptions,
   ): Promise<Message> {
     const rules = rulesOf(method);
+    // What the caller's own side throws is told as it is: the transport would take it for its own.
+    let wrong: { error: unknown } | undefined;
     async function* messages() {
-      for await (const request of requests) {
-        yield messageOf(method.input, request);
+      try {
+        for await (const request of requests) {
+          yield messageOf(method.input, request);
+        }
+      } catch (error) {
+        wrong = { error };
+        throw error;
       }
     }
-    return this.attempts({ ...rules, changes: true, hasRequestId: false }, options, async (left) => {
+    const once = { ...rules, changes: true, hasRequestId: false };
+    const answer = this.attempts(once, options, async (left) => {
       const headers = await headersWith(this.token);
       const stream = await this.transport.stream(method, options.signal, left, headers, messages());
       for await (const message of stream.message) {
         return message;
       }
       throw new Unavailable("the stream ended without an answer", {}, rules.path, true);
+    });
+    return answer.catch((error: unknown) => {
+      throw wrong === undefined ? error : wrong.error;
     });
   }
 

@@ -12,3 +12,4 @@ export type * as operations from "./contracts/operations.js";
 export type * as scheduler from "./contracts/scheduler.js";
 export * from "./errors.js";
 export type * from "./shapes.js";
+export { untilEnded, type WaitOptions } from "./waiting.js";

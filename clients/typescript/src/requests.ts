@@ -5,12 +5,10 @@ import {
   type DescEnum,
   type DescField,
   type DescMessage,
-  fromJson,
-  type JsonValue,
   type Message,
   ScalarType,
 } from "@bufbuild/protobuf";
-import { StructSchema, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { durationOf } from "./lengths.js";
 import { fullName } from "./names.js";
 import { type Plain, REDACTED, standsForAValue } from "./values.js";
@@ -101,7 +99,7 @@ function nested(schema: DescMessage, value: unknown, at: string): unknown {
     case "google.protobuf.FieldMask":
       return { paths: value };
     case "google.protobuf.Struct":
-      return fromJson(StructSchema, value as JsonValue);
+      return value;
   }
   if (standsForAValue(schema)) {
     return { kind: kindOf(value, at) };
