@@ -37,6 +37,7 @@ def installed_packages() -> Path:
 
     No package's own install script is run.
     """
+    node()  # Without it the packages are of no use.
     folder = CLIENT / "node_modules"
     lock, stamp = CLIENT / "package-lock.json", folder / ".celeriac-lock.json"
     if not stamp.is_file() or stamp.read_bytes() != lock.read_bytes():
