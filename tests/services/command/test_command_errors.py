@@ -198,7 +198,7 @@ def test_whoever_reads_only_the_first_line_gets_no_traceback(
 ) -> None:
     stored = [schedules_pb2.Schedule(name=f"schedules/s{n}", description="x" * 900) for n in range(500)]
     server.answers[f"{SCHEDULES}/ListSchedules"] = schedules_pb2.ListSchedulesResponse(schedules=stored)
-    process = celeriac.begin("schedules", "list", "-o", "json")
+    process = celeriac.begin("schedules", "list", "-o", "json", "--all-pages")
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
@@ -206,3 +206,21 @@ def test_whoever_reads_only_the_first_line_gets_no_traceback(
     assert process.stderr is not None
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+def test_of_several_tasks_one_that_fails_keeps_the_others_not_back(
+    celeriac: Command, server: ContractServer
+) -> None:
+    def retry(request: tasks_pb2.RetryTaskRequest) -> tasks_pb2.RetryTaskResponse:
+        if request.name == "tasks/gone":
+            raise Refusal(Code.NOT_FOUND, "there is no task 'tasks/gone'", "TASK_NOT_FOUND")
+        return tasks_pb2.RetryTaskResponse(task=f"{request.name}-again")
+
+    server.answers["/celeriac.monitor.v1.TaskService/RetryTask"] = retry
+    ran = celeriac.run("tasks", "retry", "t1", "gone", "t2")
+    assert ran.code == 7
+    assert ran.out.splitlines() == ["t1 retried as t1-again", "t2 retried as t2-again"]
+    assert "error: there is no task 'tasks/gone'" in ran.err
+    told = json.loads(celeriac.run("tasks", "retry", "t1", "t2", "-o", "json").out)
+    assert [each["task"] for each in told] == ["tasks/t1-again", "tasks/t2-again"]
+    assert celeriac.run("tasks", "retry", "gone").code == 3

@@ -119,3 +119,10 @@ def test_nothing_is_an_empty_output_in_a_pipe_and_a_sentence_for_a_person(
     assert celeriac.run("schedules", "list") == type(celeriac.run("schedules", "list"))(0, "", "")
     assert json.loads(celeriac.run("schedules", "list", "-o", "json").out) == []
     assert "no schedule matches" in celeriac.on_a_terminal("schedules", "list").out
+
+
+def test_a_list_that_ends_at_its_limit_says_so_beside_the_output(celeriac: Command) -> None:
+    ran = celeriac.run("schedules", "list", "--limit", "2")
+    assert len(ran.out.splitlines()) == 2
+    assert ran.err == "the first 2, there may be more: --all-pages, or --limit\n"
+    assert celeriac.run("schedules", "list", "--all-pages").err == ""

@@ -10,6 +10,7 @@ terminal   tables of a terminal (rich), imported there alone
 times      relative times, and what people write for a time
 failures   an error in three lines: what, why, what next
 asking     questions before what destroys
+several    the same act for several names
 following  long work, until its end
 names      names for completion and suggestions, from a file that is a minute old at most
 

@@ -11,9 +11,10 @@ from celeriac.cli.asking import confirm, plural
 from celeriac.cli.failures import PARTLY
 from celeriac.cli.following import finish, follow
 from celeriac.cli.options import asked_first, task_filter
-from celeriac.cli.replies import answer
+from celeriac.cli.replies import answer, in_lines, is_fine
 from celeriac.cli.schedules_edit import json_option
 from celeriac.cli.session import Session, command
+from celeriac.cli.several import for_each
 
 
 @command("run")
@@ -57,12 +58,7 @@ def retry(
     """
     _one_or_matching(ids, filters)
     if ids:
-        for id in ids:
-            found = session.client.tasks.retry(
-                id, queue=given["to"], validate_only=dry_run, deadline=session.deadline
-            )
-            told = "could be retried" if dry_run else f"retried as {found.task.partition('/')[2]}"
-            session.out.result(found, f"{id} {told}")
+        for_each(session, ids, lambda id: _retried(session, id, given["to"], dry_run))
         return
     asked = {"rate": given["rate"], "fallback_queue": given["to"], "deadline": session.deadline}
     matching = session.client.tasks.retry_matching
@@ -80,6 +76,12 @@ def retry(
         session.out.result(begun, f"begun · celeriac operations wait {begun.operation.partition('/')[2]}")
     elif begun.operation:
         finish(session, follow(session, begun.operation))
+
+
+def _retried(session: Session, id: str, queue: str | None, dry_run: bool) -> tuple[Any, str]:
+    found = session.client.tasks.retry(id, queue=queue, validate_only=dry_run, deadline=session.deadline)
+    told = "could be retried" if dry_run else f"retried as {found.task.partition('/')[2]}"
+    return found, f"{id} {told}"
 
 
 @command("revoke")
@@ -113,15 +115,19 @@ def terminate(session: Session, ids: tuple[str, ...], signal: str | None, yes: b
 
 
 def _each(session: Session, ids: tuple[str, ...], verb: str, yes: bool, dry_run: bool, **how: Any) -> None:
+    def would(id: str) -> tuple[Any, str]:
+        task = session.client.tasks.get(id, deadline=session.deadline)
+        return task, f"would {verb} {task.id} ({task.task_name}, {task.state})"
+
+    def revoked(id: str) -> tuple[Any, str]:
+        found = session.client.tasks.revoke(id, **how, deadline=session.deadline)
+        return found, "\n".join(
+            [f"{id}: told {plural(len(found.replies), 'worker')}", *in_lines(found.replies)]
+        )
+
     if dry_run:
-        for id in ids:
-            task = session.client.tasks.get(id, deadline=session.deadline)
-            session.out.result(task, f"would {verb} {task.id} ({task.task_name}, {task.state})")
+        for_each(session, ids, would)
         return
     confirm(session, f"{verb} {ids[0] if len(ids) == 1 else plural(len(ids), 'task')}", name=verb, yes=yes)
-    partly = 0
-    for id in ids:
-        found = session.client.tasks.revoke(id, **how, deadline=session.deadline)
-        partly |= answer(session, found, f"{id}: told {plural(len(found.replies), 'worker')}", ends=False)
-    if partly:
+    if not all(is_fine(found.replies) for found in for_each(session, ids, revoked)):
         raise click.exceptions.Exit(PARTLY)
