@@ -24,6 +24,7 @@ WHOLE = {
     "waiting_messages",
     "queue_length",
     "queue_unacknowledged",
+    "queue_waiting_for_eta",
     "queue_oldest_seconds",
     "queue_consumers",
     "queue_unread_length",
@@ -86,7 +87,8 @@ async def test_what_nobody_knows_is_left_out(measured: Measured) -> None:
     await measured.bind("read")
     await measured.send("read", "a")
     measured.consumed = None
-    assert set(await measured.read()) == {"waiting_messages", "queue_length", "queue_unacknowledged"}
+    known = {"waiting_messages", "queue_length", "queue_unacknowledged", "queue_waiting_for_eta"}
+    assert set(await measured.read()) == known
 
 
 async def test_a_broker_without_queues_is_known_to_have_none(measured: Measured) -> None:
