@@ -108,6 +108,12 @@ def decode_before(token: str) -> int | None:
     return number
 
 
+def is_row_number(text: str) -> bool:
+    """Whether the text is a number that a row may have: a bigint."""
+    # The length first: of thousands of digits Python makes no number.
+    return len(text) <= len(str(2**63)) and text.isascii() and text.isdecimal() and int(text) < 2**63
+
+
 def _is_text(value: Any) -> bool:
     """Whether the value is a text that PostgreSQL can store: one without NUL."""
     return isinstance(value, str) and "\0" not in value

@@ -103,14 +103,14 @@ class AlertStore:
 
     async def firing(self) -> Sequence[Alert]:
         """Returns the alerts that fire, the oldest first."""
-        return [_alert(row) for row in await self._connection.fetch(FIRING)]
+        return _alerts(await self._connection.fetch(FIRING))
 
     async def get(self, alert_id: int) -> Alert | None:
         row = await self._connection.fetchrow(GET, alert_id)
         return None if row is None else _alert(row)
 
     async def some(self, ids: Sequence[int]) -> Sequence[Alert]:
-        return [_alert(row) for row in await self._connection.fetch(SOME, ids)]
+        return _alerts(await self._connection.fetch(SOME, ids))
 
     async def fire(self, rule: Rule, fires: Fires, now: dt.datetime, runbook_url: str) -> int | None:
         """Begins an alert. Returns its id; None if one of this rule and subject fires already."""
@@ -137,7 +137,7 @@ class AlertStore:
         at, last = (None, 0) if after is None else (after[0], int(after[1]))
         severities = [severity.value for severity in wanted.severities]
         chosen = (wanted.firing, severities, list(wanted.rules), wanted.undelivered_only)
-        return [_alert(row) for row in await self._connection.fetch(NEWEST, at, last, *chosen, most)]
+        return _alerts(await self._connection.fetch(NEWEST, at, last, *chosen, most))
 
 
 async def delete_alerts_before(connection: Connection, moment: dt.datetime, most: int) -> int:
@@ -146,7 +146,14 @@ async def delete_alerts_before(connection: Connection, moment: dt.datetime, most
     return deleted
 
 
-def _alert(row: Any) -> Alert:
+def _alerts(rows: Sequence[Any]) -> Sequence[Alert]:
+    return [alert for row in rows if (alert := _alert(row)) is not None]
+
+
+def _alert(row: Any) -> Alert | None:
+    """Returns the alert; None if it has what only a later release knows, which is left to that one."""
+    if row["severity"] not in list(Severity) or row["comparison"] not in list(Comparison):
+        return None
     typed = {
         "comparison": Comparison(row["comparison"]),
         "severity": Severity(row["severity"]),

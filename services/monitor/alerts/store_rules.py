@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
+import structlog
 
 from services.kernel.database import Connection
 from services.kernel.once import Once
-from services.monitor.alerts.rule import Rule, rule_of
+from services.monitor.alerts.rule import Rule, RuleFault, rule_of
 from services.monitor.alerts.standing import STANDING
+
+log = structlog.get_logger(__name__)
 
 ALL = "SELECT id, definition, updated_at, updated_by FROM celery_alert_rules ORDER BY id"
 GET = "SELECT id, definition, updated_at, updated_by FROM celery_alert_rules WHERE id = $1"
@@ -28,19 +33,25 @@ DELETE = "DELETE FROM celery_alert_rules WHERE id = $1"
 
 
 class RuleStore:
-    """Reads and writes rules over one connection. It also returns standing rules that nobody changed."""
+    """Reads and writes rules over one connection. It also returns standing rules that nobody changed.
+
+    A row that is no rule, written by hand or by a later release, is left out as if it were not there, and
+    logged: it keeps no other rule from its work, and whoever makes the rule anew replaces it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def all(self) -> Sequence[Rule]:
         """Returns all rules, by id."""
-        stored = {row["id"]: _rule(row) for row in await self._connection.fetch(ALL)}
+        rows = await self._connection.fetch(ALL)
+        stored = {rule.id: rule for row in rows if (rule := _readable(row)) is not None}
         return [rule for _, rule in sorted({**STANDING, **stored}.items())]
 
     async def get(self, rule_id: str) -> Rule | None:
         row = await self._connection.fetchrow(GET, rule_id)
-        return STANDING.get(rule_id) if row is None else _rule(row)
+        rule = None if row is None else _readable(row)
+        return STANDING.get(rule_id) if rule is None else rule
 
     async def lock(self) -> None:
         """Has others who change rules wait until the end of the transaction."""
@@ -64,14 +75,35 @@ class RuleStore:
         await self._connection.execute(DELETE, rule_id)
 
 
+def _readable(row: Any) -> Rule | None:
+    try:
+        return _rule(row)
+    except RuleFault as fault:
+        _tell_once(row["id"], row["updated_at"], str(fault))
+        return None
+
+
+# Rows are read every few seconds: each is told of once.
+@lru_cache(maxsize=1000)
+def _tell_once(rule_id: str, updated_at: dt.datetime, fault: str) -> None:
+    log.error("alerts.rule_unreadable", rule=rule_id, updated_at=str(updated_at), fault=fault)
+
+
 def _rule(row: Any) -> Rule:
-    definition: Mapping[str, object] = orjson.loads(row["definition"])
     standing = row["id"] in STANDING
     return rule_of(
         row["id"],
-        definition,
+        _definition(row),
         standing=standing,
         changed=standing,
         updated_at=row["updated_at"],
         updated_by=row["updated_by"],
     )
+
+
+def _definition(row: Any) -> object:
+    try:
+        return orjson.loads(row["definition"])
+    except orjson.JSONDecodeError as error:
+        # PostgreSQL has numbers that no float is.
+        raise RuleFault(str(error)) from None

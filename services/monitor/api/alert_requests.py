@@ -11,7 +11,7 @@ from celeriac.monitor.v1 import alerts_pb2 as pb
 from services.kernel.errors import FieldFault, Invalid
 from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import moment_in
-from services.kernel.pages import Place, decode_place, encode_place, invalid_page_token
+from services.kernel.pages import Place, decode_place, encode_place, invalid_page_token, is_row_number
 from services.kernel.validation import Faults
 from services.monitor.alerts.rule import ID, MOST_ID, Severity
 from services.monitor.alerts.silence import Silence
@@ -59,7 +59,7 @@ def silence_id_in(name: str) -> int:
 
 def _number_in(name: str, collection: str, example: str) -> int:
     number = name.removeprefix(collection)
-    if not (name.startswith(collection) and number.isascii() and number.isdecimal() and int(number) < 2**63):
+    if not (name.startswith(collection) and is_row_number(number)):
         fault = f"is {name[:100]!r}, it must be {collection}{{number}}"
         raise Invalid([FieldFault("name", fault, example)])
     return int(number)
@@ -91,7 +91,7 @@ def _each(told: Any, field: str, faults: Faults, known: Mapping[int, Any], examp
 def place_in(token: str) -> Place | None:
     """Returns where the next page of a list by time and number begins."""
     place = decode_place(token)
-    if place is not None and not (place[1].isdecimal() and int(place[1]) < 2**63):
+    if place is not None and not is_row_number(place[1]):
         raise invalid_page_token()
     return place
 

@@ -8,7 +8,7 @@ from celeriac.monitor.v1 import system_pb2 as pb
 
 from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import timestamp
-from services.kernel.pages import Place, decode_place, invalid_page_token
+from services.kernel.pages import Place, decode_place, invalid_page_token, is_row_number
 from services.kernel.validation import Faults
 from services.monitor.gaps.gap import EventGap, GapState
 from services.monitor.intake.seen_gaps import GapCause
@@ -50,6 +50,6 @@ def states_in(request: pb.ListEventGapsRequest) -> Sequence[GapState]:
 def place_in(token: str) -> Place | None:
     """Raises `Invalid`."""
     place = decode_place(token)
-    if place is not None and not (place[1].isdecimal() and int(place[1]) < 2**63):
+    if place is not None and not is_row_number(place[1]):
         raise invalid_page_token()
     return place
