@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 # The longest pause after a failure.
 LONGEST_RETRY_SECONDS = 15 * 60.0
-NO_CHANNEL = "the file has no channel of this name any more"
+NO_CHANNEL = "the file has no channel of this name"
 
 Send = Callable[[Channel, str, str], Awaitable[str]]
 
@@ -93,28 +93,29 @@ class Delivering:
                 group.create_task(self._serve(name, known.get(name)))
 
     async def _serve(self, name: str, channel: Channel | None) -> None:
-        if channel is None:
-            # A file with a fault keeps the channels before it, so this one was taken out.
-            async with self._database.transaction() as connection:
-                await DeliveryStore(connection).give_up(name, NO_CHANNEL)
-            return
         deliveries, alerts = await self._due(name)
         if not deliveries:
             return
         told = sorted(
             {alerts[each.alert].id: alerts[each.alert] for each in deliveries}.values(), key=lambda a: a.id
         )
-        error = await self._send(channel, title_of(told), body_of(told, self._zone))
-        await self._note(channel, deliveries, error)
+        if channel is None:
+            # It was taken out, or the file is just being written: then the next attempt finds it.
+            error = NO_CHANNEL
+        else:
+            error = await self._send(channel, title_of(told), body_of(told, self._zone))
+        await self._note(name, deliveries, error)
 
     async def _due(self, channel: str) -> tuple[Sequence[Delivery], dict[int, Alert]]:
         """Returns what to tell now, and notes the attempt. What is silenced is postponed."""
         async with self._database.transaction() as connection:
             store = DeliveryStore(connection)
-            waiting = await store.waiting(channel)
+            locked = await store.waiting(channel)
             silences = await SilenceStore(connection).holding()
-            found = await AlertStore(connection).some(sorted({each.alert for each in waiting}))
+            found = await AlertStore(connection).some(sorted({each.alert for each in locked}))
             alerts = {alert.id: _with_silence(alert, silences) for alert in found}
+            # An alert that only a later release can read is told of by that one.
+            waiting = [each for each in locked if each.alert in alerts]
             postponed = [
                 (each.id, until)
                 for each in waiting
@@ -126,7 +127,7 @@ class Delivering:
             await store.begin([each.id for each in told], self._first_retry, LONGEST_RETRY_SECONDS)
         return told, alerts
 
-    async def _note(self, channel: Channel, deliveries: Sequence[Delivery], error: str) -> None:
+    async def _note(self, channel: str, deliveries: Sequence[Delivery], error: str) -> None:
         ids = [each.id for each in deliveries]
         async with self._database.transaction() as connection:
             store = DeliveryStore(connection)
@@ -135,9 +136,9 @@ class Delivering:
             else:
                 await store.delivered(ids)
         if error:
-            log.warning("alerts.not_delivered", channel=channel.name, count=len(ids), error=error)
+            log.warning("alerts.not_delivered", channel=channel, count=len(ids), error=error)
         else:
-            log.info("alerts.delivered", channel=channel.name, count=len(ids))
+            log.info("alerts.delivered", channel=channel, count=len(ids))
         self._told()
 
 

@@ -40,19 +40,23 @@ DUE_CHANNELS = """
         ORDER BY created_at DESC LIMIT 20) AS told ON true
     GROUP BY channel ORDER BY channel
 """
-# With those that were to come later: whoever is told anyway is told all.
+# With those that were to come later: whoever is told anyway is told all. What is due comes first, so that
+# hundreds that a silence postponed keep nothing else back. What another monitor is about to send, because it
+# believes to be the one that writes, is left to that one.
 WAITING = f"""
     SELECT id, {SHOWN} FROM celery_alert_deliveries
     WHERE channel = $1 AND next_at IS NOT NULL AND (attempts = 0 OR next_at <= clock_timestamp())
-    ORDER BY id LIMIT 500
+    ORDER BY next_at, id LIMIT 500 FOR UPDATE SKIP LOCKED
 """
+# It is to be sent first when the silence ends: from then on it is tried for `PATIENCE`.
 POSTPONE = """
-    UPDATE celery_alert_deliveries AS delivery SET next_at = news.until
+    UPDATE celery_alert_deliveries AS delivery SET next_at = news.until, created_at = news.until
     FROM unnest($1::bigint[], $2::timestamptz[]) AS news (id, until) WHERE delivery.id = news.id
 """
 # What a silence had postponed is looked at again.
 HURRY = """
-    UPDATE celery_alert_deliveries SET next_at = clock_timestamp()
+    UPDATE celery_alert_deliveries SET next_at = clock_timestamp(),
+        created_at = least(created_at, clock_timestamp())
     WHERE next_at > clock_timestamp() AND attempts = 0
 """
 # Before it is sent: if the monitor ends meanwhile, it is known that somebody may have been told, and it is
@@ -71,9 +75,6 @@ FAILED = f"""
         next_at = CASE WHEN created_at > clock_timestamp() - {PATIENCE} THEN next_at END
     WHERE id = any($1::bigint[])
 """
-GIVE_UP = (
-    "UPDATE celery_alert_deliveries SET next_at = NULL, error = $2 WHERE channel = $1 AND next_at IS NOT NULL"
-)
 OF_ALERT = f"SELECT id, {SHOWN} FROM celery_alert_deliveries WHERE alert = $1 ORDER BY channel, id"
 OF_CHANNELS = """
     SELECT channel, max(delivered_at) AS delivered_at, count(next_at) AS waiting,
@@ -89,7 +90,8 @@ UNDELIVERED = """
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """`next_at`: when it is tried next; None once it is delivered or given up."""
+    """`created_at`: when it was to be sent first. `next_at`: when it is tried next; None once it is delivered
+    or given up."""
 
     id: int
     alert: int
@@ -152,9 +154,6 @@ class DeliveryStore:
 
     async def failed(self, ids: Sequence[int], error: str) -> None:
         await self._connection.execute(FAILED, ids, error)
-
-    async def give_up(self, channel: str, reason: str) -> None:
-        await self._connection.execute(GIVE_UP, channel, reason)
 
     async def of_alert(self, alert: int) -> Sequence[Delivery]:
         return [Delivery(**row) for row in await self._connection.fetch(OF_ALERT, alert)]

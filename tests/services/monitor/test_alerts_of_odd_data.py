@@ -106,9 +106,9 @@ def test_an_alert_of_a_severity_of_a_later_release_is_left_out(
     fires(monitor, app, "later")
     fetch_sync(
         database_url,
-        """INSERT INTO celery_alerts (rule, subject, measure, comparison, threshold, severity, description, labels,
-            runbook_url, value, worst, last, since, fired_at) VALUES ('later', 'x', 'y', 'ABOVE', 1, 'DIRE', '', '{}',
-            '', 1, 1, 1, now(), now())""",
+        """INSERT INTO celery_alerts (rule, subject, measure, comparison, threshold, severity, description,
+            labels, runbook_url, value, worst, last, since, fired_at)
+        VALUES ('later', 'x', 'y', 'ABOVE', 1, 'DIRE', '', '{}', '', 1, 1, 1, now(), now())""",
     )
     fires(monitor, app, "after-later")
     assert monitor.alerts.ListAlerts(pb.ListAlertsRequest()).alerts
