@@ -9,6 +9,7 @@ the address. It writes {"error"}: empty if the message was taken.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -17,7 +18,10 @@ from typing import Any
 
 def main() -> None:
     told = json.load(sys.stdin)
-    json.dump({"error": send(told["url"], told["title"], told["body"])}, sys.stdout)
+    # What a plugin prints is no part of the answer.
+    with contextlib.redirect_stdout(sys.stderr):
+        error = send(told["url"], told["title"], told["body"])
+    json.dump({"error": error}, sys.stdout)
 
 
 def send(url: str, title: str, body: str) -> str:

@@ -14,10 +14,12 @@ The file is TOML, one table for each channel:
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import structlog
@@ -30,6 +32,8 @@ from services.monitor.alerts.silence import has_labels
 log = structlog.get_logger(__name__)
 
 MOST_CHANNELS = 100
+# A hundred channels take a tenth of it. A larger file is another one, and would hold up the monitor.
+MOST_BYTES = 1 << 20
 KEYS = {"name", "url", "least_severity", "labels"}
 EXAMPLE = '[[channel]] name = "ops", url = "slack://TokenA/TokenB/TokenC/#ops"'
 
@@ -63,6 +67,9 @@ def channels_in(text: str) -> Sequence[Channel]:
     except tomllib.TOMLDecodeError as error:
         # The message tells a place, and quotes at most a character.
         raise ChannelsFault(f"is no TOML: {error}") from None
+    except (RecursionError, ValueError):
+        # Hundreds of brackets in each other, a number of thousands of digits.
+        raise ChannelsFault("is no TOML that can be read") from None
     tables = told.pop("channel", [])
     if told:
         raise ChannelsFault(
@@ -106,6 +113,16 @@ def _channel(table: Any, place: int) -> Channel:
     return Channel(name, url, Severity(severity), labels)
 
 
+def _text(path: Path, stat: os.stat_result) -> str:
+    """Returns the text of the file. Raises `ChannelsFault`, OSError, UnicodeDecodeError."""
+    if not S_ISREG(stat.st_mode):
+        # A named pipe would be waited for, and a device may have no end.
+        raise ChannelsFault("is no plain file")
+    if stat.st_size > MOST_BYTES:
+        raise ChannelsFault(f"has {stat.st_size} bytes, at most {MOST_BYTES} are allowed")
+    return path.read_text(encoding="utf-8")
+
+
 class Channels:
     """The channels of the file as it is now. While the file has a fault, those before it are kept."""
 
@@ -124,15 +141,18 @@ class Channels:
             stat = self._path.stat()
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if seen != self._seen:
+                channels = channels_in(_text(self._path, stat))
                 self._seen = seen
-                channels = channels_in(self._path.read_text(encoding="utf-8"))
                 self._take(sorted(channels, key=lambda channel: channel.name), "")
         except FileNotFoundError:
             self._seen = None
             self._take([], "")
         except (OSError, UnicodeDecodeError) as error:
+            # It is tried again at each look: rights that are given back do not change the time of the file.
+            self._seen = None
             self._take(self._known, f"can't be read: {type(error).__name__}")
         except ChannelsFault as fault:
+            self._seen = seen
             self._take(self._known, str(fault))
         return self._known
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ def test_a_channel_is_told_of_what_is_severe_enough_and_has_its_labels() -> None
     ("text", "fault"),
     [
         ("[[channel]\n", "is no TOML"),
+        ("a = " + "[" * 5_000, "is no TOML that can be read"),
+        ("a = " + "9" * 5_000, "is no TOML that can be read"),
         ("channels = 1\n", "has 'channels', only tables [[channel]] are known"),
         ("[channel]\n", "must have at most 100 tables"),
         ('[[channel]]\nurl = "json://x"\n', "channel 1: name must be"),
@@ -61,3 +64,32 @@ def test_the_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(
     path.unlink()
     assert channels.sound() == []
     assert Channels(None).all() == ()
+
+
+def test_what_is_no_small_plain_file_is_a_fault_that_holds_nobody_up(tmp_path: Path) -> None:
+    folder, pipe, large = tmp_path / "folder", tmp_path / "pipe", tmp_path / "large"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    large.write_bytes(b"#" * (1 << 20) + b"#")
+    for path, fault in ((folder, "is no plain file"), (pipe, "is no plain file"), (large, "bytes, at most")):
+        with pytest.raises(FailedPrecondition, match=fault):
+            Channels(path).sound()
+
+
+def test_a_file_that_could_not_be_read_is_read_when_it_can(tmp_path: Path) -> None:
+    path = tmp_path / "channels.toml"
+    path.write_text(OPS)
+    channels = Channels(path)
+    real = Path.read_text
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError("no right to read it")
+
+    # Root, who may run the tests, may read any file.
+    Path.read_text = refuse  # type: ignore[assignment, method-assign]
+    try:
+        with pytest.raises(FailedPrecondition, match="PermissionError"):
+            channels.sound()
+    finally:
+        Path.read_text = real  # type: ignore[method-assign]
+    assert [channel.name for channel in channels.sound()] == ["ops"]
