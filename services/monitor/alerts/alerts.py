@@ -89,8 +89,8 @@ class Alerts:
         """Returns the channels with what came of their messages. Raises `FailedPrecondition`."""
         channels = self._channels.sound()
         async with self._database.reading() as connection:
-            records = await DeliveryStore(connection).of_channels()
-        return [(channel, records.get(channel.name, ChannelRecord())) for channel in channels]
+            records = await DeliveryStore(connection).of_channels([channel.name for channel in channels])
+        return [(channel, records[channel.name]) for channel in channels]
 
     async def test(self, name: str) -> str:
         """Sends a test over the channel. Returns why it was not taken; empty if it was. Raises `NotFound`."""

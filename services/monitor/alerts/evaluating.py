@@ -18,7 +18,7 @@ from services.monitor.alerts.channels import Channels
 from services.monitor.alerts.judging import Ends, Fires, GoesOn, Judge, Verdict
 from services.monitor.alerts.rule import Rule
 from services.monitor.alerts.runbook import link
-from services.monitor.alerts.store_alerts import AlertStore, GoingOn
+from services.monitor.alerts.store_alerts import MOST_FIRING, AlertStore, GoingOn
 from services.monitor.alerts.store_deliveries import DeliveryStore
 from services.monitor.alerts.store_rules import RuleStore
 from services.monitor.measuring.measures import Reading
@@ -126,15 +126,16 @@ class _Writing:
     ) -> bool:
         """Returns whether an alert has begun or ended."""
         changed, going_on = False, GoingOn()
+        in_all = MOST_FIRING - sum(len(firing) for _, firing, _ in verdicts)
         ends: defaultdict[str, list[int]] = defaultdict(list, {why: list(ids) for why, ids in ended.items()})
         done = {alert_id for ids in ended.values() for alert_id in ids}
         for rule, firing, found in verdicts:
-            room = MOST_OF_A_RULE - len(firing)
+            room = min(MOST_OF_A_RULE - len(firing), in_all)
             for verdict in found:
                 match verdict:
                     case Fires() if room > 0:
                         changed |= await self._fire(rule, verdict)
-                        room -= 1
+                        room, in_all = room - 1, in_all - 1
                     case Ends(subject, reason) if firing[subject].id not in done:
                         ends[reason].append(firing[subject].id)
                     case GoesOn(subject, value):

@@ -25,7 +25,7 @@ SHOWN = f"""
     worst, last, since, fired_at, ended_at, end_reason, acknowledged_by, acknowledged_at, acknowledge_note,
     version, {UNDELIVERED} AS undelivered
 """
-# More than can fire (`MOST_OF_A_RULE`) are not read.
+# The most that may fire at a time, of all rules: more are not read, and would never end.
 MOST_FIRING = 5_000
 FIRING = f"SELECT {SHOWN} FROM celery_alerts AS alert WHERE ended_at IS NULL ORDER BY id LIMIT {MOST_FIRING}"
 GET = f"SELECT {SHOWN} FROM celery_alerts AS alert WHERE id = $1"

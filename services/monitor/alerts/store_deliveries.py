@@ -76,10 +76,18 @@ FAILED = f"""
     WHERE id = any($1::bigint[])
 """
 OF_ALERT = f"SELECT id, {SHOWN} FROM celery_alert_deliveries WHERE alert = $1 ORDER BY channel, id"
+# Of each channel, a few lookups in an index: there may be hundreds of thousands of deliveries.
 OF_CHANNELS = """
-    SELECT channel, max(delivered_at) AS delivered_at, count(next_at) AS waiting,
-        coalesce((array_agg(error ORDER BY id DESC) FILTER (WHERE attempts > 0))[1], '') AS error
-    FROM celery_alert_deliveries WHERE created_at > clock_timestamp() - interval '30 days' GROUP BY channel
+    SELECT channel, error, waiting, delivered_at FROM unnest($1::text[]) AS channel
+    LEFT JOIN LATERAL (SELECT error FROM celery_alert_deliveries AS tried
+        WHERE tried.channel = channel.channel AND attempts > 0
+        ORDER BY created_at DESC, id DESC LIMIT 1) AS last ON true
+    CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM celery_alert_deliveries AS each
+        WHERE each.channel = channel.channel AND next_at IS NOT NULL) AS waits
+    CROSS JOIN LATERAL (SELECT max(delivered_at) AS delivered_at FROM (
+        SELECT delivered_at FROM celery_alert_deliveries AS told
+        WHERE told.channel = channel.channel AND delivered_at IS NOT NULL
+        ORDER BY created_at DESC LIMIT 20) AS newest) AS taken
 """
 WAITS = "SELECT EXISTS (SELECT FROM celery_alert_deliveries WHERE next_at IS NOT NULL)"
 UNDELIVERED = """
@@ -106,7 +114,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ChannelRecord:
-    """What has come of the messages over a channel in the last 30 days."""
+    """What has come of the messages over a channel."""
 
     delivered_at: dt.datetime | None = None
     waiting: int = 0
@@ -158,10 +166,11 @@ class DeliveryStore:
     async def of_alert(self, alert: int) -> Sequence[Delivery]:
         return [Delivery(**row) for row in await self._connection.fetch(OF_ALERT, alert)]
 
-    async def of_channels(self) -> dict[str, ChannelRecord]:
-        rows = await self._connection.fetch(OF_CHANNELS)
+    async def of_channels(self, channels: Sequence[str]) -> dict[str, ChannelRecord]:
+        rows = await self._connection.fetch(OF_CHANNELS, channels)
         return {
-            row["channel"]: ChannelRecord(row["delivered_at"], row["waiting"], row["error"]) for row in rows
+            row["channel"]: ChannelRecord(row["delivered_at"], row["waiting"], row["error"] or "")
+            for row in rows
         }
 
     async def waits(self) -> bool:

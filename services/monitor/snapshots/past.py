@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import math
 from collections import defaultdict
@@ -29,14 +30,24 @@ class Past:
             newest = await store.readings(since, now)
             known = await store.series([measure])
             parts = await store.parts(list(known), since, now)
-        values: defaultdict[dt.datetime, dict[str, float]] = defaultdict(dict)
-        for part in parts:
-            _take_block(part, known[part.series], values)
-        for at, packed in newest:
-            for series, value in packing.unpack_reading(packed).items():
-                if series in known:
-                    values[at][known[series].subject] = value
-        return [Reading(at, {measure: values[at]}) for at in sorted(values) if at >= since]
+        return await asyncio.to_thread(_readings, measure, since, known, parts, newest)
+
+
+def _readings(
+    measure: str,
+    since: dt.datetime,
+    known: Mapping[int, Name],
+    parts: Sequence[Part],
+    newest: Sequence[tuple[dt.datetime, bytes]],
+) -> Sequence[Reading]:
+    values: defaultdict[dt.datetime, dict[str, float]] = defaultdict(dict)
+    for part in parts:
+        _take_block(part, known[part.series], values)
+    for at, packed in newest:
+        for series, value in packing.unpack_reading(packed).items():
+            if series in known:
+                values[at][known[series].subject] = value
+    return [Reading(at, {measure: values[at]}) for at in sorted(values) if at >= since]
 
 
 def _take_block(part: Part, name: Name, values: Mapping[dt.datetime, dict[str, float]]) -> None:
