@@ -1440,7 +1440,7 @@ export enum AlertDeliveryState {
   DELIVERED = 2,
 
   /**
-   * It was tried for 24 hours, or there is no channel of that name any more. Nobody was told.
+   * It was tried for 24 hours. Nobody was told.
    *
    * @generated from enum value: ALERT_DELIVERY_STATE_GIVEN_UP = 3;
    */
