@@ -48,10 +48,18 @@ async def send(channel: Channel, title: str, body: str) -> str:
         await _end(process)
     if process.returncode:
         return f"the process that sends ended with {process.returncode}"
+    said = _error_in(answer)
+    return "the process that sends did not say what came of it" if said is None else _safe(said, channel)
+
+
+def _error_in(answer: bytes) -> str | None:
+    """Returns the error that the process wrote; None if it wrote something else."""
     try:
-        return _safe(str(orjson.loads(answer)["error"]), channel)
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return "the process that sends did not say what came of it"
+        told = orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        return None
+    error = told.get("error") if isinstance(told, dict) else None
+    return error if isinstance(error, str) else None
 
 
 async def _end(process: Process) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -79,14 +78,14 @@ def _readable(row: Any) -> Rule | None:
     try:
         return _rule(row)
     except RuleFault as fault:
-        _tell_once(row["id"], row["updated_at"], str(fault))
+        _tell_once(row["id"], str(fault))
         return None
 
 
 # Rows are read every few seconds: each is told of once.
 @lru_cache(maxsize=1000)
-def _tell_once(rule_id: str, updated_at: dt.datetime, fault: str) -> None:
-    log.error("alerts.rule_unreadable", rule=rule_id, updated_at=str(updated_at), fault=fault)
+def _tell_once(rule_id: str, fault: str) -> None:
+    log.error("alerts.rule_unreadable", rule=rule_id, fault=fault)
 
 
 def _rule(row: Any) -> Rule:
