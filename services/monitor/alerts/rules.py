@@ -32,10 +32,12 @@ class Rules:
         async with self._database.reading() as connection:
             return await RuleStore(connection).all()
 
-    async def get(self, rule_id: str) -> Rule:
-        """Raises `NotFound`."""
+    async def get(self, rule_id: str, etag: str = "") -> Rule:
+        """Raises `NotFound`, and `Conflict` if the etag is another version's."""
         async with self._database.reading() as connection:
-            return _found(await RuleStore(connection).get(rule_id), rule_id)
+            rule = _found(await RuleStore(connection).get(rule_id), rule_id)
+        _check(rule, etag)
+        return rule
 
     async def refuse_existing(self, rule_id: str) -> None:
         """Raises `AlreadyExists` if there is a rule of this id."""

@@ -14,6 +14,7 @@ from services.kernel.grpc.enums import from_wire, wire_values
 from services.kernel.grpc.wire import duration, timestamp
 from services.kernel.validation import Faults
 from services.monitor.alerts.rule import USUAL_CLEAR_SECONDS, Comparison, Rule, Severity
+from services.monitor.alerts.runbook import RUNBOOK
 from services.monitor.alerts.trial import MOST_SHOWN, Trial
 from services.monitor.api.alert_requests import (
     MOST_NAME,
@@ -154,7 +155,7 @@ def _rule(message: pb.AlertRule, rule_id: str, faults: Faults) -> Rule:
         f"{AT}description", message.description, "Workers do not keep up.", most=MOST_TEXT, required=False
     )
     faults.unless(math.isfinite(message.threshold), f"{AT}threshold", "is not a finite number", "10")
-    faults.text(f"{AT}runbook_url", message.runbook_url, "https://wiki/queues", most=MOST_URL, required=False)
+    _check_runbook(message.runbook_url, faults)
     rule = Rule(
         rule_id,
         message.measure if known else "queue_length",
@@ -173,6 +174,14 @@ def _rule(message: pb.AlertRule, rule_id: str, faults: Faults) -> Rule:
     )
     _check_clear_threshold(rule, faults)
     return rule
+
+
+def _check_runbook(url: str, faults: Faults) -> None:
+    """Pages make a link of it: one that runs a script would do so as whoever looks at the alert."""
+    field, example = f"{AT}runbook_url", "https://wiki/queues"
+    if faults.text(field, url, example, most=MOST_URL, required=False):
+        known = not url or url.startswith(("https://", "http://", f"{RUNBOOK}#"))
+        faults.unless(known, field, f"is {url[:100]!r}, which does not begin with https://", example)
 
 
 def _check_clear_threshold(rule: Rule, faults: Faults) -> None:

@@ -58,7 +58,7 @@ class AlertApi(alerts_pb2_grpc.AlertServiceServicer):
         faults.raise_any()
         rule_id = requests.rule_id_in(message.name, "alert_rule.name")
         if request.validate_only:
-            changed = changed_rule(await self._rules.get(rule_id), message, fields)
+            changed = changed_rule(await self._rules.get(rule_id, message.etag), message, fields)
             trial = await self._rules.tried(changed)
             return pb.UpdateAlertRuleResponse(rule=rule_to(changed), trial=trial_to(trial))
         stored = await self._rules.change(

@@ -225,6 +225,10 @@ def test_a_standing_rule_is_changed_paused_and_goes_back(monitor: Monitor) -> No
     with pytest.raises(grpc.RpcError) as failed:
         monitor.alerts.UpdateAlertRule(change)
     assert reason_of(failed.value) == "ETAG_MISMATCH"
+    change.validate_only = True
+    with pytest.raises(grpc.RpcError) as failed:
+        monitor.alerts.UpdateAlertRule(change)
+    assert reason_of(failed.value) == "ETAG_MISMATCH"
     restored = monitor.alerts.DeleteAlertRule(pb.DeleteAlertRuleRequest(name=name)).rule
     assert restored == before
     with pytest.raises(grpc.RpcError) as failed:
@@ -290,6 +294,7 @@ def test_what_is_wrong_with_a_rule_is_named(monitor: Monitor) -> None:
         hold_duration=Duration(seconds=100_000),
         subject_patterns=[""],
         labels={"": "x"},
+        runbook_url="javascript:alert(1)",
     )
     request = pb.CreateAlertRuleRequest(alert_rule=wrong)
     assert fields_at_fault(monitor.alerts.CreateAlertRule, request) == [
@@ -298,6 +303,7 @@ def test_what_is_wrong_with_a_rule_is_named(monitor: Monitor) -> None:
         "alert_rule.comparison",
         "alert_rule.severity",
         "alert_rule.threshold",
+        "alert_rule.runbook_url",
         "alert_rule.hold_duration",
         "alert_rule.subject_patterns[0]",
         "alert_rule.labels[''] (its name)",
