@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -164,9 +163,11 @@ def test_a_watch_knows_its_cursor(server: ContractServer, certificates: Path) ->
 
 
 def test_a_watch_that_is_closed_by_another_thread_ends(server: ContractServer, certificates: Path) -> None:
+    over = threading.Event()
+
     def endless(_: Any) -> Iterator[Any]:
         yield task(1)
-        time.sleep(20)
+        over.wait(60)
 
     server.answers[PATH] = endless
     with celeriac.connect(f"127.0.0.1:{server.port}", ca=certificates / "ca.pem") as client:
@@ -178,5 +179,6 @@ def test_a_watch_that_is_closed_by_another_thread_ends(server: ContractServer, c
         eventually(lambda: watch.cursor == "1")
         watch.close()
         reader.join(10)
+        over.set()
         assert not reader.is_alive()
     assert [event.id for event in seen] == ["1"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,15 @@ def changes(first: int, count: int, **fields: Any) -> monitoring_pb2.WatchEvents
 
 @pytest.fixture
 def screen(server: ContractServer, certificates: Path) -> Iterator[WatchScreen]:
+    # Until the end of the test: a stream that goes on would hold one of the server's few threads.
+    over = threading.Event()
+
     def stream(_: Any) -> Iterator[Any]:
         yield monitoring_pb2.WatchEventsResponse(metrics=monitoring_pb2.Metrics(online_workers=2), cursor="0")
         yield monitoring_pb2.WatchEventsResponse(worker=workers_pb2.Worker(name="workers/w1"), cursor="0")
         yield changes(0, 3, state=tasks_pb2.TASK_STATE_SUCCESS)
         yield changes(3, 1, state=tasks_pb2.TASK_STATE_FAILURE, exception_type="KeyError")
-        time.sleep(20)
+        over.wait(60)
 
     server.answers[WATCH] = stream
     server.answers[QUEUES] = queues_pb2.ListQueuesResponse(queues=[queues_pb2.Queue(name="queues/人工智慧")])
@@ -52,6 +55,7 @@ def screen(server: ContractServer, certificates: Path) -> Iterator[WatchScreen]:
         end = watching(session, board, {})
         eventually(lambda: board.changes == 4)
         yield WatchScreen(session, board)
+        over.set()
         end()
 
 
