@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import grpc.aio
 from celeriac.scheduler.v1 import schedules_pb2, schedules_pb2_grpc
 
+from services.kernel.durations import span_of
 from services.kernel.errors import Unavailable
 
 TIMEOUT_SECONDS = 2.0
@@ -47,7 +48,7 @@ class NextRuns:
                 each.name,
                 each.task.task_name,
                 each.next_run_time.ToDatetime(dt.UTC),
-                each.jitter.ToTimedelta(),
+                span_of(each.jitter),
             )
             for each in answer.schedules
         ]
