@@ -88,11 +88,15 @@ def test_faults_are_told_on_standard_error(schedules: Callable[..., Ran], file: 
 
 def test_a_dump_is_imported_from_a_terminal(schedules: Callable[..., Ran], tmp_path: Path, team: str) -> None:
     every = {"kind": "interval", "seconds": 86400, "zone": "UTC"}
-    entry = {"name": team, "task": "report", "schedule": every, "options": {"countdown": 3}}
+    options = {"countdown": 3, "exchange": "media"}
+    entry = {"name": team, "task": "report", "schedule": every, "options": options}
     file = tmp_path / "dump.json"
     file.write_text(json.dumps({"celeriac_dump": 1, "source": "beat_schedule", "entries": [entry]}))
     words = ["import", "-f", str(file), "--label", f"team={team}"]
+    assert "import again with default_queue" in schedules(*words, "--dry-run").out
+    words += ["--default-queue", "mail"]
     told = schedules(*words, "--dry-run")
+    assert f"done in another way: {team}: options.queue is not told" in told.out
     # A part of it can't be carried over.
     assert told.code == 7
     assert f"not carried over: {team}: options.countdown is 3; " in told.out

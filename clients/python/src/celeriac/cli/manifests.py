@@ -80,6 +80,10 @@ def export(session: Session, filters: dict[str, Any], file: str | None) -> None:
     session.say(f"{written.count:,} schedules in {file}")
 
 
+# What a note of an import is about, by its weight.
+WEIGHTS = {"LOST": "not carried over", "CHANGED": "done in another way", "RENAMED": "named in another way"}
+
+
 @command("import")
 @click.option(
     "-f", "--file", required=True, metavar="FILE", help="What `schedules dump` wrote; - for standard input."
@@ -87,9 +91,19 @@ def export(session: Session, filters: dict[str, Any], file: str | None) -> None:
 @click.option(
     "--label", type=SEVERAL, default="", metavar="origin=beat,…", help="Labels for what is imported."
 )
+@click.option(
+    "--default-queue", metavar="QUEUE", help="For entries with an exchange or a routing key and no queue."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--etag", help="Only if the difference is still that of this etag.")
-def import_(session: Session, file: str, label: list[str], dry_run: bool, etag: str | None) -> None:
+def import_(
+    session: Session,
+    file: str,
+    label: list[str],
+    default_queue: str | None,
+    dry_run: bool,
+    etag: str | None,
+) -> None:
     """Take over the schedules of another beat (docs/coming-from-another-beat.md).
 
     Exit code 7 says that some of it can't be represented: it is told what.
@@ -97,6 +111,7 @@ def import_(session: Session, file: str, label: list[str], dry_run: bool, etag: 
     answer = session.client.manifests.import_schedules(
         read_text(file),
         labels=labels_of(label),
+        default_queue=default_queue,
         validate_only=dry_run,
         etag=etag,
         deadline=session.deadline,
@@ -104,7 +119,8 @@ def import_(session: Session, file: str, label: list[str], dry_run: bool, etag: 
     difference: Any = answer.difference
     told = difference.text.rstrip()
     for note in answer.not_carried:
-        told += f"\nnot carried over: {note.entry}:{f' {note.field}' if note.field else ''} {note.reason}"
+        how = WEIGHTS.get(note.weight or "", "not carried over")
+        told += f"\n{how}: {note.entry}:{f' {note.field}' if note.field else ''} {note.reason}"
     if dry_run:
         told += f"\nnothing is changed yet; to make just this difference: --etag {difference.etag}"
     session.out.result(answer, told)
