@@ -545,6 +545,11 @@ alert_deliveries = Table(
         "next_at",
         postgresql_where=text("next_at IS NOT NULL"),
     ),
+    Index(
+        "celery_alert_deliveries_undelivered",
+        "created_at",
+        postgresql_where=text("delivered_at IS NULL AND error <> ''"),
+    ),
     Index("celery_alert_deliveries_newest", "channel", text("created_at DESC")),
 )
 

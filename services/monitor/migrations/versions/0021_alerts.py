@@ -86,6 +86,8 @@ def upgrade() -> None:
         );
         CREATE INDEX celery_alert_deliveries_waiting ON celery_alert_deliveries (channel, next_at)
             WHERE next_at IS NOT NULL;
+        CREATE INDEX celery_alert_deliveries_undelivered ON celery_alert_deliveries (created_at)
+            WHERE delivered_at IS NULL AND error <> '';
         CREATE INDEX celery_alert_deliveries_newest ON celery_alert_deliveries (channel, created_at DESC)
         """
     )
