@@ -59,7 +59,7 @@ def test_texts_become_an_array_and_are_found_by_their_meaning(client: celeriac.C
 def test_a_trigger_whose_answer_is_lost_runs_once_and_tells_that_run(
     system: System, client: celeriac.Client
 ) -> None:
-    name = "preload-vector-services-daily"
+    name = "cleanup-cache-daily"
 
     def runs() -> set[str]:
         return {run.name for run in client.schedules.list_runs(parent=name)}

@@ -84,4 +84,7 @@ def main(command: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1])
+    except SystemExit as refusal:
+        raise logging.refused(refusal) from None

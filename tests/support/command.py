@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -54,7 +55,7 @@ class Command:
         return Ran(ran.returncode, ran.stdout, ran.stderr)
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """Starts it in a pipe."""
+        """Starts it in a pipe, as from a shell."""
         return subprocess.Popen(
             [COMMAND, *arguments],
             stdin=subprocess.DEVNULL,
@@ -62,6 +63,7 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment({}),
+            preexec_fn=_heed_interrupts,
         )
 
     def on_a_terminal(
@@ -84,11 +86,17 @@ class Command:
             stdout=theirs,
             stderr=theirs,
             env=self._environment({**known, **environment}),
+            preexec_fn=_heed_interrupts,
         )
         os.close(theirs)
         shown = _all_of(ours, typed, at)
         os.close(ours)
         return Ran(process.wait(SECONDS), shown.replace("\r\n", "\n"))
+
+
+def _heed_interrupts() -> None:
+    """Where the tests run in the background, a shell has their SIGINT ignored, and so it would be here."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _all_of(terminal: int, typed: str, at: str) -> str:

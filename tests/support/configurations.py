@@ -9,6 +9,7 @@ from celeriac.scheduler.v1 import config_pb2 as pb
 
 from tests.support.secrets_in_logs import remember
 
+ALERTS = "configs/monitor.alerts.retention"
 TASKS = "configs/monitor.tasks.retention"
 CHUNKS = "configs/embedder.rebuild.chunk_characters"
 WAITING = "configs/embedder.online.most_waiting_tokens"

@@ -46,6 +46,8 @@ def environment_of(
         "CELERIAC_TLS_CERT": str(state / f"certs/{component}.crt"),
         "CELERIAC_TLS_KEY": str(state / f"certs/{component}.key"),
         "CELERIAC_JWKS": str(state / "jwks.json"),
+        # All services of a session share one PostgreSQL, which takes a hundred connections.
+        "CELERIAC_DATABASE_POOL_SIZE": "8",
     }
     if valkey is not None:
         settings |= {"REDIS_HOST": valkey.host, "REDIS_PORT": str(valkey.port)}

@@ -11,7 +11,7 @@ from celeriac.scheduler.v1 import config_pb2_grpc
 
 from deploy.standalone.tokens import LocalIssuer
 from tests.support.calls import Caller, all_listed, fields_at_fault, refused
-from tests.support.configurations import CHUNKS, TASKS, WAITING, get, put, revision, span
+from tests.support.configurations import ALERTS, CHUNKS, TASKS, WAITING, get, put, revision, span
 from tests.support.processes import ServiceProcess
 
 Code = grpc.StatusCode
@@ -41,7 +41,7 @@ def test_every_key_is_listed_with_its_declaration(config: Any) -> None:
 def test_lists_are_filtered_and_paged(config: Any) -> None:
     request = pb.ListConfigsRequest(prefixes=["embedder.", "monitor."], page_size=1)
     found = all_listed(config.ListConfigs, request, "configs")
-    assert [one.name for one in found] == [WAITING, CHUNKS, TASKS]
+    assert [one.name for one in found] == [WAITING, CHUNKS, ALERTS, TASKS]
     for prefixes, field in ((["monitor."] * 101, "prefixes"), (["a", "mo\u00a0"], "prefixes[1]")):
         wrong = pb.ListConfigsRequest(prefixes=prefixes)
         assert fields_at_fault(config.ListConfigs, wrong) == [field]

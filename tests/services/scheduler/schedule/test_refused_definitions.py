@@ -15,6 +15,8 @@ from tests.support.calls import fields_at_fault
 from tests.support.schedules import CRONTAB, FUTURE, SECOND, at, create, schedule_of
 
 LONG = Duration(seconds=400 * 86400)
+# An interval may be longer than a jitter or a window.
+LONGEST = Duration(seconds=3661 * 86400)
 TINY = Duration(nanos=1000)
 HUGE = Duration(seconds=315_576_000_000)
 BAD_TIME = Timestamp(seconds=10**15)
@@ -30,7 +32,7 @@ LAST_TIME = Timestamp(seconds=253_402_300_799, nanos=999_999_900)
         (schedule_of(pb.Timing(crontab=pb.Crontab(expression="@daily 5"))), "timing.crontab.expression"),
         (schedule_of(pb.Timing(interval=pb.Interval())), "timing.interval.every"),
         (schedule_of(pb.Timing(interval=pb.Interval(every=TINY))), "timing.interval.every"),
-        (schedule_of(pb.Timing(interval=pb.Interval(every=LONG))), "timing.interval.every"),
+        (schedule_of(pb.Timing(interval=pb.Interval(every=LONGEST))), "timing.interval.every"),
         (schedule_of(pb.Timing(interval=pb.Interval(every=HUGE))), "timing.interval.every"),
         (schedule_of(pb.Timing(interval=pb.Interval(every={"seconds": -5}))), "timing.interval.every"),
         (
