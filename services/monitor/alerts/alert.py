@@ -45,9 +45,13 @@ class Alert:
 
     @property
     def summary(self) -> str:
-        """What is measured and what it is compared with: "queue_length of 'mail' is 12, at least 10"."""
+        """What is measured and what it is compared with: "queue_length of 'mail' is 12, at least 10".
+
+        Of an alert that has ended, the worst value: "… was 30 at worst, at least 10".
+        """
         measure = MEASURES.get(self.measure)
         unit = measure.unit if measure else Unit.COUNT
         of = f" of {self.subject!r}" if self.subject else ""
         limit = self.comparison.value.lower().replace("_", " ")
-        return f"{self.measure}{of} is {shown(self.last, unit)}, {limit} {shown(self.threshold, unit)}"
+        value = f"is {shown(self.last, unit)}" if self.fires else f"was {shown(self.worst, unit)} at worst"
+        return f"{self.measure}{of} {value}, {limit} {shown(self.threshold, unit)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 
 from services.kernel.database import Database
@@ -16,6 +17,7 @@ from services.monitor.alerts.messages import TEST_BODY, TEST_TITLE
 from services.monitor.alerts.silence import Silence
 from services.monitor.alerts.store_alerts import AlertFilter, AlertStore
 from services.monitor.alerts.store_deliveries import ChannelRecord, Delivery, DeliveryStore
+from services.monitor.alerts.store_rules import RuleStore
 from services.monitor.alerts.store_silences import SilenceStore
 
 
@@ -58,6 +60,15 @@ class Alerts:
     async def silences(self, after: Place | None, most: int) -> Sequence[Silence]:
         async with self._database.reading() as connection:
             return await SilenceStore(connection).list(after, most)
+
+    async def refuse_unknown_rule(self, rule_id: str) -> None:
+        """Raises `NotFound`, with the nearest one: a silence of such a rule would silence nothing."""
+        async with self._database.reading() as connection:
+            known = [rule.id for rule in await RuleStore(connection).all()]
+        if rule_id and rule_id not in known:
+            near = difflib.get_close_matches(rule_id, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise NotFound("alert_rule", rule_id, f"there is no alert rule {rule_id!r}{hint}")
 
     async def silence(self, silence: Silence, once: Once | None) -> Silence:
         """Raises `Invalid` if the request's id was another request's."""

@@ -45,7 +45,8 @@ def _paragraph(alert: Alert, zone: ZoneInfo) -> str:
         head = f"ENDED  {alert.rule}: {alert.summary}"
         lines = [head, f"from {since} until {_time(alert.ended_at, zone)}: {alert.end_reason}"]
     else:
-        lines = [f"{alert.severity.value}  {alert.rule}: {alert.summary}", f"since {since}"]
+        lines = [f"{alert.severity.value}  {alert.rule}: {alert.summary}"]
+        lines.append(f"since {since}; fires since {_time(alert.fired_at, zone)}")
         if alert.description:
             lines.append(alert.description)
         if alert.runbook_url:
@@ -57,4 +58,5 @@ def _paragraph(alert: Alert, zone: ZoneInfo) -> str:
 
 
 def _time(moment: dt.datetime, zone: ZoneInfo) -> str:
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    """With the zone by its name: CST is Taipei's time, and Chicago's."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"

@@ -104,6 +104,7 @@ class AlertApi(alerts_pb2_grpc.AlertServiceServicer):
         silence = requests.silence_in(request.alert_silence, current_subject(), faults, now)
         once = once_in(request, faults, "CreateAlertSilence")
         faults.raise_any()
+        await self._alerts.refuse_unknown_rule(silence.rule)
         if not request.validate_only:
             silence = await self._alerts.silence(silence, once)
         count = self._alerts.count_of(silence)

@@ -126,3 +126,11 @@ def test_a_list_that_ends_at_its_limit_says_so_beside_the_output(celeriac: Comma
     assert len(ran.out.splitlines()) == 2
     assert ran.err == "the first 2, there may be more: --all-pages, or --limit\n"
     assert celeriac.run("schedules", "list", "--all-pages").err == ""
+
+
+def test_what_has_no_name_is_refused_as_one(celeriac: Command) -> None:
+    """It was a traceback."""
+    told = celeriac.run("version", "-o", "name")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.splitlines()[0] == "error: this has no names to tell"
+    assert "Traceback" not in told.err

@@ -309,6 +309,16 @@ def test_what_is_wrong_with_a_rule_is_named(monitor: Monitor) -> None:
         "alert_rule.labels[''] (its name)",
         "alert_rule.clear_threshold",
     ]
+    until = Timestamp()
+    until.FromDatetime(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
+    misspelt = pb.AlertSilence(rule="alertRules/queue-lon", end_time=until)
+    code, told = refused(
+        monitor.alerts.CreateAlertSilence, pb.CreateAlertSilenceRequest(alert_silence=misspelt)
+    )
+    assert (code, told) == (
+        grpc.StatusCode.NOT_FOUND,
+        "there is no alert rule 'queue-lon'; did you mean 'queue-long'?",
+    )
     silence = pb.CreateAlertSilenceRequest(alert_silence=pb.AlertSilence())
     assert fields_at_fault(monitor.alerts.CreateAlertSilence, silence) == [
         "alert_silence",

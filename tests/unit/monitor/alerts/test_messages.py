@@ -27,7 +27,7 @@ def test_the_title_counts() -> None:
 def test_the_text_says_what_is_wrong_since_when_and_what_to_do() -> None:
     assert body_of([an_alert()], TAIPEI) == (
         "WARNING  queue-long: queue_length of 'ai_analysis' is 14, at least 10\n"
-        "since 2026-11-30 20:00:00 CST\n"
+        "since 2026-11-30 20:00:00 Asia/Taipei; fires since 2026-11-30 20:00:30 Asia/Taipei\n"
         "Workers do not keep up.\n"
         "What to do: https://wiki/runbook#queue-long\n"
         "team=rvt\n"
@@ -39,7 +39,10 @@ def test_the_most_severe_comes_first_and_what_ended_last() -> None:
     text = body_of([ENDED, an_alert(id=3), an_alert(id=4, severity=Severity.CRITICAL)], TAIPEI)
     heads = [paragraph.split()[0] for paragraph in text.split("\n\n")]
     assert heads == ["CRITICAL", "WARNING", "ENDED"]
-    assert "from 2026-11-30 20:00:00 CST until 2026-11-30 20:05:30 CST: the value is well again" in text
+    assert (
+        "from 2026-11-30 20:00:00 Asia/Taipei until 2026-11-30 20:05:30 Asia/Taipei: the value is well again"
+        in text
+    )
 
 
 def test_of_very_many_it_tells_how_many_more() -> None:

@@ -162,7 +162,7 @@ def silence(
         "reason": message,
     }
     found = session.client.alerts.create_silence(wanted, validate_only=dry_run, deadline=session.deadline)
-    now = f"{plural(found.alert_count, 'alert')} that fire now"
+    now = f"{plural(found.alert_count, 'alert')} firing now"
     made = found.silence.id if found.silence is not None else ""
     told = f"would silence {now}" if dry_run else f"silenced, {now} · undo: celeriac alerts unsilence {made}"
     session.out.result(found, told)

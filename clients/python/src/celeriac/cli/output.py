@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from celeriac.cli import times
+from celeriac.cli.failures import USAGE, Problem
 from celeriac.cli.widths import padded, printable, width
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Output:
                 self.data([plain(item) for item in found])
             case "name":
                 for item in found:
-                    click.echo(printable(item.id))
+                    click.echo(printable(_name_of(item)))
             case _ if not found:
                 if self._session.is_terminal:
                     self._session.say(empty)
@@ -63,7 +64,7 @@ class Output:
             case "json" | "yaml":
                 self.data(plain(item))
             case "name":
-                click.echo(printable(item.id))
+                click.echo(printable(_name_of(item)))
             case _:
                 self._lines(item, rows)
 
@@ -171,6 +172,14 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return [
         "  ".join(padded(cell, size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
+
+
+def _name_of(item: Any) -> str:
+    """Returns what a thing is called by. Raises `Problem` for what has no name, as a group of failures."""
+    found = next((told for each in ("id", "name") if isinstance(told := getattr(item, each, None), str)), "")
+    if not found:
+        raise Problem("this has no names to tell", "-o name is for things that have one", "-o json", USAGE)
+    return found
 
 
 def plain(item: Any) -> Any:

@@ -29,7 +29,8 @@ def watch(session: Session, state: Any, task: Any, queue: Any, worker: Any) -> N
     try:
         from celeriac.cli.screen import WatchScreen, watching
     except ModuleNotFoundError as error:
-        raise Problem("this needs textual", str(error), "pip install 'celeriac[watch]'", USAGE) from None
+        told = "install the client with its extra `watch`, as docs/command.md says"
+        raise Problem("this needs textual", str(error), told, USAGE) from None
     from celeriac.cli.board import Board
 
     # Before the screen is taken: what is wrong is told in the usual three lines.

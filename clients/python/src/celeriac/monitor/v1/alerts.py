@@ -430,7 +430,7 @@ class AlertService:
         deadline: Deadline = None,
     ) -> CreateAlertSilenceResponse:
         """Has nobody told of some alerts until a time. They are raised, shown and ended as ever. What still fires when the silence
-        ends is told then.
+        ends is told then. NOT_FOUND (ALERT_RULE_NOT_FOUND) if it names a rule that is not there.
 
         alert_silence: The silence to make. It must name a rule, subjects or labels: one for all alerts has
             the pattern "*". Its name and OUTPUT_ONLY fields are ignored.
@@ -641,7 +641,7 @@ class AsyncAlertService:
         deadline: Deadline = None,
     ) -> CreateAlertSilenceResponse:
         """Has nobody told of some alerts until a time. They are raised, shown and ended as ever. What still fires when the silence
-        ends is told then.
+        ends is told then. NOT_FOUND (ALERT_RULE_NOT_FOUND) if it names a rule that is not there.
 
         alert_silence: The silence to make. It must name a rule, subjects or labels: one for all alerts has
             the pattern "*". Its name and OUTPUT_ONLY fields are ignored.

@@ -186,7 +186,7 @@ class AlertServiceServicer(object):
 
     def CreateAlertSilence(self, request, context):
         """Has nobody told of some alerts until a time. They are raised, shown and ended as ever. What still fires when the silence
-        ends is told then.
+        ends is told then. NOT_FOUND (ALERT_RULE_NOT_FOUND) if it names a rule that is not there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

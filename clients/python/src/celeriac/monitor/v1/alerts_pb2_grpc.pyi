@@ -97,7 +97,7 @@ class AlertServiceStub:
         celeriac.monitor.v1.alerts_pb2.CreateAlertSilenceResponse,
     ]
     """Has nobody told of some alerts until a time. They are raised, shown and ended as ever. What still fires when the silence
-    ends is told then.
+    ends is told then. NOT_FOUND (ALERT_RULE_NOT_FOUND) if it names a rule that is not there.
     """
 
     EndAlertSilence: grpc.UnaryUnaryMultiCallable[
@@ -201,7 +201,7 @@ class AlertServiceAsyncStub:
         celeriac.monitor.v1.alerts_pb2.CreateAlertSilenceResponse,
     ]
     """Has nobody told of some alerts until a time. They are raised, shown and ended as ever. What still fires when the silence
-    ends is told then.
+    ends is told then. NOT_FOUND (ALERT_RULE_NOT_FOUND) if it names a rule that is not there.
     """
 
     EndAlertSilence: grpc.aio.UnaryUnaryMultiCallable[
@@ -325,7 +325,7 @@ class AlertServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.monitor.v1.alerts_pb2.CreateAlertSilenceResponse, collections.abc.Awaitable[celeriac.monitor.v1.alerts_pb2.CreateAlertSilenceResponse]]:
         """Has nobody told of some alerts until a time. They are raised, shown and ended as ever. What still fires when the silence
-        ends is told then.
+        ends is told then. NOT_FOUND (ALERT_RULE_NOT_FOUND) if it names a rule that is not there.
         """
 
     @abc.abstractmethod

@@ -490,7 +490,7 @@ export interface AlertService {
   listSilences(request?: ListAlertSilencesRequest, options?: CallOptions): Listing<AlertSilence>;
   /**
    * Has nobody told of some alerts until a time. They are raised, shown and ended as ever. What still fires when the silence
-   * ends is told then.
+   * ends is told then. NOT_FOUND (ALERT_RULE_NOT_FOUND) if it names a rule that is not there.
    */
   createSilence(request: CreateAlertSilenceRequest, options?: CallOptions): Promise<CreateAlertSilenceResponse>;
   /** Ends a silence now. If it has ended already, nothing changes. NOT_FOUND if there is none of that name. */

@@ -1562,7 +1562,7 @@ export const AlertService: GenService<{
   },
   /**
    * Has nobody told of some alerts until a time. They are raised, shown and ended as ever. What still fires when the silence
-   * ends is told then.
+   * ends is told then. NOT_FOUND (ALERT_RULE_NOT_FOUND) if it names a rule that is not there.
    *
    * @generated from rpc celeriac.monitor.v1.AlertService.CreateAlertSilence
    */
