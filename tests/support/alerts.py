@@ -58,6 +58,10 @@ class Inbox:
         """Its address as Apprise has it, with a password that nobody may be shown."""
         return f"json://mei:s3cr3t-p4ssword@127.0.0.1:{self.port}/alerts"
 
+    def about(self, words: str) -> list[tuple[str, str]]:
+        """The messages with these words: those of another test before it may come late."""
+        return [(title, text) for title, text in self.messages if words in text]
+
     def texts(self) -> str:
         return "\n".join(f"{title}\n{text}" for title, text in self.messages)
 

@@ -51,7 +51,8 @@ def cookie(entrance: Entrance, admin: str) -> str:
 
 
 def reason(answer: Any) -> str:
-    found: str = answer.json["details"][0]["reason"]
+    # An answer that is no refusal has none.
+    found: str = answer.json.get("details", [{"reason": ""}])[0]["reason"]
     return found
 
 
