@@ -51,7 +51,8 @@ async def serve(settings: DoorSettings) -> None:
     ):
         registry, outbox = new_registry(), Outbox(database, "door")
         follow_outbox(registry, outbox)
-        follow_certificate(registry, Certificates(settings))
+        certificates = Certificates(settings)
+        follow_certificate(registry, certificates)
         verifier = TokenVerifier(
             settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
         )
@@ -77,7 +78,7 @@ async def serve(settings: DoorSettings) -> None:
             database,
             outbox,
             [heartbeat for each in work for heartbeat in each.heartbeats],
-            Certificates(settings),
+            certificates,
             lambda: observed.refused,
             pace,
         )

@@ -19,8 +19,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cryptography import x509
-
 from services.kernel.certificates import Certificates
 from services.kernel.database import Database
 from services.kernel.loops import Heartbeat, Loop
@@ -91,7 +89,6 @@ class SelfReport:
         self._failing_since: dict[str, float] = {}
         self._told: Told | None = None
         self._told_at = float("-inf")
-        self._expiry: tuple[int, float] = (0, 0.0)
         self.loop = Loop(
             "self_report",
             self.look,
@@ -114,7 +111,7 @@ class SelfReport:
 
     async def _collected(self) -> Told:
         found = {(LOOP, name): since for name, since in self._failing().items()}
-        found[CERTIFICATE, ""] = self._expires_at()
+        found[CERTIFICATE, ""] = self._certificates.expires_at()
         found[REFUSALS, ""] = self._refused.look(time.monotonic())
         if (LOOP, OUTBOX_LOOP) in found:
             oldest = await self._outbox.oldest_time()
@@ -128,13 +125,6 @@ class SelfReport:
         failing = {each.name for each in self._heartbeats if each.failures_in_a_row or each.late}
         self._failing_since = {name: self._failing_since.get(name, now) for name in failing}
         return self._failing_since
-
-    def _expires_at(self) -> float:
-        pem, version = self._certificates.newest(), self._certificates.version
-        if version != self._expiry[0]:
-            certificate = x509.load_pem_x509_certificate(pem.certificate)
-            self._expiry = version, certificate.not_valid_after_utc.timestamp()
-        return self._expiry[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,8 @@ async def run(
     metrics.follow_config(registry, live)
     outbox = Outbox(database, service)
     metrics.follow_outbox(registry, outbox)
-    metrics.follow_certificate(registry, Certificates(settings))
+    certificates = Certificates(settings)
+    metrics.follow_certificate(registry, certificates)
     verifier = TokenVerifier(
         settings.token_keys, settings.token_issuer, settings.token_audience, settings.second_factor_life
     )
@@ -79,7 +80,7 @@ async def run(
             database,
             outbox,
             heartbeats,
-            Certificates(settings),
+            certificates,
             lambda: metrics.counted(calls.calls, code="UNAUTHENTICATED"),
             pace,
         )

@@ -63,9 +63,11 @@ class Alerts:
 
     async def refuse_unknown_rule(self, rule_id: str) -> None:
         """Raises `NotFound`, with the nearest one: a silence of such a rule would silence nothing."""
+        if not rule_id:
+            return
         async with self._database.reading() as connection:
             known = [rule.id for rule in await RuleStore(connection).all()]
-        if rule_id and rule_id not in known:
+        if rule_id not in known:
             near = difflib.get_close_matches(rule_id, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise NotFound("alert_rule", rule_id, f"there is no alert rule {rule_id!r}{hint}")

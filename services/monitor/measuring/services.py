@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from services.kernel import self_report
@@ -30,7 +29,7 @@ class ServiceMeasures:
     async def read(self) -> Mapping[str, Values]:
         """A measure that no process tells anything of is known: nothing waits, nothing fails."""
         now = self._now()
-        found: dict[str, dict[str, float]] = defaultdict(dict, {rule[0]: {} for rule in RULES.values()})
+        found: dict[str, dict[str, float]] = {rule[0]: {} for rule in RULES.values()}
         for each in await self_report.reports(self._database):
             if each.measure not in RULES:
                 continue
