@@ -57,6 +57,14 @@ def whole(value: float) -> Values:
     return {"": value}
 
 
+def storable(subject: str) -> str:
+    """Returns a subject as alerts and snapshots can keep it; nothing keeps odd names of others out of a broker.
+
+    PostgreSQL's text has no NUL, and half of a surrogate pair has no UTF-8 form.
+    """
+    return subject.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What was measured at one moment, by the measure's name; without those of which nothing is known.

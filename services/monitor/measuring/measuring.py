@@ -16,7 +16,7 @@ from services.kernel.errors import CeleriacError
 from services.kernel.logged_errors import for_log
 from services.kernel.loops import Again, Loop
 from services.kernel.outages import DATABASE_ERRORS
-from services.monitor.measuring.measures import Reading, Values
+from services.monitor.measuring.measures import Reading, Values, storable
 from services.monitor.pace import USUAL, Pace
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class Measuring:
         values: dict[str, dict[str, float]] = {}
         for told in found:
             for name, by_subject in told.items():
-                values.setdefault(name, {}).update(by_subject)
+                values.setdefault(name, {}).update((storable(each), value) for each, value in by_subject.items())
         self.newest = reading = Reading(dt.datetime.now(dt.UTC), values)
         for follower in self._followers:
             await self._tell(follower, reading)

@@ -84,6 +84,5 @@ def _kept_values(reading: Reading) -> Iterator[tuple[Name, float]]:
         if known is None or not known.kept or known.subject not in MOST:
             continue
         for subject, value in by_subject.items():
-            # PostgreSQL's text has no NUL.
-            if "\0" not in subject and math.isfinite(value) and abs(value) < LARGEST:
+            if math.isfinite(value) and abs(value) < LARGEST:
                 yield Name(measure, subject), value

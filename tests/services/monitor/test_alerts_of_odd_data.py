@@ -20,6 +20,7 @@ from tests.support.monitors import Monitor
 from tests.support.servers import Valkey
 from tests.support.sql import fetch_sync
 
+LONG = secrets.token_hex(512)
 SOUND = {"measure": "queue_length", "comparison": "ABOVE", "threshold": 1.0, "severity": "INFO"}
 
 
@@ -42,8 +43,9 @@ def a_rule(name: str, queue: str) -> pb.AlertRule:
 
 def fires(monitor: Monitor, app: Celery, name: str) -> None:
     """A rule made now raises an alert."""
-    app.send_task("add", [1, 2], queue=f"queue_{name}")
-    monitor.alerts.CreateAlertRule(pb.CreateAlertRuleRequest(alert_rule=a_rule(name, f"queue_{name}")))
+    queue = f"queue_of_{name}"
+    app.send_task("add", [1, 2], queue=queue)
+    monitor.alerts.CreateAlertRule(pb.CreateAlertRuleRequest(alert_rule=a_rule(name, queue)))
     wanted = pb.ListAlertsRequest(rules=[f"alertRules/{name}"], states=[pb.ALERT_STATE_FIRING])
     assert eventually(lambda: monitor.alerts.ListAlerts(wanted).alerts)
 
@@ -115,23 +117,30 @@ def test_an_alert_of_a_severity_of_a_later_release_is_left_out(
 
 
 @pytest.mark.parametrize(
-    ("name", "queue"),
+    ("name", "queue", "shown"),
     [
-        ("nul", "nul\0in_it"),
-        # It does not shrink, so that no index has room for it.
-        ("long", secrets.token_hex(9_000)),
-        ("control", "\x1b[31mred\n"),
-        ("chinese", "佇列" * 2_000),
+        ("nul", "nul\0in_it", "nul\ufffdin_it"),
+        # As long as names may be. It does not shrink, so that an index of whole names would have no room for it.
+        ("long", LONG, LONG),
+        ("control", "\x1b[31mred\n", "\x1b[31mred\n"),
+        ("chinese", "佇列" * 170, "佇列" * 170),
+        # Longer names are left out.
+        ("too-long", "佇列" * 2_000, None),
     ],
 )
 def test_alerts_of_queues_with_odd_names(
-    monitor: Monitor, app: Celery, broker: Valkey, name: str, queue: str
+    monitor: Monitor, app: Celery, broker: Valkey, name: str, queue: str, shown: str | None
 ) -> None:
     name = f"odd-{name}"
     app.send_task("add", [1, 2], queue=queue)
     rule = a_rule(name, "*")
     monitor.alerts.CreateAlertRule(pb.CreateAlertRuleRequest(alert_rule=rule))
     fires(monitor, app, f"beside-{name}")
+    wanted = pb.ListAlertsRequest(rules=[rule.name], states=[pb.ALERT_STATE_FIRING])
+    told = {f"queue_of_beside-{name}", *([shown] if shown else [])}
+    assert eventually(lambda: told <= {alert.subject for alert in monitor.alerts.ListAlerts(wanted).alerts})
+    subjects = {alert.subject for alert in monitor.alerts.ListAlerts(wanted).alerts}
+    assert shown or not any(subject.startswith(queue[:100]) for subject in subjects)
     monitor.alerts.DeleteAlertRule(pb.DeleteAlertRuleRequest(name=rule.name))
     broker.flush()
 
