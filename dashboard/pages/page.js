@@ -15,9 +15,10 @@ const PARTS = {
 const element = (id) => document.getElementById(id);
 let session = { signed_in: false };
 let renewal = 0;
+// How often somebody acted: an answer asked for before an act is out of date after it.
+let acts = 0;
 
 followReader();
-await look();
 setInterval(() => { if (!document.hidden) { refresh(); } }, REFRESH_MS);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) { look(); } });
 
@@ -27,16 +28,21 @@ element("step-up").addEventListener("submit", async (event) => {
   await act("/session/step-up", { code: element("code").value });
   element("code").value = "";
 });
+// Last: what is shown can be used.
+await look();
 
 async function look() {
+  const before = acts;
   const answer = await fetch("/session").catch(() => null);
-  if (answer?.ok) {
-    show(await answer.json());
+  const told = answer?.ok ? await answer.json() : null;
+  if (told && acts === before) {
+    show(told);
   }
   await refresh();
 }
 
 async function act(path, body) {
+  acts += 1;
   element("fault").hidden = true;
   const answer = await fetch(path, {
     method: "POST",
