@@ -58,7 +58,7 @@ def whole(value: float) -> Values:
 
 
 def storable(subject: str) -> str:
-    """Returns a subject as alerts and snapshots can keep it; nothing keeps odd names of others out of a broker.
+    """Returns a subject as alerts and snapshots can keep it: applications may name a queue as they like.
 
     PostgreSQL's text has no NUL, and half of a surrogate pair has no UTF-8 form.
     """

@@ -61,7 +61,7 @@ class Measuring:
         values: dict[str, dict[str, float]] = {}
         for told in found:
             for name, by_subject in told.items():
-                values.setdefault(name, {}).update((storable(each), value) for each, value in by_subject.items())
+                values.setdefault(name, {}).update((storable(each), by_subject[each]) for each in by_subject)
         self.newest = reading = Reading(dt.datetime.now(dt.UTC), values)
         for follower in self._followers:
             await self._tell(follower, reading)

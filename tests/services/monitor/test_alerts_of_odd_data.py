@@ -120,7 +120,7 @@ def test_an_alert_of_a_severity_of_a_later_release_is_left_out(
     ("name", "queue", "shown"),
     [
         ("nul", "nul\0in_it", "nul\ufffdin_it"),
-        # As long as names may be. It does not shrink, so that an index of whole names would have no room for it.
+        # As long as names may be. It does not shrink, so that an index of whole names has no room for it.
         ("long", LONG, LONG),
         ("control", "\x1b[31mred\n", "\x1b[31mred\n"),
         ("chinese", "佇列" * 170, "佇列" * 170),
