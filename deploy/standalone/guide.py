@@ -20,11 +20,11 @@ def how_to_look(settings: StandaloneSettings, make: str = "make") -> list[str]:
     gateway = f"127.0.0.1:{settings.gateway_port}"
     ca = _shown(settings.state / "ca.pem")
     token = f"{make} -s token ROLE=admin{_named(settings)}"
-    bearer = '-H "authorization: Bearer $TOKEN"'
+    command = ".venv/bin/celeriac"
     return [
-        "How to look, in another terminal (docs/gateway.md: the same with grpcurl and buf curl):",
-        f"  {to_copy(f'TOKEN=$({token})')}",
-        f"  {to_copy(f'curl --cacert {ca} {bearer} https://{gateway}/v1/schedules')}",
+        "How to look, in another terminal (docs/command.md; with curl and grpcurl: docs/gateway.md):",
+        f"  {to_copy(f'{token} | {command} login --target {gateway} --ca {ca}')}",
+        f"  {command} status",
     ]
 
 

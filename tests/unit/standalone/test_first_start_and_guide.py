@@ -97,11 +97,11 @@ def test_what_runs_next_is_told_in_the_zone_the_soonest_first() -> None:
 
 def test_the_lines_to_copy_name_this_copy() -> None:
     lines = how_to_look(StandaloneSettings(gateway_port=9443, state=Path("/srv/celeriac")))
-    assert "  TOKEN=$(make -s token ROLE=admin CELERIAC_STATE_DIR=/srv/celeriac)" in lines
-    [command] = [line for line in lines if line.startswith("  curl ")]
-    assert "/srv/celeriac/ca.pem" in command
-    assert "127.0.0.1:9443" in command
-    assert "docs/gateway.md: the same with grpcurl and buf curl" in lines[0]
+    [login] = [line for line in lines if "celeriac login" in line]
+    assert login.startswith("  make -s token ROLE=admin CELERIAC_STATE_DIR=/srv/celeriac | ")
+    assert "--ca /srv/celeriac/ca.pem" in login
+    assert "--target 127.0.0.1:9443" in login
+    assert "docs/gateway.md" in lines[0]
 
 
 def test_a_command_to_copy_is_broken_between_words_and_stays_one_command() -> None:
