@@ -121,8 +121,8 @@ HUNG := -o faulthandler_timeout=450 -o faulthandler_exit_on_timeout=true
 
 # Two runs: first most tests, in WORKERS processes at once; then the tests that must run alone on the machine. If
 # the first run fails, make stops, so that the last line is always that of the run that decides.
-test: setup ## Run every test, on real servers started from the wheels: WORKERS=2 for two processes at once instead of four
-	@$(RUN)/pytest $(HUNG) -m "not alone and not soak" --numprocesses $(or $(WORKERS),4)
+test: setup ## Run every test, on real servers started from the wheels: WORKERS=2 for two processes at once instead of six
+	@$(RUN)/pytest $(HUNG) -m "not alone and not soak" --numprocesses $(or $(WORKERS),6)
 	@$(RUN)/pytest $(HUNG) -m "alone and not soak"
 
 chaos: setup ## Kill, freeze and cut off replicas for SECONDS (300); SEED=… repeats a sequence

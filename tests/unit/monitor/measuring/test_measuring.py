@@ -36,6 +36,15 @@ async def test_a_reading_has_what_all_sources_know() -> None:
     assert measuring.newest is reading
 
 
+async def odd() -> Mapping[str, Values]:
+    return {"queue_length": {"nul\0in_it": 1, "half\ud83d": 2, "\x1b[31m紅\n": 3}}
+
+
+async def test_names_that_no_table_can_hold_are_told_as_ones_that_it_can() -> None:
+    reading = await Measuring([odd]).read()
+    assert reading.values == {"queue_length": {"nul\ufffdin_it": 1, "half?": 2, "\x1b[31m紅\n": 3}}
+
+
 async def test_a_follower_that_fails_does_not_stop_the_others() -> None:
     measuring, told = Measuring([some]), []
 
