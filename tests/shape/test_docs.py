@@ -23,7 +23,7 @@ def name(page: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_make_command_of_a_page_exists(page: Path) -> None:
     """In code: between back ticks, or at the beginning of an indented or fenced line."""
-    told = re.findall(r"(?:`|^(?: {4}|\$ )?)make\s([a-z-]+)", page.read_text(), re.MULTILINE)
+    told = re.findall(r"(?:`|^(?: {4}|\$ )?)make\s(?:-s\s)?([a-z-]+)", page.read_text(), re.MULTILINE)
     assert set(told) - TARGETS == set()
 
 
@@ -31,6 +31,26 @@ def test_every_make_command_of_a_page_exists(page: Path) -> None:
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments by which a page's headings are linked: in lower case, without punctuation, `-` for a space."""
+    headings = re.findall(
+        r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.M
+    )
+    return {re.sub(r"[^\w\s-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_to_a_heading_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|mailto:)([^)#\s]*)#([^)\s]+)\)", page.read_text())
+    missing = [
+        f"{file}#{fragment}"
+        for file, fragment in links
+        if (file.endswith(".md") or not file)
+        and fragment not in anchors(page.parent / file if file else page)
+    ]
+    assert missing == []
 
 
 def test_every_target_says_what_it_makes() -> None:
