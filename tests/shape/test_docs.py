@@ -34,7 +34,7 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The fragments by which a page's headings are linked: in lower case, without punctuation, `-` for a space."""
+    """The fragments of a page's headings: lower case, no punctuation, `-` for a space."""
     headings = re.findall(
         r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.M
     )
