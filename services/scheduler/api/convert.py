@@ -22,7 +22,14 @@ from services.scheduler.schedule import checks, reading
 from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Run, RunState, Schedule, Task
 from services.scheduler.schedule.names import run_name
 from services.scheduler.schedule.reading import PLANNED, Draft, Source
-from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
+from services.scheduler.timing.due_times import (
+    ClockEffect,
+    CrontabTiming,
+    IntervalTiming,
+    OnceTiming,
+    SolarTiming,
+    Timing,
+)
 from services.scheduler.timing.plan import Misfire, MisfireAction
 from services.scheduler.timing.solar import EVENTS
 
@@ -35,6 +42,7 @@ OVERLAPS = wire_values(pb.OverlapPolicy, Overlap)
 OVERLAPS_FROM_WIRE = from_wire(OVERLAPS)
 SOLAR = wire_values(pb.SolarEvent, EVENTS)
 SOLAR_FROM_WIRE = from_wire(SOLAR)
+EFFECTS = wire_values(pb.ClockEffect, ClockEffect)
 ACTIONS = wire_values(pb.MisfireAction, MisfireAction)
 ACTIONS_FROM_WIRE = from_wire(ACTIONS)
 # The outcomes, by the names of Celery's states, as the database has them.
@@ -293,4 +301,7 @@ def times_to(found: Preview) -> pb.PreviewTimesResponse:
         times=[moment for each in found.due if (moment := timestamp(each))],
         send_times=[moment for each in sent if (moment := timestamp(each))],
         looked_until=timestamp(found.looked_until),
+        clock_marks=[
+            pb.ClockMark(time=timestamp(due), effect=EFFECTS[effect]) for due, effect in found.effects.items()
+        ],
     )

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from services.scheduler.schedule.definition import Definition
+from services.scheduler.timing.due_times import ClockEffect, clock_effect
 
 # How far ahead due times are looked for: 400 years, after which the calendar repeats itself, weekdays and
 # leap years included. Near a pole, with one sunrise a year, that is 400 searches of a millisecond or two.
@@ -25,6 +26,8 @@ class Preview:
         self.due: list[dt.datetime] = []
         # When each of them is sent: its due time plus jitter.
         self.sent: list[dt.datetime] = []
+        # What changes of the clocks have to do with them; without those that they have nothing to do with.
+        self.effects: dict[dt.datetime, ClockEffect] = {}
         # Set to the end of the search when that ended before `most` were found: there may be more after it.
         self.looked_until: dt.datetime | None = None
 
@@ -42,5 +45,7 @@ class Preview:
                 return
             self.due.append(due)
             self.sent.append(plan.sent_at(self._proposed.id, due))
+            if effect := clock_effect(plan.timing, due):
+                self.effects[due] = effect
             yield
             due = plan.next_due(due)

@@ -17,7 +17,7 @@ from services.scheduler.explain.history import History
 from services.scheduler.explain.store_history import RecordedRun
 from services.scheduler.explain.words import moment
 from services.scheduler.schedule.definition import Run, RunState, Schedule
-from services.scheduler.timing.due_times import CrontabTiming, skipped_local_time
+from services.scheduler.timing.due_times import ClockEffect, clock_effect
 
 # Dispatching a due time takes milliseconds. One that is later than this is told as late.
 LATE = dt.timedelta(seconds=5)
@@ -220,11 +220,20 @@ def _unexplained(facts: Facts) -> Verdict:
 
 
 def about_the_clock(due_time: DueTime) -> str:
-    """Says why a due time is not at the time of its pattern: daylight saving. Empty if it is."""
+    """Says what a change of the clocks has to do with a due time. Empty if nothing."""
     plan = due_time.revision.plan
-    if plan is None or not isinstance(plan.timing, CrontabTiming):
+    if plan is None:
         return ""
-    if skipped_local_time(plan.timing, due_time.due):
-        skipped = f"The clocks of {plan.timing.zone} skipped the local time of its pattern"
-        return f" {skipped}, so it is due at the end of the gap."
+    zone = plan.timing.zone
+    match clock_effect(plan.timing, due_time.due):
+        case ClockEffect.SKIPPED:
+            skipped = f"The clocks of {zone} skipped the local time of its pattern"
+            return f" {skipped}, so it is due at the end of the gap."
+        case ClockEffect.FIRST_ONLY:
+            return (
+                f" The clocks of {zone} go back: its local time comes twice, and is due the first time only."
+            )
+        case ClockEffect.SECOND_PASS:
+            again = f"The clocks of {zone} went back, and its local time came again"
+            return f" {again}: a pattern that recurs within the hour is due both times."
     return ""

@@ -77,10 +77,17 @@ class Crontab(NamedTuple):
     days: int
     months: int
     weekdays: int
+    # Whether the minute is written with a `*`, a range or a step, rather than as plain numbers.
+    recurs: bool
 
     @property
     def every_hour(self) -> bool:
         return self.hours == ALL_HOURS
+
+    @property
+    def in_both_passes(self) -> bool:
+        """Whether a local time that comes twice is due twice, since the pattern recurs within an hour."""
+        return self.recurs or self.every_hour
 
     def first_from(self, start: dt.datetime) -> dt.datetime | None:
         """Returns the first matching minute from `start` on, in naive local time; None if there is none."""
@@ -146,7 +153,8 @@ def parse_crontab(expression: str) -> Crontab:
         raise CrontabInvalid(f"has {len(parts)} fields, it needs 5")
     minutes, hours, days, months, weekdays = map(_mask, parts, FIELDS)
     weekdays = weekdays & 0b1111111 | weekdays >> 7  # Sunday is 0 and 7
-    crontab = Crontab(expression, minutes, hours, days, months, weekdays)
+    recurs = any(sign in parts[0] for sign in "*-/")
+    crontab = Crontab(expression, minutes, hours, days, months, weekdays, recurs)
     if crontab.first_from(dt.datetime(2000, 1, 1)) is None:
         raise CrontabInvalid("never comes: no month in it has such a day")
     return crontab

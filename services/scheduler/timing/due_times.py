@@ -3,7 +3,8 @@
 Daylight saving concerns crontabs only, as the other timings don't use local time:
 
 - A local time that the clock skips is due at the first instant after the gap.
-- A local time that comes twice is due the first time only.
+- A local time that comes twice is due the first time only, if the minute is written as plain numbers. With a
+  `*`, a range or a step as its minute, a crontab goes on through both passes.
 - A crontab whose hour is `*` follows elapsed time instead: it is also due in the repeated hour, and makes up
   for nothing after a skipped one.
 """
@@ -11,6 +12,7 @@ Daylight saving concerns crontabs only, as the other timings don't use local tim
 from __future__ import annotations
 
 import datetime as dt
+import enum
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -81,7 +83,12 @@ def next_of_crontab(expression: str, zone: str, after: dt.datetime) -> dt.dateti
     crontab, found = parse_crontab(expression), zone_of(zone)
     if crontab.every_hour:
         return _by_elapsed_time(crontab, found, after)
-    return _by_wall_clock(crontab, found, after)
+    due = _by_wall_clock(crontab, found, after)
+    if due is None or not crontab.recurs:
+        return due
+    # The same times, but for the ends of gaps, and also those of the second pass.
+    again = _by_elapsed_time(crontab, found, after)
+    return due if again is None else min(due, again)
 
 
 def next_of_interval(every: dt.timedelta, anchor: dt.datetime, after: dt.datetime) -> dt.datetime:
@@ -112,12 +119,29 @@ def _instant(local: dt.datetime, zone: ZoneInfo) -> dt.datetime:
     return _change_of_offset(zone, before, instant)
 
 
-def skipped_local_time(timing: Timing, due: dt.datetime) -> bool:
-    """Returns whether a due time stands for a local time that the clock skipped: it is the end of the gap."""
-    if not isinstance(timing, CrontabTiming) or timing.crontab.every_hour:
-        return False
-    local = due.astimezone(zone_of(timing.zone)).replace(tzinfo=None, fold=0)
-    return timing.crontab.first_from(local) != local
+class ClockEffect(enum.Enum):
+    """What a change of the clocks has to do with a due time of a crontab."""
+
+    # It is the end of a gap, and stands for the local times in it that the clocks skipped.
+    SKIPPED = "skipped"
+    # Its local time comes twice, and this is the first of them; the second is not due.
+    FIRST_ONLY = "first_only"
+    # Its local time comes twice, and this is the second of them; the first was due, too.
+    SECOND_PASS = "second_pass"
+
+
+def clock_effect(timing: Timing, due: dt.datetime) -> ClockEffect | None:
+    """Returns what a change of the clocks has to do with a due time of the timing; None: nothing."""
+    if not isinstance(timing, CrontabTiming):
+        return None
+    crontab, local = timing.crontab, due.astimezone(zone_of(timing.zone))
+    naive = local.replace(tzinfo=None, fold=0)
+    if not crontab.every_hour and crontab.first_from(naive) != naive:
+        return ClockEffect.SKIPPED
+    if local.fold:
+        return ClockEffect.SECOND_PASS
+    comes_twice = local.replace(fold=1).utcoffset() != local.utcoffset()
+    return ClockEffect.FIRST_ONLY if comes_twice and not crontab.in_both_passes else None
 
 
 def _by_elapsed_time(crontab: Crontab, zone: ZoneInfo, after: dt.datetime) -> dt.datetime | None:

@@ -48,6 +48,26 @@ def test_every_proposed_timing_is_previewed(schedules: Any, timing: pb.Timing) -
         assert [moment.hour for moment in times] == [10, 10, 10]
 
 
+def test_a_preview_marks_what_a_change_of_the_clocks_has_to_do_with(schedules: Any) -> None:
+    # New York, 2026-11-01: 02:00 becomes 01:00 again.
+    timing = pb.Timing(crontab=pb.Crontab(expression="*/30 1 * * *"), time_zone="America/New_York")
+    night = dt.datetime(2026, 11, 1, 5, tzinfo=dt.UTC)
+    request = pb.PreviewTimesRequest(timing=timing, start_time=at(night - SECOND), count=5)
+    found = schedules.PreviewTimes(request)
+    assert [each.ToDatetime(dt.UTC) for each in found.times[:4]] == [
+        night + number * HOUR / 2 for number in range(4)
+    ]
+    assert [(mark.time, mark.effect) for mark in found.clock_marks] == [
+        (found.times[2], pb.CLOCK_EFFECT_SECOND_PASS),
+        (found.times[3], pb.CLOCK_EFFECT_SECOND_PASS),
+    ]
+    timing.crontab.expression = "30 1 * * *"
+    [mark] = schedules.PreviewTimes(
+        pb.PreviewTimesRequest(timing=timing, start_time=at(night), count=3)
+    ).clock_marks
+    assert mark.effect == pb.CLOCK_EFFECT_FIRST_ONLY
+
+
 def test_a_preview_stays_within_bounds_and_most_runs(schedules: Any) -> None:
     proposed = pb.Schedule(timing=CRONTAB, start_time=at(FUTURE + 3 * HOUR), end_time=at(FUTURE + 5 * DAY))
     times, _ = preview(schedules, schedule=proposed)

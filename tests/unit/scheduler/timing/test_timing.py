@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scheduler.timing.crontab import CrontabInvalid, parse_crontab
-from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, next_due
+from services.scheduler.timing.due_times import (
+    ClockEffect,
+    CrontabTiming,
+    IntervalTiming,
+    clock_effect,
+    next_due,
+)
 from tests.support.examples import tried
 
 ZONES = [
@@ -80,6 +87,40 @@ def test_a_time_that_comes_twice_is_due_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("minutes", ["*/30", "0-30/30", "0,30-59/30", "30/30,0-0"])
+def test_a_pattern_that_recurs_within_the_hour_goes_on_through_both_passes(minutes: str) -> None:
+    assert due_times(f"{minutes} 1 * * *", "America/New_York", "2026-10-31 12:00", 5) == [
+        "Sun 11-01 01:00-0400",
+        "Sun 11-01 01:30-0400",
+        "Sun 11-01 01:00-0500",
+        "Sun 11-01 01:30-0500",
+        "Mon 11-02 01:00-0500",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "due", "effect"),
+    [
+        ("30 2 * * *", "2026-03-08 07:00", ClockEffect.SKIPPED),
+        ("*/15 2 * * *", "2026-03-08 07:00", ClockEffect.SKIPPED),
+        ("0 3 * * *", "2026-03-08 07:00", None),
+        ("0 * * * *", "2026-03-08 07:00", None),
+        ("30 1 * * *", "2026-11-01 05:30", ClockEffect.FIRST_ONLY),
+        ("*/30 1 * * *", "2026-11-01 05:30", None),
+        ("*/30 1 * * *", "2026-11-01 06:30", ClockEffect.SECOND_PASS),
+        ("30 * * * *", "2026-11-01 05:30", None),
+        ("30 * * * *", "2026-11-01 06:30", ClockEffect.SECOND_PASS),
+        ("30 2 * * *", "2026-11-01 07:30", None),
+    ],
+)
+def test_what_the_clocks_have_to_do_with_a_due_time_is_told(
+    expression: str, due: str, effect: ClockEffect | None
+) -> None:
+    timing, moment = CrontabTiming(parse_crontab(expression), "America/New_York"), utc(due)
+    assert next_due(timing, moment - dt.timedelta(seconds=1)) == moment
+    assert clock_effect(timing, moment) is effect
+
+
 def test_an_hourly_pattern_goes_on_through_the_repeated_hour() -> None:
     assert due_times("30 * * * *", "America/New_York", "2026-11-01 04:00", 4) == [
         "Sun 11-01 00:30-0400",
@@ -146,6 +187,7 @@ def numbers(least: int, most: int) -> st.SearchStrategy[str]:
 def walked(expression: str, zone: str, after: dt.datetime, minutes: int) -> list[dt.datetime]:
     """Every due time within the minutes after `after`, by walking over them: an oracle by definition."""
     crontab, place = parse_crontab(expression), ZoneInfo(zone)
+    recurs = re.search(r"[*/-]", expression.split()[0]) is not None
 
     def matches(local: dt.datetime) -> bool:
         return bool(
@@ -164,7 +206,7 @@ def walked(expression: str, zone: str, after: dt.datetime, minutes: int) -> list
         shift = (local.utcoffset() or dt.timedelta()) - (offset or dt.timedelta())
         offset = local.utcoffset()
         naive = local.replace(tzinfo=None, fold=0)
-        due = matches(naive) and (local.fold == 0 or crontab.every_hour)
+        due = matches(naive) and (local.fold == 0 or crontab.every_hour or recurs)
         if shift > dt.timedelta() and not crontab.every_hour:
             # The gap that has just passed: was any of its minutes due?
             skipped = range(int(shift.total_seconds() // 60))
@@ -182,6 +224,32 @@ starts = st.one_of(
     ),
     st.datetimes(dt.datetime(2020, 1, 1), dt.datetime(2030, 1, 1)).map(lambda t: t.replace(tzinfo=dt.UTC)),
 )
+
+
+@pytest.mark.parametrize(
+    ("zone", "night"),
+    [
+        ("America/New_York", "2026-11-01"),
+        ("Europe/London", "2026-10-25"),
+        ("Australia/Lord_Howe", "2026-04-04"),
+        ("America/St_Johns", "2026-11-01"),
+        ("Africa/Casablanca", "2026-02-15"),
+        ("America/Sao_Paulo", "2018-02-18"),  # at midnight
+    ],
+)
+@pytest.mark.parametrize(
+    "times",
+    ["*/15 0-3", "* 1-6", "0-30 1", "0 0-3", "0,30 1", "0,30 23,0", "5,20-25 23-2", "*/20 *", "7 */1"],
+)
+def test_a_night_on_which_clocks_go_back_is_as_a_walk_over_its_minutes_has_it(
+    zone: str, night: str, times: str
+) -> None:
+    expression, after = f"{times} * * *", utc(night) - dt.timedelta(hours=12)
+    expected = walked(expression, zone, after, 2 * 1440)
+    timing, found = CrontabTiming(parse_crontab(expression), zone), [after]
+    while (due := next_due(timing, found[-1])) is not None and len(found) <= len(expected):
+        found.append(due)
+    assert found[1:] == expected
 
 
 @tried(150)

@@ -27,6 +27,13 @@ DECISIONS = {
     "paused": "yellow",
 }
 
+# Of a due time that a change of the clocks has to do with.
+CLOCKS = {
+    "SKIPPED": "end of the gap",
+    "FIRST_ONLY": "first of two, the only one",
+    "SECOND_PASS": "second time",
+}
+
 
 def _decision(found: DueTimeExplanation) -> str:
     return str(found.decision or "unknown").lower().replace("_", " ")
@@ -122,5 +129,11 @@ def preview(session: Session, name: str | None, crontab: str | None, zone: str |
         session.out.data(plain(found))
         return
     rows = list(zip(found.times, found.send_times or found.times, strict=True))
-    columns = [Column("DUE", lambda row: row[0]), Column("SENT", lambda row: row[1], wide=True)]
+    effects = {mark.time: CLOCKS.get(str(mark.effect), "") for mark in found.clock_marks}
+    columns = [
+        Column("DUE", lambda row: row[0]),
+        Column("SENT", lambda row: row[1], wide=True),
+        # Most previews have no such night.
+        *([Column("CLOCKS", lambda row: effects.get(row[0], ""))] if effects else []),
+    ]
     session.out.items(rows, columns, "never due")

@@ -28,6 +28,7 @@ MisfireAction = Literal["SKIP", "RUN_ONCE", "RUN_EACH"]
 OverlapPolicy = Literal["ALLOW", "SKIP", "QUEUE", "CANCEL"]
 RunState = Literal["PENDING", "PUBLISHED", "SKIPPED", "WAITING", "LOST"]
 RunOutcome = Literal["SUCCEEDED", "FAILED", "REVOKED", "REJECTED", "ENDED", "ORPHANED"]
+ClockEffect = Literal["SKIPPED", "FIRST_ONLY", "SECOND_PASS"]
 BackfillOrder = Literal["OLDEST_FIRST", "NEWEST_FIRST"]
 BackfillState = Literal["RUNNING", "DONE", "CANCELLED"]
 ScheduleEventKind = Literal["CREATED", "UPDATED", "DELETED", "LEFT_FILTER"]
@@ -295,6 +296,18 @@ class PreviewTimesResponse(View):
     # moment; ask
     # again with it as start_time for those after it. Unset: nothing is missing.
     looked_until: dt.datetime | None
+    # Those of `times` that a change of the clocks has to do with (daylight saving), in order.
+    clock_marks: Sequence[ClockMark]
+
+
+class ClockMark(View):
+    """What a change of the clocks has to do with a due time of a crontab."""
+
+    message_name = 'celeriac.scheduler.v1.ClockMark'
+    # The due time, as `times` has it.
+    time: dt.datetime | None
+    # Whether local times of the pattern are skipped, or come twice.
+    effect: ClockEffect | None
 
 
 class Backfill(View):

@@ -62,6 +62,13 @@ class RunOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_OUTCOME_ENDED: _ClassVar[RunOutcome]
     RUN_OUTCOME_ORPHANED: _ClassVar[RunOutcome]
 
+class ClockEffect(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CLOCK_EFFECT_UNSPECIFIED: _ClassVar[ClockEffect]
+    CLOCK_EFFECT_SKIPPED: _ClassVar[ClockEffect]
+    CLOCK_EFFECT_FIRST_ONLY: _ClassVar[ClockEffect]
+    CLOCK_EFFECT_SECOND_PASS: _ClassVar[ClockEffect]
+
 class BackfillOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     BACKFILL_ORDER_UNSPECIFIED: _ClassVar[BackfillOrder]
@@ -161,6 +168,10 @@ RUN_OUTCOME_REVOKED: RunOutcome
 RUN_OUTCOME_REJECTED: RunOutcome
 RUN_OUTCOME_ENDED: RunOutcome
 RUN_OUTCOME_ORPHANED: RunOutcome
+CLOCK_EFFECT_UNSPECIFIED: ClockEffect
+CLOCK_EFFECT_SKIPPED: ClockEffect
+CLOCK_EFFECT_FIRST_ONLY: ClockEffect
+CLOCK_EFFECT_SECOND_PASS: ClockEffect
 BACKFILL_ORDER_UNSPECIFIED: BackfillOrder
 BACKFILL_ORDER_OLDEST_FIRST: BackfillOrder
 BACKFILL_ORDER_NEWEST_FIRST: BackfillOrder
@@ -500,14 +511,24 @@ class PreviewTimesRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class PreviewTimesResponse(_message.Message):
-    __slots__ = ("times", "send_times", "looked_until")
+    __slots__ = ("times", "send_times", "looked_until", "clock_marks")
     TIMES_FIELD_NUMBER: _ClassVar[int]
     SEND_TIMES_FIELD_NUMBER: _ClassVar[int]
     LOOKED_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_MARKS_FIELD_NUMBER: _ClassVar[int]
     times: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
     send_times: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
     looked_until: _timestamp_pb2.Timestamp
-    def __init__(self, times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., send_times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., looked_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    clock_marks: _containers.RepeatedCompositeFieldContainer[ClockMark]
+    def __init__(self, times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., send_times: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., looked_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., clock_marks: _Optional[_Iterable[_Union[ClockMark, _Mapping]]] = ...) -> None: ...
+
+class ClockMark(_message.Message):
+    __slots__ = ("time", "effect")
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    time: _timestamp_pb2.Timestamp
+    effect: ClockEffect
+    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., effect: _Optional[_Union[ClockEffect, str]] = ...) -> None: ...
 
 class GetRunRequest(_message.Message):
     __slots__ = ("name",)

@@ -22,6 +22,9 @@ export type RunState = "PENDING" | "PUBLISHED" | "SKIPPED" | "WAITING" | "LOST";
 /** How the task of a run ended. */
 export type RunOutcome = "SUCCEEDED" | "FAILED" | "REVOKED" | "REJECTED" | "ENDED" | "ORPHANED";
 
+/** How a change of the clocks shows in a due time of a crontab. */
+export type ClockEffect = "SKIPPED" | "FIRST_ONLY" | "SECOND_PASS";
+
 /** The order in which a backfill sends its runs. */
 export type BackfillOrder = "OLDEST_FIRST" | "NEWEST_FIRST";
 
@@ -633,6 +636,16 @@ export interface PreviewTimesResponse {
    * again with it as start_time for those after it. Unset: nothing is missing.
    */
   readonly lookedUntil?: Date;
+  /** Those of `times` that a change of the clocks has to do with (daylight saving), in order. */
+  readonly clockMarks: readonly ClockMark[];
+}
+
+/** What a change of the clocks has to do with a due time of a crontab. */
+export interface ClockMark {
+  /** The due time, as `times` has it. */
+  readonly time?: Date;
+  /** Whether local times of the pattern are skipped, or come twice. */
+  readonly effect?: ClockEffect;
 }
 
 export interface GetRunRequest {
