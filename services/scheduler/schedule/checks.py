@@ -18,7 +18,7 @@ from services.kernel.celery_message import RESERVED_HEADERS
 from services.kernel.validation import Faults
 from services.kernel.zones import known_zones
 from services.scheduler.schedule.definition import Definition, Task
-from services.scheduler.timing.crontab import Crontab, CrontabInvalid, parse_crontab
+from services.scheduler.timing.crontab import Crontab, CrontabInvalid, crontab_of
 from services.scheduler.timing.plan import Bounds
 
 LONGEST_ID = 200
@@ -86,11 +86,11 @@ def zone(name: str, default: str, faults: Faults, field: str) -> str:
     return name or default
 
 
-def crontab(expression: str, faults: Faults, field: str) -> Crontab | None:
+def crontab(expression: str, schedule_id: str, faults: Faults, field: str) -> Crontab | None:
     if not faults.name(field, expression, "30 */6 * * *", most=MOST_CRONTAB, required=False):
         return None
     try:
-        return parse_crontab(expression)
+        return crontab_of(expression, schedule_id)
     except CrontabInvalid as error:
         faults.add(field, f"{error}", "30 */6 * * *")
         return None

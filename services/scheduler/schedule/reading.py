@@ -176,7 +176,7 @@ def _timing(draft: Draft, start: dt.datetime | None, source: Source, faults: Fau
     zone = checks.zone(draft.zone, source.zone, faults, "timing.time_zone")
     match draft.kind:
         case "crontab":
-            crontab = checks.crontab(draft.crontab, faults, "timing.crontab.expression")
+            crontab = checks.crontab(draft.crontab, draft.id, faults, "timing.crontab.expression")
             return CrontabTiming(crontab, zone) if crontab else None
         case "interval":
             _set(draft.every, EVERY.example, faults, "timing.interval.every")

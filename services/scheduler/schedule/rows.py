@@ -18,7 +18,7 @@ from services.kernel.errors import FailedPrecondition
 from services.kernel.stored_values import Unreadable, span_of
 from services.scheduler.schedule.definition import NEVER, Definition, Overlap, Run, RunState, Schedule, Task
 from services.scheduler.schedule.message_template import MessageTemplate
-from services.scheduler.timing.crontab import parse_crontab
+from services.scheduler.timing.crontab import crontab_of
 from services.scheduler.timing.due_times import CrontabTiming, IntervalTiming, OnceTiming, SolarTiming, Timing
 from services.scheduler.timing.plan import (
     NO_TIME,
@@ -130,7 +130,7 @@ def plan_of(row: Row) -> Plan:
 def timing_of(row: Row) -> Timing:
     zone: str = _read(row, "time_zone", zone_of).key
     if row["crontab"] is not None:
-        return CrontabTiming(_read(row, "crontab", parse_crontab), zone)
+        return CrontabTiming(_read(row, "crontab", lambda text: crontab_of(text, row["id"])), zone)
     if row["interval_seconds"] is not None:
         every = _read(row, "interval_seconds", interval_of)
         return IntervalTiming(every, _finite("anchor", row["anchor"]), zone)

@@ -2,12 +2,12 @@
 
 The syntax is that of crontab(5) and of Celery's `crontab`: `*`, numbers, lists, ranges (which may go on past
 the end, as Celery's do: `22-4`), steps, names of months and days, and cron's nicknames. Day of month and day
-of week must both match, as in Celery.
+of week must both match, as in Celery. Beyond these: days that are counted within the month (days.py), and
+numbers that follow from the schedule's name (spread.py).
 """
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
 import re
 from collections.abc import Sequence
@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from services.kernel.stored_values import Unreadable
+from services.scheduler.timing.days import DATE, MOST_WEEKS, WEEKDAY, Days
+from services.scheduler.timing.spread import SPREAD, is_spread, spread_part
 
 # Not taken from the calendar module, whose names follow the locale.
 MONTH_NAMES = (
@@ -59,7 +61,7 @@ class Field:
     names: dict[str, int]
 
 
-FIELDS = (
+FIELDS = MINUTE, HOUR, DAY, MONTH, WEEKDAYS = (
     Field("minute", 0, 59, {}),
     Field("hour", 0, 23, {}),
     Field("day of month", 1, 31, {}),
@@ -69,14 +71,15 @@ FIELDS = (
 
 
 class Crontab(NamedTuple):
-    """A parsed expression. Bit n of a mask is set when the number n is in the field; Sunday is bit 0."""
+    """A parsed expression. Bit n of a mask is set when the number n is in the field."""
 
+    # As it was written, and with the numbers of this schedule in place of each `H`.
     expression: str
+    resolved: str
     minutes: int
     hours: int
-    days: int
     months: int
-    weekdays: int
+    days: Days
     # Whether the minute is written with a `*`, a range or a step, rather than as plain numbers.
     recurs: bool
 
@@ -115,25 +118,16 @@ class Crontab(NamedTuple):
         return hour + 1 + _lowest_bit(later), _lowest_bit(self.minutes)
 
     def _day_matches(self, day: dt.date) -> bool:
-        return bool(
-            self.months >> day.month & 1
-            and self.days >> day.day & 1
-            and self.weekdays >> (day.isoweekday() % 7) & 1
-        )
+        return bool(self.months >> day.month & 1 and self.days.of(day.year, day.month) >> day.day & 1)
 
     def _day_after(self, day: dt.date) -> dt.date | None:
         """Returns the first matching day after the given one; None if there is none."""
         year, month, after = day.year, day.month, day.day
         while year <= min(day.year + SEARCHED_YEARS, dt.MAXYEAR - 1):
             if self.months >> month & 1:
-                first_weekday, length = calendar.monthrange(year, month)
-                rest = self.days >> (after + 1) << (after + 1) & ((1 << (length + 1)) - 1)
-                while rest:
-                    number = _lowest_bit(rest)
-                    # monthrange counts Monday as 0; our bit 0 is Sunday.
-                    if self.weekdays >> ((first_weekday + number) % 7) & 1:
-                        return dt.date(year, month, number)
-                    rest &= rest - 1
+                rest = self.days.of(year, month) >> (after + 1)
+                if rest:
+                    return dt.date(year, month, after + 1 + _lowest_bit(rest))
             year, month, after = (year + 1, 1, 0) if month == 12 else (year, month + 1, 0)
         return None
 
@@ -143,26 +137,96 @@ def _lowest_bit(mask: int) -> int:
 
 
 @lru_cache(maxsize=4000)
-def parse_crontab(expression: str) -> Crontab:
-    """Parses five fields or a nickname. Raises `CrontabInvalid`."""
+def parse_crontab(expression: str, name: str = "") -> Crontab:
+    """Parses five fields or a nickname. Raises `CrontabInvalid`.
+
+    `name`: the schedule's id, from which each `H` follows; without one, an `H` is not valid.
+    """
     lowered = expression.strip().lower()
     if lowered.startswith("@") and lowered not in NICKNAMES:
         raise CrontabInvalid(f"is {lowered[:50]!r}, not one of {', '.join(NICKNAMES)}")
     parts = NICKNAMES.get(lowered, lowered).split()
     if len(parts) != len(FIELDS):
         raise CrontabInvalid(f"has {len(parts)} fields, it needs 5")
-    minutes, hours, days, months, weekdays = map(_mask, parts, FIELDS)
-    weekdays = weekdays & 0b1111111 | weekdays >> 7  # Sunday is 0 and 7
-    recurs = any(sign in parts[0] for sign in "*-/")
-    crontab = Crontab(expression, minutes, hours, days, months, weekdays, recurs)
+    resolved = expression
+    if is_spread(lowered):
+        if not name:
+            raise CrontabInvalid("has an H, which follows from the name of a schedule, and there is none")
+        parts = [_spread(text, field, name) for text, field in zip(parts, FIELDS, strict=True)]
+        resolved = " ".join(parts)
+    minute, hour, day, month, weekday = parts
+    recurs = any(sign in minute for sign in "*-/")
+    months = _mask(month.split(","), MONTH)
+    crontab = Crontab(
+        expression,
+        resolved,
+        _mask(minute.split(","), MINUTE),
+        _mask(hour.split(","), HOUR),
+        months,
+        _days(day.split(","), weekday.split(",")),
+        recurs,
+    )
     if crontab.first_from(dt.datetime(2000, 1, 1)) is None:
         raise CrontabInvalid("never comes: no month in it has such a day")
     return crontab
 
 
-def _mask(text: str, field: Field) -> int:
+def crontab_of(expression: str, name: str) -> Crontab:
+    """Parses an expression of the schedule with that id. Equal ones without an `H` are parsed once."""
+    return parse_crontab(expression, name if is_spread(expression) else "")
+
+
+def _spread(text: str, field: Field, name: str) -> str:
+    """Returns a field with the numbers of the schedule in place of each `H`."""
+    # Of the days of a month those that each has.
+    most = 28 if field is DAY else 6 if field is WEEKDAYS else field.most
+    try:
+        return ",".join(
+            spread_part(match, name, field.name, field.least, most)
+            if (match := SPREAD.fullmatch(part))
+            else part
+            for part in text.split(",")
+        )
+    except ValueError as error:
+        raise CrontabInvalid(f"{error}") from None
+
+
+def _days(dates: Sequence[str], weekdays: Sequence[str]) -> Days:
+    from_end = nearest = counted = last = 0
+    plain_dates, plain_weekdays = [], []
+    for part in dates:
+        match = DATE.fullmatch(part)
+        if match is None:
+            plain_dates.append(part)
+        elif match["near"] is not None:
+            nearest |= 1 << _number(match["near"], DAY)
+        elif part == "lw":
+            nearest |= 1
+        else:
+            before = int(match["before"] or 0)
+            if before >= DAY.most:
+                raise CrontabInvalid(f"has {part[:50]!r} as its {DAY.name}: L-1 to L-{DAY.most - 1}")
+            from_end |= 1 << before
+    for part in weekdays:
+        match = WEEKDAY.fullmatch(part)
+        if match is None:
+            plain_weekdays.append(part)
+            continue
+        weekday, nth = _number(match["day"], WEEKDAYS) % 7, match["nth"]
+        if nth is None:
+            last |= 1 << weekday
+        elif 1 <= int(nth) <= MOST_WEEKS:
+            counted |= 1 << (7 * int(nth) + weekday)
+        else:
+            raise CrontabInvalid(f"has {part[:50]!r} as its {WEEKDAYS.name}: #1 to #{MOST_WEEKS}")
+    mask = _mask(plain_weekdays, WEEKDAYS)
+    # Sunday is 0 and 7.
+    return Days(_mask(plain_dates, DAY), from_end, nearest, mask & 0b1111111 | mask >> 7, counted, last)
+
+
+def _mask(parts: Sequence[str], field: Field) -> int:
     mask = 0
-    for part in text.split(","):
+    for part in parts:
         match = PART.fullmatch(part)
         if match is None:
             raise CrontabInvalid(f"has {part[:50]!r} as its {field.name}")

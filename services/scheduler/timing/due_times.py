@@ -62,7 +62,7 @@ def next_due(timing: Timing, after: dt.datetime) -> dt.datetime | None:
     """Returns the first due time after `after`; None when there is no more (or none before the year 9999)."""
     try:
         if isinstance(timing, CrontabTiming):
-            return next_of_crontab(timing.crontab.expression, timing.zone, after)
+            return next_of_crontab(timing.crontab.resolved, timing.zone, after)
         if isinstance(timing, IntervalTiming):
             return next_of_interval(timing.every, timing.anchor, after)
         if isinstance(timing, SolarTiming):

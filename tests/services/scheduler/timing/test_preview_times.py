@@ -10,6 +10,7 @@ import pytest
 from celeriac.scheduler.v1 import schedules_pb2 as pb
 from google.type.latlng_pb2 import LatLng
 
+from tests.support.calls import fields_at_fault
 from tests.support.schedules import (
     CRONTAB,
     DAY,
@@ -121,3 +122,18 @@ def test_a_preview_tells_the_sun_of_years_before_our_calendar_too(schedules: Any
     start = dt.datetime(1500, 2, 28, tzinfo=dt.UTC)
     times, _ = preview(schedules, timing=SOLAR, start_time=at(start), count=3)
     assert [moment.day for moment in times] == [28, 1, 2]
+
+
+def test_an_h_follows_from_the_name_wherever_it_is_told(schedules: Any) -> None:
+    wanted = schedule_of(pb.Timing(crontab=pb.Crontab(expression="H H(1-5) LW * *"), time_zone="Asia/Taipei"))
+    proposed = schedules.PreviewTimes(pb.PreviewTimesRequest(schedule=wanted, count=3)).times
+    stored = create(schedules, wanted)
+    assert stored.timing.crontab.expression == "H H(1-5) LW * *"
+    assert stored.next_run_time == proposed[0]
+    by_name = schedules.PreviewTimes(pb.PreviewTimesRequest(name=stored.name, count=3)).times
+    assert list(by_name) == list(proposed)
+    explained = schedules.ExplainSchedule(pb.ExplainScheduleRequest(name=stored.name))
+    assert explained.next_run_time == proposed[0]
+    assert not explained.edits or all(edit.kind for edit in explained.edits)
+    refused = pb.PreviewTimesRequest(timing=wanted.timing)
+    assert fields_at_fault(schedules.PreviewTimes, refused) == ["timing.crontab.expression"]

@@ -50,8 +50,10 @@ def test_arguments_that_no_message_can_be_made_of_are_refused(number: str) -> No
 def test_a_long_crontab_is_refused_and_never_cut() -> None:
     """Cut at its end, it would be another one."""
     expression = "0 3 * *".ljust(999) + "1-3"
-    assert told(checks.crontab, expression) == [("field", "has 1002 characters, at most 1000 are allowed")]
-    assert told(checks.crontab, expression[:1000]) == []
+    assert told(checks.crontab, expression, "nightly") == [
+        ("field", "has 1002 characters, at most 1000 are allowed")
+    ]
+    assert told(checks.crontab, expression[:1000], "nightly") == []
 
 
 @pytest.mark.parametrize("name", ["localtime", "Factory", "Mars/Olympus", "CST", "+08:00"])

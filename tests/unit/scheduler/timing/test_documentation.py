@@ -32,7 +32,7 @@ def test_the_due_times_in_the_tables(expression: str, zone: str, after: str, due
 
 
 def test_every_table_is_read() -> None:
-    assert len(ROW.findall(PAGE)) == 14
+    assert len(ROW.findall(PAGE)) == 17
 
 
 def test_every_nickname_is_told_with_its_fields() -> None:

@@ -193,9 +193,9 @@ def walked(expression: str, zone: str, after: dt.datetime, minutes: int) -> list
         return bool(
             crontab.minutes >> local.minute & 1
             and crontab.hours >> local.hour & 1
-            and crontab.days >> local.day & 1
+            and crontab.days.dates >> local.day & 1
             and crontab.months >> local.month & 1
-            and crontab.weekdays >> (local.isoweekday() % 7) & 1
+            and crontab.days.weekdays >> (local.isoweekday() % 7) & 1
         )
 
     found, offset = [], after.astimezone(place).utcoffset()

@@ -52,10 +52,13 @@ export type ScheduleEditKind = "CREATED" | "UPDATED" | "PAUSED" | "RESUMED";
  * Fields are as in crontab(5) and in Celery: `*`, numbers, lists (`1,15`), ranges (`mon-fri`; `22-4` goes on
  * past the end), steps (`* /15`, `8-18/2`, `5/20`); English names of months and days; Sunday is 0 or 7.
  * Day of month and day of week must both match, as in Celery (cron itself runs when either does, if both are
- * restricted). docs/scheduling.md has every rule with examples.
+ * restricted). As day of month also `L` (the last), `L-3`, `15W` (the working day nearest to the 15th) and `LW`; as
+ * day of week `5L` (the last Friday) and `5#2` (the second). `H`, `H(0-29)` and `H/15` are numbers that follow from the
+ * schedule's name, to spread load. docs/scheduling.md has every rule with examples.
  *
  * A local time that daylight saving skips runs at the first instant after the gap. A local time that comes twice
- * runs once, the first time. A schedule whose hour is `*` follows elapsed time through both.
+ * runs once, the first time, if the minute is plain numbers; with a `*`, a range or a step as its minute it runs
+ * both times. A schedule whose hour is `*` follows elapsed time through both.
  */
 export interface Crontab {
   /**
@@ -71,10 +74,13 @@ export interface Crontab {
  * Fields are as in crontab(5) and in Celery: `*`, numbers, lists (`1,15`), ranges (`mon-fri`; `22-4` goes on
  * past the end), steps (`* /15`, `8-18/2`, `5/20`); English names of months and days; Sunday is 0 or 7.
  * Day of month and day of week must both match, as in Celery (cron itself runs when either does, if both are
- * restricted). docs/scheduling.md has every rule with examples.
+ * restricted). As day of month also `L` (the last), `L-3`, `15W` (the working day nearest to the 15th) and `LW`; as
+ * day of week `5L` (the last Friday) and `5#2` (the second). `H`, `H(0-29)` and `H/15` are numbers that follow from the
+ * schedule's name, to spread load. docs/scheduling.md has every rule with examples.
  *
  * A local time that daylight saving skips runs at the first instant after the gap. A local time that comes twice
- * runs once, the first time. A schedule whose hour is `*` follows elapsed time through both.
+ * runs once, the first time, if the minute is plain numbers; with a `*`, a range or a step as its minute it runs
+ * both times. A schedule whose hour is `*` follows elapsed time through both.
  */
 export interface CrontabInput {
   /**
