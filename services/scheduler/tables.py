@@ -69,6 +69,8 @@ schedules = Table(
     required("misfire_window_seconds", Double, server_default=text("3600")),
     required("overlap", Text, server_default="allow"),
     required("resend_lost", Boolean, server_default=text("false")),
+    # NULL: it goes on, however its runs end.
+    Column("pause_after_failures", Integer),
     required("description", Text),
     required("labels", JSONB),
     required("paused", Boolean),
@@ -86,6 +88,7 @@ schedules = Table(
     Column("task_namespace", LargeBinary, server_default=text("uuid_send(gen_random_uuid())")),
     check("celery_schedules_check1", "(interval_seconds IS NULL) = (anchor IS NULL)"),
     check("celery_schedules_max_runs_check", "max_runs > 0"),
+    check("celery_schedules_pause_after_failures_check", "pause_after_failures > 0"),
     check("celery_schedules_jitter_seconds_check", "jitter_seconds >= 0"),
     check("celery_schedules_misfire_check", "misfire IN ('skip', 'run_once', 'run_each')"),
     check("celery_schedules_overlap_check", "overlap IN ('allow', 'skip', 'queue', 'cancel')"),

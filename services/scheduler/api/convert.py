@@ -155,6 +155,7 @@ def _draft(message: pb.Schedule, schedule_id: str, source: Source) -> Draft:
         misfire_window=seconds(misfire, "window", "misfire_policy.window"),
         overlap=member(message.overlap_policy, OVERLAPS_FROM_WIRE, "overlap_policy", "OVERLAP_POLICY_SKIP"),
         resend_lost=message.resend_lost,
+        pause_after_failures=message.pause_after_failures or None,
         description=message.description,
         labels=message.labels,
         paused=message.paused,
@@ -235,6 +236,7 @@ def _values_of(definition: Definition) -> dict[str, Any]:
         "misfire_policy": misfire_to(definition.misfire),
         "overlap_policy": OVERLAPS[definition.overlap],
         "resend_lost": definition.resend_lost,
+        "pause_after_failures": definition.pause_after_failures or 0,
     }
 
 

@@ -19,7 +19,8 @@ REVISIONS = """
     FROM (
         SELECT *, lead(since) OVER (ORDER BY number) AS until
         FROM celery_schedule_history WHERE schedule_id = $1
-    ) AS h, LATERAL jsonb_populate_record(NULL::celery_schedules, h.definition) AS was
+    ) AS h, LATERAL jsonb_populate_record(
+        NULL::celery_schedules, h.definition || jsonb_build_object('id', h.schedule_id)) AS was
     WHERE h.until IS NULL OR h.until > $2
     ORDER BY h.number DESC LIMIT $3
 """

@@ -36,7 +36,7 @@ FIELDS = (
     *("id", "description", "task", "args", "kwargs", "queue", "priority"),
     *("expires", "soft_time_limit", "time_limit", "headers"),
     *(*TIMINGS, "anchor", "zone", "start", "end", "max_runs", "jitter"),
-    *("misfire", "misfire_window", "overlap", "resend_lost"),
+    *("misfire", "misfire_window", "overlap", "resend_lost", "pause_after_failures"),
     *("labels", "paused", "pause_note"),
 )
 # The contract's names of fields, and the manifest's where they differ. Only fields that can be at fault.
@@ -182,6 +182,7 @@ def _draft(entry: Entry, faults: Faults) -> Draft:
         misfire_window=entry.span("misfire_window"),
         overlap=entry.choice("overlap", OVERLAPS, "skip"),
         resend_lost=bool(entry.flag("resend_lost")),
+        pause_after_failures=entry.whole("pause_after_failures", "3"),
         description=entry.text("description", "new questions become vectors"),
         labels=entry.texts("labels", 'team: "growth"'),
         paused=bool(paused),

@@ -55,6 +55,7 @@ def entry_of(definition: Definition) -> dict[str, Any]:
         **_misfire_values(definition.misfire),
         "overlap": None if definition.overlap is Overlap.ALLOW else definition.overlap.value,
         "resend_lost": definition.resend_lost or None,
+        "pause_after_failures": definition.pause_after_failures,
         "labels": dict(sorted(definition.labels.items())),
         "paused": definition.paused or None,
         "pause_note": definition.pause_note,

@@ -23,7 +23,9 @@ from services.kernel.leases import Lease
 from services.kernel.loops import Backoff, Loop, rest
 from services.scheduler.dispatch.delivery import FAULTS
 from services.scheduler.pace import USUAL, Pace
+from services.scheduler.runs.failures import pause_failing
 from services.scheduler.runs.monitor_client import MOST_AT_ONCE, Gap, Heard, Monitor, MonitorAway
+from services.scheduler.runs.store_failures import FAILED
 from services.scheduler.runs.store_outcomes import Band, OpenRun, OutcomeStore
 from services.scheduler.schedule.store_base import LEASES
 
@@ -157,6 +159,9 @@ class Outcomes:
             await OutcomeStore(connection).ended((run[:2], heard) for run, heard in ended)
         for _, heard in ended:
             self._counted.labels(heard.state).inc()
+        failed = {run.schedule_id for run, heard in ended if heard.state in FAILED}
+        if failed:
+            await pause_failing(self._database, failed)
         self._on_ended()
 
     def _ask_again(self) -> None:

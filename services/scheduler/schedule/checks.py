@@ -30,6 +30,7 @@ LOWEST_PRIORITY = 9
 MOST_CRONTAB = 1000
 MOST_JSON = 256 * 1024
 LONGEST_SECONDS = 10 * 365 * 86400
+MOST_FAILURES = 1_000
 MOST_RUNS = 2**53
 # The first and last times that Python and PostgreSQL can represent are refused: there they mean infinity, and
 # in other languages "unset" (Go's zero time, .NET's MinValue). Times that are a day away from these ends can
@@ -148,6 +149,12 @@ def comes_due(definition: Definition, now: dt.datetime, faults: Faults, field: s
     comes = definition.plan.next_due(now) is not None
     fault = "is never due: nothing of it lies between now (or start_time) and end_time"
     faults.unless(comes, f"{field}.timing", fault, '{"crontab": {"expression": "0 3 * * *"}}')
+
+
+def failures_in_a_row(found: int | None, faults: Faults, field: str) -> int | None:
+    sound = found is None or 1 <= found <= MOST_FAILURES
+    faults.unless(sound, field, f"is {found}, it must be 1 to {MOST_FAILURES}, or unset", "3")
+    return found
 
 
 def task(found: Task, faults: Faults, field: str) -> Task:

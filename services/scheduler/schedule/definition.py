@@ -65,6 +65,8 @@ class Definition:
     overlap: Overlap = Overlap.ALLOW
     # A run whose message was lost with the broker's data is sent again.
     resend_lost: bool = False
+    # It pauses itself when so many of its runs in a row have failed; None: it goes on.
+    pause_after_failures: int | None = None
 
     @property
     def plan(self) -> Plan:

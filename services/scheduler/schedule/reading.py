@@ -29,7 +29,15 @@ TimingKind = Literal["crontab", "interval", "once", "solar"]
 # The fields of the contract that decide when a schedule is due. A preview reads only these.
 PLANNED = ("start_time", "end_time", "max_runs", "jitter", "misfire_policy", "timing")
 # The fields that an update may name. Pausing and resuming have methods of their own.
-CHANGEABLE = ("task", "description", "labels", *PLANNED, "overlap_policy", "resend_lost")
+CHANGEABLE = (
+    "task",
+    "description",
+    "labels",
+    *PLANNED,
+    "overlap_policy",
+    "resend_lost",
+    "pause_after_failures",
+)
 FIELDS = (*CHANGEABLE, "paused")
 NO_TASK = Task("")
 
@@ -73,6 +81,7 @@ class Draft(NamedTuple):
     misfire_window: Decimal | None = None
     overlap: Overlap | None = None
     resend_lost: bool = False
+    pause_after_failures: int | None = None
     description: str = ""
     labels: Mapping[str, str] = MappingProxyType({})
     paused: bool = False
@@ -155,6 +164,11 @@ def changed(current: Definition, draft: Draft, fields: Collection[str], source: 
         misfire=read("misfire_policy", lambda: _misfire(draft, own), current.misfire),
         overlap=read("overlap_policy", lambda: draft.overlap or Overlap.ALLOW, current.overlap),
         resend_lost=read("resend_lost", lambda: draft.resend_lost, current.resend_lost),
+        pause_after_failures=read(
+            "pause_after_failures",
+            lambda: checks.failures_in_a_row(draft.pause_after_failures, own, "pause_after_failures"),
+            current.pause_after_failures,
+        ),
     )
     checks.jitter(result.jitter, task.expires, own)
     return result

@@ -67,6 +67,7 @@ COLUMN_TYPES: Mapping[str, str] = {
     "misfire_window_seconds": "float8",
     "overlap": "text",
     "resend_lost": "boolean",
+    "pause_after_failures": "int",
     "description": "text",
     "labels": "jsonb",
     "paused": "boolean",
@@ -222,6 +223,7 @@ def values_of(definition: Definition, next_due_at: dt.datetime | None) -> dict[s
         "misfire_window_seconds": misfire.window.total_seconds(),
         "overlap": definition.overlap.value,
         "resend_lost": definition.resend_lost,
+        "pause_after_failures": definition.pause_after_failures,
         "description": definition.description,
         "labels": json.dumps(dict(definition.labels)),
         "paused": definition.paused,
@@ -287,6 +289,7 @@ def schedule_of(row: Row) -> Schedule:
         misfire=read("misfire_policy", misfire_of, lambda: ONCE_WITHIN_AN_HOUR),
         overlap=Overlap(row["overlap"]),
         resend_lost=row["resend_lost"],
+        pause_after_failures=row["pause_after_failures"],
     )
     return Schedule(
         definition=definition,

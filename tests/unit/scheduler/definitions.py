@@ -91,5 +91,6 @@ FIELDS = {
     "misfire": MISFIRES,
     "overlap": st.sampled_from(Overlap),
     "resend_lost": st.booleans(),
+    "pause_after_failures": st.none() | st.integers(1, 1_000),
 }
 DEFINITIONS = st.builds(Definition, **FIELDS).filter(_sound)

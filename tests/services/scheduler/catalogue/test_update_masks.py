@@ -33,6 +33,7 @@ def everything_set() -> pb.Schedule:
         misfire_policy=pb.MisfirePolicy(action=pb.MISFIRE_ACTION_RUN_EACH, window=WINDOW),
         overlap_policy=pb.OVERLAP_POLICY_SKIP,
         resend_lost=True,
+        pause_after_failures=3,
     )
     schedule.task.MergeFrom(
         pb.TaskSpec(

@@ -117,6 +117,7 @@ misfire: run_each
 misfire_window: 2h
 overlap: skip
 resend_lost: true
+pause_after_failures: 3
 labels: {team: growth}
 paused: true
 pause_note: until the move is over
@@ -135,7 +136,7 @@ description:"""
     start, end = dt.datetime(2026, 12, 1, tzinfo=dt.UTC), dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
     assert found.bounds == Bounds(start, end, 12)
     assert found.jitter == dt.timedelta(milliseconds=500)
-    assert (found.overlap, found.resend_lost) == (Overlap.SKIP, True)
+    assert (found.overlap, found.resend_lost, found.pause_after_failures) == (Overlap.SKIP, True, 3)
     assert found.misfire == Misfire(MisfireAction.RUN_EACH, dt.timedelta(hours=2))
     assert (found.paused, found.pause_note, found.description) == (True, "until the move is over", "")
 

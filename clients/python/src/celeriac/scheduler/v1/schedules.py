@@ -233,6 +233,14 @@ class Schedule(View):
     # message unheard.
     # Unset: the run is only marked as RUN_STATE_LOST.
     resend_lost: bool
+    # The schedule pauses itself when so many of its runs in a row have failed, 1 to 1,000: as if
+    # "scheduler" had called
+    # PauseSchedule, with a pause_note that names the newest of them. Counted are runs that failed, were
+    # rejected or
+    # orphaned, due since the schedule was last changed (a resume is a change), without those of
+    # backfills; a run that
+    # succeeded ends the row. Unset (0): it goes on, however its runs end.
+    pause_after_failures: int
     # What is wrong with the stored row if somebody has written to it by SQL; empty if nothing is. A
     # field that can't
     # be read is unset here, and the schedule does not run. An update that names the field in its mask
@@ -582,13 +590,13 @@ class ScheduleService:
             is changed.
 
         update_mask: The fields to change: any of task, timing, description, labels, start_time, end_time,
-            max_runs, jitter, misfire_policy, overlap_policy and resend_lost, a field of task or
-            misfire_policy ("task.queue"), or timing.crontab, timing.interval, timing.once, timing.solar and
-            timing.time_zone. A named field that the schedule leaves unset is reset. "*" replaces all of them.
-            Unset: the fields that have a value in `schedule`, down to those of task and misfire_policy; the
-            others stay as they are. A value of false, 0, "", [] or {} counts as none: name the field to set
-            it. OUTPUT_ONLY fields, `paused` and `pause_note` can't be named, and are ignored where they are
-            set: PauseSchedule and ResumeSchedule change the last two.
+            max_runs, jitter, misfire_policy, overlap_policy, resend_lost and pause_after_failures, a field of
+            task or misfire_policy ("task.queue"), or timing.crontab, timing.interval, timing.once,
+            timing.solar and timing.time_zone. A named field that the schedule leaves unset is reset. "*"
+            replaces all of them. Unset: the fields that have a value in `schedule`, down to those of task and
+            misfire_policy; the others stay as they are. A value of false, 0, "", [] or {} counts as none:
+            name the field to set it. OUTPUT_ONLY fields, `paused` and `pause_note` can't be named, and are
+            ignored where they are set: PauseSchedule and ResumeSchedule change the last two.
         """
         return self._calls.unary('/celeriac.scheduler.v1.ScheduleService/UpdateSchedule', 'celeriac.scheduler.v1.schedules_pb2', {'schedule': schedule, 'update_mask': update_mask}, deadline)
 
@@ -957,13 +965,13 @@ class AsyncScheduleService:
             is changed.
 
         update_mask: The fields to change: any of task, timing, description, labels, start_time, end_time,
-            max_runs, jitter, misfire_policy, overlap_policy and resend_lost, a field of task or
-            misfire_policy ("task.queue"), or timing.crontab, timing.interval, timing.once, timing.solar and
-            timing.time_zone. A named field that the schedule leaves unset is reset. "*" replaces all of them.
-            Unset: the fields that have a value in `schedule`, down to those of task and misfire_policy; the
-            others stay as they are. A value of false, 0, "", [] or {} counts as none: name the field to set
-            it. OUTPUT_ONLY fields, `paused` and `pause_note` can't be named, and are ignored where they are
-            set: PauseSchedule and ResumeSchedule change the last two.
+            max_runs, jitter, misfire_policy, overlap_policy, resend_lost and pause_after_failures, a field of
+            task or misfire_policy ("task.queue"), or timing.crontab, timing.interval, timing.once,
+            timing.solar and timing.time_zone. A named field that the schedule leaves unset is reset. "*"
+            replaces all of them. Unset: the fields that have a value in `schedule`, down to those of task and
+            misfire_policy; the others stay as they are. A value of false, 0, "", [] or {} counts as none:
+            name the field to set it. OUTPUT_ONLY fields, `paused` and `pause_note` can't be named, and are
+            ignored where they are set: PauseSchedule and ResumeSchedule change the last two.
         """
         return await self._calls.unary('/celeriac.scheduler.v1.ScheduleService/UpdateSchedule', 'celeriac.scheduler.v1.schedules_pb2', {'schedule': schedule, 'update_mask': update_mask}, deadline)
 

@@ -300,7 +300,7 @@ class MisfirePolicy(_message.Message):
     def __init__(self, action: _Optional[_Union[MisfireAction, str]] = ..., window: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Schedule(_message.Message):
-    __slots__ = ("name", "task", "timing", "paused", "pause_note", "description", "labels", "next_run_time", "last_run_time", "create_time", "update_time", "etag", "start_time", "end_time", "max_runs", "jitter", "misfire_policy", "run_count", "overlap_policy", "resend_lost", "fault")
+    __slots__ = ("name", "task", "timing", "paused", "pause_note", "description", "labels", "next_run_time", "last_run_time", "create_time", "update_time", "etag", "start_time", "end_time", "max_runs", "jitter", "misfire_policy", "run_count", "overlap_policy", "resend_lost", "pause_after_failures", "fault")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -328,6 +328,7 @@ class Schedule(_message.Message):
     RUN_COUNT_FIELD_NUMBER: _ClassVar[int]
     OVERLAP_POLICY_FIELD_NUMBER: _ClassVar[int]
     RESEND_LOST_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_AFTER_FAILURES_FIELD_NUMBER: _ClassVar[int]
     FAULT_FIELD_NUMBER: _ClassVar[int]
     name: str
     task: TaskSpec
@@ -349,8 +350,9 @@ class Schedule(_message.Message):
     run_count: int
     overlap_policy: OverlapPolicy
     resend_lost: bool
+    pause_after_failures: int
     fault: str
-    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[TaskSpec, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., paused: bool = ..., pause_note: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., max_runs: _Optional[int] = ..., jitter: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., misfire_policy: _Optional[_Union[MisfirePolicy, _Mapping]] = ..., run_count: _Optional[int] = ..., overlap_policy: _Optional[_Union[OverlapPolicy, str]] = ..., resend_lost: bool = ..., fault: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[TaskSpec, _Mapping]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., paused: bool = ..., pause_note: _Optional[str] = ..., description: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., next_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_run_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., max_runs: _Optional[int] = ..., jitter: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., misfire_policy: _Optional[_Union[MisfirePolicy, _Mapping]] = ..., run_count: _Optional[int] = ..., overlap_policy: _Optional[_Union[OverlapPolicy, str]] = ..., resend_lost: bool = ..., pause_after_failures: _Optional[int] = ..., fault: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
     __slots__ = ("name", "due_time", "state", "reason", "task", "publish_time", "outcome", "runtime", "error", "end_time")
