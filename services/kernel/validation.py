@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from services.kernel.errors import FieldFault, Invalid
 # Categories of Unicode whose characters look like a space or can't be seen at all: control characters, format
 # characters (zero-width ones, the byte order mark, marks of direction), separators.
 UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+_SURROGATE = re.compile("[\ud800-\udfff]").search
 
 
 def unseen_character(text: str) -> str:
@@ -18,6 +20,9 @@ def unseen_character(text: str) -> str:
     Such a character comes with a text that was copied from a page or a chat. Nobody sees it, and the name is
     not found by the one that it looks like. The ordinary space is allowed.
     """
+    if text.isprintable():
+        # None of these categories is printable, and of spaces only the ordinary one.
+        return ""
     for place, character in enumerate(text, 1):
         if character != " " and unicodedata.category(character) in UNSEEN:
             name = unicodedata.name(character, "")
@@ -59,7 +64,7 @@ class Faults:
             self.add(field, "is empty", example)
         elif len(value) > most:
             self.add(field, f"has {len(value)} characters, at most {most} are allowed", example)
-        elif "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        elif "\0" in value or _SURROGATE(value):
             self.add(field, "has a NUL or a lone surrogate character", example)
         else:
             return True

@@ -150,7 +150,9 @@ def _shown(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return str(value) if type(value) is int else json.dumps(value, ensure_ascii=False)
 
 
 def _ordered(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

@@ -19,6 +19,7 @@ from services.scheduler.timing.plan import Misfire, MisfireAction
 
 # Arguments that are nested deeper than this are written as JSON text: the YAML writer works by recursion.
 DEEPEST_ARGUMENTS = 40
+_EXACT = json.JSONDecoder(parse_float=exact_number)
 
 
 def manifest_text(definitions: Iterable[Definition], *, as_json: bool = False) -> str:
@@ -79,7 +80,7 @@ def _task_values(task: Task) -> dict[str, Any]:
 
 def _arguments(text: str) -> Any:
     """Returns arguments as data; as the stored JSON text if a manifest can't hold the data."""
-    value = json.loads(text, parse_float=exact_number)
+    value = _EXACT.decode(text)
     return value if _writable(value, DEEPEST_ARGUMENTS) else text
 
 
