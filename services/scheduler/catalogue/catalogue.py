@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Collection
@@ -26,6 +27,8 @@ from services.scheduler.schedule.store_requests import RequestStore
 
 log = structlog.get_logger(__name__)
 
+# A caller does not wait longer for a broker that hangs: the run is recorded, and is sent when it answers.
+BROKER_SECONDS = 5.0
 # How the reason of a triggered run begins.
 TRIGGERED = "triggered by "
 
@@ -139,11 +142,12 @@ class Catalogue:
             schedule_id, template, run.due_at, now, namespace=run.task_namespace, call_id=call_id
         )
         try:
-            await self._delivery.publish([Batch(key, [pending])], slot)
+            async with asyncio.timeout(BROKER_SECONDS):
+                await self._delivery.publish([Batch(key, [pending])], slot)
             async with self._database.reading() as connection:
                 # Read again: the broker may have refused it, or its schedule may have been deleted.
                 return await ScheduleStore(connection).run(schedule_id, run.due_at) or run
-        except (*FAULTS, SlotEnded):
+        except (*FAULTS, SlotEnded, TimeoutError):
             return run
 
     async def _current(self, store: ScheduleStore, schedule_id: str, etag: str) -> Schedule:

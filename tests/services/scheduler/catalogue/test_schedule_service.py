@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import signal
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -265,6 +267,27 @@ def test_a_trigger_sent_twice_with_one_request_id_runs_once(schedules: Any, valk
     assert len(sent(valkey, bare(stored.task.queue))) == 1
     schedules.TriggerSchedule(pb.TriggerScheduleRequest(name=stored.name, request_id="retry-2"))
     assert len(sent(valkey, bare(stored.task.queue))) == 2
+
+
+def test_a_trigger_does_not_wait_for_a_broker_that_hangs_and_is_sent_once(
+    schedules: Any, valkey: Valkey
+) -> None:
+    stored = create(schedules, yearly())
+    request = pb.TriggerScheduleRequest(name=stored.name)
+    schedules.TriggerSchedule(request)
+    assert valkey.process is not None
+    valkey.process.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        triggered = pool.submit(schedules.TriggerSchedule, request)
+        try:
+            run = triggered.result(60).run
+        finally:
+            valkey.process.send_signal(signal.SIGCONT)
+    assert run.state == pb.RUN_STATE_PENDING
+    wanted = pb.GetRunRequest(name=run.name)
+    eventually(lambda: schedules.GetRun(wanted).run.state == pb.RUN_STATE_PUBLISHED)
+    identities = [message["headers"]["id"] for message in sent(valkey, bare(stored.task.queue))]
+    assert len(identities) == 2 and identities.count(task_id_of(run)) == 1
 
 
 def test_a_paused_schedule_can_be_triggered(schedules: Any, valkey: Valkey) -> None:
