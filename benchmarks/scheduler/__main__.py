@@ -7,7 +7,7 @@ django-celery-beat, and with celery-redbeat, each set up for its best (peers/).
   by two;
 - full minute: a million crontabs, 1 % of them due at one full minute; how late their messages are, and the
   memory that the scheduler's process has resident;
-- lateness: the 99th percentile at a steady rate, which no beat reaches (so there is no peer);
+- lateness: the 99th percentile at a steady rate; the beats are not measured at it;
 - edit: from a change by UpdateSchedule, and from the due time that it sets, to the message;
 - idle: what a scheduler costs that has nothing to do;
 - due times: how fast a crontab's next one is computed, beside Celery's crontab, which the beats use.
