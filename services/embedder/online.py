@@ -29,8 +29,6 @@ from services.kernel.loops import UNTIL_WOKEN, Again, Loop
 log = structlog.get_logger(__name__)
 
 MOST_TEXTS = 512
-# How long the first text waits for others. Later, the texts that arrive while a batch runs form the next.
-GATHER_SECONDS = 0.003
 FIRST_GUESS_PER_SECOND = 1000.0
 # Every so many batches, the first text is the one that has waited longest.
 OLDEST_EVERY = 4
@@ -68,6 +66,9 @@ class _Call:
 
 class OnlineEncoder:
     """The model behind a bounded queue. Calls are answered only while `loop` runs.
+
+    A text that comes while nothing runs is embedded at once, alone. Those that come while a batch runs form
+    the next one, so that batches grow with the load by themselves.
 
     `most_waiting` returns how many tokens may wait now. A call of any size is accepted on an empty queue.
     `count` is called with the number of texts that were embedded, and of their tokens.
@@ -136,8 +137,6 @@ class OnlineEncoder:
 
     async def _embed_next(self) -> Again:
         """Embeds the next batch. What fails is told to the caller whose text it was."""
-        if self._heap and self._waiting < self._batch_tokens:
-            await asyncio.sleep(GATHER_SECONDS)
         taken = self._take()
         if taken:
             await self._embed(taken)

@@ -91,4 +91,5 @@ def _model_to(facts: ModelFacts) -> pb.Model:
         query_prefix=facts.prefixes[InputType.QUERY],
         passage_prefix=facts.prefixes[InputType.PASSAGE],
         providers=facts.providers,
+        filled_dimension=facts.filled,
     )

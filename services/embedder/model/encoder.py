@@ -54,6 +54,8 @@ class ModelFacts:
     max_tokens: int
     prefixes: dict[InputType, str]
     providers: Sequence[str]
+    # How many of a vector's numbers are ever other than 0, as far as a trial tells.
+    filled: int = DIMENSIONS
 
     @property
     def identity(self) -> str:

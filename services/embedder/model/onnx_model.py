@@ -50,6 +50,7 @@ class OnnxModel:
             )
         self._pooling = found.pooling or Pooling.UNKNOWN
         self._prefixes = found.prefixes
+        tried = self._try()
         self.facts = ModelFacts(
             name=found.name,
             digest=unrun.digest,
@@ -57,8 +58,8 @@ class OnnxModel:
             max_tokens=found.reading.max_tokens,
             prefixes=found.prefixes,
             providers=self._graph.providers,
+            filled=int(np.count_nonzero(tried.any(axis=0))),
         )
-        self._try()
         self._try_largest_id()
         self._try_pooling(next((name for name in TOKEN_OUTPUTS if outputs.get(name) == 3), None))
 
@@ -85,7 +86,8 @@ class OnnxModel:
     def _unit(self, vectors: Floats) -> Floats:
         return _unit(vectors[:, :DIMENSIONS] if self._cut else vectors)
 
-    def _try(self) -> None:
+    def _try(self) -> Floats:
+        """Returns the vectors of a few texts. Raises WrongModel."""
         batch = self.tokens(TRIAL, InputType.QUERY)
         try:
             vectors = self.run(batch)
@@ -106,6 +108,7 @@ class OnnxModel:
                 f" beside a longer text (cosine {same:.4f}): the graph must heed attention_mask, and not take"
                 " the last position for the last token"
             )
+        return vectors
 
     def _try_largest_id(self) -> None:
         """Refuses a tokenizer with tokens that the graph has no vector of: texts with them would fail."""

@@ -276,6 +276,8 @@ def test_the_model_tells_what_it_is(embedding: Any, model: OnnxModel) -> None:
     found = embedding.GetModel(embedding_pb2.GetModelRequest()).model
     assert found.name == f"models/{model.facts.identity}"
     assert (found.display_name, found.dimension, found.max_tokens) == ("multilingual-e5-small", 1024, 512)
+    # The model's own vectors are so long; the rest is zeros.
+    assert found.filled_dimension == 384
     assert (found.query_prefix, found.passage_prefix) == ("query: ", "passage: ")
     assert found.pooling == embedding_pb2.POOLING_MEAN
     assert list(found.providers) == ["CPUExecutionProvider"]

@@ -89,12 +89,33 @@ async def gated() -> AsyncIterator[Gated]:
     model.open.set()
 
 
-async def test_texts_of_several_callers_run_together_and_each_gets_its_own(gated: Gated) -> None:
+async def test_a_caller_alone_does_not_wait_for_company(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gated.open.set()
+    slept: list[float] = []
+
+    async def sleep(seconds: float, result: object = None) -> None:
+        slept.append(seconds)
+
+    async with running(gated) as online:
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        await online.embed(["why?"], QUERY)
+        monkeypatch.undo()
+    assert gated.batches == [["why?"]]
+    assert not any(slept)
+
+
+async def test_what_comes_while_a_batch_runs_goes_with_the_next_and_each_gets_its_own(gated: Gated) -> None:
     async with running(gated) as online:
         texts = [[f"question {n}"] for n in range(4)]
-        found = await asyncio.gather(*(online.embed(text, QUERY) for text in texts))
-    assert len(gated.batches) < len(texts)
+        calls = [asyncio.create_task(online.embed(texts[0], QUERY))]
+        await asyncio.to_thread(gated.started.wait, 20)
+        calls += [asyncio.create_task(online.embed(text, QUERY)) for text in texts[1:]]
+        await waits(online, 3 * len(texts[1][0]))
+        gated.open.set()
+        found = await asyncio.gather(*calls)
+    assert gated.batches == [texts[0], [text for (text,) in texts[1:]]]
     for text, embedding in zip(texts, found, strict=True):
         assert np.allclose(embedding.vectors, embed(text, "user"))
 

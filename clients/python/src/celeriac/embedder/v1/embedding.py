@@ -67,6 +67,10 @@ class Model(View):
     passage_prefix: str
     # The execution providers of ONNX Runtime, the preferred one first.
     providers: Sequence[str]
+    # How many of a vector's numbers are ever other than 0, 1 to `dimension`: 384 of the embedded model,
+    # whose own vectors
+    # are that long. Zeros change no similarity, and take room.
+    filled_dimension: int
 
 
 class EmbeddingService:

@@ -29,7 +29,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/embedder/v1/embedding.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\x9a\x01\n\x0c\x45mbedRequest\x12\x16\n\x05texts\x18\x01 \x03(\tB\x07\xe0\x41\x02\xe0\xe2\x18\x01\x12\x38\n\ninput_type\x18\x02 \x01(\x0e\x32\x1f.celeriac.embedder.v1.InputTypeB\x03\xe0\x41\x01\x12\x38\n\nlong_texts\x18\x03 \x01(\x0e\x32\x1f.celeriac.embedder.v1.LongTextsB\x03\xe0\x41\x01\"\x8a\x01\n\rEmbedResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\x05\x12\x17\n\x0ftruncated_texts\x18\x04 \x03(\x05\x12&\n\x05model\x18\x05 \x01(\tB\x17\xfa\x41\x14\n\x12\x63\x65leriac.dev/Model\"\x11\n\x0fGetModelRequest\">\n\x10GetModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.celeriac.embedder.v1.Model\"\xb8\x02\n\x05Model\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06\x64igest\x18\x03 \x01(\tB\x03\xe0\x41\x03\x12\x16\n\tdimension\x18\x04 \x01(\x05\x42\x03\xe0\x41\x03\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05\x42\x03\xe0\x41\x03\x12\x33\n\x07pooling\x18\x06 \x01(\x0e\x32\x1d.celeriac.embedder.v1.PoolingB\x03\xe0\x41\x03\x12\x19\n\x0cquery_prefix\x18\x07 \x01(\tB\x03\xe0\x41\x03\x12\x1b\n\x0epassage_prefix\x18\x08 \x01(\tB\x03\xe0\x41\x03\x12\x16\n\tproviders\x18\t \x03(\tB\x03\xe0\x41\x03:6\xea\x41\x33\n\x12\x63\x65leriac.dev/Model\x12\x0emodels/{model}*\x06models2\x05model*U\n\tInputType\x12\x1a\n\x16INPUT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10INPUT_TYPE_QUERY\x10\x01\x12\x16\n\x12INPUT_TYPE_PASSAGE\x10\x02*W\n\tLongTexts\x12\x1a\n\x16LONG_TEXTS_UNSPECIFIED\x10\x00\x12\x17\n\x13LONG_TEXTS_TRUNCATE\x10\x01\x12\x15\n\x11LONG_TEXTS_REFUSE\x10\x02*]\n\x07Pooling\x12\x17\n\x13POOLING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPOOLING_MEAN\x10\x01\x12\x0f\n\x0bPOOLING_CLS\x10\x02\x12\x16\n\x12POOLING_LAST_TOKEN\x10\x03\x32\x89\x02\n\x10\x45mbeddingService\x12~\n\x05\x45mbed\x12\".celeriac.embedder.v1.EmbedRequest\x1a#.celeriac.embedder.v1.EmbedResponse\",\xda\x41\x05texts\xda\xe2\x18\x07\x08\x01 x2\x01\x05\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/embeddings:\x01*\x12u\n\x08GetModel\x12%.celeriac.embedder.v1.GetModelRequest\x1a&.celeriac.embedder.v1.GetModelResponse\"\x1a\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/modelb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$celeriac/embedder/v1/embedding.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\x9a\x01\n\x0c\x45mbedRequest\x12\x16\n\x05texts\x18\x01 \x03(\tB\x07\xe0\x41\x02\xe0\xe2\x18\x01\x12\x38\n\ninput_type\x18\x02 \x01(\x0e\x32\x1f.celeriac.embedder.v1.InputTypeB\x03\xe0\x41\x01\x12\x38\n\nlong_texts\x18\x03 \x01(\x0e\x32\x1f.celeriac.embedder.v1.LongTextsB\x03\xe0\x41\x01\"\x8a\x01\n\rEmbedResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\x05\x12\x17\n\x0ftruncated_texts\x18\x04 \x03(\x05\x12&\n\x05model\x18\x05 \x01(\tB\x17\xfa\x41\x14\n\x12\x63\x65leriac.dev/Model\"\x11\n\x0fGetModelRequest\">\n\x10GetModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.celeriac.embedder.v1.Model\"\xd7\x02\n\x05Model\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x03\xe0\x41\x03\x12\x13\n\x06\x64igest\x18\x03 \x01(\tB\x03\xe0\x41\x03\x12\x16\n\tdimension\x18\x04 \x01(\x05\x42\x03\xe0\x41\x03\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05\x42\x03\xe0\x41\x03\x12\x33\n\x07pooling\x18\x06 \x01(\x0e\x32\x1d.celeriac.embedder.v1.PoolingB\x03\xe0\x41\x03\x12\x19\n\x0cquery_prefix\x18\x07 \x01(\tB\x03\xe0\x41\x03\x12\x1b\n\x0epassage_prefix\x18\x08 \x01(\tB\x03\xe0\x41\x03\x12\x16\n\tproviders\x18\t \x03(\tB\x03\xe0\x41\x03\x12\x1d\n\x10\x66illed_dimension\x18\n \x01(\x05\x42\x03\xe0\x41\x03:6\xea\x41\x33\n\x12\x63\x65leriac.dev/Model\x12\x0emodels/{model}*\x06models2\x05model*U\n\tInputType\x12\x1a\n\x16INPUT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10INPUT_TYPE_QUERY\x10\x01\x12\x16\n\x12INPUT_TYPE_PASSAGE\x10\x02*W\n\tLongTexts\x12\x1a\n\x16LONG_TEXTS_UNSPECIFIED\x10\x00\x12\x17\n\x13LONG_TEXTS_TRUNCATE\x10\x01\x12\x15\n\x11LONG_TEXTS_REFUSE\x10\x02*]\n\x07Pooling\x12\x17\n\x13POOLING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPOOLING_MEAN\x10\x01\x12\x0f\n\x0bPOOLING_CLS\x10\x02\x12\x16\n\x12POOLING_LAST_TOKEN\x10\x03\x32\x89\x02\n\x10\x45mbeddingService\x12~\n\x05\x45mbed\x12\".celeriac.embedder.v1.EmbedRequest\x1a#.celeriac.embedder.v1.EmbedResponse\",\xda\x41\x05texts\xda\xe2\x18\x07\x08\x01 x2\x01\x05\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/embeddings:\x01*\x12u\n\x08GetModel\x12%.celeriac.embedder.v1.GetModelRequest\x1a&.celeriac.embedder.v1.GetModelResponse\"\x1a\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/modelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,18 +62,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL'].fields_by_name['passage_prefix']._serialized_options = b'\340A\003'
   _globals['_MODEL'].fields_by_name['providers']._loaded_options = None
   _globals['_MODEL'].fields_by_name['providers']._serialized_options = b'\340A\003'
+  _globals['_MODEL'].fields_by_name['filled_dimension']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['filled_dimension']._serialized_options = b'\340A\003'
   _globals['_MODEL']._loaded_options = None
   _globals['_MODEL']._serialized_options = b'\352A3\n\022celeriac.dev/Model\022\016models/{model}*\006models2\005model'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._loaded_options = None
   _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._serialized_options = b'\332A\005texts\332\342\030\007\010\001 x2\001\005\202\323\344\223\002\023\"\016/v1/embeddings:\001*'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_EMBEDDINGSERVICE'].methods_by_name['GetModel']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\013\022\t/v1/model'
-  _globals['_INPUTTYPE']._serialized_start=906
-  _globals['_INPUTTYPE']._serialized_end=991
-  _globals['_LONGTEXTS']._serialized_start=993
-  _globals['_LONGTEXTS']._serialized_end=1080
-  _globals['_POOLING']._serialized_start=1082
-  _globals['_POOLING']._serialized_end=1175
+  _globals['_INPUTTYPE']._serialized_start=937
+  _globals['_INPUTTYPE']._serialized_end=1022
+  _globals['_LONGTEXTS']._serialized_start=1024
+  _globals['_LONGTEXTS']._serialized_end=1111
+  _globals['_POOLING']._serialized_start=1113
+  _globals['_POOLING']._serialized_end=1206
   _globals['_EMBEDREQUEST']._serialized_start=211
   _globals['_EMBEDREQUEST']._serialized_end=365
   _globals['_EMBEDRESPONSE']._serialized_start=368
@@ -83,7 +85,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELRESPONSE']._serialized_start=527
   _globals['_GETMODELRESPONSE']._serialized_end=589
   _globals['_MODEL']._serialized_start=592
-  _globals['_MODEL']._serialized_end=904
-  _globals['_EMBEDDINGSERVICE']._serialized_start=1178
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1443
+  _globals['_MODEL']._serialized_end=935
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1209
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1474
 # @@protoc_insertion_point(module_scope)

@@ -75,7 +75,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "display_name", "digest", "dimension", "max_tokens", "pooling", "query_prefix", "passage_prefix", "providers")
+    __slots__ = ("name", "display_name", "digest", "dimension", "max_tokens", "pooling", "query_prefix", "passage_prefix", "providers", "filled_dimension")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class Model(_message.Message):
     QUERY_PREFIX_FIELD_NUMBER: _ClassVar[int]
     PASSAGE_PREFIX_FIELD_NUMBER: _ClassVar[int]
     PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    FILLED_DIMENSION_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     digest: str
@@ -94,4 +95,5 @@ class Model(_message.Message):
     query_prefix: str
     passage_prefix: str
     providers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., digest: _Optional[str] = ..., dimension: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., query_prefix: _Optional[str] = ..., passage_prefix: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ...) -> None: ...
+    filled_dimension: int
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., digest: _Optional[str] = ..., dimension: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., query_prefix: _Optional[str] = ..., passage_prefix: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ..., filled_dimension: _Optional[int] = ...) -> None: ...

@@ -67,6 +67,11 @@ export interface Model {
   readonly passagePrefix: string;
   /** The execution providers of ONNX Runtime, the preferred one first. */
   readonly providers: readonly string[];
+  /**
+   * How many of a vector's numbers are ever other than 0, 1 to `dimension`: 384 of the embedded model, whose own vectors
+   * are that long. Zeros change no similarity, and take room.
+   */
+  readonly filledDimension: number;
 }
 
 /** Embedding: converts texts to vectors of 1024 numbers. */
