@@ -4,9 +4,9 @@
 
 A real monitor has heard of tasks of 500 kinds (name and queue), each of which came into four states, of 500
 types of exceptions, and of 50 workers. Its endpoint is scraped over HTTP, by one connection after the other;
-the time is the client's, the CPU that of the monitor's process. Once more (`scrape_changed`) with tasks of all
-kinds that ended since the scrape before, so that all totals are read and all histograms told anew. The peer is
-prometheus_client's own rendering of the same samples, without HTTP and without finding their values.
+the time is the client's, the CPU that of the monitor's process. Once more (`scrape_changed`) with tasks of
+all kinds that ended since the scrape before, so that all totals are read and all histograms told anew. The
+peer is prometheus_client's own rendering of the same samples, without HTTP and without finding their values.
 """
 
 from __future__ import annotations

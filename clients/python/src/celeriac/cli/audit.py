@@ -27,7 +27,7 @@ COLUMNS = [
     Column("ID", "id"),
     Column("TIME", "time"),
     Column("ACTOR", "actor"),
-    Column("METHOD", _method),
+    Column("METHOD", _method, whole=True),
     Column("RESOURCE", "resource"),
     Column("OUTCOME", _outcome, styles=OUTCOMES),
     Column("ROLE", "role", wide=True),
