@@ -116,7 +116,9 @@ def test_a_refused_edit_says_where_the_text_is_kept(
     manifest = "schedules:\n- id: nightly\n  task: report\n"
     server.answers |= {
         f"{SCHEDULES}/GetSchedule": schedules_pb2.GetScheduleResponse(
-            schedule=schedules_pb2.Schedule(name="schedules/nightly")
+            schedule=schedules_pb2.Schedule(
+                name="schedules/nightly", task=schedules_pb2.TaskSpec(task_name="report")
+            )
         ),
         f"{MANIFESTS}/ExportSchedules": manifests_pb2.ExportSchedulesResponse(manifest=manifest),
         f"{MANIFESTS}/ApplySchedules": Refusal(Code.INVALID_ARGUMENT, "'qeue' is no field", "INVALID_FIELDS"),
