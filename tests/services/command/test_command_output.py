@@ -7,6 +7,7 @@ import re
 
 import pytest
 import yaml
+from celeriac.audit.v1 import audit_pb2
 from celeriac.monitor.v1 import alerts_pb2, queues_pb2
 from celeriac.scheduler.v1 import schedules_pb2
 from wcwidth import wcswidth
@@ -194,3 +195,25 @@ def test_at_80_columns_a_list_of_queues_has_their_consumers(
     titles, row = celeriac.on_a_terminal("queues", "list", columns=80, NO_COLOR="1").out.splitlines()
     assert titles.split()[:3] == ["NAME", "STATE", "LENGTH"] and titles.split()[-1] == "CONSUMERS"
     assert row.split()[-1] == "7"
+
+
+def test_at_80_columns_ids_are_short_and_are_taken_so(celeriac: Command, server: ContractServer) -> None:
+    ids = ("9b4a6800-0ad9-494c-a9df-ad1fedaa6f52", "9b4a68ff-f399-4af2-b33a-a7fc6218289c")
+    audit = "/celeriac.audit.v1.AuditService"
+    records = [
+        audit_pb2.Record(
+            name=f"auditRecords/{id}", actor="mei", method="a/PurgeQueue", resource="queues/語音"
+        )
+        for id in ids
+    ]
+    server.answers[f"{audit}/ListRecords"] = audit_pb2.ListRecordsResponse(records=records)
+    shown = celeriac.on_a_terminal("audit", "list", columns=80, NO_COLOR="1").out.splitlines()
+    assert shown[0].split()[-1] == "OUTCOME" and shown[1].startswith("9b4a6800  ")
+    assert ids[0] in celeriac.on_a_terminal("audit", "list", columns=200, NO_COLOR="1").out
+    assert celeriac.run("audit", "list").out.startswith(ids[0])
+    assert celeriac.run("audit", "show", "9b4a6800").code == 0
+    assert server.arrived[-1][1].name == f"auditRecords/{ids[0]}"
+    several = celeriac.run("audit", "show", "9b4a68")
+    assert several.code == 2 and f"several begin with 9b4a68: {ids[0]}, {ids[1]}" in several.err
+    none = celeriac.run("audit", "show", "aaaaaaaa")
+    assert none.code == 3 and "none begins with aaaaaaaa" in none.err

@@ -36,6 +36,8 @@ class Column(NamedTuple):
     whole: bool = False
     # Where there is no room for all, left out before the last ones.
     spare: bool = False
+    # Where there is no room for all, only so many first characters are shown: of ids that are taken so.
+    short: int | None = None
 
     def value(self, item: Any) -> Any:
         return self.of(item) if callable(self.of) else getattr(item, self.of)
@@ -137,7 +139,7 @@ class Output:
 
             whole = self._session.format == "wide"
             if not whole and not fits(titles, rows):
-                # Of a time, how far away it is says most in the least room.
+                # Of a time, how far away it is says most in the least room; an id is known by its beginning.
                 titles = [column.title for column in shown]
                 rows = self._rows(items, shown, relative=True)
             draw_table(titles, rows, shown, color=self._session.color, whole=whole)
@@ -159,7 +161,8 @@ class Output:
             # The title names the zone.
             return times.relative(value, self._session.now) if relative else self._here(value)
         unset = column.unset if self._session.is_terminal or column.unset != "-" else ""
-        return self.text_of(value, unset)
+        text = self.text_of(value, unset)
+        return text[: column.short] if relative else text
 
     def _title(self, column: Column, items: Sequence[Any]) -> str:
         """A column of times names their zone."""
