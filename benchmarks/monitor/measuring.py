@@ -29,6 +29,7 @@ from services.monitor.measuring.tasks import TaskMeasures
 from services.monitor.measuring.workers import WorkerMeasures
 from services.monitor.messages.flow import Flows
 from services.monitor.messages.measures import QueueMeasures
+from services.monitor.messages.purging import emptied
 from services.monitor.messages.waiting_messages import WaitingMessages
 from services.monitor.pace import USUAL
 from services.monitor.queues import BrokerQueues
@@ -100,7 +101,14 @@ class Platform:
             host._figures._known_at = float("-inf")
             return await host.read()
 
-        hanging = HangingLook(self.database, self.queues, self.workers.consumed, Stranded, USUAL)
+        hanging = HangingLook(
+            self.database,
+            self.queues,
+            self.workers.consumed,
+            Stranded,
+            lambda: emptied(self.client, Layout()),
+            USUAL,
+        )
         health = HealthMeasures(self.database, self.client, Components({}), hanging)
         return {
             "tasks": TaskMeasures(self.totals, self.figures, lambda: True).read,

@@ -36,7 +36,9 @@ OF_A_PAGE = re.compile(r"/assets/|/favicon\.svg$")
 SHOWN = ("timestamp", "level", "service", "logger", "event", "message")
 # Keys that many lines of one call have in common: left out where a line has the width of a terminal.
 CONTEXT = frozenset({"request_id", "token_id", "address", "user_agent"})
-LONGEST_VALUE = 100
+# What went wrong is told to its end in a line of its own; of other values the beginning says enough.
+TELLING = frozenset({"error", "detail", "fault", "remark", "reason"})
+LONGEST_VALUE, LONGEST_TELLING = 100, 2000
 
 
 def brief(name: str, line: str, stopping: bool = False) -> str | None:
@@ -98,7 +100,7 @@ def readable(line: str) -> str:
 def _in_words(fields: Mapping[str, Any]) -> str:
     # What is said in a sentence stands for the name of its event, in one line.
     told = " ".join(str(fields["message"]).split()) if "message" in fields else str(fields["event"])
-    values = [f"{key}={_cut(value)}" for key, value in fields.items() if key not in SHOWN]
+    values = [f"{key}={_cut(key, value)}" for key, value in fields.items() if key not in SHOWN]
     return " ".join([_time_in(fields), f"{fields.get('level', ''):<7}", told, *values]).strip()
 
 
@@ -118,6 +120,7 @@ def _time_in(fields: Mapping[str, Any]) -> str:
     return str(fields.get("timestamp", ""))[11:19]
 
 
-def _cut(value: object) -> str:
+def _cut(key: str, value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+    longest = LONGEST_TELLING if key in TELLING else LONGEST_VALUE
+    return text if len(text) <= longest else text[:longest] + "…"

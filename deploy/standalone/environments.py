@@ -16,6 +16,8 @@ from services import STORING
 # Variables that say where servers are: each process is told which of them hold for it.
 SERVER_VARIABLES = (*servers.REMEMBERED.values(), *OF_ANOTHER_APPLICATION)
 ALERT_CHANNELS = "CELERIAC_MONITOR_ALERT_CHANNELS"
+# Of the authority, and of processes that do not tell of themselves: below the state folder.
+OTHER_CERTIFICATES = ("ca.pem", "certs/worker.crt", "certs/tasks.crt")
 
 
 def of_service(
@@ -46,6 +48,9 @@ def of_service(
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
         "CELERIAC_MONITOR_READY_FILE": str(settings.ready_file),
         "CELERIAC_MONITOR_HELD_FILE": str(settings.held_file),
+        "CELERIAC_MONITOR_GATEWAY": f"127.0.0.1:{settings.gateway_port}",
+        "CELERIAC_MONITOR_GATEWAY_ADMIN": str(settings.admin_socket),
+        "CELERIAC_MONITOR_CERTIFICATES": ",".join(str(state / name) for name in OTHER_CERTIFICATES),
         "CELERIAC_CONFIG_KEYS": str(state / "keys/config-keys.json"),
         # Whom to tell of alerts: the operator writes the file, or names another one.
         ALERT_CHANNELS: os.environ.get(ALERT_CHANNELS) or str(state / "alert-channels.toml"),

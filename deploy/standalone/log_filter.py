@@ -17,8 +17,14 @@ OF_SERVERS = (
     (re.compile(rb"^\[\d{4}-\d\d-\d\d [^]]*\]\[\d+\]\[(\w+)\]"), 1),
     # Valkey marks its warnings by "#".
     (re.compile(rb"^\d+:[A-Z] \d\d \w+ \d{4} [\d:.]+ ([.*#-]) "), 1),
+    # gRPC's C++ code, in our own processes.
+    (re.compile(rb"^([IWEF])\d{4} \d\d:\d\d:\d+\.\d{6} "), 1),
 )
 NAMES = {
+    "I": "info",
+    "W": "warning",
+    "E": "error",
+    "F": "critical",
     "LOG": "info",
     "INFO": "info",
     "NOTICE": "info",

@@ -12,6 +12,9 @@ import re
 EXAMPLES = "10m (or 2h, 1h30m, 1d) ago, a time of day as 21:30, or a time as 2026-11-30T21:30:00Z"
 # Of ours and the gateway's, in JSON. In a text that a caller sent, the quotes have a backslash before them.
 OURS = re.compile(rb'"timestamp": ?"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*)Z"')
+# Of gRPC's C++ code: seconds since 1970 while it starts, later the local time without a year.
+GRPC_BEFORE = re.compile(rb"[IWEF]0000 00:00:(\d{9,11})\.(\d{6}) ")
+GRPC = re.compile(rb"[IWEF](\d{4} \d\d:\d\d:\d\d)\.(\d{6}) ")
 # Of PostgreSQL, Envoy and Valkey: how each writes a time at the beginning of a line, by its local clock.
 POSTGRES = re.compile(rb"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\.(\d{3}) (\w+)")
 ENVOY = re.compile(rb"\[(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\.(\d{3})\]\[")
@@ -34,7 +37,27 @@ def time_in(line: bytes) -> str:
         if found := form.match(line):
             zone = found[4].decode() if form is POSTGRES else ""
             return _second(found[1].decode(), found[2].decode(), date, zone) + f".{found[3].decode()}"
+    return _time_of_grpc(line)
+
+
+def _time_of_grpc(line: bytes) -> str:
+    if found := GRPC_BEFORE.match(line):
+        return _text(dt.datetime.fromtimestamp(int(found[1]), dt.UTC))[:19] + f".{found[2].decode()}"
+    if found := GRPC.match(line):
+        try:
+            return without_year(found[1].decode(), dt.datetime.now().astimezone()) + f".{found[2].decode()}"
+        except ValueError:
+            return ""
     return ""
+
+
+def without_year(text: str, now: dt.datetime) -> str:
+    """Returns the newest time that "1201 01:20:15" can mean. Raises `ValueError` if it is none."""
+    for year in (now.year, now.year - 1):
+        found = dt.datetime.strptime(f"{year}{text}", "%Y%m%d %H:%M:%S").astimezone()
+        if found <= now + dt.timedelta(days=1):
+            break
+    return _text(found)[:19]
 
 
 @functools.lru_cache(maxsize=1000)

@@ -33,8 +33,9 @@ PLAIN = "\033[0m"
 class Console:
     """The terminal: whole lines only, each with the name of its process in front.
 
-    `brief`: only calls and faults are shown, each in one line of the terminal. `fitted`: all is, so. By
-    default all is, in full. `stopping` is set when the system stops. `closed`: nobody reads it any more.
+    `brief`: only calls and faults are shown, each in one line of the terminal. `fitted`: all is, without what
+    many lines of one call have in common, in as many lines as it takes. By default all is, in full.
+    `stopping` is set when the system stops. `closed`: nobody reads it any more.
     """
 
     def __init__(
@@ -78,7 +79,10 @@ class Console:
             return [shown]
         room = shutil.get_terminal_size().columns - PREFIX_WIDTH - 2
         # The system's own lines are few, and each is meant for the operator: none of its words is left out.
-        return _wrapped(shown, room) if name == OWN_NAME else [_fitted(shown, room)]
+        if self._brief and name != OWN_NAME:
+            return [_fitted(shown, room)]
+        # Nor of lines that somebody asked for: they are read to the end.
+        return _wrapped(shown, room, breaks=self._fitted)
 
     def _paint(self, line: str) -> str:
         """Returns what begins the colour of a line that tells of a fault; "" for any other."""
@@ -115,9 +119,9 @@ def _fitted(line: str, room: int) -> str:
     return f"{line[: left - end]}…{line[-end:]}"
 
 
-def _wrapped(line: str, room: int) -> list[str]:
-    """Returns the line in parts, broken between words only: URLs and paths stay whole."""
-    return textwrap.wrap(line, max(room, 20), break_long_words=False, break_on_hyphens=False) or [line]
+def _wrapped(line: str, room: int, breaks: bool = False) -> list[str]:
+    """Returns the line in parts, broken between words; only with `breaks` within URLs and paths, too."""
+    return textwrap.wrap(line, max(room, 20), break_long_words=breaks, break_on_hyphens=False) or [line]
 
 
 class JsonLines:
@@ -130,17 +134,23 @@ class JsonLines:
         self._out = out
         self.closed = False
         self._at: dict[str, str] = {}
+        self._newest = "1970-01-01T00:00:00"
 
     def pass_on(self, name: str, line: str) -> None:
         try:
-            self._out.write((line if fields_of(line) is not None else self._wrapped(name, line)) + "\n")
+            fields = fields_of(line)
+            if fields is not None:
+                self._newest = str(fields.get("timestamp") or self._newest).removesuffix("Z")
+            self._out.write((self._wrapped(name, line) if fields is None else line) + "\n")
             self._out.flush()
         except BrokenPipeError:
             self.closed = True
 
     def _wrapped(self, name: str, line: str) -> str:
-        # The second line of a message of two has the time of the first.
-        at = self._at[name] = time_in(line.encode()) or self._at.get(name) or "1970-01-01T00:00:00"
+        # The second line of a message of two has the time of the first. One before any other of its process
+        # has that of the line before it, as lines are told in the order of their times.
+        at = self._at[name] = time_in(line.encode()) or self._at.get(name) or self._newest
+        self._newest = at
         second, _, fraction = at.partition(".")
         written = f"{second}.{fraction[:6]:<06}Z"
         return in_json(written, level_of(line.encode()) or "info", name, name, "server.line", line)

@@ -58,8 +58,7 @@ class Certificates:
         """Returns when the certificate expires, in seconds since 1970. May be called from any thread."""
         pem, version = self.newest(), self.version
         if self._expiry[0] != version:
-            certificate = x509.load_pem_x509_certificate(pem.certificate)
-            self._expiry = version, certificate.not_valid_after_utc.timestamp()
+            self._expiry = version, expiry_of(pem.certificate)
         return self._expiry[1]
 
     def _look(self) -> None:
@@ -78,6 +77,15 @@ class Certificates:
             self._pem = pem
             self.version += 1
             log.info("certificates.renewed", certificate=str(self._files[1]))
+
+
+def expiry_of(pem: bytes) -> float:
+    """Returns when the first certificate of a chain to expire does so, in seconds since 1970.
+
+    Raises `ValueError` if these are no certificates as PEM.
+    """
+    chain = x509.load_pem_x509_certificates(pem)
+    return min(each.not_valid_after_utc.timestamp() for each in chain)
 
 
 def tls_context(pem: Pem, protocol: int) -> ssl.SSLContext:

@@ -2,7 +2,8 @@
 
 prometheus_client makes an object of each sample, and renders its name and labels anew at each scrape: 4 µs a
 sample. Of the monitor's ten thousand samples, only values change from one scrape to the next. So a `Family`
-has the library render name and labels of a sample once, and adds the value at each scrape: 0.3 µs.
+has the library render name and labels of a sample once, and adds the value at each scrape: 0.3 µs. The lines
+of a histogram are made anew only when it has changed.
 """
 
 from __future__ import annotations
@@ -111,13 +112,23 @@ class HistogramFamily(Generic[Key]):
             return "".join(f"{start}%d.0\n" for start in counts) + f"{total}%s\n"
 
         self._rendering = _Rendering(HistogramMetricFamily(name, documentation, labels=labels), lines_of)
+        # What was told of each key, and of which counts and total.
+        self._told: dict[Key, tuple[list[int], float, str]] = {}
 
     def text(self, samples: Mapping[Key, Durations], *, as_openmetrics: bool) -> str:
-        told = [self._rendering.head(as_openmetrics)]
-        for lines, durations in zip(self._rendering.starts(samples), samples.values(), strict=True):
-            counts = tuple(accumulate(durations.counts))
-            told.append(lines % (*counts, counts[-1], _value(durations.total)))
-        return "".join(told)
+        """Most samples have not changed since the last scrape: they are told as before."""
+        known = self._told
+        if len(known) > len(samples) + MOST_GONE:
+            known.clear()
+        lines = [self._rendering.head(as_openmetrics)]
+        for start, (key, durations) in zip(self._rendering.starts(samples), samples.items(), strict=True):
+            told = known.get(key)
+            if told is None or told[0] != durations.counts or told[1] != durations.total:
+                counts = tuple(accumulate(durations.counts))
+                text = start % (*counts, counts[-1], _value(durations.total))
+                told = known[key] = durations.counts.copy(), durations.total, text
+            lines.append(told[2])
+        return "".join(lines)
 
 
 def _value(value: float) -> str:

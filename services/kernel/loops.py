@@ -100,9 +100,18 @@ class Heartbeat:
         return overdue if overdue > LATE_SECONDS and not self.idle else 0.0
 
     @property
+    def failing_since(self) -> float | None:
+        """When a success was due, in seconds since 1970, of a loop that only fails or is late; else None.
+
+        It is the same at each look until the loop succeeds.
+        """
+        return self._due_at if self.failures_in_a_row or self.late else None
+
+    @property
     def failing(self) -> float:
         """Seconds since a success was due, of a loop whose last step has failed or that is late; else 0."""
-        return max(0.0, self.overdue) if self.failures_in_a_row or self.late else 0.0
+        since = self.failing_since
+        return 0.0 if since is None else max(0.0, self._clock() - since)
 
     @property
     def hangs(self) -> float:

@@ -55,13 +55,17 @@ Told = Mapping[tuple[str, str], float]
 class RecentCount:
     """How much a counter has grown in the last five minutes, as far as it was looked at."""
 
-    def __init__(self, count: Callable[[], float]) -> None:
-        self._count = count
+    def __init__(self) -> None:
         self._seen: deque[tuple[float, float]] = deque()
 
-    def look(self, now: float) -> float:
-        """`now`: seconds of a monotonic clock. Counts from the first look on."""
-        count = self._count()
+    def look(self, count: float, now: float) -> float:
+        """Returns the growth, counted from the first look on. `now`: seconds of a monotonic clock.
+
+        A count that is smaller than the one before is that of a process started anew: it began at zero.
+        """
+        if self._seen and count < self._seen[-1][1]:
+            self._seen.clear()
+            self._seen.append((now, 0.0))
         self._seen.append((now, count))
         while now - self._seen[0][0] > WINDOW_SECONDS:
             self._seen.popleft()
@@ -84,9 +88,8 @@ class SelfReport:
         self._outbox = outbox
         self._heartbeats = heartbeats
         self._certificates = certificates
-        self._refused = RecentCount(refused)
+        self._refused, self._recent = refused, RecentCount()
         self._instance = uuid.uuid4()
-        self._failing_since: dict[str, float] = {}
         self._told: Told | None = None
         self._told_at = float("-inf")
         self.loop = Loop(
@@ -110,21 +113,18 @@ class SelfReport:
         self._told, self._told_at = told, time.monotonic()
 
     async def _collected(self) -> Told:
-        found = {(LOOP, name): since for name, since in self._failing().items()}
+        found = {
+            (LOOP, each.name): each.failing_since
+            for each in self._heartbeats
+            if each.failing_since is not None
+        }
         found[CERTIFICATE, ""] = self._certificates.expires_at()
-        found[REFUSALS, ""] = self._refused.look(time.monotonic())
+        found[REFUSALS, ""] = self._recent.look(self._refused(), time.monotonic())
         if (LOOP, OUTBOX_LOOP) in found:
             oldest = await self._outbox.oldest_time()
             if oldest is not None:
                 found[OUTBOX, ""] = oldest
         return found
-
-    def _failing(self) -> Mapping[str, float]:
-        """Returns the loops whose last steps have all failed, or that do not come back, and since when."""
-        now = time.time()
-        failing = {each.name for each in self._heartbeats if each.failures_in_a_row or each.late}
-        self._failing_since = {name: self._failing_since.get(name, now) for name in failing}
-        return self._failing_since
 
 
 @dataclass(frozen=True, slots=True)

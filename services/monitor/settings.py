@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from services.kernel.broker_layout import LayoutSettings
-from services.kernel.settings import BrokerUrl, Replicas
+from services.kernel.settings import Address, BrokerUrl, Replicas
 from services.monitor.tasks.log_link import EXAMPLE, checked_template
 from services.monitor.tasks.redaction import Arguments, Redaction, Seal
 from services.monitor.tasks.secret_names import words_of
@@ -24,7 +25,21 @@ def _names(text: str) -> str:
     return text
 
 
+def _paths(text: str) -> str:
+    stems = [path.stem for path in paths_in(text)]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two files have the name {twice!r}: each is told by its own")
+    return text
+
+
+def paths_in(text: str) -> Sequence[Path]:
+    """Returns the paths of a list with commas between."""
+    return [Path(path.strip()) for path in text.split(",") if path.strip()]
+
+
 Names = Annotated[str, AfterValidator(_names)]
+Paths = Annotated[str, AfterValidator(_paths)]
 LinkTemplate = Annotated[str, AfterValidator(checked_template)]
 
 
@@ -71,6 +86,22 @@ class MonitorSettings(LayoutSettings):
     # Where the door is, whose health is then told with that of the services.
     door_address: Replicas | None = Field(
         None, validation_alias="CELERIAC_DOOR_ADDRESS", examples=["door:8454"]
+    )
+    # Where clients reach the gateway: the certificate that it serves is then measured.
+    gateway_address: Address | None = Field(
+        None, validation_alias="CELERIAC_MONITOR_GATEWAY", examples=["gateway.example.org:8443"]
+    )
+    # Envoy's admin socket, if the monitor may reach it: callers whom the gateway refuses are then counted.
+    # Who reaches it can also stop Envoy, and have it log headers.
+    gateway_admin: Path | None = Field(
+        None, validation_alias="CELERIAC_MONITOR_GATEWAY_ADMIN", examples=["/run/celeriac/envoy/admin.sock"]
+    )
+    # Files of further certificates (PEM) whose expiry is measured, with commas between: of workers, of an
+    # authority.
+    certificates: Paths = Field(
+        "",
+        validation_alias="CELERIAC_MONITOR_CERTIFICATES",
+        examples=["/etc/celeriac/worker.crt,/etc/celeriac/ca.pem"],
     )
     # Bytes of memory of that stream. Beyond it the oldest events are dropped, and counted.
     relay_bytes: int = Field(
@@ -131,6 +162,10 @@ class MonitorSettings(LayoutSettings):
     # The address of a task's log lines, where they are aggregated; log_link.py has its placeholders. GetTask
     # shows it with the values of the task.
     log_link: LinkTemplate = Field("", validation_alias="CELERIAC_LOG_LINK", examples=[EXAMPLE])
+
+    @property
+    def certificate_files(self) -> Sequence[Path]:
+        return paths_in(self.certificates)
 
     @property
     def redaction(self) -> Redaction:

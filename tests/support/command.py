@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -19,6 +18,10 @@ from pathlib import Path
 COMMAND = Path(sys.executable).with_name("celeriac")
 SECONDS = 60.0
 CTRL_C = "\x03"
+# Where the tests run in the background, a shell has their SIGINT ignored, and so it would be here. Python
+# does not do it between fork and exec: gRPC, of which the tests have a server, starts its threads anew in
+# such a fork, and aborted it now and then ("epoll_wait error: Bad file descriptor").
+HEEDING_INTERRUPTS = ("env", "--default-signal=INT")
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,12 @@ class Command:
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts it in a pipe, as from a shell."""
         return subprocess.Popen(
-            [COMMAND, *arguments],
+            [*HEEDING_INTERRUPTS, COMMAND, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment({}),
-            preexec_fn=_heed_interrupts,
         )
 
     def on_a_terminal(
@@ -81,22 +83,16 @@ class Command:
         known = {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": str(rows)}
         process = subprocess.Popen(
             # So that Ctrl-C is a signal there.
-            ["setsid", "--ctty", "--wait", COMMAND, *arguments],
+            ["setsid", "--ctty", "--wait", *HEEDING_INTERRUPTS, COMMAND, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env=self._environment({**known, **environment}),
-            preexec_fn=_heed_interrupts,
         )
         os.close(theirs)
         shown = _all_of(ours, typed, at)
         os.close(ours)
         return Ran(process.wait(SECONDS), shown.replace("\r\n", "\n"))
-
-
-def _heed_interrupts() -> None:
-    """Where the tests run in the background, a shell has their SIGINT ignored, and so it would be here."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _all_of(terminal: int, typed: str, at: str) -> str:

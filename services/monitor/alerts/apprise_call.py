@@ -3,8 +3,9 @@
 It is a process of its own because Apprise takes 40 MB and most of a second to load, which a monitor that has
 nothing to tell need not spend; and because what hangs in it can be killed.
 
-It reads a JSON object {"url", "title", "body"} from its standard input, so that no list of processes shows
-the address. It writes {"error"}: empty if the message was taken.
+It reads a JSON object {"url", "title", "body", "kind"} from its standard input, so that no list of processes
+shows the address; `kind` is one of Apprise's own: info, success, warning, failure. It writes {"error"}: empty
+if the message was taken.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ def main() -> None:
     told = json.load(sys.stdin)
     # What a plugin prints is no part of the answer.
     with contextlib.redirect_stdout(sys.stderr):
-        error = send(told["url"], told["title"], told["body"])
+        error = send(told["url"], told["title"], told["body"], told["kind"])
     json.dump({"error": error}, sys.stdout)
 
 
-def send(url: str, title: str, body: str) -> str:
+def send(url: str, title: str, body: str, kind: str) -> str:
     """Sends the message. Returns why it was not taken; empty if it was."""
     import apprise
 
@@ -34,7 +35,7 @@ def send(url: str, title: str, body: str) -> str:
     # Any: Apprise declares no types.
     log_capture: Any = apprise.LogCapture
     with log_capture(level=logging.WARNING, fmt="%(message)s") as said:
-        if channel.notify(title=title, body=body):
+        if channel.notify(title=title, body=body, notify_type=kind):
             return ""
         words = " ".join(said.getvalue().split())
     return words or "Apprise did not say why"

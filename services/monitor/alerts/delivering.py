@@ -21,7 +21,7 @@ from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.alerts import sending
 from services.monitor.alerts.alert import Alert
 from services.monitor.alerts.channels import Channel, Channels
-from services.monitor.alerts.messages import body_of, title_of
+from services.monitor.alerts.messages import body_of, kind_of, title_of
 from services.monitor.alerts.silence import Silence, silenced
 from services.monitor.alerts.store_alerts import AlertStore
 from services.monitor.alerts.store_deliveries import Delivery, DeliveryStore
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 LONGEST_RETRY_SECONDS = 15 * 60.0
 NO_CHANNEL = "the file has no channel of this name"
 
-Send = Callable[[Channel, str, str], Awaitable[str]]
+Send = Callable[[Channel, str, str, str], Awaitable[str]]
 
 
 class Delivering:
@@ -103,7 +103,7 @@ class Delivering:
             # It was taken out, or the file is just being written: then the next attempt finds it.
             error = NO_CHANNEL
         else:
-            error = await self._send(channel, title_of(told), body_of(told, self._zone))
+            error = await self._send(channel, title_of(told), body_of(told, self._zone), kind_of(told))
         await self._note(name, deliveries, error)
 
     async def _due(self, channel: str) -> tuple[Sequence[Delivery], dict[int, Alert]]:

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from services.monitor.alerts.alert import Alert
+from services.monitor.alerts.rule import Severity
 
 # Alerts that one message tells one by one; of more it tells the number.
 MOST_TOLD = 20
+# The kinds that Apprise has: channels show them as a colour or a sign, or send them as a field.
+INFO, ENDED = "info", "success"
+KINDS = {Severity.INFO: INFO, Severity.WARNING: "warning", Severity.CRITICAL: "failure"}
 TEST_TITLE = "Celeriac: a test"
 TEST_BODY = "This is a test of the channel {name!r}. Nothing is wrong: somebody asked for it."
 
@@ -25,6 +29,12 @@ def title_of(alerts: Sequence[Alert]) -> str:
         what = "" if firing else (" alert" if ended == 1 else " alerts")
         parts.append(f"{ended}{what} {'has' if ended == 1 else 'have'} ended")
     return f"Celeriac: {', '.join(parts)}"
+
+
+def kind_of(alerts: Sequence[Alert]) -> str:
+    """Returns the kind of the message: that of the most severe that fires, or that all have ended."""
+    firing = [alert.severity for alert in alerts if alert.fires]
+    return KINDS[max(firing, key=lambda severity: severity.rank)] if firing else ENDED
 
 
 def body_of(alerts: Sequence[Alert], zone: ZoneInfo) -> str:

@@ -15,6 +15,7 @@ import orjson
 
 from services.kernel.masking import without_credentials
 from services.monitor.alerts.channels import Channel
+from services.monitor.alerts.messages import INFO
 
 # How long one message may take, with the start of its process.
 MOST_SECONDS = 20.0
@@ -26,12 +27,13 @@ LEAST_SECRET = 4
 PROGRAM = ("-m", "services.monitor.alerts.apprise_call")
 
 
-async def send(channel: Channel, title: str, body: str) -> str:
+async def send(channel: Channel, title: str, body: str, kind: str = INFO) -> str:
     """Sends a message. Returns why it was not taken, without passwords; empty if it was.
 
-    Whatever goes wrong is such a reason: it must not keep other channels from their messages.
+    `kind`: as `messages.kind_of` returns it. Whatever goes wrong is such a reason: it must not keep other
+    channels from their messages.
     """
-    told = orjson.dumps({"url": channel.url, "title": title, "body": body})
+    told = orjson.dumps({"url": channel.url, "title": title, "body": body, "kind": kind})
     try:
         # Its standard error may have the address, and any amount of text.
         process = await asyncio.create_subprocess_exec(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from services import DOOR, SERVICES
 from services.kernel.database import Database
 from services.kernel.outages import DATABASE_ERRORS
 from services.monitor.exposing.families import Told, gauge, gauge_by, gauge_of_each, single
@@ -15,6 +16,8 @@ from services.monitor.operations.store_counts import operation_counts
 from services.monitor.system.components import Components, Health
 
 OPERATIONS_SECONDS = 3.0
+# They tell of their certificates by themselves.
+TELLING = frozenset((*SERVICES, DOOR))
 
 
 class SystemMetrics:
@@ -28,6 +31,11 @@ class SystemMetrics:
         )
         self._disks = gauge_of_each(
             "celeriac_disk_used_percent", "How full a disk of the monitor's machine is", "path"
+        )
+        self._certificates = gauge_of_each(
+            "celeriac_certificate_left_seconds",
+            "Until a certificate expires that no service tells of: of the gateway, or in a file",
+            "certificate",
         )
         # By the name of the measure.
         self._singles = {
@@ -53,6 +61,8 @@ class SystemMetrics:
         yield self._up, {each.name: int(each.health is not Health.UNHEALTHY) for each in components}
         yield self._answers, {each.name: each.latency for each in components if each.latency is not None}
         yield self._disks, self._newest.values("disk_used_percent")
+        left = self._newest.values("certificate_left_seconds")
+        yield self._certificates, {name: left[name] for name in left if name not in TELLING}
         for measure, family in self._singles.items():
             yield from single(family, self._newest.value(measure))
 

@@ -226,13 +226,17 @@ MEASURES = _catalogue(
         kept=False,
     ),
     Measure(
-        "certificate_left_seconds", Subject.SERVICE, Unit.SECONDS, "Until the certificate expires", kept=False
+        "certificate_left_seconds",
+        Subject.SERVICE,
+        Unit.SECONDS,
+        "Until the certificate of a service, of the gateway or in a file expires",
+        kept=False,
     ),
     Measure(
         "sign_ins_refused",
         Subject.SERVICE,
         Unit.COUNT,
-        "Sign-ins and tokens refused in the last 5 minutes",
+        "Sign-ins and tokens refused in the last 5 minutes, at a service or at the gateway",
         kept=False,
     ),
 )

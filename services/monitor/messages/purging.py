@@ -2,7 +2,8 @@
 
 What is purged stays on the broker, under keys of our own that expire: `celeriac:purged:{id}` has what is told
 of the purge, `celeriac:purged:{id}:{step}` the messages of a priority step, `celeriac:purges` the ids. A list
-is renamed, so there is no moment at which a message is in neither place.
+is renamed, so there is no moment at which a message is in neither place. `celeriac:emptied` has for a day
+when each queue was purged whole: what was sent to it before waits no more.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from services.kernel.once import Once
 
 KEPT_SECONDS = 600
 # Bytes of the broker's memory that all purges together may keep.
+# So long it is known which queues were purged whole: tasks that are more than a day late are history.
+EMPTIED_SECONDS = 86_400
 MOST_BYTES = 256 * 1024 * 1024
 MOST_COUNT = 10_000
 # Messages that one call of the script puts back.
 PUT_BACK_AT_ONCE = 1_000
+
+EMPTIED = "celeriac:emptied"
 
 # KEYS: the ids of all purges, this purge, its lists, the queue's lists.
 PURGE = """
@@ -188,7 +193,12 @@ class Purges:
         fields = await self._fields(purge_id)
         if once:
             once.check(bytes.fromhex(fields[b"digest"].decode()))
-        return _purge_of(purge_id, fields)
+        purge = _purge_of(purge_id, fields)
+        if what == "done" and not wish.most and purge.at is not None:
+            key = f"{self._layout.prefix}{EMPTIED}"
+            await self._client.hset(key, wish.queue, purge.at.timestamp())
+            await self._client.expire(key, EMPTIED_SECONDS)
+        return purge
 
     async def get(self, purge_id: str) -> Purge:
         """Returns a purge that can be undone. Raises `NotFound`."""
@@ -212,6 +222,7 @@ class Purges:
         # The steps that it was made with, whatever those of now are.
         layout = replace(self._layout, steps=_steps_of(await self._fields(purge.id)))
         keys, count = _keys(layout, purge.id, purge.queue), 0
+        await self._client.hdel(f"{layout.prefix}{EMPTIED}", purge.queue)
         while True:
             answer = await self._put_back(keys, [PUT_BACK_AT_ONCE, purge.id])
             if answer is None:
@@ -226,6 +237,18 @@ class Purges:
         if not fields:
             raise _no_purge(purge_id)
         return fields
+
+
+async def emptied(client: Any, layout: Layout) -> Mapping[str, dt.datetime]:
+    """Returns when queues were last purged whole, of those of a day, and were not undone.
+
+    `client`: redis-py's, whose stubs leave open whether answers are text or bytes.
+    """
+    found: Mapping[bytes, bytes] = await client.hgetall(f"{layout.prefix}{EMPTIED}")
+    return {
+        queue.decode(errors="replace"): dt.datetime.fromtimestamp(float(at), dt.UTC)
+        for queue, at in found.items()
+    }
 
 
 def _ids(layout: Layout) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-import grpc.aio
-
 from services.kernel.loops import Background
 from services.monitor.alerts.alert import Alert
 from services.monitor.alerts.alerts import Alerts
@@ -18,11 +16,14 @@ from services.monitor.alerts.evaluating import Evaluating
 from services.monitor.alerts.retention import alert_retention
 from services.monitor.alerts.rules import Rules
 from services.monitor.api.monitoring import alert_message
+from services.monitor.measuring.certificates import Certificate, certificates_of
+from services.monitor.measuring.gateway import GatewayRefusals
 from services.monitor.measuring.measures import Values
 from services.monitor.measuring.schedules import ScheduleMeasures
 from services.monitor.measuring.services import ServiceMeasures
 from services.monitor.serving.ground import Ground
 from services.monitor.serving.hearing import Hearing
+from services.monitor.settings import MonitorSettings
 from services.monitor.snapshots.past import Past
 from services.monitor.system.next_runs import NextRuns
 
@@ -44,19 +45,24 @@ class Alerting:
         return [self.board.loop, self.delivering.loop, self.upkeep]
 
 
-def alerting_on(ground: Ground, hearing: Hearing, scheduler: grpc.aio.Channel) -> Alerting:
+def _certificates(settings: MonitorSettings) -> Sequence[Certificate]:
+    return certificates_of(settings.gateway_address, settings.certificate_files)
+
+
+def _refusals(settings: MonitorSettings) -> GatewayRefusals | None:
+    return None if settings.gateway_admin is None else GatewayRefusals(settings.gateway_admin)
+
+
+def alerting_on(ground: Ground, hearing: Hearing, next_runs: NextRuns) -> Alerting:
     database, settings, pace, hub = ground.database, ground.settings, ground.pace, hearing.hub
     channels = Channels(settings.alert_channels)
 
     def changed(alert: Alert) -> None:
         hub.alert_changed(alert.id, alert_message(alert), fires=alert.fires)
 
-    def writes() -> bool:
-        return hearing.intake.writes
-
     board = Board(database, changed, pace)
     zone = ZoneInfo(settings.time_zone)
-    delivering = Delivering(database, channels, writes, board.woken.set, zone, pace)
+    delivering = Delivering(database, channels, hearing.writes, board.woken.set, zone, pace)
 
     def alerts_changed() -> None:
         board.woken.set()
@@ -64,14 +70,14 @@ def alerting_on(ground: Ground, hearing: Hearing, scheduler: grpc.aio.Channel) -
 
     return Alerting(
         board,
-        Evaluating(database, channels, writes, alerts_changed, settings.runbook_url, pace),
+        Evaluating(database, channels, hearing.writes, alerts_changed, settings.runbook_url, pace),
         Rules(database, Past(database).readings),
         Alerts(database, board, channels, delivering.woken.set),
         delivering,
         [
             delivering.measures,
-            ScheduleMeasures(NextRuns(scheduler)).read,
-            ServiceMeasures(database).read,
+            ScheduleMeasures(next_runs).read,
+            ServiceMeasures(database, _certificates(settings), _refusals(settings)).read,
         ],
         alert_retention(database, ground.live, pace).loop,
     )

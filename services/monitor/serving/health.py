@@ -9,6 +9,7 @@ from services import DOOR, SERVICES
 from services.kernel.certificates import Certificates
 from services.kernel.channel import channel_to
 from services.kernel.loops import Heartbeat
+from services.monitor.messages.purging import emptied
 from services.monitor.serving.ground import Ground
 from services.monitor.serving.mending import Mending
 from services.monitor.serving.steering import Steering
@@ -26,6 +27,7 @@ def hanging_on(ground: Ground, steering: Steering, mending: Mending) -> HangingL
         ground.queues,
         steering.consumed,
         lambda: mending.orphans.stranded,
+        lambda: emptied(ground.client, ground.settings.layout),
         ground.pace,
     )
 

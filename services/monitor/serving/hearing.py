@@ -46,6 +46,10 @@ class Hearing:
     hub: Hub[WatchEventsResponse]
     comings: Comings
 
+    def writes(self) -> bool:
+        """Whether this monitor is the one that writes, now."""
+        return self.intake.writes
+
 
 async def hearing_on(ground: Ground, opened: AsyncExitStack) -> Hearing:
     """Builds what hears events, and reads the totals of all monitors."""

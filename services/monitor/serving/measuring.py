@@ -20,10 +20,7 @@ from services.monitor.snapshots.snapshots import Snapshots
 
 
 def snapshots_on(ground: Ground, hearing: Hearing, measuring: Measuring) -> Snapshots:
-    intake = hearing.intake
-    snapshots = Snapshots(
-        ground.database, lambda: intake.writes, ground.settings.snapshots_bytes, ground.pace
-    )
+    snapshots = Snapshots(ground.database, hearing.writes, ground.settings.snapshots_bytes, ground.pace)
     measuring.follow(snapshots.take)
     return snapshots
 

@@ -21,6 +21,7 @@ from services.monitor.serving.servicers import servicers_on
 from services.monitor.serving.showing import showing_on
 from services.monitor.serving.steering import steering_on
 from services.monitor.settings import MonitorSettings
+from services.monitor.system.next_runs import NextRuns
 from services.monitor.system.peers import health_elsewhere, services_elsewhere
 
 # How many more objects are made than dropped before Python looks for those that refer to each other, and how
@@ -37,8 +38,9 @@ async def serve(settings: MonitorSettings) -> None:
         steering = steering_on(ground, hearing, scheduler)
         sending = sending_on(ground, steering, scheduler)
         mending = await mending_on(ground, hearing, steering)
-        showing = await showing_on(ground, hearing, steering, mending, scheduler, opened)
-        alerting = alerting_on(ground, hearing, scheduler)
+        next_runs = NextRuns(scheduler)
+        showing = await showing_on(ground, hearing, steering, mending, next_runs, opened)
+        alerting = alerting_on(ground, hearing, next_runs)
         measuring = measuring_on(ground, hearing, steering, showing, alerting.sources)
         measuring.follow(alerting.evaluating.take)
         expose(ground, hearing, steering, mending, showing, measuring, alerting)

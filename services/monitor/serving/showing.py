@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-import grpc.aio
 from celeriac.operations.v1.operations_pb2 import WatchOperationsResponse
 
 from services.kernel.loops import Background
@@ -54,7 +53,7 @@ async def showing_on(
     hearing: Hearing,
     steering: Steering,
     mending: Mending,
-    scheduler: grpc.aio.Channel,
+    next_runs: NextRuns,
     opened: AsyncExitStack,
 ) -> Showing:
     database, figures, workers, pace = ground.database, ground.figures, ground.workers, ground.pace
@@ -65,11 +64,10 @@ async def showing_on(
     hanging = hanging_on(ground, steering, mending)
     components = await components_on(ground, steering, mending, generations, heartbeats, hanging, opened)
     queues = queues_on(ground, steering)
-    next_runs, host = NextRuns(scheduler), HostFigures()
     return Showing(
         pulse,
         components,
-        FrontPage(pulse, intake.totals, workers, database, ground.lists, next_runs, host),
+        FrontPage(pulse, intake.totals, workers, database, ground.lists, next_runs, HostFigures()),
         Watching(database, ground.sessions, watch_response_to, pace, ground.settings.watch_buffer),
         hanging,
         queues,

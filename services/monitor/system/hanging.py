@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,7 @@ class HangingLook:
     """Looks at what has changed only every `pace.hanging_look` seconds.
 
     `consumed` tells the queues that workers consume, None while that is not known; `stranded` the tasks of
-    workers that are gone.
+    workers that are gone; `emptied` when queues were purged.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class HangingLook:
         queues: BrokerQueues,
         consumed: Callable[[], Collection[str] | None],
         stranded: Callable[[], Stranded],
+        emptied: Callable[[], Awaitable[Mapping[str, dt.datetime]]],
         pace: Pace = USUAL,
     ) -> None:
         self._database = database
         self._queues = queues
         self._consumed = consumed
         self._stranded = stranded
+        self._emptied = emptied
         self._every = pace.hanging_look
         self._next = float("-inf")
         # Queues that had messages and no consumer at the last look, and how many.
@@ -81,8 +84,9 @@ class HangingLook:
     async def look(self) -> list[str]:
         """Returns what hangs, in words."""
         before, self._unread = self._unread, await self._without_consumer()
+        emptied = await self._emptied()
         async with self._database.reading() as connection:
-            late = await hanging_tasks(connection)
+            late = await hanging_tasks(connection, emptied)
         self.late = Late(late["runs"], late["etas"])
         lasting = {name: length for name, length in self._unread.items() if name in before}
         return [*_of_queues(lasting), *_of_late(late)]

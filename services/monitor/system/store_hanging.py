@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from services.kernel.database import Connection
@@ -22,6 +24,8 @@ HANGING = f"""
         SELECT state, task, queue, run, eta, coalesce(eta, sent_at) AS due FROM oldest
         WHERE coalesce(eta, sent_at) BETWEEN now() - interval '1 day' AND now() - $1 * interval '1 second'
             AND (expires IS NULL OR expires > now())
+            AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::timestamptz[]) AS emptied (name, at)
+                WHERE state = 'PENDING' AND name = queue AND coalesce(sent_at, heard_at) < at)
     )
     SELECT
         count(*) FILTER (WHERE run <> '' AND state = 'PENDING') AS runs,
@@ -34,6 +38,9 @@ HANGING = f"""
 """
 
 
-async def hanging_tasks(connection: Connection) -> Any:
-    """Returns the counts of late tasks, with the name of the oldest."""
-    return await connection.fetchrow(HANGING, LATE_SECONDS)
+async def hanging_tasks(connection: Connection, emptied: Mapping[str, dt.datetime]) -> Any:
+    """Returns the counts of late tasks, with the name of the oldest.
+
+    `emptied`: when queues were purged whole; what no worker had received of them by then is gone.
+    """
+    return await connection.fetchrow(HANGING, LATE_SECONDS, list(emptied), list(emptied.values()))

@@ -226,6 +226,11 @@ def _explained(
 
 
 def _nothing_due(read: _Read, window: Window) -> str:
+    created = read.schedule.created_at
+    if created > window.end:
+        return f"It was created later, at {moment(created)}."
+    if created > window.start:
+        return f"It is new: it was created at {moment(created)}, and has not been due since."
     text = f"It had no due time from {moment(window.start)} to {moment(window.end)}"
     newest = read.history.revisions[0] if read.history.revisions else None
     if newest is None or newest.plan is None:

@@ -163,6 +163,13 @@ def _queued(queue: QueueSituation, sends: bool) -> Progress:
             text += " No run is sent now either (scheduler.sends_runs is false): a drain or a shutdown, which"
             text += " have workers consume nothing, may hold."
             return Progress(stage, text, next_step=SEND_AGAIN_AT_ALL)
+        if not length and not queue.away and not queue.untold:
+            text = (
+                f"No worker consumes the queue {queue.name!r}, its message is not there any more, and no"
+                " event of the task was heard: either somebody has purged the queue, or a worker that sends"
+                " no events has taken it."
+            )
+            return Progress(stage, text, next_step=steps.who_purged(queue.name))
         return Progress(stage, text, next_step=steps.consume(queue.name))
     names = _named(queue.online)
     if length:
@@ -170,7 +177,8 @@ def _queued(queue: QueueSituation, sends: bool) -> Progress:
         return Progress(Stage.QUEUED, text, next_step=steps.BUSY)
     text = (
         f"The queue {queue.name!r} is empty, consumed by {names}, and no event of the task was heard:"
-        " either a worker has just taken it, or the worker that took it sends no events."
+        " either a worker has just taken it, or the worker that took it sends no events, or somebody has"
+        " purged the queue."
     )
     return Progress(Stage.UNHEARD, text, next_step=steps.SEND_EVENTS)
 

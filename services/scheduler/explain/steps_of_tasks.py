@@ -27,6 +27,14 @@ def consume(queue: str) -> str:
     )
 
 
+def who_purged(queue: str) -> str:
+    log = f"GET /v1/auditRecords?methods=PurgeQueue&resources=queues/{queue}"
+    return (
+        f"The audit log tells who purged it through Celeriac ({log}); within ten minutes UndoPurge puts its"
+        " messages back (GET /v1/purges). If nobody did, start workers with -E."
+    )
+
+
 def resume_queue(queue: str) -> str:
     if "/" in queue or "\\" in queue:
         # Such a name can't stand in a path.

@@ -58,6 +58,8 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "workers ping": ([], "PingWorkers"),
     "workers grow": (["w1", "--count", "2"], "GrowPool"),
     "workers shrink": (["w1"], "ShrinkPool"),
+    "workers add-consumer": (["ai", "w1"], "AddConsumer"),
+    "workers cancel-consumer": (["ai", "--all", "--yes"], "CancelConsumer"),
     "workers restart": (["w1", "--yes"], "RestartPool"),
     "workers shutdown": (["w1", "--yes"], "ShutdownWorkers"),
     "workers forget": (["w1"], "DeleteWorker"),
@@ -92,6 +94,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "config reset": (["a"], "ResetConfig"),
     "config history": (["a"], "ListConfigRevisions"),
     "config rollback": (["a", "3"], "RollbackConfig"),
+    "config watch": (["scheduler.", "--count", "1"], "WatchConfigs"),
     "whoami": ([], "CheckHealth"),
     "version": ([], "GetInfo"),
 }
@@ -125,6 +128,11 @@ def answering(server: ContractServer) -> ContractServer:
             queue=queues_pb2.Queue(name="queues/ai", length=3)
         ),
         f"{monitor}.QueueService/MoveMessages": queues_pb2.MoveMessagesResponse(moved_count=3, complete=True),
+        f"{scheduler}.ConfigService/WatchConfigs": [
+            config_pb2.WatchConfigsResponse(
+                configs=[config_pb2.Config(name="configs/scheduler.sends_runs")], complete=True
+            )
+        ],
         f"{monitor}.TaskService/RevokeTasks": tasks_pb2.RevokeTasksResponse(matched_count=3),
         f"{monitor}.AlertService/TestAlertChannel": alerts_pb2.TestAlertChannelResponse(delivered=True),
         f"{monitor}.SystemService/Drain": system_pb2.DrainResponse(operation=done),

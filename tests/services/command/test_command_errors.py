@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import time
+from pathlib import Path
 
 import grpc
 import pytest
-from celeriac.monitor.v1 import tasks_pb2
+from celeriac.monitor.v1 import queues_pb2, tasks_pb2
 from celeriac.operations.v1 import operations_pb2
-from celeriac.scheduler.v1 import schedules_pb2
+from celeriac.scheduler.v1 import manifests_pb2, schedules_pb2
 
 from tests.support.calls import eventually
 from tests.support.command import Command
@@ -18,6 +19,7 @@ from tests.support.contract_server import ContractServer
 from tests.support.refusals import Refusal
 
 SCHEDULES = "/celeriac.scheduler.v1.ScheduleService"
+MANIFESTS = "/celeriac.scheduler.v1.ManifestService"
 OPERATIONS = "/celeriac.operations.v1.OperationService"
 Code = grpc.StatusCode
 
@@ -106,6 +108,42 @@ def test_with_json_the_error_is_an_object_on_standard_error(
         "request_id": "r-4711",
         "next": "look at it again, and decide anew",
     }
+
+
+def test_a_refused_edit_says_where_the_text_is_kept(
+    celeriac: Command, server: ContractServer, tmp_path: Path
+) -> None:
+    manifest = "schedules:\n- id: nightly\n  task: report\n"
+    server.answers |= {
+        f"{SCHEDULES}/GetSchedule": schedules_pb2.GetScheduleResponse(
+            schedule=schedules_pb2.Schedule(
+                name="schedules/nightly", task=schedules_pb2.TaskSpec(task_name="report")
+            )
+        ),
+        f"{MANIFESTS}/ExportSchedules": manifests_pb2.ExportSchedulesResponse(manifest=manifest),
+        f"{MANIFESTS}/ApplySchedules": Refusal(Code.INVALID_ARGUMENT, "'qeue' is no field", "INVALID_FIELDS"),
+    }
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\necho "  qeue: 語音" >> "$1"\n')
+    editor.chmod(0o700)
+    ran = celeriac.run("schedules", "edit", "nightly", EDITOR=str(editor), TMPDIR=str(tmp_path))
+    assert ran.code == 2
+    message, _, step = ran.err.splitlines()
+    assert message == "error: 'qeue' is no field"
+    [kept] = tmp_path.glob("celeriac-nightly-*.yaml")
+    assert kept.read_text().endswith("- id: nightly\n  task: report\n  qeue: 語音\n")
+    assert step == f"next:  your text is kept in {kept}: mend it, then celeriac schedules apply -f {kept}"
+
+
+def test_of_two_names_the_one_that_is_wrong_is_told_with_the_one_that_was_meant(
+    celeriac: Command, server: ContractServer
+) -> None:
+    queues = "/celeriac.monitor.v1.QueueService"
+    stored = [queues_pb2.Queue(name=f"queues/{name}") for name in ("ai_analysis", "reports")]
+    server.answers[f"{queues}/ListQueues"] = queues_pb2.ListQueuesResponse(queues=stored)
+    server.answers[f"{queues}/MoveMessages"] = Refusal(Code.NOT_FOUND, "no queue 'report'", "QUEUE_NOT_FOUND")
+    ran = celeriac.run("queues", "move", "ai_analysis", "report", "--yes")
+    assert ran.err.splitlines()[2] == "next:  did you mean reports? · celeriac queues list"
 
 
 @pytest.mark.parametrize(

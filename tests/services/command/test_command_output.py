@@ -7,7 +7,8 @@ import re
 
 import pytest
 import yaml
-from celeriac.monitor.v1 import queues_pb2
+from celeriac.audit.v1 import audit_pb2
+from celeriac.monitor.v1 import alerts_pb2, queues_pb2
 from celeriac.scheduler.v1 import schedules_pb2
 from wcwidth import wcswidth
 
@@ -134,3 +135,85 @@ def test_what_has_no_name_is_refused_as_one(celeriac: Command) -> None:
     assert (told.code, told.out) == (2, "")
     assert told.err.splitlines()[0] == "error: this has no names to tell"
     assert "Traceback" not in told.err
+
+
+EXPLAIN = "/celeriac.scheduler.v1.ScheduleService/ExplainSchedule"
+CREATE = "/celeriac.scheduler.v1.ScheduleService/CreateSchedule"
+ALERTS = "/celeriac.monitor.v1.AlertService/ListAlerts"
+
+
+def test_each_time_that_a_person_reads_has_its_zone(celeriac: Command, server: ContractServer) -> None:
+    answer = schedules_pb2.ExplainScheduleResponse(summary="It is due next at 2036-12-01 19:30:00Z.")
+    answer.due_times.add(reason="Sent at 2036-12-01 19:30:01Z (in time).").due_time.FromJsonString(
+        "2036-12-01T19:30:00Z"
+    )
+    server.answers[EXPLAIN] = answer
+    server.answers[CREATE] = schedules_pb2.CreateScheduleResponse(schedule=schedule("nightly"))
+    server.answers["/celeriac.scheduler.v1.ScheduleService/GetSchedule"] = schedules_pb2.GetScheduleResponse(
+        schedule=schedule("nightly")
+    )
+    explain, create = ("schedules", "explain", "nightly"), ("create", "a", "--task", "t", "--every", "5m")
+    for zone, due in (("Asia/Taipei", "2036-12-02 03:30"), ("Europe/Berlin", "2036-12-01 20:30")):
+        told = celeriac.on_a_terminal(*explain, "--zone", zone, columns=200, NO_COLOR="1").out
+        assert f"It is due next at {due}:00 {zone}." in told
+        assert f"Sent at {due}:01 {zone} (in time)." in told
+        assert f"{due} {zone} (in " in told
+        for command in (create, ("show", "nightly")):
+            told = celeriac.on_a_terminal(
+                "schedules", *command, "--zone", zone, columns=200, NO_COLOR="1"
+            ).out
+            assert f"{due} {zone} (in " in told
+    assert "It is due next at 2036-12-01 19:30:00Z." in celeriac.run(*explain, "--zone", "Asia/Taipei").out
+
+
+def test_at_80_columns_a_list_of_alerts_has_their_rules_whole(
+    celeriac: Command, server: ContractServer
+) -> None:
+    alert = alerts_pb2.Alert(
+        name="alerts/17",
+        rule="alertRules/component-not-reachable",
+        state=alerts_pb2.ALERT_STATE_FIRING,
+        severity=alerts_pb2.ALERT_SEVERITY_CRITICAL,
+        summary="佇列 語音辨識 的長度是 4711，至少 10 " * 3,
+        subject="語音辨識佇列",
+    )
+    alert.fire_time.FromJsonString("2026-11-30T12:00:00Z")
+    server.answers[ALERTS] = alerts_pb2.ListAlertsResponse(alerts=[alert])
+    lines = celeriac.on_a_terminal("alerts", "list", columns=80, NO_COLOR="1").out.splitlines()
+    assert "component-not-reachable" in lines[1] and "critical" in lines[1]
+    assert all(wcswidth(line) <= 80 for line in lines)
+
+
+def test_at_80_columns_a_list_of_queues_has_their_consumers(
+    celeriac: Command, server: ContractServer
+) -> None:
+    queue = queues_pb2.Queue(
+        name="queues/video-transcoding-with-low-priority", length=123_456, consumer_count=7
+    )
+    queue.oldest_sent_time.FromJsonString("2026-11-30T12:00:00Z")
+    server.answers[QUEUES] = queues_pb2.ListQueuesResponse(queues=[queue])
+    titles, row = celeriac.on_a_terminal("queues", "list", columns=80, NO_COLOR="1").out.splitlines()
+    assert titles.split()[:3] == ["NAME", "STATE", "LENGTH"] and titles.split()[-1] == "CONSUMERS"
+    assert row.split()[-1] == "7"
+
+
+def test_at_80_columns_ids_are_short_and_are_taken_so(celeriac: Command, server: ContractServer) -> None:
+    ids = ("9b4a6800-0ad9-494c-a9df-ad1fedaa6f52", "9b4a68ff-f399-4af2-b33a-a7fc6218289c")
+    audit = "/celeriac.audit.v1.AuditService"
+    records = [
+        audit_pb2.Record(
+            name=f"auditRecords/{id}", actor="mei", method="a/PurgeQueue", resource="queues/語音"
+        )
+        for id in ids
+    ]
+    server.answers[f"{audit}/ListRecords"] = audit_pb2.ListRecordsResponse(records=records)
+    shown = celeriac.on_a_terminal("audit", "list", columns=80, NO_COLOR="1").out.splitlines()
+    assert shown[0].split()[-1] == "OUTCOME" and shown[1].startswith("9b4a6800  ")
+    assert ids[0] in celeriac.on_a_terminal("audit", "list", columns=200, NO_COLOR="1").out
+    assert celeriac.run("audit", "list").out.startswith(ids[0])
+    assert celeriac.run("audit", "show", "9b4a6800").code == 0
+    assert server.arrived[-1][1].name == f"auditRecords/{ids[0]}"
+    several = celeriac.run("audit", "show", "9b4a68")
+    assert several.code == 2 and f"several begin with 9b4a68: {ids[0]}, {ids[1]}" in several.err
+    none = celeriac.run("audit", "show", "aaaaaaaa")
+    assert none.code == 3 and "none begins with aaaaaaaa" in none.err

@@ -13,8 +13,9 @@ from services.kernel.certificates import Certificates
 from services.kernel.database import Database
 from services.kernel.loops import Heartbeat
 from services.kernel.outbox import Outbox
-from services.kernel.self_report import FORGET, OUTBOX_LOOP, SelfReport
+from services.kernel.self_report import FORGET, OUTBOX_LOOP, RecentCount, SelfReport
 from services.kernel.settings import KernelSettings
+from services.monitor.measuring.certificates import CertificateFile
 from services.monitor.measuring.services import ServiceMeasures
 from tests.support.operations import url_of
 from tests.support.sql import fetch, fetch_sync
@@ -76,6 +77,41 @@ async def test_a_process_tells_what_is_wrong_with_it_and_the_monitor_measures_it
         assert gone["certificate_left_seconds"] == {}
     finally:
         await database.close()
+
+
+class Renewed:
+    """A certificate that can be read at times only."""
+
+    subject = "worker"
+
+    def __init__(self) -> None:
+        self.end: float | None = None
+
+    async def expires_at(self) -> float:
+        if self.end is None:
+            raise FileNotFoundError("worker.crt")
+        return self.end
+
+
+async def test_a_certificate_that_cannot_be_read_now_expires_when_it_did_before(
+    own_database_url: str,
+) -> None:
+    database, worker = Database(own_database_url, pool_size=1), Renewed()
+    measures = ServiceMeasures(database, [cast("CertificateFile", worker)], now=lambda: 1000.0)
+    left: list[Any] = []
+    try:
+        for end in (None, 5000.0, None, 9000.0):
+            worker.end = end
+            left.append((await measures.read())["certificate_left_seconds"])
+    finally:
+        await database.close()
+    assert left == [{}, {"worker": 4000.0}, {"worker": 4000.0}, {"worker": 8000.0}]
+
+
+def test_a_count_is_that_of_five_minutes_and_a_process_started_anew_begins_at_zero() -> None:
+    recent = RecentCount()
+    looks = ((100.0, 0.0), (130.0, 200.0), (130.0, 400.0), (130.0, 600.0), (7.0, 610.0), (9.0, 620.0))
+    assert [recent.look(count, now) for count, now in looks] == [0.0, 30.0, 0.0, 0.0, 7.0, 9.0]
 
 
 def test_a_service_writes_its_own_reports_and_no_others(own_database_url: str) -> None:

@@ -43,7 +43,7 @@ class Sent:
         self.texts: list[str] = []
         self.error = ""
 
-    async def send(self, channel: Channel, title: str, body: str) -> str:
+    async def send(self, channel: Channel, title: str, body: str, kind: str) -> str:
         self.texts.append(f"{title}\n{body}")
         await asyncio.sleep(0.05)
         return self.error

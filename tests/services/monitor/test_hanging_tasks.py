@@ -12,6 +12,7 @@ from celery import Celery
 
 from services.kernel.broker_layout import Layout
 from services.kernel.database import Database
+from services.monitor.messages.purging import Purges, Wish, emptied
 from services.monitor.pace import Pace
 from services.monitor.queues import BrokerQueues
 from services.monitor.system.components import Finding, Health
@@ -35,9 +36,14 @@ class Hanging:
     stranded: Stranded = field(default_factory=Stranded)
 
     def __post_init__(self) -> None:
-        queues = BrokerQueues(self.client, Layout())
-        pace = Pace(hanging_look=0)
-        self.look = HangingLook(self.database, queues, lambda: self.consumed, lambda: self.stranded, pace)
+        self.look = HangingLook(
+            self.database,
+            BrokerQueues(self.client, Layout()),
+            lambda: self.consumed,
+            lambda: self.stranded,
+            lambda: emptied(self.client, Layout()),
+            Pace(hanging_look=0),
+        )
 
     async def keep(self, life: Life, eta: dt.datetime | None = None, **more: object) -> None:
         """Writes a task that was sent."""
@@ -89,6 +95,23 @@ async def test_runs_that_were_published_and_that_no_worker_has_received(hanging:
     await hanging.keep(Life(ago(minutes=6).timestamp()), run=RUN)
     said = degraded(await hanging.look())
     assert said.startswith("1 runs were due more than 5 minutes ago") and RUN in said
+
+
+async def test_runs_whose_queue_was_purged_wait_no_more_unless_the_purge_is_undone(
+    hanging: Hanging, app: Celery
+) -> None:
+    for queue in ("reports", "celery"):
+        await hanging.keep(Life(ago(minutes=6).timestamp(), queue=queue), run=RUN)
+        app.send_task("add", [1, 2], queue=queue)
+    hanging.consumed = {"reports", "celery"}
+    purges = Purges(hanging.client, Layout())
+    assert degraded(await hanging.look()).startswith("2 runs were due")
+    await purges.purge(Wish("celery", expected=1, most=1), "mei")
+    assert degraded(await hanging.look()).startswith("2 runs were due"), "which of them it had is not known"
+    purge = await purges.purge(Wish("reports", expected=1), "mei")
+    assert degraded(await hanging.look()).startswith("1 runs were due")
+    await purges.undo(purge)
+    assert degraded(await hanging.look()).startswith("2 runs were due")
 
 
 async def test_tasks_whose_eta_is_long_past_and_no_others(hanging: Hanging) -> None:

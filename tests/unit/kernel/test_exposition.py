@@ -84,6 +84,19 @@ def test_a_histogram_reads_as_the_librarys_own(told: dict[tuple[str, str], list[
         assert values_of(ours) == values_of(openmetrics_of(theirs))
 
 
+def test_of_a_histogram_only_what_has_changed_is_told_anew() -> None:
+    family = HistogramFamily("celery_x_seconds", "Means", ["one"], as_they_are, BOUNDS)
+    samples: dict[Sequence[str], Durations] = {("a",): Durations(BOUNDS), ("b",): Durations(BOUNDS)}
+    told = family.text(samples, as_openmetrics=False)
+    for seconds in (0.5, 0.0):
+        samples["b",].add(seconds)
+        before, told = told, family.text(samples, as_openmetrics=False)
+        anew = HistogramFamily("celery_x_seconds", "Means", ["one"], as_they_are, BOUNDS)
+        assert told == anew.text(samples, as_openmetrics=False) != before
+    del samples["a",]
+    assert '"a"' not in family.text(samples, as_openmetrics=False)
+
+
 def test_samples_that_have_gone_are_told_no_more_and_are_forgotten() -> None:
     family = Family(GaugeMetricFamily, "celery_x", "X", ["one"], as_they_are)
     for number in range(2 * MOST_GONE):

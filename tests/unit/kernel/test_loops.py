@@ -390,15 +390,18 @@ def test_a_loop_that_fails_again_and_again_is_late_and_one_that_waits_to_be_woke
     failing, idle = Heartbeat("failing", lambda: clock), Heartbeat("idle", lambda: clock)
     failing.succeeded(rests=10.0)
     idle.idle = True
+    since = [failing.failing_since]
     for seconds in (20.0, 40.0, 60.0):
         clock = seconds
         failing.begins()
         failing.failed()
         assert failing.late == 0.0
+        since.append(failing.failing_since)
     clock = 75.0
     assert (failing.late, idle.late) == (65.0, 0.0)
     failing.succeeded()
     assert failing.late == 0.0
+    assert [*since, failing.failing_since, idle.failing_since] == [None, 10.0, 10.0, 10.0, None, None]
 
 
 def test_a_step_that_is_woken_from_a_long_rest_is_late_from_then_on() -> None:

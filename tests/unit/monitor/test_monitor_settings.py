@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from services.kernel.variables import read
@@ -73,4 +75,15 @@ def test_rules_of_redaction_that_are_none_stop_the_start(
     variable = f"CELERIAC_MONITOR_{name}"
     monkeypatch.setenv(variable, value)
     with pytest.raises(SystemExit, match=f"{variable}: .*for example: {variable}={example}"):
+        read(MonitorSettings)
+
+
+def test_files_of_certificates_are_listed_with_commas_and_each_has_a_name_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert read(MonitorSettings).certificate_files == []
+    monkeypatch.setenv("CELERIAC_MONITOR_CERTIFICATES", "/etc/a/worker.crt, /etc/a/ca.pem,")
+    assert read(MonitorSettings).certificate_files == [Path("/etc/a/worker.crt"), Path("/etc/a/ca.pem")]
+    monkeypatch.setenv("CELERIAC_MONITOR_CERTIFICATES", "/etc/a/worker.crt,/etc/b/worker.crt")
+    with pytest.raises(SystemExit, match=r"'worker'.*for example: CELERIAC_MONITOR_CERTIFICATES=/etc/"):
         read(MonitorSettings)

@@ -20,7 +20,7 @@ from deploy.standalone.follow import show
 from deploy.standalone.log_command import logs
 from deploy.standalone.log_files import History, names
 from deploy.standalone.log_filter import LEVELS, Wanted, level_of
-from deploy.standalone.log_times import NoTime, time_in, typed
+from deploy.standalone.log_times import NoTime, time_in, typed, without_year
 from deploy.standalone.logs import Console, JsonLines
 from deploy.standalone.settings import StandaloneSettings
 from services.kernel.log_lines import moment
@@ -166,6 +166,21 @@ def test_a_task_is_found_by_its_whole_id_wherever_a_line_names_it() -> None:
 
 
 @pytest.mark.usefixtures("taipei")
+def test_a_time_without_a_year_is_the_newest_that_it_can_be() -> None:
+    new_year = dt.datetime(2027, 1, 1, 0, 30).astimezone()
+    assert without_year("1231 23:59:59", new_year) == "2026-12-31T15:59:59"
+    assert without_year("0101 00:00:01", new_year) == "2026-12-31T16:00:01"
+
+
+def test_a_line_without_a_time_has_that_of_the_line_before_it() -> None:
+    out = io.StringIO()
+    lines = JsonLines(out)
+    lines.pass_on("scheduler", line(0, 0.25))
+    lines.pass_on("relay", "WARNING: All log messages before absl::InitializeLog() is called go to STDERR")
+    assert json.loads(out.getvalue().splitlines()[1])["timestamp"] == "2026-11-30T12:00:00.250000Z"
+
+
+@pytest.mark.usefixtures("taipei")
 @pytest.mark.parametrize(
     ("text", "at", "level"),
     [
@@ -183,6 +198,9 @@ def test_a_task_is_found_by_its_whole_id_wherever_a_line_names_it() -> None:
         ("[2026-11-30 20:00:00.123][9][error][main] [a.cc:1] no", "2026-11-30T12:00:00.123", "error"),
         ("7407:M 30 Nov 2026 20:00:00.123 # Error writing", "2026-11-30T12:00:00.123", "warning"),
         ("7407:M 30 Nov 2026 20:00:00.123 * Ready", "2026-11-30T12:00:00.123", "info"),
+        # gRPC's own, before it has set its log up, and after.
+        ("I0000 00:00:1796040000.123456   71 chttp2.cc:9] no", "2026-11-30T12:00:00.123456", "info"),
+        ("W9999 20:00:00.123456 71 chttp2.cc:9] no", "", "warning"),
         ("  File x, line 3", "", ""),
         ("", "", ""),
     ],
@@ -193,7 +211,7 @@ def test_time_and_level_of_a_line_of_each_server(text: str, at: str, level: str)
         out = io.StringIO()
         JsonLines(out).pass_on("postgres", text)
         assert fault_of(out.getvalue()) == ""
-        assert json.loads(out.getvalue())["timestamp"] == f"{at}000Z"
+        assert json.loads(out.getvalue())["timestamp"] == f"{at:<026}Z"
 
 
 @pytest.mark.usefixtures("taipei")

@@ -234,15 +234,22 @@ def test_what_a_browser_asks_for_with_each_page_is_not_shown_unless_it_fails() -
     assert "GET /assets-of-shop  200" in (of("/assets-of-shop", 200) or "")
 
 
-def test_on_a_terminal_logs_show_every_line_in_one_of_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_logs_show_lines_in_its_width_and_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     out = io.StringIO()
     console = Console(out, colour=False, fitted=True)
     console.pass_on("gateway", answered())
     console.pass_on("scheduler", json.dumps({"event": "run.published", "level": "info", "args": "x" * 300}))
-    call, event = [line.partition("| ")[2] for line in out.getvalue().splitlines()]
+    console.pass_on(
+        "relay",
+        json.dumps({"event": "broke", "level": "error", "error": "why " * 100 + "the end", "host": "h"}),
+    )
+    call, event, *fault = [line.partition("| ")[2] for line in out.getvalue().splitlines()]
     assert call == "14:02:03 ScheduleService/TriggerSchedule  OK  12 ms  mei"
-    assert "run.published" in event and len(event) <= 79
+    assert "run.published" in event
+    told = " ".join(fault)
+    assert told.count("why") == 100 and told.endswith("the end host=h")
+    assert all(len(line) <= 100 for line in out.getvalue().splitlines())
 
 
 def test_on_a_terminal_a_line_is_without_what_surrounds_it() -> None:

@@ -116,7 +116,13 @@ def test_before_its_start_time_a_schedule_is_told_as_not_begun(schedules: Any) -
 
 def test_of_a_window_without_due_times_the_one_before_and_the_next_are_told(schedules: Any) -> None:
     timing = pb.Timing(crontab=pb.Crontab(expression="0 0 1 1 *"), time_zone="UTC")
-    answer = explained(schedules, created(schedules, timing))
+    name = created(schedules, timing)
+    new = explained(schedules, name)
+    assert "It is new: it was created at " in new.summary and "no due time" not in new.summary
+    before = explained(schedules, name, start_time=moment(-7200), end_time=moment(-3600))
+    assert "It was created later, at " in before.summary
+    since = moment(0)
+    answer = explained(schedules, name, start_time=since)
     assert answer.condition == pb.SCHEDULE_CONDITION_ACTIVE
     year = dt.datetime.now(dt.UTC).year
     assert f"It is due next at {year + 1}-01-01 00:00:00Z" in answer.summary

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import redis
 from celeriac.monitor.v1 import queues_pb2
 from celeriac.scheduler.v1 import config_pb2, config_pb2_grpc
 from celeriac.scheduler.v1 import schedules_pb2 as pb
@@ -104,6 +105,20 @@ def test_of_a_message_that_no_worker_takes_it_is_told_that_none_consumes_its_que
     [queue] = answer.queues
     assert (queue.queue, queue.length, list(queue.consumers)) == ("queues/nobody", 1, [])
     assert answer.next_step == found.next_step
+
+
+def test_of_a_message_that_was_purged_no_worker_is_asked_for(scheduler: Scheduler, valkey: Valkey) -> None:
+    name = triggered(scheduler, queue="queues/purged")
+    newest(scheduler, name, pb.TASK_STAGE_QUEUED)
+    with redis.Redis(valkey.host, valkey.port) as client:
+        client.delete("purged")
+    # Not said as long as a worker has not told its queues.
+    eventually(
+        lambda: "its message is not there any more" in explained(scheduler, name).due_times[0].reason, 60
+    )
+    found = newest(scheduler, name, pb.TASK_STAGE_UNHEARD)
+    assert "0 messages" not in found.reason
+    assert "GET /v1/purges" in found.next_step and "celery -A" not in found.next_step
 
 
 def test_of_a_message_whose_worker_was_killed_it_is_told_which_worker_consumed_its_queue(

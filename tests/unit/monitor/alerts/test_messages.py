@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from zoneinfo import ZoneInfo
 
-from services.monitor.alerts.messages import MOST_TOLD, body_of, title_of
+from services.monitor.alerts.messages import MOST_TOLD, body_of, kind_of, title_of
 from services.monitor.alerts.rule import Severity
 from services.monitor.alerts.silence import Silence, silenced
 from tests.support.alerts import FIRED_AT, an_alert
@@ -65,3 +65,9 @@ def test_a_silence_is_about_its_rule_its_subjects_and_its_labels() -> None:
     ]
     assert all(silenced(alert, [silence]).silenced_until == until for silence in about)
     assert all(silenced(alert, [silence]).silenced_until is None for silence in others)
+
+
+def test_a_message_is_of_the_kind_of_the_most_severe_that_fires() -> None:
+    info, critical = an_alert(severity=Severity.INFO), an_alert(severity=Severity.CRITICAL)
+    told = ([info], [an_alert()], [info, critical], [ENDED, info], [ENDED])
+    assert [kind_of(alerts) for alerts in told] == ["info", "warning", "failure", "info", "success"]

@@ -47,8 +47,8 @@ COLUMNS = [
     Column("SEVERITY", _severity, styles=SEVERITIES),
     Column("SINCE", "fire_time"),
     Column("SUMMARY", "summary"),
-    Column("RULE", _rule),
-    Column("SUBJECT", "subject", unset="the system"),
+    Column("RULE", _rule, whole=True),
+    Column("SUBJECT", "subject", unset="the system", spare=True),
     Column("ENDED", "end_time", unset="not yet", wide=True),
     Column("BY", "acknowledged_by", unset="", wide=True),
 ]

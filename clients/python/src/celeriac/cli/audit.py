@@ -11,6 +11,8 @@ from celeriac.cli.failures import FAILED
 from celeriac.cli.options import SEVERAL, limited, within
 from celeriac.cli.output import Column, plain
 from celeriac.cli.session import Session, command
+from celeriac.cli.short_ids import MOST, whole_id
+from celeriac.cli.short_ids import SHOWN as SHOWN_OF_ID
 
 OUTCOMES = {"ok": "green", "failed": "red", "refused": "yellow", "unknown": "yellow"}
 
@@ -24,10 +26,10 @@ def _outcome(record: Any) -> str:
 
 
 COLUMNS = [
-    Column("ID", "id"),
+    Column("ID", "id", short=SHOWN_OF_ID),
     Column("TIME", "time"),
     Column("ACTOR", "actor"),
-    Column("METHOD", _method),
+    Column("METHOD", _method, whole=True),
     Column("RESOURCE", "resource"),
     Column("OUTCOME", _outcome, styles=OUTCOMES),
     Column("ROLE", "role", wide=True),
@@ -90,7 +92,8 @@ def list_(session: Session, limit: int | None, **filters: Any) -> None:
 @command("show")
 @click.argument("id")
 def show(session: Session, id: str) -> None:
-    """Show a record."""
+    """Show a record. The beginning of its id is enough."""
+    id = whole_id(id, lambda: session.client.audit.list_records(limit=MOST, deadline=session.deadline))
     session.out.item(session.client.audit.get_record(id, deadline=session.deadline), SHOWN)
 
 

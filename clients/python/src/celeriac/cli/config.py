@@ -1,4 +1,4 @@
-"""`celeriac config`: list, get, set, reset, history, rollback."""
+"""`celeriac config`: list, get, set, reset, history, rollback, watch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import click
 
 from celeriac.cli import names, times
 from celeriac.cli.options import limited, name_of, suggesting
-from celeriac.cli.output import Column
+from celeriac.cli.output import Column, plain
 from celeriac.cli.session import Session, command
+from celeriac.gap import Gap
 
 if TYPE_CHECKING:
     from celeriac.scheduler.v1.config import Config
@@ -184,3 +185,30 @@ def rollback(session: Session, name: str, revision: str, comment: str, dry_run: 
             name, full, comment=comment, validate_only=dry_run, deadline=session.deadline
         )
     session.out.result(found, f"{name} {'would be' if dry_run else 'is'} {value_of(found) or 'not set'}")
+
+
+@command("watch")
+@click.argument("prefixes", metavar="[PREFIX]…", nargs=-1)
+@click.option("--count", type=click.IntRange(1), help="End after so many keys.")
+def watch(session: Session, prefixes: tuple[str, ...], count: int | None) -> None:
+    """Follow keys that begin with PREFIX as they change, without end; first, how they are now.
+
+    -o json writes one object a line. A secret is never shown: only that it changed.
+    """
+    seen = 0
+    for event in session.client.config.watch(prefixes=prefixes):
+        if isinstance(event, Gap):
+            continue
+        for config in event.configs:
+            _tell(session, config)
+            seen += 1
+            if seen == count:
+                return
+
+
+def _tell(session: Session, config: Config) -> None:
+    if session.format == "json":
+        session.out.line(plain(config))
+        return
+    cells = [config.update_time, config.id, value_of(config) or "not set", config.updated_by]
+    click.echo("\t".join(map(session.out.cell, cells)))

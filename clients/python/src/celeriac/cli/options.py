@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -125,13 +125,15 @@ def asked_first(function: Function) -> Function:
 
 
 @contextmanager
-def suggesting(session: Session, kind: str, name: str, listing: str) -> Iterator[None]:
-    """Says of a name that is not found which one was probably meant."""
+def suggesting(session: Session, kind: str, name: str | Sequence[str], listing: str) -> Iterator[None]:
+    """Says of a name that is not found which one was probably meant. `name`: what was typed, or all of it."""
     try:
         yield
     except exceptions.NotFound as error:
         found = problem_of(error)
-        near = names.nearest(name, _known(session, kind))
+        known = _known(session, kind)
+        typed = [name] if isinstance(name, str) else name
+        near = next((names.nearest(each, known) for each in typed if each not in known), "")
         told = [f"did you mean {near}?"] if near else []
         raise Problem(found.message, found.why, " · ".join([*told, listing]), found.code) from error
 

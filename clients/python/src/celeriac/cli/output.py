@@ -32,6 +32,12 @@ class Column(NamedTuple):
     unset: str = "-"
     # Colours by value, such as {"FAILURE": "red"}.
     styles: Mapping[str, str] = {}
+    # Never cut, as what it tells is a name to type.
+    whole: bool = False
+    # Where there is no room for all, left out before the last ones.
+    spare: bool = False
+    # Where there is no room for all, only so many first characters are shown: of ids that are taken so.
+    short: int | None = None
 
     def value(self, item: Any) -> Any:
         return self.of(item) if callable(self.of) else getattr(item, self.of)
@@ -114,8 +120,15 @@ class Output:
         """Returns a time as people read it, or in a pipe as programs do."""
         if not self._session.is_terminal:
             return times.rfc3339(time)
+        return self._here(time, f" {times.zone_name(self._session.zone)}")
+
+    def sentence(self, text: str) -> str:
+        """Returns a sentence of the system, whose times are in UTC, with those of the person's zone."""
+        return times.in_zone(text, self._session.zone) if self._session.is_terminal else text
+
+    def _here(self, time: dt.datetime, zone: str = "") -> str:
         now = self._session.now
-        return f"{times.clock(time, self._session.zone, now)} ({times.relative(time, now)})"
+        return f"{times.clock(time, self._session.zone, now)}{zone} ({times.relative(time, now)})"
 
     def _table(self, items: Sequence[Any], columns: Sequence[Column]) -> None:
         shown = [column for column in columns if not column.wide or self._session.format == "wide"]
@@ -126,7 +139,7 @@ class Output:
 
             whole = self._session.format == "wide"
             if not whole and not fits(titles, rows):
-                # Of a time, how far away it is says most in the least room.
+                # Of a time, how far away it is says most in the least room; an id is known by its beginning.
                 titles = [column.title for column in shown]
                 rows = self._rows(items, shown, relative=True)
             draw_table(titles, rows, shown, color=self._session.color, whole=whole)
@@ -144,10 +157,12 @@ class Output:
 
     def _cell(self, column: Column, item: Any, relative: bool = False) -> str:
         value = column.value(item)
-        if relative and isinstance(value, dt.datetime):
-            return times.relative(value, self._session.now)
+        if isinstance(value, dt.datetime) and self._session.is_terminal:
+            # The title names the zone.
+            return times.relative(value, self._session.now) if relative else self._here(value)
         unset = column.unset if self._session.is_terminal or column.unset != "-" else ""
-        return self.text_of(value, unset)
+        text = self.text_of(value, unset)
+        return text[: column.short] if relative else text
 
     def _title(self, column: Column, items: Sequence[Any]) -> str:
         """A column of times names their zone."""
@@ -156,14 +171,14 @@ class Output:
         return f"{column.title} ({zone})" if of_times else column.title
 
     def _lines(self, item: Any, rows: Sequence[Column]) -> None:
-        found = [(row.title, self._cell(row, item)) for row in rows]
         if self._session.is_terminal:
             from celeriac.cli.terminal import draw_lines
 
+            found = [(row.title, self.text_of(row.value(item), row.unset)) for row in rows]
             draw_lines([(title, text) for title, text in found if text], color=self._session.color)
         else:
-            for title, text in found:
-                click.echo(f"{title}\t{printable(text)}")
+            for row in rows:
+                click.echo(f"{row.title}\t{printable(self._cell(row, item))}")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -93,7 +93,7 @@ def move(session: Session, name: str, to: str, yes: bool, dry_run: bool, **chose
     """Move messages of a queue to another one, which must exist."""
     asked = {"count": chosen["count"], "task_names": chosen["task"], "tasks": chosen["ids"]}
     moves = session.client.queues.move_messages
-    with suggesting(session, "queues", name, LISTING):
+    with suggesting(session, "queues", (name, to), LISTING):
         seen = moves(name, to, **asked, validate_only=True, deadline=session.deadline)
     told = f"move {plural(seen.moved_count, 'message')} from {name} to {to}"
     if dry_run or not seen.moved_count:

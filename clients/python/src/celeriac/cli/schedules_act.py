@@ -49,7 +49,7 @@ def resume(session: Session, name: str) -> None:
     with suggesting(session, "schedules", name, LISTING):
         found = session.client.schedules.resume(name, deadline=session.deadline)
     due = session.out.time(found.next_run_time) if found.next_run_time else "never"
-    session.out.result(found, f"{found.id} is active · next run {due}")
+    session.out.result(found, f"{found.id} is active · next run: {due}")
 
 
 @command("delete")

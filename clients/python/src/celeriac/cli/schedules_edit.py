@@ -4,14 +4,18 @@ first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from celeriac import exceptions
 from celeriac.cli import times
 from celeriac.cli.asking import confirm
-from celeriac.cli.failures import NOT_FOUND, Problem
+from celeriac.cli.failures import NOT_FOUND, Problem, problem_of
 from celeriac.cli.options import asked_first, name_of, suggesting
 from celeriac.cli.schedules import LISTING
 from celeriac.cli.session import Session, command
@@ -93,7 +97,8 @@ def edit(session: Session, name: str, yes: bool, dry_run: bool) -> None:
         session.say("nothing was changed")
         return
     manifests = session.client.manifests
-    difference = manifests.apply_schedules(edited, validate_only=True, deadline=session.deadline)
+    with keeping(edited, stored.id):
+        difference = manifests.apply_schedules(edited, validate_only=True, deadline=session.deadline)
     session.say(difference.text.rstrip())
     if dry_run:
         session.out.result(difference, "nothing is changed yet")
@@ -101,6 +106,20 @@ def edit(session: Session, name: str, yes: bool, dry_run: bool) -> None:
     confirm(session, f"change {stored.id} as shown", name=stored.id, yes=yes)
     done = manifests.apply_schedules(edited, etag=difference.etag, deadline=session.deadline)
     session.out.result(done, f"changed {stored.id}")
+
+
+@contextmanager
+def keeping(text: str, name: str) -> Iterator[None]:
+    """Keeps what was edited in a file, and names it, where the system refuses the text."""
+    try:
+        yield
+    except exceptions.Error as error:
+        descriptor, path = tempfile.mkstemp(prefix=f"celeriac-{name}-", suffix=".yaml")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        found = problem_of(error)
+        step = f"your text is kept in {path}: mend it, then celeriac schedules apply -f {path}"
+        raise Problem(found.message, found.why, step, found.code) from error
 
 
 def _manifest_of(session: Session, schedule: Any) -> str:

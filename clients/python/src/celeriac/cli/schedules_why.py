@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from celeriac.cli.asking import plural
 from celeriac.cli.options import name_of, suggesting, within
 from celeriac.cli.output import Column, plain
 from celeriac.cli.schedules import LISTING
@@ -62,7 +63,7 @@ def explain(session: Session, name: str, **asked: Any) -> None:
         session.out.data(plain(found))
         return
     for line in _summary(found):
-        _say(session, line)
+        _say(session, session.out.sentence(line))
     if session.is_terminal and not session.format:
         _tell(session, found)
     else:
@@ -101,11 +102,12 @@ def _tell(session: Session, found: ExplainScheduleResponse) -> None:
         due = session.out.time(each.due_time) if each.due_time else "at a time that is not known"
         head = f"{due}  {decision}" + (f", {outcome.lower()}" if outcome else "")
         style = DECISIONS.get(decision, "") if outcome != "FAILED" else "red"
-        draw_paragraph(head, [each.reason, each.next_step], style, color=session.color)
+        texts = [session.out.sentence(text) for text in (each.reason, each.next_step)]
+        draw_paragraph(head, texts, style, color=session.color)
 
 
 def _queue(queue: Any) -> str:
-    told = f"queue {queue.queue.removeprefix('queues/')}: {queue.length:,} wait"
+    told = f"queue {queue.queue.removeprefix('queues/')}: {plural(queue.length, 'message')} in it"
     consumers = ", ".join(each.removeprefix("workers/") for each in queue.consumers)
     told += f", consumed by {consumers}" if consumers else ", no worker consumes it"
     return told + (", paused" if queue.pause_time else "")

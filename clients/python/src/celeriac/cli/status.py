@@ -14,6 +14,7 @@ from celeriac.cli.output import Column, plain
 from celeriac.cli.queues import STATES as QUEUE_STATES
 from celeriac.cli.queues import state_of as state_of_queue
 from celeriac.cli.session import Session, command
+from celeriac.cli.short_ids import SHOWN
 from celeriac.cli.widths import printable
 from celeriac.cli.workers import COLUMNS as WORKER_COLUMNS
 from celeriac.exceptions import Error
@@ -46,7 +47,7 @@ FAILURES = [
     Column("TASK", "task_name"),
     Column("ENDED", lambda task: task.end_time or task.update_time),
     Column("ERROR", lambda task: f"{task.exception_type}: {task.exception_message}".strip(": ")),
-    Column("ID", "id"),
+    Column("ID", "id", short=SHOWN),
 ]
 NEXT = [
     Column("SCHEDULE", lambda run: run.schedule.partition("/")[2]),

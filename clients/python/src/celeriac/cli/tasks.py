@@ -9,6 +9,8 @@ import click
 from celeriac.cli.options import limited, task_filter
 from celeriac.cli.output import Column, plain
 from celeriac.cli.session import Session, command
+from celeriac.cli.short_ids import MOST, whole_ids
+from celeriac.cli.short_ids import SHOWN as SHOWN_OF_ID
 
 if TYPE_CHECKING:
     from celeriac.monitor.v1.tasks import FailureGroup, Task
@@ -49,7 +51,7 @@ def error_of(task: Task) -> str:
 
 
 COLUMNS = [
-    Column("ID", "id"),
+    Column("ID", "id", short=SHOWN_OF_ID),
     Column("STATE", "state", styles=STATES),
     Column("TASK", "task_name", unset="not known"),
     Column("QUEUE", lambda task: _short(task.queue)),
@@ -99,6 +101,11 @@ GROUPS = [
 ]
 
 
+def newest(session: Session) -> Any:
+    """Returns the newest tasks, among which short ids are looked for."""
+    return session.client.tasks.list(limit=MOST, deadline=session.deadline)
+
+
 @command("list")
 @task_filter
 @limited
@@ -114,7 +121,8 @@ def list_(session: Session, filters: dict[str, Any], limit: int | None) -> None:
 @command("show")
 @click.argument("id")
 def show(session: Session, id: str) -> None:
-    """Show a task: its times, its attempts, its error with the traceback."""
+    """Show a task: its times, its attempts, its error and traceback. The beginning of its id is enough."""
+    [id] = whole_ids([id], lambda: newest(session))
     task = session.client.tasks.get(id, deadline=session.deadline)
     session.out.item(task, SHOWN)
     if session.is_data or session.format == "name":

@@ -15,6 +15,8 @@ from celeriac.cli.replies import answer, in_lines, is_fine
 from celeriac.cli.schedules_edit import json_option
 from celeriac.cli.session import Session, command
 from celeriac.cli.several import for_each
+from celeriac.cli.short_ids import whole_ids
+from celeriac.cli.tasks import newest
 
 
 @command("run")
@@ -58,6 +60,7 @@ def retry(
     """
     _one_or_matching(ids, filters)
     if ids:
+        ids = whole_ids(ids, lambda: newest(session))
         for_each(session, ids, lambda id: _retried(session, id, given["to"], dry_run))
         return
     asked = {"rate": given["rate"], "fallback_queue": given["to"], "deadline": session.deadline}
@@ -114,7 +117,9 @@ def terminate(session: Session, ids: tuple[str, ...], signal: str | None, yes: b
     _each(session, ids, "terminate", yes, dry_run, terminate=True, signal=signal)
 
 
-def _each(session: Session, ids: tuple[str, ...], verb: str, yes: bool, dry_run: bool, **how: Any) -> None:
+def _each(session: Session, typed: tuple[str, ...], verb: str, yes: bool, dry_run: bool, **how: Any) -> None:
+    ids = whole_ids(typed, lambda: newest(session))
+
     def would(id: str) -> tuple[Any, str]:
         task = session.client.tasks.get(id, deadline=session.deadline)
         return task, f"would {verb} {task.id} ({task.task_name}, {task.state})"

@@ -44,16 +44,23 @@ def draw_table(
     color: bool,
     whole: bool,
 ) -> None:
-    """Draws a table. The first column and states are never cut; the others give way, the last are left out.
+    """Draws a table. The first column, states and names are never cut; the others give way.
+
+    Where that is not enough, spare columns are left out, and then the last ones.
 
     `whole`: nothing is cut or left out, and the terminal wraps lines.
     """
     shown = console(color)
     natural = _natural(titles, rows)
     least = [
-        size if index == 0 or columns[index].styles else min(size, LEAST)
+        size if index == 0 or columns[index].styles or columns[index].whole else min(size, LEAST)
         for index, size in enumerate(natural)
     ]
+    if not whole:
+        kept = with_room(least, [column.spare for column in columns], shown.width)
+        titles, columns = [titles[index] for index in kept], [columns[index] for index in kept]
+        rows = [[row[index] for index in kept] for row in rows]
+        natural, least = [natural[index] for index in kept], [least[index] for index in kept]
     widths = natural if whole else fitted(natural, least, shown.width)
     if whole:
         shown.width = max(shown.width, sum(widths) + GAP * len(widths))
@@ -71,11 +78,17 @@ def _natural(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     return [max(cell_len(row[index]) for row in [titles, *rows]) for index in range(len(titles))]
 
 
+def with_room(least: Sequence[int], spare: Sequence[bool], columns: int) -> list[int]:
+    """Returns the columns to show, by their places: the spare ones are left out first, each time the last."""
+    kept = list(range(len(least)))
+    while len(kept) > 1 and sum(least[index] for index in kept) + GAP * (len(kept) - 1) > columns:
+        kept.remove(max(kept[1:], key=lambda index: (spare[index], index)))
+    return kept
+
+
 def fitted(natural: Sequence[int], least: Sequence[int], columns: int) -> list[int]:
-    """Returns the widths of the columns that are shown. The widest are cut first, down to their least."""
+    """Returns the widths of the columns. The widest are cut first, down to their least."""
     widths = list(natural)
-    while len(widths) > 1 and sum(least[: len(widths)]) + GAP * (len(widths) - 1) > columns:
-        widths.pop()
     while sum(widths) + GAP * (len(widths) - 1) > columns:
         able = [index for index in range(1, len(widths)) if widths[index] > least[index]]
         if not able:

@@ -13,6 +13,8 @@ import click
 
 # datetime.UTC needs Python 3.11.
 UTC = dt.timezone.utc  # noqa: UP017
+# A time in a sentence of the system: "2026-11-30 03:30:00Z".
+IN_SENTENCES = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)Z")
 UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 PARTS = re.compile(r"(\d+(?:\.\d+)?)([wdhms])")
 
@@ -63,6 +65,16 @@ def clock(time: dt.datetime, zone: dt.tzinfo, now: dt.datetime) -> str:
     if there.date() == today.date():
         return f"{there:%H:%M:%S}" if there.second else f"{there:%H:%M}"
     return f"{there:%m-%d %H:%M}" if there.year == today.year else f"{there:%Y-%m-%d %H:%M}"
+
+
+def in_zone(text: str, zone: dt.tzinfo) -> str:
+    """Returns a sentence with its times, which are in UTC, in the zone, which is named."""
+
+    def there(found: re.Match[str]) -> str:
+        time = dt.datetime.fromisoformat(f"{found[1]}+00:00").astimezone(zone)
+        return f"{time:%Y-%m-%d %H:%M:%S} {zone_name(zone)}"
+
+    return IN_SENTENCES.sub(there, text)
 
 
 def zone_of(name: str | None) -> dt.tzinfo:

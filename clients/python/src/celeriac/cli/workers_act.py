@@ -1,12 +1,14 @@
-"""`celeriac workers`: grow, shrink, restart, shutdown, forget."""
+"""`celeriac workers`: grow, shrink, add-consumer, cancel-consumer, restart, shutdown, forget."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
+from celeriac.cli import names as names_of
 from celeriac.cli import times
 from celeriac.cli.asking import confirm, plural
 from celeriac.cli.options import asked_first, name_of, suggesting
@@ -55,6 +57,37 @@ def shrink(session: Session, names: tuple[str, ...], all_: bool, count: int) -> 
     found = _told(names, all_, session.client.workers.shrink_pool, session, count=count)
     undo = " ".join(names) or "--all"
     answer(session, found, f"{count} fewer · undo: celeriac workers grow {undo} --count {count}")
+
+
+@command("add-consumer")
+@click.argument("queue", shell_complete=names_of.completing("queues"))
+@name_of("workers", required=False, several=True)
+@ALL
+def add_consumer(session: Session, queue: str, names: tuple[str, ...], all_: bool) -> None:
+    """Have workers consume a queue, too, until they are started again.
+
+    celeriac workers add-consumer ai_analysis --all
+    """
+    found = _told(names, all_, partial(session.client.workers.add_consumer, queue), session)
+    undo = f"celeriac workers cancel-consumer {queue} {' '.join(names) or '--all'}"
+    answer(session, found, f"{_shown(names)} told to consume {queue} · undo: {undo}")
+
+
+@command("cancel-consumer")
+@click.argument("queue", shell_complete=names_of.completing("queues"))
+@name_of("workers", required=False, several=True)
+@ALL
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def cancel_consumer(session: Session, queue: str, names: tuple[str, ...], all_: bool, yes: bool) -> None:
+    """Have workers consume a queue no more, until they are started again. What they have taken is still run.
+
+    To stop all consumers of a queue, also those that start later: celeriac queues pause.
+    """
+    _chosen(names, all_)
+    confirm(session, f"have {_shown(names)} consume {queue} no more", name=queue, yes=yes)
+    found = _told(names, all_, partial(session.client.workers.cancel_consumer, queue), session)
+    undo = f"celeriac workers add-consumer {queue} {' '.join(names) or '--all'}"
+    answer(session, found, f"{_shown(names)} told to consume {queue} no more · undo: {undo}")
 
 
 @command("restart")
