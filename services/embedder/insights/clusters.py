@@ -29,8 +29,8 @@ __all__ = ["MOST_CLUSTERS", "Cluster", "Grouping", "Way", "cluster_questions"]
 LEAST_MEMBERS = 2
 # A new question is taken into a group if it is nearer to the centroid than this share of the members, ...
 NEARER_THAN = 0.05
-# ... and at this cosine at least.
-LEAST_COSINE = 0.35
+# ... but from the second of these cosines on in any case, and below the first in none.
+LEAST_COSINE, NEAR_COSINE = 0.35, 0.5
 
 
 class Way(Enum):
@@ -141,7 +141,7 @@ def _cluster(
         title=copies[group[int(np.argmax(cosines))]][0],
         keywords=keywords,
         centroid=centroid,
-        least=max(LEAST_COSINE, float(np.quantile(cosines, NEARER_THAN))),
+        least=float(np.clip(np.quantile(cosines, NEARER_THAN), LEAST_COSINE, NEAR_COSINE)),
     )
 
 

@@ -27,6 +27,7 @@ from tests.support.sql import fetch
 DONE = operations_pb2.OPERATION_STATE_DONE
 UNKNOWN: Any = 9
 DAY = 86_400
+NAMED = "display_name"
 # Near to each other for the model of bigrams, and far from the other topic.
 REFUNDS = ["退款多久會到帳？", "退款多久會到帳呢？", "退款多久會到帳啊？", "請問退款多久會到帳？"]
 PASSWORDS = ["how do I reset my password?", "how can I reset my password?", "how do I reset the password?"]
@@ -322,7 +323,7 @@ def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
         (insights.NameCluster, pb.NameClusterRequest(name="clusters/0"), "name"),
         (
             insights.NameCluster,
-            pb.NameClusterRequest(name="clusters/1", display_name="\n"),
+            (insights.NameCluster, pb.NameClusterRequest(name="clusters/1", display_name="\n"), NAMED),
             "display_name",
         ),
     ]:
