@@ -1,8 +1,8 @@
 """Groups of questions, measured on labelled ones: python -m benchmarks.embedder.questions FOLDER
 
-FOLDER has questions_en.csv and questions_zh.csv, each with the columns `text` and `label`. Told are the adjusted mutual
-information of groups and labels (1: equal, 0: chance), the steadiness of groups between two samples of 80 %, CPU
-seconds, how many questions were taken for small talk, and what 100,000 questions take.
+FOLDER has questions_en.csv and questions_zh.csv, each with the columns `text` and `label`. Told are the
+adjusted mutual information of groups and labels (1: equal, 0: chance), the steadiness of groups between two
+samples of 80 %, CPU seconds, how many questions were taken for small talk, and what 100,000 questions take.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_mutual_info_score  # type: ignore[import-not-found]
 
-from services.embedder.insights.clusters import Vectors, cluster_questions
+from services.embedder.insights.clusters import cluster_questions
+from services.embedder.insights.communities import Vectors
 from services.embedder.insights.talk import is_talk
 from services.embedder.model.encoder import Encoder
 from services.embedder.model.graph import Engine

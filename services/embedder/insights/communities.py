@@ -3,9 +3,9 @@
 1. The vectors come centred (`centring.py`).
 2. Each is linked to its nearest neighbours (faiss; from `MANY` on by the lists of an inverted file).
 3. Links below `LEAST_COSINE` are left out, so that what is like nothing stays alone.
-4. Leiden (Traag, Waltman and van Eck 2019; scikit-network) finds the communities: `RUNS` times, each in
-   another order of the vectors. Once more it does so with links weighted by how often their ends came together
-   (consensus clustering, Lancichinetti and Fortunato 2012): that is better, and steadier between samples.
+4. Leiden (Traag, Waltman and van Eck 2019; scikit-network) finds the communities `RUNS` times, in different
+   orders, and once more with links weighted by how often their ends came together (consensus clustering,
+   Lancichinetti and Fortunato 2012): that is better, and steadier from sample to sample.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from tests.support.sql import fetch
 DONE = operations_pb2.OPERATION_STATE_DONE
 UNKNOWN: Any = 9
 DAY = 86_400
-NAMED = "display_name"
+NAMED, KINDS = "display_name", "kinds[0]"
 # Near to each other for the model of bigrams, and far from the other topic.
 REFUNDS = ["退款多久會到帳？", "退款多久會到帳呢？", "退款多久會到帳啊？", "請問退款多久會到帳？"]
 PASSWORDS = ["how do I reset my password?", "how can I reset my password?", "how do I reset the password?"]
@@ -298,8 +298,8 @@ async def test_an_analysis_whose_message_was_lost_is_sent_again(stubs: Stubs, da
         database_url,
         "INSERT INTO celery_operations (owner, kind, metadata, resource, actor, work, total, created_at)"
         " VALUES ('embedder', 'precompute_question_classifications',"
-        ' \'{"way": "communities", "clusters": 0, "model": "models/bigrams@1"}\', \'\', \'mei\', \'questions\','
-        " 4, now() - interval '1 minute') RETURNING id",
+        ' \'{"way": "communities", "clusters": 0, "model": "models/bigrams@1"}\','
+        " '', 'mei', 'questions', 4, now() - interval '1 minute') RETURNING id",
     )
     request = operations_pb2.GetOperationRequest(name=f"operations/{row['id']}")
     eventually(lambda: stubs.operations.GetOperation(request).operation.state == DONE)
@@ -315,7 +315,7 @@ def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
         (insights.GetCluster, pb.GetClusterRequest(name="clusters/x"), "name"),
         (insights.GetCluster, pb.GetClusterRequest(name="clusters/1", days=-1), "days"),
         (insights.GetCluster, pb.GetClusterRequest(name="clusters/1", page_token="nonsense"), "page_token"),
-        (insights.ListUngroupedQuestions, pb.ListUngroupedQuestionsRequest(kinds=[UNKNOWN]), "kinds[0]"),
+        (insights.ListUngroupedQuestions, pb.ListUngroupedQuestionsRequest(kinds=[UNKNOWN]), KINDS),
         (insights.AssignQuestion, pb.AssignQuestionRequest(), "text"),
         (insights.RunAnalysis, pb.RunAnalysisRequest(method=UNKNOWN), "method"),
         (insights.RunAnalysis, pb.RunAnalysisRequest(cluster_count=257), "cluster_count"),
