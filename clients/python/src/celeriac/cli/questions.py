@@ -88,7 +88,7 @@ def show(session: Session, id: str, days: int | None, limit: int) -> None:
     """A group of questions: its newest members, its days and its languages."""
     found = session.client.questions.get_cluster(id, days=days, page_size=limit, deadline=session.deadline)
     if session.is_data:
-        session.out.data(found)
+        session.out.result(found, "")
         return
     if found.cluster is not None:
         session.out.items([found.cluster], CLUSTERS, "")
