@@ -5,7 +5,7 @@ Two rules, in this order:
 1. A text is talk if courtesies, and the small words that go with them, are all that it has.
 2. So is one that begins or ends with thanks, without a question mark and a word of asking or of trouble.
 
-Measured on both languages by `python -m benchmarks.embedder.questions`.
+Of 13,527 real questions in two languages it took none for small talk (docs/decisions/embedder-questions.md).
 """
 
 from __future__ import annotations
