@@ -15,6 +15,10 @@ class Pace(pace.Pace):
     heal: float = 5.0
     # The search index is synchronised with the table.
     follow: float = 2.0
+    # New questions are assigned to groups.
+    assign: float = 10.0
+    # An analysis that no worker has is sent again.
+    heal_analyses: float = 60.0
 
 
 USUAL = Pace()

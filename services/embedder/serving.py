@@ -15,8 +15,11 @@ from services.embedder.api.insights import InsightApi
 from services.embedder.api.messages import MessageApi
 from services.embedder.api.search import SearchApi
 from services.embedder.bulk.plan import Rebuilds
-from services.embedder.bulk.worker import celery_app, chunk_sender
+from services.embedder.bulk.worker import analysis_sender, celery_app, chunk_sender
 from services.embedder.counts import EmbeddedCounts
+from services.embedder.insights.analyses import Analyses
+from services.embedder.insights.assigning import Assigning
+from services.embedder.insights.cached import Rankings
 from services.embedder.model.encoder import Model
 from services.embedder.online import OnlineEncoder
 from services.embedder.pace import Pace
@@ -46,8 +49,12 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
         broker.connect(settings) as client,
     ):
         search = Search(database, sessions, facts.identity, online.question, pace)
-        send = chunk_sender(celery_app(settings))
+        app = celery_app(settings)
+        send = chunk_sender(app)
         rebuilds = Rebuilds(sessions, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS), pace)
+        analyses = Analyses(sessions, facts.identity, analysis_sender(app), pace)
+        assigning = Assigning(sessions, facts.identity, settings.time_zone, pace)
+        rankings = Rankings(sessions, client, settings.queue_prefix, settings.time_zone)
         owner = Owner(database, "embedder", pace=pace)
         # The index is filled before the service reports that it is ready.
         await search.follow()
@@ -66,10 +73,17 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
                 Servicer.generated(search_pb2_grpc.add_SearchServiceServicer_to_server, SearchApi(search)),
                 Servicer.generated(
                     insights_pb2_grpc.add_InsightServiceServicer_to_server,
-                    InsightApi(sessions, settings.time_zone),
+                    InsightApi(sessions, rankings, analyses, assigning, search.vector_of, settings.time_zone),
                 ),
             ],
-            background=[online.loop, search.following, rebuilds.healing, owner],
+            background=[
+                online.loop,
+                search.following,
+                rebuilds.healing,
+                analyses.healing,
+                assigning.following,
+                owner,
+            ],
             live=live,
             checks={"broker": client.ping},
             pace=pace,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import (
     ARRAY,
+    REAL,
     BigInteger,
+    Boolean,
     Column,
     Date,
     ForeignKey,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from services.kernel.tables import Moment, check, new_metadata, operations, outbox_table, required
 
@@ -121,6 +124,49 @@ clusters = Table(
     required("keywords", ARRAY(Text)),
     required("size", Integer),
     required("analysed_at", Moment, server_default=text("now()")),
+    # Given by a person; empty: none.
+    required("name", Text, server_default=""),
+    required("named_by", Text, server_default=""),
+    # The message whose text is the title. A trigger empties the title when that is deleted or changed.
+    Column("medoid", MessageId, ForeignKey("chat_messages.id", ondelete="SET NULL")),
+    # Little-endian float32 values; NULL in a row of the version before.
+    Column("centroid", LargeBinary),
+    # The least cosine to the centroid at which a new question is assigned.
+    required("least", REAL, server_default=text("2")),
+    # Questions by language.
+    required("languages", JSONB, server_default=text("'{}'")),
+    required("first_seen_at", Moment, server_default=text("now()")),
+    Index("question_clusters_medoid", "medoid"),
+)
+
+# Questions that are in no cluster.
+ungrouped = Table(
+    "question_ungrouped",
+    metadata,
+    of_message(),
+    required("kind", Text),
+    check("question_ungrouped_kind_check", "kind IN ('noise', 'talk')"),
+)
+
+# The last analysis: at most one row.
+analysis = Table(
+    "question_analysis",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    required("model", Text),
+    required("way", Text),
+    required("questions", Integer),
+    # The means by which vectors are centred: as many rows of float32 values as there are scripts.
+    required("scripts", ARRAY(Text)),
+    required("means", LargeBinary),
+    # The highest id that a cluster ever had.
+    required("last_id", Integer),
+    # Rises with every change of clusters, members and names: by it cached answers are known to be old.
+    required("revision", BigInteger),
+    # The number of the last write of a vector that was assigned.
+    required("assigned_through", BigInteger),
+    required("analysed_at", Moment, server_default=text("now()")),
+    check("question_analysis_single_check", "single"),
 )
 
 cluster_members = Table(

@@ -12,9 +12,9 @@ import structlog
 from services.embedder.bulk.chunk import Embed, Embedded, embed_passages
 from services.embedder.bulk.rebuild import ChunkKey, Rebuild
 from services.embedder.bulk.store_chunks import ChunkStore
-from services.embedder.bulk.store_requests import RequestStore
 from services.embedder.bulk.store_vectors import VectorStore
 from services.embedder.pace import USUAL, Pace
+from services.embedder.store_requests import RequestStore
 from services.kernel.database import Database
 from services.kernel.loops import Loop
 from services.kernel.once import Once

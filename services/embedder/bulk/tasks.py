@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Any
 
@@ -10,14 +9,12 @@ from celery import Celery, Task
 
 from services.embedder.bulk.plan import embed_chunk
 from services.embedder.bulk.rebuild import REBUILD, ChunkKey, Rebuild
-from services.embedder.bulk.worker import EMBED_CHUNK, RETRIES, PoolProcess
-from services.embedder.insights.clusters import MOST_CLUSTERS, cluster_questions
-from services.embedder.insights.store_questions import QuestionStore
+from services.embedder.bulk.worker import ANALYSE, EMBED_CHUNK, PASSING, RETRIES, PoolProcess
+from services.embedder.insights.analyses import analyse, checked_way
+from services.embedder.insights.store_operations import KIND, AnalysisOperations, Wanted
 from services.embedder.messages.messages import Role
 from services.kernel.errors import FieldFault
 from services.kernel.operations import forget_ended
-
-PRELOADED_DAYS, PRELOADED_QUESTIONS = 7, 20
 
 
 def register(app: Celery, process: PoolProcess) -> None:
@@ -37,17 +34,24 @@ def register(app: Celery, process: PoolProcess) -> None:
         begun = process.run(process.rebuilds.begin(wanted, f"tasks/{self.request.id}"))
         return {"operation": f"operations/{begun}"}
 
-    @app.task(name="precompute_question_classifications", **RETRIES)
-    def precompute_question_classifications(clusters: int = 0) -> dict[str, int]:
-        return {"clusters": process.run(_classify(process, checked_clusters(clusters)))}
+    @app.task(name=KIND, bind=True, **RETRIES)
+    def precompute_question_classifications(
+        self: Task[Any, Any], clusters: int = 0, way: str = ""
+    ) -> dict[str, int | str]:
+        wanted = checked_way(clusters, way)
+        return process.run(_begin_and_analyse(process, wanted, f"tasks/{self.request.id}"))
+
+    @app.task(name=ANALYSE, **RETRIES)
+    def analyse_questions(operation_id: str) -> dict[str, int | str]:
+        return process.run(_analyse(process, operation_id))
 
     @app.task(name="preload_vector_services", **RETRIES)
     def preload_vector_services() -> dict[str, int]:
-        return process.run(_preload(process))
+        return {"answers_ready": process.run(process.rankings.warm())}
 
     @app.task(name="cleanup_cache", **RETRIES)
     def cleanup_cache() -> dict[str, int]:
-        return {"operations_removed": process.run(_forget_operations(process))}
+        return process.run(_clean_up(process))
 
     @app.task(name="report_worker_health", **RETRIES)
     def report_worker_health() -> dict[str, Any]:
@@ -70,32 +74,30 @@ def checked(force_rebuild: object, user_role: object, min_length: object) -> Reb
     return Rebuild(bool(force_rebuild), str(user_role), int(str(min_length)))
 
 
-def checked_clusters(clusters: object) -> int:
-    whole = isinstance(clusters, int) and not isinstance(clusters, bool)
-    if not whole or not 0 <= int(str(clusters)) <= MOST_CLUSTERS:
-        fault = f"is {clusters!r}, it must be 0 (found by itself) to {MOST_CLUSTERS}"
-        raise ValueError(str(FieldFault("clusters", fault, "0")))
-    return int(str(clusters))
-
-
-async def _classify(process: PoolProcess, clusters: int) -> int:
-    """Replaces the stored clusters with new ones. Returns how many were found."""
-    model = process.model
-    async with process.sessions.reading() as session:
-        ids, texts, vectors = await QuestionStore(session).questions(model)
-    found = await asyncio.to_thread(cluster_questions, texts, vectors, clusters)
+async def _begin_and_analyse(process: PoolProcess, wanted: Wanted, actor: str) -> dict[str, int | str]:
+    """Begins the operation of an analysis, or takes over the one that runs: its worker may have died."""
     async with process.sessions.transaction() as session:
-        await QuestionStore(session).replace(model, ids, found, process.time_zone)
-    return len(found)
+        operation, _ = await AnalysisOperations(session, process.model).begin(wanted, actor)
+    return await _analyse(process, operation)
 
 
-async def _preload(process: PoolProcess) -> dict[str, int]:
-    """Reads vectors and hot questions, so that they are in the database's cache."""
-    async with process.sessions.reading() as session:
-        store = QuestionStore(session)
-        _, _, vectors = await store.questions(process.model)
-        hot = await store.hot(PRELOADED_DAYS, PRELOADED_QUESTIONS, process.time_zone)
-    return {"vectors": len(vectors), "hot_questions": len(hot)}
+async def _analyse(process: PoolProcess, operation: str) -> dict[str, int | str]:
+    try:
+        found = await analyse(process.database, process.sessions, process.model, operation, process.time_zone)
+    except PASSING:
+        raise
+    except Exception as error:
+        async with process.sessions.transaction() as session:
+            await AnalysisOperations(session, process.model).fail(operation, error)
+        raise
+    if "skipped" not in found:
+        await process.rankings.warm()
+    return found
+
+
+async def _clean_up(process: PoolProcess) -> dict[str, int]:
+    removed = await _forget_operations(process)
+    return {"operations_removed": removed, "answers_removed": await process.rankings.clean()}
 
 
 async def _forget_operations(process: PoolProcess) -> int:

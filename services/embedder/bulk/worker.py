@@ -28,6 +28,7 @@ from services.embedder.bulk.shared_queues import refuse_shared_queues
 from services.embedder.bulk.task_logs import bind_ids, pass_request_id_on
 from services.embedder.bulk.worker_probes import add_probes
 from services.embedder.counts import ToldCounts
+from services.embedder.insights.cached import Rankings
 from services.embedder.model.encoder import Encoder
 from services.kernel import broker
 from services.kernel.channel import channel_to
@@ -42,6 +43,9 @@ from services.kernel.settings import KernelSettings
 log = structlog.get_logger(__name__)
 
 EMBED_CHUNK = "embed_message_chunk"
+ANALYSE = "analyse_questions"
+# A message of an analysis that waits for longer is dropped: healing sends another one each minute.
+ANALYSE_EXPIRES = 60
 QUEUE = "ai_analysis"
 SOFT_LIMIT, HARD_LIMIT = 600, 900
 # A task is retried after these errors: the broker or the database is away for a moment.
@@ -100,6 +104,15 @@ def chunk_sender(app: Celery) -> Callable[[Sequence[ChunkKey]], None]:
     return send
 
 
+def analysis_sender(app: Celery) -> Callable[[str], None]:
+    """Returns a function that puts an analysis on the queue, by the id of its operation. It blocks."""
+
+    def send(operation_id: str) -> None:
+        app.send_task(ANALYSE, args=[operation_id], ignore_result=True, expires=ANALYSE_EXPIRES)
+
+    return send
+
+
 class PoolProcess:
     """The resources of one process of the pool: event loop, database, model, live settings."""
 
@@ -124,6 +137,10 @@ class PoolProcess:
             self._settings.database_url.get_secret_value(), 2, "celeriac-embedder-worker"
         )
         self.sessions = Sessions(self.database)
+        self._client = broker.connect(self._settings)
+        self.rankings = Rankings(
+            self.sessions, self._client, self._settings.queue_prefix, self._settings.time_zone
+        )
         live = self._followed()
         self.rebuilds = Rebuilds(
             self.sessions, self.model, chunk_sender(self._app), lambda: live.get(CHUNK_CHARACTERS)
@@ -151,6 +168,7 @@ class PoolProcess:
 
     def _close(self, **_: Any) -> None:
         if self._runner is not None:
+            self._runner.run(self._client.aclose())
             self._runner.run(self.sessions.close())
             self._runner.run(self.database.close())
             self._runner.close()

@@ -1,148 +1,164 @@
-"""Groups questions by meaning: spherical k-means on their vectors, and keywords for each group."""
+"""Groups questions by meaning, with a title and keywords for each group.
+
+1. Small talk is set aside (`talk.py`). Of equal texts one is grouped, and stands for all.
+2. Vectors are centred (`centring.py`) and grouped, by communities (`communities.py`) unless told otherwise.
+3. Groups of a single question are noise.
+4. A group's title is its medoid: the question nearest to the group's centroid. Keywords come from `words.py`.
+
+Seeds are fixed, and the order of the questions, which is that of their ids, has no say in it.
+"""
 
 from __future__ import annotations
 
-import logging
-import math
-import re
-import warnings
-import zlib
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
-from numpy.typing import NDArray
 
-SAMPLE = 2000
-MOST_CLUSTERS = 256
-# Bounds of the number of clusters, as factors of the square root of the number of questions. Without them,
-# the silhouette prefers pairs of near duplicates, or else two clusters by language: neither of them shows
-# which questions are asked often.
-LEAST_BY_ROOT, MOST_BY_ROOT = 0.3, 2.5
-KEYWORDS = 5
-HAN = re.compile(r"[\u4e00-\u9fff]")
-WORD = re.compile(r"\w\w+")
-SEED = 7
-# The best of this many starts is kept. With three starts at random rows, k-means failed to find three clear
-# topics in 30 of 100 orders of their questions.
-STARTS = 10
+from services.embedder.insights.centring import Means, centred, means_of
+from services.embedder.insights.communities import NOISE, Labels, Vectors, communities
+from services.embedder.insights.languages import script_of
+from services.embedder.insights.other_ways import MOST_CLUSTERS, dbscan, k_means
+from services.embedder.insights.talk import is_talk
+from services.embedder.insights.words import keywords_of
 
-Vectors = NDArray[np.float32]
+__all__ = ["MOST_CLUSTERS", "Cluster", "Grouping", "Way", "cluster_questions"]
+
+# A group has so many questions at least; equal ones count.
+LEAST_MEMBERS = 2
+# A new question is taken into a group if it is nearer to the centroid than this share of the members, ...
+NEARER_THAN = 0.05
+# ... but from the second of these cosines on in any case, and below the first in none.
+LEAST_COSINE, NEAR_COSINE = 0.35, 0.5
+
+
+class Way(Enum):
+    """How questions are grouped."""
+
+    COMMUNITIES = "communities"
+    K_MEANS = "k_means"
+    DBSCAN = "dbscan"
 
 
 @dataclass(frozen=True)
 class Cluster:
     """Questions with one meaning.
 
-    `members` are their positions in the analysed texts, `title` is the text nearest to the centroid.
+    `members` are their positions in the analysed texts, `title` is the position of the medoid. `centroid`
+    [d] is a unit vector among centred ones; a new question belongs to it from the cosine `least` on.
     """
 
     members: Sequence[int]
-    title: str
+    title: int
     keywords: Sequence[str]
+    centroid: Vectors
+    least: float
 
 
-def cluster_questions(texts: Sequence[str], vectors: Vectors, clusters: int = 0) -> list[Cluster]:
-    """Groups texts by their unit vectors [n, d]. Returns the groups, largest first.
+@dataclass(frozen=True)
+class Grouping:
+    """Clusters, largest first; the positions of what is in none; the means by which vectors are centred."""
 
-    `clusters` is the number of groups; with 0, the silhouette determines it. The order of the texts, which is
-    that of their ids, does not influence the groups.
-    """
-    if not texts:
-        return []
-    # K-means draws its first rows by position and ends at a local optimum near them: without this sorting,
-    # the same questions would form other groups under other ids.
-    order = sorted(range(len(texts)), key=lambda row: (texts[row], zlib.crc32(vectors[row].tobytes())))
-    texts, vectors = [texts[row] for row in order], vectors[order]
-    wanted = min(clusters or _best_count(vectors), len(texts))
-    centroids, labels = _k_means(vectors, wanted)
-    groups = [np.flatnonzero(labels == number) for number in range(wanted)]
-    centres = [centroids[number] for number, group in enumerate(groups) if len(group)]
-    groups = [group for group in groups if len(group)]
-    keywords = _keywords([[texts[int(row)] for row in group] for group in groups])
-    found = [
-        Cluster(
-            sorted(order[row] for row in group),
-            texts[int(group[int(np.argmax(vectors[group] @ centre))])],
-            words,
-        )
-        for group, centre, words in zip(groups, centres, keywords, strict=True)
-    ]
-    return sorted(found, key=lambda cluster: (-len(cluster.members), cluster.title))
+    clusters: Sequence[Cluster] = ()
+    noise: Sequence[int] = ()
+    talk: Sequence[int] = ()
+    means: Means = field(default_factory=dict)
 
 
-def _k_means(vectors: Vectors, clusters: int) -> tuple[Vectors, NDArray[np.int64]]:
-    """Returns the centroids [clusters, d] and the number of each row's centroid, from the best start.
+def cluster_questions(
+    texts: Sequence[str], vectors: Vectors, way: Way = Way.COMMUNITIES, clusters: int = 0
+) -> Grouping:
+    """Groups texts by their unit vectors [n, d]. `clusters`: how many k-means makes; 0: it finds that."""
+    rows_of: dict[str, list[int]] = {}
+    talk = [row for row, text in enumerate(texts) if is_talk(text)]
+    for row in sorted(set(range(len(texts))) - set(talk)):
+        rows_of.setdefault(texts[row].strip().casefold(), []).append(row)
+    # In the order of the texts, so that the order of the rows has no say.
+    copies = [rows_of[text] for text in sorted(rows_of)]
+    if not copies:
+        return Grouping(talk=tuple(talk))
+    firsts = [rows[0] for rows in copies]
+    scripts = [script_of(texts[row]) for row in firsts]
+    own = _without_zeros(vectors)[firsts]
+    means = means_of(own, scripts)
+    points = centred(own, scripts, means)
+    labels = _labels(points, way, clusters)
+    _take_frequent(labels, copies)
+    groups, alone = _groups(labels, copies)
+    keywords = keywords_of([[texts[firsts[one]] for one in group] for group in groups])
+    found = [_cluster(group, copies, points, words) for group, words in zip(groups, keywords, strict=True)]
+    found.sort(key=lambda cluster: (-len(cluster.members), texts[cluster.title]))
+    noise = sorted(row for one in alone for row in copies[one])
+    return Grouping(found, noise, talk, means)
 
-    Each start uses k-means++ (Arthur and Vassilvitskii 2007), which chooses rows far apart: a frequent
-    question occurs in many rows, so that random rows would often be two of the same text.
-    """
-    # Imported here, because it takes a tenth of a second, and most workers never group questions.
-    import faiss
 
-    means = faiss.Kmeans(
-        vectors.shape[1],
-        clusters,
-        niter=20,
-        nredo=STARTS,
-        seed=SEED,
-        spherical=True,
-        min_points_per_centroid=1,
-        init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
+def _labels(points: Vectors, way: Way, clusters: int) -> Labels:
+    match way:
+        case Way.COMMUNITIES:
+            return communities(points)
+        case Way.K_MEANS:
+            return k_means(points, clusters)
+        case Way.DBSCAN:
+            return dbscan(points)
+
+
+def _take_frequent(labels: Labels, copies: Sequence[Sequence[int]]) -> None:
+    """Gives a text that is like no other, but was asked several times, a label of its own."""
+    fresh = int(labels.max(initial=NOISE)) + 1
+    for one in np.flatnonzero(labels == NOISE).tolist():
+        if len(copies[one]) >= LEAST_MEMBERS:
+            labels[one] = fresh
+            fresh += 1
+
+
+def _groups(labels: Labels, copies: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[int]]:
+    """Returns the texts of each group, and those of none."""
+    members: dict[int, list[int]] = {}
+    for one, label in enumerate(labels.tolist()):
+        members.setdefault(label, []).append(one)
+    alone = members.pop(NOISE, [])
+    groups = []
+    for _, group in sorted(members.items()):
+        if sum(len(copies[one]) for one in group) >= LEAST_MEMBERS:
+            groups.append(group)
+        else:
+            alone += group
+    return groups, alone
+
+
+def _cluster(
+    group: Sequence[int], copies: Sequence[Sequence[int]], points: Vectors, keywords: Sequence[str]
+) -> Cluster:
+    own = points[group]
+    # A question counts as often as it was asked.
+    sums = np.array([len(copies[one]) for one in group], dtype=np.float32) @ own
+    length = float(np.linalg.norm(sums))
+    centroid: Vectors = (sums / length if length > 1e-6 else own[0]).astype(np.float32)
+    cosines = own @ centroid
+    return Cluster(
+        members=sorted(row for one in group for row in copies[one]),
+        title=copies[group[int(np.argmax(cosines))]][0],
+        keywords=keywords,
+        centroid=centroid,
+        least=float(np.clip(np.quantile(cosines, NEARER_THAN), LEAST_COSINE, NEAR_COSINE)),
     )
-    means.train(np.ascontiguousarray(vectors, dtype=np.float32))
-    assert means.centroids is not None
-    centroids: Vectors = means.centroids
-    labels: NDArray[np.int64] = np.argmax(vectors @ centroids.T, axis=1)
-    return centroids, labels
 
 
-def _best_count(vectors: Vectors) -> int:
-    """Returns the number of clusters with the best silhouette on a sample, among powers of sqrt(2).
-
-    It is the simplified silhouette (Hruschka et al. 2004): it uses distances to centroids, not to all rows.
-    """
-    rows = np.random.default_rng(SEED).permutation(len(vectors))[:SAMPLE]
-    sample, root = vectors[rows], len(rows) ** 0.5
-    most = min(MOST_CLUSTERS, len(rows) // 2, round(MOST_BY_ROOT * root))
-    counts = sorted({round(2 ** (step / 2)) for step in range(2, 17)})
-    candidates = [count for count in counts if LEAST_BY_ROOT * root <= count <= most]
-    return max(candidates, key=lambda count: _silhouette(sample, count), default=1)
+def _without_zeros(vectors: Vectors) -> Vectors:
+    """Leaves out the columns behind the last one that is not zero: a lifted model's vectors have many."""
+    used = np.flatnonzero(np.abs(vectors[:1000]).max(axis=0))
+    width = int(used[-1]) + 1 if len(used) else 1
+    return vectors if np.any(vectors[:, width:]) else vectors[:, :width]
 
 
-def _silhouette(vectors: Vectors, clusters: int) -> float:
-    centroids, _ = _k_means(vectors, clusters)
-    distances = np.sort(np.maximum(1 - vectors @ centroids.T, 1e-9), axis=1)
-    return float(np.mean(1 - distances[:, 0] / distances[:, 1]))
+def widened(vector: Vectors, width: int) -> Vectors:
+    """Returns the vector with zeros up to `width` numbers."""
+    return np.pad(vector, (0, width - len(vector)))
 
 
-def _keywords(groups: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Returns the keywords of each group by class-based TF-IDF (Grootendorst 2022): a word's count in the
-    group, times its rarity in all groups."""
-    counts = [Counter(word for text in group for word in words_of(text)) for group in groups]
-    overall = sum(counts, Counter[str]())
-    average = overall.total() / max(len(groups), 1)
-
-    def strongest(count: Counter[str]) -> list[str]:
-        weights = {word: n * math.log(1 + average / overall[word]) for word, n in count.items()}
-        return sorted(weights, key=lambda word: (-weights[word], word))[:KEYWORDS]
-
-    return [strongest(count) for count in counts]
-
-
-def words_of(text: str) -> list[str]:
-    """Returns the words of at least two characters, in lower case. Chinese is segmented by jieba."""
-    words = _jieba_cut(text) if HAN.search(text) else [text]
-    return [found.lower() for word in words for found in WORD.findall(word)]
-
-
-def _jieba_cut(text: str) -> list[str]:
-    # Imported at the first Chinese text: its dictionary takes a second and 100 MB. The import emits warnings
-    # (invalid escapes, pkg_resources), and the library logs to standard error.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import jieba
-    jieba.setLogLevel(logging.WARNING)
-    words: list[str] = jieba.lcut(text)
-    return words
+def nearest_clusters(text: str, vector: Vectors, means: Mapping[str, Vectors], centroids: Vectors) -> Vectors:
+    """Returns the cosines [k] of a text's unit vector [d] to the centroids [k, d]."""
+    [point] = centred(vector[None, :], [script_of(text)], means)
+    cosines: Vectors = centroids @ point
+    return cosines

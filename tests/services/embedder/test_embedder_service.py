@@ -395,15 +395,18 @@ def test_the_scheduled_tasks_tell_what_is_asked_most_with_its_trend(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     app = celery_app(KernelSettings())
-    assert app.send_task("precompute_question_classifications").get(timeout=30)["clusters"] >= 2
+    analysed = app.send_task("precompute_question_classifications").get(timeout=30)
+    assert analysed["clusters"] >= 2
+    operation = stubs.operations.GetOperation(operations_pb2.GetOperationRequest(name=analysed["operation"]))
+    assert (operation.operation.state, operation.operation.done) == (DONE, 9)
     with pytest.raises(Exception, match="clusters is -1"):
         app.send_task("precompute_question_classifications", args=[-1]).get(timeout=30)
     with pytest.raises(Exception, match=r"user_role is 'bot'.*min_length is -1"):
         app.send_task("rebuild_chat_vectors", kwargs={"user_role": "bot", "min_length": -1}).get(timeout=30)
     warmed = app.send_task("preload_vector_services", queue="maintenance").get(timeout=30)
-    assert warmed["vectors"] == 9
-    assert warmed["hot_questions"] >= 1
-    assert app.send_task("cleanup_cache", queue="maintenance").get(timeout=30) == {"operations_removed": 0}
+    assert warmed == {"answers_ready": 4}
+    cleaned = app.send_task("cleanup_cache", queue="maintenance").get(timeout=30)
+    assert cleaned == {"operations_removed": 0, "answers_removed": 0}
     rebuild = app.send_task("rebuild_chat_vectors")
     request = operations_pb2.GetOperationRequest(name=rebuild.get(timeout=30)["operation"])
     assert stubs.operations.GetOperation(request).operation.actor == f"tasks/{rebuild.id}"
@@ -418,37 +421,6 @@ def test_the_scheduled_tasks_tell_what_is_asked_most_with_its_trend(
     wider = stubs.insights.ListHotQuestions(insights_pb2.ListHotQuestionsRequest(days=2))
     [hot] = [question for question in wider.questions if question.title.startswith("退貨運費")]
     assert (hot.count, hot.previous_count) == (4, 1)
-
-
-async def test_what_is_asked_most_comes_in_pages_of_one_analysis(stubs: Stubs, database_url: str) -> None:
-    await fetch(database_url, "DELETE FROM question_clusters")
-    await fetch(
-        database_url,
-        "WITH made AS (INSERT INTO question_clusters (id, model, title, keywords, size)"
-        " SELECT n, 'bigrams@1', 'question ' || n, '{}', 1 FROM generate_series(1, 7) AS n RETURNING id)"
-        " INSERT INTO question_stats_daily (day, cluster_id, questions)"
-        # Some are asked equally often, and the last one not in these days.
-        " SELECT (now() AT TIME ZONE 'Asia/Taipei')::date - CASE id WHEN 7 THEN 9 ELSE 0 END, id, id / 2 + 1"
-        " FROM made",
-    )
-
-    def request(**more: Any) -> insights_pb2.ListHotQuestionsRequest:
-        return insights_pb2.ListHotQuestionsRequest(page_size=2, **more)
-
-    found = all_listed(stubs.insights.ListHotQuestions, request(), "questions")
-    assert [(each.title[-1], each.count) for each in found] == [
-        ("6", 4),
-        ("4", 3),
-        ("5", 3),
-        ("2", 2),
-        ("3", 2),
-        ("1", 1),
-    ]
-    token = stubs.insights.ListHotQuestions(request()).next_page_token
-    await fetch(database_url, "UPDATE question_clusters SET analysed_at = now() + interval '1 second'")
-    for wrong in (token, "nonsense"):
-        assert fields_at_fault(stubs.insights.ListHotQuestions, request(page_token=wrong)) == ["page_token"]
-    assert stubs.insights.ListHotQuestions(request()).questions
 
 
 def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
@@ -470,8 +442,6 @@ def test_bad_input_is_told_by_field(stubs: Stubs) -> None:
     assert fields_at_fault(ingest, wrong_ingest) == ["requests[0].messages[0].conversation"]
     wrong_embed = pb.EmbedMessagesRequest(role=UNKNOWN, min_length=-1)
     assert fields_at_fault(stubs.messages.EmbedMessages, wrong_embed) == ["role", "min_length"]
-    hot = insights_pb2.ListHotQuestionsRequest(days=367)
-    assert fields_at_fault(stubs.insights.ListHotQuestions, hot) == ["days"]
     nan = np.full(1024, np.nan, dtype="<f4").tobytes()
     for request, fields in [
         (search(), ["text"]),

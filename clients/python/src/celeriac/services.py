@@ -58,9 +58,7 @@ class Services:
 
     @cached_property
     def questions(self) -> InsightService:
-        """Insights: users' questions, grouped by meaning, as of the last run of the task
-        precompute_question_classifications.
-        """
+        """Insights: users' questions, grouped by meaning."""
         from celeriac.embedder.v1.insights import InsightService
 
         return InsightService(self._calls)
@@ -178,9 +176,7 @@ class AsyncServices:
 
     @cached_property
     def questions(self) -> AsyncInsightService:
-        """Insights: users' questions, grouped by meaning, as of the last run of the task
-        precompute_question_classifications.
-        """
+        """Insights: users' questions, grouped by meaning."""
         from celeriac.embedder.v1.insights import AsyncInsightService
 
         return AsyncInsightService(self._calls)

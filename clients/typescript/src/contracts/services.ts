@@ -48,7 +48,9 @@ export interface Services {
   /** Embedding: converts texts to vectors of 1024 numbers. */
   readonly embeddings: EmbeddingService;
   /**
-   * Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
+   * Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+   * precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+   * A group keeps its name from analysis to analysis.
    */
   readonly questions: InsightService;
   /** Messages: what people and assistants wrote to each other. */
@@ -132,6 +134,12 @@ export const SERVICES = {
   },
   questions: {
     listHot: { method: InsightServiceStub.method.listHotQuestions, kind: "list", field: "questions" },
+    listClusters: { method: InsightServiceStub.method.listClusters, kind: "list", field: "clusters" },
+    getCluster: { method: InsightServiceStub.method.getCluster, kind: "unary" },
+    listUngrouped: { method: InsightServiceStub.method.listUngroupedQuestions, kind: "list", field: "questions" },
+    assign: { method: InsightServiceStub.method.assignQuestion, kind: "unary" },
+    runAnalysis: { method: InsightServiceStub.method.runAnalysis, kind: "unary", field: "operation" },
+    nameCluster: { method: InsightServiceStub.method.nameCluster, kind: "unary", field: "cluster" },
   },
   messages: {
     ingest: { method: MessageServiceStub.method.ingestMessages, kind: "send" },
@@ -270,6 +278,7 @@ export const COLLECTIONS: Readonly<Record<string, string>> = {
   "celeriac.dev/AlertRule": "alertRules/",
   "celeriac.dev/AlertSilence": "alertSilences/",
   "celeriac.dev/AuditRecord": "auditRecords/",
+  "celeriac.dev/Cluster": "clusters/",
   "celeriac.dev/Config": "configs/",
   "celeriac.dev/EventGap": "eventGaps/",
   "celeriac.dev/Message": "messages/",

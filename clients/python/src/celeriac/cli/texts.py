@@ -1,4 +1,4 @@
-"""`celeriac questions`, `search` and `embed`."""
+"""`celeriac search` and `embed`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ from celeriac.cli.options import within
 from celeriac.cli.output import Column
 from celeriac.cli.session import Session, command
 
-QUESTIONS = [
-    Column("TITLE", "title"),
-    Column("COUNT", "count"),
-    Column("BEFORE", "previous_count"),
-    Column("TREND", lambda question: trend(question.count, question.previous_count)),
-    Column("KEYWORDS", "keywords"),
-    Column("SIZE", "size", wide=True),
-]
 FOUND = [
     Column("MESSAGE", lambda found: found.message.id),
     Column("SCORE", lambda found: f"{found.score:.3f}"),
@@ -27,26 +19,6 @@ FOUND = [
     Column("TEXT", lambda found: found.message.text),
     Column("CONVERSATION", lambda found: found.message.conversation.partition("/")[2], wide=True),
 ]
-
-
-def trend(now: int, before: int) -> str:
-    """Returns how a count changed: "new", "+50%", "-10%", "same"."""
-    if not before:
-        return "new" if now else "same"
-    change = round(100 * (now - before) / before)
-    return f"{change:+d}%" if change else "same"
-
-
-@command("questions")
-@click.option("--days", type=click.IntRange(1), help="Of the last so many days.")
-@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="The most to list.")
-def questions(session: Session, days: int | None, limit: int) -> None:
-    """What users ask most, by meaning, as of the last analysis."""
-    listing = session.client.questions.list_hot(days=days, limit=limit, deadline=session.deadline)
-    page = next(listing.pages())
-    session.out.items(page.items[:limit], QUESTIONS, "no question was analysed yet")
-    if session.is_terminal and page.answer.analysis_time:
-        session.say(f"as of {session.out.time(page.answer.analysis_time)}")
 
 
 @command("search")

@@ -106,7 +106,18 @@ TREE: dict[str, Leaf | Branch] = {
             "gaps": Leaf("Times in which events were missed.", "system:gaps"),
         },
     ),
-    "questions": Leaf("What users ask most: hot questions.", "texts:questions"),
+    "questions": Branch(
+        "What users ask, grouped by meaning.",
+        {
+            "list": Leaf("List what is asked most.", "questions:list_"),
+            "clusters": Leaf("List all groups, the largest first.", "questions:clusters"),
+            "show": Leaf("Show a group: its questions, days and languages.", "questions:show"),
+            "ungrouped": Leaf("List what is in no group.", "questions:ungrouped"),
+            "ask": Leaf("Tell the group of a question.", "questions:ask"),
+            "name": Leaf("Give a group a name that stays.", "questions:name"),
+            "run": Leaf("Group all questions anew.", "questions:run"),
+        },
+    ),
     "search": Leaf("Search messages by meaning.", "texts:search"),
     "embed": Leaf("Convert texts to vectors.", "texts:embed"),
     "audit": Branch(

@@ -14,7 +14,11 @@ READS = (
     "/celeriac.audit.v1.AuditService/Verify",
     "/celeriac.embedder.v1.EmbeddingService/Embed",
     "/celeriac.embedder.v1.EmbeddingService/GetModel",
+    "/celeriac.embedder.v1.InsightService/AssignQuestion",
+    "/celeriac.embedder.v1.InsightService/GetCluster",
+    "/celeriac.embedder.v1.InsightService/ListClusters",
     "/celeriac.embedder.v1.InsightService/ListHotQuestions",
+    "/celeriac.embedder.v1.InsightService/ListUngroupedQuestions",
     "/celeriac.embedder.v1.MessageService/GetMessage",
     "/celeriac.embedder.v1.MessageService/ListMessages",
     "/celeriac.embedder.v1.SearchService/SearchMessages",
@@ -70,6 +74,7 @@ READS = (
 
 # Methods that change something, once for each request_id: the number of that field.
 WITH_REQUEST_ID = {
+    "/celeriac.embedder.v1.InsightService/RunAnalysis": 3,
     "/celeriac.embedder.v1.MessageService/EmbedMessages": 4,
     "/celeriac.monitor.v1.AlertService/CreateAlertRule": 3,
     "/celeriac.monitor.v1.AlertService/CreateAlertSilence": 3,

@@ -10,6 +10,7 @@ COLLECTIONS = {
     "celeriac.dev/AlertRule": "alertRules/",
     "celeriac.dev/AlertSilence": "alertSilences/",
     "celeriac.dev/AuditRecord": "auditRecords/",
+    "celeriac.dev/Cluster": "clusters/",
     "celeriac.dev/Config": "configs/",
     "celeriac.dev/EventGap": "eventGaps/",
     "celeriac.dev/Message": "messages/",

@@ -18,29 +18,155 @@ if TYPE_CHECKING:
     from celeriac.calls.listing import AsyncListing, Listing
     from celeriac.calls.watches import AsyncWatch, Watch
 
+    from celeriac.embedder.v1.messages import Message
+    from celeriac.operations.v1.operations import AsyncOperation, Operation
+
 Value = bool | int | float | str | dt.timedelta
 # How long a call may take, in seconds or as a timedelta; None: as long as the contract lets it.
 Deadline = dt.timedelta | float | None
 
 
-class HotQuestion(View):
+AnalysisMethod = Literal["COMMUNITIES", "K_MEANS", "DBSCAN"]
+UngroupedKind = Literal["UNLIKE_OTHERS", "SMALL_TALK"]
+
+
+class Analysis(View):
+    """An analysis of all questions."""
+
+    message_name = 'celeriac.embedder.v1.Analysis'
+    # When the groups were computed.
+    create_time: dt.datetime | None
+    # How they were computed.
+    method: AnalysisMethod | None
+    # The model whose vectors were compared, "models/{id}".
+    model: str
+    # How many messages of users were analysed: those that have a vector.
+    question_count: int
+    # How many groups there are now.
+    cluster_count: int
+    # How many questions are in no group now, since they are like no other.
+    unlike_others_count: int
+    # How many messages are small talk.
+    small_talk_count: int
+
+
+class LanguageCount(View):
+    """How many questions of a group are in a language."""
+
+    message_name = 'celeriac.embedder.v1.LanguageCount'
+    # The language, by BCP 47: "zh", "en"; "und" if it can't be told.
+    language: str
+    # How many questions are in it.
+    count: int
+
+
+class DayCount(View):
+    """How often a group was asked on a day."""
+
+    message_name = 'celeriac.embedder.v1.DayCount'
+    # The day in the platform's time zone, "2026-11-30".
+    day: str
+    # How often it was asked.
+    count: int
+
+
+class Cluster(View):
     """A group of questions with one meaning."""
+
+    message_name = 'celeriac.embedder.v1.Cluster'
+    # The name of the group, "clusters/{id}"; the id is a number.
+    name: str
+    # The name that a person gave it; empty if nobody did.
+    display_name: str
+    # Who gave it that name.
+    named_by: str
+    # The question in the middle of the group; empty if it has no members now.
+    title: str
+    # Words that tell the group from the others, the strongest first.
+    keywords: Sequence[str]
+    # How many questions it has.
+    size: int
+    # Its newest questions, each text once, at most 3, the title not among them.
+    examples: Sequence[str]
+    # The languages of its questions, the most frequent first.
+    languages: Sequence[LanguageCount]
+    # When an analysis first found the group.
+    first_seen_time: dt.datetime | None
+
+
+class HotQuestion(View):
+    """How often a group of questions was asked."""
 
     message_name = 'celeriac.embedder.v1.HotQuestion'
     # The question in the middle of the group.
     title: str
     # Words that tell the group from the others, the strongest first.
     keywords: Sequence[str]
-    # How often it was asked in the days.
+    # How often it was asked in the last period.
     count: int
-    # How often it was asked in as many days before them.
+    # How often it was asked in the period before.
     previous_count: int
     # How many questions the group has in all.
     size: int
+    # The group itself, with its examples and languages.
+    cluster: Cluster | None
+    # How often it was asked in each period, the earliest first: the last of these is `count`.
+    period_counts: Sequence[int]
+
+
+class GetClusterResponse(View):
+    """What GetCluster answers."""
+
+    message_name = 'celeriac.embedder.v1.GetClusterResponse'
+    # The group itself; its `size` is that of all pages of members.
+    cluster: Cluster | None
+    # The members of this page, the newest first.
+    members: Sequence[Message]
+    # The page_token of the next page of members; empty on the last one.
+    next_page_token: str
+    # How often it was asked on each of the last days, today the last of them; days without a question
+    # have 0.
+    day_counts: Sequence[DayCount]
+
+
+class UngroupedQuestion(View):
+    """Something that a user wrote and that is in no group."""
+
+    message_name = 'celeriac.embedder.v1.UngroupedQuestion'
+    # What the user wrote.
+    message: Message | None
+    # Why it is in no group.
+    kind: UngroupedKind | None
+
+
+class NearCluster(View):
+    """A group near a question."""
+
+    message_name = 'celeriac.embedder.v1.NearCluster'
+    # The group that is near.
+    cluster: Cluster | None
+    # The cosine of the question to the middle of the group, after what all questions have in common was
+    # taken out: -1 to
+    # 1.
+    score: float
+
+
+class AssignQuestionResponse(View):
+    """What AssignQuestion answers."""
+
+    message_name = 'celeriac.embedder.v1.AssignQuestionResponse'
+    # The group of the question; unset if it is in none.
+    cluster: Cluster | None
+    # The text is small talk, and no question.
+    small_talk: bool
+    # The nearest groups, at most 3, the nearest first, also if the question is in none of them.
+    nearest: Sequence[NearCluster]
 
 
 class InsightService:
-    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
+    """Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+    precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+    A group keeps its name from analysis to analysis.
     """
 
     def __init__(self, calls: Calls) -> None:
@@ -50,18 +176,118 @@ class InsightService:
         self,
         *,
         days: int | None = None,
+        periods: int | None = None,
         limit: int | None = None,
         deadline: Deadline = None,
     ) -> Listing[HotQuestion]:
         """Lists the groups of questions that were asked in the last days, most asked first.
 
-        days: How many days to count, today (in the platform's time zone) among them. 7 if unset; at most 366.
+        days: How many days a period has, today (in the platform's time zone) among those of the last one. 7
+            if unset; at most 366.
+
+        periods: How many periods to count, the last one and those before it: 2 to 60. 2 if unset.
         """
-        return self._calls.listing('/celeriac.embedder.v1.InsightService/ListHotQuestions', 'celeriac.embedder.v1.insights_pb2', {'days': days}, limit, deadline)
+        return self._calls.listing('/celeriac.embedder.v1.InsightService/ListHotQuestions', 'celeriac.embedder.v1.insights_pb2', {'days': days, 'periods': periods}, limit, deadline)
+
+    def list_clusters(
+        self,
+        *,
+        limit: int | None = None,
+        deadline: Deadline = None,
+    ) -> Listing[Cluster]:
+        """Lists all groups, the largest first."""
+        return self._calls.listing('/celeriac.embedder.v1.InsightService/ListClusters', 'celeriac.embedder.v1.insights_pb2', {}, limit, deadline)
+
+    def get_cluster(
+        self,
+        name: str | View,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        days: int | None = None,
+        deadline: Deadline = None,
+    ) -> GetClusterResponse:
+        """Returns one group, with a page of its members and how often it was asked on each day. NOT_FOUND if there is none of
+        that name.
+
+        name: The group to return, "clusters/{id}".
+
+        page_size: The most members that the answer may have. 50 if unset; at most 1000.
+
+        page_token: The next_page_token of the answer before; unset for the first page.
+
+        days: Over how many days to tell the spread. 30 if unset; at most 366.
+        """
+        return self._calls.unary('/celeriac.embedder.v1.InsightService/GetCluster', 'celeriac.embedder.v1.insights_pb2', {'name': name, 'page_size': page_size, 'page_token': page_token, 'days': days}, deadline)
+
+    def list_ungrouped(
+        self,
+        *,
+        kinds: UngroupedKind | Iterable[UngroupedKind] | None = None,
+        limit: int | None = None,
+        deadline: Deadline = None,
+    ) -> Listing[UngroupedQuestion]:
+        """Lists what users wrote that is in no group: questions that are like no other, and small talk.
+
+        kinds: Lists only these kinds; unset for all.
+        """
+        return self._calls.listing('/celeriac.embedder.v1.InsightService/ListUngroupedQuestions', 'celeriac.embedder.v1.insights_pb2', {'kinds': kinds}, limit, deadline)
+
+    def assign(
+        self,
+        text: str,
+        *,
+        deadline: Deadline = None,
+    ) -> AssignQuestionResponse:
+        """Tells to which group a question belongs. Nothing is stored.
+
+        text: The question, 1 to 100,000 characters.
+        """
+        return self._calls.unary('/celeriac.embedder.v1.InsightService/AssignQuestion', 'celeriac.embedder.v1.insights_pb2', {'text': text}, deadline)
+
+    def run_analysis(
+        self,
+        *,
+        method: AnalysisMethod | None = None,
+        cluster_count: int | None = None,
+        request_id: str | None = None,
+        deadline: Deadline = None,
+    ) -> Operation:
+        """Starts an analysis. While one runs, its operation is the answer, whatever it was asked for.
+
+        method: How to group; by communities if unset.
+
+        cluster_count: How many groups K_MEANS makes, at most 256; 0 or unset: as many as fit best.
+            INVALID_ARGUMENT with another method.
+
+        request_id: A retry with the same id (at most 100 characters, any of your choice) is answered with the
+            operation that the first began, also when that has ended. It is known as long as the operation is
+            kept, 30 days from its end; with other fields, or from another caller, it is INVALID_ARGUMENT.
+            None when unset.
+        """
+        return self._calls.unary('/celeriac.embedder.v1.InsightService/RunAnalysis', 'celeriac.embedder.v1.insights_pb2', {'method': method, 'cluster_count': cluster_count, 'request_id': request_id}, deadline)
+
+    def name_cluster(
+        self,
+        name: str | View,
+        *,
+        display_name: str | None = None,
+        deadline: Deadline = None,
+    ) -> Cluster:
+        """Gives a group a name that people choose. It stays in later analyses, also while nobody asks. NOT_FOUND if there is no
+        such group.
+
+        name: The group to name, "clusters/{id}".
+
+        display_name: Its name, at most 100 visible characters; empty takes the name back.
+        """
+        return self._calls.unary('/celeriac.embedder.v1.InsightService/NameCluster', 'celeriac.embedder.v1.insights_pb2', {'name': name, 'display_name': display_name}, deadline)
 
 
 class AsyncInsightService:
-    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
+    """Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+    precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+    A group keeps its name from analysis to analysis.
     """
 
     def __init__(self, calls: AsyncCalls) -> None:
@@ -71,11 +297,109 @@ class AsyncInsightService:
         self,
         *,
         days: int | None = None,
+        periods: int | None = None,
         limit: int | None = None,
         deadline: Deadline = None,
     ) -> AsyncListing[HotQuestion]:
         """Lists the groups of questions that were asked in the last days, most asked first.
 
-        days: How many days to count, today (in the platform's time zone) among them. 7 if unset; at most 366.
+        days: How many days a period has, today (in the platform's time zone) among those of the last one. 7
+            if unset; at most 366.
+
+        periods: How many periods to count, the last one and those before it: 2 to 60. 2 if unset.
         """
-        return self._calls.listing('/celeriac.embedder.v1.InsightService/ListHotQuestions', 'celeriac.embedder.v1.insights_pb2', {'days': days}, limit, deadline)
+        return self._calls.listing('/celeriac.embedder.v1.InsightService/ListHotQuestions', 'celeriac.embedder.v1.insights_pb2', {'days': days, 'periods': periods}, limit, deadline)
+
+    def list_clusters(
+        self,
+        *,
+        limit: int | None = None,
+        deadline: Deadline = None,
+    ) -> AsyncListing[Cluster]:
+        """Lists all groups, the largest first."""
+        return self._calls.listing('/celeriac.embedder.v1.InsightService/ListClusters', 'celeriac.embedder.v1.insights_pb2', {}, limit, deadline)
+
+    async def get_cluster(
+        self,
+        name: str | View,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        days: int | None = None,
+        deadline: Deadline = None,
+    ) -> GetClusterResponse:
+        """Returns one group, with a page of its members and how often it was asked on each day. NOT_FOUND if there is none of
+        that name.
+
+        name: The group to return, "clusters/{id}".
+
+        page_size: The most members that the answer may have. 50 if unset; at most 1000.
+
+        page_token: The next_page_token of the answer before; unset for the first page.
+
+        days: Over how many days to tell the spread. 30 if unset; at most 366.
+        """
+        return await self._calls.unary('/celeriac.embedder.v1.InsightService/GetCluster', 'celeriac.embedder.v1.insights_pb2', {'name': name, 'page_size': page_size, 'page_token': page_token, 'days': days}, deadline)
+
+    def list_ungrouped(
+        self,
+        *,
+        kinds: UngroupedKind | Iterable[UngroupedKind] | None = None,
+        limit: int | None = None,
+        deadline: Deadline = None,
+    ) -> AsyncListing[UngroupedQuestion]:
+        """Lists what users wrote that is in no group: questions that are like no other, and small talk.
+
+        kinds: Lists only these kinds; unset for all.
+        """
+        return self._calls.listing('/celeriac.embedder.v1.InsightService/ListUngroupedQuestions', 'celeriac.embedder.v1.insights_pb2', {'kinds': kinds}, limit, deadline)
+
+    async def assign(
+        self,
+        text: str,
+        *,
+        deadline: Deadline = None,
+    ) -> AssignQuestionResponse:
+        """Tells to which group a question belongs. Nothing is stored.
+
+        text: The question, 1 to 100,000 characters.
+        """
+        return await self._calls.unary('/celeriac.embedder.v1.InsightService/AssignQuestion', 'celeriac.embedder.v1.insights_pb2', {'text': text}, deadline)
+
+    async def run_analysis(
+        self,
+        *,
+        method: AnalysisMethod | None = None,
+        cluster_count: int | None = None,
+        request_id: str | None = None,
+        deadline: Deadline = None,
+    ) -> AsyncOperation:
+        """Starts an analysis. While one runs, its operation is the answer, whatever it was asked for.
+
+        method: How to group; by communities if unset.
+
+        cluster_count: How many groups K_MEANS makes, at most 256; 0 or unset: as many as fit best.
+            INVALID_ARGUMENT with another method.
+
+        request_id: A retry with the same id (at most 100 characters, any of your choice) is answered with the
+            operation that the first began, also when that has ended. It is known as long as the operation is
+            kept, 30 days from its end; with other fields, or from another caller, it is INVALID_ARGUMENT.
+            None when unset.
+        """
+        return await self._calls.unary('/celeriac.embedder.v1.InsightService/RunAnalysis', 'celeriac.embedder.v1.insights_pb2', {'method': method, 'cluster_count': cluster_count, 'request_id': request_id}, deadline)
+
+    async def name_cluster(
+        self,
+        name: str | View,
+        *,
+        display_name: str | None = None,
+        deadline: Deadline = None,
+    ) -> Cluster:
+        """Gives a group a name that people choose. It stays in later analyses, also while nobody asks. NOT_FOUND if there is no
+        such group.
+
+        name: The group to name, "clusters/{id}".
+
+        display_name: Its name, at most 100 visible characters; empty takes the name back.
+        """
+        return await self._calls.unary('/celeriac.embedder.v1.InsightService/NameCluster', 'celeriac.embedder.v1.insights_pb2', {'name': name, 'display_name': display_name}, deadline)

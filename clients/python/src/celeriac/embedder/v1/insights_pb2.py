@@ -23,33 +23,154 @@ _sym_db = _symbol_database.Default()
 
 
 from celeriac.access.v1 import policy_pb2 as celeriac_dot_access_dot_v1_dot_policy__pb2
+from celeriac.embedder.v1 import messages_pb2 as celeriac_dot_embedder_dot_v1_dot_messages__pb2
+from celeriac.operations.v1 import operations_pb2 as celeriac_dot_operations_dot_v1_dot_operations__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#celeriac/embedder/v1/insights.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x17ListHotQuestionsRequest\x12\x11\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x16\n\tpage_size\x18\x02 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x03 \x01(\tB\x03\xe0\x41\x01\"\x9c\x01\n\x18ListHotQuestionsResponse\x12\x34\n\tquestions\x18\x01 \x03(\x0b\x32!.celeriac.embedder.v1.HotQuestion\x12\x31\n\ranalysis_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"c\n\x0bHotQuestion\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08keywords\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\x12\x16\n\x0eprevious_count\x18\x04 \x01(\x03\x12\x0c\n\x04size\x18\x05 \x01(\x03\x32\xa8\x01\n\x0eInsightService\x12\x95\x01\n\x10ListHotQuestions\x12-.celeriac.embedder.v1.ListHotQuestionsRequest\x1a..celeriac.embedder.v1.ListHotQuestionsResponse\"\"\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/questions:hotb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#celeriac/embedder/v1/insights.proto\x12\x14\x63\x65leriac.embedder.v1\x1a\x1f\x63\x65leriac/access/v1/policy.proto\x1a#celeriac/embedder/v1/messages.proto\x1a\'celeriac/operations/v1/operations.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x02\n\x08\x41nalysis\x12\x34\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03\x12\x39\n\x06method\x18\x02 \x01(\x0e\x32$.celeriac.embedder.v1.AnalysisMethodB\x03\xe0\x41\x03\x12)\n\x05model\x18\x03 \x01(\tB\x1a\xe0\x41\x03\xfa\x41\x14\n\x12\x63\x65leriac.dev/Model\x12\x1b\n\x0equestion_count\x18\x04 \x01(\x03\x42\x03\xe0\x41\x03\x12\x1a\n\rcluster_count\x18\x05 \x01(\x03\x42\x03\xe0\x41\x03\x12 \n\x13unlike_others_count\x18\x06 \x01(\x03\x42\x03\xe0\x41\x03\x12\x1d\n\x10small_talk_count\x18\x07 \x01(\x03\x42\x03\xe0\x41\x03\"0\n\rLanguageCount\x12\x10\n\x08language\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"&\n\x08\x44\x61yCount\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xdc\x02\n\x07\x43luster\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x08\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x03\xe0\x41\x03\x12\x15\n\x08named_by\x18\x03 \x01(\tB\x03\xe0\x41\x03\x12\x12\n\x05title\x18\x04 \x01(\tB\x03\xe0\x41\x03\x12\x15\n\x08keywords\x18\x05 \x03(\tB\x03\xe0\x41\x03\x12\x11\n\x04size\x18\x06 \x01(\x03\x42\x03\xe0\x41\x03\x12\x15\n\x08\x65xamples\x18\x07 \x03(\tB\x03\xe0\x41\x03\x12;\n\tlanguages\x18\x08 \x03(\x0b\x32#.celeriac.embedder.v1.LanguageCountB\x03\xe0\x41\x03\x12\x38\n\x0f\x66irst_seen_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x03\xe0\x41\x03:@\xea\x41=\n\x14\x63\x65leriac.dev/Cluster\x12\x12\x63lusters/{cluster}*\x08\x63lusters2\x07\x63luster\"s\n\x17ListHotQuestionsRequest\x12\x11\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x16\n\tpage_size\x18\x02 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x03 \x01(\tB\x03\xe0\x41\x01\x12\x14\n\x07periods\x18\x04 \x01(\x05\x42\x03\xe0\x41\x01\"\xce\x01\n\x18ListHotQuestionsResponse\x12\x34\n\tquestions\x18\x01 \x03(\x0b\x32!.celeriac.embedder.v1.HotQuestion\x12\x31\n\ranalysis_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x30\n\x08\x61nalysis\x18\x04 \x01(\x0b\x32\x1e.celeriac.embedder.v1.Analysis\"\xaa\x01\n\x0bHotQuestion\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08keywords\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\x12\x16\n\x0eprevious_count\x18\x04 \x01(\x03\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12.\n\x07\x63luster\x18\x06 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Cluster\x12\x15\n\rperiod_counts\x18\x07 \x03(\x03\"F\n\x13ListClustersRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\"\x92\x01\n\x14ListClustersResponse\x12/\n\x08\x63lusters\x18\x01 \x03(\x0b\x32\x1d.celeriac.embedder.v1.Cluster\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x30\n\x08\x61nalysis\x18\x03 \x01(\x0b\x32\x1e.celeriac.embedder.v1.Analysis\"\x83\x01\n\x11GetClusterRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe0\x41\x02\xfa\x41\x16\n\x14\x63\x65leriac.dev/Cluster\x12\x16\n\tpage_size\x18\x02 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x03 \x01(\tB\x03\xe0\x41\x01\x12\x11\n\x04\x64\x61ys\x18\x04 \x01(\x05\x42\x03\xe0\x41\x01\"\xc1\x01\n\x12GetClusterResponse\x12.\n\x07\x63luster\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Cluster\x12.\n\x07members\x18\x02 \x03(\x0b\x32\x1d.celeriac.embedder.v1.Message\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x32\n\nday_counts\x18\x04 \x03(\x0b\x32\x1e.celeriac.embedder.v1.DayCount\"\x89\x01\n\x1dListUngroupedQuestionsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\npage_token\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12\x37\n\x05kinds\x18\x03 \x03(\x0e\x32#.celeriac.embedder.v1.UngroupedKindB\x03\xe0\x41\x01\"v\n\x11UngroupedQuestion\x12.\n\x07message\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Message\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32#.celeriac.embedder.v1.UngroupedKind\"u\n\x1eListUngroupedQuestionsResponse\x12:\n\tquestions\x18\x01 \x03(\x0b\x32\'.celeriac.embedder.v1.UngroupedQuestion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x15\x41ssignQuestionRequest\x12\x15\n\x04text\x18\x01 \x01(\tB\x07\xe0\x41\x02\xe0\xe2\x18\x01\"L\n\x0bNearCluster\x12.\n\x07\x63luster\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Cluster\x12\r\n\x05score\x18\x02 \x01(\x02\"\x90\x01\n\x16\x41ssignQuestionResponse\x12.\n\x07\x63luster\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Cluster\x12\x12\n\nsmall_talk\x18\x02 \x01(\x08\x12\x32\n\x07nearest\x18\x03 \x03(\x0b\x32!.celeriac.embedder.v1.NearCluster\"\x84\x01\n\x12RunAnalysisRequest\x12\x39\n\x06method\x18\x01 \x01(\x0e\x32$.celeriac.embedder.v1.AnalysisMethodB\x03\xe0\x41\x01\x12\x1a\n\rcluster_count\x18\x02 \x01(\x05\x42\x03\xe0\x41\x01\x12\x17\n\nrequest_id\x18\x03 \x01(\tB\x03\xe0\x41\x01\"K\n\x13RunAnalysisResponse\x12\x34\n\toperation\x18\x01 \x01(\x0b\x32!.celeriac.operations.v1.Operation\"[\n\x12NameClusterRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe0\x41\x02\xfa\x41\x16\n\x14\x63\x65leriac.dev/Cluster\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x03\xe0\x41\x01\"E\n\x13NameClusterResponse\x12.\n\x07\x63luster\x18\x01 \x01(\x0b\x32\x1d.celeriac.embedder.v1.Cluster*\x8b\x01\n\x0e\x41nalysisMethod\x12\x1f\n\x1b\x41NALYSIS_METHOD_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41NALYSIS_METHOD_COMMUNITIES\x10\x01\x12\x1b\n\x17\x41NALYSIS_METHOD_K_MEANS\x10\x02\x12\x1a\n\x16\x41NALYSIS_METHOD_DBSCAN\x10\x03*p\n\rUngroupedKind\x12\x1e\n\x1aUNGROUPED_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cUNGROUPED_KIND_UNLIKE_OTHERS\x10\x01\x12\x1d\n\x19UNGROUPED_KIND_SMALL_TALK\x10\x02\x32\xb6\x08\n\x0eInsightService\x12\x95\x01\n\x10ListHotQuestions\x12-.celeriac.embedder.v1.ListHotQuestionsRequest\x1a..celeriac.embedder.v1.ListHotQuestionsResponse\"\"\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/questions:hot\x12\x84\x01\n\x0cListClusters\x12).celeriac.embedder.v1.ListClustersRequest\x1a*.celeriac.embedder.v1.ListClustersResponse\"\x1d\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/clusters\x12\x8b\x01\n\nGetCluster\x12\'.celeriac.embedder.v1.GetClusterRequest\x1a(.celeriac.embedder.v1.GetClusterResponse\"*\xda\x41\x04name\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=clusters/*}\x12\xad\x01\n\x16ListUngroupedQuestions\x12\x33.celeriac.embedder.v1.ListUngroupedQuestionsRequest\x1a\x34.celeriac.embedder.v1.ListUngroupedQuestionsResponse\"(\xda\x41\x00\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/questions:ungrouped\x12\x99\x01\n\x0e\x41ssignQuestion\x12+.celeriac.embedder.v1.AssignQuestionRequest\x1a,.celeriac.embedder.v1.AssignQuestionResponse\",\xda\x41\x04text\xda\xe2\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x19\"\x14/v1/questions:assign:\x01*\x12\x8f\x01\n\x0bRunAnalysis\x12(.celeriac.embedder.v1.RunAnalysisRequest\x1a).celeriac.embedder.v1.RunAnalysisResponse\"+\xda\x41\x00\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/questions:analyse:\x01*\x12\x98\x01\n\x0bNameCluster\x12(.celeriac.embedder.v1.NameClusterRequest\x1a).celeriac.embedder.v1.NameClusterResponse\"4\xda\x41\x04name\xda\xe2\x18\x04\x08\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=clusters/*}:name:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'celeriac.embedder.v1.insights_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ANALYSIS'].fields_by_name['create_time']._loaded_options = None
+  _globals['_ANALYSIS'].fields_by_name['create_time']._serialized_options = b'\340A\003'
+  _globals['_ANALYSIS'].fields_by_name['method']._loaded_options = None
+  _globals['_ANALYSIS'].fields_by_name['method']._serialized_options = b'\340A\003'
+  _globals['_ANALYSIS'].fields_by_name['model']._loaded_options = None
+  _globals['_ANALYSIS'].fields_by_name['model']._serialized_options = b'\340A\003\372A\024\n\022celeriac.dev/Model'
+  _globals['_ANALYSIS'].fields_by_name['question_count']._loaded_options = None
+  _globals['_ANALYSIS'].fields_by_name['question_count']._serialized_options = b'\340A\003'
+  _globals['_ANALYSIS'].fields_by_name['cluster_count']._loaded_options = None
+  _globals['_ANALYSIS'].fields_by_name['cluster_count']._serialized_options = b'\340A\003'
+  _globals['_ANALYSIS'].fields_by_name['unlike_others_count']._loaded_options = None
+  _globals['_ANALYSIS'].fields_by_name['unlike_others_count']._serialized_options = b'\340A\003'
+  _globals['_ANALYSIS'].fields_by_name['small_talk_count']._loaded_options = None
+  _globals['_ANALYSIS'].fields_by_name['small_talk_count']._serialized_options = b'\340A\003'
+  _globals['_CLUSTER'].fields_by_name['name']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['name']._serialized_options = b'\340A\010'
+  _globals['_CLUSTER'].fields_by_name['display_name']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['display_name']._serialized_options = b'\340A\003'
+  _globals['_CLUSTER'].fields_by_name['named_by']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['named_by']._serialized_options = b'\340A\003'
+  _globals['_CLUSTER'].fields_by_name['title']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['title']._serialized_options = b'\340A\003'
+  _globals['_CLUSTER'].fields_by_name['keywords']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['keywords']._serialized_options = b'\340A\003'
+  _globals['_CLUSTER'].fields_by_name['size']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['size']._serialized_options = b'\340A\003'
+  _globals['_CLUSTER'].fields_by_name['examples']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['examples']._serialized_options = b'\340A\003'
+  _globals['_CLUSTER'].fields_by_name['languages']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['languages']._serialized_options = b'\340A\003'
+  _globals['_CLUSTER'].fields_by_name['first_seen_time']._loaded_options = None
+  _globals['_CLUSTER'].fields_by_name['first_seen_time']._serialized_options = b'\340A\003'
+  _globals['_CLUSTER']._loaded_options = None
+  _globals['_CLUSTER']._serialized_options = b'\352A=\n\024celeriac.dev/Cluster\022\022clusters/{cluster}*\010clusters2\007cluster'
   _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['days']._loaded_options = None
   _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['days']._serialized_options = b'\340A\001'
   _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
   _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['periods']._loaded_options = None
+  _globals['_LISTHOTQUESTIONSREQUEST'].fields_by_name['periods']._serialized_options = b'\340A\001'
+  _globals['_LISTCLUSTERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTCLUSTERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTCLUSTERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTCLUSTERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_GETCLUSTERREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETCLUSTERREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\026\n\024celeriac.dev/Cluster'
+  _globals['_GETCLUSTERREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_GETCLUSTERREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_GETCLUSTERREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_GETCLUSTERREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_GETCLUSTERREQUEST'].fields_by_name['days']._loaded_options = None
+  _globals['_GETCLUSTERREQUEST'].fields_by_name['days']._serialized_options = b'\340A\001'
+  _globals['_LISTUNGROUPEDQUESTIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTUNGROUPEDQUESTIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\340A\001'
+  _globals['_LISTUNGROUPEDQUESTIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTUNGROUPEDQUESTIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\340A\001'
+  _globals['_LISTUNGROUPEDQUESTIONSREQUEST'].fields_by_name['kinds']._loaded_options = None
+  _globals['_LISTUNGROUPEDQUESTIONSREQUEST'].fields_by_name['kinds']._serialized_options = b'\340A\001'
+  _globals['_ASSIGNQUESTIONREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_ASSIGNQUESTIONREQUEST'].fields_by_name['text']._serialized_options = b'\340A\002\340\342\030\001'
+  _globals['_RUNANALYSISREQUEST'].fields_by_name['method']._loaded_options = None
+  _globals['_RUNANALYSISREQUEST'].fields_by_name['method']._serialized_options = b'\340A\001'
+  _globals['_RUNANALYSISREQUEST'].fields_by_name['cluster_count']._loaded_options = None
+  _globals['_RUNANALYSISREQUEST'].fields_by_name['cluster_count']._serialized_options = b'\340A\001'
+  _globals['_RUNANALYSISREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RUNANALYSISREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\001'
+  _globals['_NAMECLUSTERREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_NAMECLUSTERREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002\372A\026\n\024celeriac.dev/Cluster'
+  _globals['_NAMECLUSTERREQUEST'].fields_by_name['display_name']._loaded_options = None
+  _globals['_NAMECLUSTERREQUEST'].fields_by_name['display_name']._serialized_options = b'\340A\001'
   _globals['_INSIGHTSERVICE'].methods_by_name['ListHotQuestions']._loaded_options = None
   _globals['_INSIGHTSERVICE'].methods_by_name['ListHotQuestions']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\023\022\021/v1/questions:hot'
-  _globals['_LISTHOTQUESTIONSREQUEST']._serialized_start=215
-  _globals['_LISTHOTQUESTIONSREQUEST']._serialized_end=308
-  _globals['_LISTHOTQUESTIONSRESPONSE']._serialized_start=311
-  _globals['_LISTHOTQUESTIONSRESPONSE']._serialized_end=467
-  _globals['_HOTQUESTION']._serialized_start=469
-  _globals['_HOTQUESTION']._serialized_end=568
-  _globals['_INSIGHTSERVICE']._serialized_start=571
-  _globals['_INSIGHTSERVICE']._serialized_end=739
+  _globals['_INSIGHTSERVICE'].methods_by_name['ListClusters']._loaded_options = None
+  _globals['_INSIGHTSERVICE'].methods_by_name['ListClusters']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\016\022\014/v1/clusters'
+  _globals['_INSIGHTSERVICE'].methods_by_name['GetCluster']._loaded_options = None
+  _globals['_INSIGHTSERVICE'].methods_by_name['GetCluster']._serialized_options = b'\332A\004name\332\342\030\002\010\001\202\323\344\223\002\027\022\025/v1/{name=clusters/*}'
+  _globals['_INSIGHTSERVICE'].methods_by_name['ListUngroupedQuestions']._loaded_options = None
+  _globals['_INSIGHTSERVICE'].methods_by_name['ListUngroupedQuestions']._serialized_options = b'\332A\000\332\342\030\002\010\001\202\323\344\223\002\031\022\027/v1/questions:ungrouped'
+  _globals['_INSIGHTSERVICE'].methods_by_name['AssignQuestion']._loaded_options = None
+  _globals['_INSIGHTSERVICE'].methods_by_name['AssignQuestion']._serialized_options = b'\332A\004text\332\342\030\002\010\001\202\323\344\223\002\031\"\024/v1/questions:assign:\001*'
+  _globals['_INSIGHTSERVICE'].methods_by_name['RunAnalysis']._loaded_options = None
+  _globals['_INSIGHTSERVICE'].methods_by_name['RunAnalysis']._serialized_options = b'\332A\000\332\342\030\004\010\002\020\001\202\323\344\223\002\032\"\025/v1/questions:analyse:\001*'
+  _globals['_INSIGHTSERVICE'].methods_by_name['NameCluster']._loaded_options = None
+  _globals['_INSIGHTSERVICE'].methods_by_name['NameCluster']._serialized_options = b'\332A\004name\332\342\030\004\010\002\020\001\202\323\344\223\002\037\"\032/v1/{name=clusters/*}:name:\001*'
+  _globals['_ANALYSISMETHOD']._serialized_start=3131
+  _globals['_ANALYSISMETHOD']._serialized_end=3270
+  _globals['_UNGROUPEDKIND']._serialized_start=3272
+  _globals['_UNGROUPEDKIND']._serialized_end=3384
+  _globals['_ANALYSIS']._serialized_start=321
+  _globals['_ANALYSIS']._serialized_end=609
+  _globals['_LANGUAGECOUNT']._serialized_start=611
+  _globals['_LANGUAGECOUNT']._serialized_end=659
+  _globals['_DAYCOUNT']._serialized_start=661
+  _globals['_DAYCOUNT']._serialized_end=699
+  _globals['_CLUSTER']._serialized_start=702
+  _globals['_CLUSTER']._serialized_end=1050
+  _globals['_LISTHOTQUESTIONSREQUEST']._serialized_start=1052
+  _globals['_LISTHOTQUESTIONSREQUEST']._serialized_end=1167
+  _globals['_LISTHOTQUESTIONSRESPONSE']._serialized_start=1170
+  _globals['_LISTHOTQUESTIONSRESPONSE']._serialized_end=1376
+  _globals['_HOTQUESTION']._serialized_start=1379
+  _globals['_HOTQUESTION']._serialized_end=1549
+  _globals['_LISTCLUSTERSREQUEST']._serialized_start=1551
+  _globals['_LISTCLUSTERSREQUEST']._serialized_end=1621
+  _globals['_LISTCLUSTERSRESPONSE']._serialized_start=1624
+  _globals['_LISTCLUSTERSRESPONSE']._serialized_end=1770
+  _globals['_GETCLUSTERREQUEST']._serialized_start=1773
+  _globals['_GETCLUSTERREQUEST']._serialized_end=1904
+  _globals['_GETCLUSTERRESPONSE']._serialized_start=1907
+  _globals['_GETCLUSTERRESPONSE']._serialized_end=2100
+  _globals['_LISTUNGROUPEDQUESTIONSREQUEST']._serialized_start=2103
+  _globals['_LISTUNGROUPEDQUESTIONSREQUEST']._serialized_end=2240
+  _globals['_UNGROUPEDQUESTION']._serialized_start=2242
+  _globals['_UNGROUPEDQUESTION']._serialized_end=2360
+  _globals['_LISTUNGROUPEDQUESTIONSRESPONSE']._serialized_start=2362
+  _globals['_LISTUNGROUPEDQUESTIONSRESPONSE']._serialized_end=2479
+  _globals['_ASSIGNQUESTIONREQUEST']._serialized_start=2481
+  _globals['_ASSIGNQUESTIONREQUEST']._serialized_end=2527
+  _globals['_NEARCLUSTER']._serialized_start=2529
+  _globals['_NEARCLUSTER']._serialized_end=2605
+  _globals['_ASSIGNQUESTIONRESPONSE']._serialized_start=2608
+  _globals['_ASSIGNQUESTIONRESPONSE']._serialized_end=2752
+  _globals['_RUNANALYSISREQUEST']._serialized_start=2755
+  _globals['_RUNANALYSISREQUEST']._serialized_end=2887
+  _globals['_RUNANALYSISRESPONSE']._serialized_start=2889
+  _globals['_RUNANALYSISRESPONSE']._serialized_end=2964
+  _globals['_NAMECLUSTERREQUEST']._serialized_start=2966
+  _globals['_NAMECLUSTERREQUEST']._serialized_end=3057
+  _globals['_NAMECLUSTERRESPONSE']._serialized_start=3059
+  _globals['_NAMECLUSTERRESPONSE']._serialized_end=3128
+  _globals['_INSIGHTSERVICE']._serialized_start=3387
+  _globals['_INSIGHTSERVICE']._serialized_end=4465
 # @@protoc_insertion_point(module_scope)

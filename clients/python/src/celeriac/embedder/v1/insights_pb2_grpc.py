@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class InsightServiceStub(object):
-    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
+    """Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+    precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+    A group keeps its name from analysis to analysis.
     """
 
     def __init__(self, channel):
@@ -40,14 +42,90 @@ class InsightServiceStub(object):
                 request_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListHotQuestionsRequest.SerializeToString,
                 response_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListHotQuestionsResponse.FromString,
                 _registered_method=True)
+        self.ListClusters = channel.unary_unary(
+                '/celeriac.embedder.v1.InsightService/ListClusters',
+                request_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListClustersRequest.SerializeToString,
+                response_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListClustersResponse.FromString,
+                _registered_method=True)
+        self.GetCluster = channel.unary_unary(
+                '/celeriac.embedder.v1.InsightService/GetCluster',
+                request_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.GetClusterRequest.SerializeToString,
+                response_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.GetClusterResponse.FromString,
+                _registered_method=True)
+        self.ListUngroupedQuestions = channel.unary_unary(
+                '/celeriac.embedder.v1.InsightService/ListUngroupedQuestions',
+                request_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListUngroupedQuestionsRequest.SerializeToString,
+                response_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListUngroupedQuestionsResponse.FromString,
+                _registered_method=True)
+        self.AssignQuestion = channel.unary_unary(
+                '/celeriac.embedder.v1.InsightService/AssignQuestion',
+                request_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.AssignQuestionRequest.SerializeToString,
+                response_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.AssignQuestionResponse.FromString,
+                _registered_method=True)
+        self.RunAnalysis = channel.unary_unary(
+                '/celeriac.embedder.v1.InsightService/RunAnalysis',
+                request_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.RunAnalysisRequest.SerializeToString,
+                response_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.RunAnalysisResponse.FromString,
+                _registered_method=True)
+        self.NameCluster = channel.unary_unary(
+                '/celeriac.embedder.v1.InsightService/NameCluster',
+                request_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.NameClusterRequest.SerializeToString,
+                response_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.NameClusterResponse.FromString,
+                _registered_method=True)
 
 
 class InsightServiceServicer(object):
-    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
+    """Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+    precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+    A group keeps its name from analysis to analysis.
     """
 
     def ListHotQuestions(self, request, context):
         """Lists the groups of questions that were asked in the last days, most asked first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListClusters(self, request, context):
+        """Lists all groups, the largest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCluster(self, request, context):
+        """Returns one group, with a page of its members and how often it was asked on each day. NOT_FOUND if there is none of
+        that name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUngroupedQuestions(self, request, context):
+        """Lists what users wrote that is in no group: questions that are like no other, and small talk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AssignQuestion(self, request, context):
+        """Tells to which group a question belongs. Nothing is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunAnalysis(self, request, context):
+        """Starts an analysis. While one runs, its operation is the answer, whatever it was asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NameCluster(self, request, context):
+        """Gives a group a name that people choose. It stays in later analyses, also while nobody asks. NOT_FOUND if there is no
+        such group.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +139,36 @@ def add_InsightServiceServicer_to_server(servicer, server):
                     request_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListHotQuestionsRequest.FromString,
                     response_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListHotQuestionsResponse.SerializeToString,
             ),
+            'ListClusters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClusters,
+                    request_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListClustersRequest.FromString,
+                    response_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListClustersResponse.SerializeToString,
+            ),
+            'GetCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCluster,
+                    request_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.GetClusterRequest.FromString,
+                    response_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.GetClusterResponse.SerializeToString,
+            ),
+            'ListUngroupedQuestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUngroupedQuestions,
+                    request_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListUngroupedQuestionsRequest.FromString,
+                    response_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListUngroupedQuestionsResponse.SerializeToString,
+            ),
+            'AssignQuestion': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignQuestion,
+                    request_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.AssignQuestionRequest.FromString,
+                    response_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.AssignQuestionResponse.SerializeToString,
+            ),
+            'RunAnalysis': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunAnalysis,
+                    request_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.RunAnalysisRequest.FromString,
+                    response_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.RunAnalysisResponse.SerializeToString,
+            ),
+            'NameCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.NameCluster,
+                    request_deserializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.NameClusterRequest.FromString,
+                    response_serializer=celeriac_dot_embedder_dot_v1_dot_insights__pb2.NameClusterResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'celeriac.embedder.v1.InsightService', rpc_method_handlers)
@@ -70,7 +178,9 @@ def add_InsightServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InsightService(object):
-    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
+    """Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+    precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+    A group keeps its name from analysis to analysis.
     """
 
     @staticmethod
@@ -90,6 +200,168 @@ class InsightService(object):
             '/celeriac.embedder.v1.InsightService/ListHotQuestions',
             celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListHotQuestionsRequest.SerializeToString,
             celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListHotQuestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClusters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.embedder.v1.InsightService/ListClusters',
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListClustersRequest.SerializeToString,
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListClustersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.embedder.v1.InsightService/GetCluster',
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.GetClusterRequest.SerializeToString,
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.GetClusterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUngroupedQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.embedder.v1.InsightService/ListUngroupedQuestions',
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListUngroupedQuestionsRequest.SerializeToString,
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.ListUngroupedQuestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignQuestion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.embedder.v1.InsightService/AssignQuestion',
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.AssignQuestionRequest.SerializeToString,
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.AssignQuestionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunAnalysis(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.embedder.v1.InsightService/RunAnalysis',
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.RunAnalysisRequest.SerializeToString,
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.RunAnalysisResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NameCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/celeriac.embedder.v1.InsightService/NameCluster',
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.NameClusterRequest.SerializeToString,
+            celeriac_dot_embedder_dot_v1_dot_insights__pb2.NameClusterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,7 +18,10 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class InsightServiceStub:
-    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications."""
+    """Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+    precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+    A group keeps its name from analysis to analysis.
+    """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     ListHotQuestions: grpc.UnaryUnaryMultiCallable[
@@ -27,8 +30,51 @@ class InsightServiceStub:
     ]
     """Lists the groups of questions that were asked in the last days, most asked first."""
 
+    ListClusters: grpc.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.ListClustersRequest,
+        celeriac.embedder.v1.insights_pb2.ListClustersResponse,
+    ]
+    """Lists all groups, the largest first."""
+
+    GetCluster: grpc.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.GetClusterRequest,
+        celeriac.embedder.v1.insights_pb2.GetClusterResponse,
+    ]
+    """Returns one group, with a page of its members and how often it was asked on each day. NOT_FOUND if there is none of
+    that name.
+    """
+
+    ListUngroupedQuestions: grpc.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.ListUngroupedQuestionsRequest,
+        celeriac.embedder.v1.insights_pb2.ListUngroupedQuestionsResponse,
+    ]
+    """Lists what users wrote that is in no group: questions that are like no other, and small talk."""
+
+    AssignQuestion: grpc.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.AssignQuestionRequest,
+        celeriac.embedder.v1.insights_pb2.AssignQuestionResponse,
+    ]
+    """Tells to which group a question belongs. Nothing is stored."""
+
+    RunAnalysis: grpc.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.RunAnalysisRequest,
+        celeriac.embedder.v1.insights_pb2.RunAnalysisResponse,
+    ]
+    """Starts an analysis. While one runs, its operation is the answer, whatever it was asked for."""
+
+    NameCluster: grpc.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.NameClusterRequest,
+        celeriac.embedder.v1.insights_pb2.NameClusterResponse,
+    ]
+    """Gives a group a name that people choose. It stays in later analyses, also while nobody asks. NOT_FOUND if there is no
+    such group.
+    """
+
 class InsightServiceAsyncStub:
-    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications."""
+    """Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+    precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+    A group keeps its name from analysis to analysis.
+    """
 
     ListHotQuestions: grpc.aio.UnaryUnaryMultiCallable[
         celeriac.embedder.v1.insights_pb2.ListHotQuestionsRequest,
@@ -36,8 +82,51 @@ class InsightServiceAsyncStub:
     ]
     """Lists the groups of questions that were asked in the last days, most asked first."""
 
+    ListClusters: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.ListClustersRequest,
+        celeriac.embedder.v1.insights_pb2.ListClustersResponse,
+    ]
+    """Lists all groups, the largest first."""
+
+    GetCluster: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.GetClusterRequest,
+        celeriac.embedder.v1.insights_pb2.GetClusterResponse,
+    ]
+    """Returns one group, with a page of its members and how often it was asked on each day. NOT_FOUND if there is none of
+    that name.
+    """
+
+    ListUngroupedQuestions: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.ListUngroupedQuestionsRequest,
+        celeriac.embedder.v1.insights_pb2.ListUngroupedQuestionsResponse,
+    ]
+    """Lists what users wrote that is in no group: questions that are like no other, and small talk."""
+
+    AssignQuestion: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.AssignQuestionRequest,
+        celeriac.embedder.v1.insights_pb2.AssignQuestionResponse,
+    ]
+    """Tells to which group a question belongs. Nothing is stored."""
+
+    RunAnalysis: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.RunAnalysisRequest,
+        celeriac.embedder.v1.insights_pb2.RunAnalysisResponse,
+    ]
+    """Starts an analysis. While one runs, its operation is the answer, whatever it was asked for."""
+
+    NameCluster: grpc.aio.UnaryUnaryMultiCallable[
+        celeriac.embedder.v1.insights_pb2.NameClusterRequest,
+        celeriac.embedder.v1.insights_pb2.NameClusterResponse,
+    ]
+    """Gives a group a name that people choose. It stays in later analyses, also while nobody asks. NOT_FOUND if there is no
+    such group.
+    """
+
 class InsightServiceServicer(metaclass=abc.ABCMeta):
-    """Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications."""
+    """Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+    precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+    A group keeps its name from analysis to analysis.
+    """
 
     @abc.abstractmethod
     def ListHotQuestions(
@@ -46,5 +135,57 @@ class InsightServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[celeriac.embedder.v1.insights_pb2.ListHotQuestionsResponse, collections.abc.Awaitable[celeriac.embedder.v1.insights_pb2.ListHotQuestionsResponse]]:
         """Lists the groups of questions that were asked in the last days, most asked first."""
+
+    @abc.abstractmethod
+    def ListClusters(
+        self,
+        request: celeriac.embedder.v1.insights_pb2.ListClustersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.embedder.v1.insights_pb2.ListClustersResponse, collections.abc.Awaitable[celeriac.embedder.v1.insights_pb2.ListClustersResponse]]:
+        """Lists all groups, the largest first."""
+
+    @abc.abstractmethod
+    def GetCluster(
+        self,
+        request: celeriac.embedder.v1.insights_pb2.GetClusterRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.embedder.v1.insights_pb2.GetClusterResponse, collections.abc.Awaitable[celeriac.embedder.v1.insights_pb2.GetClusterResponse]]:
+        """Returns one group, with a page of its members and how often it was asked on each day. NOT_FOUND if there is none of
+        that name.
+        """
+
+    @abc.abstractmethod
+    def ListUngroupedQuestions(
+        self,
+        request: celeriac.embedder.v1.insights_pb2.ListUngroupedQuestionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.embedder.v1.insights_pb2.ListUngroupedQuestionsResponse, collections.abc.Awaitable[celeriac.embedder.v1.insights_pb2.ListUngroupedQuestionsResponse]]:
+        """Lists what users wrote that is in no group: questions that are like no other, and small talk."""
+
+    @abc.abstractmethod
+    def AssignQuestion(
+        self,
+        request: celeriac.embedder.v1.insights_pb2.AssignQuestionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.embedder.v1.insights_pb2.AssignQuestionResponse, collections.abc.Awaitable[celeriac.embedder.v1.insights_pb2.AssignQuestionResponse]]:
+        """Tells to which group a question belongs. Nothing is stored."""
+
+    @abc.abstractmethod
+    def RunAnalysis(
+        self,
+        request: celeriac.embedder.v1.insights_pb2.RunAnalysisRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.embedder.v1.insights_pb2.RunAnalysisResponse, collections.abc.Awaitable[celeriac.embedder.v1.insights_pb2.RunAnalysisResponse]]:
+        """Starts an analysis. While one runs, its operation is the answer, whatever it was asked for."""
+
+    @abc.abstractmethod
+    def NameCluster(
+        self,
+        request: celeriac.embedder.v1.insights_pb2.NameClusterRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[celeriac.embedder.v1.insights_pb2.NameClusterResponse, collections.abc.Awaitable[celeriac.embedder.v1.insights_pb2.NameClusterResponse]]:
+        """Gives a group a name that people choose. It stays in later analyses, also while nobody asks. NOT_FOUND if there is no
+        such group.
+        """
 
 def add_InsightServiceServicer_to_server(servicer: InsightServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -4,12 +4,17 @@
 // @generated from file celeriac/embedder/v1/insights.proto (package celeriac.embedder.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_celeriac_access_v1_policy } from "../../access/v1/policy_pb.js";
+import type { Message as Message$1 } from "./messages_pb.js";
+import { file_celeriac_embedder_v1_messages } from "./messages_pb.js";
+import type { Operation } from "../../operations/v1/operations_pb.js";
+import { file_celeriac_operations_v1_operations } from "../../operations/v1/operations_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import { file_google_api_client } from "../../../google/api/client_pb.js";
 import { file_google_api_field_behavior } from "../../../google/api/field_behavior_pb.js";
+import { file_google_api_resource } from "../../../google/api/resource_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,14 +23,210 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file celeriac/embedder/v1/insights.proto.
  */
 export const file_celeriac_embedder_v1_insights: GenFile = /*@__PURE__*/
-  fileDesc("CiNjZWxlcmlhYy9lbWJlZGRlci92MS9pbnNpZ2h0cy5wcm90bxIUY2VsZXJpYWMuZW1iZWRkZXIudjEiXQoXTGlzdEhvdFF1ZXN0aW9uc1JlcXVlc3QSEQoEZGF5cxgBIAEoBUID4EEBEhYKCXBhZ2Vfc2l6ZRgCIAEoBUID4EEBEhcKCnBhZ2VfdG9rZW4YAyABKAlCA+BBASKcAQoYTGlzdEhvdFF1ZXN0aW9uc1Jlc3BvbnNlEjQKCXF1ZXN0aW9ucxgBIAMoCzIhLmNlbGVyaWFjLmVtYmVkZGVyLnYxLkhvdFF1ZXN0aW9uEjEKDWFuYWx5c2lzX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJjCgtIb3RRdWVzdGlvbhINCgV0aXRsZRgBIAEoCRIQCghrZXl3b3JkcxgCIAMoCRINCgVjb3VudBgDIAEoAxIWCg5wcmV2aW91c19jb3VudBgEIAEoAxIMCgRzaXplGAUgASgDMqgBCg5JbnNpZ2h0U2VydmljZRKVAQoQTGlzdEhvdFF1ZXN0aW9ucxItLmNlbGVyaWFjLmVtYmVkZGVyLnYxLkxpc3RIb3RRdWVzdGlvbnNSZXF1ZXN0Gi4uY2VsZXJpYWMuZW1iZWRkZXIudjEuTGlzdEhvdFF1ZXN0aW9uc1Jlc3BvbnNlIiLaQQDa4hgCCAGC0+STAhMSES92MS9xdWVzdGlvbnM6aG90YgZwcm90bzM", [file_celeriac_access_v1_policy, file_google_api_annotations, file_google_api_client, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("CiNjZWxlcmlhYy9lbWJlZGRlci92MS9pbnNpZ2h0cy5wcm90bxIUY2VsZXJpYWMuZW1iZWRkZXIudjEioAIKCEFuYWx5c2lzEjQKC2NyZWF0ZV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEID4EEDEjkKBm1ldGhvZBgCIAEoDjIkLmNlbGVyaWFjLmVtYmVkZGVyLnYxLkFuYWx5c2lzTWV0aG9kQgPgQQMSKQoFbW9kZWwYAyABKAlCGuBBA/pBFAoSY2VsZXJpYWMuZGV2L01vZGVsEhsKDnF1ZXN0aW9uX2NvdW50GAQgASgDQgPgQQMSGgoNY2x1c3Rlcl9jb3VudBgFIAEoA0ID4EEDEiAKE3VubGlrZV9vdGhlcnNfY291bnQYBiABKANCA+BBAxIdChBzbWFsbF90YWxrX2NvdW50GAcgASgDQgPgQQMiMAoNTGFuZ3VhZ2VDb3VudBIQCghsYW5ndWFnZRgBIAEoCRINCgVjb3VudBgCIAEoAyImCghEYXlDb3VudBILCgNkYXkYASABKAkSDQoFY291bnQYAiABKAMi3AIKB0NsdXN0ZXISEQoEbmFtZRgBIAEoCUID4EEIEhkKDGRpc3BsYXlfbmFtZRgCIAEoCUID4EEDEhUKCG5hbWVkX2J5GAMgASgJQgPgQQMSEgoFdGl0bGUYBCABKAlCA+BBAxIVCghrZXl3b3JkcxgFIAMoCUID4EEDEhEKBHNpemUYBiABKANCA+BBAxIVCghleGFtcGxlcxgHIAMoCUID4EEDEjsKCWxhbmd1YWdlcxgIIAMoCzIjLmNlbGVyaWFjLmVtYmVkZGVyLnYxLkxhbmd1YWdlQ291bnRCA+BBAxI4Cg9maXJzdF9zZWVuX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgPgQQM6QOpBPQoUY2VsZXJpYWMuZGV2L0NsdXN0ZXISEmNsdXN0ZXJzL3tjbHVzdGVyfSoIY2x1c3RlcnMyB2NsdXN0ZXIicwoXTGlzdEhvdFF1ZXN0aW9uc1JlcXVlc3QSEQoEZGF5cxgBIAEoBUID4EEBEhYKCXBhZ2Vfc2l6ZRgCIAEoBUID4EEBEhcKCnBhZ2VfdG9rZW4YAyABKAlCA+BBARIUCgdwZXJpb2RzGAQgASgFQgPgQQEizgEKGExpc3RIb3RRdWVzdGlvbnNSZXNwb25zZRI0CglxdWVzdGlvbnMYASADKAsyIS5jZWxlcmlhYy5lbWJlZGRlci52MS5Ib3RRdWVzdGlvbhIxCg1hbmFseXNpc190aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkSMAoIYW5hbHlzaXMYBCABKAsyHi5jZWxlcmlhYy5lbWJlZGRlci52MS5BbmFseXNpcyKqAQoLSG90UXVlc3Rpb24SDQoFdGl0bGUYASABKAkSEAoIa2V5d29yZHMYAiADKAkSDQoFY291bnQYAyABKAMSFgoOcHJldmlvdXNfY291bnQYBCABKAMSDAoEc2l6ZRgFIAEoAxIuCgdjbHVzdGVyGAYgASgLMh0uY2VsZXJpYWMuZW1iZWRkZXIudjEuQ2x1c3RlchIVCg1wZXJpb2RfY291bnRzGAcgAygDIkYKE0xpc3RDbHVzdGVyc1JlcXVlc3QSFgoJcGFnZV9zaXplGAEgASgFQgPgQQESFwoKcGFnZV90b2tlbhgCIAEoCUID4EEBIpIBChRMaXN0Q2x1c3RlcnNSZXNwb25zZRIvCghjbHVzdGVycxgBIAMoCzIdLmNlbGVyaWFjLmVtYmVkZGVyLnYxLkNsdXN0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjAKCGFuYWx5c2lzGAMgASgLMh4uY2VsZXJpYWMuZW1iZWRkZXIudjEuQW5hbHlzaXMigwEKEUdldENsdXN0ZXJSZXF1ZXN0EioKBG5hbWUYASABKAlCHOBBAvpBFgoUY2VsZXJpYWMuZGV2L0NsdXN0ZXISFgoJcGFnZV9zaXplGAIgASgFQgPgQQESFwoKcGFnZV90b2tlbhgDIAEoCUID4EEBEhEKBGRheXMYBCABKAVCA+BBASLBAQoSR2V0Q2x1c3RlclJlc3BvbnNlEi4KB2NsdXN0ZXIYASABKAsyHS5jZWxlcmlhYy5lbWJlZGRlci52MS5DbHVzdGVyEi4KB21lbWJlcnMYAiADKAsyHS5jZWxlcmlhYy5lbWJlZGRlci52MS5NZXNzYWdlEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRIyCgpkYXlfY291bnRzGAQgAygLMh4uY2VsZXJpYWMuZW1iZWRkZXIudjEuRGF5Q291bnQiiQEKHUxpc3RVbmdyb3VwZWRRdWVzdGlvbnNSZXF1ZXN0EhYKCXBhZ2Vfc2l6ZRgBIAEoBUID4EEBEhcKCnBhZ2VfdG9rZW4YAiABKAlCA+BBARI3CgVraW5kcxgDIAMoDjIjLmNlbGVyaWFjLmVtYmVkZGVyLnYxLlVuZ3JvdXBlZEtpbmRCA+BBASJ2ChFVbmdyb3VwZWRRdWVzdGlvbhIuCgdtZXNzYWdlGAEgASgLMh0uY2VsZXJpYWMuZW1iZWRkZXIudjEuTWVzc2FnZRIxCgRraW5kGAIgASgOMiMuY2VsZXJpYWMuZW1iZWRkZXIudjEuVW5ncm91cGVkS2luZCJ1Ch5MaXN0VW5ncm91cGVkUXVlc3Rpb25zUmVzcG9uc2USOgoJcXVlc3Rpb25zGAEgAygLMicuY2VsZXJpYWMuZW1iZWRkZXIudjEuVW5ncm91cGVkUXVlc3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIi4KFUFzc2lnblF1ZXN0aW9uUmVxdWVzdBIVCgR0ZXh0GAEgASgJQgfgQQLg4hgBIkwKC05lYXJDbHVzdGVyEi4KB2NsdXN0ZXIYASABKAsyHS5jZWxlcmlhYy5lbWJlZGRlci52MS5DbHVzdGVyEg0KBXNjb3JlGAIgASgCIpABChZBc3NpZ25RdWVzdGlvblJlc3BvbnNlEi4KB2NsdXN0ZXIYASABKAsyHS5jZWxlcmlhYy5lbWJlZGRlci52MS5DbHVzdGVyEhIKCnNtYWxsX3RhbGsYAiABKAgSMgoHbmVhcmVzdBgDIAMoCzIhLmNlbGVyaWFjLmVtYmVkZGVyLnYxLk5lYXJDbHVzdGVyIoQBChJSdW5BbmFseXNpc1JlcXVlc3QSOQoGbWV0aG9kGAEgASgOMiQuY2VsZXJpYWMuZW1iZWRkZXIudjEuQW5hbHlzaXNNZXRob2RCA+BBARIaCg1jbHVzdGVyX2NvdW50GAIgASgFQgPgQQESFwoKcmVxdWVzdF9pZBgDIAEoCUID4EEBIksKE1J1bkFuYWx5c2lzUmVzcG9uc2USNAoJb3BlcmF0aW9uGAEgASgLMiEuY2VsZXJpYWMub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iWwoSTmFtZUNsdXN0ZXJSZXF1ZXN0EioKBG5hbWUYASABKAlCHOBBAvpBFgoUY2VsZXJpYWMuZGV2L0NsdXN0ZXISGQoMZGlzcGxheV9uYW1lGAIgASgJQgPgQQEiRQoTTmFtZUNsdXN0ZXJSZXNwb25zZRIuCgdjbHVzdGVyGAEgASgLMh0uY2VsZXJpYWMuZW1iZWRkZXIudjEuQ2x1c3RlciqLAQoOQW5hbHlzaXNNZXRob2QSHwobQU5BTFlTSVNfTUVUSE9EX1VOU1BFQ0lGSUVEEAASHwobQU5BTFlTSVNfTUVUSE9EX0NPTU1VTklUSUVTEAESGwoXQU5BTFlTSVNfTUVUSE9EX0tfTUVBTlMQAhIaChZBTkFMWVNJU19NRVRIT0RfREJTQ0FOEAMqcAoNVW5ncm91cGVkS2luZBIeChpVTkdST1VQRURfS0lORF9VTlNQRUNJRklFRBAAEiAKHFVOR1JPVVBFRF9LSU5EX1VOTElLRV9PVEhFUlMQARIdChlVTkdST1VQRURfS0lORF9TTUFMTF9UQUxLEAIytggKDkluc2lnaHRTZXJ2aWNlEpUBChBMaXN0SG90UXVlc3Rpb25zEi0uY2VsZXJpYWMuZW1iZWRkZXIudjEuTGlzdEhvdFF1ZXN0aW9uc1JlcXVlc3QaLi5jZWxlcmlhYy5lbWJlZGRlci52MS5MaXN0SG90UXVlc3Rpb25zUmVzcG9uc2UiItpBANriGAIIAYLT5JMCExIRL3YxL3F1ZXN0aW9uczpob3QShAEKDExpc3RDbHVzdGVycxIpLmNlbGVyaWFjLmVtYmVkZGVyLnYxLkxpc3RDbHVzdGVyc1JlcXVlc3QaKi5jZWxlcmlhYy5lbWJlZGRlci52MS5MaXN0Q2x1c3RlcnNSZXNwb25zZSId2kEA2uIYAggBgtPkkwIOEgwvdjEvY2x1c3RlcnMSiwEKCkdldENsdXN0ZXISJy5jZWxlcmlhYy5lbWJlZGRlci52MS5HZXRDbHVzdGVyUmVxdWVzdBooLmNlbGVyaWFjLmVtYmVkZGVyLnYxLkdldENsdXN0ZXJSZXNwb25zZSIq2kEEbmFtZdriGAIIAYLT5JMCFxIVL3YxL3tuYW1lPWNsdXN0ZXJzLyp9Eq0BChZMaXN0VW5ncm91cGVkUXVlc3Rpb25zEjMuY2VsZXJpYWMuZW1iZWRkZXIudjEuTGlzdFVuZ3JvdXBlZFF1ZXN0aW9uc1JlcXVlc3QaNC5jZWxlcmlhYy5lbWJlZGRlci52MS5MaXN0VW5ncm91cGVkUXVlc3Rpb25zUmVzcG9uc2UiKNpBANriGAIIAYLT5JMCGRIXL3YxL3F1ZXN0aW9uczp1bmdyb3VwZWQSmQEKDkFzc2lnblF1ZXN0aW9uEisuY2VsZXJpYWMuZW1iZWRkZXIudjEuQXNzaWduUXVlc3Rpb25SZXF1ZXN0GiwuY2VsZXJpYWMuZW1iZWRkZXIudjEuQXNzaWduUXVlc3Rpb25SZXNwb25zZSIs2kEEdGV4dNriGAIIAYLT5JMCGSIUL3YxL3F1ZXN0aW9uczphc3NpZ246ASoSjwEKC1J1bkFuYWx5c2lzEiguY2VsZXJpYWMuZW1iZWRkZXIudjEuUnVuQW5hbHlzaXNSZXF1ZXN0GikuY2VsZXJpYWMuZW1iZWRkZXIudjEuUnVuQW5hbHlzaXNSZXNwb25zZSIr2kEA2uIYBAgCEAGC0+STAhoiFS92MS9xdWVzdGlvbnM6YW5hbHlzZToBKhKYAQoLTmFtZUNsdXN0ZXISKC5jZWxlcmlhYy5lbWJlZGRlci52MS5OYW1lQ2x1c3RlclJlcXVlc3QaKS5jZWxlcmlhYy5lbWJlZGRlci52MS5OYW1lQ2x1c3RlclJlc3BvbnNlIjTaQQRuYW1l2uIYBAgCEAGC0+STAh8iGi92MS97bmFtZT1jbHVzdGVycy8qfTpuYW1lOgEqYgZwcm90bzM", [file_celeriac_access_v1_policy, file_celeriac_embedder_v1_messages, file_celeriac_operations_v1_operations, file_google_api_annotations, file_google_api_client, file_google_api_field_behavior, file_google_api_resource, file_google_protobuf_timestamp]);
+
+/**
+ * An analysis of all questions.
+ *
+ * @generated from message celeriac.embedder.v1.Analysis
+ */
+export type Analysis = Message<"celeriac.embedder.v1.Analysis"> & {
+  /**
+   * When the groups were computed.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 1;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * How they were computed.
+   *
+   * @generated from field: celeriac.embedder.v1.AnalysisMethod method = 2;
+   */
+  method: AnalysisMethod;
+
+  /**
+   * The model whose vectors were compared, "models/{id}".
+   *
+   * @generated from field: string model = 3;
+   */
+  model: string;
+
+  /**
+   * How many messages of users were analysed: those that have a vector.
+   *
+   * @generated from field: int64 question_count = 4;
+   */
+  questionCount: bigint;
+
+  /**
+   * How many groups there are now.
+   *
+   * @generated from field: int64 cluster_count = 5;
+   */
+  clusterCount: bigint;
+
+  /**
+   * How many questions are in no group now, since they are like no other.
+   *
+   * @generated from field: int64 unlike_others_count = 6;
+   */
+  unlikeOthersCount: bigint;
+
+  /**
+   * How many messages are small talk.
+   *
+   * @generated from field: int64 small_talk_count = 7;
+   */
+  smallTalkCount: bigint;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.Analysis.
+ * Use `create(AnalysisSchema)` to create a new message.
+ */
+export const AnalysisSchema: GenMessage<Analysis> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 0);
+
+/**
+ * How many questions of a group are in a language.
+ *
+ * @generated from message celeriac.embedder.v1.LanguageCount
+ */
+export type LanguageCount = Message<"celeriac.embedder.v1.LanguageCount"> & {
+  /**
+   * The language, by BCP 47: "zh", "en"; "und" if it can't be told.
+   *
+   * @generated from field: string language = 1;
+   */
+  language: string;
+
+  /**
+   * How many questions are in it.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.LanguageCount.
+ * Use `create(LanguageCountSchema)` to create a new message.
+ */
+export const LanguageCountSchema: GenMessage<LanguageCount> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 1);
+
+/**
+ * How often a group was asked on a day.
+ *
+ * @generated from message celeriac.embedder.v1.DayCount
+ */
+export type DayCount = Message<"celeriac.embedder.v1.DayCount"> & {
+  /**
+   * The day in the platform's time zone, "2026-11-30".
+   *
+   * @generated from field: string day = 1;
+   */
+  day: string;
+
+  /**
+   * How often it was asked.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.DayCount.
+ * Use `create(DayCountSchema)` to create a new message.
+ */
+export const DayCountSchema: GenMessage<DayCount> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 2);
+
+/**
+ * A group of questions with one meaning.
+ *
+ * @generated from message celeriac.embedder.v1.Cluster
+ */
+export type Cluster = Message<"celeriac.embedder.v1.Cluster"> & {
+  /**
+   * The name of the group, "clusters/{id}"; the id is a number.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The name that a person gave it; empty if nobody did.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+
+  /**
+   * Who gave it that name.
+   *
+   * @generated from field: string named_by = 3;
+   */
+  namedBy: string;
+
+  /**
+   * The question in the middle of the group; empty if it has no members now.
+   *
+   * @generated from field: string title = 4;
+   */
+  title: string;
+
+  /**
+   * Words that tell the group from the others, the strongest first.
+   *
+   * @generated from field: repeated string keywords = 5;
+   */
+  keywords: string[];
+
+  /**
+   * How many questions it has.
+   *
+   * @generated from field: int64 size = 6;
+   */
+  size: bigint;
+
+  /**
+   * Its newest questions, each text once, at most 3, the title not among them.
+   *
+   * @generated from field: repeated string examples = 7;
+   */
+  examples: string[];
+
+  /**
+   * The languages of its questions, the most frequent first.
+   *
+   * @generated from field: repeated celeriac.embedder.v1.LanguageCount languages = 8;
+   */
+  languages: LanguageCount[];
+
+  /**
+   * When an analysis first found the group.
+   *
+   * @generated from field: google.protobuf.Timestamp first_seen_time = 9;
+   */
+  firstSeenTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.Cluster.
+ * Use `create(ClusterSchema)` to create a new message.
+ */
+export const ClusterSchema: GenMessage<Cluster> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 3);
 
 /**
  * @generated from message celeriac.embedder.v1.ListHotQuestionsRequest
  */
 export type ListHotQuestionsRequest = Message<"celeriac.embedder.v1.ListHotQuestionsRequest"> & {
   /**
-   * How many days to count, today (in the platform's time zone) among them. 7 if unset; at most 366.
+   * How many days a period has, today (in the platform's time zone) among those of the last one. 7 if unset; at most 366.
    *
    * @generated from field: int32 days = 1;
    */
@@ -45,6 +246,13 @@ export type ListHotQuestionsRequest = Message<"celeriac.embedder.v1.ListHotQuest
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
+
+  /**
+   * How many periods to count, the last one and those before it: 2 to 60. 2 if unset.
+   *
+   * @generated from field: int32 periods = 4;
+   */
+  periods: number;
 };
 
 /**
@@ -52,7 +260,7 @@ export type ListHotQuestionsRequest = Message<"celeriac.embedder.v1.ListHotQuest
  * Use `create(ListHotQuestionsRequestSchema)` to create a new message.
  */
 export const ListHotQuestionsRequestSchema: GenMessage<ListHotQuestionsRequest> = /*@__PURE__*/
-  messageDesc(file_celeriac_embedder_v1_insights, 0);
+  messageDesc(file_celeriac_embedder_v1_insights, 4);
 
 /**
  * @generated from message celeriac.embedder.v1.ListHotQuestionsResponse
@@ -78,6 +286,13 @@ export type ListHotQuestionsResponse = Message<"celeriac.embedder.v1.ListHotQues
    * @generated from field: string next_page_token = 3;
    */
   nextPageToken: string;
+
+  /**
+   * The last analysis; unset if there was none.
+   *
+   * @generated from field: celeriac.embedder.v1.Analysis analysis = 4;
+   */
+  analysis?: Analysis | undefined;
 };
 
 /**
@@ -85,10 +300,10 @@ export type ListHotQuestionsResponse = Message<"celeriac.embedder.v1.ListHotQues
  * Use `create(ListHotQuestionsResponseSchema)` to create a new message.
  */
 export const ListHotQuestionsResponseSchema: GenMessage<ListHotQuestionsResponse> = /*@__PURE__*/
-  messageDesc(file_celeriac_embedder_v1_insights, 1);
+  messageDesc(file_celeriac_embedder_v1_insights, 5);
 
 /**
- * A group of questions with one meaning.
+ * How often a group of questions was asked.
  *
  * @generated from message celeriac.embedder.v1.HotQuestion
  */
@@ -108,14 +323,14 @@ export type HotQuestion = Message<"celeriac.embedder.v1.HotQuestion"> & {
   keywords: string[];
 
   /**
-   * How often it was asked in the days.
+   * How often it was asked in the last period.
    *
    * @generated from field: int64 count = 3;
    */
   count: bigint;
 
   /**
-   * How often it was asked in as many days before them.
+   * How often it was asked in the period before.
    *
    * @generated from field: int64 previous_count = 4;
    */
@@ -127,6 +342,20 @@ export type HotQuestion = Message<"celeriac.embedder.v1.HotQuestion"> & {
    * @generated from field: int64 size = 5;
    */
   size: bigint;
+
+  /**
+   * The group itself, with its examples and languages.
+   *
+   * @generated from field: celeriac.embedder.v1.Cluster cluster = 6;
+   */
+  cluster?: Cluster | undefined;
+
+  /**
+   * How often it was asked in each period, the earliest first: the last of these is `count`.
+   *
+   * @generated from field: repeated int64 period_counts = 7;
+   */
+  periodCounts: bigint[];
 };
 
 /**
@@ -134,10 +363,490 @@ export type HotQuestion = Message<"celeriac.embedder.v1.HotQuestion"> & {
  * Use `create(HotQuestionSchema)` to create a new message.
  */
 export const HotQuestionSchema: GenMessage<HotQuestion> = /*@__PURE__*/
-  messageDesc(file_celeriac_embedder_v1_insights, 2);
+  messageDesc(file_celeriac_embedder_v1_insights, 6);
 
 /**
- * Insights: users' questions, grouped by meaning, as of the last run of the task precompute_question_classifications.
+ * @generated from message celeriac.embedder.v1.ListClustersRequest
+ */
+export type ListClustersRequest = Message<"celeriac.embedder.v1.ListClustersRequest"> & {
+  /**
+   * The most groups that the answer may have. 50 if unset; at most 1000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the answer before; unset for the first page. INVALID_ARGUMENT once the groups have been
+   * computed anew: begin with the first page again.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.ListClustersRequest.
+ * Use `create(ListClustersRequestSchema)` to create a new message.
+ */
+export const ListClustersRequestSchema: GenMessage<ListClustersRequest> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 7);
+
+/**
+ * @generated from message celeriac.embedder.v1.ListClustersResponse
+ */
+export type ListClustersResponse = Message<"celeriac.embedder.v1.ListClustersResponse"> & {
+  /**
+   * The groups of this page, the largest first.
+   *
+   * @generated from field: repeated celeriac.embedder.v1.Cluster clusters = 1;
+   */
+  clusters: Cluster[];
+
+  /**
+   * The page_token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * The last analysis; unset if there was none.
+   *
+   * @generated from field: celeriac.embedder.v1.Analysis analysis = 3;
+   */
+  analysis?: Analysis | undefined;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.ListClustersResponse.
+ * Use `create(ListClustersResponseSchema)` to create a new message.
+ */
+export const ListClustersResponseSchema: GenMessage<ListClustersResponse> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 8);
+
+/**
+ * @generated from message celeriac.embedder.v1.GetClusterRequest
+ */
+export type GetClusterRequest = Message<"celeriac.embedder.v1.GetClusterRequest"> & {
+  /**
+   * The group to return, "clusters/{id}".
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The most members that the answer may have. 50 if unset; at most 1000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the answer before; unset for the first page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+
+  /**
+   * Over how many days to tell the spread. 30 if unset; at most 366.
+   *
+   * @generated from field: int32 days = 4;
+   */
+  days: number;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.GetClusterRequest.
+ * Use `create(GetClusterRequestSchema)` to create a new message.
+ */
+export const GetClusterRequestSchema: GenMessage<GetClusterRequest> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 9);
+
+/**
+ * @generated from message celeriac.embedder.v1.GetClusterResponse
+ */
+export type GetClusterResponse = Message<"celeriac.embedder.v1.GetClusterResponse"> & {
+  /**
+   * The group itself; its `size` is that of all pages of members.
+   *
+   * @generated from field: celeriac.embedder.v1.Cluster cluster = 1;
+   */
+  cluster?: Cluster | undefined;
+
+  /**
+   * The members of this page, the newest first.
+   *
+   * @generated from field: repeated celeriac.embedder.v1.Message members = 2;
+   */
+  members: Message$1[];
+
+  /**
+   * The page_token of the next page of members; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+
+  /**
+   * How often it was asked on each of the last days, today the last of them; days without a question have 0.
+   *
+   * @generated from field: repeated celeriac.embedder.v1.DayCount day_counts = 4;
+   */
+  dayCounts: DayCount[];
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.GetClusterResponse.
+ * Use `create(GetClusterResponseSchema)` to create a new message.
+ */
+export const GetClusterResponseSchema: GenMessage<GetClusterResponse> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 10);
+
+/**
+ * @generated from message celeriac.embedder.v1.ListUngroupedQuestionsRequest
+ */
+export type ListUngroupedQuestionsRequest = Message<"celeriac.embedder.v1.ListUngroupedQuestionsRequest"> & {
+  /**
+   * The most questions that the answer may have. 50 if unset; at most 1000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the answer before; unset for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Lists only these kinds; unset for all.
+   *
+   * @generated from field: repeated celeriac.embedder.v1.UngroupedKind kinds = 3;
+   */
+  kinds: UngroupedKind[];
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.ListUngroupedQuestionsRequest.
+ * Use `create(ListUngroupedQuestionsRequestSchema)` to create a new message.
+ */
+export const ListUngroupedQuestionsRequestSchema: GenMessage<ListUngroupedQuestionsRequest> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 11);
+
+/**
+ * Something that a user wrote and that is in no group.
+ *
+ * @generated from message celeriac.embedder.v1.UngroupedQuestion
+ */
+export type UngroupedQuestion = Message<"celeriac.embedder.v1.UngroupedQuestion"> & {
+  /**
+   * What the user wrote.
+   *
+   * @generated from field: celeriac.embedder.v1.Message message = 1;
+   */
+  message?: Message$1 | undefined;
+
+  /**
+   * Why it is in no group.
+   *
+   * @generated from field: celeriac.embedder.v1.UngroupedKind kind = 2;
+   */
+  kind: UngroupedKind;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.UngroupedQuestion.
+ * Use `create(UngroupedQuestionSchema)` to create a new message.
+ */
+export const UngroupedQuestionSchema: GenMessage<UngroupedQuestion> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 12);
+
+/**
+ * @generated from message celeriac.embedder.v1.ListUngroupedQuestionsResponse
+ */
+export type ListUngroupedQuestionsResponse = Message<"celeriac.embedder.v1.ListUngroupedQuestionsResponse"> & {
+  /**
+   * The questions of this page, the newest first.
+   *
+   * @generated from field: repeated celeriac.embedder.v1.UngroupedQuestion questions = 1;
+   */
+  questions: UngroupedQuestion[];
+
+  /**
+   * The page_token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.ListUngroupedQuestionsResponse.
+ * Use `create(ListUngroupedQuestionsResponseSchema)` to create a new message.
+ */
+export const ListUngroupedQuestionsResponseSchema: GenMessage<ListUngroupedQuestionsResponse> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 13);
+
+/**
+ * @generated from message celeriac.embedder.v1.AssignQuestionRequest
+ */
+export type AssignQuestionRequest = Message<"celeriac.embedder.v1.AssignQuestionRequest"> & {
+  /**
+   * The question, 1 to 100,000 characters.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.AssignQuestionRequest.
+ * Use `create(AssignQuestionRequestSchema)` to create a new message.
+ */
+export const AssignQuestionRequestSchema: GenMessage<AssignQuestionRequest> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 14);
+
+/**
+ * A group near a question.
+ *
+ * @generated from message celeriac.embedder.v1.NearCluster
+ */
+export type NearCluster = Message<"celeriac.embedder.v1.NearCluster"> & {
+  /**
+   * The group that is near.
+   *
+   * @generated from field: celeriac.embedder.v1.Cluster cluster = 1;
+   */
+  cluster?: Cluster | undefined;
+
+  /**
+   * The cosine of the question to the middle of the group, after what all questions have in common was taken out: -1 to
+   * 1.
+   *
+   * @generated from field: float score = 2;
+   */
+  score: number;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.NearCluster.
+ * Use `create(NearClusterSchema)` to create a new message.
+ */
+export const NearClusterSchema: GenMessage<NearCluster> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 15);
+
+/**
+ * @generated from message celeriac.embedder.v1.AssignQuestionResponse
+ */
+export type AssignQuestionResponse = Message<"celeriac.embedder.v1.AssignQuestionResponse"> & {
+  /**
+   * The group of the question; unset if it is in none.
+   *
+   * @generated from field: celeriac.embedder.v1.Cluster cluster = 1;
+   */
+  cluster?: Cluster | undefined;
+
+  /**
+   * The text is small talk, and no question.
+   *
+   * @generated from field: bool small_talk = 2;
+   */
+  smallTalk: boolean;
+
+  /**
+   * The nearest groups, at most 3, the nearest first, also if the question is in none of them.
+   *
+   * @generated from field: repeated celeriac.embedder.v1.NearCluster nearest = 3;
+   */
+  nearest: NearCluster[];
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.AssignQuestionResponse.
+ * Use `create(AssignQuestionResponseSchema)` to create a new message.
+ */
+export const AssignQuestionResponseSchema: GenMessage<AssignQuestionResponse> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 16);
+
+/**
+ * @generated from message celeriac.embedder.v1.RunAnalysisRequest
+ */
+export type RunAnalysisRequest = Message<"celeriac.embedder.v1.RunAnalysisRequest"> & {
+  /**
+   * How to group; by communities if unset.
+   *
+   * @generated from field: celeriac.embedder.v1.AnalysisMethod method = 1;
+   */
+  method: AnalysisMethod;
+
+  /**
+   * How many groups K_MEANS makes, at most 256; 0 or unset: as many as fit best. INVALID_ARGUMENT with another method.
+   *
+   * @generated from field: int32 cluster_count = 2;
+   */
+  clusterCount: number;
+
+  /**
+   * A retry with the same id (at most 100 characters, any of your choice) is answered with the operation that the
+   * first began, also when that has ended. It is known as long as the operation is kept, 30 days from its end;
+   * with other fields, or from another caller, it is INVALID_ARGUMENT. None when unset.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.RunAnalysisRequest.
+ * Use `create(RunAnalysisRequestSchema)` to create a new message.
+ */
+export const RunAnalysisRequestSchema: GenMessage<RunAnalysisRequest> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 17);
+
+/**
+ * @generated from message celeriac.embedder.v1.RunAnalysisResponse
+ */
+export type RunAnalysisResponse = Message<"celeriac.embedder.v1.RunAnalysisResponse"> & {
+  /**
+   * The operation that analyses; follow it with OperationService.
+   *
+   * @generated from field: celeriac.operations.v1.Operation operation = 1;
+   */
+  operation?: Operation | undefined;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.RunAnalysisResponse.
+ * Use `create(RunAnalysisResponseSchema)` to create a new message.
+ */
+export const RunAnalysisResponseSchema: GenMessage<RunAnalysisResponse> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 18);
+
+/**
+ * @generated from message celeriac.embedder.v1.NameClusterRequest
+ */
+export type NameClusterRequest = Message<"celeriac.embedder.v1.NameClusterRequest"> & {
+  /**
+   * The group to name, "clusters/{id}".
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its name, at most 100 visible characters; empty takes the name back.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.NameClusterRequest.
+ * Use `create(NameClusterRequestSchema)` to create a new message.
+ */
+export const NameClusterRequestSchema: GenMessage<NameClusterRequest> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 19);
+
+/**
+ * @generated from message celeriac.embedder.v1.NameClusterResponse
+ */
+export type NameClusterResponse = Message<"celeriac.embedder.v1.NameClusterResponse"> & {
+  /**
+   * The group with its name.
+   *
+   * @generated from field: celeriac.embedder.v1.Cluster cluster = 1;
+   */
+  cluster?: Cluster | undefined;
+};
+
+/**
+ * Describes the message celeriac.embedder.v1.NameClusterResponse.
+ * Use `create(NameClusterResponseSchema)` to create a new message.
+ */
+export const NameClusterResponseSchema: GenMessage<NameClusterResponse> = /*@__PURE__*/
+  messageDesc(file_celeriac_embedder_v1_insights, 20);
+
+/**
+ * How questions are grouped.
+ *
+ * @generated from enum celeriac.embedder.v1.AnalysisMethod
+ */
+export enum AnalysisMethod {
+  /**
+   * @generated from enum value: ANALYSIS_METHOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Communities (Leiden) of the graph of nearest neighbours. What is like nothing is in no group.
+   *
+   * @generated from enum value: ANALYSIS_METHOD_COMMUNITIES = 1;
+   */
+  COMMUNITIES = 1,
+
+  /**
+   * Spherical k-means: every question is in a group.
+   *
+   * @generated from enum value: ANALYSIS_METHOD_K_MEANS = 2;
+   */
+  K_MEANS = 2,
+
+  /**
+   * DBSCAN: what is in no dense place is in no group.
+   *
+   * @generated from enum value: ANALYSIS_METHOD_DBSCAN = 3;
+   */
+  DBSCAN = 3,
+}
+
+/**
+ * Describes the enum celeriac.embedder.v1.AnalysisMethod.
+ */
+export const AnalysisMethodSchema: GenEnum<AnalysisMethod> = /*@__PURE__*/
+  enumDesc(file_celeriac_embedder_v1_insights, 0);
+
+/**
+ * Why something that a user wrote is in no group.
+ *
+ * @generated from enum celeriac.embedder.v1.UngroupedKind
+ */
+export enum UngroupedKind {
+  /**
+   * @generated from enum value: UNGROUPED_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It is like no other question.
+   *
+   * @generated from enum value: UNGROUPED_KIND_UNLIKE_OTHERS = 1;
+   */
+  UNLIKE_OTHERS = 1,
+
+  /**
+   * It is no question: thanks, a greeting, an acknowledgement.
+   *
+   * @generated from enum value: UNGROUPED_KIND_SMALL_TALK = 2;
+   */
+  SMALL_TALK = 2,
+}
+
+/**
+ * Describes the enum celeriac.embedder.v1.UngroupedKind.
+ */
+export const UngroupedKindSchema: GenEnum<UngroupedKind> = /*@__PURE__*/
+  enumDesc(file_celeriac_embedder_v1_insights, 1);
+
+/**
+ * Insights: users' questions, grouped by meaning. An analysis groups all of them (the task
+ * precompute_question_classifications, or RunAnalysis); until the next one, new questions are assigned to its groups.
+ * A group keeps its name from analysis to analysis.
  *
  * @generated from service celeriac.embedder.v1.InsightService
  */
@@ -151,6 +860,68 @@ export const InsightService: GenService<{
     methodKind: "unary";
     input: typeof ListHotQuestionsRequestSchema;
     output: typeof ListHotQuestionsResponseSchema;
+  },
+  /**
+   * Lists all groups, the largest first.
+   *
+   * @generated from rpc celeriac.embedder.v1.InsightService.ListClusters
+   */
+  listClusters: {
+    methodKind: "unary";
+    input: typeof ListClustersRequestSchema;
+    output: typeof ListClustersResponseSchema;
+  },
+  /**
+   * Returns one group, with a page of its members and how often it was asked on each day. NOT_FOUND if there is none of
+   * that name.
+   *
+   * @generated from rpc celeriac.embedder.v1.InsightService.GetCluster
+   */
+  getCluster: {
+    methodKind: "unary";
+    input: typeof GetClusterRequestSchema;
+    output: typeof GetClusterResponseSchema;
+  },
+  /**
+   * Lists what users wrote that is in no group: questions that are like no other, and small talk.
+   *
+   * @generated from rpc celeriac.embedder.v1.InsightService.ListUngroupedQuestions
+   */
+  listUngroupedQuestions: {
+    methodKind: "unary";
+    input: typeof ListUngroupedQuestionsRequestSchema;
+    output: typeof ListUngroupedQuestionsResponseSchema;
+  },
+  /**
+   * Tells to which group a question belongs. Nothing is stored.
+   *
+   * @generated from rpc celeriac.embedder.v1.InsightService.AssignQuestion
+   */
+  assignQuestion: {
+    methodKind: "unary";
+    input: typeof AssignQuestionRequestSchema;
+    output: typeof AssignQuestionResponseSchema;
+  },
+  /**
+   * Starts an analysis. While one runs, its operation is the answer, whatever it was asked for.
+   *
+   * @generated from rpc celeriac.embedder.v1.InsightService.RunAnalysis
+   */
+  runAnalysis: {
+    methodKind: "unary";
+    input: typeof RunAnalysisRequestSchema;
+    output: typeof RunAnalysisResponseSchema;
+  },
+  /**
+   * Gives a group a name that people choose. It stays in later analyses, also while nobody asks. NOT_FOUND if there is no
+   * such group.
+   *
+   * @generated from rpc celeriac.embedder.v1.InsightService.NameCluster
+   */
+  nameCluster: {
+    methodKind: "unary";
+    input: typeof NameClusterRequestSchema;
+    output: typeof NameClusterResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_celeriac_embedder_v1_insights, 0);
