@@ -21,7 +21,8 @@ class Pace(pace.Pace):
     # Between two comparisons of all its numbers with the table's, and the same when a deletion was told.
     compare: float = steady(600.0)
     after_deletion: float = 15.0
-    # It looks whether it is to be built anew; and how long removed vectors stay until then, although not found.
+    # It looks whether it is to be built anew. Removed vectors, which are not found, stay no longer than `forget`
+    # and a round of `build`.
     build: float = steady(60.0)
     forget: float = 3600.0
     # New questions are assigned to groups.

@@ -5,8 +5,8 @@
    numbers would miss some.
 2. Deletions leave no row. Searches confirm what they find in the table, and remove what is gone. After a
    deletion is told, and from time to time in any case, the index compares all numbers.
-3. The index is built anew where it wants it, and within `Pace.forget` after a removal, so that nothing of a
-   deleted message stays in memory or on the disk.
+3. The index is built anew where it wants it, and `Pace.forget` after a removal, so that nothing of a deleted
+   message stays in memory or on the disk.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Following:
         self._mark: int | None = None
         self._looked_at = self._compared_at = float("-inf")
         self._deleted = False
-        self._removed_since: float | None = None
+        # What an index from before this process has of deleted messages is forgotten at once.
+        self._removed_since: float | None = float("-inf")
         # While the database is away, the index keeps its state, and catches up when the database is back.
         self._following = Loop(
             "index",

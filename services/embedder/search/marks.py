@@ -1,4 +1,4 @@
-"""What a search index knows of each vector besides the vector itself, in 33 bytes, and which pass a filter."""
+"""What a search index has of each vector besides the vector itself, 33 bytes, and which pass a filter."""
 
 from __future__ import annotations
 

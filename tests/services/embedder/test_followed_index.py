@@ -17,6 +17,7 @@ from services.embedder.search.index import VectorIndex
 from services.embedder.search.saved import IndexFolder
 from services.embedder.search.store_index import CHANNEL
 from services.kernel.database import Database
+from tests.support.watch_clients import until
 
 MODEL = "a@1"
 VECTOR = np.eye(1, 1024, dtype="<f4")[0]
@@ -107,11 +108,9 @@ async def test_what_is_written_and_deleted_is_told_and_followed_at_once(
     try:
         async with asyncio.timeout(30):
             write = await written(other, "told")
-            while held(index) != [write]:
-                await asyncio.sleep(0.02)
+            await until(lambda: held(index) == [write])
             await other.execute("DELETE FROM chat_messages")
-            while held(index):
-                await asyncio.sleep(0.02)
+            await until(lambda: not held(index))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Vectors tell that they were written or deleted, and in which transaction: search indexes follow them by it."""
+"""Vectors tell that they were written or deleted, and in which transaction: indexes follow them by it."""
 
 from services.kernel.migrations import run_script
 
