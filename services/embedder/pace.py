@@ -21,8 +21,7 @@ class Pace(pace.Pace):
     # Between two comparisons of all its numbers with the table's, and the same when a deletion was told.
     compare: float = steady(600.0)
     after_deletion: float = 15.0
-    # It looks whether it is to be built anew. Removed vectors, which are not found, stay no longer than `forget`
-    # and a round of `build`.
+    # It looks whether it is to be built anew. Removed vectors, which are not found, stay for about `forget`.
     build: float = steady(60.0)
     forget: float = 3600.0
     # New questions are assigned to groups.
