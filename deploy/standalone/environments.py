@@ -45,6 +45,7 @@ def of_service(
         "CELERIAC_DOOR_KEY": str(signing_key(state)),
         "CELERIAC_DOOR_SEALING_KEYS": str(sealing_keys(state)),
         "CELERIAC_MODEL": str(model(settings)),
+        "CELERIAC_INDEX": str(state / "index"),
         "CELERIAC_AUDIT_KEY": str(state / "keys/audit-ed25519.pem"),
         "CELERIAC_MONITOR_READY_FILE": str(settings.ready_file),
         "CELERIAC_MONITOR_HELD_FILE": str(settings.held_file),

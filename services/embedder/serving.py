@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from celeriac.embedder.v1 import (
     embedding_pb2_grpc,
     insights_pb2_grpc,
@@ -23,7 +25,11 @@ from services.embedder.insights.cached import Rankings
 from services.embedder.model.encoder import Model
 from services.embedder.online import OnlineEncoder
 from services.embedder.pace import Pace
+from services.embedder.search.following import Following
+from services.embedder.search.index import VectorIndex
+from services.embedder.search.saved import IndexFolder
 from services.embedder.search.search import Search
+from services.embedder.settings import EmbedderSettings
 from services.kernel import broker, service
 from services.kernel.grpc.server import Servicer
 from services.kernel.live_keys import CHUNK_CHARACTERS, MOST_WAITING_TOKENS
@@ -32,10 +38,9 @@ from services.kernel.metrics import new_registry
 from services.kernel.opened_database import opened_database
 from services.kernel.operations import Owner
 from services.kernel.sessions import opened_sessions
-from services.kernel.settings import KernelSettings
 
 
-async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> None:
+async def serve(settings: EmbedderSettings, model: Model, batch_tokens: int) -> None:
     facts, live = model.facts, LiveSettings("embedder")
     pace = Pace().times(settings.pace)
     registry = new_registry()
@@ -48,7 +53,11 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
         opened_sessions(database) as sessions,
         broker.connect(settings) as client,
     ):
-        search = Search(database, sessions, facts.identity, online.question, pace)
+        index = await asyncio.to_thread(
+            lambda: VectorIndex(IndexFolder(settings.index_folder, facts.identity))
+        )
+        following = Following(database, facts.identity, index, pace)
+        search = Search(sessions, index, online.question)
         app = celery_app(settings)
         send = chunk_sender(app)
         rebuilds = Rebuilds(sessions, facts.identity, send, lambda: live.get(CHUNK_CHARACTERS), pace)
@@ -57,7 +66,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
         rankings = Rankings(sessions, client, settings.queue_prefix, settings.time_zone)
         owner = Owner(database, "embedder", pace=pace)
         # The index is filled before the service reports that it is ready.
-        await search.follow()
+        await following.compare()
         await service.run(
             "embedder",
             settings,
@@ -78,7 +87,7 @@ async def serve(settings: KernelSettings, model: Model, batch_tokens: int) -> No
             ],
             background=[
                 online.loop,
-                search.following,
+                following,
                 rebuilds.healing,
                 analyses.healing,
                 assigning.following,

@@ -63,6 +63,11 @@ class EmbedderSettings(KernelSettings, ModelSettings):
     # Tokens of one batch, padding included. Batches whose states exceed the core's cache are slower.
     batch_tokens: int = Field(512, ge=16, validation_alias="CELERIAC_BATCH_TOKENS", examples=["512"])
 
+    # Where the search index is kept between two starts of the service.
+    index_folder: Path = Field(
+        Path(".celeriac/index"), validation_alias="CELERIAC_INDEX", examples=["/var/lib/celeriac/index"]
+    )
+
     worker_queues: Annotated[str, AfterValidator(_queues)] = Field(
         "ai_analysis", validation_alias="CELERIAC_WORKER_QUEUES", examples=["maintenance,health"]
     )

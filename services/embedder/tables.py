@@ -21,7 +21,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.kernel.tables import Moment, check, new_metadata, operations, outbox_table, required
+from services.kernel.tables import (
+    Moment,
+    TransactionId,
+    check,
+    new_metadata,
+    operations,
+    outbox_table,
+    required,
+)
 
 metadata = new_metadata()
 
@@ -63,8 +71,11 @@ embeddings = Table(
     required(
         "write", BigInteger, unique=True, server_default=text("nextval('chat_message_embeddings_writes')")
     ),
+    # The transaction of that write: what an index reads when it catches up. NULL before version 0.3.
+    Column("txid", TransactionId, server_default=text("pg_current_xact_id()")),
     check("chat_message_embeddings_1024_vector_check", "octet_length(vector) = 4096"),
     Index("chat_message_embeddings_1024_writes", "model", "write"),
+    Index("chat_message_embeddings_1024_txids", "model", "txid"),
 )
 
 embedding_errors = Table(

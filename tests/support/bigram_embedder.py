@@ -24,8 +24,8 @@ from services.embedder.counts import ToldCounts
 from services.embedder.model.encoder import Encoder, InputType, ModelFacts, Pooling
 from services.embedder.model.packing import Tokens
 from services.embedder.serving import serve
+from services.embedder.settings import EmbedderSettings
 from services.kernel import logging
-from services.kernel.settings import KernelSettings
 from services.kernel.variables import read
 
 BATCH_TOKENS = 512
@@ -71,7 +71,7 @@ def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
 
 
 def main(command: str) -> None:
-    settings = read(KernelSettings)
+    settings = read(EmbedderSettings)
     logging.configure("embedder", settings.log_level)
     if command == "serve":
         uvloop.run(serve(settings, Bigrams(), BATCH_TOKENS))

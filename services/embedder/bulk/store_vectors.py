@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -144,23 +143,6 @@ class VectorStore:
             [passage.content_hash for passage, _ in embedded.failed],
             [error for _, error in embedded.failed],
         )
-
-    async def writes(self) -> dict[int, str]:
-        """Returns the message id of each stored vector, by the number of its write."""
-        rows = await self._connection.fetch(
-            "SELECT write, message_id FROM chat_message_embeddings_1024 WHERE model = $1", self._model
-        )
-        return {row["write"]: row["message_id"] for row in rows}
-
-    async def vectors(self, writes: Sequence[int]) -> Sequence[asyncpg.Record]:
-        """Returns the vectors of the writes that still exist, with the fields that a search filters by."""
-        rows: Sequence[asyncpg.Record] = await self._connection.fetch(
-            "SELECT write, message_id, vector, role, conversation, created_at"
-            " FROM chat_message_embeddings_1024 AS vector JOIN chat_messages AS message"
-            " ON message.id = vector.message_id WHERE write = ANY($1::bigint[])",
-            writes,
-        )
-        return rows
 
 
 def _wire(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

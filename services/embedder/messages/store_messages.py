@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, RowMapping, Select, Text, any_, bindparam, delete, literal, select, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    RowMapping,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    delete,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.embedder.messages.messages import Ingested, Message, MessageFilter, Role
@@ -16,6 +28,11 @@ c = messages.c
 SHOWN = select(c.id, c.conversation, c.role, c.text, c.created_at)
 BY_ID = SHOWN.order_by(c.id)
 BY_IDS = SHOWN.where(c.id == any_(bindparam("ids", type_=ARRAY(Text))))
+BY_WRITES = (
+    SHOWN.add_columns(embeddings.c.write)
+    .select_from(messages.join(embeddings, embeddings.c.message_id == c.id))
+    .where(embeddings.c.write == any_(bindparam("writes", type_=ARRAY(BigInteger))))
+)
 # Deletes the vectors and errors of messages whose content has changed.
 FORGET = tuple(
     delete(table).where(table.c.message_id == any_(bindparam("changed", type_=ARRAY(Text))))
@@ -89,13 +106,10 @@ class MessageStore:
         rows = await self._session.execute(BY_IDS, {"ids": list(ids)})
         return {row["id"]: _message_of(row) for row in rows.mappings()}
 
-    async def standing_writes(self, writes: Sequence[int]) -> set[int]:
-        """Returns the writes whose vectors were neither deleted nor overwritten."""
-        rows = await self._session.execute(
-            text("SELECT write FROM chat_message_embeddings_1024 WHERE write = ANY(:writes)"),
-            {"writes": list(writes)},
-        )
-        return {row.write for row in rows}
+    async def by_writes(self, writes: Sequence[int]) -> dict[int, Message]:
+        """Returns the messages of the vectors that were neither deleted nor overwritten, by their writes."""
+        rows = await self._session.execute(BY_WRITES, {"writes": list(writes)})
+        return {row["write"]: _message_of(row) for row in rows.mappings()}
 
     async def list(self, wanted: MessageFilter, after: str, most: int) -> Sequence[Message]:
         """Returns messages with an id above `after`, ordered by id."""
