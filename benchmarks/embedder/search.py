@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -94,7 +95,7 @@ def main() -> None:
         del index
         before = resident()
         index = VectorIndex(IndexFolder(Path(folder), MODEL))
-        flat = faiss.IndexFlatIP(stored.shape[1])
+        flat: Any = faiss.IndexFlatIP(stored.shape[1])
         ours = lambda query: index.nearest(query, K, MessageFilter())  # noqa: E731
         for query in queries:
             ours(query)

@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -142,7 +143,7 @@ class IndexFolder:
             if _sum(folder / name) != facts.files.get(name):
                 raise ValueError(f"the check sum of {name} is another one")
         marks = np.load(folder / MARKS)
-        lists = faiss.read_index(str(folder / LISTS), faiss.IO_FLAG_MMAP_IFC)
+        lists: Any = faiss.read_index(str(folder / LISTS), faiss.IO_FLAG_MMAP_IFC)
         return Part(marks, np.load(folder / VECTORS, mmap_mode="r"), np.ones(len(marks), dtype=bool), lists)
 
     def _tidy(self) -> None:
