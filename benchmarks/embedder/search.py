@@ -96,12 +96,17 @@ def main() -> None:
         before = resident()
         index = VectorIndex(IndexFolder(Path(folder), MODEL))
         flat: Any = faiss.IndexFlatIP(stored.shape[1])
-        ours = lambda query: index.nearest(query, K, MessageFilter())  # noqa: E731
+
+        def ours(query: NDArray[np.float32]) -> object:
+            return index.nearest(query, K, MessageFilter())
+
+        def theirs(query: NDArray[np.float32]) -> object:
+            return flat.search(query[None], K)
+
         for query in queries:
             ours(query)
         held = resident() - before
         flat.add(stored)
-        theirs = lambda query: flat.search(query[None], K)  # noqa: E731
         measure(ours, theirs, queries, held)
 
 
