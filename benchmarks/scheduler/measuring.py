@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 MOST_SECONDS = 120.0
+# Between two looks at a queue, where so short a time is measured that longer ones would show in it.
+LOOK_SECONDS = 0.002
 MINUTE = dt.timedelta(minutes=1)
 
 
@@ -19,12 +21,12 @@ class TooSlow(Exception):
     """The due time passed before all was there."""
 
 
-async def reaches(count: int, counted: Callable[[], Awaitable[int]]) -> None:
+async def reaches(count: int, counted: Callable[[], Awaitable[int]], look_seconds: float = 0.02) -> None:
     deadline = time.monotonic() + MOST_SECONDS
     while (found := await counted()) < count:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{found} of {count} in {MOST_SECONDS:.0f} s")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(look_seconds)
 
 
 async def until(moment: dt.datetime) -> None:

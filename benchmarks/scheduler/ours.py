@@ -15,7 +15,7 @@ import asyncpg
 import redis.asyncio
 
 from benchmarks.scheduler import rows, sql
-from benchmarks.scheduler.measuring import cpu_seconds, reaches, resident_mb, until
+from benchmarks.scheduler.measuring import LOOK_SECONDS, cpu_seconds, reaches, resident_mb, until
 from benchmarks.scheduler.watcher import watching
 from benchmarks.servers import Servers, ServiceProcess, Valkey, environment_of, migrate
 from deploy.standalone.certificates import ensure_certificates
@@ -79,6 +79,18 @@ class Scheduler:
             await reaches(count, lambda: broker.llen(rows.QUEUE))
             await reaches(count, lambda: database.fetchval(sql.PUBLISHED))
             return count / (asyncio.get_running_loop().time() - start)
+
+    async def queued(self, count: int) -> float:
+        """Seconds from the due time of `count` schedules to the last of their messages on the queue.
+
+        So are the peers counted, who record nothing: what is recorded after the message isn't waited for.
+        """
+        with self.process():
+            moment = await self._insert_due(count)
+            async with self.broker() as broker:
+                await until(moment)
+                await reaches(count, lambda: broker.llen(rows.QUEUE), LOOK_SECONDS)
+                return (dt.datetime.now(dt.UTC) - moment).total_seconds()
 
     async def lateness(self, rate: int, seconds: float) -> float:
         """The 99th percentile, in seconds, of: due time to recorded as published, at a steady rate."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import redis
 from sqlalchemy.engine import make_url
 
-from benchmarks.scheduler.measuring import TooSlow, cpu_seconds, full_minute, resident_mb
+from benchmarks.scheduler.measuring import LOOK_SECONDS, TooSlow, cpu_seconds, full_minute, resident_mb
 from benchmarks.scheduler.peers.entries import QUEUE, Entries
 from benchmarks.servers import Servers
 
@@ -26,9 +26,8 @@ ROOT = Path(__file__).parents[3]
 START_SECONDS = 60.0
 # A beat has started when it has worked this long, and then, for two looks in a row, does next to nothing.
 STARTED_CPU_SECONDS = 0.3
-LOOK_SECONDS = 0.5
+REST_SECONDS = 0.5
 RESTING_CPU_SECONDS = 0.1
-POLL_SECONDS = 0.002
 ATTEMPTS = 3
 
 
@@ -41,6 +40,11 @@ class FullMinute(NamedTuple):
     # Resident just before, with all entries and nothing to do.
     memory_mb: float
 
+    @property
+    def rate(self) -> float:
+        """Messages a second, from the full minute to the last one that came within the window."""
+        return self.sent / max(self.lateness)
+
 
 @dataclass(frozen=True)
 class Beat:
@@ -50,20 +54,6 @@ class Beat:
     module: str
     # Where its entries are; without a store they are in its module.
     stored: bool = True
-
-    def rate(self, servers: Servers, count: int) -> float:
-        """Messages a second, from the first to the last of `count` that are all due when it starts.
-
-        Its start, its reading of the entries and what it writes back after the last message are not counted.
-        """
-        entries = Entries(count)
-        self._make(servers, entries)
-        with _queue(servers) as queue, self._running(servers, entries):
-            first, before = _wait_for(queue, 1)
-            last, sent = _wait_for(queue, count)
-            if before == sent:
-                raise RuntimeError(f"all {sent} messages of {self.name} came at one look")
-            return (sent - before) / (last - first)
 
     def full_minute(self, servers: Servers, count: int, due: int, window_seconds: float) -> FullMinute:
         """With `count` crontabs, of which `due` are due at the next full minute that it is ready for."""
@@ -77,7 +67,7 @@ class Beat:
         moment = dt.datetime.fromisoformat(entries.minute).timestamp()
         self._make(servers, entries)
         with _queue(servers) as queue, self._running(servers, entries) as beat:
-            _wait_until_it_rests(beat, moment - LOOK_SECONDS)
+            _wait_until_it_rests(beat, moment - REST_SECONDS)
             memory = resident_mb(beat.pid)
             if queue.llen(QUEUE):
                 raise RuntimeError(f"{self.name} sent messages before any was due")
@@ -85,7 +75,7 @@ class Beat:
             lateness: list[float] = []
             while (now := time.time()) < moment + window_seconds and len(lateness) < entries.due:
                 lateness += [now - moment] * (int(queue.llen(QUEUE)) - len(lateness))
-                time.sleep(POLL_SECONDS)
+                time.sleep(LOOK_SECONDS)
         missing = entries.due - len(lateness)
         return FullMinute(lateness + [window_seconds] * missing, len(lateness), memory)
 
@@ -162,26 +152,15 @@ def _queue(servers: Servers) -> Iterator[redis.Redis]:
         client.flushdb()
 
 
-def _wait_for(queue: redis.Redis, count: int) -> tuple[float, int]:
-    """(moment, messages there) once there are at least `count`."""
-    deadline = time.monotonic() + START_SECONDS + count / 10
-    while time.monotonic() < deadline:
-        sent = int(queue.llen(QUEUE))
-        if sent >= count:
-            return time.monotonic(), sent
-        time.sleep(POLL_SECONDS)
-    raise TimeoutError(f"celery beat did not send {count} messages")
-
-
 def _wait_until_it_rests(beat: subprocess.Popen[bytes], deadline: float) -> None:
     """`deadline`: by time.time()."""
     rested, before = 0, 0.0
     while rested < 2:
-        if time.time() + LOOK_SECONDS > deadline:
+        if time.time() + REST_SECONDS > deadline:
             raise TooSlow("celery beat is still starting")
         if beat.poll() is not None:
             raise RuntimeError(f"celery beat ended with {beat.returncode}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(REST_SECONDS)
         used = cpu_seconds(beat.pid)
         rests = used > STARTED_CPU_SECONDS and used - before < RESTING_CPU_SECONDS
         rested, before = (rested + 1 if rests else 0), used
