@@ -18,7 +18,7 @@ last message on the queue. Our drain of 100,000 has no peer: with as many entrie
 messages a second and django-celery-beat 7, so that a run takes hours. So is the full minute at a million: the
 peers have 1,000 and 10,000 entries there. Ours and theirs take turns; medians count.
 
-What a busy machine is too slow for is left out, and named under the table. The whole takes half an hour, two
+What a busy machine is too slow for is left out, and named above the table. The whole takes half an hour, two
 thirds of it waiting for full minutes; QUICK=1 takes some six minutes.
 """
 
