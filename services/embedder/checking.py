@@ -92,7 +92,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Timing:
-    """A batch of `texts` texts of `length` tokens each: seconds of CPU and of wall, the least of some runs."""
+    """A batch of `texts` texts of `length` tokens each: seconds of CPU and of wall (least of some runs)."""
 
     length: int
     texts: int
@@ -142,14 +142,8 @@ def _batch(ids: NDArray[np.int64], length: int) -> list[Tokens]:
     return [Tokens(row) for row in np.resize(ids, (texts, length))]
 
 
-def cosine(one: Model, other: Model, texts: Sequence[str] = TEXTS) -> float:
-    """Returns the least cosine of the same text's vectors by two models with one tokenizer."""
-    tokens = one.tokens(texts, InputType.QUERY)
-    return float((one.run(tokens) * other.run(tokens)).sum(axis=1).min())
-
-
-def report(folder: Path, model: Model, basis: Model | None = None) -> Iterator[str]:
-    """Yields the lines that are shown of a model. `basis`: the same model in fp32, to be compared with."""
+def report(folder: Path, model: Model) -> Iterator[str]:
+    """Yields the lines that are shown of a model."""
     facts, shape = model.facts, shape_of(model)
     prefixes = facts.prefixes
     yield f"folder      {folder.resolve()}"
@@ -161,8 +155,6 @@ def report(folder: Path, model: Model, basis: Model | None = None) -> Iterator[s
     yield f"max tokens  {facts.max_tokens}"
     yield f"dimension   {DIMENSIONS}, of which {shape.filled} are not zero"
     yield f"alike       {shape.alike:.3f}, the median cosine of texts of different meaning"
-    if basis is not None:
-        yield f"cosine      {cosine(basis, model):.6f} to ONNX Runtime in fp32, the least of {len(TEXTS)} texts"
     yield ""
     yield "tokens a text  texts a batch  CPU ms a text  wall ms a text  tokens a second of CPU"
     for timing in timings(model):

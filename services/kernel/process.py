@@ -53,13 +53,14 @@ def main(
     if folder_commands:
         parser.add_argument("folder", nargs="?", type=Path, help=f"of {', '.join(folder_commands)}")
     arguments = parser.parse_args()
-    command, folder = arguments.command, getattr(arguments, "folder", None)
+    command: str = arguments.command
+    folder: Path | None = getattr(arguments, "folder", None)
     if (command in folder_commands) != (folder is not None):
         parser.error(f"{command} needs a folder" if folder is None else f"{command} takes no folder")
     stacks.tell_when_asked()
     logging.configure(service, "INFO")
     try:
-        if command in folder_commands:
+        if folder is not None:
             folder_commands[command](folder)
         elif command in bare_commands:
             bare_commands[command]()
