@@ -2,6 +2,7 @@
 
 Its rooms, top first; each may import only those below it (contracts in pyproject.toml):
 
+checking        `check`: how a model is read, what it costs, and how its vectors look
 commands        `serve` and `work`: load the model, and start the process that uses it
 serving         builds the gRPC process
 api             the gRPC servicers, and conversion between the contract's messages and domain objects

@@ -1,8 +1,9 @@
-"""python -m services.embedder serve | work | prepare | migrate"""
+"""python -m services.embedder serve | work | prepare | check FOLDER | migrate"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from pathlib import Path
 
 from services.embedder.settings import EmbedderSettings, ModelSettings
 from services.kernel import process
@@ -28,5 +29,13 @@ def prepare() -> None:
     prepare(ModelSettings().model)
 
 
+def check(folder: Path) -> None:
+    from services.embedder.checking import check
+
+    check(folder)
+
+
 if __name__ == "__main__":
-    process.main("embedder", EmbedderSettings, {"serve": serve, "work": work}, {"prepare": prepare})
+    process.main(
+        "embedder", EmbedderSettings, {"serve": serve, "work": work}, {"prepare": prepare}, {"check": check}
+    )

@@ -14,6 +14,7 @@ import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -39,19 +40,29 @@ def main(
     settings_type: type[Settings],
     commands: Mapping[str, Callable[[Settings], Awaitable[None] | None]],
     bare_commands: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+    folder_commands: Mapping[str, Callable[[Path], None]] = MappingProxyType({}),
 ) -> None:
     """Reads the command line and the settings, and runs the command. Every service has `migrate`.
 
     A command returns an awaitable, which is then run, or does its work itself and returns None. Bare commands
-    run without settings. Raises `SystemExit` if it can't start: its last log line then says why.
+    run without settings, and so do commands on a folder, which the command line names after them. Raises
+    `SystemExit` if it can't start: its last log line then says why.
     """
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
-    parser.add_argument("command", choices=[*commands, *bare_commands, "migrate"])
-    command = parser.parse_args().command
+    parser.add_argument("command", choices=[*commands, *bare_commands, *folder_commands, "migrate"])
+    if folder_commands:
+        parser.add_argument("folder", nargs="?", type=Path, help=f"of {', '.join(folder_commands)}")
+    arguments = parser.parse_args()
+    command: str = arguments.command
+    folder: Path | None = getattr(arguments, "folder", None)
+    if (command in folder_commands) != (folder is not None):
+        parser.error(f"{command} needs a folder" if folder is None else f"{command} takes no folder")
     stacks.tell_when_asked()
     logging.configure(service, "INFO")
     try:
-        if command in bare_commands:
+        if folder is not None:
+            folder_commands[command](folder)
+        elif command in bare_commands:
             bare_commands[command]()
         else:
             _run(service, command, read(settings_type), commands)
