@@ -32,16 +32,16 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{node().parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def installed_packages() -> Path:
-    """Returns clients/typescript/node_modules as package-lock.json has it. Raises NoNode.
+def installed_packages(of: Path = CLIENT) -> Path:
+    """Returns `node_modules` of a folder as its package-lock.json has it. Raises NoNode.
 
     No package's own install script is run.
     """
     node()  # Without it the packages are of no use.
-    folder = CLIENT / "node_modules"
-    lock, stamp = CLIENT / "package-lock.json", folder / ".celeriac-lock.json"
+    folder = of / "node_modules"
+    lock, stamp = of / "package-lock.json", folder / ".celeriac-lock.json"
     if not stamp.is_file() or stamp.read_bytes() != lock.read_bytes():
-        npm(CLIENT, "ci", "--ignore-scripts")
+        npm(of, "ci", "--ignore-scripts")
         shutil.copyfile(lock, stamp)
     return folder
 
