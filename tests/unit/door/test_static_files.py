@@ -58,5 +58,7 @@ def test_pages_have_no_script_and_no_style_within_them() -> None:
 def test_the_first_page_is_small() -> None:
     """Everything but the texts of the runbook, which are loaded when they are asked for."""
     found = committed()
-    loaded = [name for name in found if name.endswith((".js.gz", ".css.gz")) and not re.search(r"/(en|zh)-", name)]
+    loaded = [
+        name for name in found if name.endswith((".js.gz", ".css.gz")) and not re.search(r"/(en|zh)-", name)
+    ]
     assert 50_000 < sum(len(found[name]) for name in loaded) <= MOST_OF_THE_FIRST_PAGE
