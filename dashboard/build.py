@@ -1,8 +1,8 @@
 """python -m dashboard.build: makes `services/door/static` from the sources of this folder, with Node.js.
 
-Vite gives what pages load a name with a hash of its content, so that browsers may keep it for ever. Every file
-is compressed here, once, instead of at each request. The result is committed, so that nobody who runs the system
-needs these tools; tests/unit/door/test_static_files.py compares it with its sources.
+Vite gives what pages load a name with a hash of its content, so that browsers may keep it for ever. Every
+file is compressed here, once, instead of at each request. The result is committed, so that nobody who runs
+the system needs these tools; tests/unit/door/test_static_files.py compares it with its sources.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEAST_COMPRESSED = 256
 
 
 def built() -> dict[str, bytes]:
-    """Returns the content of each file by its path below `static`, without compressed forms. Raises NoNode."""
+    """Returns the content of each file by its path below `static`, not compressed. Raises NoNode."""
     packages = installed_packages(FOLDER)
     command = [str(node()), str(packages / "vite/bin/vite.js"), "build", "--logLevel", "warn"]
     done = subprocess.run(
