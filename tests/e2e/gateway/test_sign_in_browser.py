@@ -158,8 +158,8 @@ def test_who_signs_out_sees_how_to_sign_in(entrance: Entrance, context: BrowserC
 def test_what_is_shown_can_be_used_before_the_state_of_the_system_is_known(
     entrance: Entrance, context: BrowserContext, admin: str
 ) -> None:
-    # It is never answered.
-    context.route("**/celery-admin/system/status", lambda _: None)
+    # These calls are never answered.
+    context.route("**/celeriac.monitor.v1.*/*", lambda _: None)
     page = signed_in(context, entrance, admin)
     page.get_by_role("button", name="Sign out").click()
     page.get_by_text("On the machine where the system runs").wait_for()
