@@ -77,8 +77,8 @@ class InsightApi(insights_pb2_grpc.InsightServiceServicer):
         )
 
     async def GetCluster(self, request: pb.GetClusterRequest, context: Context) -> pb.GetClusterResponse:
-        (group, days), size = convert_insights.spread_in(request), page_size(request.page_size)
-        after = decode_place(request.page_token)
+        after, size = decode_place(request.page_token), page_size(request.page_size)
+        group, days = convert_insights.spread_in(request)
         state, clusters = await self._rankings.get(*ANY_PERIOD)
         cluster = one_of(clusters, group)
         if state is None or cluster is None:
