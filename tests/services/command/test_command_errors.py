@@ -49,6 +49,13 @@ def test_each_kind_of_error_has_its_exit_code(
     assert ran.out == ""
 
 
+def test_a_group_alone_shows_its_commands(celeriac: Command) -> None:
+    ran = celeriac.run("schedules")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("Usage: celeriac schedules [OPTIONS] COMMAND")
+    assert "\n  explain " in ran.err and "error:" not in ran.err
+
+
 def test_success_is_0(celeriac: Command) -> None:
     assert celeriac.run("schedules", "list").code == 0
 

@@ -20,6 +20,9 @@ Where it is comes from `celeriac login`, or from CELERIAC_TARGET, CELERIAC_TOKEN
 the output is tabs without a header; -o json gives data. Exit codes: docs/command.md.
 """
 
+# A group of commands alone: its text is what there is in it. Before click 8.2 click itself printed that.
+GROUP_ALONE = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
 
 def root() -> LazyGroup:
     """Returns the command `celeriac`."""
@@ -52,6 +55,9 @@ def run(arguments: Sequence[str]) -> int:
     except Problem as error:
         problem = error
     except click.UsageError as error:
+        if isinstance(error, GROUP_ALONE):
+            error.show()
+            return USAGE
         problem, cause = _wrong_use(error), error
     except click.ClickException as error:
         problem, cause = Problem(error.format_message(), code=error.exit_code), error
