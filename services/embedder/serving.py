@@ -82,7 +82,7 @@ async def serve(settings: EmbedderSettings, model: Model, batch_tokens: int) -> 
                 Servicer.generated(search_pb2_grpc.add_SearchServiceServicer_to_server, SearchApi(search)),
                 Servicer.generated(
                     insights_pb2_grpc.add_InsightServiceServicer_to_server,
-                    InsightApi(sessions, rankings, analyses, assigning, search.vector_of, settings.time_zone),
+                    InsightApi(sessions, rankings, analyses, assigning, search.vector_of),
                 ),
             ],
             background=[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 
 from celeriac.embedder.v1 import insights_pb2 as pb
@@ -39,7 +38,6 @@ class InsightApi(insights_pb2_grpc.InsightServiceServicer):
         analyses: Analyses,
         assigning: Assigning,
         question: Question,
-        zone: str,
     ) -> None:
         """`question` returns the vector of a text."""
         self._sessions = sessions
@@ -47,7 +45,6 @@ class InsightApi(insights_pb2_grpc.InsightServiceServicer):
         self._analyses = analyses
         self._assigning = assigning
         self._question = question
-        self._zone = zone
 
     async def ListHotQuestions(
         self, request: pb.ListHotQuestionsRequest, context: Context
@@ -156,5 +153,4 @@ class InsightApi(insights_pb2_grpc.InsightServiceServicer):
 
 
 def _place_of(last: Listed) -> str:
-    at: dt.datetime = last.at
-    return encode_place((at, last.id))
+    return encode_place((last.at, last.id))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from services.embedder.model.encoder import DIMENSIONS
 from services.embedder.search.marks import MARK, Marks
 from services.embedder.search.part import Part, Vectors
 
-DIMENSIONS = 1024
 FIRST_ROWS = 256
 
 

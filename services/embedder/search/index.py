@@ -85,21 +85,24 @@ class VectorIndex:
         if sum(int(np.count_nonzero(part.alive)) for part in parts) < EXACT:
             # Below that, what was saved before is only to be forgotten.
             return False
-        grown = len(parts[-1].marks) if len(parts) > len(self._saved) else 0
-        saved = sum(len(part.marks) for part in self._saved)
+        grown, saved = self._sizes(parts)
         return grown >= LEAST_GROWN and grown >= GROWN * saved
 
     @property
     def overfull(self) -> bool:
         """Whether the growing part takes so much memory that nothing is to be added before it is built in."""
-        parts = self._parts
-        grown = len(parts[-1].marks) if len(parts) > len(self._saved) else 0
-        return grown >= 2 * EXACT and grown >= sum(len(part.marks) for part in self._saved)
+        grown, saved = self._sizes(self._parts)
+        return grown >= 2 * EXACT and grown >= saved
 
     @property
     def removed(self) -> int:
         """The number of removed vectors that are still kept, though not found."""
         return sum(int(np.count_nonzero(~part.alive)) for part in self._parts)
+
+    def _sizes(self, parts: tuple[Part, ...]) -> tuple[int, int]:
+        """Returns how many rows the growing part has, and how many the saved one."""
+        grown = len(parts[-1].marks) if len(parts) > len(self._saved) else 0
+        return grown, sum(len(part.marks) for part in self._saved)
 
     def build(self) -> None:
         """Makes one part of all that is held, saved if it has lists; those removed are forgotten."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedder.search.growing import DIMENSIONS
+from services.embedder.model.encoder import DIMENSIONS
 from services.embedder.search.marks import MARK, Marks, mark
 from services.kernel.database import Connection
 
